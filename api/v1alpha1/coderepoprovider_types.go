@@ -1,0 +1,63 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// CodeRepoProviderSpec describes a Git hosting service.
+type CodeRepoProviderSpec struct {
+	// httpAddress is the base URL of the service for people and for clones by HTTP.
+	// +kubebuilder:validation:MinLength=1
+	HTTPAddress HTTPURL `json:"httpAddress"`
+
+	// sshAddress is the base URL of clones by SSH, as ssh://git@host:port.
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^ssh://([A-Za-z0-9._-]+@)?([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$')`,message="write the base of the clone URLs as ssh://git@host:22; the form git@host: has no place for a port"
+	SSHAddress string `json:"sshAddress"`
+
+	// apiServer is the base URL of the service's API.
+	// +kubebuilder:validation:MinLength=1
+	APIServer HTTPURL `json:"apiServer"`
+
+	// providerType is the kind of service; only gitlab is implemented.
+	// +kubebuilder:validation:Enum=gitlab;github
+	ProviderType string `json:"providerType"`
+}
+
+// CodeRepoProvider is a Git hosting service.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=coderepoproviders,categories=nautes,shortName=crp
+// +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.providerType`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.httpAddress`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="API",type=string,JSONPath=`.spec.apiServer`,priority=1
+// +kubebuilder:printcolumn:name="SSH",type=string,JSONPath=`.spec.sshAddress`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].reason`,priority=1
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
+type CodeRepoProvider struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec describes the service.
+	Spec CodeRepoProviderSpec `json:"spec"`
+
+	// status tells what became of the provider.
+	// +optional
+	Status Status `json:"status,omitempty"`
+}
+
+// GetStatus returns the common part of the status.
+func (o *CodeRepoProvider) GetStatus() *Status { return &o.Status }
+
+// CodeRepoProviderList is a list of CodeRepoProvider objects.
+// +kubebuilder:object:root=true
+type CodeRepoProviderList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []CodeRepoProvider `json:"items"`
+}
+
+func init() { SchemeBuilder.Register(&CodeRepoProvider{}, &CodeRepoProviderList{}) }

@@ -1,0 +1,117 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Object is a Nautes kind: an API object that reports its state by conditions.
+// +kubebuilder:object:generate=false
+type Object interface {
+	client.Object
+	// GetStatus returns the part of the status that every kind has.
+	GetStatus() *Status
+}
+
+// Status is what every kind reports.
+type Status struct {
+	// observedGeneration is the metadata.generation that the conditions describe.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions describe the state of the object. Ready is the summary;
+	// Reconciling and Stalled are present only while they are true.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// GetStatus returns the common part of the status.
+func (s *Status) GetStatus() *Status { return s }
+
+// LocalReference names an object in the namespace of the operator.
+type LocalReference struct {
+	// name of the object.
+	// +kubebuilder:validation:MinLength=1
+	Name DNSSubdomain `json:"name"`
+}
+
+// SecretKeyReference names one key of a Secret in the namespace of the operator.
+type SecretKeyReference struct {
+	// name of the Secret.
+	// +kubebuilder:validation:MinLength=1
+	Name DNSSubdomain `json:"name"`
+
+	// key in the Secret's data.
+	// +kubebuilder:default=kubeconfig
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	// +optional
+	Key string `json:"key,omitempty"`
+}
+
+// SyncStatus tells how far a Git repository has been mirrored.
+type SyncStatus struct {
+	// url of the repository, without credentials.
+	// +optional
+	URL string `json:"url,omitempty"`
+
+	// branch that is mirrored.
+	// +optional
+	Branch string `json:"branch,omitempty"`
+
+	// revision is the commit that was mirrored last, as 40 hexadecimal digits.
+	// +optional
+	Revision string `json:"revision,omitempty"`
+
+	// author of that commit, as "name <address>".
+	// +optional
+	Author string `json:"author,omitempty"`
+
+	// commitTime is when that commit was made.
+	// +optional
+	CommitTime *metav1.Time `json:"commitTime,omitempty"`
+
+	// files is how many resource files the revision holds.
+	// +optional
+	Files int32 `json:"files,omitempty"`
+
+	// problems lists the files that could not be mirrored, in order of their
+	// path. At most 50 are listed; problemCount has them all.
+	// +optional
+	// +listType=atomic
+	Problems []FileProblem `json:"problems,omitempty"`
+
+	// problemCount is the number of files that could not be mirrored.
+	// +optional
+	ProblemCount int32 `json:"problemCount,omitempty"`
+
+	// heldBack is how many objects the prune guard keeps although their files
+	// are gone.
+	// +optional
+	HeldBack int32 `json:"heldBack,omitempty"`
+
+	// rewrittenFrom is the revision that was mirrored before the branch's
+	// history was rewritten; empty when the last change was a fast-forward.
+	// +optional
+	RewrittenFrom string `json:"rewrittenFrom,omitempty"`
+}
+
+// FileProblem says why one file was not mirrored.
+type FileProblem struct {
+	// path of the file in the repository.
+	Path string `json:"path"`
+
+	// line in the file that the problem is at, from 1; 0 when it is about the
+	// whole file.
+	// +optional
+	Line int32 `json:"line,omitempty"`
+
+	// reason is a word for programs.
+	Reason string `json:"reason"`
+
+	// message says what is wrong and what to do.
+	Message string `json:"message"`
+}

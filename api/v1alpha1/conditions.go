@@ -1,0 +1,121 @@
+package v1alpha1
+
+// Condition types. Ready, Reconciling and Stalled follow kstatus; the others
+// are facts of single kinds.
+const (
+	// ConditionReady is the summary: the object is as its spec says.
+	ConditionReady = "Ready"
+	// ConditionReconciling is true while work goes on or something is awaited.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is true when a person must change something.
+	ConditionStalled = "Stalled"
+	// ConditionValid tells whether the object and what it refers to obey the rules.
+	ConditionValid = "Valid"
+	// ConditionApplied tells whether everything that the object asks for is written.
+	ConditionApplied = "Applied"
+	// ConditionSynced tells whether the source (a Git repository, an Application) is in step.
+	ConditionSynced = "Synced"
+	// ConditionHealthy tells whether what was deployed is healthy.
+	ConditionHealthy = "Healthy"
+	// ConditionConnected tells whether a cluster answers.
+	ConditionConnected = "Connected"
+)
+
+// Condition reasons: the whole list. Programs may rely on these words.
+const (
+	// ReasonReady: everything is as the spec says.
+	ReasonReady = "Ready"
+	// ReasonValid: every rule holds.
+	ReasonValid = "Valid"
+	// ReasonInvalid: a rule is broken; the message holds the field paths.
+	ReasonInvalid = "Invalid"
+	// ReasonReferenceMissing: an object that this one names does not exist (yet).
+	ReasonReferenceMissing = "ReferenceMissing"
+	// ReasonPermissionDenied: a code repository is not granted to this object.
+	ReasonPermissionDenied = "PermissionDenied"
+	// ReasonNamespaceClaimed: another product uses the namespace on this cluster.
+	ReasonNamespaceClaimed = "NamespaceClaimed"
+	// ReasonDestinationImmutable: the destination changed after the deployment.
+	ReasonDestinationImmutable = "DestinationImmutable"
+	// ReasonInUse: the object is being deleted and others still need it.
+	ReasonInUse = "InUse"
+	// ReasonDeleting: the object is being deleted and its traces removed.
+	ReasonDeleting = "Deleting"
+	// ReasonSuspended: spec.suspend stops the reconciliation.
+	ReasonSuspended = "Suspended"
+	// ReasonApplied: everything is written.
+	ReasonApplied = "Applied"
+	// ReasonApplyFailed: a write failed and is tried again.
+	ReasonApplyFailed = "ApplyFailed"
+	// ReasonNotOurs: an object of that name exists and was not made by Nautes.
+	ReasonNotOurs = "NotOurs"
+	// ReasonPruneGuarded: too much would be removed at once; an annotation confirms it.
+	ReasonPruneGuarded = "PruneGuarded"
+	// ReasonKindMissing: the cluster does not serve a kind that is needed.
+	ReasonKindMissing = "KindMissing"
+	// ReasonSecretMissing: a secret that is needed is not in the store.
+	ReasonSecretMissing = "SecretMissing"
+	// ReasonProgressing: work goes on.
+	ReasonProgressing = "Progressing"
+	// ReasonDegraded: what was deployed is not healthy.
+	ReasonDegraded = "Degraded"
+	// ReasonHealthy: what was deployed is healthy.
+	ReasonHealthy = "Healthy"
+	// ReasonSynced: the source is in step.
+	ReasonSynced = "Synced"
+	// ReasonOutOfSync: the source and the cluster differ.
+	ReasonOutOfSync = "OutOfSync"
+	// ReasonFilesRefused: some files of the revision were not mirrored.
+	ReasonFilesRefused = "FilesRefused"
+	// ReasonFetchFailed: the Git repository could not be read.
+	ReasonFetchFailed = "FetchFailed"
+	// ReasonCredentialsInvalid: the kubeconfig cannot be used as it is.
+	ReasonCredentialsInvalid = "CredentialsInvalid"
+	// ReasonConnected: the cluster answers.
+	ReasonConnected = "Connected"
+	// ReasonNotConnected: the cluster is not connected yet, or does not answer.
+	ReasonNotConnected = "NotConnected"
+	// ReasonClusterReplaced: another cluster answers at the address.
+	ReasonClusterReplaced = "ClusterReplaced"
+	// ReasonAbandoned: objects on a lost cluster were given up on request.
+	ReasonAbandoned = "Abandoned"
+	// ReasonNotServed: this release checks the object and deploys nothing for it.
+	ReasonNotServed = "NotServed"
+	// ReasonInternalError: an unexpected error; it is tried again.
+	ReasonInternalError = "InternalError"
+)
+
+// Labels on everything that Nautes writes, and annotations that it reads.
+const (
+	// LabelManagedBy has the value ManagedBy on every object that Nautes writes.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of LabelManagedBy, and the field manager.
+	ManagedBy = "nautes"
+	// LabelTenant is the tenant that an object belongs to.
+	LabelTenant = "nautes.io/tenant"
+	// LabelProduct is the product that an object belongs to.
+	LabelProduct = "nautes.io/product"
+	// LabelOwnerKind is the kind whose plan holds the object.
+	LabelOwnerKind = "nautes.io/owner-kind"
+	// LabelOwnerName is the name of the owner; together with the product it is unique.
+	LabelOwnerName = "nautes.io/owner-name"
+	// LabelTenantRepository marks the CodeRepo, in the operator's namespace,
+	// that is the tenant repository; its value is the tenant's name.
+	LabelTenantRepository = "coderepo.resource.nautes.io/tenant-management"
+
+	// AnnotationSourcePath is the file that a mirrored object comes from.
+	AnnotationSourcePath = "nautes.io/source-path"
+	// AnnotationConfirmPrune confirms a guarded prune: its value is the revision
+	// (of a Git source) or the generation (of an object).
+	AnnotationConfirmPrune = "nautes.io/confirm-prune"
+	// AnnotationAbandon gives up what is left on the named, unreachable cluster.
+	AnnotationAbandon = "nautes.io/abandon"
+	// AnnotationAdopt on a foreign object allows Nautes to take it over; its
+	// value is "<owner kind>/<owner name>".
+	AnnotationAdopt = "nautes.io/adopt"
+	// AnnotationReconcileAt asks for a reconciliation when its value changes.
+	AnnotationReconcileAt = "nautes.io/reconcile-at"
+
+	// Finalizer is on every object that has traces elsewhere or can be in use.
+	Finalizer = "nautes.resource.nautes.io/finalizer"
+)

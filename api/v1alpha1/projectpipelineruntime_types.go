@@ -1,0 +1,357 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ProjectPipelineRuntimeSpec says which pipelines run, when and where.
+// +kubebuilder:validation:XValidation:rule=`self.pipelineTriggers.all(t, self.eventSources.exists(e, e.name == t.eventSource))`,fieldPath=".pipelineTriggers",reason=FieldValueInvalid,message="a trigger names an event source that is not in eventSources: correct the name, or add the event source",messageExpression=`"not in eventSources: " + self.pipelineTriggers.filter(t, !self.eventSources.exists(e, e.name == t.eventSource)).map(t, t.eventSource).join(", ") + "; correct the eventSource of the trigger, or add the event source"`
+// +kubebuilder:validation:XValidation:rule=`self.pipelineTriggers.all(t, self.pipelines.exists(p, p.name == t.pipeline))`,fieldPath=".pipelineTriggers",reason=FieldValueInvalid,message="a trigger names a pipeline that is not in pipelines: correct the name, or add the pipeline",messageExpression=`"not in pipelines: " + self.pipelineTriggers.filter(t, !self.pipelines.exists(p, p.name == t.pipeline)).map(t, t.pipeline).join(", ") + "; correct the pipeline of the trigger, or add the pipeline"`
+type ProjectPipelineRuntimeSpec struct {
+	// project that the runtime belongs to.
+	// +kubebuilder:validation:MinLength=1
+	Project DNSLabel `json:"project"`
+
+	// pipelineSource is the CodeRepo that holds the pipeline files.
+	// +kubebuilder:validation:MinLength=1
+	PipelineSource DNSLabel `json:"pipelineSource"`
+
+	// pipelines are the pipeline files.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=map
+	// +listMapKey=name
+	Pipelines []Pipeline `json:"pipelines"`
+
+	// destination is where the pipelines run.
+	Destination PipelineDestination `json:"destination"`
+
+	// eventSources are what the pipelines can be triggered by.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +listType=map
+	// +listMapKey=name
+	EventSources []EventSource `json:"eventSources"`
+
+	// isolation says whether event sources share resources: shared or exclusive.
+	Isolation Isolation `json:"isolation"`
+
+	// pipelineTriggers relate event sources to pipelines.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.eventSource == b.eventSource && a.pipeline == b.pipeline && a.?revision.orValue("") == b.?revision.orValue("")))`,reason=FieldValueDuplicate,message="two triggers have the same eventSource, pipeline and revision: remove one of them"
+	// +listType=atomic
+	PipelineTriggers []PipelineTrigger `json:"pipelineTriggers"`
+
+	// additionalResources are Kubernetes manifests that the pipelines need.
+	// +optional
+	AdditionalResources *AdditionalResources `json:"additionalResources,omitempty"`
+
+	// hooks are steps before and after each pipeline.
+	// +optional
+	Hooks *Hooks `json:"hooks,omitempty"`
+
+	// account is the ServiceAccount that the pipelines run as; the name of the
+	// runtime when empty.
+	// +optional
+	Account DNSLabel `json:"account,omitempty"`
+
+	// suspend stops the reconciliation; what was deployed stays.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+}
+
+// Isolation says whether event sources share resources.
+// +kubebuilder:validation:Enum=shared;exclusive
+type Isolation string
+
+// Isolations.
+const (
+	IsolationShared    Isolation = "shared"
+	IsolationExclusive Isolation = "exclusive"
+)
+
+// Pipeline is a pipeline file.
+type Pipeline struct {
+	// name that triggers refer to.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name DNSSubdomain `json:"name"`
+
+	// label that is put on the runs of the pipeline.
+	// +optional
+	Label LabelValue `json:"label,omitempty"`
+
+	// path of the file in the pipeline source.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'(^|/)\.?$')`,message="write the path of a file, as pipelines/main.yaml"
+	Path RelativePath `json:"path"`
+}
+
+// PipelineDestination is an environment and a namespace on its cluster.
+type PipelineDestination struct {
+	// environment that the pipelines run in.
+	// +kubebuilder:validation:MinLength=1
+	Environment DNSLabel `json:"environment"`
+
+	// namespace that the pipelines run in; the name of the runtime when empty.
+	// +optional
+	Namespace DNSLabel `json:"namespace,omitempty"`
+}
+
+// EventSource is what a pipeline can be triggered by.
+// +kubebuilder:validation:XValidation:rule=`has(self.gitlab) || has(self.calendar)`,reason=FieldValueRequired,message="an event source needs a type: set gitlab or calendar, or both"
+type EventSource struct {
+	// name that triggers refer to.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name DNSSubdomain `json:"name"`
+
+	// gitlab is an event of a code repository.
+	// +optional
+	GitLab *GitLabEventSource `json:"gitlab,omitempty"`
+
+	// calendar is an event of the clock.
+	// +optional
+	Calendar *CalendarEventSource `json:"calendar,omitempty"`
+}
+
+// GitLabEventSource is an event of a code repository.
+type GitLabEventSource struct {
+	// repoName is the name of the CodeRepo, as repo-123.
+	// +kubebuilder:validation:MinLength=1
+	RepoName DNSLabel `json:"repoName"`
+
+	// revision is a Lua pattern that the ref of the event must match, as
+	// ^refs/heads/feature%-; every ref matches when empty.
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
+	// +optional
+	Revision string `json:"revision,omitempty"`
+
+	// events that count, by their names in GitLab's API.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	Events []GitLabEvent `json:"events"`
+}
+
+// CalendarEventSource is an event of the clock.
+// +kubebuilder:validation:XValidation:rule=`self.?schedule.orValue("") != "" || self.?interval.orValue("") != ""`,reason=FieldValueRequired,message="a calendar needs schedule or interval: set schedule to a cron expression, as 0 17 * * 1-5, or interval to a duration, as 30m"
+type CalendarEventSource struct {
+	// schedule is a cron expression of five fields (minute, hour, day of the
+	// month, month, day of the week), as 0 17 * * 1-5, or one of @yearly,
+	// @annually, @monthly, @weekly, @daily, @midnight and @hourly. It has
+	// precedence over interval.
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|([0-9*?/,-]+ +){3}[0-9A-Za-z*?/,-]+ +[0-9A-Za-z*?/,-]+)?$')`,message="write a cron expression of five fields (minute, hour, day of the month, month, day of the week), as 0 17 * * 1-5, or @hourly, @daily, @weekly, @monthly or @yearly"
+	// +optional
+	Schedule string `json:"schedule,omitempty"`
+
+	// interval between two events, as 30s, 10m or 1h30m; at least one second.
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (self.matches(r'^([0-9]{1,6}(\.[0-9]{1,6})?(h|m|s|ms))+$') && duration(self) >= duration("1s"))`,message="write a duration of at least one second, as 30s, 10m or 1h30m"
+	// +optional
+	Interval string `json:"interval,omitempty"`
+
+	// exclusionDates are days without events: dates, or dates and times, in
+	// ISO 8601, as 2024-12-24 or 2024-12-24T17:00:00Z.
+	// +kubebuilder:validation:MaxItems=256
+	// +optional
+	// +listType=atomic
+	ExclusionDates []ISODate `json:"exclusionDates,omitempty"`
+
+	// timezone that the schedule is in, as Europe/Berlin; UTC when empty.
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2})?$')`,message="write the name of a time zone of the tz database, as Europe/Berlin or UTC"
+	// +optional
+	Timezone string `json:"timezone,omitempty"`
+}
+
+// PipelineTrigger runs a pipeline at an event.
+type PipelineTrigger struct {
+	// eventSource that triggers.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	EventSource DNSSubdomain `json:"eventSource"`
+
+	// pipeline that runs.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Pipeline DNSSubdomain `json:"pipeline"`
+
+	// revision of the pipeline source to take the pipeline file from; the
+	// revision of the event when empty.
+	// +optional
+	Revision Revision `json:"revision,omitempty"`
+
+	// inputs are values that are set in the run.
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	// +listType=atomic
+	Inputs []PipelineInput `json:"inputs,omitempty"`
+}
+
+// PipelineInput is a value that is set in a run.
+type PipelineInput struct {
+	// source of the value.
+	Source InputSource `json:"source"`
+
+	// transmissionMethod says how the value gets into the run.
+	TransmissionMethod TransmissionMethod `json:"transmissionMethod"`
+}
+
+// InputSource is where a value comes from: exactly one of its fields is set.
+// +kubebuilder:validation:XValidation:rule=`has(self.builtInVar) != has(self.fromEvent)`,reason=FieldValueInvalid,message="an input has exactly one source: set either builtInVar or fromEvent"
+type InputSource struct {
+	// builtInVar is a value that Nautes knows, as PipelineRevision.
+	// +optional
+	BuiltInVar *BuiltInVar `json:"builtInVar,omitempty"`
+
+	// fromEvent is a value of the event, as ref or commitID; the others are of
+	// merge requests.
+	// +optional
+	FromEvent *EventVar `json:"fromEvent,omitempty"`
+}
+
+// TransmissionMethod says how a value gets into a run.
+type TransmissionMethod struct {
+	// kustomization replaces a value in the run's manifest.
+	Kustomization *TransmissionMethodKustomization `json:"kustomization"`
+}
+
+// TransmissionMethodKustomization replaces a value in a manifest.
+type TransmissionMethodKustomization struct {
+	// path is a JSON pointer into the manifest, as /spec/params/0/value.
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(/([^/~]|~[01])*)+$')`,message="write a JSON pointer into the run, as /spec/params/0/value"
+	Path string `json:"path"`
+}
+
+// AdditionalResources are manifests that pipelines need.
+type AdditionalResources struct {
+	// git is where the manifests are; there are none without it.
+	// +optional
+	Git *AdditionalResourcesGit `json:"git,omitempty"`
+}
+
+// AdditionalResourcesGit is a directory of a Git repository.
+// +kubebuilder:validation:XValidation:rule=`self.?codeRepo.orValue("") != "" || self.?url.orValue("") != ""`,reason=FieldValueRequired,message="say which repository holds the manifests: set codeRepo, or url for a repository that is not a CodeRepo"
+type AdditionalResourcesGit struct {
+	// codeRepo is the CodeRepo that holds the manifests.
+	// +optional
+	CodeRepo DNSLabel `json:"codeRepo,omitempty"`
+
+	// url of a repository that is not a CodeRepo.
+	// +optional
+	URL GitURL `json:"url,omitempty"`
+
+	// revision is the branch, tag or commit.
+	// +kubebuilder:validation:MinLength=1
+	Revision Revision `json:"revision"`
+
+	// path of the directory; . is the root of the repository.
+	// +kubebuilder:validation:MinLength=1
+	Path RelativePath `json:"path"`
+}
+
+// Hooks are steps before and after a pipeline.
+// +kubebuilder:validation:XValidation:rule=`(self.?preHooks.orValue([]) + self.?postHooks.orValue([])).all(a, (self.?preHooks.orValue([]) + self.?postHooks.orValue([])).exists_one(b, (a.?alias.orValue("") != "" ? a.alias : a.name) == (b.?alias.orValue("") != "" ? b.alias : b.name)))`,reason=FieldValueDuplicate,message="two hooks have the same name: set alias so that each hook has a name of its own on both sides"
+type Hooks struct {
+	// preHooks run before the pipeline, in this order.
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.name == b.name))`,reason=FieldValueDuplicate,message="a hook can be used once on each side: remove one of them, or move it to the other side"
+	// +optional
+	// +listType=atomic
+	PreHooks []Hook `json:"preHooks,omitempty"`
+
+	// postHooks run after the pipeline has ended, in this order.
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.name == b.name))`,reason=FieldValueDuplicate,message="a hook can be used once on each side: remove one of them, or move it to the other side"
+	// +optional
+	// +listType=atomic
+	PostHooks []Hook `json:"postHooks,omitempty"`
+}
+
+// Hook is one use of a PipelineHook.
+type Hook struct {
+	// name of the PipelineHook.
+	// +kubebuilder:validation:MinLength=1
+	Name DNSLabel `json:"name"`
+
+	// alias names this use of it; the hook's name when empty.
+	// +optional
+	Alias DNSLabel `json:"alias,omitempty"`
+
+	// vars are the values of the hook's variables.
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches(r'^[A-Za-z_][-A-Za-z0-9_.]{0,127}$'))`,message="the keys are names of variables: they begin with a letter or underscore and hold letters, digits, dashes, dots and underscores, at most 128"
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, size(self[k]) <= 4096)`,message="a value is at most 4096 characters long"
+	// +optional
+	Vars map[string]string `json:"vars,omitempty"`
+}
+
+// ProjectPipelineRuntimeStatus tells what became of a runtime.
+type ProjectPipelineRuntimeStatus struct {
+	Status `json:",inline"`
+
+	// target is where the runtime is deployed. It is written before anything is
+	// written there, and is what a deletion goes by.
+	// +optional
+	Target *RuntimeTarget `json:"target,omitempty"`
+
+	// illegalEventSources lists the event sources that are not deployed, and why.
+	// +optional
+	// +listType=map
+	// +listMapKey=eventSource
+	IllegalEventSources []IllegalEventSource `json:"illegalEventSources,omitempty"`
+}
+
+// IllegalEventSource is an event source that may not be used.
+type IllegalEventSource struct {
+	// eventSource by its name.
+	EventSource string `json:"eventSource"`
+
+	// reason says why, and what to do.
+	Reason string `json:"reason"`
+}
+
+// ProjectPipelineRuntime runs pipelines of a project at events.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=projectpipelineruntimes,categories=nautes,shortName=ppr
+// +kubebuilder:printcolumn:name="Project",type=string,JSONPath=`.spec.project`
+// +kubebuilder:printcolumn:name="Environment",type=string,JSONPath=`.spec.destination.environment`
+// +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.status.target.cluster`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Repo",type=string,JSONPath=`.spec.pipelineSource`,priority=1
+// +kubebuilder:printcolumn:name="Isolation",type=string,JSONPath=`.spec.isolation`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].reason`,priority=1
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.status) || !has(oldSelf.status.target) || self.spec.project == oldSelf.spec.project`,fieldPath=".spec.project",reason=FieldValueForbidden,message="the project of a deployed runtime cannot change: delete the runtime and create it in the other project"
+type ProjectPipelineRuntime struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec says which pipelines run, when and where.
+	Spec ProjectPipelineRuntimeSpec `json:"spec"`
+
+	// status tells what became of the runtime.
+	// +optional
+	Status ProjectPipelineRuntimeStatus `json:"status,omitempty"`
+}
+
+// GetStatus returns the common part of the status.
+func (o *ProjectPipelineRuntime) GetStatus() *Status { return &o.Status.Status }
+
+// ProjectPipelineRuntimeList is a list of ProjectPipelineRuntime objects.
+// +kubebuilder:object:root=true
+type ProjectPipelineRuntimeList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ProjectPipelineRuntime `json:"items"`
+}
+
+func init() { SchemeBuilder.Register(&ProjectPipelineRuntime{}, &ProjectPipelineRuntimeList{}) }

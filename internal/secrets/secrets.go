@@ -1,0 +1,86 @@
+// Package secrets is the store of credentials behind a narrow interface. It
+// guarantees that a credential's value cannot be printed by accident: a Value
+// formats, logs and marshals as ***.
+package secrets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"nautes.io/nautes/internal/plan"
+)
+
+// Ref names a secret: engine (git, cluster, tenant) and path.
+type Ref = plan.SecretRef
+
+// ErrNotFound is returned, wrapped, when the store has no secret at a Ref.
+var ErrNotFound = errors.New("secret not found")
+
+// Value is one field of a secret. Bytes is the only way to its content.
+type Value struct{ content []byte }
+
+// NewValue returns a Value that holds a copy of content.
+func NewValue(content []byte) Value { return Value{content: append([]byte(nil), content...)} }
+
+// Bytes returns the content; the caller must not log or store it in the open.
+func (v Value) Bytes() []byte { return v.content }
+
+// Format implements fmt.Formatter for every verb.
+func (Value) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }
+
+// String returns ***.
+func (Value) String() string { return "***" }
+
+// MarshalJSON returns "***".
+func (Value) MarshalJSON() ([]byte, error) { return []byte(`"***"`), nil }
+
+// LogValue returns ***.
+func (Value) LogValue() slog.Value { return slog.StringValue("***") }
+
+// Secret is one version of a stored secret.
+type Secret struct {
+	// Fields by their names, as deploykey, accesstoken or kubeconfig.
+	Fields map[string]Value
+	// Version changes whenever a field does.
+	Version string
+}
+
+// Store keeps secrets.
+type Store interface {
+	// Get returns the secret at ref; ErrNotFound, wrapped, when there is none.
+	Get(ctx context.Context, ref Ref) (Secret, error)
+	// Put stores the fields at ref and returns the new version. Equal content
+	// writes nothing and keeps the version.
+	Put(ctx context.Context, ref Ref, fields map[string]Value) (version string, err error)
+	// Delete removes the secret at ref; one that does not exist is no error.
+	Delete(ctx context.Context, ref Ref) error
+	// Version returns the version of the secret at ref without its content;
+	// ErrNotFound, wrapped, when there is none.
+	Version(ctx context.Context, ref Ref) (string, error)
+}
+
+// The documented paths.
+
+// RepositoryReadOnly returns where the read-only credential of a repository is:
+// deploykey for SSH, or username and password for HTTP.
+func RepositoryReadOnly(providerType, repo string) Ref {
+	return Ref{Engine: "git", Path: providerType + "/" + repo + "/default/readonly"}
+}
+
+// RepositoryReadWrite returns where the read-write credential of a repository is.
+func RepositoryReadWrite(providerType, repo string) Ref {
+	return Ref{Engine: "git", Path: providerType + "/" + repo + "/default/readwrite"}
+}
+
+// ClusterKubeconfig returns where the kubeconfig of a cluster is, in the field kubeconfig.
+func ClusterKubeconfig(cluster string) Ref {
+	return Ref{Engine: "cluster", Path: "kubernetes/" + cluster + "/default/admin"}
+}
+
+// ProviderToken returns where the access token of a CodeRepoProvider is, in the
+// field access_token.
+func ProviderToken(provider string) Ref {
+	return Ref{Engine: "tenant", Path: "git/" + provider + "/root"}
+}
