@@ -23,7 +23,7 @@ type CodeRepoSpec struct {
 
 	// repoName is the repository's name in the product's group.
 	// +optional
-	RepoName GroupPath `json:"repoName,omitempty"`
+	RepoName RepoName `json:"repoName,omitempty"`
 
 	// url of the repository; derived from the provider, the product and
 	// repoName when empty. It holds no credentials.

@@ -5,15 +5,18 @@ import (
 )
 
 // CodeRepoProviderSpec describes a Git hosting service.
+// +kubebuilder:validation:XValidation:rule=`self.?httpAddress.orValue("") != "" || self.?sshAddress.orValue("") != ""`,message="say where repositories are cloned from: set sshAddress or httpAddress, or both"
 type CodeRepoProviderSpec struct {
 	// httpAddress is the base URL of the service for people and for clones by HTTP.
-	// +kubebuilder:validation:MinLength=1
-	HTTPAddress HTTPURL `json:"httpAddress"`
+	// +optional
+	HTTPAddress HTTPURL `json:"httpAddress,omitempty"`
 
-	// sshAddress is the base URL of clones by SSH, as ssh://git@host:port.
+	// sshAddress is the base URL of clones by SSH, as ssh://git@host:port. The
+	// URLs of repositories are derived from it; from httpAddress when empty.
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^ssh://([A-Za-z0-9._-]+@)?([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$')`,message="write the base of the clone URLs as ssh://git@host:22; the form git@host: has no place for a port"
-	SSHAddress string `json:"sshAddress"`
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(|ssh://[A-Za-z0-9._-]+@([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?|[A-Za-z0-9._][A-Za-z0-9._-]*@([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):?)$')`,message="write the base of the clone URLs, as ssh://git@host:22, or git@host where no port is needed"
+	// +optional
+	SSHAddress string `json:"sshAddress,omitempty"`
 
 	// apiServer is the base URL of the service's API.
 	// +kubebuilder:validation:MinLength=1

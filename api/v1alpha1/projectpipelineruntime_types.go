@@ -5,8 +5,8 @@ import (
 )
 
 // ProjectPipelineRuntimeSpec says which pipelines run, when and where.
-// +kubebuilder:validation:XValidation:rule=`self.pipelineTriggers.all(t, self.eventSources.exists(e, e.name == t.eventSource))`,fieldPath=".pipelineTriggers",reason=FieldValueInvalid,message="a trigger names an event source that is not in eventSources: correct the name, or add the event source",messageExpression=`"not in eventSources: " + self.pipelineTriggers.filter(t, !self.eventSources.exists(e, e.name == t.eventSource)).map(t, t.eventSource).join(", ") + "; correct the eventSource of the trigger, or add the event source"`
-// +kubebuilder:validation:XValidation:rule=`self.pipelineTriggers.all(t, self.pipelines.exists(p, p.name == t.pipeline))`,fieldPath=".pipelineTriggers",reason=FieldValueInvalid,message="a trigger names a pipeline that is not in pipelines: correct the name, or add the pipeline",messageExpression=`"not in pipelines: " + self.pipelineTriggers.filter(t, !self.pipelines.exists(p, p.name == t.pipeline)).map(t, t.pipeline).join(", ") + "; correct the pipeline of the trigger, or add the pipeline"`
+// +kubebuilder:validation:XValidation:rule=`self.pipelineTriggers.all(t, self.eventSources.exists(e, e.name == t.eventSource))`,fieldPath=".pipelineTriggers",reason=FieldValueInvalid,message="a trigger names an event source that is not in eventSources: correct the name, or add the event source"
+// +kubebuilder:validation:XValidation:rule=`self.pipelineTriggers.all(t, self.pipelines.exists(p, p.name == t.pipeline))`,fieldPath=".pipelineTriggers",reason=FieldValueInvalid,message="a trigger names a pipeline that is not in pipelines: correct the name, or add the pipeline"
 type ProjectPipelineRuntimeSpec struct {
 	// project that the runtime belongs to.
 	// +kubebuilder:validation:MinLength=1
@@ -18,7 +18,7 @@ type ProjectPipelineRuntimeSpec struct {
 
 	// pipelines are the pipeline files.
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:MaxItems=100
 	// +listType=map
 	// +listMapKey=name
 	Pipelines []Pipeline `json:"pipelines"`
@@ -28,7 +28,7 @@ type ProjectPipelineRuntimeSpec struct {
 
 	// eventSources are what the pipelines can be triggered by.
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:MaxItems=100
 	// +listType=map
 	// +listMapKey=name
 	EventSources []EventSource `json:"eventSources"`
@@ -38,8 +38,8 @@ type ProjectPipelineRuntimeSpec struct {
 
 	// pipelineTriggers relate event sources to pipelines.
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=256
-	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.eventSource == b.eventSource && a.pipeline == b.pipeline && a.?revision.orValue("") == b.?revision.orValue("")))`,reason=FieldValueDuplicate,message="two triggers have the same eventSource, pipeline and revision: remove one of them"
+	// +kubebuilder:validation:MaxItems=200
+	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.eventSource == b.eventSource && a.pipeline == b.pipeline && (has(a.revision) ? a.revision : "") == (has(b.revision) ? b.revision : "")))`,message="two triggers have the same eventSource, pipeline and revision: remove one of them"
 	// +listType=atomic
 	PipelineTriggers []PipelineTrigger `json:"pipelineTriggers"`
 
@@ -75,8 +75,7 @@ const (
 type Pipeline struct {
 	// name that triggers refer to.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Name DNSSubdomain `json:"name"`
+	Name DottedLabel `json:"name"`
 
 	// label that is put on the runs of the pipeline.
 	// +optional
@@ -104,8 +103,7 @@ type PipelineDestination struct {
 type EventSource struct {
 	// name that triggers refer to.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Name DNSSubdomain `json:"name"`
+	Name DottedLabel `json:"name"`
 
 	// gitlab is an event of a code repository.
 	// +optional
@@ -156,7 +154,7 @@ type CalendarEventSource struct {
 
 	// exclusionDates are days without events: dates, or dates and times, in
 	// ISO 8601, as 2024-12-24 or 2024-12-24T17:00:00Z.
-	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:MaxItems=100
 	// +optional
 	// +listType=atomic
 	ExclusionDates []ISODate `json:"exclusionDates,omitempty"`
@@ -172,13 +170,11 @@ type CalendarEventSource struct {
 type PipelineTrigger struct {
 	// eventSource that triggers.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	EventSource DNSSubdomain `json:"eventSource"`
+	EventSource DottedLabel `json:"eventSource"`
 
 	// pipeline that runs.
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Pipeline DNSSubdomain `json:"pipeline"`
+	Pipeline DottedLabel `json:"pipeline"`
 
 	// revision of the pipeline source to take the pipeline file from; the
 	// revision of the event when empty.
@@ -186,7 +182,7 @@ type PipelineTrigger struct {
 	Revision Revision `json:"revision,omitempty"`
 
 	// inputs are values that are set in the run.
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	// +listType=atomic
 	Inputs []PipelineInput `json:"inputs,omitempty"`
@@ -223,7 +219,7 @@ type TransmissionMethod struct {
 // TransmissionMethodKustomization replaces a value in a manifest.
 type TransmissionMethodKustomization struct {
 	// path is a JSON pointer into the manifest, as /spec/params/0/value.
-	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(/([^/~]|~[01])*)+$')`,message="write a JSON pointer into the run, as /spec/params/0/value"
 	Path string `json:"path"`
 }
@@ -256,18 +252,20 @@ type AdditionalResourcesGit struct {
 }
 
 // Hooks are steps before and after a pipeline.
-// +kubebuilder:validation:XValidation:rule=`(self.?preHooks.orValue([]) + self.?postHooks.orValue([])).all(a, (self.?preHooks.orValue([]) + self.?postHooks.orValue([])).exists_one(b, (a.?alias.orValue("") != "" ? a.alias : a.name) == (b.?alias.orValue("") != "" ? b.alias : b.name)))`,reason=FieldValueDuplicate,message="two hooks have the same name: set alias so that each hook has a name of its own on both sides"
+// +kubebuilder:validation:XValidation:rule=`!has(self.preHooks) || !has(self.postHooks) || !self.preHooks.exists(a, self.postHooks.exists(b, (has(a.alias) && a.alias != "" ? a.alias : a.name) == (has(b.alias) && b.alias != "" ? b.alias : b.name)))`,message="a hook before and a hook after have the same name: set alias so that each hook has a name of its own on both sides"
 type Hooks struct {
 	// preHooks run before the pipeline, in this order.
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.name == b.name))`,reason=FieldValueDuplicate,message="a hook can be used once on each side: remove one of them, or move it to the other side"
+	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.name == b.name))`,message="a hook can be used once on each side: remove one of them, or move it to the other side"
+	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, (has(a.alias) && a.alias != "" ? a.alias : a.name) == (has(b.alias) && b.alias != "" ? b.alias : b.name)))`,message="two hooks on one side have the same name: set alias so that each hook has a name of its own on both sides"
 	// +optional
 	// +listType=atomic
 	PreHooks []Hook `json:"preHooks,omitempty"`
 
 	// postHooks run after the pipeline has ended, in this order.
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.name == b.name))`,reason=FieldValueDuplicate,message="a hook can be used once on each side: remove one of them, or move it to the other side"
+	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.name == b.name))`,message="a hook can be used once on each side: remove one of them, or move it to the other side"
+	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, (has(a.alias) && a.alias != "" ? a.alias : a.name) == (has(b.alias) && b.alias != "" ? b.alias : b.name)))`,message="two hooks on one side have the same name: set alias so that each hook has a name of its own on both sides"
 	// +optional
 	// +listType=atomic
 	PostHooks []Hook `json:"postHooks,omitempty"`

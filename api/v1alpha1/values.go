@@ -15,6 +15,12 @@ type DNSLabel = string
 // +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$`
 type DNSSubdomain = string
 
+// DottedLabel is the name of a part of an object: DNS labels joined by dots, at
+// most 63 characters in all.
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$`
+type DottedLabel = string
+
 // LabelValue is the value of a Kubernetes label.
 // +kubebuilder:validation:MaxLength=63
 // +kubebuilder:validation:Pattern=`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`
@@ -25,20 +31,25 @@ type LabelValue = string
 // +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
 type Word = string
 
-// GroupPath is the path of a group or a project of a Git hosting service, as
-// group/subgroup.
+// GroupPath is the path of a group of a Git hosting service, as group/subgroup.
 // +kubebuilder:validation:MaxLength=255
-// +kubebuilder:validation:Pattern=`^([A-Za-z0-9_][-A-Za-z0-9_.]*(/[A-Za-z0-9_][-A-Za-z0-9_.]*)*)?$`
+// +kubebuilder:validation:Pattern=`^(\.?[A-Za-z0-9_][-A-Za-z0-9_.]*(/\.?[A-Za-z0-9_][-A-Za-z0-9_.]*)*)?$`
 type GroupPath = string
+
+// RepoName is the name of a repository in its group.
+// +kubebuilder:validation:MaxLength=255
+// +kubebuilder:validation:Pattern=`^(\.?[A-Za-z0-9_][-A-Za-z0-9_.]*)?$`
+type RepoName = string
 
 // HTTPURL is the base URL of a service.
 // +kubebuilder:validation:MaxLength=1024
 // +kubebuilder:validation:XValidation:rule=`self == "" || self.matches(r'^https?://([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s?#]*)?$')`,message="write an http:// or https:// URL of host, port and path, as https://host:6443, without user name, password and query"
 type HTTPURL = string
 
-// GitURL is the URL of a Git repository, without credentials.
+// GitURL is the URL of a Git repository, without credentials. Its path has no
+// character that is a pattern where lists of repositories are kept.
 // +kubebuilder:validation:MaxLength=1024
-// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches(r'^(https?://|ssh://([A-Za-z0-9._-]+@)?)([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/[^\s?#]+$') || self.matches(r'^[A-Za-z0-9._][A-Za-z0-9._-]*@([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[^-\s?#][^\s?#]*$')`,message="write the URL of a Git repository without credentials, as https://host/group/name.git, ssh://git@host:22/group/name.git or git@host:group/name.git"
+// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches(r'^(https?://|ssh://[A-Za-z0-9._-]+@)([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/[A-Za-z0-9._~/-]+$') || self.matches(r'^[A-Za-z0-9._][A-Za-z0-9._-]*@([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[A-Za-z0-9._~/][A-Za-z0-9._~/-]*$')`,message="write the URL of a Git repository without credentials, as https://host/group/name.git, ssh://git@host:22/group/name.git or git@host:group/name.git"
 type GitURL = string
 
 // Branch is the short name of a Git branch.

@@ -19,13 +19,27 @@ type Ref = plan.SecretRef
 var ErrNotFound = errors.New("secret not found")
 
 // Value is one field of a secret. Bytes is the only way to its content.
-type Value struct{ content []byte }
+type Value struct {
+	// Where a Value is in an unexported field, package fmt cannot call its
+	// methods and prints what it finds. It follows one pointer at most, and so
+	// never comes to the content.
+	content **[]byte
+}
 
 // NewValue returns a Value that holds a copy of content.
-func NewValue(content []byte) Value { return Value{content: append([]byte(nil), content...)} }
+func NewValue(content []byte) Value {
+	own := append([]byte(nil), content...)
+	pointer := &own
+	return Value{content: &pointer}
+}
 
 // Bytes returns the content; the caller must not log or store it in the open.
-func (v Value) Bytes() []byte { return v.content }
+func (v Value) Bytes() []byte {
+	if v.content == nil {
+		return nil
+	}
+	return **v.content
+}
 
 // Format implements fmt.Formatter for every verb.
 func (Value) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("***")) }

@@ -1,0 +1,88 @@
+# Nautes: run `make help` for what can be done.
+
+SHELL := /bin/bash -o pipefail
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# One setting for everything that is compiled, so that the build cache is shared:
+# with cgo, or with -trimpath, each of the large dependencies would be built twice.
+export CGO_ENABLED ?= 0
+export GOFLAGS ?= -buildvcs=false
+
+IMAGE ?= nautes:dev
+
+# Where goroutines share state. Their dependencies are few, which keeps the
+# second, instrumented build of them short.
+RACE_PACKAGES := $(addprefix ./,$(addsuffix /...,$(wildcard internal/apply internal/remote internal/git internal/engine internal/receiver)))
+
+include hack/tools.mk
+
+$(eval $(call tool,staticcheck,staticcheck,honnef.co/go/tools/cmd/staticcheck,30 seconds,))
+
+##@ Try and test
+
+.PHONY: demo
+demo: demo-tools ## Show the main job on the real parts, and end; STAY=1 keeps everything up to play with.
+	go build -o bin/demo ./hack/demo
+	STAY=$(STAY) bin/demo
+
+.PHONY: test
+test: tools ## Run all tests, and those of the concurrent packages with the race detector.
+	go test -timeout 20m ./...
+	@if command -v $$(go env CC) >/dev/null; then $(MAKE) --no-print-directory test-race; \
+	else echo "no C compiler: the tests were not run with the race detector"; fi
+
+.PHONY: test-race
+test-race: tools ## Run the tests of the concurrent packages with the race detector; RACE_PACKAGES=./... for all.
+	CGO_ENABLED=1 go test -race -timeout 20m $(RACE_PACKAGES)
+
+.PHONY: bench
+bench: tools ## Measure: the Go benchmarks, and the figures of the whole system where hack/bench has them.
+	@packages=$$(grep -rl --include='*_test.go' --exclude-dir=.git '^func Benchmark' . | xargs -rn1 dirname | sort -u); \
+	if [ -n "$$packages" ]; then go test -run '^$$' -bench . -benchmem $$packages; else echo "no package has benchmarks"; fi
+	@if [ -d hack/bench ]; then go build -o bin/bench ./hack/bench && bin/bench; fi
+
+##@ Check
+
+.PHONY: lint
+lint: bin/staticcheck ## Check the form: gofmt, size limits, go vet, staticcheck.
+	@unformatted=$$(gofmt -l $$(find . \( -name .git -o -name bin \) -prune -o -name '*.go' -print)); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	go run ./hack/limits
+	go vet ./...
+	bin/staticcheck ./...
+
+.PHONY: verify
+verify: lint ## Check the form, that what is generated is up to date, and the modules.
+	hack/verify-generated.sh
+	go mod tidy -diff
+	go mod verify
+
+##@ Make
+
+.PHONY: generate
+generate: bin/controller-gen ## Write deepcopy code, CRDs, RBAC roles and the API reference from the Go sources.
+	bin/controller-gen object paths=./api/...
+	bin/controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+	bin/controller-gen rbac:roleName=nautes-operator paths=./controllers/... output:rbac:dir=config/rbac
+	go run ./hack/apidoc
+
+.PHONY: build
+build: ## Build the programs of cmd/ into bin/.
+	go build -ldflags '-s -w' -o bin/ ./cmd/...
+
+.PHONY: docker-build
+docker-build: ## Build the container image; IMAGE=name:tag names it.
+	docker build -t $(IMAGE) .
+
+.PHONY: clean
+clean: ## Remove everything that was built.
+	rm -rf bin
+
+.PHONY: help
+help: ## Say what each target does.
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ The real programs, built once

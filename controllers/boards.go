@@ -1,0 +1,111 @@
+package controllers
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// SpaceKey names the shared layer of a product on a cluster.
+type SpaceKey struct{ Product, Cluster string }
+
+// SpaceResult is what the last run for a space brought about.
+type SpaceResult struct {
+	// Namespaces and Repositories (their URLs) that are in place.
+	Namespaces   []string
+	Repositories []string
+	// Err is why the space is not complete; nil when it is.
+	Err error
+}
+
+func (r SpaceResult) equal(other SpaceResult) bool {
+	return slices.Equal(r.Namespaces, other.Namespaces) && slices.Equal(r.Repositories, other.Repositories) &&
+		errorText(r.Err) == errorText(other.Err)
+}
+
+// SyncKey names a mirrored repository: that of a product, or the tenant's when
+// Product is empty.
+type SyncKey struct{ Product string }
+
+// SyncResult is what the last run for a repository brought about.
+type SyncResult struct {
+	Status v1alpha1.SyncStatus
+	// Err is why the repository is not in step; nil when it is, apart from
+	// files that were refused.
+	Err error
+	// Guarded is true while the prune guard keeps objects.
+	Guarded bool
+}
+
+func (r SyncResult) equal(other SyncResult) bool {
+	return reflect.DeepEqual(r.Status, other.Status) && errorText(r.Err) == errorText(other.Err) && r.Guarded == other.Guarded
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// Board holds the last result of each key in memory, and tells its readers of
+// changes. It is empty after a start: a missing result means "not known yet".
+type Board[K comparable, V interface{ equal(V) bool }] struct {
+	mu      sync.RWMutex
+	results map[K]V
+	readers []func(K)
+}
+
+// NewBoard returns an empty board.
+func NewBoard[K comparable, V interface{ equal(V) bool }]() *Board[K, V] {
+	return &Board[K, V]{results: map[K]V{}}
+}
+
+// OnChange registers a reader. It must be called before the first Set.
+func (b *Board[K, V]) OnChange(reader func(K)) { b.readers = append(b.readers, reader) }
+
+// Get returns the last result of a key.
+func (b *Board[K, V]) Get(key K) (V, bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	value, ok := b.results[key]
+	return value, ok
+}
+
+// Set records a result and tells the readers when it differs from the last one.
+func (b *Board[K, V]) Set(key K, value V) {
+	b.mu.Lock()
+	old, known := b.results[key]
+	b.results[key] = value
+	b.mu.Unlock()
+	if !known || !old.equal(value) {
+		b.tell(key)
+	}
+}
+
+// Drop forgets a key and tells the readers if it was known.
+func (b *Board[K, V]) Drop(key K) {
+	b.mu.Lock()
+	_, known := b.results[key]
+	delete(b.results, key)
+	b.mu.Unlock()
+	if known {
+		b.tell(key)
+	}
+}
+
+// Keys returns the keys that have a result.
+func (b *Board[K, V]) Keys() []K {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.Collect(maps.Keys(b.results))
+}
+
+func (b *Board[K, V]) tell(key K) {
+	for _, reader := range b.readers {
+		reader(key)
+	}
+}

@@ -1,0 +1,82 @@
+package controllers
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// classify is the one place that maps the errors of the packages below to who
+// has to act on them.
+func classify(err error) *engine.Error {
+	var (
+		notOurs *apply.NotOursError
+		guard   *apply.GuardError
+		kind    *apply.KindMissingError
+		secret  *apply.SecretMissingError
+		missing *snapshot.MissingError
+	)
+	switch {
+	case errors.As(err, &notOurs):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonNotOurs, Message: notOurs.Error()}
+	case errors.As(err, &guard):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonPruneGuarded, Message: guard.Error()}
+	case errors.As(err, &kind):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonKindMissing, Message: kind.Error()}
+	case errors.As(err, &secret):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretMissing, Message: secret.Error()}
+	case errors.As(err, &missing):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonReferenceMissing, Message: missing.Error()}
+	case errors.Is(err, remote.ErrNotConnected):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonNotConnected, Message: err.Error()}
+	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err):
+		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonApplyFailed, Message: refusal(err), Cause: err}
+	}
+	return nil
+}
+
+// refusal is what an API server said about an object of ours: it names the
+// object and the rule, and quotes no value that is secret.
+func refusal(err error) string {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return "the API server refused a write: " + status.Status().Message
+	}
+	return "the API server refused a write"
+}
+
+// verdict turns the errors of validation into one outcome: Terminal when one of
+// them needs a person, Waiting when all of them can still heal by an arrival.
+func verdict(list field.ErrorList) error {
+	if len(list) == 0 {
+		return nil
+	}
+	worst := list[0]
+	messages := make([]string, 0, len(list))
+	for _, e := range list {
+		messages = append(messages, fmt.Sprintf("%s: %s", e.Field, e.Detail))
+		if worst.Origin == v1alpha1.ReasonReferenceMissing && e.Origin != v1alpha1.ReasonReferenceMissing {
+			worst = e
+		}
+	}
+	slices.Sort(messages)
+	message := strings.Join(slices.Compact(messages), "; ")
+	reason := worst.Origin
+	if reason == "" {
+		reason = v1alpha1.ReasonInvalid
+	}
+	if reason == v1alpha1.ReasonReferenceMissing {
+		return engine.Waiting(reason, "%s", message)
+	}
+	return engine.Terminal(reason, "%s", message)
+}

@@ -1,0 +1,106 @@
+package controllers
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/config"
+	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/telemetry"
+)
+
+// tenantSyncTimeout bounds how long the start waits for the tenant cluster.
+const tenantSyncTimeout = 2 * time.Minute
+
+// connect sets up the tenant cluster as a target, and the connections to the
+// runtime clusters. The tenant's caches are full when it returns, so that the
+// first reconciliation knows what exists.
+func (s *Shared) connect(ctx context.Context, mgr manager.Manager, cfg *rest.Config, o *config.Operator) error {
+	tenant, err := remote.Connect(ctx, cfg, remote.ConnOptions{
+		Tenant: o.Tenant, Kinds: remote.TenantKinds(), OnChange: s.tenantChanged, Scheme: mgr.GetScheme(),
+		QPS: tenantQPS, Burst: tenantBurst,
+	})
+	if err != nil {
+		return fmt.Errorf("connect to the tenant cluster: %w", err)
+	}
+	err = wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, tenantSyncTimeout, true, func(context.Context) (bool, error) {
+		return tenant.Synced() == nil, nil
+	})
+	if err != nil {
+		tenant.Close()
+		return fmt.Errorf("read the tenant cluster: %w", tenant.Synced())
+	}
+	s.TenantConn = tenant
+	err = mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		<-ctx.Done()
+		tenant.Close()
+		return nil
+	}))
+	if err != nil {
+		return err
+	}
+	s.Clusters = remote.NewManager(remote.ManagerOptions{
+		Tenant: o.Tenant, Scheme: mgr.GetScheme(),
+		ProbeInterval: o.Clusters.ProbeInterval.Duration, ProbeTimeout: o.Clusters.ProbeTimeout.Duration,
+		FailureThreshold: o.Clusters.FailureThreshold, QPS: o.Clusters.QPS, Burst: o.Clusters.Burst,
+		OnState: func(cluster string) {
+			connected := 0.0
+			if s.Clusters.State(cluster).Connected {
+				connected = 1
+			}
+			telemetry.ClusterConnected.WithLabelValues(cluster).Set(connected)
+			s.wakeCluster(cluster)
+		},
+		OnObject: s.changed,
+		Log:      ctrl.Log.WithName("clusters"),
+	})
+	return mgr.Add(s.Clusters)
+}
+
+// The tenant's own API server is close, and the mirrors write to it.
+const (
+	tenantQPS   = 200
+	tenantBurst = 400
+)
+
+// receiverKey returns the key that the tokens of push hooks are made with. It
+// is made once, in a Secret in the operator's namespace.
+func (s *Shared) receiverKey(name string) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		secret := &corev1.Secret{}
+		key := client.ObjectKey{Namespace: s.Namespace, Name: name}
+		err := s.Client.Get(ctx, key, secret)
+		if apierrors.IsNotFound(err) {
+			secret = &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name, Labels: map[string]string{
+					v1alpha1.LabelManagedBy: v1alpha1.ManagedBy,
+				}},
+				Data: map[string][]byte{receiverKeyField: []byte(rand.Text() + rand.Text())},
+			}
+			if err = s.Client.Create(ctx, secret); apierrors.IsAlreadyExists(err) {
+				err = s.Manager.GetAPIReader().Get(ctx, key, secret)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the key of push hooks from Secret %s: %w", key, err)
+		}
+		if len(secret.Data[receiverKeyField]) == 0 {
+			return nil, fmt.Errorf("Secret %s has no %s: delete it, and it is made anew", key, receiverKeyField)
+		}
+		return secret.Data[receiverKeyField], nil
+	}
+}
+
+const receiverKeyField = "key"

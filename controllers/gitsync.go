@@ -1,0 +1,236 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/mirror"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/telemetry"
+)
+
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=environments;projects;coderepos;coderepobindings;deploymentruntimes;projectpipelineruntimes,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=clusters;productproviders;coderepoproviders;pipelinehooks,verbs=get;list;watch;create;patch;delete
+
+// gitSync mirrors default.project of each product, and the tenant repository,
+// into custom resources.
+type gitSync struct {
+	*Shared
+
+	mu     sync.Mutex
+	states map[SyncKey]*syncState
+}
+
+// syncState is what is known of one repository. Only the worker that has its
+// key touches it, apart from pushed, which the mutex guards.
+type syncState struct {
+	tracker  mirror.Tracker
+	nextPoll time.Time
+	failures int
+	// pushed is when the oldest push hook came that no fetch has answered yet.
+	pushed time.Time
+}
+
+// GitSync starts the controller of the mirrored repositories.
+func (s *Shared) GitSync() error {
+	g := &gitSync{Shared: s, states: map[SyncKey]*syncState{}}
+	s.pushed = g.push
+	err := builder.TypedControllerManagedBy[SyncKey](s.Manager).Named("gitsync").
+		Watches(&v1alpha1.Product{}, keysOf(func(_ context.Context, p *v1alpha1.Product) []SyncKey {
+			return []SyncKey{{Product: p.Name}}
+		})).
+		Watches(&v1alpha1.CodeRepo{}, keysOf(func(_ context.Context, r *v1alpha1.CodeRepo) []SyncKey {
+			if s.isTenantRepository(r) {
+				return []SyncKey{{}}
+			}
+			return nil
+		})).
+		WatchesRawSource(s.WakeSync.Source()).
+		WithOptions(controller.TypedOptions[SyncKey]{MaxConcurrentReconciles: s.Workers}).
+		Complete(g)
+	if err != nil {
+		return fmt.Errorf("start the controller of the mirrors: %w", err)
+	}
+	return nil
+}
+
+// Pushed tells that a repository has a new revision; a push hook calls it.
+func (s *Shared) Pushed(key SyncKey) {
+	if s.pushed != nil {
+		s.pushed(key)
+	}
+	s.WakeSync.Wake(key)
+}
+
+func (g *gitSync) push(key SyncKey) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// A repository that is not mirrored yet is fetched by its first run anyway.
+	if state := g.states[key]; state != nil && state.pushed.IsZero() {
+		state.pushed = time.Now()
+	}
+}
+
+// Reconcile implements reconcile.TypedReconciler.
+func (g *gitSync) Reconcile(ctx context.Context, key SyncKey) (reconcile.Result, error) {
+	source, err := g.syncSource(ctx, key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if source == nil {
+		return reconcile.Result{}, g.forget(key)
+	}
+	state := g.state(key)
+	pushed := g.takePush(state)
+	if err := g.fetch(ctx, source, state, !pushed.IsZero()); err != nil {
+		return g.fetchFailed(ctx, key, state, err)
+	}
+	result, err := g.mirror(ctx, source, &state.tracker)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	g.reportProblems(source, state.tracker.Status, result.Status)
+	state.tracker.Status = result.Status
+	g.Syncs.Set(key, result)
+	if !pushed.IsZero() {
+		telemetry.PushToMirrored.Observe(time.Since(pushed).Seconds())
+	}
+	return reconcile.Result{RequeueAfter: time.Until(state.nextPoll)}, nil
+}
+
+func (g *gitSync) state(key SyncKey) *syncState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.states[key] == nil {
+		g.states[key] = &syncState{tracker: mirror.Tracker{Mirrors: g.Mirrors, Name: mirrorName(key)}}
+	}
+	return g.states[key]
+}
+
+func (g *gitSync) takePush(state *syncState) time.Time {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	pushed := state.pushed
+	state.pushed = time.Time{}
+	return pushed
+}
+
+func (g *gitSync) forget(key SyncKey) error {
+	g.mu.Lock()
+	_, known := g.states[key]
+	delete(g.states, key)
+	g.mu.Unlock()
+	if !known {
+		return nil
+	}
+	g.Syncs.Drop(key)
+	return g.Mirrors.Drop(mirrorName(key))
+}
+
+// mirrorName is the name of a repository's mirror on disk. Product names begin
+// with "product-", so the tenant's cannot be one.
+func mirrorName(key SyncKey) string {
+	if key.Product == "" {
+		return "tenant"
+	}
+	return key.Product
+}
+
+// fetch brings the tracker up to the branch's head if a push was reported, the
+// poll is due or nothing is known yet.
+func (g *gitSync) fetch(ctx context.Context, source *syncSource, state *syncState, pushed bool) error {
+	known := state.tracker.Known(source.git)
+	if known && !pushed && state.failures == 0 && time.Now().Before(state.nextPoll) {
+		return nil
+	}
+	behind := true
+	if known && !pushed {
+		var err error
+		if behind, err = state.tracker.Behind(ctx, source.git); err != nil {
+			return err
+		}
+		if behind {
+			telemetry.GitChangesFoundByPoll.Inc()
+		}
+	}
+	if behind {
+		began := time.Now()
+		state.tracker.Scope = source.scope
+		err := state.tracker.Fetch(ctx, source.git)
+		telemetry.ObserveFetch(began, err)
+		if err != nil {
+			return err
+		}
+	}
+	state.failures = 0
+	state.nextPoll = time.Now().Add(stretched(g.PollInterval))
+	return nil
+}
+
+// stretched adds up to a tenth to an interval at random, so that the
+// repositories of a tenant are not asked all at once.
+func stretched(interval time.Duration) time.Duration {
+	return interval + time.Duration(rand.Int64N(int64(interval)/10+1))
+}
+
+// fetchFailed tells of a repository that cannot be read, and tries again with
+// growing pauses up to the poll interval. What was mirrored stays.
+func (g *gitSync) fetchFailed(ctx context.Context, key SyncKey, state *syncState, err error) (reconcile.Result, error) {
+	if ctx.Err() != nil {
+		return reconcile.Result{}, ctx.Err()
+	}
+	state.failures++
+	pause := min(time.Second<<min(state.failures-1, 10), g.PollInterval)
+	g.Syncs.Set(key, SyncResult{Status: state.tracker.Status, Err: fetchProblem(err)})
+	return reconcile.Result{RequeueAfter: stretched(pause)}, nil
+}
+
+// mirror applies the entries and returns what became of them.
+func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Tracker) (SyncResult, error) {
+	metas, err := g.TenantConn.Owned(ctx, source.owner)
+	if err != nil {
+		return SyncResult{}, err
+	}
+	owned := make([]mirror.Owned, 0, len(metas))
+	for i := range metas {
+		if metas[i].DeletionTimestamp.IsZero() {
+			owned = append(owned, mirror.Owned{
+				ID:   plan.IDOf(metas[i].GroupVersionKind(), &metas[i]),
+				Path: metas[i].Annotations[v1alpha1.AnnotationSourcePath],
+			})
+		}
+	}
+	outcome := mirror.Build(g.Tenant, source.owner, t.Entries, owned, source.confirm == t.Status.Revision)
+	applied, err := g.Applier.Apply(ctx, g.TenantConn, outcome.Set, apply.Options{Isolate: true, NoGuard: true})
+	if err != nil {
+		return SyncResult{}, err
+	}
+	retry, err := refused(ctx, t, applied.Failed, &outcome)
+	if err != nil {
+		return SyncResult{}, err
+	}
+	status := t.Status
+	status.HeldBack = int32(outcome.HeldBack)
+	status.ProblemCount = int32(len(outcome.Problems))
+	status.Problems = nil
+	for _, path := range slices.Sorted(maps.Keys(outcome.Problems)) {
+		if len(status.Problems) < maxProblems {
+			status.Problems = append(status.Problems, outcome.Problems[path])
+		}
+	}
+	return SyncResult{Status: status, Guarded: outcome.HeldBack > 0}, retry
+}
+
+// maxProblems bounds the list in a status.
+const maxProblems = 50

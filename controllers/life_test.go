@@ -1,0 +1,448 @@
+package controllers_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/secrets"
+)
+
+// Two products with equal names of everything live on one cluster; only a
+// namespace of the same name is refused, with the name of who has it.
+func TestTwoProductsWithEqualNames(t *testing.T) {
+	w := theWorld(t)
+	first, second := newShop(w, "401", "alpha"), newShop(w, "402", "alpha")
+	first.open(t)
+	second.open(t)
+	exists(t, w.runtimes["alpha"], first.application(), second.application(), first.appProject(), second.appProject())
+
+	third := newShop(w, "403", "alpha")
+	third.namespace = first.namespace
+	third.declare(t)
+	third.push(t, third.files())
+	message := w.condition(t, third.runtimeObject(), "Ready", "False", v1alpha1.ReasonNamespaceClaimed)
+	if !strings.Contains(message, first.product) {
+		t.Errorf("the message does not name %s: %s", first.product, message)
+	}
+	if left := labelled(t, w.runtimes["alpha"], third.product); len(left) > 0 {
+		t.Errorf("a refused runtime wrote %v", left)
+	}
+	// It heals when the namespace is free.
+	first.push(t, nil, runtimeFile)
+	until(t, "the first runtime gone", func() error {
+		release(t, w.runtimes["alpha"], first.product)
+		r := first.runtimeObject()
+		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		return errors.New("it is still there")
+	})
+	exists(t, w.runtimes["alpha"], third.application())
+}
+
+func TestNobodyReachesAnotherProduct(t *testing.T) {
+	w := theWorld(t)
+	victim, thief := newShop(w, "404", "alpha"), newShop(w, "405", "alpha")
+	victim.open(t)
+	thief.declare(t)
+	files := thief.files()
+	files[repoFile] = strings.ReplaceAll(victim.codeRepo(), "repo-1", "repo-9")
+	files["code-repos/repo-1/steal.yaml"] = strings.Replace(thief.binding("readwrite"), "product: "+thief.product, "product: "+victim.product, 1)
+	delete(files, bindingFile)
+	thief.push(t, files)
+	p := thief.productObject()
+	w.condition(t, p, "Ready", "False", v1alpha1.ReasonFilesRefused)
+	w.condition(t, thief.runtimeObject(), "Ready", "False", "")
+	if left := labelled(t, w.runtimes["alpha"], thief.product); len(left) > 0 {
+		t.Errorf("the thief has %v on the cluster", left)
+	}
+	project := victim.appProject()
+	exists(t, w.runtimes["alpha"], project)
+	repos, _, _ := unstructured.NestedStringSlice(project.Object, "spec", "sourceRepos")
+	if len(repos) != 1 || repos[0] != "https://git.example/"+victim.group+"/app.git" {
+		t.Errorf("the victim's project reads %v", repos)
+	}
+}
+
+// A revoked binding takes its effect on a running runtime at once: Argo CD may
+// read the repository no longer. What runs goes on. A new binding heals it.
+func TestRevokedBinding(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "406", "alpha")
+	s.open(t)
+	r := s.runtimeObject()
+	s.synced(t, "Synced", "Healthy")
+	w.condition(t, r, "Ready", "True", "Ready")
+
+	s.push(t, nil, bindingFile)
+	message := w.condition(t, r, "Ready", "False", v1alpha1.ReasonPermissionDenied)
+	if !strings.Contains(message, "repo-1") {
+		t.Errorf("the message does not name the repository: %s", message)
+	}
+	sources := func() []string {
+		project := s.appProject()
+		if err := w.runtimes["alpha"].Get(context.Background(), client.ObjectKeyFromObject(project), project); err != nil {
+			t.Fatal(err)
+		}
+		repos, _, _ := unstructured.NestedStringSlice(project.Object, "spec", "sourceRepos")
+		return repos
+	}
+	until(t, "a project that reads nothing", func() error {
+		if repos := sources(); len(repos) > 0 {
+			return fmt.Errorf("it reads %v", repos)
+		}
+		return nil
+	})
+	exists(t, w.runtimes["alpha"], s.application(), object("v1", "Namespace", "", s.namespace))
+
+	s.push(t, map[string]string{bindingFile: s.binding("readwrite")})
+	w.condition(t, r, "Ready", "True", "Ready")
+	if r.Status.Source.Permission != v1alpha1.PermissionReadWrite {
+		t.Errorf("the permission is %s, want readwrite", r.Status.Source.Permission)
+	}
+	if len(sources()) != 1 {
+		t.Errorf("the project reads %v", sources())
+	}
+}
+
+func TestDestinationIsImmutableOnceDeployed(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "407", "alpha")
+	s.open(t)
+	s.synced(t, "Synced", "Healthy")
+	w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	moved := *s
+	moved.namespace = "ns-elsewhere"
+	s.push(t, map[string]string{runtimeFile: moved.runtime()})
+	w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonDestinationImmutable)
+	exists(t, w.runtimes["alpha"], s.application(), object("v1", "Namespace", "", s.namespace))
+	gone(t, w.runtimes["alpha"], object("v1", "Namespace", "", "ns-elsewhere"))
+
+	s.push(t, map[string]string{runtimeFile: s.runtime(), envFile: strings.Replace(s.env(), "cluster: alpha", "cluster: beta", 1)})
+	w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonDestinationImmutable)
+	w.condition(t, &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, "Ready", "False", v1alpha1.ReasonDestinationImmutable)
+	if found := labelled(t, w.runtimes["beta"], s.product); len(found) > 0 {
+		t.Errorf("the runtime moved to beta: %v", found)
+	}
+	s.push(t, map[string]string{envFile: s.env()})
+	w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+}
+
+// What exists on the cluster and is not ours is neither taken nor removed.
+func TestForeignNamespaceIsLeftAlone(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "408", "alpha")
+	foreign := object("v1", "Namespace", "", s.namespace)
+	foreign.SetLabels(map[string]string{"owner": "somebody"})
+	if err := w.runtimes["alpha"].Create(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	s.declare(t)
+	s.push(t, s.files())
+	message := w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonNotOurs)
+	if !strings.Contains(message, s.namespace) {
+		t.Errorf("the message does not name the namespace: %s", message)
+	}
+	s.remove(t)
+	exists(t, w.runtimes["alpha"], foreign)
+	if labels := foreign.GetLabels(); labels[v1alpha1.LabelManagedBy] != "" || labels["owner"] != "somebody" {
+		t.Errorf("its labels are %v", labels)
+	}
+}
+
+// What others change or remove of ours is put back.
+func TestDriftIsRepaired(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "409", "alpha")
+	s.open(t)
+	c := w.runtimes["alpha"]
+	app := s.application()
+	exists(t, c, app)
+	before := app.DeepCopy()
+	if err := unstructured.SetNestedField(app.Object, "somewhere/else", "spec", "source", "path"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Patch(t.Context(), app, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the repaired path", func() error {
+		if err := c.Get(context.Background(), client.ObjectKeyFromObject(app), app); err != nil {
+			return err
+		}
+		if path, _, _ := unstructured.NestedString(app.Object, "spec", "source", "path"); path != "deploy" {
+			return fmt.Errorf("path %q", path)
+		}
+		return nil
+	})
+	if err := c.Delete(t.Context(), s.appProject()); err != nil {
+		t.Fatal(err)
+	}
+	exists(t, c, s.appProject())
+	env := &v1alpha1.Environment{ObjectMeta: s.meta("dev")}
+	if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(env), env); err != nil {
+		t.Fatal(err)
+	}
+	patched := env.DeepCopy()
+	patched.Spec.EnvType = "tampered"
+	if err := w.c.Patch(t.Context(), patched, client.MergeFrom(env)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the repaired environment", func() error {
+		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(env), env); err != nil || env.Spec.EnvType != "dev" {
+			return fmt.Errorf("envType %q, %v", env.Spec.EnvType, err)
+		}
+		return nil
+	})
+}
+
+// Every order of removing the files of a product ends clean.
+func TestDeletionInAnyOrder(t *testing.T) {
+	w := theWorld(t)
+	for i, order := range [][]string{
+		{runtimeFile, bindingFile, repoFile, projectFile, envFile},
+		{envFile, repoFile, projectFile, bindingFile, runtimeFile},
+		{bindingFile, projectFile, envFile, runtimeFile, repoFile},
+		{projectFile, runtimeFile, envFile, repoFile, bindingFile},
+	} {
+		t.Run(strings.Join(order, " "), func(t *testing.T) {
+			s := newShop(w, fmt.Sprintf("50%d", i), "alpha")
+			s.open(t)
+			w.condition(t, s.productObject(), "Ready", "True", "Ready")
+			for n, file := range order {
+				revision := s.push(t, map[string]string{"README.md": fmt.Sprint(n)}, file)
+				s.confirm(t, revision)
+				if file == envFile && n == 0 {
+					message := w.condition(t, &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, "Ready", "False", v1alpha1.ReasonInUse)
+					if !strings.Contains(message, "dr") {
+						t.Errorf("the message does not say who uses it: %s", message)
+					}
+				}
+			}
+			until(t, "everything is gone", func() error {
+				release(t, w.runtimes["alpha"], s.product)
+				for _, o := range []client.Object{
+					s.runtimeObject(), &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, &v1alpha1.Project{ObjectMeta: s.meta("app")},
+					&v1alpha1.CodeRepo{ObjectMeta: s.meta("repo-1")}, &v1alpha1.CodeRepoBinding{ObjectMeta: s.meta("app")},
+				} {
+					if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(o), o); err == nil {
+						return fmt.Errorf("%T is still there", o)
+					} else if client.IgnoreNotFound(err) != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			empty(t, w.runtimes["alpha"], s.product)
+		})
+	}
+}
+
+// confirm lifts the guard for a revision.
+func (s *shop) confirm(t *testing.T, revision string) {
+	t.Helper()
+	p := s.productObject()
+	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationConfirmPrune, revision))
+	if err := s.w.c.Patch(t.Context(), p, patch); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "revision "+revision, func() error {
+		if err := s.w.c.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		if p.Status.Sync == nil || p.Status.Sync.Revision != revision || p.Status.Sync.HeldBack > 0 {
+			return fmt.Errorf("at %+v", p.Status.Sync)
+		}
+		return nil
+	})
+}
+
+// A namespace that is deleted as a whole, and a cluster that is asked to go
+// while it is in use, wait for what needs them and end clean.
+func TestClusterInUseStays(t *testing.T) {
+	w := theWorld(t)
+	plane := w.Runtimes["beta"]
+	kubeconfig, err := plane.KubeconfigFor(devstack.RuntimeUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The kubeconfig of this one is in a Secret that the Cluster names.
+	w.apply(t, strings.Replace(clusterYAML("gamma", plane.Config().Host), "spec: {", "spec: {kubeconfigSecretRef: {name: gamma-kubeconfig}, ", 1))
+	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "gamma"}}
+	message := w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonSecretMissing)
+	if !strings.Contains(message, "gamma-kubeconfig") {
+		t.Errorf("the message does not name the Secret: %s", message)
+	}
+	secret := object("v1", "Secret", "nautes", "gamma-kubeconfig")
+	secret.Object["stringData"] = map[string]any{"kubeconfig": string(kubeconfig)}
+	if err := w.c.Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	w.condition(t, cluster, "Ready", "True", "Ready")
+	if cluster.Status.Connection.Version == "" || cluster.Status.Connection.UID == "" {
+		t.Errorf("the connection is reported as %+v", cluster.Status.Connection)
+	}
+
+	w.runtimes["gamma"] = w.runtimes["beta"]
+	t.Cleanup(func() { delete(w.runtimes, "gamma") })
+	s := newShop(w, "601", "gamma")
+	s.open(t)
+	if err := w.c.Delete(t.Context(), cluster); err != nil {
+		t.Fatal(err)
+	}
+	w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonInUse)
+	exists(t, w.runtimes["beta"], s.application())
+	s.remove(t)
+	gone(t, w.c, cluster)
+}
+
+func TestLostClusterHoldsUpNobodyElse(t *testing.T) {
+	w := theWorld(t)
+	const name = "lost"
+	if err := w.AddRuntime(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	plane := w.Runtimes[name]
+	w.runtimes[name] = newClient(t, plane.Config())
+	w.registerCluster(t, name, plane)
+	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: name}}
+	w.condition(t, cluster, "Ready", "True", "Ready")
+	s, other := newShop(w, "701", name), newShop(w, "702", "alpha")
+	s.open(t)
+	if err := plane.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	w.condition(t, cluster, "Connected", "False", "")
+	other.open(t)
+	w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonNotConnected)
+
+	// Deleted while its cluster is away, the runtime says which one it waits for.
+	s.push(t, nil, runtimeFile)
+	r := s.runtimeObject()
+	message := w.condition(t, r, "Ready", "False", v1alpha1.ReasonNotConnected)
+	until(t, "the deletion", func() error {
+		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil || r.DeletionTimestamp.IsZero() {
+			return fmt.Errorf("not deleted yet: %v", err)
+		}
+		return nil
+	})
+	if message = w.condition(t, r, "Ready", "False", v1alpha1.ReasonNotConnected); !strings.Contains(message, name) || !strings.Contains(message, v1alpha1.AnnotationAbandon) {
+		t.Errorf("the message names not the cluster and the way out: %s", message)
+	}
+	// It comes back, and the deletion ends by itself.
+	if err := plane.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the runtime gone", func() error {
+		release(t, w.runtimes[name], s.product)
+		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		return errors.New("it is still there")
+	})
+	empty(t, w.runtimes[name], s.product)
+}
+
+// A second pass over an unchanged world, after a restart at that, writes
+// nothing: counted at the API servers.
+func TestSecondPassWritesNothing(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "801", "alpha")
+	s.open(t)
+	s.synced(t, "Synced", "Healthy")
+	w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	w.condition(t, s.productObject(), "Ready", "True", "Ready")
+	quiet(t, w, func() {})
+	quiet(t, w, func() {
+		w.restart(t)
+		until(t, "the new operator at work", func() error {
+			_, known := w.op.Shared.Spaces.Get(spaceKey(s.product, "alpha"))
+			if !known {
+				return errors.New("it has not looked at the space yet")
+			}
+			return nil
+		})
+	})
+}
+
+// quiet waits until the API servers are at rest, does something, and checks
+// that nothing is written in the seconds after it.
+func quiet(t *testing.T, w *world, do func()) {
+	t.Helper()
+	planes := map[string]*devstack.ControlPlane{"tenant": w.Tenant, "alpha": w.Runtimes["alpha"]}
+	marks := map[string]devstack.Mark{}
+	settle := func() {
+		until(t, "a world at rest", func() error {
+			before := map[string]int64{}
+			for name, plane := range planes {
+				revision, err := plane.EtcdRevision(context.Background())
+				if err != nil {
+					return err
+				}
+				before[name] = revision
+			}
+			time.Sleep(time.Second)
+			for name, plane := range planes {
+				if revision, err := plane.EtcdRevision(context.Background()); err != nil || revision != before[name] {
+					return fmt.Errorf("%s is written to: %v", name, err)
+				}
+			}
+			return nil
+		})
+	}
+	settle()
+	for name, plane := range planes {
+		mark, err := plane.Mark(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		marks[name] = mark
+	}
+	do()
+	time.Sleep(3 * time.Second)
+	for name, plane := range planes {
+		changes, err := plane.Changes(t.Context(), marks[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, change := range changes {
+			t.Errorf("%s: %s", name, change)
+		}
+	}
+}
+
+// A rotated kubeconfig is used, a broken one is explained.
+func TestKubeconfigIsWatched(t *testing.T) {
+	w := theWorld(t)
+	plane := w.Runtimes["beta"]
+	w.apply(t, clusterYAML("delta", plane.Config().Host))
+	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "delta"}}
+	t.Cleanup(func() {
+		_ = w.c.Delete(context.Background(), cluster)
+		gone(t, w.c, cluster)
+	})
+	w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonSecretMissing)
+	put := func(content string) {
+		t.Helper()
+		if _, err := w.store.Put(t.Context(), secrets.ClusterKubeconfig("delta"), map[string]secrets.Value{"kubeconfig": secrets.NewValue([]byte(content))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("apiVersion: v1\nkind: Config\nusers: [{name: u, user: {exec: {command: /bin/evil}}}]\n")
+	w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonCredentialsInvalid)
+	kubeconfig, err := plane.KubeconfigFor(devstack.RuntimeUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(string(kubeconfig))
+	w.condition(t, cluster, "Ready", "True", "Ready")
+}

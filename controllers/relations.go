@@ -1,0 +1,215 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// The functions of this file answer which objects read a changed one. They look
+// into the cache only: by index across products, and by a walk within one.
+
+// find returns the objects of a list that match; a nil match takes all.
+func find[T client.Object](ctx context.Context, s *Shared, list client.ObjectList, match func(T) bool, options ...client.ListOption) []T {
+	if err := s.Client.List(ctx, list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
+		// Reading the cache fails only when the manager stops.
+		log.FromContext(ctx).Error(err, "list what a change concerns")
+		return nil
+	}
+	var found []T
+	_ = meta.EachListItem(list, func(o runtime.Object) error {
+		if object, ok := o.(T); ok && (match == nil || match(object)) {
+			found = append(found, object)
+		}
+		return nil
+	})
+	return found
+}
+
+// requestsFor returns the requests of objects.
+func requestsFor[T client.Object](objects []T) []reconcile.Request {
+	wake := make([]reconcile.Request, 0, len(objects))
+	for _, o := range objects {
+		wake = append(wake, request(o.GetNamespace(), o.GetName()))
+	}
+	return wake
+}
+
+// requests returns the requests of names in a namespace; empty names are left out.
+func requests(namespace string, names ...string) []reconcile.Request {
+	var wake []reconcile.Request
+	for _, name := range names {
+		if name != "" {
+			wake = append(wake, request(namespace, name))
+		}
+	}
+	return wake
+}
+
+func compare[T cmp.Ordered](a, b T) int { return cmp.Compare(a, b) }
+
+// Of spaces.
+
+// spacesOf returns the spaces that a product has or may need.
+func (s *Shared) spacesOf(ctx context.Context, product string) []SpaceKey {
+	keys := map[SpaceKey]bool{}
+	p := &v1alpha1.Product{}
+	if err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: product}, p); err == nil {
+		for _, space := range p.Status.Spaces {
+			keys[SpaceKey{product, space.Cluster}] = true
+		}
+	}
+	for _, e := range find[*v1alpha1.Environment](ctx, s, &v1alpha1.EnvironmentList{}, nil, client.InNamespace(product)) {
+		keys[SpaceKey{product, e.Spec.Cluster}] = true
+	}
+	return sortedKeys(keys)
+}
+
+func sortedKeys(keys map[SpaceKey]bool) []SpaceKey {
+	sorted := make([]SpaceKey, 0, len(keys))
+	for key := range keys {
+		if key.Cluster != "" {
+			sorted = append(sorted, key)
+		}
+	}
+	slices.SortFunc(sorted, func(a, b SpaceKey) int {
+		return cmp.Or(compare(a.Product, b.Product), compare(a.Cluster, b.Cluster))
+	})
+	return sorted
+}
+
+// spacesOfRuntime returns the spaces that a runtime is part of, and those of
+// the products that want the same namespaces.
+func (s *Shared) spacesOfRuntime(ctx context.Context, r *v1alpha1.DeploymentRuntime) []SpaceKey {
+	keys := map[SpaceKey]bool{}
+	add := func(r *v1alpha1.DeploymentRuntime) {
+		if r.Status.Target != nil {
+			keys[SpaceKey{r.Namespace, r.Status.Target.Cluster}] = true
+		}
+		e := &v1alpha1.Environment{}
+		if err := s.Client.Get(ctx, client.ObjectKey{Namespace: r.Namespace, Name: r.Spec.Destination.Environment}, e); err == nil {
+			keys[SpaceKey{r.Namespace, e.Spec.Cluster}] = true
+		}
+	}
+	add(r)
+	for _, rival := range s.rivals(ctx, r) {
+		add(rival)
+	}
+	return sortedKeys(keys)
+}
+
+// spacesOn returns the spaces on a cluster.
+func (s *Shared) spacesOn(ctx context.Context, cluster string) []SpaceKey {
+	keys := map[SpaceKey]bool{}
+	for _, e := range s.environmentsByCluster(ctx, cluster) {
+		keys[SpaceKey{e.Namespace, cluster}] = true
+	}
+	for _, r := range s.runtimesByCluster(ctx, cluster) {
+		keys[SpaceKey{r.Namespace, cluster}] = true
+	}
+	for _, p := range find[*v1alpha1.Product](ctx, s, &v1alpha1.ProductList{}, func(p *v1alpha1.Product) bool {
+		return recordedSpace(p, cluster) != nil
+	}, client.InNamespace(s.Namespace)) {
+		keys[SpaceKey{p.Name, cluster}] = true
+	}
+	return sortedKeys(keys)
+}
+
+func (s *Shared) spacesOfProvider(ctx context.Context, provider string) []SpaceKey {
+	keys := map[SpaceKey]bool{}
+	for _, r := range s.codeReposByProvider(ctx, provider) {
+		for _, key := range s.spacesOf(ctx, r.Namespace) {
+			keys[key] = true
+		}
+	}
+	return sortedKeys(keys)
+}
+
+func (s *Shared) environmentsByCluster(ctx context.Context, cluster string) []*v1alpha1.Environment {
+	return find[*v1alpha1.Environment](ctx, s, &v1alpha1.EnvironmentList{}, nil, client.MatchingFields{snapshot.IndexEnvironmentCluster: cluster})
+}
+
+func (s *Shared) runtimesByCluster(ctx context.Context, cluster string) []*v1alpha1.DeploymentRuntime {
+	return find[*v1alpha1.DeploymentRuntime](ctx, s, &v1alpha1.DeploymentRuntimeList{}, nil, client.MatchingFields{snapshot.IndexRecordedCluster: cluster})
+}
+
+func (s *Shared) codeReposByProvider(ctx context.Context, provider string) []*v1alpha1.CodeRepo {
+	return find[*v1alpha1.CodeRepo](ctx, s, &v1alpha1.CodeRepoList{}, nil, client.MatchingFields{snapshot.IndexCodeRepoProvider: provider})
+}
+
+// Of DeploymentRuntimes.
+
+// rivals returns the runtimes of other products that want one of the namespaces
+// of a runtime.
+func (s *Shared) rivals(ctx context.Context, r *v1alpha1.DeploymentRuntime) []*v1alpha1.DeploymentRuntime {
+	objects, err := s.Loader.Rivals(ctx, r)
+	if err != nil {
+		// Reading the cache fails only when the manager stops.
+		log.FromContext(ctx).Error(err, "list who wants the namespaces of a runtime")
+	}
+	var found []*v1alpha1.DeploymentRuntime
+	for _, o := range objects {
+		if rival, ok := o.(*v1alpha1.DeploymentRuntime); ok {
+			found = append(found, rival)
+		}
+	}
+	return found
+}
+
+func (s *Shared) rivalsOfRuntime(ctx context.Context, r *v1alpha1.DeploymentRuntime) []reconcile.Request {
+	return requestsFor(s.rivals(ctx, r))
+}
+
+// runtimes returns the runtimes of a product that match.
+func (s *Shared) runtimes(ctx context.Context, product string, match func(*v1alpha1.DeploymentRuntime) bool) []reconcile.Request {
+	return requestsFor(find(ctx, s, &v1alpha1.DeploymentRuntimeList{}, match, client.InNamespace(product)))
+}
+
+func (s *Shared) runtimesIn(ctx context.Context, key SpaceKey) []reconcile.Request {
+	on := map[string]bool{}
+	for _, e := range find(ctx, s, &v1alpha1.EnvironmentList{}, func(e *v1alpha1.Environment) bool { return e.Spec.Cluster == key.Cluster }, client.InNamespace(key.Product)) {
+		on[e.Name] = true
+	}
+	return s.runtimes(ctx, key.Product, func(r *v1alpha1.DeploymentRuntime) bool {
+		return on[r.Spec.Destination.Environment] || (r.Status.Target != nil && r.Status.Target.Cluster == key.Cluster)
+	})
+}
+
+func (s *Shared) runtimesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {
+	return s.runtimes(ctx, e.Namespace, func(r *v1alpha1.DeploymentRuntime) bool {
+		return r.Spec.Destination.Environment == e.Name || (r.Status.Target != nil && r.Status.Target.Environment == e.Name)
+	})
+}
+
+func (s *Shared) runtimesOfCluster(ctx context.Context, c *v1alpha1.Cluster) []reconcile.Request {
+	wake := requestsFor(s.runtimesByCluster(ctx, c.Name))
+	for _, e := range s.environmentsByCluster(ctx, c.Name) {
+		wake = append(wake, s.runtimesOfEnvironment(ctx, e)...)
+	}
+	return wake
+}
+
+func (s *Shared) runtimesOfCodeRepo(ctx context.Context, repo *v1alpha1.CodeRepo) []reconcile.Request {
+	return s.runtimes(ctx, repo.Namespace, func(r *v1alpha1.DeploymentRuntime) bool { return r.Spec.ManifestSource.CodeRepo == repo.Name })
+}
+
+func (s *Shared) runtimesOfBinding(ctx context.Context, b *v1alpha1.CodeRepoBinding) []reconcile.Request {
+	return s.runtimes(ctx, b.Namespace, func(r *v1alpha1.DeploymentRuntime) bool { return r.Spec.ManifestSource.CodeRepo == b.Spec.CodeRepo })
+}
+
+func (s *Shared) runtimesOfProject(ctx context.Context, p *v1alpha1.Project) []reconcile.Request {
+	return s.runtimes(ctx, p.Namespace, func(r *v1alpha1.DeploymentRuntime) bool { return slices.Contains(r.Spec.ProjectsRef, p.Name) })
+}
+
+func (s *Shared) runtimesOfProduct(ctx context.Context, p *v1alpha1.Product) []reconcile.Request {
+	return s.runtimes(ctx, p.Name, nil)
+}

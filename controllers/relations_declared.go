@@ -1,0 +1,139 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/secrets/kube"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// Of the kinds that are only declared.
+
+func (s *Shared) environmentsBeside(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {
+	return requestsFor(find(ctx, s, &v1alpha1.EnvironmentList{}, func(other *v1alpha1.Environment) bool {
+		return other.Name != e.Name && other.Spec.Cluster == e.Spec.Cluster
+	}, client.InNamespace(e.Namespace)))
+}
+
+func (s *Shared) environmentsOn(ctx context.Context, c *v1alpha1.Cluster) []reconcile.Request {
+	return requestsFor(s.environmentsByCluster(ctx, c.Name))
+}
+
+func (s *Shared) environmentsOfProduct(ctx context.Context, p *v1alpha1.Product) []reconcile.Request {
+	return requestsFor(find[*v1alpha1.Environment](ctx, s, &v1alpha1.EnvironmentList{}, nil, client.InNamespace(p.Name)))
+}
+
+func (s *Shared) projectsOfProduct(ctx context.Context, p *v1alpha1.Product) []reconcile.Request {
+	return requestsFor(find[*v1alpha1.Project](ctx, s, &v1alpha1.ProjectList{}, nil, client.InNamespace(p.Name)))
+}
+
+func (s *Shared) codeReposOfProduct(ctx context.Context, p *v1alpha1.Product) []reconcile.Request {
+	return requestsFor(find[*v1alpha1.CodeRepo](ctx, s, &v1alpha1.CodeRepoList{}, nil, client.InNamespace(p.Name)))
+}
+
+func (s *Shared) codeReposOfProvider(ctx context.Context, p *v1alpha1.CodeRepoProvider) []reconcile.Request {
+	return requestsFor(s.codeReposByProvider(ctx, p.Name))
+}
+
+func (s *Shared) codeReposOfProject(ctx context.Context, p *v1alpha1.Project) []reconcile.Request {
+	return requestsFor(find(ctx, s, &v1alpha1.CodeRepoList{}, func(r *v1alpha1.CodeRepo) bool { return r.Spec.Project == p.Name }, client.InNamespace(p.Namespace)))
+}
+
+func (s *Shared) bindings(ctx context.Context, product string, match func(*v1alpha1.CodeRepoBinding) bool) []reconcile.Request {
+	return requestsFor(find(ctx, s, &v1alpha1.CodeRepoBindingList{}, match, client.InNamespace(product)))
+}
+
+func (s *Shared) bindingsOfProduct(ctx context.Context, p *v1alpha1.Product) []reconcile.Request {
+	return s.bindings(ctx, p.Name, nil)
+}
+
+func (s *Shared) bindingsOfCodeRepo(ctx context.Context, r *v1alpha1.CodeRepo) []reconcile.Request {
+	return s.bindings(ctx, r.Namespace, func(b *v1alpha1.CodeRepoBinding) bool { return b.Spec.CodeRepo == r.Name })
+}
+
+func (s *Shared) bindingsOfProject(ctx context.Context, p *v1alpha1.Project) []reconcile.Request {
+	return s.bindings(ctx, p.Namespace, func(b *v1alpha1.CodeRepoBinding) bool { return slices.Contains(b.Spec.Projects, p.Name) })
+}
+
+func (s *Shared) productProvidersOf(ctx context.Context, p *v1alpha1.CodeRepoProvider) []reconcile.Request {
+	return requestsFor(find(ctx, s, &v1alpha1.ProductProviderList{}, func(o *v1alpha1.ProductProvider) bool { return o.Spec.Name == p.Name }, client.InNamespace(s.Namespace)))
+}
+
+// Of ProjectPipelineRuntimes.
+
+func (s *Shared) pipelineRuntimes(ctx context.Context, product string, match func(*v1alpha1.ProjectPipelineRuntime) bool) []reconcile.Request {
+	return requestsFor(find(ctx, s, &v1alpha1.ProjectPipelineRuntimeList{}, match, client.InNamespace(product)))
+}
+
+func (s *Shared) pipelineRuntimesOfProduct(ctx context.Context, p *v1alpha1.Product) []reconcile.Request {
+	return s.pipelineRuntimes(ctx, p.Name, nil)
+}
+
+func (s *Shared) pipelineRuntimesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {
+	return s.pipelineRuntimes(ctx, e.Namespace, func(r *v1alpha1.ProjectPipelineRuntime) bool { return r.Spec.Destination.Environment == e.Name })
+}
+
+func (s *Shared) pipelineRuntimesOfCluster(ctx context.Context, c *v1alpha1.Cluster) []reconcile.Request {
+	var wake []reconcile.Request
+	for _, e := range s.environmentsByCluster(ctx, c.Name) {
+		wake = append(wake, s.pipelineRuntimesOfEnvironment(ctx, e)...)
+	}
+	return wake
+}
+
+func (s *Shared) pipelineRuntimesOfProject(ctx context.Context, p *v1alpha1.Project) []reconcile.Request {
+	return s.pipelineRuntimes(ctx, p.Namespace, func(r *v1alpha1.ProjectPipelineRuntime) bool { return r.Spec.Project == p.Name })
+}
+
+func (s *Shared) pipelineRuntimesOfCodeRepo(ctx context.Context, repo *v1alpha1.CodeRepo) []reconcile.Request {
+	return s.pipelineRuntimes(ctx, repo.Namespace, func(r *v1alpha1.ProjectPipelineRuntime) bool {
+		return slices.Contains(snapshot.ReposOf(r), repo.Name)
+	})
+}
+
+func (s *Shared) pipelineRuntimesOfBinding(ctx context.Context, b *v1alpha1.CodeRepoBinding) []reconcile.Request {
+	return s.pipelineRuntimes(ctx, b.Namespace, func(r *v1alpha1.ProjectPipelineRuntime) bool {
+		return slices.Contains(snapshot.ReposOf(r), b.Spec.CodeRepo)
+	})
+}
+
+func (s *Shared) pipelineRuntimesOfHook(ctx context.Context, h *v1alpha1.PipelineHook) []reconcile.Request {
+	return requestsFor(find[*v1alpha1.ProjectPipelineRuntime](ctx, s, &v1alpha1.ProjectPipelineRuntimeList{}, nil, client.MatchingFields{snapshot.IndexPipelineHook: h.Name}))
+}
+
+func (s *Shared) hooksOfPipelineRuntime(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
+	return requests(s.Namespace, snapshot.HooksOf(r)...)
+}
+
+// Of Clusters.
+
+// clustersOfSecret returns the clusters whose kubeconfig a Secret holds.
+func (s *Shared) clustersOfSecret(ctx context.Context, secret *corev1.Secret) []reconcile.Request {
+	ref, stored := kube.RefOf(secret)
+	return requestsFor(find(ctx, s, &v1alpha1.ClusterList{}, func(c *v1alpha1.Cluster) bool {
+		if named := c.Spec.KubeconfigSecretRef; named != nil {
+			return named.Name == secret.Name
+		}
+		return stored && ref == secrets.ClusterKubeconfig(c.Name)
+	}, client.InNamespace(s.Namespace)))
+}
+
+// clustersNaming returns the clusters that grant something to a product by its name.
+func (s *Shared) clustersNaming(ctx context.Context, product string) []reconcile.Request {
+	return requestsFor(find(ctx, s, &v1alpha1.ClusterList{}, func(c *v1alpha1.Cluster) bool {
+		for _, names := range c.Spec.ReservedNamespacesAllowedProducts {
+			if slices.Contains(names, product) {
+				return true
+			}
+		}
+		_, granted := c.Spec.ProductAllowedClusterResources[product]
+		return granted
+	}, client.InNamespace(s.Namespace)))
+}

@@ -1,0 +1,182 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/telemetry"
+)
+
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=products/status,verbs=patch
+
+// spaceWork keeps the shared layer of each product on each cluster: what any of
+// its runtimes needs there, and nothing else.
+type spaceWork struct{ *Shared }
+
+// Space starts the controller of the spaces.
+func (s *Shared) Space() error {
+	b := builder.TypedControllerManagedBy[SpaceKey](s.Manager).Named("space").
+		Watches(&v1alpha1.Product{}, keysOf(func(ctx context.Context, p *v1alpha1.Product) []SpaceKey {
+			return s.spacesOf(ctx, p.Name)
+		})).
+		Watches(&v1alpha1.Environment{}, keysOf(func(ctx context.Context, e *v1alpha1.Environment) []SpaceKey {
+			return append(s.spacesOf(ctx, e.Namespace), SpaceKey{e.Namespace, e.Spec.Cluster})
+		})).
+		Watches(&v1alpha1.DeploymentRuntime{}, keysOf(s.spacesOfRuntime)).
+		Watches(&v1alpha1.CodeRepo{}, keysOf(func(ctx context.Context, r *v1alpha1.CodeRepo) []SpaceKey {
+			return s.spacesOf(ctx, r.Namespace)
+		})).
+		Watches(&v1alpha1.CodeRepoBinding{}, keysOf(func(ctx context.Context, r *v1alpha1.CodeRepoBinding) []SpaceKey {
+			return s.spacesOf(ctx, r.Namespace)
+		})).
+		Watches(&v1alpha1.CodeRepoProvider{}, keysOf(func(ctx context.Context, p *v1alpha1.CodeRepoProvider) []SpaceKey {
+			return s.spacesOfProvider(ctx, p.Name)
+		})).
+		Watches(&v1alpha1.Cluster{}, keysOf(func(ctx context.Context, c *v1alpha1.Cluster) []SpaceKey {
+			return s.spacesOn(ctx, c.Name)
+		})).
+		WatchesRawSource(s.WakeSpace.Source()).
+		WithOptions(controller.TypedOptions[SpaceKey]{MaxConcurrentReconciles: s.Workers})
+	if err := b.Complete(spaceWork{s}); err != nil {
+		return fmt.Errorf("start the controller of the spaces: %w", err)
+	}
+	return nil
+}
+
+// Reconcile implements reconcile.TypedReconciler.
+func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Result, error) {
+	snap, err := w.Loader.Product(ctx, key.Product)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	set, err := build.Space(snap, key.Product, key.Cluster)
+	if err != nil {
+		return reconcile.Result{}, w.tell(ctx, snap, key, set, err)
+	}
+	recorded := recordedSpace(snap.Product(key.Product), key.Cluster)
+	conn, err := w.conn(snap, key.Cluster)
+	if err != nil {
+		if len(set.Items) == 0 && recorded == nil {
+			w.Spaces.Drop(key)
+			return reconcile.Result{}, nil
+		}
+		return reconcile.Result{}, w.tell(ctx, snap, key, set, err)
+	}
+	if len(set.Items) > 0 && recorded == nil {
+		// On record before the first write, so that the deletion of the product
+		// knows where to look.
+		space := v1alpha1.SpaceStatus{Cluster: key.Cluster, Message: "being written"}
+		if err := w.record(ctx, key, &space); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	product := snap.Product(key.Product)
+	result, err := w.Applier.Apply(ctx, conn, set, apply.Options{
+		NoGuard:      product == nil || !product.DeletionTimestamp.IsZero(),
+		ConfirmPrune: product != nil && product.Annotations[v1alpha1.AnnotationConfirmPrune] == strconv.FormatInt(product.Generation, 10),
+	})
+	if err == nil {
+		err = removing(result, "cluster "+key.Cluster)
+	}
+	return reconcile.Result{}, w.tell(ctx, snap, key, set, err)
+}
+
+func recordedSpace(p *v1alpha1.Product, cluster string) *v1alpha1.SpaceStatus {
+	if p == nil {
+		return nil
+	}
+	for i := range p.Status.Spaces {
+		if p.Status.Spaces[i].Cluster == cluster {
+			return &p.Status.Spaces[i]
+		}
+	}
+	return nil
+}
+
+// tell puts what became of a space on the board, for the runtimes that wait for
+// it, and into the status of the product. It returns the error if it is one to
+// try again.
+func (w spaceWork) tell(ctx context.Context, snap *snapshot.Snapshot, key SpaceKey, set plan.Set, err error) error {
+	outcome := engine.Classify(err, classify)
+	if outcome.Class == engine.ClassSilent {
+		return nil
+	}
+	telemetry.ReconcileOutcomes.WithLabelValues("Space", outcome.Class.String()).Inc()
+	result := SpaceResult{Err: err}
+	status := v1alpha1.SpaceStatus{Cluster: key.Cluster, Ready: err == nil, Message: outcome.Message}
+	if outcome.Class == engine.ClassUnexpected && outcome.Message == "" {
+		status.Message = "a write failed and is tried again; the operator's log has it"
+	}
+	result.Namespaces, result.Repositories = build.Contents(set)
+	status.Namespaces = result.Namespaces
+	if err != nil {
+		// What is in place cannot be told from here: nothing new may rely on it.
+		result.Namespaces, result.Repositories = nil, nil
+	}
+	w.Spaces.Set(key, result)
+
+	entry := &status
+	if err == nil && len(set.Items) == 0 {
+		entry = nil
+		w.Spaces.Drop(key)
+	}
+	if snap.Product(key.Product) != nil {
+		if err := w.record(ctx, key, entry); err != nil {
+			return err
+		}
+	}
+	if outcome.Class == engine.ClassUnexpected {
+		return err
+	}
+	return nil
+}
+
+// record writes the state of one space into the status of its product; nil
+// removes it. The list is shared by the spaces of a product, so each write is
+// guarded by the resourceVersion and done again when it was beaten.
+func (w spaceWork) record(ctx context.Context, key SpaceKey, space *v1alpha1.SpaceStatus) error {
+	reader := client.Reader(w.Client)
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		p := &v1alpha1.Product{}
+		if err := reader.Get(ctx, client.ObjectKey{Namespace: w.Namespace, Name: key.Product}, p); err != nil {
+			return err
+		}
+		// The cache is good enough to see that nothing differs, and too old
+		// when it was beaten.
+		reader = w.Manager.GetAPIReader()
+		before := p.DeepCopy()
+		spaces := slices.DeleteFunc(slices.Clone(p.Status.Spaces), func(have v1alpha1.SpaceStatus) bool { return have.Cluster == key.Cluster })
+		if space != nil {
+			spaces = append(spaces, *space)
+		}
+		slices.SortFunc(spaces, func(a, b v1alpha1.SpaceStatus) int { return compare(a.Cluster, b.Cluster) })
+		if slices.EqualFunc(p.Status.Spaces, spaces, sameSpace) {
+			return nil
+		}
+		p.Status.Spaces = spaces
+		return w.Client.Status().Patch(ctx, p, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner("nautes-status"))
+	})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func sameSpace(a, b v1alpha1.SpaceStatus) bool {
+	return a.Cluster == b.Cluster && a.Ready == b.Ready && a.Message == b.Message && slices.Equal(a.Namespaces, b.Namespaces)
+}

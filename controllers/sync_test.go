@@ -1,0 +1,349 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/devstack"
+)
+
+func TestPushBecomesApplication(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "101", "alpha")
+	s.open(t)
+	for _, o := range []v1alpha1.Object{
+		&v1alpha1.Environment{ObjectMeta: s.meta("dev")}, &v1alpha1.Project{ObjectMeta: s.meta("app")},
+		&v1alpha1.CodeRepo{ObjectMeta: s.meta("repo-1")}, &v1alpha1.CodeRepoBinding{ObjectMeta: s.meta("app")}, s.productObject(),
+	} {
+		w.condition(t, o, "Ready", "True", "Ready")
+	}
+	c := w.runtimes["alpha"]
+	exists(t, c,
+		object("v1", "Namespace", "", s.product), object("v1", "Namespace", "", s.namespace),
+		object("hnc.x-k8s.io/v1alpha2", "HierarchyConfiguration", s.namespace, "hierarchy"),
+		object("v1", "ServiceAccount", s.namespace, "dr"), s.appProject())
+
+	app := s.application()
+	exists(t, c, app)
+	source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
+	if source["path"] != "deploy" || source["targetRevision"] != "main" || source["repoURL"] != "https://git.example/group-101/app.git" {
+		t.Errorf("the source of the Application is %v", source)
+	}
+
+	r := s.runtimeObject()
+	w.condition(t, r, "Ready", "False", v1alpha1.ReasonProgressing)
+	s.synced(t, "Synced", "Healthy")
+	w.condition(t, r, "Ready", "True", "Ready")
+	if r.Status.Source == nil || r.Status.Source.Permission != v1alpha1.PermissionReadOnly {
+		t.Errorf("the runtime's permission is %v, want readonly", r.Status.Source)
+	}
+	s.synced(t, "Synced", "Degraded")
+	w.condition(t, r, "Ready", "False", v1alpha1.ReasonDegraded)
+	w.condition(t, r, "Healthy", "False", v1alpha1.ReasonDegraded)
+	s.synced(t, "OutOfSync", "Healthy")
+	w.condition(t, r, "Synced", "False", v1alpha1.ReasonOutOfSync)
+}
+
+// Whatever order the files come in, everything converges when the last is there.
+func TestAnyOrder(t *testing.T) {
+	w := theWorld(t)
+	all := []string{envFile, projectFile, repoFile, bindingFile, runtimeFile}
+	orders := [][]string{all, slices.Clone(all), {runtimeFile, bindingFile, repoFile, envFile, projectFile}, {bindingFile, runtimeFile, projectFile, envFile, repoFile}}
+	slices.Reverse(orders[1])
+	for i, order := range orders {
+		t.Run(strings.Join(order, " "), func(t *testing.T) {
+			s := newShop(w, fmt.Sprintf("20%d", i), "alpha")
+			s.declare(t)
+			for n, file := range order {
+				s.push(t, map[string]string{file: s.files()[file]})
+				if n == 0 && file == runtimeFile {
+					message := w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonReferenceMissing)
+					if !strings.Contains(message, "dev") {
+						t.Errorf("the message does not name the missing environment: %s", message)
+					}
+				}
+			}
+			exists(t, w.runtimes["alpha"], s.application())
+			s.synced(t, "Synced", "Healthy")
+			w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+		})
+	}
+}
+
+// What people apply with kubectl lives beside what is mirrored, and is left alone.
+func TestKubectlBesideGit(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "301", "alpha")
+	s.declare(t)
+	files := s.files()
+	delete(files, runtimeFile)
+	s.push(t, files)
+	w.condition(t, s.productObject(), "Ready", "True", "Ready")
+	w.apply(t, strings.Replace(s.runtime(), "name: dr\n", "name: dr\n  namespace: "+s.product+"\n", 1))
+	exists(t, w.runtimes["alpha"], s.application())
+	// A change of the repository does not touch it.
+	s.push(t, map[string]string{projectFile: strings.Replace(s.project(), "go", "rust", 1)})
+	until(t, "the changed project", func() error {
+		p := &v1alpha1.Project{ObjectMeta: s.meta("app")}
+		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil || p.Spec.Language != "rust" {
+			return fmt.Errorf("language %q, %v", p.Spec.Language, err)
+		}
+		return nil
+	})
+	exists(t, w.c, object("nautes.resource.nautes.io/v1alpha1", "DeploymentRuntime", s.product, "dr"))
+}
+
+func TestBadFilesStopOnlyThemselves(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "302", "alpha")
+	s.open(t)
+	for name, test := range map[string]struct {
+		file, content, want string
+		wantLine            int32
+	}{
+		"unknown key": {envFile, strings.Replace(s.env(), "cluster:", "clutser:", 1), "clutser", 7},
+		"not YAML":    {envFile, "kind: [", "", 0},
+		"another product's namespace": {
+			envFile, strings.Replace(s.env(), "name: dev", "name: dev\n  namespace: product-999", 1), "product-999", 0,
+		},
+		"refused by the API server": {repoFile, strings.Replace(s.codeRepo(), "url: https", "url: gopher", 1), "url", 0},
+		"another kind's folder":     {"envs/repo.yaml", s.codeRepo(), "CodeRepo", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			good := strings.Replace(s.project(), "language: go", "language: "+strings.ReplaceAll(name, " ", "-"), 1)
+			good = strings.ReplaceAll(good, "'", "")
+			s.push(t, map[string]string{test.file: test.content, projectFile: good})
+			p := s.productObject()
+			message := w.condition(t, p, "Ready", "False", v1alpha1.ReasonFilesRefused)
+			if !strings.Contains(message, test.file) || !strings.Contains(message, test.want) {
+				t.Errorf("the message names not %q and %q: %s", test.file, test.want, message)
+			}
+			if p.Status.Sync.ProblemCount != 1 || p.Status.Sync.Problems[0].Path != test.file {
+				t.Errorf("problems: %v", p.Status.Sync.Problems)
+			}
+			if test.wantLine > 0 && p.Status.Sync.Problems[0].Line != test.wantLine {
+				t.Errorf("line %d, want %d", p.Status.Sync.Problems[0].Line, test.wantLine)
+			}
+			until(t, "the good file of the same push", func() error {
+				o := &v1alpha1.Project{ObjectMeta: s.meta("app")}
+				if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil || !strings.Contains(good, "language: "+o.Spec.Language+"\n") {
+					return fmt.Errorf("language %q: %v", o.Spec.Language, err)
+				}
+				return nil
+			})
+			// The object of the bad file keeps its last good state.
+			env := &v1alpha1.Environment{ObjectMeta: s.meta("dev")}
+			if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(env), env); err != nil || env.Spec.Cluster != "alpha" || !env.DeletionTimestamp.IsZero() {
+				t.Errorf("the environment did not keep its state: %v, %v", env.Spec, err)
+			}
+			until(t, "an event that names the file", func() error {
+				return w.event(s.productObject(), v1alpha1.ReasonFilesRefused, test.file)
+			})
+			remove := []string{}
+			if test.file == "envs/repo.yaml" {
+				remove = []string{test.file}
+			}
+			s.push(t, s.files(), remove...)
+			w.condition(t, s.productObject(), "Ready", "True", "Ready")
+		})
+	}
+}
+
+// event looks for an event about an object.
+func (w *world) event(o v1alpha1.Object, reason, text string) error {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(object("events.k8s.io/v1", "EventList", "", "").GroupVersionKind())
+	if err := w.c.List(context.Background(), list); err != nil {
+		return err
+	}
+	for _, e := range list.Items {
+		name, _, _ := unstructured.NestedString(e.Object, "regarding", "name")
+		note, _, _ := unstructured.NestedString(e.Object, "note")
+		if name == o.GetName() && e.Object["reason"] == reason && strings.Contains(note, text) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no event %s about %s names %q", reason, o.GetName(), text)
+}
+
+func TestEmptiedRepositoryIsGuarded(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "303", "alpha")
+	s.open(t)
+	revision := s.push(t, map[string]string{"README.md": "empty"}, envFile, projectFile, repoFile, bindingFile, runtimeFile)
+	p := s.productObject()
+	message := w.condition(t, p, "Ready", "False", v1alpha1.ReasonPruneGuarded)
+	if !strings.Contains(message, revision) || p.Status.Sync.HeldBack != 5 {
+		t.Errorf("held back %d, message: %s", p.Status.Sync.HeldBack, message)
+	}
+	r := s.runtimeObject()
+	if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(r), r); err != nil || !r.DeletionTimestamp.IsZero() {
+		t.Fatalf("the guard let the runtime go: %v", err)
+	}
+	before := p.DeepCopy()
+	p.Annotations = map[string]string{v1alpha1.AnnotationConfirmPrune: revision}
+	if err := w.c.Patch(t.Context(), p, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the runtime gone", func() error {
+		release(t, w.runtimes["alpha"], s.product)
+		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		return fmt.Errorf("it is still there")
+	})
+	gone(t, w.c, &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, &v1alpha1.CodeRepo{ObjectMeta: s.meta("repo-1")},
+		&v1alpha1.CodeRepoBinding{ObjectMeta: s.meta("app")}, &v1alpha1.Project{ObjectMeta: s.meta("app")})
+	empty(t, w.runtimes["alpha"], s.product)
+	w.condition(t, s.productObject(), "Ready", "True", "Ready")
+}
+
+func TestRewrittenHistoryIsFollowed(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "304", "alpha")
+	s.open(t)
+	before := w.condition(t, s.productObject(), "Synced", "True", "")
+	files := s.files()
+	files[projectFile] = strings.Replace(s.project(), "language: go", "language: zig", 1)
+	revision := w.push(t, s.repo, devstack.Commit{Files: files, Orphan: true, Force: true, Message: "start anew"})
+	p := s.productObject()
+	until(t, "the new history", func() error {
+		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		if p.Status.Sync == nil || p.Status.Sync.Revision != revision {
+			return fmt.Errorf("at %v", p.Status.Sync)
+		}
+		return nil
+	})
+	if p.Status.Sync.RewrittenFrom == "" || !strings.Contains(before, p.Status.Sync.RewrittenFrom[:10]) {
+		t.Errorf("the rewrite is not reported: from %q, before %q", p.Status.Sync.RewrittenFrom, before)
+	}
+	until(t, "the project of the new history", func() error {
+		o := &v1alpha1.Project{ObjectMeta: s.meta("app")}
+		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil || o.Spec.Language != "zig" {
+			return fmt.Errorf("language %q: %v", o.Spec.Language, err)
+		}
+		return nil
+	})
+}
+
+// A push that nobody reports is found by the poll.
+func TestPollIsTheSafetyNet(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "305", "alpha")
+	s.declare(t)
+	if err := w.Git.RemoveHooks(s.repo); err != nil {
+		t.Fatal(err)
+	}
+	s.push(t, s.files())
+	w.condition(t, &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, "Ready", "True", "Ready")
+}
+
+func TestGitHostFailures(t *testing.T) {
+	w := theWorld(t)
+	s := newShop(w, "306", "alpha")
+	s.open(t)
+	for name, failure := range map[string]devstack.Failure{"authentication": devstack.RefuseAuth(), "server error": devstack.ServerError()} {
+		t.Run(name, func(t *testing.T) {
+			w.Git.Fail(s.repo, failure)
+			message := w.condition(t, s.productObject(), "Synced", "False", v1alpha1.ReasonFetchFailed)
+			if strings.Contains(message, "token-") {
+				t.Errorf("the message holds the credential: %s", message)
+			}
+			r := s.runtimeObject()
+			if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(r), r); err != nil || !r.DeletionTimestamp.IsZero() {
+				t.Errorf("a repository that cannot be read must change nothing: %v", err)
+			}
+			w.Git.Heal(s.repo)
+			w.condition(t, s.productObject(), "Synced", "True", v1alpha1.ReasonSynced)
+		})
+	}
+}
+
+func TestTenantRepository(t *testing.T) {
+	w := theWorld(t)
+	const repo = "tenant/management"
+	if _, err := w.Git.AddRepository(t.Context(), repo); err != nil {
+		t.Fatal(err)
+	}
+	w.Git.Grant("tenant-token", devstack.Read, repo)
+	w.apply(t, fmt.Sprintf(`
+apiVersion: v1
+kind: Secret
+metadata: {name: tenant-repository, namespace: nautes}
+stringData: {username: any, password: tenant-token}
+---
+apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: CodeRepo
+metadata: {name: management, namespace: nautes, labels: {coderepo.resource.nautes.io/tenant-management: %s}}
+spec: {url: "%s/%s.git", secretRef: {name: tenant-repository}}
+`, tenantName, w.Git.URL, repo))
+	w.hook(t, repo, "tenant", "/hooks/v1/tenant")
+	w.push(t, repo, devstack.Commit{Files: map[string]string{
+		"clusters/mirrored.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: Cluster
+metadata: {name: mirrored}
+spec: {apiServer: "https://10.0.0.1:6443", clusterType: physical, usage: host}
+`,
+		"providers/gitlab.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: CodeRepoProvider
+metadata: {name: gitlab}
+spec: {httpAddress: "https://gitlab.example", sshAddress: "ssh://git@gitlab.example:22", apiServer: "https://gitlab.example/api/v4", providerType: gitlab}
+`,
+		"providers/products.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: ProductProvider
+metadata: {name: products}
+spec: {type: coderepo, name: gitlab}
+`,
+		"hooks/ls.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: PipelineHook
+metadata: {name: ls}
+spec:
+  sides: [pre, post]
+  task: {steps: [{name: ls, image: bash, command: [ls]}]}
+`,
+	}})
+	named := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: name}
+	}
+	w.condition(t, &v1alpha1.CodeRepoProvider{ObjectMeta: named("gitlab")}, "Ready", "True", "Ready")
+	w.condition(t, &v1alpha1.ProductProvider{ObjectMeta: named("products")}, "Ready", "True", "Ready")
+	w.condition(t, &v1alpha1.PipelineHook{ObjectMeta: named("ls")}, "Ready", "True", "Ready")
+	w.condition(t, &v1alpha1.Cluster{ObjectMeta: named("mirrored")}, "Ready", "False", v1alpha1.ReasonSecretMissing)
+	management := v1alpha1.CodeRepo{ObjectMeta: named("management")}
+	w.condition(t, &management, "Ready", "True", "Ready")
+	if management.Status.Sync == nil || management.Status.Sync.Files != 4 {
+		t.Errorf("the tenant repository reports %v, want 4 files", management.Status.Sync)
+	}
+	// A product's kind has no place in the tenant repository.
+	w.push(t, repo, devstack.Commit{Files: map[string]string{"clusters/env.yaml": newShop(w, "1", "alpha").env()}})
+	w.condition(t, &management, "Ready", "False", v1alpha1.ReasonFilesRefused)
+	w.push(t, repo, devstack.Commit{Delete: []string{"clusters/env.yaml", "clusters/mirrored.yaml"}})
+	gone(t, w.c, &v1alpha1.Cluster{ObjectMeta: named("mirrored")})
+}
+
+// The operator may not read Secrets outside of its namespace, nor be led there.
+func TestSecretsStayInTheOperatorsNamespace(t *testing.T) {
+	w := theWorld(t)
+	kubeconfig, err := w.Tenant.ConfigFor(devstack.OperatorUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, kubeconfig)
+	if err := c.List(t.Context(), &corev1.SecretList{}, client.InNamespace("kube-system")); err == nil {
+		t.Error("the operator can list the Secrets of kube-system")
+	}
+	if err := c.List(t.Context(), &corev1.SecretList{}, client.InNamespace(devstack.OperatorNamespace)); err != nil {
+		t.Errorf("the operator cannot list the Secrets of its namespace: %v", err)
+	}
+}

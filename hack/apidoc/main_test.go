@@ -1,0 +1,121 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const moduleRoot = "../.."
+
+func TestPagesAreUpToDate(t *testing.T) {
+	pages, err := render(moduleRoot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range pages {
+		have, err := os.ReadFile(filepath.Join(moduleRoot, pagesDir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(have)); diff != "" {
+			t.Errorf("%s is not what the API says: run `make generate` (-generated +file):\n%s", name, diff)
+		}
+	}
+}
+
+func TestPagesAreDeterministic(t *testing.T) {
+	first, err := render(moduleRoot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		again, err := render(moduleRoot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(first, again); diff != "" {
+			t.Fatalf("a second run gives other pages (-first +again):\n%s", diff)
+		}
+	}
+}
+
+// Every cell is closed and every row has the columns of its table: a pipe in a
+// pattern would break it.
+func TestTablesAreWhole(t *testing.T) {
+	pages, err := render(moduleRoot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, page := range pages {
+		columns := 0
+		for i, line := range strings.Split(string(page), "\n") {
+			if !strings.HasPrefix(line, "|") {
+				columns = 0
+				continue
+			}
+			cells := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|")
+			if columns == 0 {
+				columns = cells
+			}
+			if cells != columns {
+				t.Errorf("%s:%d has %d cells, its table %d:\n%s", name, i+1, cells-1, columns-1, line)
+			}
+		}
+	}
+}
+
+func TestReadConstants(t *testing.T) {
+	for name, tt := range map[string]struct {
+		source  string
+		want    []constant
+		wantErr string
+	}{
+		"two":          {source: "// A is one.\nA = \"a\"\n// B is two.\nB = \"b\"", want: []constant{{"A", "a", "A is one.\n"}, {"B", "b", "B is two.\n"}}},
+		"no comment":   {source: "A = \"a\"", wantErr: "the constant A has no comment"},
+		"not a text":   {source: "// A is one.\nA = 1", wantErr: "the constant A is not one text"},
+		"two at once":  {source: "// A and B.\nA, B = \"a\", \"b\"", wantErr: "the constant A is not one text"},
+		"no value":     {source: "// A is.\nA", wantErr: "the constant A is not one text"},
+		"not a source": {source: "A =", wantErr: "expected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "constants.go")
+			if err := os.WriteFile(path, []byte("package p\n\nconst (\n"+tt.source+"\n)\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := readConstants(path)
+			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
+				t.Fatalf("error %v, want %q", err, tt.wantErr)
+			}
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(constant{})); diff != "" {
+				t.Errorf("constants (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMeaning(t *testing.T) {
+	constants := []constant{
+		{"LabelManagedBy", "app/managed-by", "LabelManagedBy has the value ManagedBy on every object.\n"},
+		{"ManagedBy", "nautes", "ManagedBy is the value of LabelManagedBy.\n"},
+		{"ReasonInvalid", "Invalid", "ReasonInvalid: a rule is broken;\nthe message has <it>.\n"},
+	}
+	for name, tt := range map[string]struct {
+		of   constant
+		want string
+	}{
+		"another constant": {constants[0], "Has the value `nautes` on every object."},
+		"what it is":       {constants[1], "The value of `app/managed-by`."},
+		"a field ahead":    {constant{"ReasonS", "S", "ReasonS: spec.suspend stops."}, "spec.suspend stops."},
+		"a reason":         {constants[2], "A rule is broken; the message has &lt;it>."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := meaning(tt.of, constants); got != tt.want {
+				t.Errorf("meaning is %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/foreign"
+	"nautes.io/nautes/internal/receiver"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/secrets/kube"
+)
+
+const (
+	cluster    = "worker"
+	restTime   = 10 * time.Second
+	settleTime = 2 * time.Second
+	patience   = 3 * time.Minute
+)
+
+// bench is one stack with its operator.
+type bench struct {
+	stack    *devstack.Stack
+	dir      string
+	tenant   client.WithWatch
+	runtime  client.WithWatch
+	process  *devstack.Process
+	receiver string
+	probes   string
+	key      []byte
+}
+
+func measure(ctx context.Context, products, pushes int) (row result, err error) {
+	dir, err := os.MkdirTemp("", "nautes-bench-")
+	if err != nil {
+		return row, fmt.Errorf("make a directory: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b := &bench{dir: dir}
+	// Argo CD is not measured, so it need not run; deletions are not measured
+	// either, so neither does a controller manager.
+	if b.stack, err = devstack.Start(ctx, devstack.Options{Dir: filepath.Join(dir, "stack"), Runtimes: []string{cluster}}); err != nil {
+		return row, err
+	}
+	defer func() { err = errors.Join(err, b.stack.Stop()) }()
+	if err := b.prepare(ctx); err != nil {
+		return row, err
+	}
+	if err := b.start(ctx); err != nil {
+		return row, err
+	}
+	defer func() { _ = b.process.Stop() }()
+	if err := b.populate(ctx, products); err != nil {
+		return row, err
+	}
+	if row.resource, row.application, err = b.push(ctx, products, pushes); err != nil {
+		return row, err
+	}
+	if row.rest, err = b.writes(ctx, func() error { return pause(ctx, restTime) }); err != nil {
+		return row, err
+	}
+	row.restart, err = b.writes(ctx, func() error {
+		if err := b.process.Stop(); err != nil {
+			return err
+		}
+		if err := b.start(ctx); err != nil {
+			return err
+		}
+		return pause(ctx, restTime)
+	})
+	if err != nil {
+		return row, err
+	}
+	row.memory, err = rss(b.process.PID())
+	return row, err
+}
+
+// prepare gives the operator its users, the cluster and its credentials.
+func (b *bench) prepare(ctx context.Context) error {
+	for plane, c := range map[*devstack.ControlPlane]*client.WithWatch{b.stack.Tenant: &b.tenant, b.stack.Runtimes[cluster]: &b.runtime} {
+		cfg := plane.Config()
+		cfg.QPS = -1
+		made, err := client.NewWithWatch(cfg, client.Options{Scheme: foreign.Scheme()})
+		if err != nil {
+			return fmt.Errorf("make a client: %w", err)
+		}
+		*c = made
+	}
+	kubeconfig, err := b.stack.InstallOperator(ctx)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "operator.kubeconfig"), kubeconfig, 0o600); err != nil {
+		return fmt.Errorf("write the operator's kubeconfig: %w", err)
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: devstack.ArgoCDNamespace}}
+	if err := b.runtime.Create(ctx, namespace); err != nil {
+		return fmt.Errorf("create the namespace of Argo CD: %w", err)
+	}
+	credentials, err := b.stack.Runtimes[cluster].RegisterUser(ctx)
+	if err != nil {
+		return err
+	}
+	store := kube.New(b.tenant, b.tenant, devstack.OperatorNamespace)
+	_, err = store.Put(ctx, secrets.ClusterKubeconfig(cluster), map[string]secrets.Value{"kubeconfig": secrets.NewValue(credentials)})
+	if err != nil {
+		return err
+	}
+	return devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(clusterManifest(b.stack.Runtimes[cluster].Config().Host)))
+}
+
+// start runs the operator as a process and waits until it is ready.
+func (b *bench) start(ctx context.Context) error {
+	root, err := devstack.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	if b.receiver == "" {
+		for _, address := range []*string{&b.receiver, &b.probes} {
+			if *address, err = freeAddress(); err != nil {
+				return err
+			}
+		}
+	}
+	settings, err := json.Marshal(map[string]any{
+		"apiVersion": "config.nautes.io/v1alpha1", "kind": "OperatorConfig", "tenant": "bench", "namespace": devstack.OperatorNamespace,
+		"git":            map[string]any{"cacheDir": filepath.Join(b.dir, "mirrors"), "allowedProtocols": []string{"http"}},
+		"metrics":        map[string]any{"address": "0"},
+		"probes":         map[string]any{"address": b.probes},
+		"receiver":       map[string]any{"address": b.receiver},
+		"leaderElection": map[string]any{"enabled": false},
+	})
+	if err != nil {
+		return fmt.Errorf("write the operator's configuration: %w", err)
+	}
+	file := filepath.Join(b.dir, "operator.yaml")
+	if err := os.WriteFile(file, settings, 0o600); err != nil {
+		return fmt.Errorf("write the operator's configuration: %w", err)
+	}
+	b.process, err = devstack.StartProcess(ctx, devstack.Program{
+		Name: "nautes-operator", Path: filepath.Join(root, "bin", "nautes-operator"), Home: b.dir, Logs: filepath.Join(b.stack.Dir, "logs"),
+		Env:  []string{"KUBECONFIG=" + filepath.Join(b.dir, "operator.kubeconfig"), "PATH=" + os.Getenv("PATH")},
+		Args: []string{"--config", file},
+		Ready: func(ctx context.Context) error {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.probes+"/readyz", nil)
+			if err != nil {
+				return err
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return err
+			}
+			_ = response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				return fmt.Errorf("not ready: %s", response.Status)
+			}
+			return nil
+		},
+	})
+	return err
+}
+
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// hook returns the push hook of a product.
+func (b *bench) hook(ctx context.Context, product string) (devstack.Hook, error) {
+	if b.key == nil {
+		secret := &corev1.Secret{}
+		err := until(ctx, "the key of the push hooks", func() error {
+			return b.tenant.Get(ctx, client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: "nautes-receiver"}, secret)
+		})
+		if err != nil {
+			return devstack.Hook{}, err
+		}
+		b.key = secret.Data["key"]
+	}
+	return devstack.Hook{URL: "http://" + b.receiver + "/hooks/v1/products/" + product, Token: receiver.Token(b.key, receiver.Product(product))}, nil
+}
+
+// writes counts the objects that are written on both control planes while do runs.
+func (b *bench) writes(ctx context.Context, do func() error) (int, error) {
+	if err := pause(ctx, settleTime); err != nil {
+		return 0, err
+	}
+	planes := []*devstack.ControlPlane{b.stack.Tenant, b.stack.Runtimes[cluster]}
+	var marks []devstack.Mark
+	for _, plane := range planes {
+		mark, err := plane.Mark(ctx)
+		if err != nil {
+			return 0, err
+		}
+		marks = append(marks, mark)
+	}
+	if err := do(); err != nil {
+		return 0, err
+	}
+	total := 0
+	for i, plane := range planes {
+		changes, err := plane.Changes(ctx, marks[i])
+		if err != nil {
+			return 0, err
+		}
+		total += len(changes)
+	}
+	return total, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// until polls until ask returns nil.
+func until(ctx context.Context, what string, ask func() error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		err := ask()
+		if err == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: not within %s: %w", what, patience, err)
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// rss returns the resident memory of a process in bytes.
+func rss(pid int) (int64, error) {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of the operator: %w", err)
+	}
+	fields := strings.Fields(string(content))
+	if len(fields) < 2 {
+		return 0, errors.New("read the memory of the operator: unknown format")
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of the operator: %w", err)
+	}
+	return pages * int64(os.Getpagesize()), nil
+}
+
+// spread is the median and the 99th percentile.
+func spread(took []time.Duration) string {
+	if len(took) == 0 {
+		return "-"
+	}
+	sorted := slices.Sorted(slices.Values(took))
+	at := func(p int) time.Duration { return sorted[min(len(sorted)-1, len(sorted)*p/100)] }
+	return fmt.Sprintf("%d ms / %d ms", at(50).Milliseconds(), at(99).Milliseconds())
+}

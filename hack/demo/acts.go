@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/devstack"
+)
+
+func product() *v1alpha1.Product {
+	return &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: productName}}
+}
+
+func runtimeObject() *v1alpha1.DeploymentRuntime {
+	return &v1alpha1.DeploymentRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: productName, Name: "dr-dev"}}
+}
+
+func application() *unstructured.Unstructured {
+	return object("argoproj.io", "v1alpha1", "Application", devstack.ArgoCDNamespace, productName+"-dr-dev")
+}
+
+// product declares the product, and pushes its declarations.
+func (d *demo) product(ctx context.Context) error {
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	applied := time.Now()
+	err = d.apply(ctx, fmt.Sprintf(`
+apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: Product
+metadata: {name: %s, namespace: %s}
+spec:
+  name: %s
+  metaDataPath: %s/%s.git
+`, productName, devstack.OperatorNamespace, groupName, d.stack.Git.URL, productRepo))
+	if err != nil {
+		return err
+	}
+	// The repository has no commit yet, so the product says what it waits for.
+	err = d.until(ctx, "the namespace of the product", func(ctx context.Context) error {
+		return c.Get(ctx, client.ObjectKey{Name: productName}, &corev1.Namespace{})
+	})
+	if err != nil {
+		return err
+	}
+	d.screen.done("kubectl apply: the product has its namespace", time.Since(applied))
+	if err := d.addHook(ctx, c, productRepo, "product/"+productName, "/hooks/v1/products/"+productName); err != nil {
+		return err
+	}
+	if err := d.firstPush(ctx, c); err != nil {
+		return err
+	}
+	ready := []v1alpha1.Object{
+		&v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: productName, Name: "env-dev"}},
+		&v1alpha1.Project{ObjectMeta: metav1.ObjectMeta{Namespace: productName, Name: "api-server"}},
+		&v1alpha1.CodeRepo{ObjectMeta: metav1.ObjectMeta{Namespace: productName, Name: "repo-api-server"}},
+		&v1alpha1.CodeRepoBinding{ObjectMeta: metav1.ObjectMeta{Namespace: productName, Name: "api-server-deploys"}},
+		product(),
+	}
+	if err := d.waitReady(ctx, c, ready...); err != nil {
+		return err
+	}
+	for _, resource := range []string{"environments", "projects", "coderepos", "coderepobindings"} {
+		if err := d.screen.table(ctx, d.stack.Tenant.Config(), v1alpha1.GroupVersion, resource, productName, "Age"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstPush pushes default.project and measures how long its objects take.
+func (d *demo) firstPush(ctx context.Context, c client.Client) error {
+	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Declare the product", Files: d.productFiles()}); err != nil {
+		return err
+	}
+	pushed := time.Now()
+	err := d.until(ctx, "the custom resources", func(ctx context.Context) error {
+		return c.Get(ctx, client.ObjectKeyFromObject(runtimeObject()), runtimeObject())
+	})
+	if err != nil {
+		return err
+	}
+	d.measured("git push → custom resource on the tenant cluster (first push)", time.Since(pushed))
+	w, err := d.runtimeClient()
+	if err != nil {
+		return err
+	}
+	err = d.until(ctx, "the Application", func(ctx context.Context) error {
+		return w.Get(ctx, client.ObjectKeyFromObject(application()), application())
+	})
+	if err != nil {
+		return err
+	}
+	d.measured("git push → Application on the runtime cluster (with its space)", time.Since(pushed))
+	return nil
+}
+
+// manifests pushes what the product deploys, and shows where it arrives.
+func (d *demo) manifests(ctx context.Context) error {
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	if _, err := d.stack.Git.Push(ctx, manifestRepo, devstack.Commit{Message: "Add the manifests", Files: manifestFiles("hello")}); err != nil {
+		return err
+	}
+	pushed := time.Now()
+	if err := d.refresh(ctx); err != nil {
+		return err
+	}
+	if err := d.waitReady(ctx, c, runtimeObject()); err != nil {
+		return err
+	}
+	d.screen.done("Argo CD deployed the manifests, the DeploymentRuntime is Ready", time.Since(pushed))
+	if err := d.screen.table(ctx, d.stack.Tenant.Config(), v1alpha1.GroupVersion, "deploymentruntimes", productName, "Age"); err != nil {
+		return err
+	}
+	return d.showCluster(ctx)
+}
+
+// refresh tells Argo CD of a push, as its own webhook would.
+func (d *demo) refresh(ctx context.Context) error {
+	return d.stack.ArgoCD[runtimeName].RefreshApplication(ctx, productName+"-dr-dev")
+}
+
+// greeting waits until the deployed ConfigMap has the values.
+func (d *demo) greeting(ctx context.Context, want map[string]string) error {
+	w, err := d.runtimeClient()
+	if err != nil {
+		return err
+	}
+	return d.until(ctx, "the changed ConfigMap", func(ctx context.Context) error {
+		have := &corev1.ConfigMap{}
+		if err := w.Get(ctx, client.ObjectKey{Namespace: "dr-dev", Name: "api-server"}, have); err != nil {
+			return err
+		}
+		for key, value := range want {
+			if have.Data[key] != value {
+				return fmt.Errorf("%s is %q, want %q", key, have.Data[key], value)
+			}
+		}
+		return nil
+	})
+}
+
+func (d *demo) changes(ctx context.Context) error {
+	if _, err := d.stack.Git.Push(ctx, manifestRepo, devstack.Commit{Message: "Greet better", Files: manifestFiles("good-morning")}); err != nil {
+		return err
+	}
+	pushed := time.Now()
+	if err := d.refresh(ctx); err != nil {
+		return err
+	}
+	if err := d.greeting(ctx, map[string]string{"stage": "development", "greeting": "good-morning"}); err != nil {
+		return err
+	}
+	d.screen.done("a manifest changed: ConfigMap dr-dev/api-server greets anew", time.Since(pushed))
+
+	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Deploy staging", Files: map[string]string{runtimeFile: runtimeYAML("manifests/staging")}}); err != nil {
+		return err
+	}
+	pushed = time.Now()
+	w, err := d.runtimeClient()
+	if err != nil {
+		return err
+	}
+	app := application()
+	err = d.until(ctx, "the changed Application", func(ctx context.Context) error {
+		if err := w.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil {
+			return err
+		}
+		if path, _, _ := unstructured.NestedString(app.Object, "spec", "source", "path"); path != "manifests/staging" {
+			return fmt.Errorf("its path is %q", path)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.measured("git push → changed Application on the runtime cluster", time.Since(pushed))
+	if err := d.greeting(ctx, map[string]string{"stage": "staging"}); err != nil {
+		return err
+	}
+	d.screen.done("the runtime changed: Argo CD deploys manifests/staging", time.Since(pushed))
+	return nil
+}
+
+// badFile pushes a file with a mistake beside a good change.
+func (d *demo) badFile(ctx context.Context) error {
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	bad := strings.Replace(environmentYAML("envType: dev"), "cluster:", "clutser:", 1)
+	good := strings.Replace(d.productFiles()["projects/api-server/api-server.yaml"], "golang", "rust", 1)
+	_, err = d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Mistype a key", Files: map[string]string{
+		environmentFile: bad, "projects/api-server/api-server.yaml": good,
+	}})
+	if err != nil {
+		return err
+	}
+	pushed := time.Now()
+	p := product()
+	err = d.until(ctx, "the explanation", func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		if p.Status.Sync == nil || p.Status.Sync.ProblemCount != 1 {
+			return fmt.Errorf("the product reports no problem")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.screen.done("the product says what is wrong, and where", time.Since(pushed))
+	d.screen.say("  %s", meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady).Message)
+	project := &v1alpha1.Project{}
+	err = d.until(ctx, "the good file of the same push", func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKey{Namespace: productName, Name: "api-server"}, project); err != nil {
+			return err
+		}
+		if project.Spec.Language != "rust" {
+			return fmt.Errorf("the project's language is %s", project.Spec.Language)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.screen.say("  the other file of the push is applied, and env-dev keeps its last good state")
+	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Mend it", Files: map[string]string{environmentFile: environmentYAML("envType: dev")}}); err != nil {
+		return err
+	}
+	pushed = time.Now()
+	err = d.until(ctx, "the mended product", func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		if !meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady) {
+			return fmt.Errorf("the product is not ready")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.screen.done("mended: the product is Ready again", time.Since(pushed))
+	return nil
+}

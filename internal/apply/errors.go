@@ -1,0 +1,243 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+)
+
+// KindMissingError: the cluster does not serve kinds that the set needs. It
+// goes away when the component that brings them is installed.
+type KindMissingError struct {
+	Target plan.Target
+	Kinds  []schema.GroupKind
+}
+
+func (e *KindMissingError) add(id plan.ID) {
+	kind := schema.GroupKind{Group: id.Group, Kind: id.Kind}
+	if !slices.Contains(e.Kinds, kind) {
+		e.Kinds = append(e.Kinds, kind)
+	}
+}
+
+// Error names the cluster and the kinds.
+func (e *KindMissingError) Error() string {
+	var kinds []string
+	for _, kind := range e.Kinds {
+		kinds = append(kinds, kind.String())
+	}
+	return fmt.Sprintf("%s does not serve %s; install the component that brings it", e.Target, strings.Join(kinds, ", "))
+}
+
+// NotOursError: an object that is in the way was not made for the owner.
+type NotOursError struct {
+	// ID of the object, and the target that it is on.
+	ID     plan.ID
+	Target plan.Target
+	// Holder says whose it is, as far as the object tells.
+	Holder string
+	// Adopt is the value of the annotation v1alpha1.AnnotationAdopt that hands
+	// the object over; empty when nothing does.
+	Adopt string
+}
+
+// Error names the object and whose it is, and says what to do.
+func (e *NotOursError) Error() string {
+	s := fmt.Sprintf("%s exists on %s and belongs to %s; delete it or use another name", e.ID, e.Target, e.Holder)
+	if e.Adopt != "" {
+		s += fmt.Sprintf(", or hand it over with the annotation %s: %s", v1alpha1.AnnotationAdopt, e.Adopt)
+	}
+	return s
+}
+
+// SecretMissingError: the store does not have what a Secret is filled with. It
+// goes away when the secret is stored.
+type SecretMissingError struct {
+	Ref plan.SecretRef
+	// Field that is missing; empty when the whole secret is.
+	Field string
+}
+
+// Error names the secret and the field.
+func (e *SecretMissingError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("the secret %s is not in the secret store; store it there", e.Ref)
+	}
+	return fmt.Sprintf("the secret %s in the secret store has no field %s; add it", e.Ref, e.Field)
+}
+
+// GuardError: more would be removed than is believed without a person's word.
+type GuardError struct {
+	Target plan.Target
+	Owner  plan.Owner
+	// Remove of the Total objects would be removed.
+	Remove, Total int
+}
+
+// Error says how many objects would be removed, and how to confirm it.
+func (e *GuardError) Error() string {
+	return fmt.Sprintf("%d of the %d objects of %s on %s would be removed; if that is meant, confirm it with the annotation %s",
+		e.Remove, e.Total, e.Owner, e.Target, v1alpha1.AnnotationConfirmPrune)
+}
+
+// TerminatingError: an object that must exist is being deleted. It is made anew
+// when it is gone, which a watch tells.
+type TerminatingError struct {
+	ID     plan.ID
+	Target plan.Target
+}
+
+// Error names the object.
+func (e *TerminatingError) Error() string {
+	return fmt.Sprintf("%s on %s is being deleted; it is made anew when it is gone", e.ID, e.Target)
+}
+
+// ConflictError: an object was changed by somebody else at the same time. The
+// next attempt sees the change.
+type ConflictError struct {
+	ID     plan.ID
+	Target plan.Target
+	Err    error
+}
+
+// Error names the object.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s on %s was changed by somebody else at the same time; it is tried again", e.ID, e.Target)
+}
+
+// Unwrap returns the server's error.
+func (e *ConflictError) Unwrap() error { return e.Err }
+
+// PlanError: an item contradicts itself, which is a programming error.
+type PlanError struct {
+	ID      plan.ID
+	Problem string
+}
+
+// Error names the item and the contradiction.
+func (e *PlanError) Error() string {
+	return fmt.Sprintf("the plan of %s is wrong: %s", e.ID, e.Problem)
+}
+
+// ItemError is an error about one object. Unwrap leads to the cause, and to the
+// *errors.StatusError of the API server if there is one.
+type ItemError struct {
+	ID     plan.ID
+	Target plan.Target
+	// Source is the custom resource that asks for the object; empty for
+	// objects that are removed.
+	Source plan.Ref
+	Err    error
+
+	secret bool // the object holds secrets: what the server says may quote them
+}
+
+// Error names the object and says what is wrong.
+func (e *ItemError) Error() string {
+	switch e.Err.(type) {
+	case *NotOursError, *TerminatingError, *ConflictError, *KindMissingError, *PlanError:
+		return e.Err.Error() // They name the object themselves.
+	}
+	return fmt.Sprintf("%s on %s: %s", e.ID, e.Target, describe(e.Err, e.secret))
+}
+
+// Unwrap returns the cause.
+func (e *ItemError) Unwrap() error { return e.Err }
+
+// describe says what an error means. What the API server says about the request
+// is for the user; what it or the transport say about their own troubles is not.
+func describe(err error, secret bool) string {
+	var status *apierrors.StatusError
+	var transport *url.Error
+	switch {
+	case errors.As(err, &status):
+		s := status.Status()
+		switch {
+		case s.Code >= http.StatusInternalServerError:
+			return fmt.Sprintf("the API server has a problem (status %d); it is tried again", s.Code)
+		case secret:
+			return fmt.Sprintf("the API server refuses it (%s)", s.Reason)
+		}
+		return "the API server refuses it: " + s.Message
+	case errors.As(err, &transport):
+		return "the API server did not answer; it is tried again"
+	}
+	return err.Error()
+}
+
+// concernsOne tells whether an error says something about one object only, so
+// that others may still be written.
+func concernsOne(err error) bool {
+	var (
+		notOurs     *NotOursError
+		secret      *SecretMissingError
+		kind        *KindMissingError
+		terminating *TerminatingError
+		conflict    *ConflictError
+		wrong       *PlanError
+		status      *apierrors.StatusError
+	)
+	switch {
+	case errors.As(err, &notOurs), errors.As(err, &secret), errors.As(err, &kind),
+		errors.As(err, &terminating), errors.As(err, &conflict), errors.As(err, &wrong):
+		return true
+	case !errors.As(err, &status):
+		return false
+	}
+	switch status.Status().Code {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	}
+	return true
+}
+
+// notOurs returns the error about an object that belongs to somebody else.
+func (p *pass) notOurs(id plan.ID, o metav1.Object) error {
+	e := &NotOursError{ID: id, Target: p.set.Target, Holder: p.holder(o)}
+	if !p.hasOwner(o) && !isCopy(o) {
+		e.Adopt = p.adoption()
+	}
+	return e
+}
+
+func (p *pass) adoption() string { return p.set.Owner.Kind + "/" + p.set.Owner.Name }
+
+// isCopy tells whether HNC has copied an object from a parent namespace.
+func isCopy(o metav1.Object) bool {
+	_, ok := o.GetLabels()[labelInheritedFrom]
+	return ok
+}
+
+// holder says whose an object is: by its labels, or by who has set its fields.
+func (p *pass) holder(o metav1.Object) string {
+	labels := o.GetLabels()
+	switch {
+	case isCopy(o):
+		return fmt.Sprintf("HNC, which copies it from the namespace %s", labels[labelInheritedFrom])
+	case p.hasOwner(o):
+		return plan.Owner{
+			Kind: labels[v1alpha1.LabelOwnerKind], Product: labels[v1alpha1.LabelProduct], Name: labels[v1alpha1.LabelOwnerName],
+		}.String()
+	case labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && labels[v1alpha1.LabelTenant] != "":
+		return "the tenant " + labels[v1alpha1.LabelTenant]
+	case labels[v1alpha1.LabelManagedBy] != "":
+		return labels[v1alpha1.LabelManagedBy]
+	}
+	for _, entry := range o.GetManagedFields() {
+		if entry.Manager != v1alpha1.ManagedBy && entry.Subresource == "" {
+			return "somebody else (" + entry.Manager + ")"
+		}
+	}
+	return "somebody else"
+}

@@ -1,0 +1,201 @@
+package apply
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
+)
+
+// intent is an item as it is sent, but for the values of secrets.
+type intent struct {
+	item   plan.Item
+	gvk    schema.GroupVersionKind
+	object *unstructured.Unstructured
+}
+
+// intend converts an item's typed object, and checks that it is what the item
+// says, with the labels by which it is found again.
+func (p *pass) intend(item plan.Item) (intent, error) {
+	if item.Object == nil {
+		return intent{}, &PlanError{ID: item.ID, Problem: "it has no object"}
+	}
+	if item.Stage < plan.StageNamespace || item.Stage > plan.StageWorkload {
+		return intent{}, &PlanError{ID: item.ID, Problem: fmt.Sprintf("it has no stage %d", item.Stage)}
+	}
+	gvk := item.Object.GetObjectKind().GroupVersionKind()
+	if gvk.Version == "" {
+		var err error
+		if gvk, err = apiutil.GVKForObject(item.Object, p.conn.Client().Scheme()); err != nil {
+			return intent{}, &PlanError{ID: item.ID, Problem: fmt.Sprintf("its type %T is not known to the scheme", item.Object)}
+		}
+	}
+	if plan.IDOf(gvk, item.Object) != item.ID {
+		return intent{}, &PlanError{ID: item.ID, Problem: "its object is " + plan.IDOf(gvk, item.Object).String()}
+	}
+	labels := item.Object.GetLabels()
+	for key, value := range p.set.Owner.Labels(p.tenant) {
+		if labels[key] != value {
+			return intent{}, &PlanError{ID: item.ID, Problem: fmt.Sprintf("its label %s is %q, and the owner's is %q", key, labels[key], value)}
+		}
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(item.Object)
+	if err != nil {
+		return intent{}, &PlanError{ID: item.ID, Problem: "it cannot be converted: " + err.Error()}
+	}
+	content = runtime.DeepCopyJSON(content)
+	delete(content, "status")
+	object := &unstructured.Unstructured{Object: content}
+	object.SetGroupVersionKind(gvk)
+	for _, field := range []string{"creationTimestamp", "managedFields", "resourceVersion", "uid", "generation"} {
+		unstructured.RemoveNestedField(content, "metadata", field)
+	}
+	dropNulls(content)
+	if gvk.Group == "" && gvk.Kind == "Secret" {
+		encodeStringData(content)
+	}
+	return intent{item: item, gvk: gvk, object: object}, nil
+}
+
+// dropNulls removes the keys without a value: a typed object has them where it
+// says nothing, and applying them would claim the fields.
+func dropNulls(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			if inner == nil {
+				delete(v, key)
+				continue
+			}
+			dropNulls(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			dropNulls(inner)
+		}
+	}
+}
+
+// encodeStringData moves the stringData of a Secret into its data, which is what
+// the server keeps: what it does not keep, it could not note as ours.
+func encodeStringData(content map[string]any) {
+	texts, _ := content["stringData"].(map[string]any)
+	delete(content, "stringData")
+	if len(texts) == 0 {
+		return
+	}
+	data, ok := content["data"].(map[string]any)
+	if !ok {
+		data = map[string]any{}
+		content["data"] = data
+	}
+	for key, value := range texts {
+		if text, ok := value.(string); ok {
+			data[key] = base64.StdEncoding.EncodeToString([]byte(text))
+		}
+	}
+}
+
+// hash returns the hash of the intent: of the object, and of which versions of
+// which secrets fill it. Values of secrets are not in it.
+func (p *pass) hash(ctx context.Context, in intent) (string, error) {
+	type filled struct {
+		Value   plan.SecretValue
+		Version string
+	}
+	var fills []filled
+	versions := map[secrets.Ref]string{}
+	for _, value := range in.item.Secrets {
+		version, ok := versions[value.Ref]
+		if !ok {
+			var err error
+			if version, err = p.store.Version(ctx, value.Ref); err != nil {
+				return "", p.secretError(value, err)
+			}
+			versions[value.Ref] = version
+		}
+		fills = append(fills, filled{Value: value, Version: version})
+	}
+	text, err := json.Marshal([]any{in.object.Object, fills})
+	if err != nil {
+		return "", &PlanError{ID: in.item.ID, Problem: "it cannot be converted: " + err.Error()}
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// fill returns the object with the values of its secrets.
+func (p *pass) fill(ctx context.Context, in intent) (*unstructured.Unstructured, error) {
+	object := in.object.DeepCopy()
+	read := map[secrets.Ref]secrets.Secret{}
+	for _, value := range in.item.Secrets {
+		secret, ok := read[value.Ref]
+		if !ok {
+			var err error
+			if secret, err = p.store.Get(ctx, value.Ref); err != nil {
+				return nil, p.secretError(value, err)
+			}
+			read[value.Ref] = secret
+		}
+		content, ok := secret.Fields[value.Field]
+		if !ok {
+			if value.Optional {
+				continue
+			}
+			return nil, &SecretMissingError{Ref: value.Ref, Field: value.Field}
+		}
+		encoded := base64.StdEncoding.EncodeToString(content.Bytes())
+		if err := unstructured.SetNestedField(object.Object, encoded, "data", value.Key); err != nil {
+			return nil, &PlanError{ID: in.item.ID, Problem: "it has no data that secrets can be put into"}
+		}
+	}
+	return object, nil
+}
+
+func (p *pass) secretError(value plan.SecretValue, err error) error {
+	if errors.Is(err, secrets.ErrNotFound) {
+		return &SecretMissingError{Ref: value.Ref}
+	}
+	return fmt.Errorf("read the secret %s: %w", value.Ref, err)
+}
+
+// fingerprint returns what the server notes of our fields: which they are, with
+// those taken out that somebody else has changed since. Values are not in it.
+func fingerprint(o metav1.Object) string {
+	for _, entry := range o.GetManagedFields() {
+		if isOurs(entry) && entry.FieldsV1 != nil {
+			sum := sha256.Sum256(append([]byte(entry.APIVersion+"\x00"), entry.FieldsV1.Raw...))
+			return hex.EncodeToString(sum[:])
+		}
+	}
+	return ""
+}
+
+func isOurs(entry metav1.ManagedFieldsEntry) bool {
+	return entry.Manager == v1alpha1.ManagedBy && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
+}
+
+// older tells whether version a of an object is before version b.
+func older(a, b string) bool {
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && order < 0
+}
+
+func key(id plan.ID) client.ObjectKey {
+	return client.ObjectKey{Namespace: id.Namespace, Name: id.Name}
+}

@@ -1,0 +1,143 @@
+package build
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	argocd "github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	hnc "sigs.k8s.io/hierarchical-namespaces/api/v1alpha2"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+const (
+	// inCluster is the cluster that an Argo CD runs on.
+	inCluster = "https://kubernetes.default.svc"
+	// projectRole is the role of the product's group in its Argo CD project.
+	projectRole = "product"
+
+	secretTypeLabel = "argocd.argoproj.io/secret-type"
+)
+
+// addArgoCD adds the Argo CD project of the product and its repositories.
+func (s *space) addArgoCD() {
+	argoNamespace := snapshot.DeploymentNamespace(s.cluster)
+	urls := s.addRepositories(argoNamespace)
+
+	var destinations []argocd.ApplicationDestination
+	reachable := slices.Concat(s.sortedNamespaces(), snapshot.GrantedNamespaces(s.cluster, s.product.Name))
+	slices.Sort(reachable)
+	for _, name := range slices.Compact(reachable) {
+		destinations = append(destinations, argocd.ApplicationDestination{Server: inCluster, Namespace: name})
+	}
+	s.add(plan.StageConfig, argocd.AppProjectSchemaGroupVersionKind, &argocd.AppProject{
+		ObjectMeta: metav1.ObjectMeta{Namespace: argoNamespace, Name: s.product.Name},
+		Spec: argocd.AppProjectSpec{
+			Description:              "Nautes product " + s.product.Spec.Name,
+			SourceRepos:              urls,
+			Destinations:             destinations,
+			ClusterResourceWhitelist: snapshot.GrantedKinds(s.cluster, s.product.Name),
+			// The hierarchy says which namespaces a product has: it is not the
+			// product's to change.
+			NamespaceResourceBlacklist: []metav1.GroupKind{
+				{Group: hnc.GroupVersion.Group, Kind: "HierarchyConfiguration"},
+				{Group: hnc.GroupVersion.Group, Kind: "SubnamespaceAnchor"},
+			},
+			Roles: s.projectRoles(),
+		},
+	}, snapshot.RefOf(s.product))
+}
+
+// projectRoles lets the product's group see and operate its applications. What
+// they are made of comes from Git, so nobody may create, change or delete them.
+func (s *space) projectRoles() []argocd.ProjectRole {
+	group, ok := s.group()
+	if !ok {
+		return nil
+	}
+	var policies []string
+	for _, grant := range [][2]string{
+		{"applications", "get"}, {"applications", "sync"}, {"applications", "action/*"}, {"logs", "get"}, {"exec", "create"},
+	} {
+		policies = append(policies, strings.Join([]string{
+			"p", "proj:" + s.product.Name + ":" + projectRole, grant[0], grant[1], s.product.Name + "/*", "allow",
+		}, ", "))
+	}
+	return []argocd.ProjectRole{{
+		Name: projectRole, Description: "the people of the product", Groups: []string{group}, Policies: policies,
+	}}
+}
+
+// addRepositories adds the code repositories that runtimes of the space may read
+// and returns their URLs in order.
+func (s *space) addRepositories(argoNamespace string) []string {
+	readable := map[string]member{}
+	for _, m := range s.members {
+		name := m.runtime.Spec.ManifestSource.CodeRepo
+		if _, known := readable[name]; !known && s.snap.RuntimePermission(m.runtime) != "" {
+			readable[name] = m
+		}
+	}
+	urls := map[string]bool{}
+	// Argo CD finds a repository by its URL and takes any of several.
+	present := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(readable)) {
+		repo := s.snap.CodeRepo(s.product.Name, name)
+		url, err := s.snap.RepositoryURL(repo)
+		if missing := (*snapshot.MissingError)(nil); errors.As(err, &missing) {
+			// A provider that is away for a moment takes nothing from what runs.
+			s.Keep = append(s.Keep, plan.ID{Kind: secretKind.Kind, Namespace: argoNamespace, Name: RepositoryName(s.product.Name, name)})
+			if last := readable[name].runtime.Status.Source; last != nil && snapshot.CheckAddress(last.URL) == nil {
+				urls[last.URL] = true
+			}
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		urls[url] = true
+		if plain := strings.ToLower(strings.TrimSuffix(url, ".git")); !present[plain] {
+			present[plain] = true
+			s.addRepository(argoNamespace, repo, url)
+		}
+	}
+	return slices.Sorted(maps.Keys(urls))
+}
+
+// addRepository tells Argo CD of a repository, for this product's project only.
+func (s *space) addRepository(argoNamespace string, repo *v1alpha1.CodeRepo, url string) {
+	s.add(plan.StageConfig, secretKind, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: argoNamespace, Name: RepositoryName(s.product.Name, repo.Name),
+			Labels: map[string]string{secretTypeLabel: "repository"},
+		},
+		Type: corev1.SecretTypeOpaque,
+		Data: map[string][]byte{
+			"type": []byte("git"), "url": []byte(url), "project": []byte(s.product.Name), "name": []byte(repo.Name),
+		},
+	}, snapshot.RefOf(repo), s.credentials(repo, url)...)
+}
+
+// credentials says where the credentials of a repository are; nil for a public
+// one. What Argo CD does needs to read only.
+func (s *space) credentials(repo *v1alpha1.CodeRepo, url string) []plan.SecretValue {
+	provider := s.snap.CodeRepoProvider(repo.Spec.CodeRepoProvider)
+	if provider == nil {
+		return nil
+	}
+	ref := secrets.RepositoryReadOnly(provider.Spec.ProviderType, repo.Name)
+	if snapshot.HTTPRepository(url) {
+		return []plan.SecretValue{
+			{Key: "username", Ref: ref, Field: "username"},
+			{Key: "password", Ref: ref, Field: "password"},
+		}
+	}
+	return []plan.SecretValue{{Key: "sshPrivateKey", Ref: ref, Field: "deploykey"}}
+}

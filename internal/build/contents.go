@@ -1,0 +1,30 @@
+package build
+
+import (
+	argocd "github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
+
+	"nautes.io/nautes/internal/plan"
+)
+
+// The kinds of owners, as the label of their objects says them.
+const (
+	OwnerSpace             = "Space"
+	OwnerDeploymentRuntime = "DeploymentRuntime"
+	OwnerProductNamespace  = "ProductNamespace"
+)
+
+// Contents returns what a Space holds that runtimes rely on: its namespaces, and
+// the URLs of the repositories that its Argo CD project may read.
+func Contents(space plan.Set) (namespaces, repositories []string) {
+	for _, item := range space.Items {
+		switch o := item.Object.(type) {
+		case *argocd.AppProject:
+			repositories = o.Spec.SourceRepos
+		default:
+			if item.Stage == plan.StageNamespace {
+				namespaces = append(namespaces, item.ID.Name)
+			}
+		}
+	}
+	return namespaces, repositories
+}

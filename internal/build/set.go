@@ -1,0 +1,65 @@
+// Package build turns a snapshot into plans. It guarantees that a plan is a pure
+// function of the snapshot: the same objects, in whatever order, give the same
+// bytes, and nothing of one product is in the plan of another.
+package build
+
+import (
+	"cmp"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+)
+
+// SpaceOwner returns the owner of what a product shares on a cluster.
+func SpaceOwner(product string) plan.Owner {
+	return plan.Owner{Kind: OwnerSpace, Product: product, Name: product}
+}
+
+// RuntimeOwner returns the owner of what a deployment runtime has for itself.
+func RuntimeOwner(r *v1alpha1.DeploymentRuntime) plan.Owner {
+	return plan.Owner{Kind: OwnerDeploymentRuntime, Product: r.Namespace, Name: r.Name}
+}
+
+// ProductOwner returns the owner of a product's namespace on the tenant cluster.
+// It is not the owner of the objects that are mirrored into that namespace, so
+// that neither of the two sets prunes the other.
+func ProductOwner(product string) plan.Owner {
+	return plan.Owner{Kind: OwnerProductNamespace, Product: product, Name: product}
+}
+
+// set collects the items of one owner on one target.
+type set struct {
+	plan.Set
+	labels map[string]string
+}
+
+func newSet(tenant string, owner plan.Owner, target plan.Target) *set {
+	return &set{Set: plan.Set{Owner: owner, Target: target}, labels: owner.Labels(tenant)}
+}
+
+// add adds an object: its kind and the owner's labels are set on it.
+func (s *set) add(stage plan.Stage, gvk schema.GroupVersionKind, o client.Object, source plan.Ref, secrets ...plan.SecretValue) {
+	o.GetObjectKind().SetGroupVersionKind(gvk)
+	labels := o.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	for key, value := range s.labels {
+		labels[key] = value
+	}
+	o.SetLabels(labels)
+	s.Items = append(s.Items, plan.Item{ID: plan.IDOf(gvk, o), Stage: stage, Object: o, Secrets: secrets, Source: source})
+}
+
+// done returns the set in order.
+func (s *set) done() plan.Set {
+	slices.SortFunc(s.Items, func(a, b plan.Item) int {
+		return cmp.Or(cmp.Compare(a.Stage, b.Stage), a.ID.Compare(b.ID))
+	})
+	slices.SortFunc(s.Keep, plan.ID.Compare)
+	return s.Set
+}

@@ -1,0 +1,124 @@
+package build
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/validate"
+)
+
+// Space returns what a product shares on a cluster: its namespaces, the accounts
+// in them and the group's role, the Argo CD project and the repositories. It
+// exists as long as a runtime asks for it, and is empty when none does. A
+// *snapshot.MissingError names the product or the cluster when a runtime asks
+// and they do not exist: then nothing may be written or removed.
+func Space(s *snapshot.Snapshot, product, cluster string) (plan.Set, error) {
+	set := newSet(s.Tenant, SpaceOwner(product), plan.Cluster(cluster))
+	members := membersOf(s, product, cluster)
+	if len(members) == 0 {
+		return set.done(), nil
+	}
+	space := &space{set: set, snap: s, members: members, product: s.Product(product), cluster: s.Cluster(cluster)}
+	asks := snapshot.RefOf(members[0].runtime)
+	switch {
+	case space.product == nil:
+		return plan.Set{}, &snapshot.MissingError{Missing: plan.Ref{Kind: "Product", Namespace: s.Namespace, Name: product}, Needed: asks}
+	case space.cluster == nil:
+		return plan.Set{}, &snapshot.MissingError{Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: cluster}, Needed: asks}
+	}
+	space.addNamespaces()
+	space.addTenancy()
+	space.addAccounts()
+	space.addArgoCD()
+	return set.done(), nil
+}
+
+// member is a runtime that asks for the space.
+type member struct {
+	runtime *v1alpha1.DeploymentRuntime
+	target  v1alpha1.RuntimeTarget
+}
+
+// membersOf returns the runtimes that ask for a space, by name: those that are
+// recorded on the cluster until they are gone, whatever became of their spec,
+// and those that are to be deployed there and break no rule.
+func membersOf(s *snapshot.Snapshot, product, cluster string) []member {
+	var members []member
+	for _, r := range s.DeploymentRuntimes(product) {
+		target, ok := s.EffectiveTarget(r)
+		if !ok || target.Cluster != cluster {
+			continue
+		}
+		if snapshot.RecordedTarget(r) == nil {
+			if refusals, _ := validate.Run(s, validate.Request{New: r}); len(refusals) > 0 {
+				continue
+			}
+		}
+		members = append(members, member{runtime: r, target: target})
+	}
+	return members
+}
+
+// space is a Space while it is put together.
+type space struct {
+	*set
+	snap    *snapshot.Snapshot
+	product *v1alpha1.Product
+	cluster *v1alpha1.Cluster
+	members []member
+	// namespaces of the runtimes, with the runtime that asks for each.
+	namespaces map[string]plan.Ref
+}
+
+// addNamespaces adds the product's namespace and those of its runtimes, unless
+// another product has them.
+func (s *space) addNamespaces() {
+	s.namespaces = map[string]plan.Ref{}
+	for _, m := range s.members {
+		for _, name := range m.target.Namespaces {
+			if _, known := s.namespaces[name]; !known && s.holds(name) {
+				s.namespaces[name] = snapshot.RefOf(m.runtime)
+			}
+		}
+	}
+	s.add(plan.StageNamespace, namespaceKind, namespace(s.product.Name), snapshot.RefOf(s.product))
+	for name, source := range s.namespaces {
+		s.add(plan.StageNamespace, namespaceKind, namespace(name), source)
+	}
+}
+
+// holds tells whether a namespace is the product's to have.
+func (s *space) holds(namespace string) bool {
+	return !snapshot.SystemNamespace(namespace) && s.snap.HolderOf(s.cluster.Name, namespace) == s.product.Name
+}
+
+// addAccounts adds a ServiceAccount and its role for each account in each of its
+// namespaces.
+func (s *space) addAccounts() {
+	type seat struct{ account, namespace string }
+	seats := map[seat]plan.Ref{}
+	for _, m := range s.members {
+		for _, name := range m.target.Namespaces {
+			at := seat{m.target.Account, name}
+			if _, known := seats[at]; known || s.namespaces[name] == (plan.Ref{}) {
+				continue
+			}
+			seats[at] = snapshot.RefOf(m.runtime)
+		}
+	}
+	for at, source := range seats {
+		s.add(plan.StageAccount, serviceAccountKind,
+			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: at.account}}, source)
+		s.add(plan.StageAccount, roleBindingKind,
+			roleBinding(at.namespace, accountBinding(at.account), "edit", accountSubject(at.namespace, at.account)), source)
+	}
+}
+
+// sortedNamespaces returns the namespaces of the runtimes in order.
+func (s *space) sortedNamespaces() []string { return slices.Sorted(maps.Keys(s.namespaces)) }

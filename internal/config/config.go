@@ -1,0 +1,153 @@
+// Package config is the operator's versioned configuration file. It guarantees
+// that an Operator that Load returns is complete and valid: every field is set,
+// and none holds a value that the operator would have to interpret or refuse.
+package config
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
+// The version and the kind that a file must declare.
+const (
+	APIVersion = "config.nautes.io/v1alpha1"
+	Kind       = "OperatorConfig"
+)
+
+// Operator configures nautes-operator. Durations are written as in Go: 90s, 5m, 6h.
+type Operator struct {
+	// APIVersion is config.nautes.io/v1alpha1.
+	APIVersion string `json:"apiVersion"`
+	// Kind is OperatorConfig.
+	Kind string `json:"kind"`
+
+	// Tenant is the name of the tenant, a DNS label. It is a label on everything
+	// that the operator writes, so it must not change. Required.
+	Tenant string `json:"tenant"`
+	// Namespace of the operator on the tenant cluster: it holds the tenant-level
+	// objects and the secrets. Default: nautes.
+	Namespace string `json:"namespace"`
+
+	Git            Git            `json:"git"`
+	Receiver       Receiver       `json:"receiver"`
+	SecretStore    SecretStore    `json:"secretStore"`
+	Clusters       Clusters       `json:"clusters"`
+	Reconcile      Reconcile      `json:"reconcile"`
+	Metrics        Metrics        `json:"metrics"`
+	Probes         Probes         `json:"probes"`
+	LeaderElection LeaderElection `json:"leaderElection"`
+}
+
+// Git configures the mirrors of Git repositories.
+type Git struct {
+	// CacheDir is an absolute path of a directory for bare mirrors. It may be
+	// emptied while the operator is down. Default: /var/cache/nautes/git.
+	CacheDir string `json:"cacheDir"`
+	// PollInterval between two looks at a repository that reported no push.
+	// Default: 5m.
+	PollInterval metav1.Duration `json:"pollInterval"`
+	// Timeout of one git command. Default: 60s.
+	Timeout metav1.Duration `json:"timeout"`
+	// AllowedProtocols of repository URLs, out of https, ssh, http and file.
+	// The last two are for tests. Default: https, ssh.
+	AllowedProtocols []string `json:"allowedProtocols"`
+}
+
+// Receiver configures the receiver of push hooks.
+type Receiver struct {
+	// Address to listen on, as host:port. Default: ":8082".
+	Address string `json:"address"`
+	// KeySecret is the Secret in the operator's namespace that holds the key of
+	// the hooks' tokens. Default: nautes-receiver.
+	KeySecret string `json:"keySecret"`
+}
+
+// SecretStore chooses where credentials are kept.
+type SecretStore struct {
+	// Type of the store: kube keeps them as Secrets in the operator's namespace.
+	// Default: kube.
+	Type string `json:"type"`
+}
+
+// SecretStoreKube is the type of the store that keeps credentials as Secrets.
+const SecretStoreKube = "kube"
+
+// Clusters configures the connections to runtime clusters. Each cluster has
+// limits of its own.
+type Clusters struct {
+	// ProbeInterval between two probes of a cluster. Default: 15s.
+	ProbeInterval metav1.Duration `json:"probeInterval"`
+	// ProbeTimeout of one probe. Default: 10s.
+	ProbeTimeout metav1.Duration `json:"probeTimeout"`
+	// FailureThreshold is how many probes in a row must fail before a cluster
+	// counts as not connected. Default: 3.
+	FailureThreshold int `json:"failureThreshold"`
+	// QPS is how many requests a second one cluster gets at most in the long
+	// run. Default: 50.
+	QPS float32 `json:"qps"`
+	// Burst is how many requests one cluster may get at once. Default: 100.
+	Burst int `json:"burst"`
+}
+
+// Reconcile configures the controllers.
+type Reconcile struct {
+	// SafetyInterval after which an object is looked at although nothing
+	// happened to it. Default: 6h.
+	SafetyInterval metav1.Duration `json:"safetyInterval"`
+	// Workers is how many objects of one kind are reconciled at the same time.
+	// Default: 8.
+	Workers int `json:"workers"`
+}
+
+// Metrics configures the endpoint of Prometheus metrics.
+type Metrics struct {
+	// Address to listen on, as host:port; "0" turns the endpoint off.
+	// Default: ":8080".
+	Address string `json:"address"`
+}
+
+// Probes configures the endpoints /healthz and /readyz.
+type Probes struct {
+	// Address to listen on, as host:port; "0" turns the endpoints off.
+	// Default: ":8081".
+	Address string `json:"address"`
+}
+
+// LeaderElection lets several replicas run, of which one acts.
+type LeaderElection struct {
+	// Enabled is never nil in an Operator that Load returned. Default: true.
+	Enabled *bool `json:"enabled"`
+}
+
+// Default sets each field that has a default and is empty.
+func (o *Operator) Default() {
+	set(&o.Namespace, "nautes")
+	set(&o.Git.CacheDir, "/var/cache/nautes/git")
+	set(&o.Git.PollInterval.Duration, 5*time.Minute)
+	set(&o.Git.Timeout.Duration, time.Minute)
+	if o.Git.AllowedProtocols == nil {
+		o.Git.AllowedProtocols = []string{"https", "ssh"}
+	}
+	set(&o.Receiver.Address, ":8082")
+	set(&o.Receiver.KeySecret, "nautes-receiver")
+	set(&o.SecretStore.Type, SecretStoreKube)
+	set(&o.Clusters.ProbeInterval.Duration, 15*time.Second)
+	set(&o.Clusters.ProbeTimeout.Duration, 10*time.Second)
+	set(&o.Clusters.FailureThreshold, 3)
+	set(&o.Clusters.QPS, 50)
+	set(&o.Clusters.Burst, 100)
+	set(&o.Reconcile.SafetyInterval.Duration, 6*time.Hour)
+	set(&o.Reconcile.Workers, 8)
+	set(&o.Metrics.Address, ":8080")
+	set(&o.Probes.Address, ":8081")
+	set(&o.LeaderElection.Enabled, ptr.To(true))
+}
+
+func set[T comparable](field *T, value T) {
+	var empty T
+	if *field == empty {
+		*field = value
+	}
+}

@@ -1,0 +1,143 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/yaml"
+)
+
+const head = "apiVersion: config.nautes.io/v1alpha1\nkind: OperatorConfig\ntenant: acme\n"
+
+func TestLoad(t *testing.T) {
+	defaults := func(change func(*Operator)) *Operator {
+		o := &Operator{APIVersion: APIVersion, Kind: Kind, Tenant: "acme"}
+		o.Default()
+		change(o)
+		return o
+	}
+	tests := map[string]struct {
+		content string
+		want    *Operator
+		// wantErr lists parts of the message; each problem must name its field.
+		wantErr []string
+	}{
+		"the tenant is enough": {
+			content: head,
+			want:    defaults(func(*Operator) {}),
+		},
+		"a value in the file counts, its neighbours keep their defaults": {
+			content: head + "git:\n  pollInterval: 90s\n  allowedProtocols: [http]\nclusters:\n  qps: 2.5\nleaderElection:\n  enabled: false\nmetrics:\n  address: \"0\"\n",
+			want: defaults(func(o *Operator) {
+				o.Git.PollInterval.Duration = 90 * time.Second
+				o.Git.AllowedProtocols = []string{"http"}
+				o.Clusters.QPS = 2.5
+				o.LeaderElection.Enabled = ptr.To(false)
+				o.Metrics.Address = "0"
+			}),
+		},
+		"comments and a document mark":    {content: "# ours\n---\n" + head, want: defaults(func(*Operator) {})},
+		"empty file":                      {content: "", wantErr: []string{"0 YAML documents"}},
+		"two documents":                   {content: head + "---\n" + head, wantErr: []string{"2 YAML documents"}},
+		"a list":                          {content: "- a\n", wantErr: []string{"not a mapping"}},
+		"not YAML":                        {content: "a: [", wantErr: []string{"not valid YAML"}},
+		"no tenant":                       {content: strings.Replace(head, "tenant: acme\n", "", 1), wantErr: []string{"tenant: Required value"}},
+		"tenant that is no label":         {content: strings.Replace(head, "acme", "Acme_1", 1), wantErr: []string{"tenant: Invalid value: \"Acme_1\""}},
+		"another version":                 {content: strings.Replace(head, "v1alpha1", "v9", 1), wantErr: []string{"apiVersion: Unsupported value", APIVersion}},
+		"another kind":                    {content: strings.Replace(head, "OperatorConfig", "ServerConfig", 1), wantErr: []string{"kind: Unsupported value"}},
+		"unknown field":                   {content: head + "git:\n  pollIntervall: 5m\n", wantErr: []string{`unknown field "git.pollIntervall"`}},
+		"field in the wrong case":         {content: head + "Namespace: other\n", wantErr: []string{`unknown field "Namespace"`}},
+		"field given twice":               {content: head + "tenant: other\n", wantErr: []string{`"tenant" already set`}},
+		"wrong type":                      {content: head + "reconcile:\n  workers: many\n", wantErr: []string{"reconcile.workers"}},
+		"duration without a unit":         {content: head + "git:\n  timeout: 60\n", wantErr: []string{"git.timeout: Invalid value: 60", "write a duration"}},
+		"duration that is none":           {content: head + "clusters:\n  probeTimeout: soon\n", wantErr: []string{"clusters.probeTimeout: Invalid value: \"soon\""}},
+		"duration of null":                {content: head + "clusters:\n  probeTimeout:\n", wantErr: []string{"clusters.probeTimeout: Invalid value"}},
+		"zero is not the default":         {content: head + "reconcile:\n  safetyInterval: 0s\n  workers: 0\n", wantErr: []string{"reconcile.safetyInterval: Invalid value", "reconcile.workers: Invalid value"}},
+		"negative":                        {content: head + "clusters:\n  qps: -1\n  burst: -1\n  failureThreshold: -1\n  probeInterval: -1s\n", wantErr: []string{"clusters.qps", "clusters.burst", "clusters.failureThreshold", "clusters.probeInterval"}},
+		"unknown protocol":                {content: head + "git:\n  allowedProtocols: [https, git]\n", wantErr: []string{"git.allowedProtocols[1]: Unsupported value: \"git\""}},
+		"no protocol":                     {content: head + "git:\n  allowedProtocols: []\n", wantErr: []string{"git.allowedProtocols: Required value"}},
+		"protocol given twice":            {content: head + "git:\n  allowedProtocols: [ssh, ssh]\n", wantErr: []string{"git.allowedProtocols[1]: Duplicate value"}},
+		"relative cache":                  {content: head + "git:\n  cacheDir: mirrors\n", wantErr: []string{"git.cacheDir: Invalid value: \"mirrors\""}},
+		"address without a port":          {content: head + "receiver:\n  address: localhost\n", wantErr: []string{"receiver.address: Invalid value: \"localhost\""}},
+		"port too high":                   {content: head + "probes:\n  address: \":70000\"\n", wantErr: []string{"probes.address: Invalid value"}},
+		"receiver cannot be turned off":   {content: head + "receiver:\n  address: \"0\"\n", wantErr: []string{"receiver.address: Invalid value"}},
+		"key Secret that is no name":      {content: head + "receiver:\n  keySecret: Key!\n", wantErr: []string{"receiver.keySecret: Invalid value"}},
+		"unknown secret store":            {content: head + "secretStore:\n  type: paper\n", wantErr: []string{"secretStore.type: Unsupported value: \"paper\""}},
+		"leader election neither nor":     {content: head + "leaderElection:\n  enabled:\n", wantErr: []string{"leaderElection.enabled: Required value"}},
+		"every problem is in the message": {content: head + "namespace: _\nmetrics:\n  address: x\n", wantErr: []string{"namespace: Invalid value", "metrics.address: Invalid value"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "operator.yaml")
+			if err := os.WriteFile(path, []byte(test.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := Load(path)
+			if len(test.wantErr) == 0 {
+				if err != nil {
+					t.Fatalf("Load() = %v, want no error", err)
+				}
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Fatalf("Load() differs (-want +got):\n%s", diff)
+				}
+				return
+			}
+			var problem *Error
+			if !errors.As(err, &problem) {
+				t.Fatalf("Load() = %v, want an *Error", err)
+			}
+			for _, part := range append(test.wantErr, path) {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("Load() = %q, want %q in it", err, part)
+				}
+			}
+		})
+	}
+}
+
+func TestLoadMissingFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none.yaml")
+	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), path) {
+		t.Fatalf("Load() = %v, want an error that names %s and wraps fs.ErrNotExist", err, path)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(head))
+	f.Add([]byte(head + "git:\n  timeout: 1h2m3s\n  allowedProtocols: [ssh]\nclusters: {qps: 1e3, burst: 7}\n"))
+	f.Add([]byte(head + "leaderElection: {enabled: false}\nprobes: {address: \"[::1]:9\"}\n"))
+	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte("{\"tenant\": null}"))
+	f.Add([]byte("---\n---\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		o, err := decode(data)
+		if err != nil {
+			var problem *Error
+			if !errors.As(err, &problem) || len(problem.Problems) == 0 {
+				t.Fatalf("decode() = %v, want an *Error that names a problem", err)
+			}
+			return
+		}
+		if err := o.Validate(); err != nil {
+			t.Fatalf("decode() returned an invalid configuration: %v", err)
+		}
+		written, err := yaml.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := decode(written)
+		if err != nil {
+			t.Fatalf("decode() refuses what it returned: %v\n%s", err, written)
+		}
+		if diff := cmp.Diff(o, again); diff != "" {
+			t.Fatalf("decode() of what it returned differs:\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	strictjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// maxSize of a configuration file in bytes.
+const maxSize = 1 << 20
+
+// Error says what is wrong with a configuration, field by field.
+type Error struct {
+	// File is the path of the file; empty when the configuration is from none.
+	File string
+	// Problems, each with its field where one can be named.
+	Problems []string
+}
+
+// Error returns all problems on one line.
+func (e *Error) Error() string {
+	subject := "the configuration"
+	if e.File != "" {
+		subject = "configuration file " + e.File
+	}
+	return subject + ": " + strings.Join(e.Problems, "; ")
+}
+
+// Load reads, completes and checks a configuration file. What the file leaves
+// out has its default; what it says counts as it is. The error is an *Error, or
+// that of the file system when the file cannot be read.
+func Load(path string) (*Operator, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration file: %w", err)
+	}
+	o, err := decode(data)
+	var problem *Error
+	if errors.As(err, &problem) {
+		problem.File = path
+	}
+	return o, err
+}
+
+// decode reads the content of a configuration file.
+func decode(data []byte) (*Operator, error) {
+	raw, err := single(data)
+	if err != nil {
+		return nil, err
+	}
+	if problems := durations(raw); len(problems) > 0 {
+		return nil, &Error{Problems: problems}
+	}
+	// The defaults come first and the file is laid over them, so that a value
+	// of zero in the file is seen by Validate and not replaced in silence.
+	o := &Operator{}
+	o.Default()
+	unknown, err := strictjson.UnmarshalStrict(raw, o)
+	if err != nil {
+		return nil, &Error{Problems: []string{strings.TrimPrefix(err.Error(), "json: ")}}
+	}
+	if len(unknown) > 0 {
+		problem := &Error{}
+		for _, one := range unknown {
+			problem.Problems = append(problem.Problems, one.Error())
+		}
+		return nil, problem
+	}
+	return o, o.Validate()
+}
+
+// single returns the one YAML document of a file, as JSON. Documents that hold
+// nothing but comments do not count.
+func single(data []byte) ([]byte, error) {
+	if len(data) > maxSize {
+		return nil, &Error{Problems: []string{fmt.Sprintf("larger than %d bytes", maxSize)}}
+	}
+	var documents [][]byte
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		var raw []byte
+		if err == nil {
+			raw, err = yaml.YAMLToJSONStrict(document)
+		}
+		if err != nil {
+			return nil, &Error{Problems: []string{"not valid YAML: " + err.Error()}}
+		}
+		if string(raw) != "null" {
+			documents = append(documents, raw)
+		}
+	}
+	if len(documents) != 1 {
+		return nil, &Error{Problems: []string{fmt.Sprintf("holds %d YAML documents: write exactly one", len(documents))}}
+	}
+	return documents[0], nil
+}
+
+// durations checks the fields that hold durations. The decoder's own message
+// would not say which field is wrong.
+func durations(raw []byte) []string {
+	var file map[string]any
+	if json.Unmarshal(raw, &file) != nil {
+		return []string{"not a mapping of fields to values"}
+	}
+	var problems []string
+	for _, at := range [][2]string{
+		{"git", "pollInterval"}, {"git", "timeout"},
+		{"clusters", "probeInterval"}, {"clusters", "probeTimeout"},
+		{"reconcile", "safetyInterval"},
+	} {
+		section, ok := file[at[0]].(map[string]any)
+		if !ok {
+			continue
+		}
+		value, present := section[at[1]]
+		if !present {
+			continue
+		}
+		text, _ := value.(string)
+		if _, err := time.ParseDuration(text); err != nil {
+			problems = append(problems, field.Invalid(field.NewPath(at[0], at[1]), value, "write a duration, as 90s, 5m or 6h").Error())
+		}
+	}
+	return problems
+}

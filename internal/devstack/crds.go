@@ -1,0 +1,139 @@
+package devstack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apiextensionsclient "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	fieldManager    = "devstack"
+	crdsServeWithin = time.Minute
+)
+
+// NautesCRDs returns the directory of this module's CRDs.
+func NautesCRDs() (string, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(root, "config", "crd", "bases"), nil
+}
+
+// ArgoCDCRDs returns the directory of the CRDs in Argo CD's module.
+func ArgoCDCRDs(ctx context.Context) (string, error) {
+	dir, err := ModuleDir(ctx, "github.com/argoproj/argo-cd/v2")
+	return filepath.Join(dir, "manifests", "crds"), err
+}
+
+// HNCCRDs returns the directory of the CRDs in HNC's module.
+func HNCCRDs(ctx context.Context) (string, error) {
+	dir, err := ModuleDir(ctx, "sigs.k8s.io/hierarchical-namespaces")
+	return filepath.Join(dir, "config", "crd", "bases"), err
+}
+
+// InstallCRDs applies every CustomResourceDefinition in the files *.yaml of the
+// directories and waits until the API server serves them all.
+func InstallCRDs(ctx context.Context, config *rest.Config, dirs ...string) error {
+	var crds []crdFile
+	for _, dir := range dirs {
+		found, err := readCRDs(dir)
+		if err != nil {
+			return fmt.Errorf("install CRDs: %w", err)
+		}
+		crds = append(crds, found...)
+	}
+	client, err := apiextensionsclient.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("install CRDs: %w", err)
+	}
+	served, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("install CRDs: %w", err)
+	}
+	force := true
+	for _, crd := range crds {
+		options := metav1.PatchOptions{FieldManager: fieldManager, Force: &force}
+		if _, err := client.CustomResourceDefinitions().Patch(ctx, crd.Name, types.ApplyPatchType, crd.content, options); err != nil {
+			return fmt.Errorf("apply CRD %s: %w", crd.Name, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, crdsServeWithin)
+	defer cancel()
+	for _, crd := range crds {
+		if err := poll(ctx, func(ctx context.Context) error { return crdServed(ctx, client, served, crd) }); err != nil {
+			return fmt.Errorf("wait for CRD %s: %w", crd.Name, err)
+		}
+	}
+	return nil
+}
+
+type crdFile struct {
+	apiextensions.CustomResourceDefinition
+	content []byte
+}
+
+func readCRDs(dir string) ([]crdFile, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var crds []crdFile
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		crd := crdFile{content: content}
+		if err := yaml.Unmarshal(content, &crd.CustomResourceDefinition); err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		// The directories of others hold more than CRDs, as a kustomization.
+		if crd.Kind == "CustomResourceDefinition" {
+			crds = append(crds, crd)
+		}
+	}
+	if len(crds) == 0 {
+		return nil, fmt.Errorf("%s holds no CustomResourceDefinition", dir)
+	}
+	return crds, nil
+}
+
+// crdServed tells whether a CRD is established and found by discovery, which
+// follows a little later.
+func crdServed(ctx context.Context, client apiextensionsclient.ApiextensionsV1Interface, served discovery.DiscoveryInterface, crd crdFile) error {
+	now, err := client.CustomResourceDefinitions().Get(ctx, crd.Name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	established := slices.ContainsFunc(now.Status.Conditions, func(c apiextensions.CustomResourceDefinitionCondition) bool {
+		return c.Type == apiextensions.Established && c.Status == apiextensions.ConditionTrue
+	})
+	if !established {
+		return notYetError("condition Established")
+	}
+	for _, version := range crd.Spec.Versions {
+		if !version.Served {
+			continue
+		}
+		list, err := served.ServerResourcesForGroupVersion(crd.Spec.Group + "/" + version.Name)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == crd.Spec.Names.Plural }) {
+			return notYetError(version.Name + " in discovery")
+		}
+	}
+	return nil
+}

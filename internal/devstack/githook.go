@@ -1,0 +1,192 @@
+package devstack
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// hookTimeout is how long GitLab waits for an answer.
+const hookTimeout = 10 * time.Second
+
+// Hook is a project's push hook.
+type Hook struct {
+	URL string
+	// Token is sent as X-Gitlab-Token; none when it is empty.
+	Token string
+}
+
+// Delivery is one call of a hook.
+type Delivery struct {
+	Hook string
+	// Event is X-Gitlab-Event: Push Hook or Tag Push Hook.
+	Event string
+	// Ref, Before and After are those of the push.
+	Ref, Before, After string
+	// Status is the HTTP status of the answer; 0 with Err when there was none.
+	Status int
+	Err    error
+	Took   time.Duration
+}
+
+// AddHook calls a URL after each push to a repository. Like GitLab, the host
+// tries once and does not wait: deliveries of two pushes may cross.
+func (g *GitHost) AddHook(path string, hook Hook) error {
+	found, err := g.find(path)
+	if err != nil {
+		return err
+	}
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	found.hooks = append(found.hooks, hook)
+	return nil
+}
+
+// RemoveHooks takes the hooks of a repository away: pushes go unannounced.
+func (g *GitHost) RemoveHooks(path string) error {
+	found, err := g.find(path)
+	if err != nil {
+		return err
+	}
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	found.hooks = nil
+	return nil
+}
+
+// Deliveries returns the calls of a repository's hooks that have ended, in that order.
+func (g *GitHost) Deliveries(path string) ([]Delivery, error) {
+	found, err := g.find(path)
+	if err != nil {
+		return nil, err
+	}
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	return slices.Clone(found.deliveries), nil
+}
+
+// announce calls the hooks for every branch and tag that a push has changed.
+func (g *GitHost) announce(ctx context.Context, repository *repository, before, after map[string]string) {
+	g.mutex.Lock()
+	hooks := slices.Clone(repository.hooks)
+	g.mutex.Unlock()
+	if len(hooks) == 0 {
+		return
+	}
+	for _, update := range diffReferences(before, after) {
+		event, err := newPushEvent(ctx, repository, g.URL, update)
+		if err != nil {
+			g.logf("hooks of %s: %v", repository.Path, err)
+			continue
+		}
+		body, err := json.Marshal(event)
+		if err != nil {
+			g.logf("hooks of %s: %v", repository.Path, err)
+			continue
+		}
+		for _, hook := range hooks {
+			g.sending.Go(func() { g.deliver(repository, hook, update, body) })
+		}
+	}
+}
+
+func (g *GitHost) deliver(repository *repository, hook Hook, update refUpdate, body []byte) {
+	started := time.Now()
+	delivery := Delivery{Hook: hook.URL, Event: update.event(), Ref: update.ref, Before: update.before, After: update.after}
+	delivery.Status, delivery.Err = g.call(hook, delivery.Event, body)
+	delivery.Took = time.Since(started)
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	repository.deliveries = append(repository.deliveries, delivery)
+}
+
+func (g *GitHost) call(hook Hook, event string, body []byte) (int, error) {
+	request, err := http.NewRequestWithContext(g.hooks, http.MethodPost, hook.URL, bytes.NewReader(body))
+	if err != nil {
+		return 0, fmt.Errorf("call hook: %w", err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "GitLab/17.5.0")
+	request.Header.Set("X-Gitlab-Event", event)
+	request.Header.Set("X-Gitlab-Instance", g.URL)
+	request.Header.Set("X-Gitlab-Event-UUID", rand.Text())
+	request.Header.Set("X-Gitlab-Webhook-UUID", rand.Text())
+	if hook.Token != "" {
+		request.Header.Set("X-Gitlab-Token", hook.Token)
+	}
+	response, err := g.client.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("call hook: %w", err)
+	}
+	return response.StatusCode, response.Body.Close()
+}
+
+const (
+	// noCommit stands for the commit of a reference that is not there.
+	noCommit = "0000000000000000000000000000000000000000"
+
+	defaultRef = "refs/heads/" + DefaultBranch
+)
+
+// refUpdate is what a push did to one reference.
+type refUpdate struct {
+	ref, before, after string
+	// known is the commit whose history is no news: the one before, or for a
+	// new branch that of the default one; empty when there is none.
+	known string
+}
+
+func (u refUpdate) isTag() bool { return strings.HasPrefix(u.ref, "refs/tags/") }
+
+func (u refUpdate) event() string {
+	if u.isTag() {
+		return "Tag Push Hook"
+	}
+	return "Push Hook"
+}
+
+func diffReferences(before, after map[string]string) []refUpdate {
+	all := map[string]refUpdate{}
+	for ref, commit := range before {
+		all[ref] = refUpdate{ref: ref, before: commit, after: noCommit, known: commit}
+	}
+	for ref, commit := range after {
+		update, was := all[ref]
+		if !was {
+			update = refUpdate{ref: ref, before: noCommit}
+			if ref != defaultRef {
+				update.known = after[defaultRef]
+			}
+		}
+		update.after = commit
+		all[ref] = update
+	}
+	var updates []refUpdate
+	for _, update := range all {
+		if update.before != update.after {
+			updates = append(updates, update)
+		}
+	}
+	slices.SortFunc(updates, func(a, b refUpdate) int { return strings.Compare(a.ref, b.ref) })
+	return updates
+}
+
+// references returns the branches and tags of a repository with their commits.
+func references(ctx context.Context, dir string) (map[string]string, error) {
+	out, err := git(ctx, dir, nil, nil, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags")
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for line := range strings.Lines(out) {
+		commit, ref, _ := strings.Cut(strings.TrimSpace(line), " ")
+		found[ref] = commit
+	}
+	return found, nil
+}

@@ -1,0 +1,241 @@
+package devstack
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// DefaultBranch is the branch of every repository's HEAD.
+	DefaultBranch = "main"
+
+	firstProjectID = 1001
+)
+
+// The errors of a Git host.
+var (
+	ErrNoRepository     = errors.New("no such repository: add it with AddRepository")
+	ErrRepositoryExists = errors.New("the repository exists already")
+	ErrRepositoryPath   = errors.New("a repository's path is <group>/<name>, of letters, digits, '.', '_' and '-'")
+)
+
+// repositoryPath excludes a leading dot, so that no path climbs, and a name
+// that ends in .git, which is only the URL's.
+var repositoryPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$`)
+
+// GitHost serves bare repositories by smart HTTP on loopback, to those who have
+// a token, and sends push hooks as GitLab does. Nobody is let in without a token.
+type GitHost struct {
+	// URL is http://127.0.0.1:<port>.
+	URL string
+
+	dir    string
+	log    *os.File
+	token  string
+	client *http.Client
+
+	mutex        sync.Mutex
+	server       *http.Server
+	repositories map[string]*repository
+	access       access
+	failures     map[string]Failure
+
+	hooks   context.Context
+	endHook context.CancelFunc
+	sending sync.WaitGroup
+}
+
+// Repository is a repository of a GitHost.
+type Repository struct {
+	// ID is the project's number.
+	ID int
+	// Path is <group>/<name>.
+	Path string
+	// URL to clone and push, without credentials.
+	URL string
+}
+
+type repository struct {
+	Repository
+	dir string
+	// pushing keeps pushes apart, so that the references before and after
+	// one show what it changed.
+	pushing    sync.Mutex
+	hooks      []Hook
+	deliveries []Delivery
+	traffic    Traffic
+}
+
+// Traffic counts the requests for a repository, without those of Push.
+type Traffic struct {
+	// Listings of references, as ls-remote and the beginning of a fetch or a push.
+	Listings int
+	// Fetches and Pushes of objects.
+	Fetches, Pushes int
+	// Refused for want of a token or of its access.
+	Refused int
+}
+
+func newGitHost(dir, logs string, port int) (*GitHost, error) {
+	for _, path := range []string{dir, logs} {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return nil, fmt.Errorf("make the directory of the Git host: %w", err)
+		}
+	}
+	log, err := os.OpenFile(filepath.Join(logs, "git.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make the log of the Git host: %w", err)
+	}
+	g := &GitHost{
+		URL:          "http://" + loopback(port),
+		dir:          dir,
+		log:          log,
+		token:        rand.Text(),
+		client:       &http.Client{Timeout: hookTimeout},
+		repositories: map[string]*repository{},
+		access:       access{},
+		failures:     map[string]Failure{},
+	}
+	g.hooks, g.endHook = context.WithCancel(context.Background())
+	return g, nil
+}
+
+// Start listens, again on the same port after a Stop.
+func (g *GitHost) Start() error {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	if g.server != nil {
+		return nil
+	}
+	listener, err := net.Listen("tcp", strings.TrimPrefix(g.URL, "http://"))
+	if err != nil {
+		return fmt.Errorf("start the Git host: %w", err)
+	}
+	g.server = &http.Server{Handler: http.HandlerFunc(g.serve), ReadHeaderTimeout: time.Minute}
+	go func(server *http.Server) { _ = server.Serve(listener) }(g.server)
+	return nil
+}
+
+// Stop closes the port and every connection; the repositories stay. It is no
+// error when the host does not run.
+func (g *GitHost) Stop() error {
+	g.mutex.Lock()
+	server := g.server
+	g.server = nil
+	g.mutex.Unlock()
+	if server == nil {
+		return nil
+	}
+	if err := server.Close(); err != nil {
+		return fmt.Errorf("stop the Git host: %w", err)
+	}
+	return nil
+}
+
+// close stops the host for good, with the hooks that are on their way.
+func (g *GitHost) close() error {
+	err := g.Stop()
+	g.endHook()
+	g.sending.Wait()
+	return errors.Join(err, g.log.Close())
+}
+
+// AddRepository makes an empty repository, <group>/<name>; groups may be nested.
+func (g *GitHost) AddRepository(ctx context.Context, path string) (Repository, error) {
+	if !repositoryPath.MatchString(path) || strings.HasSuffix(path, ".git") {
+		return Repository{}, fmt.Errorf("add repository %q: %w", path, ErrRepositoryPath)
+	}
+	g.mutex.Lock()
+	if _, exists := g.repositories[path]; exists {
+		g.mutex.Unlock()
+		return Repository{}, fmt.Errorf("add repository %s: %w", path, ErrRepositoryExists)
+	}
+	added := &repository{
+		Repository: Repository{ID: firstProjectID + len(g.repositories), Path: path, URL: g.URL + "/" + path + ".git"},
+		dir:        filepath.Join(g.dir, filepath.FromSlash(path)+".git"),
+	}
+	added.pushing.Lock()
+	defer added.pushing.Unlock()
+	g.repositories[path] = added
+	g.mutex.Unlock()
+
+	if err := os.MkdirAll(added.dir, 0o700); err != nil {
+		return Repository{}, fmt.Errorf("add repository %s: %w", path, err)
+	}
+	if _, err := git(ctx, added.dir, nil, nil, "init", "--quiet", "--bare", "--initial-branch="+DefaultBranch); err != nil {
+		return Repository{}, fmt.Errorf("add repository %s: %w", path, err)
+	}
+	if err := os.WriteFile(filepath.Join(added.dir, "config"), []byte(repositoryConfig), 0o600); err != nil {
+		return Repository{}, fmt.Errorf("add repository %s: %w", path, err)
+	}
+	return added.Repository, nil
+}
+
+// repositoryConfig lets http-backend receive pushes, and serve any commit by its
+// hash as GitLab does; nothing cleans up behind a test's back.
+const repositoryConfig = `[core]
+	repositoryformatversion = 0
+	bare = true
+[http]
+	receivepack = true
+[uploadpack]
+	allowFilter = true
+	allowAnySHA1InWant = true
+[receive]
+	autogc = false
+[gc]
+	auto = 0
+`
+
+// Repository returns a repository; ErrNoRepository, wrapped, when there is none.
+func (g *GitHost) Repository(path string) (Repository, error) {
+	found, err := g.find(path)
+	if err != nil {
+		return Repository{}, err
+	}
+	return found.Repository, nil
+}
+
+// Traffic returns what a repository was asked since it was added.
+func (g *GitHost) Traffic(path string) (Traffic, error) {
+	found, err := g.find(path)
+	if err != nil {
+		return Traffic{}, err
+	}
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	return found.traffic, nil
+}
+
+// Revision returns the commit that a branch names; an error when there is none.
+func (g *GitHost) Revision(ctx context.Context, path, branch string) (string, error) {
+	found, err := g.find(path)
+	if err != nil {
+		return "", err
+	}
+	revision, err := git(ctx, found.dir, nil, nil, "rev-parse", "--verify", "--end-of-options", "refs/heads/"+branch)
+	if err != nil {
+		return "", fmt.Errorf("read branch %s of %s: %w", branch, path, err)
+	}
+	return revision, nil
+}
+
+func (g *GitHost) find(path string) (*repository, error) {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	found, ok := g.repositories[path]
+	if !ok {
+		return nil, fmt.Errorf("repository %s: %w", path, ErrNoRepository)
+	}
+	return found, nil
+}

@@ -1,0 +1,148 @@
+package devstack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// The programs that a stack runs, by their file names in bin/.
+const (
+	programEtcd              = "etcd"
+	programAPIServer         = "kube-apiserver"
+	programControllerManager = "kube-controller-manager"
+	programHNC               = "hnc-manager"
+	programArgoCD            = "argocd"
+	programRedis             = "redis"
+)
+
+// assetsVariable names the directory that holds etcd and kube-apiserver, when it is set.
+const assetsVariable = "KUBEBUILDER_ASSETS"
+
+// MissingError tells that programs have not been built.
+type MissingError struct {
+	Programs []string
+	// Command builds them.
+	Command string
+}
+
+// Error implements error.
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s not found in bin/: run `%s` first", strings.Join(e.Programs, ", "), e.Command)
+}
+
+var errNoModule = errors.New("no go.mod in the working directory or above it")
+
+// ModuleRoot returns the directory of the go.mod at or above the working directory.
+func ModuleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errNoModule
+		}
+		dir = parent
+	}
+}
+
+// ModuleDir returns where the source of a module that this one requires is in
+// the module cache, and downloads it when it is not there yet.
+func ModuleDir(ctx context.Context, module string) (string, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	dir, err := goCommand(ctx, root, "list", "-m", "-f", "{{.Dir}}", module)
+	if err != nil || dir != "" {
+		return dir, err
+	}
+	if _, err := goCommand(ctx, root, "mod", "download", module); err != nil {
+		return "", err
+	}
+	return goCommand(ctx, root, "list", "-m", "-f", "{{.Dir}}", module)
+}
+
+func goCommand(ctx context.Context, root string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, "go", args...)
+	command.Dir = root
+	var stderr bytes.Buffer
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// programs finds executable files.
+type programs struct {
+	// bin is the directory of built programs; empty: bin/ of this module.
+	bin string
+}
+
+// path returns the file of a program. The directory in KUBEBUILDER_ASSETS goes
+// before bin for what it holds.
+func (p programs) path(name string) (string, error) {
+	bin := p.bin
+	if bin == "" {
+		root, err := ModuleRoot()
+		if err != nil {
+			return "", err
+		}
+		bin = filepath.Join(root, "bin")
+	}
+	for _, dir := range []string{os.Getenv(assetsVariable), bin} {
+		if dir == "" {
+			continue
+		}
+		path, err := filepath.Abs(filepath.Join(dir, name))
+		if err != nil {
+			return "", fmt.Errorf("find %s: %w", name, err)
+		}
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", &MissingError{Programs: []string{name}, Command: "make " + targetOf(name)}
+}
+
+// check returns a *MissingError that names all of the programs that are missing.
+func (p programs) check(names ...string) error {
+	all := &MissingError{Command: "make tools"}
+	for _, name := range names {
+		var missing *MissingError
+		switch _, err := p.path(name); {
+		case errors.As(err, &missing):
+			all.Programs = append(all.Programs, name)
+			if targetOf(name) == "demo-tools" {
+				all.Command = "make demo-tools"
+			}
+		case err != nil:
+			return err
+		}
+	}
+	if len(all.Programs) == 0 {
+		return nil
+	}
+	return all
+}
+
+func targetOf(name string) string {
+	switch name {
+	case programEtcd, programAPIServer, programControllerManager:
+		return "tools"
+	default:
+		return "demo-tools"
+	}
+}

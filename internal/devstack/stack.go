@@ -1,0 +1,353 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// TenantName is the name of the tenant's control plane.
+const TenantName = "tenant"
+
+// Options say what a stack consists of, beside etcd, the tenant's control plane
+// with the CRDs of Nautes, and a Git host.
+type Options struct {
+	// Dir holds all files; empty: a temporary directory, which Stop removes.
+	Dir string
+	// BinDir holds the programs; empty: bin/ of this module.
+	BinDir string
+	// Runtimes are the names of the runtime control planes, with the CRDs of
+	// Argo CD and HNC: DNS labels, other than "tenant".
+	Runtimes []string
+	// Bare leaves the CRDs away from all control planes.
+	Bare bool
+	// ControllerManager runs a kube-controller-manager beside each API server.
+	// Without one, namespaces do not terminate, owned objects are not
+	// collected, and the roles admin, edit and view are empty.
+	ControllerManager bool
+	// ArgoCD and HNC run on every runtime control plane.
+	ArgoCD, HNC bool
+	// Progress is told each step that has ended, one at a time; nil: nobody.
+	Progress func(step string, took time.Duration)
+}
+
+// Stack is a running stack.
+type Stack struct {
+	// Dir holds all files of the stack; logs are in its directory logs.
+	Dir string
+
+	Etcd   *Etcd
+	Git    *GitHost
+	Tenant *ControlPlane
+	// Runtimes, ArgoCD and HNC, by the names of the runtime control planes. Read
+	// them while AddRuntime does not run.
+	Runtimes map[string]*ControlPlane
+	ArgoCD   map[string]*ArgoCD
+	HNC      map[string]*HNC
+
+	options   Options
+	temporary bool
+	ports     ports
+
+	// mutex guards the maps, stopped and calls of Progress.
+	mutex   sync.Mutex
+	stopped bool
+}
+
+var (
+	errRuntimeName = errors.New("a runtime's name must be a DNS label, given once, and not " + TenantName)
+	errNoRuntime   = errors.New("the stack has no such control plane")
+	runtimeName    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$`)
+)
+
+// Start starts a stack; ctx limits the start, not the life of the stack. When
+// programs are missing the error is a *MissingError, which names the make target.
+func Start(ctx context.Context, o Options) (*Stack, error) {
+	s := &Stack{
+		Dir:      o.Dir,
+		Runtimes: map[string]*ControlPlane{},
+		ArgoCD:   map[string]*ArgoCD{},
+		HNC:      map[string]*HNC{},
+		options:  o,
+	}
+	if err := s.programs().check(o.needed()...); err != nil {
+		return nil, err
+	}
+	if err := s.makeDir(); err != nil {
+		return nil, err
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the stack: %w", err), s.Stop())
+	}
+	return s, nil
+}
+
+func (o Options) needed() []string {
+	needed := []string{programEtcd, programAPIServer}
+	if o.ControllerManager {
+		needed = append(needed, programControllerManager)
+	}
+	if o.ArgoCD {
+		needed = append(needed, programArgoCD, programRedis)
+	}
+	if o.HNC {
+		needed = append(needed, programHNC)
+	}
+	return needed
+}
+
+func (s *Stack) programs() programs { return programs{bin: s.options.BinDir} }
+
+func (s *Stack) logs() string { return filepath.Join(s.Dir, "logs") }
+
+func (s *Stack) makeDir() error {
+	var err error
+	if s.Dir == "" {
+		s.temporary = true
+		s.Dir, err = os.MkdirTemp("", "nautes-devstack-")
+	} else if s.Dir, err = filepath.Abs(s.Dir); err == nil {
+		err = os.MkdirAll(s.Dir, 0o700)
+	}
+	if err != nil {
+		return fmt.Errorf("make the directory of the stack: %w", err)
+	}
+	return nil
+}
+
+func (s *Stack) start(ctx context.Context) error {
+	err := s.step("etcd", func() (err error) {
+		path, err := s.programs().path(programEtcd)
+		if err != nil {
+			return err
+		}
+		s.Etcd, err = startEtcd(ctx, path, filepath.Join(s.Dir, "etcd"), s.logs(), &s.ports)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	steps := []func() error{s.startGit, func() error { return s.startTenant(ctx) }}
+	for _, name := range s.options.Runtimes {
+		steps = append(steps, func() error { return s.AddRuntime(ctx, name) })
+	}
+	return parallel(steps...)
+}
+
+func (s *Stack) startGit() error {
+	return s.step("Git host", func() error {
+		port, err := s.ports.take()
+		if err != nil {
+			return err
+		}
+		if s.Git, err = newGitHost(filepath.Join(s.Dir, "git"), s.logs(), port); err != nil {
+			return err
+		}
+		return s.Git.Start()
+	})
+}
+
+func (s *Stack) startTenant(ctx context.Context) error {
+	var err error
+	if s.Tenant, err = newControlPlane(s, TenantName); err != nil {
+		return err
+	}
+	if err := s.step("control plane "+TenantName, func() error { return s.Tenant.Start(ctx) }); err != nil {
+		return err
+	}
+	if s.options.Bare {
+		return nil
+	}
+	return s.step("CRDs of Nautes", func() error {
+		dir, err := NautesCRDs()
+		if err != nil {
+			return err
+		}
+		return InstallCRDs(ctx, s.Tenant.Config(), dir)
+	})
+}
+
+// AddRuntime starts one more runtime control plane, with all that the stack's
+// options ask for.
+func (s *Stack) AddRuntime(ctx context.Context, name string) error {
+	plane, err := s.newRuntime(name)
+	if err != nil {
+		return err
+	}
+
+	if err := s.step("control plane "+name, func() error { return plane.Start(ctx) }); err != nil {
+		return err
+	}
+	if !s.options.Bare {
+		if err := s.step("CRDs of Argo CD and HNC on "+name, func() error { return installRuntimeCRDs(ctx, plane) }); err != nil {
+			return err
+		}
+	}
+	var programs []func() error
+	if s.options.ArgoCD {
+		programs = append(programs, func() error { return s.StartArgoCD(ctx, name) })
+	}
+	if s.options.HNC {
+		programs = append(programs, func() error { return s.StartHNC(ctx, name) })
+	}
+	return parallel(programs...)
+}
+
+func (s *Stack) newRuntime(name string) (*ControlPlane, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if _, taken := s.Runtimes[name]; taken || name == TenantName || !runtimeName.MatchString(name) {
+		return nil, fmt.Errorf("runtime %q: %w", name, errRuntimeName)
+	}
+	plane, err := newControlPlane(s, name)
+	if err != nil {
+		return nil, err
+	}
+	s.Runtimes[name] = plane
+	return plane, nil
+}
+
+func installRuntimeCRDs(ctx context.Context, plane *ControlPlane) error {
+	argoCD, err := ArgoCDCRDs(ctx)
+	if err != nil {
+		return err
+	}
+	hnc, err := HNCCRDs(ctx)
+	if err != nil {
+		return err
+	}
+	return InstallCRDs(ctx, plane.Config(), argoCD, hnc)
+}
+
+// StartArgoCD starts Argo CD on a runtime control plane that has its CRDs, where
+// the options did not ask for it.
+func (s *Stack) StartArgoCD(ctx context.Context, runtime string) error {
+	return s.step("Argo CD on "+runtime, func() error {
+		plane, err := s.runtime(runtime)
+		if err != nil {
+			return err
+		}
+		started, err := startArgoCD(ctx, s, plane)
+		if err != nil {
+			return err
+		}
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		s.ArgoCD[runtime] = started
+		return nil
+	})
+}
+
+// StartHNC starts HNC on a runtime control plane that has its CRDs, where the
+// options did not ask for it.
+func (s *Stack) StartHNC(ctx context.Context, runtime string) error {
+	return s.step("HNC on "+runtime, func() error {
+		plane, err := s.runtime(runtime)
+		if err != nil {
+			return err
+		}
+		started, err := startHNC(ctx, s, plane)
+		if err != nil {
+			return err
+		}
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		s.HNC[runtime] = started
+		return nil
+	})
+}
+
+func (s *Stack) runtime(name string) (*ControlPlane, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	plane, ok := s.Runtimes[name]
+	if !ok {
+		return nil, fmt.Errorf("runtime %q: %w", name, errNoRuntime)
+	}
+	return plane, nil
+}
+
+// step runs one step and tells how long it took.
+func (s *Stack) step(name string, run func() error) error {
+	started := time.Now()
+	if err := run(); err != nil {
+		return err
+	}
+	if s.options.Progress != nil {
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		s.options.Progress(name, time.Since(started))
+	}
+	return nil
+}
+
+// Err returns nil while everything runs, and what ended by itself otherwise. A
+// control plane that was stopped counts as ended.
+func (s *Stack) Err() error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	all := []error{s.Etcd.Err(), s.Tenant.Err()}
+	for _, plane := range s.Runtimes {
+		all = append(all, plane.Err())
+	}
+	for _, argoCD := range s.ArgoCD {
+		all = append(all, argoCD.Err())
+	}
+	for _, hnc := range s.HNC {
+		all = append(all, hnc.Err())
+	}
+	return errors.Join(all...)
+}
+
+// Stop ends everything that was started, those that depend on others first, and
+// removes a temporary directory. It may be called again.
+func (s *Stack) Stop() error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.stopped {
+		return nil
+	}
+	s.stopped = true
+
+	var controllers, planes []func() error
+	for _, argoCD := range s.ArgoCD {
+		controllers = append(controllers, argoCD.Stop)
+	}
+	for _, hnc := range s.HNC {
+		controllers = append(controllers, hnc.Stop)
+	}
+	for _, plane := range append(slices.Collect(maps.Values(s.Runtimes)), s.Tenant) {
+		if plane != nil {
+			planes = append(planes, plane.Stop)
+		}
+	}
+	all := []error{parallel(controllers...), parallel(planes...)}
+	if s.Git != nil {
+		all = append(all, s.Git.close())
+	}
+	if s.Etcd != nil {
+		all = append(all, s.Etcd.Stop())
+	}
+	s.ports.release()
+	if s.temporary {
+		all = append(all, os.RemoveAll(s.Dir))
+	}
+	return errors.Join(all...)
+}
+
+// parallel runs all of the functions at the same time and returns all of their errors.
+func parallel(run ...func() error) error {
+	all := make([]error, len(run))
+	var wait sync.WaitGroup
+	for i, each := range run {
+		wait.Go(func() { all[i] = each() })
+	}
+	wait.Wait()
+	return errors.Join(all...)
+}

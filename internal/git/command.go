@@ -1,0 +1,272 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// maxStderr is how much of what git says is kept to tell what went wrong.
+	maxStderr = 16 << 10
+	// gracePeriod is how long git may clean up before it is killed.
+	gracePeriod = 2 * time.Second
+	// defaultUser is sent with a password that comes without a user name; hosts
+	// that know access tokens accept any.
+	defaultUser = "oauth2"
+)
+
+// command is one run of git.
+type command struct {
+	// dir is the bare repository; empty for commands without one.
+	dir  string
+	args []string
+	// remote is nil for commands that read the mirror only; repository names
+	// the mirror then.
+	remote     *remote
+	repository string
+	stdin      io.Reader
+	// talk, when set, is given git's standard input and output; stdin is unused.
+	talk func(in io.WriteCloser, out io.Reader) error
+	// read consumes git's output. An error from it ends git and is returned.
+	read func(out io.Reader) error
+}
+
+// run runs git until it ends, the context is done or the reader has had
+// enough. No process that git started is left behind.
+func (m *Mirrors) run(ctx context.Context, c command) error {
+	limited, stop := context.WithTimeout(ctx, m.options.Timeout)
+	defer stop()
+	env, done, err := m.environment(c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	running, end := context.WithCancel(limited)
+	defer end()
+	cmd := exec.CommandContext(running, m.git, c.args...)
+	cmd.Dir, cmd.Env, cmd.Stdin = m.home, env, c.stdin
+	stderr := &head{}
+	cmd.Stderr = stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = gracePeriod
+	consumed, err := c.start(cmd)
+	if consumed != nil && !errors.Is(consumed, io.ErrUnexpectedEOF) {
+		// Git would wait for ever on a pipe that nobody reads.
+		end()
+	}
+	if err == nil {
+		err = cmd.Wait()
+	}
+	if running.Err() != nil && cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+	switch {
+	case limited.Err() == nil && consumed != nil && !errors.Is(consumed, io.ErrUnexpectedEOF):
+		return consumed
+	case err != nil:
+		return m.failure(limited, c, err, stderr.String())
+	default:
+		return consumed
+	}
+}
+
+// start runs the command's reader over git's output; consumed is the reader's error.
+func (c command) start(cmd *exec.Cmd) (consumed, err error) {
+	if c.read == nil && c.talk == nil {
+		return nil, cmd.Start()
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if c.read != nil {
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		return c.read(out), nil
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return c.talk(in, out), nil
+}
+
+// failure tells what went wrong from git's end and what it said.
+func (m *Mirrors) failure(ctx context.Context, c command, err error, stderr string) error {
+	repository, secret := c.repository, []string(nil)
+	if c.remote != nil {
+		repository = c.remote.display
+		secret = c.remote.auth.secret()
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &Error{Repository: repository, Err: ErrUnreachable,
+			Reason: fmt.Sprintf("git %s took longer than %s: check the server and the size of the repository", c.args[0], m.options.Timeout)}
+	case ctx.Err() != nil:
+		return fmt.Errorf("repository %s: git %s: %w", repository, c.args[0], ctx.Err())
+	}
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return fmt.Errorf("repository %s: git %s: %w", repository, c.args[0], err)
+	}
+	if c.remote == nil {
+		return &CommandError{Repository: repository, Command: c.args[0], Code: exit.ExitCode(), Detail: scrub(stderr, nil)}
+	}
+	return classify(repository, c.args[0], exit.ExitCode(), stderr, secret)
+}
+
+func (a Auth) secret() []string {
+	return []string{string(a.Password.Bytes()), a.basic(), strings.TrimSpace(string(a.SSHKey.Bytes()))}
+}
+
+// basic returns the credentials as HTTP's basic scheme has them; empty without a password.
+func (a Auth) basic() string {
+	if len(a.Password.Bytes()) == 0 {
+		return ""
+	}
+	user := a.Username
+	if user == "" {
+		user = defaultUser
+	}
+	return base64.StdEncoding.EncodeToString(append([]byte(user+":"), a.Password.Bytes()...))
+}
+
+// environment returns everything that git gets to know. Configuration is passed
+// here and nowhere else: variables are seen by this user's processes only, and
+// arguments by everyone's.
+func (m *Mirrors) environment(c command) (env []string, done func(), err error) {
+	done = func() {}
+	settings := [][2]string{
+		{"core.hooksPath", "/dev/null"},
+		{"core.askPass", ""},
+		{"core.fsmonitor", "false"},
+		{"credential.helper", ""},
+		{"submodule.recurse", "false"},
+		{"protocol.allow", "never"},
+		{"gc.autoDetach", "false"},
+		{"gc.auto", "1000"},
+		{"gc.autoPackLimit", "20"},
+		{"maintenance.auto", "false"},
+	}
+	env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + m.home, "XDG_CONFIG_HOME=" + m.home, "LC_ALL=C",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1",
+		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "SSH_ASKPASS=", "GIT_CEILING_DIRECTORIES=" + filepath.Dir(m.home),
+	}
+	if c.dir != "" {
+		env = append(env, "GIT_DIR="+c.dir)
+	}
+	allowed := ""
+	if r := c.remote; r != nil {
+		allowed = r.protocol
+		settings = append(settings, m.remoteSettings(r)...)
+		if r.protocol == "ssh" {
+			ssh, remove, err := m.ssh(r)
+			if err != nil {
+				return nil, nil, err
+			}
+			done = remove
+			env = append(env, "GIT_SSH_COMMAND="+ssh, "GIT_SSH_VARIANT=ssh")
+		}
+	}
+	env = append(env, "GIT_ALLOW_PROTOCOL="+allowed, "GIT_CONFIG_COUNT="+strconv.Itoa(len(settings)))
+	for i, setting := range settings {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, setting[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, setting[1]))
+	}
+	return env, done, nil
+}
+
+func (m *Mirrors) remoteSettings(r *remote) [][2]string {
+	settings := [][2]string{
+		{"protocol." + r.protocol + ".allow", "always"},
+		{"protocol.version", "2"},
+		{"http.followRedirects", "false"},
+		{"http.sslVerify", "true"},
+		{"http.lowSpeedLimit", "1000"},
+		{"http.lowSpeedTime", "30"},
+		{"fetch.recurseSubmodules", "false"},
+		{"fetch.fsckObjects", "true"},
+		// Old tools wrote such commits; every host accepts them.
+		{"fetch.fsck.zeroPaddedFilemode", "ignore"},
+		{"fetch.fsck.badTimezone", "ignore"},
+		{"fetch.fsck.missingSpaceBeforeDate", "ignore"},
+	}
+	if m.options.CAFile != "" {
+		settings = append(settings, [2]string{"http.sslCAInfo", m.options.CAFile})
+	}
+	if basic := r.auth.basic(); basic != "" && r.protocol != "ssh" && r.protocol != "file" {
+		settings = append(settings, [2]string{
+			"http." + r.protocol + "://" + r.host + "/.extraHeader", "Authorization: Basic " + basic,
+		})
+	}
+	return settings
+}
+
+// ssh writes the key and the known hosts to files that only this user can read,
+// and returns the command that uses them and nothing else.
+func (m *Mirrors) ssh(r *remote) (string, func(), error) {
+	dir, err := os.MkdirTemp(m.scratch, "ssh-")
+	if err != nil {
+		return "", nil, fmt.Errorf("repository %s: SSH key: %w", r.display, err)
+	}
+	remove := func() { _ = os.RemoveAll(dir) }
+	key := append(bytes.TrimSpace(bytes.ReplaceAll(r.auth.SSHKey.Bytes(), []byte("\r\n"), []byte("\n"))), '\n')
+	for name, content := range map[string][]byte{"key": key, "known_hosts": r.auth.KnownHosts} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			remove()
+			return "", nil, fmt.Errorf("repository %s: SSH key: %w", r.display, err)
+		}
+	}
+	options := []string{
+		"BatchMode=yes", "IdentitiesOnly=yes", "IdentityAgent=none",
+		"IdentityFile=" + escapeSSH(filepath.Join(dir, "key")),
+		"UserKnownHostsFile=" + escapeSSH(filepath.Join(dir, "known_hosts")), "GlobalKnownHostsFile=/dev/null",
+		"StrictHostKeyChecking=yes", "UpdateHostKeys=no", "PreferredAuthentications=publickey",
+		"ForwardAgent=no", "ClearAllForwardings=yes", "ControlMaster=no", "ControlPath=none", "PermitLocalCommand=no",
+		"ConnectTimeout=15", "ServerAliveInterval=15", "ServerAliveCountMax=2", "LogLevel=ERROR",
+	}
+	if r.user == "" {
+		options = append(options, "User=git")
+	}
+	line := "ssh -F /dev/null"
+	for _, option := range options {
+		line += " -o " + shellQuote(option)
+	}
+	return line, remove, nil
+}
+
+// escapeSSH quotes a path for an option of ssh, where a percent sign begins a token.
+func escapeSSH(path string) string {
+	return `"` + strings.ReplaceAll(path, "%", "%%") + `"`
+}
+
+// shellQuote quotes a word for the shell that git runs GIT_SSH_COMMAND with.
+func shellQuote(word string) string {
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// head keeps the beginning of what is written to it.
+type head struct{ bytes.Buffer }
+
+func (h *head) Write(p []byte) (int, error) {
+	if room := maxStderr - h.Len(); room > 0 {
+		h.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}

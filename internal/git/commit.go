@@ -1,0 +1,64 @@
+package git
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+const (
+	maxAuthor = 256
+	// lastSecond is the end of the year 9999, after which the API server cannot
+	// print a time.
+	lastSecond = 253402300799
+)
+
+// commitObject is a commit as it is stored.
+type commitObject struct {
+	Commit
+	tree    string
+	parents []string
+}
+
+// parseCommit reads the header of a commit. What is not there or makes no sense
+// stays empty: a commit says what its author wants.
+func parseCommit(hash, content string) commitObject {
+	c := commitObject{Commit: Commit{Hash: hash}}
+	header, _, _ := strings.Cut(content, "\n\n")
+	for line := range strings.SplitSeq(header, "\n") {
+		field, value, _ := strings.Cut(line, " ")
+		switch field {
+		case "tree":
+			c.tree = value
+		case "parent":
+			c.parents = append(c.parents, value)
+		case "author":
+			c.Author, _ = parseSignature(value)
+		case "committer":
+			_, c.Time = parseSignature(value)
+		}
+	}
+	return c
+}
+
+// parseSignature reads "name <address> seconds zone". Times before 1970 and
+// after 9999 are zero.
+func parseSignature(s string) (who string, when time.Time) {
+	end := strings.LastIndexByte(s, '>')
+	who = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s[:end+1], "?"))
+	if len(who) > maxAuthor {
+		who = strings.ToValidUTF8(who[:maxAuthor], "")
+	}
+	seconds, _, _ := strings.Cut(strings.TrimSpace(s[end+1:]), " ")
+	n, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil || n <= 0 || n > lastSecond {
+		return who, time.Time{}
+	}
+	return who, time.Unix(n, 0).UTC()
+}

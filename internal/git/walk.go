@@ -1,0 +1,160 @@
+package git
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxPath is the length in bytes of the longest path.
+const maxPath = 1024
+
+// modeDirectory marks a directory among the entries of a tree.
+const modeDirectory = "040000"
+
+// walk compares two trees. It goes into a directory only where the two differ,
+// and gives up as soon as a limit is passed: a few objects can describe more
+// files than any machine holds.
+type walk struct {
+	session  *session
+	key      string
+	maxDepth int
+	// budget is how many files and directories may still be met, and limit how
+	// many there may be in a tree.
+	budget, limit int
+	changes       []Change
+}
+
+// entry of one directory.
+type entry struct{ mode, id string }
+
+// compare adds the changes between two directories below prefix, which is empty
+// or ends in a slash; an empty id stands for no directory.
+func (w *walk) compare(prefix, from, to string, depth int) error {
+	before, err := w.read(from)
+	if err != nil {
+		return err
+	}
+	after, err := w.read(to)
+	if err != nil {
+		return err
+	}
+	names := map[string]entry{}
+	maps.Copy(names, before)
+	maps.Copy(names, after)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if before[name] == after[name] {
+			continue
+		}
+		if err := w.differ(prefix+name, before[name], after[name], depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// differ adds the changes of one path.
+func (w *walk) differ(path string, before, after entry, depth int) error {
+	w.budget--
+	switch {
+	case w.budget < 0:
+		return &LimitError{Key: w.key, Quantity: LimitFiles, Limit: int64(w.limit)}
+	case len(path) > maxPath:
+		return &LimitError{Key: w.key, Quantity: LimitLength, Object: path, Limit: maxPath}
+	case depth > w.maxDepth && after.mode != "":
+		return &LimitError{Key: w.key, Quantity: LimitDepth, Object: path, Limit: int64(w.maxDepth)}
+	}
+	change := Change{Path: path, Old: before.file(path), New: after.file(path)}
+	if change.Old != nil || change.New != nil {
+		w.changes = append(w.changes, change)
+	}
+	if before.directory() != "" || after.directory() != "" {
+		return w.compare(path+"/", before.directory(), after.directory(), depth+1)
+	}
+	return nil
+}
+
+func (e entry) directory() string {
+	if e.mode == modeDirectory {
+		return e.id
+	}
+	return ""
+}
+
+func (e entry) file(path string) *File {
+	if e.mode == "" || e.mode == modeDirectory {
+		return nil
+	}
+	return &File{Path: path, Blob: e.id, Mode: e.mode}
+}
+
+// read returns the entries of a directory by their names.
+func (w *walk) read(id string) (map[string]entry, error) {
+	if id == "" {
+		return nil, nil
+	}
+	content, err := w.session.tree(id)
+	if errors.Is(err, errTooLarge) {
+		return nil, &LimitError{Key: w.key, Quantity: LimitFiles, Limit: int64(w.limit)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	entries := map[string]entry{}
+	for len(content) > 0 {
+		header, rest, found := bytes.Cut(content, []byte{0})
+		mode, name, split := strings.Cut(string(header), " ")
+		size := len(id) / 2
+		if !found || !split || len(rest) < size {
+			return nil, fmt.Errorf("directory %s: %w", id, errDamaged)
+		}
+		entries[name] = entry{mode: canonical(mode), id: hex.EncodeToString(rest[:size])}
+		content = rest[size:]
+	}
+	return entries, nil
+}
+
+// canonical reduces a mode to those that this package knows, as git does.
+func canonical(mode string) string {
+	bits, err := strconv.ParseUint(mode, 8, 32)
+	switch {
+	case err != nil:
+		return ModeSubmodule
+	case bits&0o170000 == 0o040000:
+		return modeDirectory
+	case bits&0o170000 == 0o120000:
+		return ModeSymlink
+	case bits&0o170000 != 0o100000:
+		return ModeSubmodule
+	case bits&0o100 != 0:
+		return ModeExecutable
+	default:
+		return ModeFile
+	}
+}
+
+// measure fills in the sizes of the files.
+func (w *walk) measure() error {
+	files := map[string][]*File{}
+	for _, change := range w.changes {
+		for _, file := range []*File{change.Old, change.New} {
+			if file != nil && file.Mode != ModeSubmodule {
+				files[file.Blob] = append(files[file.Blob], file)
+			}
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return w.session.sizes(slices.Sorted(maps.Keys(files)), func(id string, size int64) error {
+		for _, file := range files[id] {
+			file.Size = size
+		}
+		return nil
+	})
+}

@@ -1,0 +1,237 @@
+// Package layout knows where a kind lives in default.project and in the tenant
+// repository. It guarantees that a file becomes an object only if it holds
+// exactly one object of a kind that its folder allows, with no field that the
+// kind does not have, and that the object belongs to the repository's namespace.
+package layout
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// Scope is one repository: default.project of a product, with the product's name
+// as Namespace, or the tenant repository, with the operator's namespace.
+type Scope struct {
+	Tenant    bool
+	Namespace string
+}
+
+// folder is a top-level folder of a repository.
+type folder struct {
+	// kinds that may be in it.
+	kinds []string
+	// nested: a file is in a directory of the folder, named like the owner.
+	nested bool
+	// example of a path, for messages.
+	example string
+}
+
+// folders returns the layout of the repository.
+func (s Scope) folders() map[string]folder {
+	if s.Tenant {
+		return map[string]folder{
+			"clusters":  {kinds: []string{"Cluster"}, example: "clusters/<cluster>.yaml"},
+			"providers": {kinds: []string{"CodeRepoProvider", "ProductProvider"}, example: "providers/<provider>.yaml"},
+			"hooks":     {kinds: []string{"PipelineHook"}, example: "hooks/<hook>.yaml"},
+		}
+	}
+	return map[string]folder{
+		"projects": {kinds: []string{"Project", "ProjectPipelineRuntime"}, nested: true,
+			example: "projects/<project>/<project>.yaml or projects/<project>/<pipeline runtime>.yaml"},
+		"envs": {kinds: []string{"Environment"}, example: "envs/<environment>.yaml"},
+		"code-repos": {kinds: []string{"CodeRepo", "CodeRepoBinding"}, nested: true,
+			example: "code-repos/<repository>/<repository>.yaml or code-repos/<repository>/<binding>.yaml"},
+		"runtimes": {kinds: []string{"DeploymentRuntime"}, example: "runtimes/<deployment runtime>.yaml"},
+	}
+}
+
+// newObject returns an empty object of a kind that some folder allows.
+func newObject(kind string) v1alpha1.Object {
+	switch kind {
+	case "Project":
+		return &v1alpha1.Project{}
+	case "ProjectPipelineRuntime":
+		return &v1alpha1.ProjectPipelineRuntime{}
+	case "Environment":
+		return &v1alpha1.Environment{}
+	case "CodeRepo":
+		return &v1alpha1.CodeRepo{}
+	case "CodeRepoBinding":
+		return &v1alpha1.CodeRepoBinding{}
+	case "DeploymentRuntime":
+		return &v1alpha1.DeploymentRuntime{}
+	case "Cluster":
+		return &v1alpha1.Cluster{}
+	case "CodeRepoProvider":
+		return &v1alpha1.CodeRepoProvider{}
+	case "ProductProvider":
+		return &v1alpha1.ProductProvider{}
+	default:
+		return &v1alpha1.PipelineHook{}
+	}
+}
+
+// Resource tells whether the layout takes the file at a path, relative and with
+// slashes, for a resource file: one that ends in .yaml or .yml below a folder of
+// the layout. Hidden files and directories and kustomization files are not.
+func (s Scope) Resource(name string) bool {
+	components := strings.Split(name, "/")
+	if _, known := s.folders()[components[0]]; !known || len(components) < 2 {
+		return false
+	}
+	for _, component := range components {
+		if component == "" || strings.HasPrefix(component, ".") {
+			return false
+		}
+	}
+	base := components[len(components)-1]
+	extension := path.Ext(base)
+	return (extension == ".yaml" || extension == ".yml") && strings.TrimSuffix(base, extension) != "kustomization"
+}
+
+// Modes of the entries of a Git tree that are no files.
+const (
+	modeSymlink   = "120000"
+	modeSubmodule = "160000"
+)
+
+// Admit tells, from an entry of the tree alone, why it cannot be read as a
+// resource file; nil when it can, or when the layout does not care for it. A
+// link or submodule in the place of a folder is refused too, for it would hide
+// what the folder should hold.
+func (s Scope) Admit(name, mode string, size int64) *v1alpha1.FileProblem {
+	top, _, below := strings.Cut(name, "/")
+	_, known := s.folders()[top]
+	switch {
+	case !known || strings.Contains("/"+name, "/."):
+		return nil
+	case mode == modeSubmodule:
+		return Problem(name, 0, NotAFile, "submodules are not read: put the resource files into this repository")
+	case mode == modeSymlink && (!below || s.Resource(name) || path.Ext(name) == ""):
+		return Problem(name, 0, NotAFile, "symbolic links are not followed: put the file itself here")
+	case s.Resource(name) && size > MaxSize:
+		return tooLarge(name, size)
+	default:
+		return nil
+	}
+}
+
+// Path returns where an object is in its repository. It fails for kinds that
+// have no file, and for names that cannot be a path of their own.
+func Path(o v1alpha1.Object) (string, error) {
+	name := o.GetName()
+	nested := func(top, owner string) (string, error) {
+		if owner == name {
+			return "", fmt.Errorf("%T %q has the name of its directory %s/%s, where the file %s.yaml is another object's: choose another name", o, name, top, owner, name)
+		}
+		return join(o, top, owner, name)
+	}
+	switch object := o.(type) {
+	case *v1alpha1.Project:
+		return join(o, "projects", name, name)
+	case *v1alpha1.ProjectPipelineRuntime:
+		return nested("projects", object.Spec.Project)
+	case *v1alpha1.Environment:
+		return join(o, "envs", name)
+	case *v1alpha1.CodeRepo:
+		return join(o, "code-repos", name, name)
+	case *v1alpha1.CodeRepoBinding:
+		return nested("code-repos", object.Spec.CodeRepo)
+	case *v1alpha1.DeploymentRuntime:
+		return join(o, "runtimes", name)
+	case *v1alpha1.Cluster:
+		return join(o, "clusters", name)
+	case *v1alpha1.CodeRepoProvider, *v1alpha1.ProductProvider:
+		return join(o, "providers", name)
+	case *v1alpha1.PipelineHook:
+		return join(o, "hooks", name)
+	default:
+		return "", fmt.Errorf("%T %q is not kept in a file", o, name)
+	}
+}
+
+func join(o v1alpha1.Object, top string, names ...string) (string, error) {
+	for _, name := range names {
+		if len(validation.IsDNS1123Label(name)) > 0 {
+			return "", fmt.Errorf("%T %q has no path: %q is not a name of lower-case letters, digits and dashes", o, o.GetName(), name)
+		}
+	}
+	return top + "/" + strings.Join(names, "/") + ".yaml", nil
+}
+
+// place checks that an object is where its kind and name belong.
+func (s Scope) place(name string, o v1alpha1.Object, line func(field string) int32) *v1alpha1.FileProblem {
+	directory := path.Base(path.Dir(name))
+	mismatch := func(field, got string) *v1alpha1.FileProblem {
+		if got == directory {
+			return nil
+		}
+		reason := Misplaced
+		if field == "metadata.name" {
+			reason = WrongName
+		}
+		return Problem(name, line(field), reason, "%s is %q and the directory is %q: make them equal, or move the file to the directory %q", field, got, directory, got)
+	}
+	switch object := o.(type) {
+	case *v1alpha1.Project:
+		return mismatch("metadata.name", object.Name)
+	case *v1alpha1.CodeRepo:
+		return mismatch("metadata.name", object.Name)
+	case *v1alpha1.ProjectPipelineRuntime:
+		return mismatch("spec.project", object.Spec.Project)
+	case *v1alpha1.CodeRepoBinding:
+		return mismatch("spec.codeRepo", object.Spec.CodeRepo)
+	default:
+		return nil
+	}
+}
+
+// misplaced tells why a path below a folder of the layout is no place for a file.
+func (s Scope) misplaced(name string) *v1alpha1.FileProblem {
+	components := strings.Split(name, "/")
+	f, known := s.folders()[components[0]]
+	want := 2
+	if f.nested {
+		want = 3
+	}
+	switch {
+	case !known || !s.Resource(name):
+		return Problem(name, 0, Misplaced, "the layout has no resource file here: it knows the folders %s", strings.Join(s.folderNames(), ", "))
+	case len(components) != want:
+		return Problem(name, 0, Misplaced, "the file is in the wrong directory: move it to %s", f.example)
+	}
+	return nil
+}
+
+func (s Scope) folderNames() []string {
+	var names []string
+	for name := range s.folders() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// productOf returns spec.product of the kinds that have it.
+func productOf(o v1alpha1.Object) string {
+	switch object := o.(type) {
+	case *v1alpha1.Project:
+		return object.Spec.Product
+	case *v1alpha1.Environment:
+		return object.Spec.Product
+	case *v1alpha1.CodeRepo:
+		return object.Spec.Product
+	case *v1alpha1.CodeRepoBinding:
+		return object.Spec.Product
+	case *v1alpha1.DeploymentRuntime:
+		return object.Spec.Product
+	default:
+		return ""
+	}
+}

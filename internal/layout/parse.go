@@ -1,0 +1,218 @@
+package layout
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Limits of a resource file.
+const (
+	// MaxSize is the size of the largest file, in bytes.
+	MaxSize = 256 << 10
+	// maxNodes is the number of values in a file, and maxDepth how deep they are nested.
+	maxNodes = 20_000
+	maxDepth = 64
+	// maxKey is the length of the longest key, in bytes.
+	maxKey = 512
+)
+
+// fault is what is wrong with a file at a line; 0 stands for the whole file.
+type fault struct {
+	line    int32
+	reason  string
+	message string
+}
+
+func at(node *yaml.Node, reason, message string) *fault {
+	return &fault{line: lineOf(node), reason: reason, message: message}
+}
+
+func lineOf(node *yaml.Node) int32 {
+	// A file within MaxSize has no more lines than an int32 can count.
+	return int32(max(node.Line, 0))
+}
+
+// parse returns the one document of a file as its root node.
+func parse(content []byte) (*yaml.Node, *fault) {
+	switch {
+	case len(content) > MaxSize:
+		return nil, &fault{0, TooLarge, "the file has " + strconv.Itoa(len(content)) + " bytes and may have " + strconv.Itoa(MaxSize) + ": make it smaller"}
+	case !utf8.Valid(content):
+		return nil, &fault{0, Unparsable, "the file is not in UTF-8: convert it"}
+	case bytes.IndexByte(content, 0) >= 0:
+		return nil, &fault{0, Unparsable, "the file holds a NUL byte: is it a text file?"}
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	var root *yaml.Node
+	for {
+		var document yaml.Node
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, syntax(err)
+		}
+		switch {
+		case empty(&document):
+		case root != nil:
+			return nil, at(document.Content[0], Unparsable, "the file holds a second object: put each object into a file of its own")
+		default:
+			root = document.Content[0]
+		}
+	}
+	if root == nil {
+		return nil, &fault{0, Unparsable, "the file holds no object: write one, or remove the file"}
+	}
+	nodes := maxNodes
+	if f := bounded(root, maxDepth, &nodes); f != nil {
+		return nil, f
+	}
+	return root, nil
+}
+
+func empty(document *yaml.Node) bool {
+	return len(document.Content) == 0 || document.Content[0].ShortTag() == "!!null" && document.Content[0].Kind == yaml.ScalarNode
+}
+
+var linePattern = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)
+
+// syntax turns an error of the YAML parser into a fault.
+func syntax(err error) *fault {
+	f := &fault{reason: Unparsable, message: "the file is not valid YAML: correct it"}
+	if match := linePattern.FindStringSubmatch(err.Error()); match != nil {
+		line, err := strconv.ParseInt(match[1], 10, 32)
+		if err != nil && !strings.Contains(match[2], "anchor") {
+			// The parser leaves out the number of the first line.
+			line = 1
+		}
+		f.line, f.message = int32(line), "the file is not valid YAML ("+match[2]+"): correct it"
+	}
+	return f
+}
+
+// bounded refuses documents that are too large in another sense than bytes, and
+// what makes a short text a large value.
+func bounded(node *yaml.Node, depth int, nodes *int) *fault {
+	*nodes--
+	switch {
+	case depth == 0:
+		return at(node, TooLarge, "values are nested more than "+strconv.Itoa(maxDepth)+" deep: flatten them")
+	case *nodes < 0:
+		return at(node, TooLarge, "the file holds more than "+strconv.Itoa(maxNodes)+" values: make it smaller")
+	case node.Kind == yaml.AliasNode:
+		return at(node, Unparsable, "YAML aliases (*"+node.Value+") are not read: write the value out")
+	}
+	for _, child := range node.Content {
+		if f := bounded(child, depth-1, nodes); f != nil {
+			return f
+		}
+	}
+	if node.Kind == yaml.MappingNode {
+		return distinctKeys(node)
+	}
+	return nil
+}
+
+// distinctKeys refuses mappings whose keys are not texts, or that have one twice.
+func distinctKeys(node *yaml.Node) *fault {
+	first := make(map[string]int, len(node.Content)/2)
+	for i := 0; i < len(node.Content); i += 2 {
+		key := node.Content[i]
+		switch {
+		case key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge":
+			return at(key, Unparsable, "a key that is not a plain text is not read: write the fields out")
+		case key.ShortTag() != "!!str":
+			return at(key, Unparsable, "the key "+strconv.Quote(key.Value)+" is not a text: put it in quotes")
+		case len(key.Value) > maxKey:
+			return at(key, TooLarge, "a key is longer than "+strconv.Itoa(maxKey)+" bytes: shorten it")
+		case first[key.Value] != 0:
+			return at(key, Unparsable, "the key "+strconv.Quote(key.Value)+" is there twice, first at line "+strconv.Itoa(first[key.Value])+": keep one of them")
+		}
+		first[key.Value] = key.Line
+	}
+	return nil
+}
+
+// pair returns key and value of a field of a mapping; nil when it is not there.
+func pair(node *yaml.Node, name string) (key, value *yaml.Node) {
+	if node == nil || node.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i < len(node.Content); i += 2 {
+		if node.Content[i].Value == name {
+			return node.Content[i], node.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
+// Line returns the line, from 1, of a field of the object in a file: the path is
+// written as the API server does, such as spec.destination.namespaces[0] or
+// metadata.labels[a/b]. Where the file has no such field it is the line of the
+// nearest one above it; 0 when there is none.
+func Line(content []byte, field string) int32 {
+	root, f := parse(content)
+	if f != nil {
+		return 0
+	}
+	return find(root, field, 0)
+}
+
+// find goes down the path as far as the nodes do. Keys can hold dots, so the
+// longest key that the path begins with is the one that is meant.
+func find(node *yaml.Node, field string, nearest int32) int32 {
+	field = strings.TrimPrefix(field, ".")
+	if field == "" {
+		return nearest
+	}
+	switch node.Kind {
+	case yaml.MappingNode:
+		var key, value *yaml.Node
+		rest := ""
+		for i := 0; i < len(node.Content); i += 2 {
+			candidate := node.Content[i]
+			if left, found := cutKey(field, candidate.Value); found && (key == nil || len(candidate.Value) > len(key.Value)) {
+				key, value, rest = candidate, node.Content[i+1], left
+			}
+		}
+		if key != nil {
+			return find(value, rest, lineOf(key))
+		}
+	case yaml.SequenceNode:
+		index, rest, found := cutIndex(field)
+		if found && index < len(node.Content) {
+			item := node.Content[index]
+			return find(item, rest, lineOf(item))
+		}
+	}
+	return nearest
+}
+
+// cutKey cuts a key off the beginning of a path: key, [key] or ["key"].
+func cutKey(field, key string) (rest string, found bool) {
+	if key == "" {
+		return "", false
+	}
+	for _, form := range []string{"[" + key + "]", "[" + strconv.Quote(key) + "]"} {
+		if rest, found := strings.CutPrefix(field, form); found {
+			return rest, true
+		}
+	}
+	rest, found = strings.CutPrefix(field, key)
+	return rest, found && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// cutIndex cuts [number] off the beginning of a path.
+func cutIndex(field string) (index int, rest string, found bool) {
+	inside, rest, closed := strings.Cut(strings.TrimPrefix(field, "["), "]")
+	index, err := strconv.Atoi(inside)
+	return index, rest, closed && strings.HasPrefix(field, "[") && err == nil && index >= 0
+}

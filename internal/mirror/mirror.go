@@ -1,0 +1,110 @@
+// Package mirror turns the resource files of a Git revision into a plan. It
+// guarantees that one bad file stops only itself: an object whose file cannot
+// be used keeps its last good state, and a revision that would remove more than
+// half of the objects removes none until that is confirmed.
+package mirror
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/layout"
+	"nautes.io/nautes/internal/plan"
+)
+
+// Entry is one resource file of a revision: its blob, and either the object in
+// it or what is wrong with it.
+type Entry struct {
+	Blob    string
+	Object  v1alpha1.Object
+	Problem *v1alpha1.FileProblem
+}
+
+// Owned is an object that an earlier revision brought, and the file it came from.
+type Owned struct {
+	ID   plan.ID
+	Path string
+}
+
+// Outcome is what a revision asks for.
+type Outcome struct {
+	Set plan.Set
+	// Paths is the file of each item.
+	Paths map[plan.ID]string
+	// Problems of files, by path.
+	Problems map[string]v1alpha1.FileProblem
+	// HeldBack is how many objects the guard keeps; 0 when it did not act.
+	HeldBack int
+	// Removed is how many objects leave.
+	Removed int
+}
+
+// Build returns what the entries, by path, ask for. Owned is everything that
+// earlier revisions brought; confirmed lifts the guard.
+func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Owned, confirmed bool) Outcome {
+	out := Outcome{
+		Set:      plan.Set{Owner: owner, Target: plan.Tenant},
+		Paths:    map[plan.ID]string{},
+		Problems: map[string]v1alpha1.FileProblem{},
+	}
+	for _, path := range slices.Sorted(maps.Keys(entries)) {
+		entry := entries[path]
+		if entry.Problem != nil {
+			out.Problems[path] = *entry.Problem
+			continue
+		}
+		id := plan.IDOf(entry.Object.GetObjectKind().GroupVersionKind(), entry.Object)
+		if first, taken := out.Paths[id]; taken {
+			out.Problems[path] = v1alpha1.FileProblem{
+				Path: path, Reason: layout.Duplicate,
+				Message: fmt.Sprintf("%s %q is declared in %s as well, which counts: remove or rename one of them", id.Kind, id.Name, first),
+			}
+			continue
+		}
+		out.Paths[id] = path
+		out.Set.Items = append(out.Set.Items, item(tenant, owner, id, path, entry.Object))
+	}
+
+	var gone []plan.ID
+	for _, have := range owned {
+		_, wanted := out.Paths[have.ID]
+		_, broken := out.Problems[have.Path]
+		switch {
+		case wanted:
+		case broken:
+			out.Set.Keep = append(out.Set.Keep, have.ID)
+		default:
+			gone = append(gone, have.ID)
+		}
+	}
+	if len(gone)*2 > len(owned) && !confirmed {
+		out.HeldBack = len(gone)
+		out.Set.Keep = append(out.Set.Keep, gone...)
+	} else {
+		out.Removed = len(gone)
+	}
+	slices.SortFunc(out.Set.Keep, plan.ID.Compare)
+	return out
+}
+
+func item(tenant string, owner plan.Owner, id plan.ID, path string, object v1alpha1.Object) plan.Item {
+	labelled := object.DeepCopyObject().(v1alpha1.Object)
+	labels := maps.Clone(object.GetLabels())
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, owner.Labels(tenant))
+	labelled.SetLabels(labels)
+	annotations := maps.Clone(object.GetAnnotations())
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[v1alpha1.AnnotationSourcePath] = path
+	labelled.SetAnnotations(annotations)
+	return plan.Item{
+		ID: id, Stage: plan.StageConfig, Object: labelled,
+		Source: plan.Ref{Kind: "File", Namespace: owner.Name, Name: path},
+	}
+}

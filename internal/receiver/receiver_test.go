@@ -1,0 +1,320 @@
+package receiver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var key = []byte("0123456789abcdef0123456789abcdef")
+
+const push = `{"object_kind":"push","event_name":"push","ref":"refs/heads/main","before":"95790bf8","after":"da1560886d4f094c3e6c9ef40349f7d38b5d27d7","project":{"id":15}}`
+
+// recorder is a handler and what it said.
+type recorder struct {
+	Handler
+	mu       sync.Mutex
+	notified []string
+	results  []string
+}
+
+func newRecorder() *recorder {
+	r := &recorder{}
+	r.Key = func(context.Context) ([]byte, error) { return key, nil }
+	r.Notify = func(source string) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.notified = append(r.notified, source)
+	}
+	r.Observe = func(result string) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.results = append(r.results, result)
+	}
+	return r
+}
+
+// request is a right push of product-1.
+func request() *http.Request {
+	r := httptest.NewRequest(http.MethodPost, ProductsPath+"product-1", strings.NewReader(push))
+	r.Header.Set("X-Gitlab-Token", Token(key, "product/product-1"))
+	r.Header.Set("X-Gitlab-Event", "Push Hook")
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+func TestToken(t *testing.T) {
+	// printf 'nautes.io/push-hook/v1\nproduct/product-1' | openssl dgst -sha256 -hmac "$key" -binary | basenc --base64url
+	if got, want := Token(key, "product/product-1"), "F63iLEoJSYrkVjfJ2YQXyHFRUGmCHCzcyfa4EsdA98w"; got != want {
+		t.Errorf("Token = %s, want %s", got, want)
+	}
+	seen := map[string]string{}
+	for _, source := range []string{"tenant", "product/tenant", "product/product-1", "product/product-2"} {
+		for name, key := range map[string][]byte{"key": key, "other key": []byte("another key of enough bytes")} {
+			token := Token(key, source)
+			if other, there := seen[token]; there {
+				t.Errorf("%s with %s has the token of %s", source, name, other)
+			}
+			seen[token] = source
+		}
+	}
+}
+
+func TestHandler(t *testing.T) {
+	body := func(content string) func(*http.Request) {
+		return func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(content)) }
+	}
+	header := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, value) }
+	}
+	event := func(kind, content string) func(*http.Request) {
+		return func(r *http.Request) { header("X-Gitlab-Event", kind)(r); body(content)(r) }
+	}
+	path := func(path string) func(*http.Request) { return func(r *http.Request) { r.URL.Path = path } }
+	zeros := strings.Repeat("0", 40)
+	tests := map[string]struct {
+		change       func(*http.Request)
+		key          func(context.Context) ([]byte, error)
+		wantStatus   int
+		wantResult   string
+		wantNotified []string
+	}{
+		"push":               {wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"tag push":           {change: header("X-Gitlab-Event", "Tag Push Hook"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"system hook push":   {change: header("X-Gitlab-Event", "System Hook"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"system hook tag":    {change: event("System Hook", `{"event_name":"tag_push"}`), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"charset":            {change: header("Content-Type", "application/json; charset=utf-8"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"other branch":       {change: body(strings.ReplaceAll(push, "main", "x")), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"empty object":       {change: body("{}"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"tenant":             {change: func(r *http.Request) { path(TenantPath)(r); header("X-Gitlab-Token", Token(key, Tenant))(r) }, wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"tenant"}},
+		"branch deleted":     {change: body(`{"after":"` + zeros + `"}`), wantStatus: 202, wantResult: ResultIgnored},
+		"deleted, SHA-256":   {change: body(`{"after":"` + strings.Repeat("0", 64) + `"}`), wantStatus: 202, wantResult: ResultIgnored},
+		"other event":        {change: header("X-Gitlab-Event", "Issue Hook"), wantStatus: 202, wantResult: ResultIgnored},
+		"no event":           {change: func(r *http.Request) { r.Header.Del("X-Gitlab-Event") }, wantStatus: 202, wantResult: ResultIgnored},
+		"other system event": {change: event("System Hook", `{"event_name":"project_create"}`), wantStatus: 202, wantResult: ResultIgnored},
+		"no JSON":            {change: body("push"), wantStatus: 400, wantResult: ResultInvalid},
+		"empty body":         {change: body(""), wantStatus: 400, wantResult: ResultInvalid},
+		"list":               {change: body("[]"), wantStatus: 400, wantResult: ResultInvalid},
+		"two documents":      {change: body(push + push), wantStatus: 400, wantResult: ResultInvalid},
+		"number as hash":     {change: body(`{"after":1}`), wantStatus: 400, wantResult: ResultInvalid},
+		"very deep":          {change: body(strings.Repeat("[", 500_000)), wantStatus: 400, wantResult: ResultInvalid},
+		"no token":           {change: func(r *http.Request) { r.Header.Del("X-Gitlab-Token") }, wantStatus: 401, wantResult: ResultUnauthorized},
+		"empty token":        {change: header("X-Gitlab-Token", ""), wantStatus: 401, wantResult: ResultUnauthorized},
+		"wrong token":        {change: header("X-Gitlab-Token", "wrong"), wantStatus: 401, wantResult: ResultUnauthorized},
+		"two tokens":         {change: func(r *http.Request) { r.Header.Add("X-Gitlab-Token", "x") }, wantStatus: 401, wantResult: ResultUnauthorized},
+		"token of another":   {change: path(ProductsPath + "product-2"), wantStatus: 401, wantResult: ResultUnauthorized},
+		"token for tenant":   {change: path(TenantPath), wantStatus: 401, wantResult: ResultUnauthorized},
+		"key as token":       {change: header("X-Gitlab-Token", string(key)), wantStatus: 401, wantResult: ResultUnauthorized},
+		"unknown path":       {change: path("/"), wantStatus: 404, wantResult: ResultNotFound},
+		"no product":         {change: path(ProductsPath), wantStatus: 404, wantResult: ResultNotFound},
+		"below a product":    {change: path(ProductsPath + "product-1/x"), wantStatus: 404, wantResult: ResultNotFound},
+		"below the tenant":   {change: path(TenantPath + "/"), wantStatus: 404, wantResult: ResultNotFound},
+		"GET":                {change: func(r *http.Request) { r.Method = http.MethodGet }, wantStatus: 405, wantResult: ResultMethod},
+		"too large":          {change: body(`{"a":"` + strings.Repeat("x", MaxBody) + `"}`), wantStatus: 413, wantResult: ResultTooLarge},
+		"form":               {change: header("Content-Type", "application/x-www-form-urlencoded"), wantStatus: 415, wantResult: ResultMediaType},
+		"no type":            {change: func(r *http.Request) { r.Header.Del("Content-Type") }, wantStatus: 415, wantResult: ResultMediaType},
+		"no key":             {key: func(context.Context) ([]byte, error) { return nil, nil }, wantStatus: 503, wantResult: ResultUnavailable},
+		"short key":          {key: func(context.Context) ([]byte, error) { return key[:8], nil }, wantStatus: 503, wantResult: ResultUnavailable},
+		"key not readable":   {key: func(context.Context) ([]byte, error) { return key, errors.New("store-is-down") }, wantStatus: 503, wantResult: ResultUnavailable},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h, r, w := newRecorder(), request(), httptest.NewRecorder()
+			if tt.change != nil {
+				tt.change(r)
+			}
+			if tt.key != nil {
+				h.Key = tt.key
+			}
+			h.ServeHTTP(w, r)
+			if w.Code != tt.wantStatus || !slices.Equal(h.notified, tt.wantNotified) || !slices.Equal(h.results, []string{tt.wantResult}) {
+				t.Errorf("%d, notified %v, results %v; want %d, %v, %s", w.Code, h.notified, h.results, tt.wantStatus, tt.wantNotified, tt.wantResult)
+			}
+			checkAnswer(t, w)
+		})
+	}
+}
+
+// checkAnswer checks what holds for every answer.
+func checkAnswer(t *testing.T, w *httptest.ResponseRecorder) {
+	t.Helper()
+	var answer struct {
+		Result, Title, Detail string
+		Status                int
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		t.Fatalf("the answer is no JSON: %s", w.Body)
+	}
+	if w.Code < 300 {
+		if answer.Result == "" || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("answer %s, %v", w.Body, w.Header())
+		}
+		return
+	}
+	if answer.Status != w.Code || answer.Title == "" || answer.Detail == "" || w.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("problem %s, %v", w.Body, w.Header())
+	}
+	if (w.Code == 405) != (w.Header().Get("Allow") == "POST") || (w.Code == 503) != (w.Header().Get("Retry-After") != "") {
+		t.Errorf("headers of %d: %v", w.Code, w.Header())
+	}
+	if strings.Contains(w.Body.String(), "store-is-down") {
+		t.Errorf("the problem shows an internal error: %s", w.Body)
+	}
+}
+
+func TestAnUnknownProductAnswersLikeAWrongToken(t *testing.T) {
+	answers := map[string]*httptest.ResponseRecorder{}
+	for name, path := range map[string]string{
+		"wrong token": "product-1", "unknown": "product-99999", "no product": "x", "odd": "..%00\n", "long": strings.Repeat("x", 5000),
+	} {
+		h, r, w := newRecorder(), request(), httptest.NewRecorder()
+		r.URL.Path = ProductsPath + path
+		r.Header.Set("X-Gitlab-Token", Token(key, "product/product-2"))
+		h.ServeHTTP(w, r)
+		answers[name] = w
+	}
+	want := answers["wrong token"]
+	if want.Code != http.StatusUnauthorized {
+		t.Fatalf("a wrong token answers %d", want.Code)
+	}
+	for name, got := range answers {
+		if diff := cmp.Diff([]any{want.Code, want.Header(), want.Body.String()}, []any{got.Code, got.Header(), got.Body.String()}); diff != "" {
+			t.Errorf("%s (-wrong token +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestRequestsAtTheSameTimeAreBounded(t *testing.T) {
+	h := newRecorder()
+	h.InFlight = 2
+	inside, leave := make(chan struct{}), make(chan struct{})
+	notify := h.Notify
+	h.Notify = func(source string) {
+		inside <- struct{}{}
+		<-leave
+		notify(source)
+	}
+	codes := make(chan int, 2)
+	for range 2 {
+		go func() {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, request())
+			codes <- w.Code
+		}()
+		<-inside
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, request())
+	if w.Code != http.StatusServiceUnavailable {
+		t.Errorf("the third request answers %d, want 503", w.Code)
+	}
+	checkAnswer(t, w)
+	close(leave)
+	for range 2 {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("an admitted request answers %d, want 200", code)
+		}
+	}
+	go func() { <-inside }()
+	w = httptest.NewRecorder()
+	h.ServeHTTP(w, request())
+	if w.Code != http.StatusOK {
+		t.Errorf("a request afterwards answers %d, want 200", w.Code)
+	}
+	if diff := cmp.Diff([]string{ResultBusy, ResultAccepted, ResultAccepted, ResultAccepted}, h.results); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+}
+
+func TestServer(t *testing.T) {
+	var logged bytes.Buffer
+	h := newRecorder()
+	server := NewServer("127.0.0.1:0", &h.Handler)
+	server.ErrorLog = log.New(&logged, "", 0)
+	for name, limit := range map[string]time.Duration{
+		"ReadHeaderTimeout": server.ReadHeaderTimeout, "ReadTimeout": server.ReadTimeout, "WriteTimeout": server.WriteTimeout, "IdleTimeout": server.IdleTimeout,
+	} {
+		if limit <= 0 || limit > time.Minute {
+			t.Errorf("%s is %s", name, limit)
+		}
+	}
+	listener, err := net.Listen("tcp", server.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	send := func(token string, body io.Reader) *http.Response {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodPost, "http://"+listener.Addr().String()+ProductsPath+"product-1", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Gitlab-Token", token)
+		r.Header.Set("X-Gitlab-Event", "Push Hook")
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		return answer
+	}
+	if got := send(Token(key, "product/product-1"), strings.NewReader(push)).StatusCode; got != http.StatusOK {
+		t.Errorf("a push answers %d, want 200", got)
+	}
+	// Who has no token is answered although the body never ends.
+	endless, writer := io.Pipe()
+	go func() { _, _ = fmt.Fprint(writer, "{") }()
+	if got := send("wrong-"+Token(key, "x"), endless).StatusCode; got != http.StatusUnauthorized {
+		t.Errorf("an endless body without a token answers %d, want 401", got)
+	}
+	_ = endless.Close()
+	if err := server.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+	if logged.Len() > 0 {
+		t.Errorf("the server logged: %s", &logged)
+	}
+}
+
+func FuzzBody(f *testing.F) {
+	f.Add("Push Hook", []byte(push))
+	f.Add("System Hook", []byte(`{"event_name":"push","after":"0000"}`))
+	f.Add("Tag Push Hook", []byte(`{"after":"`+strings.Repeat("0", 40)+`"}`))
+	f.Add("", []byte(`[{"after":null}]`))
+	f.Fuzz(func(t *testing.T, event string, body []byte) {
+		h, r, w := newRecorder(), request(), httptest.NewRecorder()
+		r.Header.Set("X-Gitlab-Event", event)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		h.ServeHTTP(w, r)
+		want := map[string]int{ResultAccepted: 200, ResultIgnored: 202, ResultInvalid: 400, ResultTooLarge: 413}
+		if len(h.results) != 1 || want[h.results[0]] != w.Code {
+			t.Fatalf("%d with results %v", w.Code, h.results)
+		}
+		if (w.Code == 200) != (len(h.notified) == 1) {
+			t.Errorf("%d with notifications %v", w.Code, h.notified)
+		}
+		if w.Code == 200 && (!json.Valid(body) || !strings.Contains(event, "Hook")) {
+			t.Errorf("%q with %q was accepted", event, body)
+		}
+		checkAnswer(t, w)
+	})
+}

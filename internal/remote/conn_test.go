@@ -1,0 +1,350 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/remote/remotetest"
+)
+
+var _ apply.Connection = (*Conn)(nil)
+
+func TestOwnedIsWhatCarriesTheOwnersLabels(t *testing.T) {
+	c := admin(t)
+	owner := plan.Owner{Kind: "Space", Product: "product-owned", Name: "product-owned"}
+	sameNames := plan.Owner{Kind: "DeploymentRuntime", Product: "product-owned", Name: "product-owned"}
+	other := plan.Owner{Kind: "Space", Product: "product-other", Name: "product-owned"}
+	labels := owner.Labels(tenant)
+	ns := namespace(t, c, labels)
+	create(t, c,
+		account(ns, "mine", labels),
+		account(ns, "of-another-kind", sameNames.Labels(tenant)),
+		account(ns, "of-another-product", other.Labels(tenant)),
+		account(ns, "of-another-tenant", owner.Labels("other")),
+		account(ns, "not-managed", with(labels, v1alpha1.LabelManagedBy, "helm")),
+		account(ns, "propagated", with(labels, labelInheritedFrom, "parent")),
+		account(ns, "foreign", nil),
+		&rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "mine", Labels: labels},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+		},
+	)
+	conn := synced(t, connect(t, server, nil))
+
+	owned, err := conn.Owned(t.Context(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range owned {
+		got = append(got, o.Kind+" "+o.Namespace+"/"+o.Name)
+	}
+	want := []string{"Namespace /" + ns, "ServiceAccount " + ns + "/mine", "RoleBinding " + ns + "/mine"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+
+	for name, visible := range map[string]bool{
+		"mine": true, "of-another-kind": true, "of-another-product": true,
+		"of-another-tenant": false, "not-managed": false, "propagated": false, "foreign": false, "absent": false,
+	} {
+		got, err := conn.Get(t.Context(), accountID(ns, name))
+		if err != nil || (got != nil) != visible {
+			t.Errorf("Get %s: %v, %v, want visible %t", name, got, err, visible)
+		}
+	}
+	var unknown *UnknownKindError
+	if _, err := conn.Get(t.Context(), plan.ID{Kind: "Pod", Namespace: ns, Name: "x"}); !errors.As(err, &unknown) {
+		t.Errorf("Get of a kind that is not in the list: %v", err)
+	}
+}
+
+func TestCacheHoldsOnlyWhatIsNeeded(t *testing.T) {
+	c := admin(t)
+	labels := plan.Owner{Kind: "Space", Product: "product-trim", Name: "product-trim"}.Labels(tenant)
+	ns := namespace(t, c, nil)
+	sa := account(ns, "a", labels)
+	sa.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "Space/x", "example.com/large": strings.Repeat("x", 1000)}
+	sa.Finalizers = []string{"example.com/f"}
+	create(t, c, sa)
+	t.Cleanup(func() {
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+		if err := c.Patch(context.Background(), sa, patch); err != nil {
+			t.Error(err)
+		}
+	})
+	ours := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"namespace": ns, "name": "a", "labels": map[string]any{"x": "y"}},
+	}}
+	if err := c.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(ours), client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
+		t.Fatal(err)
+	}
+
+	conn := synced(t, connect(t, server, nil))
+	got, err := conn.Get(t.Context(), accountID(ns, "a"))
+	if err != nil || got == nil {
+		t.Fatalf("Get: %v, %v", got, err)
+	}
+	if diff := cmp.Diff(map[string]string{v1alpha1.AnnotationAdopt: "Space/x"}, got.Annotations); diff != "" {
+		t.Error(diff)
+	}
+	if len(got.ManagedFields) != 1 || got.ManagedFields[0].Manager != v1alpha1.ManagedBy || got.ManagedFields[0].FieldsV1 == nil {
+		t.Errorf("managed fields are %v, want only those of %s", got.ManagedFields, v1alpha1.ManagedBy)
+	}
+	if got.UID != sa.UID || got.ResourceVersion != ours.GetResourceVersion() || got.Labels["x"] != "y" {
+		t.Errorf("identity is %s %s %v", got.UID, got.ResourceVersion, got.Labels)
+	}
+	if got.Kind != "ServiceAccount" || got.APIVersion != "v1" {
+		t.Errorf("kind is %s %s", got.APIVersion, got.Kind)
+	}
+	if got.Finalizers != nil {
+		t.Errorf("finalizers are %v", got.Finalizers)
+	}
+}
+
+func TestChangesAreToldOnce(t *testing.T) {
+	c := admin(t)
+	labels := plan.Owner{Kind: "Space", Product: "product-told", Name: "product-told"}.Labels(tenant)
+	ns := namespace(t, c, nil)
+	var told changes
+	synced(t, connect(t, server, told.add))
+
+	sa := account(ns, "a", labels)
+	create(t, c, sa)
+	told.wait(t, "ServiceAccount/"+ns+"/a/is")
+	for _, patch := range []string{
+		`{"metadata":{"annotations":{"example.com/heartbeat":"1"}}}`, // concerns nobody
+		`{"metadata":{"labels":{"x":"y"}}}`,
+	} {
+		if err := c.Patch(t.Context(), sa, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Delete(t.Context(), sa); err != nil {
+		t.Fatal(err)
+	}
+	told.wait(t, "ServiceAccount/"+ns+"/a/gone")
+	if got := told.count("ServiceAccount/" + ns + "/a/is"); got != 2 {
+		t.Errorf("told %d times, want 2: of the creation and of the label", got)
+	}
+}
+
+func TestKindThatComesLater(t *testing.T) {
+	owner := plan.Owner{Kind: "Space", Product: "product-later", Name: "product-later"}
+	const kind, group = "HierarchyConfiguration", "hnc.x-k8s.io"
+	const crd = "CustomResourceDefinition//hierarchyconfigurations.hnc.x-k8s.io/"
+	c := admin(t)
+	ns := namespace(t, c, nil)
+	var told changes
+	conn := synced(t, connect(t, server, told.add))
+
+	serves := func(want bool) {
+		t.Helper()
+		if is, err := conn.Serves(t.Context(), group, kind); err != nil || is != want {
+			t.Fatalf("serves: %t, %v, want %t", is, err, want)
+		}
+	}
+	owned := func(want int) {
+		t.Helper()
+		if found, err := conn.Owned(t.Context(), owner); err != nil || len(found) != want {
+			t.Fatalf("owned: %v, %v, want %d objects", found, err, want)
+		}
+	}
+	serves(false)
+	owned(0)
+
+	// Twice: what has gone may come again.
+	for range 2 {
+		remotetest.InstallCRDs(t, server, remotetest.CRDHierarchyConfiguration)
+		told.wait(t, crd+"is")
+		serves(true)
+		h := &unstructured.Unstructured{}
+		h.SetAPIVersion("hnc.x-k8s.io/v1alpha2")
+		h.SetKind(kind)
+		h.SetNamespace(ns)
+		h.SetName("hierarchy")
+		h.SetLabels(owner.Labels(tenant))
+		create(t, c, h)
+		told.wait(t, kind+"/"+ns+"/hierarchy/is")
+		owned(1)
+
+		remotetest.RemoveCRDs(t, server, remotetest.CRDHierarchyConfiguration)
+		told.wait(t, crd+"gone")
+		serves(false)
+		owned(0)
+		told.mu.Lock()
+		told.seen = nil
+		told.mu.Unlock()
+	}
+}
+
+func TestWhatCannotBeReadIsNoEmptyList(t *testing.T) {
+	rules := runtimeRules()
+	for i := range rules {
+		if rules[i].Resources[0] == "secrets" {
+			rules[i].Verbs = []string{"get"}
+		}
+	}
+	conn := connect(t, limited(t, "no-secrets", rules), nil)
+	remotetest.Eventually(t, "wait for the cause", func(ctx context.Context) error {
+		_, err := conn.Owned(ctx, plan.Owner{Kind: "Space", Product: "p", Name: "p"})
+		var unsynced *NotSyncedError
+		if !errors.As(err, &unsynced) || !errors.Is(err, ErrNotSynced) {
+			t.Fatalf("Owned: %v, want a *NotSyncedError", err)
+		}
+		return want(unsynced.Kind == "Secret" && strings.Contains(unsynced.Cause, "grant it"), "the error is %v", err)
+	})
+	if _, err := conn.Get(t.Context(), plan.ID{Kind: "Secret", Namespace: "default", Name: "x"}); !errors.Is(err, ErrNotSynced) {
+		t.Errorf("Get of a Secret: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := conn.WaitForSync(ctx); !errors.Is(err, ErrNotSynced) {
+		t.Errorf("WaitForSync: %v", err)
+	}
+}
+
+func TestClosedConnectionKnowsNothing(t *testing.T) {
+	conn := synced(t, connect(t, server, nil))
+	conn.Close()
+	if _, err := conn.Owned(t.Context(), plan.Owner{Kind: "Space", Product: "p", Name: "p"}); !errors.Is(err, ErrNotSynced) {
+		t.Errorf("Owned after Close: %v", err)
+	}
+	if _, err := conn.Serves(t.Context(), "", "Namespace"); !errors.Is(err, ErrNotSynced) {
+		t.Errorf("Serves after Close: %v", err)
+	}
+}
+
+// runtimeRules is the least that a kubeconfig's account must be allowed to read.
+func runtimeRules() []rbacv1.PolicyRule {
+	read := []string{"get", "list", "watch"}
+	return []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: read},
+		{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, Verbs: read},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: read},
+		{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"rolebindings"}, Verbs: read},
+		{APIGroups: []string{"hnc.x-k8s.io"}, Resources: []string{"hierarchyconfigurations"}, Verbs: read},
+		{APIGroups: []string{"argoproj.io"}, Resources: []string{"appprojects", "applications"}, Verbs: read},
+		{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: read},
+	}
+}
+
+func TestLeastRights(t *testing.T) {
+	remotetest.InstallCRDs(t, server, remotetest.CRDApplication, remotetest.CRDAppProject)
+	synced(t, connect(t, limited(t, "least", runtimeRules()), nil))
+}
+
+func TestApplication(t *testing.T) {
+	remotetest.InstallCRDs(t, server, remotetest.CRDApplication)
+	c := admin(t)
+	owner := plan.Owner{Kind: "DeploymentRuntime", Product: "product-app", Name: "r"}
+	ns := namespace(t, c, nil)
+	var told changes
+	conn := synced(t, connect(t, server, told.add))
+
+	if app, err := conn.Application(t.Context(), ns, "a"); app != nil || err != nil {
+		t.Fatalf("an Application that does not exist: %v, %v", app, err)
+	}
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+		"project": "default", "destination": map[string]any{}, "source": map[string]any{"repoURL": "https://git/x.git"},
+	}}}
+	u.SetGroupVersionKind(applicationKind())
+	u.SetNamespace(ns)
+	u.SetName("a")
+	u.SetLabels(owner.Labels(tenant))
+	create(t, c, u)
+	sees := func(want Application) {
+		t.Helper()
+		remotetest.Eventually(t, "wait for the Application", func(ctx context.Context) error {
+			app, err := conn.Application(ctx, ns, "a")
+			if err != nil || app == nil {
+				return errors.Join(err, errors.New("no Application"))
+			}
+			if diff := cmp.Diff(want, *app); diff != "" {
+				return errors.New(diff)
+			}
+			return nil
+		})
+	}
+	sees(Application{})
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"status":{"sync":{"status":"Synced","revision":"abc",
+		"comparedTo":{"source":{"repoURL":"https://git/x.git"},"destination":{}}},"health":{"status":"Healthy"},"reconciledAt":"2024-01-01T00:00:00Z"}}`))
+	if err := c.Patch(t.Context(), u, patch); err != nil {
+		t.Fatal(err)
+	}
+	sees(Application{Sync: "Synced", Health: "Healthy", Revision: "abc"})
+	before := told.count("Application/" + ns + "/a/is")
+	for _, status := range []string{`{"status":{"reconciledAt":"2024-01-01T00:01:00Z"}}`, `{"status":{"health":{"status":"Degraded"}}}`} {
+		if err := c.Patch(t.Context(), u, client.RawPatch(types.MergePatchType, []byte(status))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sees(Application{Sync: "Synced", Health: "Degraded", Revision: "abc"})
+	remotetest.Eventually(t, "wait to be told", func(context.Context) error {
+		return want(told.count("Application/"+ns+"/a/is") > before, "not told of the health")
+	})
+	if got := told.count("Application/"+ns+"/a/is") - before; got != 1 {
+		t.Errorf("told %d times, want once: a new time stamp concerns nobody", got)
+	}
+}
+
+func TestApplicationFacts(t *testing.T) {
+	long := strings.Repeat("é", maxMessage)
+	tests := map[string]struct {
+		status map[string]any
+		want   Application
+	}{
+		"new": {},
+		"an operation under way": {
+			status: map[string]any{
+				"sync":           map[string]any{"status": "OutOfSync", "revision": "new"},
+				"operationState": map[string]any{"phase": "Running", "message": "one of two", "syncResult": map[string]any{"revision": "old"}},
+			},
+			want: Application{Sync: "OutOfSync", Revision: "old"},
+		},
+		"a new commit without changes": {
+			status: map[string]any{
+				"sync":           map[string]any{"status": "Synced", "revision": "new"},
+				"operationState": map[string]any{"phase": "Succeeded", "message": "done", "syncResult": map[string]any{"revision": "old"}},
+			},
+			want: Application{Sync: "Synced", Revision: "new"},
+		},
+		"a failed operation": {
+			status: map[string]any{"operationState": map[string]any{"phase": "Failed", "message": "no such namespace"}},
+			want:   Application{Message: "no such namespace"},
+		},
+		"a comparison that fails": {
+			status: map[string]any{"conditions": []any{
+				map[string]any{"type": "OrphanedResourceWarning", "message": "a warning"},
+				map[string]any{"type": "ComparisonError", "message": "repository not found"},
+			}},
+			want: Application{Message: "repository not found"},
+		},
+		"a long message": {
+			status: map[string]any{"operationState": map[string]any{"phase": "Error", "message": "x" + long}},
+			want:   Application{Message: "x" + long[:maxMessage-2] + "…"},
+		},
+		"nonsense": {status: map[string]any{"sync": "x", "conditions": []any{"y", 1}, "health": nil}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := applicationFacts(&unstructured.Unstructured{Object: map[string]any{"status": test.status}})
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

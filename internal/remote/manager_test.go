@@ -1,0 +1,324 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/remote/remotetest"
+	"nautes.io/nautes/internal/secrets"
+)
+
+var (
+	_ manager.Runnable               = (*Manager)(nil)
+	_ manager.LeaderElectionRunnable = (*Manager)(nil)
+)
+
+// history collects the states that a manager tells of.
+type history struct {
+	mu     sync.Mutex
+	states []State
+}
+
+// started returns a manager that runs until the test ends, and its history.
+func started(t *testing.T, o ManagerOptions) (*Manager, *history) {
+	t.Helper()
+	h := &history{}
+	var m *Manager
+	o.Tenant = tenant
+	o.ProbeInterval, o.ProbeTimeout = 50*time.Millisecond, orDefault(o.ProbeTimeout, 5*time.Second)
+	o.RetryBase, o.RetryMax = 20*time.Millisecond, 100*time.Millisecond
+	o.OnState = func(cluster string) {
+		s := m.State(cluster)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.states = append(h.states, s)
+	}
+	m = NewManager(o)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Start(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("Start: %v", err)
+		}
+	})
+	return m, h
+}
+
+func value(s string) secrets.Value { return secrets.NewValue([]byte(s)) }
+
+func waitState(t *testing.T, m *Manager, cluster, reason string) State {
+	t.Helper()
+	var state State
+	remotetest.Eventually(t, "wait for "+reason, func(context.Context) error {
+		state = m.State(cluster)
+		return want(state.Reason == reason && (state.Connected == (reason == v1alpha1.ReasonConnected)), "state is %+v", state)
+	})
+	return state
+}
+
+func waitMessage(t *testing.T, m *Manager, cluster, part string) {
+	t.Helper()
+	remotetest.Eventually(t, "wait for the message", func(context.Context) error {
+		s := m.State(cluster)
+		return want(strings.Contains(s.Message, part), "state is %+v, want a message with %q", s, part)
+	})
+}
+
+func TestManagerConnects(t *testing.T) {
+	var told changes
+	m, _ := started(t, ManagerOptions{OnObject: func(cluster string, gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool) {
+		if cluster == "c" {
+			told.add(gvk, meta, deleted)
+		}
+	}})
+	if _, err := m.Get("c"); !errors.Is(err, ErrNotConnected) {
+		t.Fatalf("Get of a cluster that nobody set: %v", err)
+	}
+	m.Set("c", "uid", value(kubeconfigFor(newCable(t).address())), "1", "")
+	state := waitState(t, m, "c", v1alpha1.ReasonConnected)
+	if state.UID == "" || !strings.HasPrefix(state.Version, "v1.") || state.Since.IsZero() {
+		t.Errorf("state is %+v", state)
+	}
+	conn, err := m.Get("c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if conn.UID() != state.UID {
+		t.Errorf("UID is %s, state says %s", conn.UID(), state.UID)
+	}
+	// What is remembered after the first connection is no reason for a second.
+	m.Set("c", "uid", value("not looked at"), "1", state.UID)
+	c := admin(t)
+	ns := namespace(t, c, nil)
+	create(t, c, account(ns, "a", plan.Owner{Kind: "Space", Product: "p", Name: "p"}.Labels(tenant)))
+	told.wait(t, "ServiceAccount/"+ns+"/a/is")
+	if again, err := m.Get("c"); err != nil || again != conn {
+		t.Errorf("another connection, or none: %v", err)
+	}
+}
+
+func TestLostClusterIsFoundAgain(t *testing.T) {
+	m, h := started(t, ManagerOptions{FailureThreshold: 3})
+	cable := newCable(t)
+	m.Set("c", "uid", value(kubeconfigFor(cable.address())), "1", "")
+	first := waitState(t, m, "c", v1alpha1.ReasonConnected)
+
+	cable.set(true)
+	lost := waitState(t, m, "c", v1alpha1.ReasonNotConnected)
+	if lost.Version != first.Version || lost.UID != first.UID || !lost.Since.After(first.Since) {
+		t.Errorf("lost state is %+v, the one before %+v", lost, first)
+	}
+	var refused *NotConnectedError
+	if _, err := m.Get("c"); !errors.As(err, &refused) || refused.Cluster != "c" || refused.Message == "" {
+		t.Errorf("Get: %v", err)
+	}
+	cable.set(false)
+	back := waitState(t, m, "c", v1alpha1.ReasonConnected)
+	if !back.Since.After(lost.Since) {
+		t.Errorf("connected since %s, lost since %s", back.Since, lost.Since)
+	}
+	conn, err := m.Get("c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Owned(t.Context(), plan.Owner{Kind: "Space", Product: "p", Name: "p"}); err != nil {
+		t.Errorf("the caches do not follow: %v", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.states) == 0 || !h.states[len(h.states)-1].Connected {
+		t.Errorf("the last state that was told is %+v", h.states)
+	}
+}
+
+func TestShortFailureIsNoLoss(t *testing.T) {
+	m, h := started(t, ManagerOptions{FailureThreshold: 1 << 20})
+	cable := newCable(t)
+	m.Set("c", "uid", value(kubeconfigFor(cable.address())), "1", "")
+	waitState(t, m, "c", v1alpha1.ReasonConnected)
+	conn, err := m.Get("c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cable.set(true)
+	remotetest.Eventually(t, "wait for the cut", func(ctx context.Context) error {
+		_, _, err := conn.identity(ctx)
+		return want(err != nil, "the cluster still answers")
+	})
+	cable.set(false)
+	remotetest.Eventually(t, "wait for the mending", func(ctx context.Context) error {
+		_, _, err := conn.identity(ctx)
+		return err
+	})
+	if again, err := m.Get("c"); err != nil || again != conn {
+		t.Errorf("the connection did not last: %v", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.states {
+		if !s.Connected {
+			t.Errorf("told of %+v", s)
+		}
+	}
+}
+
+func TestRotatedKubeconfig(t *testing.T) {
+	m, _ := started(t, ManagerOptions{})
+	address := newCable(t).address()
+	for i, step := range []struct{ kubeconfig, wantReason, wantMessage string }{
+		{kubeconfigFor(address), v1alpha1.ReasonConnected, "answers"},
+		{strings.Replace(kubeconfigFor(address), "client-key-data:", "client-key:", 1), v1alpha1.ReasonCredentialsInvalid, "client-key"},
+		{"", v1alpha1.ReasonCredentialsInvalid, "refused"},
+		{kubeconfigFor(address), v1alpha1.ReasonConnected, "answers"},
+		{withToken(address, "no-such-token"), v1alpha1.ReasonCredentialsInvalid, "does not accept"},
+		{strings.Replace(kubeconfigFor(address), "https://127.0.0.1:", "https://127.0.0.1:1", 1), v1alpha1.ReasonNotConnected, ""},
+		{kubeconfigFor("nautes.invalid:443"), v1alpha1.ReasonNotConnected, "host name"},
+		{kubeconfigFor(address), v1alpha1.ReasonConnected, "answers"},
+	} {
+		m.Set("c", "uid", value(step.kubeconfig), fmt.Sprint(i), "")
+		waitMessage(t, m, "c", step.wantMessage)
+		waitState(t, m, "c", step.wantReason)
+		if s := m.State("c"); strings.Contains(s.Message, "no-such-token") || strings.Contains(s.Message, "https://") {
+			t.Errorf("message says too much: %s", s.Message)
+		}
+	}
+}
+
+// withToken returns the kubeconfig with another credential.
+func withToken(address, token string) string {
+	head, _, _ := strings.Cut(kubeconfigFor(address), "users:\n")
+	return head + "users:\n- name: u\n  user:\n    token: " + token + "\n"
+}
+
+func TestReplacedCluster(t *testing.T) {
+	m, _ := started(t, ManagerOptions{FailureThreshold: 1 << 20})
+	i := newImpostor(t)
+	m.Set("c", "uid", value(i.kubeconfig()), "1", "")
+	first := waitState(t, m, "c", v1alpha1.ReasonConnected)
+
+	i.other.Store(true)
+	state := waitState(t, m, "c", v1alpha1.ReasonClusterReplaced)
+	if !strings.Contains(state.Message, first.UID) || !strings.Contains(state.Message, otherUID) {
+		t.Errorf("message is %q", state.Message)
+	}
+	// The memory of status holds across a new connection, and a restart.
+	m.Set("c", "uid", value(i.kubeconfig()), "2", first.UID)
+	m.Set("d", "uid", value(i.kubeconfig()), "1", first.UID)
+	waitState(t, m, "d", v1alpha1.ReasonClusterReplaced)
+	seen := i.probes.Load()
+	remotetest.Eventually(t, "wait for more attempts", func(context.Context) error {
+		return want(i.probes.Load() > seen+6, "%d attempts", i.probes.Load()-seen)
+	})
+	for _, cluster := range []string{"c", "d"} {
+		if conn, err := m.Get(cluster); err == nil {
+			t.Errorf("%s is connected to %s", cluster, conn.UID())
+		}
+		waitState(t, m, cluster, v1alpha1.ReasonClusterReplaced)
+	}
+	i.other.Store(false)
+	waitState(t, m, "c", v1alpha1.ReasonConnected)
+	// Learning that another one is expected ends the connection.
+	m.Set("c", "uid", value(i.kubeconfig()), "2", otherUID)
+	waitState(t, m, "c", v1alpha1.ReasonClusterReplaced)
+}
+
+func TestSilentClusterBlocksNobody(t *testing.T) {
+	m, _ := started(t, ManagerOptions{ProbeTimeout: time.Hour})
+	address, accepted := silent(t)
+	m.Set("silent", "uid", value(kubeconfigFor(address)), "1", "")
+	remotetest.Eventually(t, "wait for the attempt", func(context.Context) error {
+		return want(accepted.Load() > 0, "no attempt")
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 1000 {
+			if _, err := m.Get("silent"); !errors.Is(err, ErrNotConnected) {
+				t.Errorf("Get: %v", err)
+			}
+			m.State("silent")
+			m.Set("silent", "uid", value(kubeconfigFor(address)), "1", fmt.Sprint(i))
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("Get, State or Set waits for the cluster")
+	}
+	m.Set("good", "uid", value(kubeconfigFor(newCable(t).address())), "1", "")
+	waitState(t, m, "good", v1alpha1.ReasonConnected)
+	m.Remove("silent")
+	if got := m.State("silent"); got != notAsked() {
+		t.Errorf("state of a removed cluster is %+v", got)
+	}
+}
+
+func TestNothingRemainsOfARemovedCluster(t *testing.T) {
+	m, _ := started(t, ManagerOptions{})
+	remotetest.Eventually(t, "wait for the connections of other tests to end", func(context.Context) error { return noLoops(0) })
+	m.Set("c", "uid", value(kubeconfigFor(newCable(t).address())), "1", "")
+	waitState(t, m, "c", v1alpha1.ReasonConnected)
+	conn, err := m.Get("c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if noLoops(0) == nil {
+		t.Fatal("the test does not see the loop of a cluster")
+	}
+	m.Remove("c")
+	m.Remove("c")
+	if _, err := m.Get("c"); !errors.Is(err, ErrNotConnected) {
+		t.Errorf("Get: %v", err)
+	}
+	remotetest.Eventually(t, "wait for the goroutines to end", func(context.Context) error { return noLoops(0) })
+	if _, err := conn.Get(t.Context(), plan.ID{Kind: "Namespace", Name: "x"}); !errors.Is(err, ErrNotSynced) {
+		t.Errorf("the caches of a closed connection answer: %v", err)
+	}
+}
+
+// noLoops returns an error unless n goroutines at most belong to connections.
+func noLoops(n int) error {
+	stacks := make([]byte, 8<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	count := 0
+	var last []byte
+	for _, stack := range bytes.Split(stacks, []byte("\n\n")) {
+		for _, part := range []string{"remote.(*link)", "remote.(*served)", "cache.(*Reflector)", "cache.(*sharedIndexInformer)", "cache.(*processorListener)"} {
+			if bytes.Contains(stack, []byte(part)) {
+				count, last = count+1, stack
+				break
+			}
+		}
+	}
+	return want(count <= n, "%d goroutines, one is\n%s", count, last)
+}
+
+func TestExplainNeverRepeatsWhatOthersSay(t *testing.T) {
+	secret := "https://user:pass@host/path"
+	for name, err := range map[string]error{
+		"transport": &net.OpError{Op: "dial", Err: errors.New(secret)},
+		"plain":     errors.New(secret),
+		"wrapped":   fmt.Errorf("%s: %w", secret, context.DeadlineExceeded),
+		"dns":       &net.DNSError{Err: secret, Name: secret},
+	} {
+		if got := explain(err); strings.Contains(got, "pass") || got == "" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

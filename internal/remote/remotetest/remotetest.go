@@ -1,0 +1,151 @@
+// Package remotetest starts an API server for the tests of a package. It
+// guarantees that a test that needs one fails with a message that says how to
+// get it, and never passes without it.
+package remotetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// patience is how long a test waits for something that must happen.
+const patience = 30 * time.Second
+
+// Main starts an API server, hands its configuration, with all rights, to use,
+// runs the tests and stops it. It returns the exit code for os.Exit.
+func Main(m *testing.M, use func(*rest.Config)) int {
+	log.SetLogger(logr.Discard())
+	env, err := Start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	use(env.Config)
+	code := m.Run()
+	if err := env.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop the API server:", err)
+		return 1
+	}
+	return code
+}
+
+// Start starts an API server with its etcd from KUBEBUILDER_ASSETS, or from
+// bin/ of the module when that is not set.
+func Start() (*envtest.Environment, error) {
+	assets, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	env := &envtest.Environment{
+		BinaryAssetsDirectory:    assets,
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
+	if _, err := env.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start an API server from %s: %w", assets, err), env.Stop())
+	}
+	return env, nil
+}
+
+func binaries() (string, error) {
+	dir := os.Getenv("KUBEBUILDER_ASSETS")
+	if dir == "" {
+		root, err := moduleRoot()
+		if err != nil {
+			return "", err
+		}
+		dir = filepath.Join(root, "bin")
+	}
+	for _, program := range []string{"etcd", "kube-apiserver"} {
+		if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
+			return "", fmt.Errorf("these tests need %s in %s: run make tools, or set KUBEBUILDER_ASSETS", program, dir)
+		}
+	}
+	return dir, nil
+}
+
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if filepath.Dir(dir) == dir {
+			return "", errors.New("no go.mod above the working directory: run the tests inside the module")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// The files of the real CRDs that tests install.
+const (
+	CRDApplication            = "github.com/argoproj/argo-cd/v2:manifests/crds/application-crd.yaml"
+	CRDAppProject             = "github.com/argoproj/argo-cd/v2:manifests/crds/appproject-crd.yaml"
+	CRDHierarchyConfiguration = "sigs.k8s.io/hierarchical-namespaces:config/crd/bases/hnc.x-k8s.io_hierarchyconfigurations.yaml"
+)
+
+// InstallCRDs installs CRDs, each named by module:file, and waits until they are served.
+func InstallCRDs(t testing.TB, cfg *rest.Config, crds ...string) {
+	t.Helper()
+	if _, err := envtest.InstallCRDs(cfg, envtest.CRDInstallOptions{Paths: files(t, crds), ErrorIfPathMissing: true}); err != nil {
+		t.Fatalf("install CRDs: %v", err)
+	}
+}
+
+// RemoveCRDs deletes CRDs that InstallCRDs has installed.
+func RemoveCRDs(t testing.TB, cfg *rest.Config, crds ...string) {
+	t.Helper()
+	if err := envtest.UninstallCRDs(cfg, envtest.CRDInstallOptions{Paths: files(t, crds), ErrorIfPathMissing: true}); err != nil {
+		t.Fatalf("remove CRDs: %v", err)
+	}
+}
+
+func files(t testing.TB, crds []string) []string {
+	t.Helper()
+	var paths []string
+	for _, crd := range crds {
+		module, file, _ := strings.Cut(crd, ":")
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+		if err != nil {
+			t.Fatalf("find the module %s: %v", module, err)
+		}
+		paths = append(paths, filepath.Join(strings.TrimSpace(string(out)), file))
+	}
+	return paths
+}
+
+// Eventually waits until check returns nil, and fails the test with its last
+// error when that takes too long.
+func Eventually(t testing.TB, what string, check func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: %v", what, err)
+		case <-tick.C:
+		}
+	}
+}

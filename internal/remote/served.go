@@ -1,0 +1,220 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/tools/cache"
+)
+
+// The pauses between two looks at what a cluster serves, while a new definition
+// is not served yet or the cluster does not answer.
+const (
+	firstLook = 50 * time.Millisecond
+	lastLook  = 10 * time.Second
+	// maxLooks bounds the looks for a definition that never is served: some
+	// two minutes, and until the definition changes again.
+	maxLooks = 20
+)
+
+// served keeps the caches in step with what the cluster serves: a kind's watch
+// starts when its definition appears, and ends when it goes.
+type served struct {
+	discovery discovery.DiscoveryInterface
+	source    source
+	kinds     []*kindCache
+	change    ChangeFunc
+	run       *sync.WaitGroup
+
+	mu      sync.Mutex
+	dirty   map[string]bool // groups to look at
+	defined map[string]bool // names of the CustomResourceDefinitions that exist
+	wake    chan struct{}
+}
+
+// lookAll looks at every kind once, bounded by ctx; the watches that it starts
+// last until run ends. An error says that nothing is known of some kinds.
+func (s *served) lookAll(ctx, run context.Context) error {
+	resources := map[schema.GroupVersion][]metav1.APIResource{}
+	for _, k := range s.kinds {
+		gv := k.gvk.GroupVersion()
+		if _, ok := resources[gv]; !ok {
+			list, err := s.resources(ctx, gv)
+			if err != nil {
+				return err
+			}
+			resources[gv] = list
+		}
+		if _, err := s.set(run, k, resources[gv]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resources returns what the cluster serves of a group and version; nothing
+// when it does not know them.
+func (s *served) resources(ctx context.Context, gv schema.GroupVersion) ([]metav1.APIResource, error) {
+	path := "/apis/" + gv.String()
+	if gv.Group == "" {
+		path = "/api/" + gv.Version
+	}
+	var list metav1.APIResourceList
+	err := s.discovery.RESTClient().Get().AbsPath(path).Do(ctx).Into(&list)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what the cluster serves of %s: %w", gv, err)
+	}
+	return list.APIResources, nil
+}
+
+// set starts or ends the watch of a kind. It returns whether the kind is served.
+func (s *served) set(ctx context.Context, k *kindCache, resources []metav1.APIResource) (bool, error) {
+	for _, r := range resources {
+		if r.Kind != k.gvk.Kind || strings.Contains(r.Name, "/") {
+			continue
+		}
+		_, err := k.start(ctx, s.run, s.source, k.gvk.GroupVersion().WithResource(r.Name), s.change)
+		return true, err
+	}
+	k.forget()
+	return false, nil
+}
+
+// keep looks at the groups whose definitions change, until ctx ends.
+func (s *served) keep(ctx context.Context) {
+	looks, pause := 0, firstLook
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	again := map[string]bool{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+			looks, pause = 0, firstLook
+		case <-timer.C:
+			if len(again) == 0 {
+				continue
+			}
+		}
+		for group := range s.takeDirty() {
+			again[group] = true
+		}
+		for group := range again {
+			if settled := s.look(ctx, group); settled || looks >= maxLooks {
+				delete(again, group)
+			}
+		}
+		if len(again) > 0 {
+			looks++
+			timer.Reset(pause)
+			pause = min(2*pause, lastLook)
+		}
+	}
+}
+
+// look brings the kinds of a group in step. It returns false when it is worth
+// looking again soon: a kind is not served (yet), it still is served although
+// its definition is gone, or the cluster did not answer.
+func (s *served) look(ctx context.Context, group string) bool {
+	settled := true
+	for _, k := range s.kinds {
+		if k.gvk.Group != group {
+			continue
+		}
+		resources, err := s.resources(ctx, k.gvk.GroupVersion())
+		if err != nil {
+			settled = false
+			continue
+		}
+		before, _ := k.served()
+		is, err := s.set(ctx, k, resources)
+		crd := definition(k.gvk, resources)
+		settled = settled && is && err == nil && s.isDefined(crd.Name)
+		switch {
+		case is && !before:
+			s.run.Go(func() { s.announceSynced(ctx, k, crd) })
+		case !is && before:
+			s.change(crdKind(), crd, true)
+		}
+	}
+	return settled
+}
+
+// announceSynced tells that a kind has come, once its objects are known: who
+// waits for the kind must find them when he looks.
+func (s *served) announceSynced(ctx context.Context, k *kindCache, crd *metav1.PartialObjectMetadata) {
+	k.mu.Lock()
+	informer := k.informer
+	k.mu.Unlock()
+	if informer == nil {
+		return
+	}
+	cache.WaitForCacheSync(ctx.Done(), func() bool { return informer.HasSynced() || informer.IsStopped() })
+	if informer.HasSynced() {
+		s.change(crdKind(), crd, false)
+	}
+}
+
+// definition returns the metadata of a kind's CustomResourceDefinition.
+func definition(gvk schema.GroupVersionKind, resources []metav1.APIResource) *metav1.PartialObjectMetadata {
+	m := &metav1.PartialObjectMetadata{}
+	m.SetGroupVersionKind(crdKind())
+	m.Name = strings.ToLower(gvk.Kind) + "s." + gvk.Group
+	for _, r := range resources {
+		if r.Kind == gvk.Kind && !strings.Contains(r.Name, "/") {
+			m.Name = r.Name + "." + gvk.Group
+		}
+	}
+	return m
+}
+
+func (s *served) takeDirty() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dirty := s.dirty
+	s.dirty = map[string]bool{}
+	return dirty
+}
+
+// definitionChanged marks the group of a CustomResourceDefinition, which is
+// named <plural>.<group>.
+func (s *served) definitionChanged(name string, deleted bool) {
+	_, group, _ := strings.Cut(name, ".")
+	if !s.watches(group) {
+		return
+	}
+	s.mu.Lock()
+	s.dirty[group] = true
+	s.defined[name] = !deleted
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *served) isDefined(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.defined[name]
+}
+
+func (s *served) watches(group string) bool {
+	for _, k := range s.kinds {
+		if k.gvk.Group == group {
+			return true
+		}
+	}
+	return false
+}

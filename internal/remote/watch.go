@@ -1,0 +1,178 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/tools/cache"
+)
+
+// source reads and watches one resource.
+type source struct {
+	metadata metadata.Interface
+	dynamic  dynamic.Interface
+	selector string
+}
+
+// informer returns an informer of trimmed objects. With facts, whole objects
+// are read, otherwise their metadata only.
+func (s source) informer(gvk schema.GroupVersionKind, gvr schema.GroupVersionResource, facts FactsFunc) (cache.SharedIndexInformer, error) {
+	var lister cache.ListerWatcher
+	var example runtime.Object
+	if facts == nil {
+		resource := s.metadata.Resource(gvr)
+		example = &metav1.PartialObjectMetadata{}
+		lister = listWatch(s.selector, s.metadata,
+			func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
+			resource.Watch)
+	} else {
+		resource := s.dynamic.Resource(gvr)
+		example = &unstructured.Unstructured{}
+		lister = listWatch(s.selector, s.dynamic,
+			func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
+			resource.Watch)
+	}
+	informer := cache.NewSharedIndexInformerWithOptions(lister, example, cache.SharedIndexInformerOptions{
+		Indexers:          cache.Indexers{ownerIndex: indexByOwner},
+		ObjectDescription: gvr.String(),
+	})
+	if err := informer.SetTransform(trimmer(gvk, facts)); err != nil {
+		return nil, fmt.Errorf("watch %s: %w", kindText(gvk.Group, gvk.Kind), err)
+	}
+	return informer, nil
+}
+
+func listWatch(selector string, client any,
+	list func(context.Context, metav1.ListOptions) (runtime.Object, error),
+	open func(context.Context, metav1.ListOptions) (watch.Interface, error),
+) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = selector
+			return list(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = selector
+			return open(ctx, o)
+		},
+	}, client)
+}
+
+// kindCache is the cache of one kind on one cluster. It is empty while the
+// cluster does not serve the kind.
+type kindCache struct {
+	gvk   schema.GroupVersionKind
+	facts FactsFunc
+
+	mu       sync.Mutex
+	known    bool // discovery has answered
+	informer cache.SharedIndexInformer
+	stop     context.CancelFunc
+	cause    error // of the last failure to list or watch
+}
+
+// start begins to watch the kind as resource; it returns false when it is watched already.
+func (k *kindCache) start(ctx context.Context, run *sync.WaitGroup, s source, gvr schema.GroupVersionResource, change ChangeFunc) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ctx.Err() != nil {
+		return false, nil
+	}
+	k.known = true
+	if k.informer != nil {
+		return false, nil
+	}
+	informer, err := s.informer(k.gvk, gvr, k.facts)
+	if err != nil {
+		return false, err
+	}
+	if _, err := informer.AddEventHandler(handler(k.gvk, change)); err != nil {
+		return false, fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
+	}
+	err = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.cause = err
+	})
+	if err != nil {
+		return false, fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
+	}
+	ctx, k.stop = context.WithCancel(ctx)
+	k.informer, k.cause = informer, nil
+	run.Go(func() { informer.RunWithContext(ctx) })
+	return true, nil
+}
+
+// forget stops to watch the kind, because the cluster does not serve it; it
+// returns false when it was not watched.
+func (k *kindCache) forget() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.known = true
+	if k.informer == nil {
+		return false
+	}
+	k.stop()
+	k.informer, k.stop, k.cause = nil, nil, nil
+	return true
+}
+
+// close makes the cache of a connection that has ended unreadable.
+func (k *kindCache) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.known, k.informer, k.cause = false, nil, nil
+}
+
+// indexer returns the synced cache of the kind; nil when the kind is not served.
+func (k *kindCache) indexer() (cache.Indexer, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known && k.informer == nil {
+		return nil, nil
+	}
+	if !k.known || !k.informer.HasSynced() {
+		return nil, &NotSyncedError{Group: k.gvk.Group, Kind: k.gvk.Kind, Cause: explain(k.cause)}
+	}
+	return k.informer.GetIndexer(), nil
+}
+
+func (k *kindCache) served() (served, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.informer != nil, k.known
+}
+
+// handler tells of what appears, disappears or changes in what we look at.
+func handler(gvk schema.GroupVersionKind, change ChangeFunc) cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc: func(in any) {
+			if o, ok := in.(*object); ok {
+				change(gvk, o.view(), false)
+			}
+		},
+		UpdateFunc: func(before, after any) {
+			b, okB := before.(*object)
+			a, okA := after.(*object)
+			if okA && okB && !alike(a, b) {
+				change(gvk, a.view(), false)
+			}
+		},
+		DeleteFunc: func(in any) {
+			if unknown, ok := in.(cache.DeletedFinalStateUnknown); ok {
+				in = unknown.Obj
+			}
+			if o, ok := in.(*object); ok {
+				change(gvk, o.view(), true)
+			}
+		},
+	}
+}

@@ -1,0 +1,253 @@
+// Package kube keeps secrets as Secrets in the operator's namespace. It
+// guarantees that it reads, changes and removes only Secrets that it has made,
+// and that storing what is stored already writes nothing.
+package kube
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/secrets"
+)
+
+const (
+	// LabelEngine is on every Secret of the store; its value is the engine of
+	// the secrets.Ref. A cache for the store may select by it.
+	LabelEngine = "nautes.io/secret-engine"
+	// AnnotationPath holds the path of the secrets.Ref.
+	AnnotationPath = "nautes.io/secret-path"
+)
+
+// ForeignError: the Secret that the store would use was not made by it.
+type ForeignError struct {
+	// Namespace and Name of the Secret.
+	Namespace, Name string
+	Ref             secrets.Ref
+}
+
+// Error names the Secret and the reference.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("the Secret %s/%s stands in the place of the secret %s and was not made by the secret store; delete it",
+		e.Namespace, e.Name, e.Ref)
+}
+
+// Store is a secrets.Store on Secrets of one namespace. It is safe for
+// concurrent use.
+type Store struct {
+	namespace string
+	reader    client.Reader
+	client    client.Client
+	key       []byte
+}
+
+// New returns a store on the Secrets of a namespace. Get and Version read from
+// reader, which may be a cache; Put and Delete read and write by c. Where c
+// reads from a cache, too, a Put right after another one may return a conflict.
+func New(reader client.Reader, c client.Client, namespace string) *Store {
+	key := make([]byte, sha256.Size)
+	// It never returns an error: see the documentation of crypto/rand.
+	_, _ = rand.Read(key)
+	return &Store{namespace: namespace, reader: reader, client: c, key: key}
+}
+
+// Get returns the secret at ref; secrets.ErrNotFound, wrapped, when there is
+// none, and a *ForeignError when a Secret that is not the store's is in its place.
+func (s *Store) Get(ctx context.Context, ref secrets.Ref) (secrets.Secret, error) {
+	secret, err := s.read(ctx, s.reader, ref)
+	if err != nil {
+		return secrets.Secret{}, err
+	}
+	fields := make(map[string]secrets.Value, len(secret.Data))
+	for name, content := range secret.Data {
+		fields[name] = secrets.NewValue(content)
+	}
+	return secrets.Secret{Fields: fields, Version: s.version(secret.Data)}, nil
+}
+
+// Version returns the version of the secret at ref, as Get does. It is a
+// keyed digest of the content: it tells nothing of it, does not change with
+// labels or annotations, and is comparable only with those of the same Store.
+func (s *Store) Version(ctx context.Context, ref secrets.Ref) (string, error) {
+	secret, err := s.read(ctx, s.reader, ref)
+	if err != nil {
+		return "", err
+	}
+	return s.version(secret.Data), nil
+}
+
+// Put stores the fields at ref and returns the version. Equal content writes
+// nothing. It returns a *ForeignError when a Secret that is not the store's is
+// in its place.
+func (s *Store) Put(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
+	if err := check(ref); err != nil {
+		return "", err
+	}
+	data := make(map[string][]byte, len(fields))
+	for name, value := range fields {
+		if !fieldName.MatchString(name) {
+			return "", fmt.Errorf("store the secret %s: a field's name may hold letters, digits, dots, dashes and underscores only", ref)
+		}
+		data[name] = value.Bytes()
+	}
+	err := retry.OnError(retry.DefaultBackoff, isRace, func() error { return s.put(ctx, ref, data) })
+	if err != nil {
+		return "", wrap("store", ref, err)
+	}
+	return s.version(data), nil
+}
+
+func (s *Store) put(ctx context.Context, ref secrets.Ref, data map[string][]byte) error {
+	secret, err := s.read(ctx, s.client, ref)
+	if errors.Is(err, secrets.ErrNotFound) {
+		return s.client.Create(ctx, s.secret(ref, data))
+	}
+	if err != nil {
+		return err
+	}
+	if maps.EqualFunc(secret.Data, data, slices.Equal[[]byte]) {
+		return nil
+	}
+	secret.Data = data
+	return s.client.Update(ctx, secret)
+}
+
+// Delete removes the secret at ref; one that does not exist is no error. It
+// returns a *ForeignError when a Secret that is not the store's is in its place.
+func (s *Store) Delete(ctx context.Context, ref secrets.Ref) error {
+	err := retry.OnError(retry.DefaultBackoff, isRace, func() error {
+		secret, err := s.read(ctx, s.client, ref)
+		if err != nil {
+			return err
+		}
+		return s.client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID, ResourceVersion: &secret.ResourceVersion})
+	})
+	if errors.Is(err, secrets.ErrNotFound) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	return wrap("remove", ref, err)
+}
+
+// RefOf returns which secret a Secret of the store holds; false for all others.
+func RefOf(o client.Object) (secrets.Ref, bool) {
+	ref := secrets.Ref{Engine: o.GetLabels()[LabelEngine], Path: o.GetAnnotations()[AnnotationPath]}
+	if o.GetLabels()[v1alpha1.LabelManagedBy] != v1alpha1.ManagedBy || check(ref) != nil || o.GetName() != nameOf(ref) {
+		return secrets.Ref{}, false
+	}
+	return ref, true
+}
+
+func (s *Store) secret(ref secrets.Ref, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:   s.namespace,
+			Name:        nameOf(ref),
+			Labels:      map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, LabelEngine: ref.Engine},
+			Annotations: map[string]string{AnnotationPath: ref.Path},
+		},
+		Type: corev1.SecretTypeOpaque,
+		Data: data,
+	}
+}
+
+// version digests the content under a key that only this Store knows: a plain
+// digest would let a short secret be guessed, and show that two are equal.
+func (s *Store) version(data map[string][]byte) string {
+	h := hmac.New(sha256.New, s.key)
+	for _, name := range slices.Sorted(maps.Keys(data)) {
+		part(h, []byte(name))
+		part(h, data[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func part(h hash.Hash, content []byte) {
+	var length [8]byte
+	binary.BigEndian.PutUint64(length[:], uint64(len(content)))
+	_, _ = h.Write(length[:])
+	_, _ = h.Write(content)
+}
+
+var (
+	engineName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+	fieldName  = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
+)
+
+func check(ref secrets.Ref) error {
+	if !engineName.MatchString(ref.Engine) || ref.Path == "" || len(ref.Path) > 1024 {
+		return fmt.Errorf("the reference %q names no secret: it needs an engine, as git, and a path", ref.String())
+	}
+	return nil
+}
+
+// nameOf derives the name of a Secret from all of the reference: two references
+// have one name only if SHA-256 has a collision.
+func nameOf(ref secrets.Ref) string {
+	sum := sha256.Sum256([]byte(ref.Engine + "\x00" + ref.Path))
+	return "nautes-" + ref.Engine + "-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
+}
+
+// read returns the Secret of a reference.
+func (s *Store) read(ctx context.Context, from client.Reader, ref secrets.Ref) (*corev1.Secret, error) {
+	if err := check(ref); err != nil {
+		return nil, err
+	}
+	secret := &corev1.Secret{}
+	err := from.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: nameOf(ref)}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("secret %s: %w", ref, secrets.ErrNotFound)
+	}
+	if err != nil {
+		return nil, wrap("read", ref, err)
+	}
+	if found, ok := RefOf(secret); !ok || found != ref {
+		return nil, &ForeignError{Namespace: s.namespace, Name: secret.Name, Ref: ref}
+	}
+	return secret, nil
+}
+
+// isRace tells whether somebody else wrote between a read and a write.
+func isRace(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
+
+// wrap says which secret an error is about. What the API server says of a
+// request that carries secrets is not repeated: it may quote them.
+func wrap(verb string, ref secrets.Ref, err error) error {
+	var foreign *ForeignError
+	if err == nil || errors.Is(err, secrets.ErrNotFound) || errors.As(err, &foreign) {
+		return err
+	}
+	return &failure{what: fmt.Sprintf("%s the secret %s in the operator's namespace", verb, ref), cause: err}
+}
+
+// failure is an error of the API server, with its reason but without its words.
+type failure struct {
+	what  string
+	cause error
+}
+
+func (e *failure) Error() string {
+	if reason := apierrors.ReasonForError(e.cause); reason != metav1.StatusReasonUnknown {
+		return fmt.Sprintf("%s: the API server refuses it (%s)", e.what, reason)
+	}
+	return e.what + ": the API server did not answer"
+}
+
+func (e *failure) Unwrap() error { return e.cause }

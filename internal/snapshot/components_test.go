@@ -1,0 +1,146 @@
+package snapshot_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/snapshot"
+	. "nautes.io/nautes/internal/testutil"
+)
+
+func TestComponents(t *testing.T) {
+	names := func(c *v1alpha1.Cluster) (list []string) {
+		for _, component := range snapshot.Components(c) {
+			list = append(list, component.Name+"@"+component.Namespace)
+		}
+		return list
+	}
+	tests := map[string]struct {
+		change func(*v1alpha1.Cluster)
+		want   []string
+	}{
+		"a physical deployment worker": {change: func(*v1alpha1.Cluster) {}, want: []string{
+			"argo-rollouts@argo-rollouts", "argocd@argocd", "cert-manager@cert-manager", "external-secrets@external-secrets",
+			"hnc@hnc-system", "oauth2-proxy@oauth2-proxy", "traefik@traefik", "vault@vault"}},
+		"a physical pipeline worker": {change: PipelineWorker, want: []string{
+			"argo-events@argo-events", "argocd@argocd", "cert-manager@cert-manager", "external-secrets@external-secrets",
+			"hnc@hnc-system", "oauth2-proxy@oauth2-proxy", "tekton@tekton-pipelines", "traefik@traefik", "vault@vault"}},
+		"a host": {change: HostCluster, want: []string{
+			"cert-manager@cert-manager", "oauth2-proxy@oauth2-proxy", "traefik@traefik", "vault@vault"}},
+		"a virtual worker with its own choice": {change: func(c *v1alpha1.Cluster) {
+			c.Spec.ClusterType = v1alpha1.ClusterVirtual
+			NativeTenancy(c)
+			c.Spec.ComponentsList.Deployment = &v1alpha1.Component{Name: "argocd", Namespace: "cd"}
+			c.Spec.ComponentsList.Gateway = &v1alpha1.Component{Name: "traefik"}
+		}, want: []string{
+			"argo-rollouts@argo-rollouts", "argocd@cd", "cert-manager@cert-manager", "external-secrets@external-secrets",
+			"native@", "traefik@traefik", "vault@vault"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, names(Cluster("c", test.change))); diff != "" {
+				t.Errorf("components (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReserved(t *testing.T) {
+	c := Cluster("c", func(c *v1alpha1.Cluster) {
+		c.Spec.ComponentsList.Deployment = &v1alpha1.Component{Name: "argocd", Namespace: "cd"}
+	})
+	tests := map[string]struct {
+		key       string
+		want      string
+		wantKnown bool
+	}{
+		"by name":                       {key: "hnc", want: "hnc-system", wantKnown: true},
+		"by namespace":                  {key: "hnc-system", want: "hnc-system", wantKnown: true},
+		"by name, in another namespace": {key: "argocd", want: "cd", wantKnown: true},
+		"by another namespace":          {key: "cd", want: "cd", wantKnown: true},
+		"not on this cluster":           {key: "tekton", wantKnown: true},
+		"no component":                  {key: "kube-system"},
+		"a pattern":                     {key: "*"},
+		"empty":                         {key: ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got, known := snapshot.Reserved(c, test.key); got != test.want || known != test.wantKnown {
+				t.Errorf("Reserved(%q) = %q, %v, want %q, %v", test.key, got, known, test.want, test.wantKnown)
+			}
+		})
+	}
+}
+
+func TestGrants(t *testing.T) {
+	c := Cluster("c", func(c *v1alpha1.Cluster) {
+		c.Spec.ReservedNamespacesAllowedProducts = map[string][]string{
+			"argocd": {"team-1"}, "cert-manager": {"team-2", "team-1"}, "hnc": {"team-2"}, "tekton": {"team-1"}, "*": {"team-1"},
+			"vault": {"unresolved"}, "traefik": {"renamed"},
+		}
+		c.Spec.ProductAllowedClusterResources = map[string][]v1alpha1.ClusterResource{
+			"team-1":  {{Kind: "ClusterRole", Group: "authorization.k8s.io"}, {Kind: "*"}, {Kind: "PersistentVolume"}},
+			"renamed": {{Kind: "Namespace"}},
+			"team-2":  {{Kind: "IngressClass", Group: "networking.k8s.io"}},
+		}
+		c.Status.ProductIDMap = map[string]string{"team-1": "product-1", "team-2": "product-2", "renamed": "product-3"}
+	})
+	tests := map[string]struct {
+		product        string
+		wantNamespaces []string
+		wantKinds      []metav1.GroupKind
+	}{
+		"a product": {product: "product-1", wantNamespaces: []string{"argocd", "cert-manager"}, wantKinds: []metav1.GroupKind{
+			{Kind: "PersistentVolume"}, {Group: "authorization.k8s.io", Kind: "ClusterRole"}, {Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}}},
+		"another product": {product: "product-2", wantNamespaces: []string{"cert-manager", "hnc-system"}, wantKinds: []metav1.GroupKind{
+			{Group: "networking.k8s.io", Kind: "IngressClass"}}},
+		"a product by the name it was resolved under": {product: "product-3", wantNamespaces: []string{"traefik"}, wantKinds: []metav1.GroupKind{{Kind: "Namespace"}}},
+		"a product that is not named":                 {product: "product-4"},
+		"no product":                                  {product: ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.wantNamespaces, snapshot.GrantedNamespaces(c, test.product)); diff != "" {
+				t.Errorf("namespaces (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.wantKinds, snapshot.GrantedKinds(c, test.product)); diff != "" {
+				t.Errorf("kinds (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNamespacesOfOthers(t *testing.T) {
+	s := newSnapshot()
+	c := Cluster("c", func(c *v1alpha1.Cluster) {
+		c.Spec.ComponentsList.Deployment = &v1alpha1.Component{Name: "argocd", Namespace: "cd"}
+	})
+	tests := map[string]struct {
+		namespace     string
+		wantSystem    bool
+		wantComponent string
+	}{
+		"a runtime's":                    {namespace: "app"},
+		"Kubernetes'":                    {namespace: "kube-system", wantSystem: true},
+		"the default one":                {namespace: "default", wantSystem: true},
+		"of the form of a product's":     {namespace: "product-9", wantSystem: true},
+		"almost of that form":            {namespace: "products"},
+		"the operator's":                 {namespace: Namespace, wantComponent: "nautes"},
+		"a component's":                  {namespace: "hnc-system", wantComponent: "hnc"},
+		"a component's, moved":           {namespace: "cd", wantComponent: "argocd"},
+		"a component's of the catalogue": {namespace: "tekton-pipelines", wantComponent: "tekton"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := snapshot.SystemNamespace(test.namespace); got != test.wantSystem {
+				t.Errorf("SystemNamespace(%s) = %v", test.namespace, got)
+			}
+			if got := s.ComponentNamespace(c, test.namespace); got != test.wantComponent {
+				t.Errorf("ComponentNamespace(%s) = %q, want %q", test.namespace, got, test.wantComponent)
+			}
+		})
+	}
+}

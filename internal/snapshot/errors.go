@@ -1,0 +1,37 @@
+package snapshot
+
+import (
+	"fmt"
+
+	"nautes.io/nautes/internal/plan"
+)
+
+// MissingError says that an object names one that does not exist (yet). It
+// heals when the missing object arrives.
+type MissingError struct {
+	// Missing is the object that does not exist.
+	Missing plan.Ref
+	// Needed is the object that names it.
+	Needed plan.Ref
+}
+
+// Error names both objects and says what to do.
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s does not exist: create it, or correct %s, which needs it", e.Missing, e.Needed)
+}
+
+// RepositoryError says that a code repository has no URL that can be used.
+type RepositoryError struct {
+	// Repo is the CodeRepo, or the CodeRepoProvider whose address is at fault.
+	Repo plan.Ref
+	// Field that is at fault, as spec.url.
+	Field string
+	// Problem says what is wrong and what to do. It never quotes the URL, which
+	// may hold a credential.
+	Problem string
+}
+
+// Error names the object and the field and says what to do.
+func (e *RepositoryError) Error() string {
+	return fmt.Sprintf("%s, %s: %s", e.Repo, e.Field, e.Problem)
+}

@@ -1,0 +1,116 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// The names of the field indexes that a Loader needs.
+const (
+	// IndexProductName finds Products by spec.name.
+	IndexProductName = "spec.name"
+	// IndexEnvironmentCluster finds Environments by spec.cluster.
+	IndexEnvironmentCluster = "spec.cluster"
+	// IndexRuntimeEnvironment finds runtimes by spec.destination.environment.
+	IndexRuntimeEnvironment = "spec.destination.environment"
+	// IndexRecordedCluster finds runtimes by status.target.cluster.
+	IndexRecordedCluster = "status.target.cluster"
+	// IndexWantedNamespace finds runtimes by the namespaces they want: by the name
+	// alone, and by ClaimKey.
+	IndexWantedNamespace = "nautes.wantedNamespaces"
+	// IndexPipelineHook finds ProjectPipelineRuntimes by the hooks they use.
+	IndexPipelineHook = "spec.hooks.name"
+	// IndexCodeRepoProvider finds CodeRepos by spec.codeRepoProvider.
+	IndexCodeRepoProvider = "spec.codeRepoProvider"
+)
+
+// Index is a field index of one kind.
+type Index struct {
+	Object client.Object
+	Field  string
+	Values client.IndexerFunc
+}
+
+// Indexes returns every index that a Loader needs.
+func Indexes() []Index {
+	return []Index{
+		index(&v1alpha1.Product{}, IndexProductName, func(p *v1alpha1.Product) []string {
+			return []string{p.Spec.Name}
+		}),
+		index(&v1alpha1.Environment{}, IndexEnvironmentCluster, func(e *v1alpha1.Environment) []string {
+			return []string{e.Spec.Cluster}
+		}),
+		index(&v1alpha1.CodeRepo{}, IndexCodeRepoProvider, func(r *v1alpha1.CodeRepo) []string {
+			return []string{r.Spec.CodeRepoProvider}
+		}),
+		index(&v1alpha1.DeploymentRuntime{}, IndexRuntimeEnvironment, func(r *v1alpha1.DeploymentRuntime) []string {
+			return []string{r.Spec.Destination.Environment}
+		}),
+		index(&v1alpha1.ProjectPipelineRuntime{}, IndexRuntimeEnvironment, func(r *v1alpha1.ProjectPipelineRuntime) []string {
+			return []string{r.Spec.Destination.Environment}
+		}),
+		index(&v1alpha1.DeploymentRuntime{}, IndexRecordedCluster, func(r *v1alpha1.DeploymentRuntime) []string {
+			return recordedCluster(r)
+		}),
+		index(&v1alpha1.ProjectPipelineRuntime{}, IndexRecordedCluster, func(r *v1alpha1.ProjectPipelineRuntime) []string {
+			return recordedCluster(r)
+		}),
+		index(&v1alpha1.DeploymentRuntime{}, IndexWantedNamespace, func(r *v1alpha1.DeploymentRuntime) []string {
+			return wantedKeys(r)
+		}),
+		index(&v1alpha1.ProjectPipelineRuntime{}, IndexWantedNamespace, func(r *v1alpha1.ProjectPipelineRuntime) []string {
+			return wantedKeys(r)
+		}),
+		index(&v1alpha1.ProjectPipelineRuntime{}, IndexPipelineHook, HooksOf),
+	}
+}
+
+// index adapts a function of one kind.
+func index[T client.Object](o T, name string, values func(T) []string) Index {
+	return Index{Object: o, Field: name, Values: func(o client.Object) []string {
+		if object, ok := o.(T); ok {
+			return values(object)
+		}
+		return nil
+	}}
+}
+
+// SetupIndexes adds the indexes to a cache, before it starts.
+func SetupIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, i := range Indexes() {
+		if err := indexer.IndexField(ctx, i.Object, i.Field, i.Values); err != nil {
+			return fmt.Errorf("index %T by %s: %w", i.Object, i.Field, err)
+		}
+	}
+	return nil
+}
+
+// ClaimKey returns the value of IndexWantedNamespace for a namespace on a
+// cluster. It finds the runtimes that are recorded there; with an empty cluster
+// it finds those whose cluster depends on their environment.
+func ClaimKey(cluster, namespace string) string { return cluster + "/" + namespace }
+
+func wantedKeys(o v1alpha1.Object) []string {
+	cluster := ""
+	if recorded := RecordedTarget(o); recorded != nil {
+		cluster = recorded.Cluster
+	}
+	namespaces := WantedNamespaces(o)
+	keys := slices.Clone(namespaces)
+	for _, namespace := range namespaces {
+		keys = append(keys, ClaimKey(cluster, namespace))
+	}
+	return keys
+}
+
+func recordedCluster(o v1alpha1.Object) []string {
+	if recorded := RecordedTarget(o); recorded != nil {
+		return []string{recorded.Cluster}
+	}
+	return nil
+}

@@ -1,0 +1,329 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// Loader reads snapshots from a cache that has the indexes of SetupIndexes. A
+// snapshot costs as much as the product or the cluster that it is about, not as
+// much as the tenant. What is being deleted is in it until it is gone.
+type Loader struct {
+	// Reader is the cache. The objects it answers are shared, not copied.
+	Reader client.Reader
+	// Tenant is the tenant's name, Namespace the operator's namespace.
+	Tenant, Namespace string
+}
+
+// Product returns everything that a decision about a product needs: the
+// product's objects, the tenant's clusters, providers and hooks, products of
+// the same group, and the runtimes of other products that want the same
+// namespaces, with their environments. The changes are laid over it first. A
+// product without objects has an empty snapshot.
+func (l *Loader) Product(ctx context.Context, product string, changes ...client.Object) (*Snapshot, error) {
+	if product == "" || product == l.Namespace {
+		// An empty name would list every namespace.
+		return nil, fmt.Errorf("load product %q: it is not the namespace of a product", product)
+	}
+	g := l.gather()
+	g.tenant(ctx)
+	g.get(ctx, &v1alpha1.Product{}, l.Namespace, product)
+	for _, list := range productLists() {
+		g.list(ctx, list, client.InNamespace(product))
+	}
+	s, err := g.snapshot()
+	if err != nil {
+		return nil, fmt.Errorf("load product %s: %w", product, err)
+	}
+	for _, o := range changes {
+		s = s.With(o)
+	}
+	if p := s.Product(product); p != nil {
+		g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), client.MatchingFields{IndexProductName: p.Spec.Name})
+	}
+	for _, at := range wantedPlaces(s, product) {
+		g.rivals(ctx, product, at)
+	}
+	if s, err = g.snapshot(); err != nil {
+		return nil, fmt.Errorf("load the rivals of product %s: %w", product, err)
+	}
+	for _, o := range changes {
+		s = s.With(o)
+	}
+	return s, nil
+}
+
+// TenantLevel returns the tenant's own objects: products, providers, clusters
+// and hooks.
+func (l *Loader) TenantLevel(ctx context.Context) (*Snapshot, error) {
+	g := l.gather()
+	g.tenant(ctx)
+	g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace))
+	s, err := g.snapshot()
+	if err != nil {
+		return nil, fmt.Errorf("load the tenant's objects: %w", err)
+	}
+	return s, nil
+}
+
+// Cluster returns what a decision about a cluster needs: the tenant's clusters,
+// providers and hooks, the products that the cluster names, and who uses it:
+// environments, their runtimes, and runtimes that are recorded on it.
+func (l *Loader) Cluster(ctx context.Context, name string) (*Snapshot, error) {
+	g := l.gather()
+	g.tenant(ctx)
+	g.list(ctx, &v1alpha1.EnvironmentList{}, client.MatchingFields{IndexEnvironmentCluster: name})
+	for _, list := range runtimeLists() {
+		g.list(ctx, list, client.MatchingFields{IndexRecordedCluster: name})
+	}
+	s, err := g.snapshot()
+	if err != nil {
+		return nil, fmt.Errorf("load cluster %s: %w", name, err)
+	}
+	for _, e := range s.environmentsOn(name) {
+		for _, list := range runtimeLists() {
+			g.list(ctx, list, client.InNamespace(e.Namespace), client.MatchingFields{IndexRuntimeEnvironment: e.Name})
+		}
+	}
+	if c := s.Cluster(name); c != nil {
+		for _, product := range namedProducts(c) {
+			g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), client.MatchingFields{IndexProductName: product})
+		}
+		for _, id := range slices.Sorted(maps.Values(c.Status.ProductIDMap)) {
+			g.get(ctx, &v1alpha1.Product{}, l.Namespace, id)
+		}
+	}
+	if s, err = g.snapshot(); err != nil {
+		return nil, fmt.Errorf("load the users of cluster %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// For returns the snapshot that validate.Run needs for a change of o: its
+// product, cluster or provider with all who use it. A product's object is laid
+// over the snapshot; the tenant's are as stored.
+func (l *Loader) For(ctx context.Context, o v1alpha1.Object) (*Snapshot, error) {
+	switch o := o.(type) {
+	case *v1alpha1.Cluster:
+		return l.Cluster(ctx, o.Name)
+	case *v1alpha1.Product:
+		return l.Product(ctx, o.Name, o)
+	case *v1alpha1.PipelineHook:
+		return l.withUsers(ctx, &v1alpha1.ProjectPipelineRuntimeList{}, client.MatchingFields{IndexPipelineHook: o.Name})
+	case *v1alpha1.CodeRepoProvider:
+		return l.withUsers(ctx, &v1alpha1.CodeRepoList{}, client.MatchingFields{IndexCodeRepoProvider: o.Name})
+	case *v1alpha1.ProductProvider:
+		return l.TenantLevel(ctx)
+	}
+	if o.GetNamespace() == l.Namespace {
+		return l.TenantLevel(ctx)
+	}
+	return l.Product(ctx, o.GetNamespace(), o)
+}
+
+func (l *Loader) withUsers(ctx context.Context, list client.ObjectList, by client.MatchingFields) (*Snapshot, error) {
+	g := l.gather()
+	g.tenant(ctx)
+	g.list(ctx, list, by)
+	s, err := g.snapshot()
+	if err != nil {
+		return nil, fmt.Errorf("load the users of a tenant's object: %w", err)
+	}
+	return s, nil
+}
+
+// Rivals returns the runtimes of other products that want a namespace which o,
+// a runtime, wants, as far as the indexes tell: those that do not say yet which
+// cluster they go to are among them whatever their cluster is. It is what wakes
+// the next in line when o lets go.
+func (l *Loader) Rivals(ctx context.Context, o v1alpha1.Object) ([]v1alpha1.Object, error) {
+	g := l.gather()
+	cluster := ""
+	if recorded := RecordedTarget(o); recorded != nil {
+		cluster = recorded.Cluster
+	} else if name := environmentOf(o); name != "" {
+		g.get(ctx, &v1alpha1.Environment{}, o.GetNamespace(), name)
+		s, err := g.snapshot()
+		if err != nil {
+			return nil, fmt.Errorf("load the rivals of %s: %w", RefOf(o), err)
+		}
+		if e := s.Environment(o.GetNamespace(), name); e != nil {
+			cluster = e.Spec.Cluster
+		}
+	}
+	for _, namespace := range WantedNamespaces(o) {
+		g.rivals(ctx, o.GetNamespace(), place{cluster, namespace})
+	}
+	s, err := g.snapshot()
+	if err != nil {
+		return nil, fmt.Errorf("load the rivals of %s: %w", RefOf(o), err)
+	}
+	var rivals []v1alpha1.Object
+	s.runtimes.all(func(r *v1alpha1.DeploymentRuntime) { rivals = append(rivals, r) })
+	s.pipelines.all(func(r *v1alpha1.ProjectPipelineRuntime) { rivals = append(rivals, r) })
+	return rivals, nil
+}
+
+// gathering collects objects until a read fails.
+type gathering struct {
+	*Loader
+	objects []client.Object
+	asked   map[types.NamespacedName]bool
+	err     error
+}
+
+func (l *Loader) gather() *gathering {
+	return &gathering{Loader: l, asked: map[types.NamespacedName]bool{}}
+}
+
+// snapshot returns what was read so far; an error if any read failed.
+func (g *gathering) snapshot() (*Snapshot, error) {
+	if g.err != nil {
+		return nil, g.err
+	}
+	return New(g.Tenant, g.Namespace, g.objects...), nil
+}
+
+func (g *gathering) list(ctx context.Context, list client.ObjectList, opts ...client.ListOption) {
+	if g.err != nil {
+		return
+	}
+	if err := g.Reader.List(ctx, list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
+		g.err = fmt.Errorf("list %T: %w", list, err)
+		return
+	}
+	g.err = meta.EachListItem(list, func(o runtime.Object) error {
+		object, ok := o.(client.Object)
+		if !ok {
+			return fmt.Errorf("list %T: an item is %T", list, o)
+		}
+		g.objects = append(g.objects, object)
+		return nil
+	})
+}
+
+// get reads one object; one that does not exist is no error.
+func (g *gathering) get(ctx context.Context, o client.Object, namespace, name string) {
+	if g.err != nil || name == "" {
+		return
+	}
+	err := g.Reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, o, client.UnsafeDisableDeepCopy)
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		g.err = fmt.Errorf("get %T %s/%s: %w", o, namespace, name, err)
+	default:
+		g.objects = append(g.objects, o)
+	}
+}
+
+// tenant reads the tenant's objects that are few.
+func (g *gathering) tenant(ctx context.Context) {
+	for _, list := range []client.ObjectList{
+		&v1alpha1.ClusterList{}, &v1alpha1.CodeRepoProviderList{}, &v1alpha1.ProductProviderList{}, &v1alpha1.PipelineHookList{},
+	} {
+		g.list(ctx, list, client.InNamespace(g.Namespace))
+	}
+}
+
+// rivals reads the runtimes of other products that want a place, and the
+// environments that say which cluster they go to.
+func (g *gathering) rivals(ctx context.Context, product string, at place) {
+	for _, key := range []string{ClaimKey(at.cluster, at.namespace), ClaimKey("", at.namespace)} {
+		for _, list := range runtimeLists() {
+			before := len(g.objects)
+			g.list(ctx, list, client.MatchingFields{IndexWantedNamespace: key})
+			g.objects = append(g.objects[:before], slices.DeleteFunc(slices.Clone(g.objects[before:]),
+				func(o client.Object) bool { return o.GetNamespace() == product })...)
+			for _, o := range g.objects[before:] {
+				g.environmentOf(ctx, o)
+			}
+		}
+	}
+}
+
+func (g *gathering) environmentOf(ctx context.Context, o client.Object) {
+	key := types.NamespacedName{Namespace: o.GetNamespace(), Name: environmentOf(o)}
+	if !g.asked[key] {
+		g.asked[key] = true
+		g.get(ctx, &v1alpha1.Environment{}, key.Namespace, key.Name)
+	}
+}
+
+// environmentOf returns the environment that a runtime's spec names.
+func environmentOf(o client.Object) string {
+	switch r := o.(type) {
+	case *v1alpha1.DeploymentRuntime:
+		return r.Spec.Destination.Environment
+	case *v1alpha1.ProjectPipelineRuntime:
+		return r.Spec.Destination.Environment
+	}
+	return ""
+}
+
+// wantedPlaces returns the places that the runtimes of a product want.
+func wantedPlaces(s *Snapshot, product string) []place {
+	var places []place
+	seen := map[place]bool{}
+	add := func(o v1alpha1.Object) {
+		target, ok := s.EffectiveTarget(o)
+		if !ok {
+			return
+		}
+		for _, namespace := range target.Namespaces {
+			if at := (place{target.Cluster, namespace}); !seen[at] {
+				seen[at] = true
+				places = append(places, at)
+			}
+		}
+	}
+	for _, r := range s.runtimes.byNamespace[product] {
+		add(r)
+	}
+	for _, r := range s.pipelines.byNamespace[product] {
+		add(r)
+	}
+	return places
+}
+
+func (s *Snapshot) environmentsOn(cluster string) (found []*v1alpha1.Environment) {
+	s.environments.all(func(e *v1alpha1.Environment) {
+		if e.Spec.Cluster == cluster {
+			found = append(found, e)
+		}
+	})
+	return found
+}
+
+// namedProducts returns the names of products that a cluster's spec has, in order.
+func namedProducts(c *v1alpha1.Cluster) []string {
+	names := map[string]bool{}
+	for _, products := range c.Spec.ReservedNamespacesAllowedProducts {
+		for _, name := range products {
+			names[name] = true
+		}
+	}
+	for name := range c.Spec.ProductAllowedClusterResources {
+		names[name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func runtimeLists() []client.ObjectList {
+	return []client.ObjectList{&v1alpha1.DeploymentRuntimeList{}, &v1alpha1.ProjectPipelineRuntimeList{}}
+}
+
+func productLists() []client.ObjectList {
+	return append(runtimeLists(),
+		&v1alpha1.EnvironmentList{}, &v1alpha1.ProjectList{}, &v1alpha1.CodeRepoList{}, &v1alpha1.CodeRepoBindingList{})
+}

@@ -1,0 +1,383 @@
+package snapshot_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/snapshot"
+	. "nautes.io/nautes/internal/testutil"
+)
+
+// reads counts what a loader asks for, and fails the read of one kind.
+type reads struct {
+	objects int
+	fail    string
+}
+
+var errBroken = errors.New("the cache is broken")
+
+func newLoader(t *testing.T, r *reads, objects ...client.Object) *snapshot.Loader {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	b := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			if r.fail != "" && strings.Contains(fmt.Sprintf("%T", list), r.fail) {
+				return errBroken
+			}
+			err := c.List(ctx, list, opts...)
+			r.objects += countItems(list)
+			return err
+		},
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if r.fail != "" && strings.Contains(fmt.Sprintf("%T", o), r.fail) {
+				return errBroken
+			}
+			r.objects++
+			return c.Get(ctx, key, o, opts...)
+		},
+	})
+	for _, i := range snapshot.Indexes() {
+		b = b.WithIndex(i.Object, i.Field, i.Values)
+	}
+	return &snapshot.Loader{Reader: b.Build(), Tenant: Tenant, Namespace: Namespace}
+}
+
+func countItems(list client.ObjectList) int {
+	switch l := list.(type) {
+	case *v1alpha1.DeploymentRuntimeList:
+		return len(l.Items)
+	case *v1alpha1.EnvironmentList:
+		return len(l.Items)
+	case *v1alpha1.ProductList:
+		return len(l.Items)
+	case *v1alpha1.CodeRepoList:
+		return len(l.Items)
+	}
+	return 0
+}
+
+// content lists what is in a snapshot, as kind namespace/name.
+func content(s *snapshot.Snapshot, products ...string) []string {
+	var found []string
+	add := func(o client.Object) { found = append(found, snapshot.RefOf(o).String()) }
+	for _, o := range s.Products() {
+		add(o)
+	}
+	for _, o := range s.Clusters() {
+		add(o)
+	}
+	for _, o := range s.CodeRepoProviders() {
+		add(o)
+	}
+	for _, o := range s.ProductProviders() {
+		add(o)
+	}
+	for _, o := range s.PipelineHooks() {
+		add(o)
+	}
+	for _, product := range products {
+		for _, o := range s.Environments(product) {
+			add(o)
+		}
+		for _, o := range s.Projects(product) {
+			add(o)
+		}
+		for _, o := range s.CodeRepos(product) {
+			add(o)
+		}
+		for _, o := range s.CodeRepoBindings(product) {
+			add(o)
+		}
+		for _, o := range s.DeploymentRuntimes(product) {
+			add(o)
+		}
+		for _, o := range s.PipelineRuntimes(product) {
+			add(o)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// tenant is two connected products and one that has nothing to do with them.
+func tenant() []client.Object {
+	return []client.Object{
+		Product("product-1"), Product("product-2"), Product("product-3"), Cluster("c"), Cluster("d"),
+		CodeRepoProvider(Provider), ProductProvider("finder", Provider), PipelineHook("lint"), CodeRepo(Namespace, "tenant", ""),
+
+		Environment("product-1", "dev", "c"), Project("product-1", "api"), CodeRepo("product-1", "repo", "api"),
+		Binding("product-1", "share", "repo", "readonly"), Deleting(DeploymentRuntime("product-1", "app", "dev", "repo", Into("shared"))),
+		DeploymentRuntime("product-1", "web", "dev", "repo", Into("web", "shared")),
+		PipelineRuntime("product-1", "pipe", "api", "dev", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
+			r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: "lint"}}}
+		}),
+
+		// Wants a namespace of product-1 on the same cluster.
+		Environment("product-2", "prod", "c"), DeploymentRuntime("product-2", "rival", "prod", "repo", Into("shared")),
+		// Is on the same cluster although its environment says otherwise now.
+		Environment("product-2", "moved", "d"), Deployed("c", DeploymentRuntime("product-2", "recorded", "moved", "repo", Into("web"))),
+		// Wants another namespace, or the same on another cluster, by its record.
+		DeploymentRuntime("product-2", "apart", "prod", "repo", Into("apart")),
+		Deployed("d", DeploymentRuntime("product-2", "elsewhere", "prod", "repo", Into("shared"))),
+
+		Environment("product-3", "dev", "d"), CodeRepo("product-3", "repo", ""), DeploymentRuntime("product-3", "app", "dev", "repo"),
+	}
+}
+
+func TestLoadProduct(t *testing.T) {
+	tests := map[string]struct {
+		product string
+		changes []client.Object
+		want    []string
+	}{
+		"with its rivals": {product: "product-1", want: []string{
+			"CodeRepo product-1/repo", "CodeRepoBinding product-1/share", "CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d",
+			"DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web", "DeploymentRuntime product-2/recorded", "DeploymentRuntime product-2/rival",
+			"Environment product-1/dev", "Environment product-2/moved", "Environment product-2/prod", "PipelineHook nautes/lint", "Product nautes/product-1",
+			"ProductProvider nautes/finder", "Project product-1/api", "ProjectPipelineRuntime product-1/pipe"}},
+		"with the rivals of a change": {product: "product-3", changes: []client.Object{
+			Environment("product-3", "dev", "c"), DeploymentRuntime("product-3", "new", "dev", "repo", Into("web")),
+		}, want: []string{
+			"CodeRepo product-3/repo", "CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "DeploymentRuntime product-1/web",
+			"DeploymentRuntime product-2/recorded", "DeploymentRuntime product-3/app", "DeploymentRuntime product-3/new", "Environment product-1/dev",
+			"Environment product-2/moved", "Environment product-3/dev", "PipelineHook nautes/lint", "Product nautes/product-3", "ProductProvider nautes/finder"}},
+		"that does not exist": {product: "product-9", want: []string{
+			"CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "PipelineHook nautes/lint", "ProductProvider nautes/finder"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s, err := newLoader(t, &reads{}, tenant()...).Product(t.Context(), test.product, test.changes...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(test.want)
+			if diff := cmp.Diff(test.want, content(s, "product-1", "product-2", "product-3")); diff != "" {
+				t.Errorf("content (-want +got):\n%s", diff)
+			}
+			for _, o := range test.changes {
+				if !s.Holds(o) {
+					t.Errorf("%v is not laid over the snapshot", snapshot.RefOf(o))
+				}
+			}
+		})
+	}
+}
+
+// TestLoadedClaims holds that claims are right although the tenant is not listed.
+func TestLoadedClaims(t *testing.T) {
+	l := newLoader(t, &reads{}, tenant()...)
+	all := newSnapshot(tenant()...)
+	for _, product := range []string{"product-1", "product-2", "product-3"} {
+		s, err := l.Product(t.Context(), product)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range s.DeploymentRuntimes(product) {
+			target, ok := s.EffectiveTarget(r)
+			if !ok {
+				continue
+			}
+			for _, namespace := range target.Namespaces {
+				describe := func(s *snapshot.Snapshot) (list []string) {
+					for _, c := range s.Claims(target.Cluster, namespace) {
+						list = append(list, fmt.Sprint(c.Runtime, c.Recorded, c.LosesTo))
+					}
+					return list
+				}
+				if diff := cmp.Diff(describe(all), describe(s)); diff != "" {
+					t.Errorf("claims on %s of cluster %s, seen from %s (-all of the tenant +loaded):\n%s", namespace, target.Cluster, product, diff)
+				}
+			}
+		}
+	}
+}
+
+func TestLoadProductOfASharedGroup(t *testing.T) {
+	younger := At(5, Product("product-2", func(p *v1alpha1.Product) { p.Spec.Name = Group("product-1") }))
+	s, err := newLoader(t, &reads{}, Product("product-1"), younger, Product("product-3")).Product(t.Context(), "product-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"Product nautes/product-1", "Product nautes/product-2"}, content(s)); diff != "" {
+		t.Errorf("products (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadCluster(t *testing.T) {
+	objects := tenant()
+	objects[3] = Cluster("c", func(c *v1alpha1.Cluster) {
+		c.Spec.ReservedNamespacesAllowedProducts = map[string][]string{"argocd": {"team-1"}}
+		c.Spec.ProductAllowedClusterResources = map[string][]v1alpha1.ClusterResource{"team-9": nil}
+		c.Status.ProductIDMap = map[string]string{"old-name": "product-3"}
+	})
+	s, err := newLoader(t, &reads{}, objects...).Cluster(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web",
+		"DeploymentRuntime product-2/apart", "DeploymentRuntime product-2/elsewhere", "DeploymentRuntime product-2/recorded", "DeploymentRuntime product-2/rival",
+		"Environment product-1/dev", "Environment product-2/prod", "PipelineHook nautes/lint", "Product nautes/product-1", "Product nautes/product-3",
+		"ProductProvider nautes/finder", "ProjectPipelineRuntime product-1/pipe",
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, content(s, "product-1", "product-2", "product-3")); diff != "" {
+		t.Errorf("content (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadFor(t *testing.T) {
+	tests := map[string]struct {
+		of v1alpha1.Object
+		// want is one object that must be found, notWant one that must not.
+		want, notWant string
+	}{
+		"a product's object":      {of: Project("product-1", "new"), want: "Project product-1/new", notWant: "Project product-3/new"},
+		"a product":               {of: Product("product-9"), want: "Product nautes/product-9", notWant: "Product nautes/product-1"},
+		"a cluster":               {of: Cluster("c"), want: "DeploymentRuntime product-1/web", notWant: "DeploymentRuntime product-3/app"},
+		"a hook":                  {of: PipelineHook("lint"), want: "ProjectPipelineRuntime product-1/pipe", notWant: "DeploymentRuntime product-1/app"},
+		"a provider":              {of: CodeRepoProvider(Provider), want: "CodeRepo product-3/repo", notWant: "Project product-1/api"},
+		"a product provider":      {of: ProductProvider("finder", Provider), want: "Product nautes/product-3", notWant: "Project product-1/api"},
+		"the tenant's repository": {of: CodeRepo(Namespace, "tenant", ""), want: "CodeRepoProvider nautes/gitlab", notWant: "CodeRepo product-1/repo"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s, err := newLoader(t, &reads{}, tenant()...).For(t.Context(), test.of)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := content(s, "product-1", "product-2", "product-3")
+			if !slices.Contains(got, test.want) || slices.Contains(got, test.notWant) {
+				t.Errorf("want %s and not %s in %v", test.want, test.notWant, got)
+			}
+		})
+	}
+}
+
+func TestRivals(t *testing.T) {
+	tests := map[string]struct {
+		of   v1alpha1.Object
+		want []string
+	}{
+		"of one that is not deployed": {
+			of:   DeploymentRuntime("product-1", "web", "dev", "repo", Into("web", "shared")),
+			want: []string{"DeploymentRuntime product-2/recorded", "DeploymentRuntime product-2/rival"},
+		},
+		"of one that is deployed": {
+			of:   Deployed("d", DeploymentRuntime("product-2", "elsewhere", "prod", "repo", Into("shared"))),
+			want: []string{"DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web"},
+		},
+		"of one whose environment is missing": {
+			of:   DeploymentRuntime("product-1", "new", "absent", "repo", Into("web")),
+			want: nil,
+		},
+		"of one that wants what nobody does": {of: DeploymentRuntime("product-1", "new", "dev", "repo")},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			rivals, err := newLoader(t, &reads{}, tenant()...).Rivals(t.Context(), test.of)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, r := range rivals {
+				got = append(got, snapshot.RefOf(r).String())
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("rivals (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestLoadErrors holds that a read which fails is an error, never an empty list.
+func TestLoadErrors(t *testing.T) {
+	for _, kind := range []string{
+		"ClusterList", "CodeRepoProviderList", "ProductProviderList", "PipelineHookList", "EnvironmentList", "ProjectList", "CodeRepoList",
+		"CodeRepoBindingList", "DeploymentRuntimeList", "ProjectPipelineRuntimeList", "ProductList", "Product",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			s, err := newLoader(t, &reads{fail: "v1alpha1." + kind}, tenant()...).Product(t.Context(), "product-1")
+			if !errors.Is(err, errBroken) || s != nil {
+				t.Errorf("snapshot %v, error %v, want no snapshot and the error of the read", s, err)
+			}
+		})
+	}
+	for _, name := range []string{"", Namespace} {
+		if _, err := newLoader(t, &reads{}, tenant()...).Product(t.Context(), name); err == nil {
+			t.Errorf("loading the product %q must fail: it would list every namespace", name)
+		}
+	}
+	if _, err := newLoader(t, &reads{fail: "EnvironmentList"}, tenant()...).Cluster(t.Context(), "c"); !errors.Is(err, errBroken) {
+		t.Errorf("Cluster: error %v, want that of the read", err)
+	}
+	if _, err := newLoader(t, &reads{fail: "ProductList"}, tenant()...).TenantLevel(t.Context()); !errors.Is(err, errBroken) {
+		t.Errorf("TenantLevel: error %v, want that of the read", err)
+	}
+	if _, err := newLoader(t, &reads{fail: "CodeRepoList"}, tenant()...).For(t.Context(), CodeRepoProvider(Provider)); !errors.Is(err, errBroken) {
+		t.Errorf("For: error %v, want that of the read", err)
+	}
+	if _, err := newLoader(t, &reads{fail: "DeploymentRuntimeList"}, tenant()...).Rivals(t.Context(), DeploymentRuntime("product-1", "web", "dev", "repo")); !errors.Is(err, errBroken) {
+		t.Errorf("Rivals: error %v, want that of the read", err)
+	}
+}
+
+// TestLoadCost holds that a product costs the same however many others there are.
+func TestLoadCost(t *testing.T) {
+	cost := func(others int) int {
+		objects := tenant()
+		for i := range others {
+			product := fmt.Sprintf("product-%d", 100+i)
+			objects = append(objects, Product(product), Environment(product, "dev", "d"), CodeRepo(product, "repo", ""),
+				// The same namespace as product-1's, deployed on another cluster.
+				Deployed("d", DeploymentRuntime(product, "web", "dev", "repo", Into("web"))))
+		}
+		r := &reads{}
+		if _, err := newLoader(t, r, objects...).Product(t.Context(), "product-1"); err != nil {
+			t.Fatal(err)
+		}
+		return r.objects
+	}
+	if few, many := cost(1), cost(50); few != many {
+		t.Errorf("a load reads %d objects among 1 other product and %d among 50", few, many)
+	}
+}
+
+// indexer records the indexes, and refuses one.
+type indexer struct {
+	fields []string
+	refuse string
+}
+
+func (i *indexer) IndexField(_ context.Context, _ client.Object, field string, _ client.IndexerFunc) error {
+	if field == i.refuse {
+		return errBroken
+	}
+	i.fields = append(i.fields, field)
+	return nil
+}
+
+func TestSetupIndexes(t *testing.T) {
+	all := &indexer{}
+	if err := snapshot.SetupIndexes(t.Context(), all); err != nil || len(all.fields) != len(snapshot.Indexes()) {
+		t.Errorf("error %v, indexes %v", err, all.fields)
+	}
+	if err := snapshot.SetupIndexes(t.Context(), &indexer{refuse: snapshot.IndexWantedNamespace}); !errors.Is(err, errBroken) {
+		t.Errorf("error %v, want that of the cache", err)
+	}
+}

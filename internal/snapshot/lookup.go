@@ -1,0 +1,136 @@
+package snapshot
+
+import (
+	"slices"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// The tenant's objects count only in the operator's namespace, a product's only
+// in the namespace of its name. Lookups answer nil for what does not exist, and
+// lists are in name order.
+
+// Product returns the product of that id, as product-123.
+func (s *Snapshot) Product(name string) *v1alpha1.Product { return s.products.get(s.Namespace, name) }
+
+// Products returns the products.
+func (s *Snapshot) Products() []*v1alpha1.Product { return s.products.in(s.Namespace) }
+
+// ProductByName returns the product whose spec.name, the path of its group, is
+// name; the oldest one of several.
+func (s *Snapshot) ProductByName(name string) *v1alpha1.Product {
+	var found *v1alpha1.Product
+	for _, p := range s.products.byNamespace[s.Namespace] {
+		if p.Spec.Name == name && (found == nil || Older(p, found)) {
+			found = p
+		}
+	}
+	return found
+}
+
+// ProductProvider returns the product provider of that name.
+func (s *Snapshot) ProductProvider(name string) *v1alpha1.ProductProvider {
+	return s.productProviders.get(s.Namespace, name)
+}
+
+// ProductProviders returns the product providers.
+func (s *Snapshot) ProductProviders() []*v1alpha1.ProductProvider {
+	return s.productProviders.in(s.Namespace)
+}
+
+// CodeRepoProvider returns the Git hosting service of that name.
+func (s *Snapshot) CodeRepoProvider(name string) *v1alpha1.CodeRepoProvider {
+	return s.providers.get(s.Namespace, name)
+}
+
+// CodeRepoProviders returns the Git hosting services.
+func (s *Snapshot) CodeRepoProviders() []*v1alpha1.CodeRepoProvider {
+	return s.providers.in(s.Namespace)
+}
+
+// Cluster returns the cluster of that name.
+func (s *Snapshot) Cluster(name string) *v1alpha1.Cluster { return s.clusters.get(s.Namespace, name) }
+
+// Clusters returns the clusters.
+func (s *Snapshot) Clusters() []*v1alpha1.Cluster { return s.clusters.in(s.Namespace) }
+
+// ClusterTwin returns the older cluster that is the same one as c under another
+// name, as the UID of its kube-system namespace tells; nil when there is none.
+func (s *Snapshot) ClusterTwin(c *v1alpha1.Cluster) *v1alpha1.Cluster {
+	if c.Status.Connection == nil || c.Status.Connection.UID == "" {
+		return nil
+	}
+	var twin *v1alpha1.Cluster
+	for _, other := range s.clusters.byNamespace[s.Namespace] {
+		same := other.Status.Connection != nil && other.Status.Connection.UID == c.Status.Connection.UID
+		if same && other.Name != c.Name && Older(other, c) && (twin == nil || Older(other, twin)) {
+			twin = other
+		}
+	}
+	return twin
+}
+
+// PipelineHook returns the hook of that name.
+func (s *Snapshot) PipelineHook(name string) *v1alpha1.PipelineHook {
+	return s.hooks.get(s.Namespace, name)
+}
+
+// PipelineHooks returns the hooks.
+func (s *Snapshot) PipelineHooks() []*v1alpha1.PipelineHook { return s.hooks.in(s.Namespace) }
+
+// Environment returns an environment of a product.
+func (s *Snapshot) Environment(product, name string) *v1alpha1.Environment {
+	return s.environments.get(product, name)
+}
+
+// Environments returns the environments of a product.
+func (s *Snapshot) Environments(product string) []*v1alpha1.Environment {
+	return s.environments.in(product)
+}
+
+// Project returns a project of a product.
+func (s *Snapshot) Project(product, name string) *v1alpha1.Project {
+	return s.projects.get(product, name)
+}
+
+// Projects returns the projects of a product.
+func (s *Snapshot) Projects(product string) []*v1alpha1.Project { return s.projects.in(product) }
+
+// CodeRepo returns a code repository of a product.
+func (s *Snapshot) CodeRepo(product, name string) *v1alpha1.CodeRepo {
+	return s.repos.get(product, name)
+}
+
+// CodeRepos returns the code repositories of a product.
+func (s *Snapshot) CodeRepos(product string) []*v1alpha1.CodeRepo { return s.repos.in(product) }
+
+// CodeRepoBindings returns all bindings of a product.
+func (s *Snapshot) CodeRepoBindings(product string) []*v1alpha1.CodeRepoBinding {
+	return s.bindings.in(product)
+}
+
+// Bindings returns the bindings of one code repository of a product.
+func (s *Snapshot) Bindings(product, repo string) []*v1alpha1.CodeRepoBinding {
+	return slices.Clone(s.bindingsOf(product, repo))
+}
+
+// DeploymentRuntime returns a deployment runtime of a product.
+func (s *Snapshot) DeploymentRuntime(product, name string) *v1alpha1.DeploymentRuntime {
+	return s.runtimes.get(product, name)
+}
+
+// DeploymentRuntimes returns the deployment runtimes of a product, those that
+// are being deleted included: they need what they have until they are gone.
+func (s *Snapshot) DeploymentRuntimes(product string) []*v1alpha1.DeploymentRuntime {
+	return s.runtimes.in(product)
+}
+
+// PipelineRuntime returns a pipeline runtime of a product.
+func (s *Snapshot) PipelineRuntime(product, name string) *v1alpha1.ProjectPipelineRuntime {
+	return s.pipelines.get(product, name)
+}
+
+// PipelineRuntimes returns the pipeline runtimes of a product.
+func (s *Snapshot) PipelineRuntimes(product string) []*v1alpha1.ProjectPipelineRuntime {
+	return s.pipelines.in(product)
+}

@@ -1,0 +1,81 @@
+package snapshot
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// Permission returns what a project of a product may do with a code repository;
+// the empty project stands for the product as a whole. The owner may write.
+// Anybody else has the strongest of what bindings grant, a binding without
+// projects granting to all. Empty when there is no permission; a binding that is
+// being deleted grants nothing.
+func (s *Snapshot) Permission(product, project, repo string) v1alpha1.Permission {
+	r := s.CodeRepo(product, repo)
+	if r == nil || !ofProduct(r.Spec.Product, product) {
+		return ""
+	}
+	if r.Spec.Project == project {
+		return v1alpha1.PermissionReadWrite
+	}
+	var granted v1alpha1.Permission
+	for _, b := range s.bindingsOf(product, repo) {
+		if !b.DeletionTimestamp.IsZero() || !ofProduct(b.Spec.Product, product) {
+			continue
+		}
+		if len(b.Spec.Projects) > 0 && !slices.Contains(b.Spec.Projects, project) {
+			continue
+		}
+		if b.Spec.Permissions == v1alpha1.PermissionReadWrite {
+			return v1alpha1.PermissionReadWrite
+		}
+		granted = v1alpha1.PermissionReadOnly
+	}
+	return granted
+}
+
+// RuntimePermission returns what a deployment runtime may do with its code
+// repository: the weakest of what its projects may, or that of the product as a
+// whole when it has none. Empty when one of them has no permission.
+func (s *Snapshot) RuntimePermission(r *v1alpha1.DeploymentRuntime) v1alpha1.Permission {
+	granted := v1alpha1.PermissionReadWrite
+	for _, project := range ProjectsOf(r) {
+		switch s.Permission(r.Namespace, project, r.Spec.ManifestSource.CodeRepo) {
+		case v1alpha1.PermissionReadWrite:
+		case v1alpha1.PermissionReadOnly:
+			granted = v1alpha1.PermissionReadOnly
+		default:
+			return ""
+		}
+	}
+	return granted
+}
+
+// ProjectsOf returns the projects that a deployment runtime acts for; the empty
+// project, the product as a whole, when its spec has none.
+func ProjectsOf(r *v1alpha1.DeploymentRuntime) []string {
+	if len(r.Spec.ProjectsRef) == 0 {
+		return []string{""}
+	}
+	return r.Spec.ProjectsRef
+}
+
+// ofProduct tells whether a spec.product agrees with the product of the
+// object's namespace.
+func ofProduct(spec, product string) bool { return spec == "" || spec == product }
+
+func (s *Snapshot) bindingsOf(product, repo string) []*v1alpha1.CodeRepoBinding {
+	return s.bindingsByRepo()[types.NamespacedName{Namespace: product, Name: repo}]
+}
+
+func (s *Snapshot) groupBindings() map[types.NamespacedName][]*v1alpha1.CodeRepoBinding {
+	groups := map[types.NamespacedName][]*v1alpha1.CodeRepoBinding{}
+	s.bindings.all(func(b *v1alpha1.CodeRepoBinding) {
+		key := types.NamespacedName{Namespace: b.Namespace, Name: b.Spec.CodeRepo}
+		groups[key] = append(groups[key], b)
+	})
+	return groups
+}

@@ -1,0 +1,246 @@
+package snapshot
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+)
+
+// RepositoryURL returns the URL that clients of a code repository use: spec.url,
+// else the provider's address, the product's group and spec.repoName. It is a
+// plain ssh, https or http URL without credentials and without characters that
+// Argo CD would read as a pattern.
+//
+// A repository on a registered provider is always one of its own product's
+// group, and credentials of a provider go only to that provider: a
+// *RepositoryError says otherwise. A *MissingError names the provider or the
+// product that is needed and does not exist.
+func (s *Snapshot) RepositoryURL(r *v1alpha1.CodeRepo) (string, error) {
+	provider := s.CodeRepoProvider(r.Spec.CodeRepoProvider)
+	if r.Spec.CodeRepoProvider != "" && provider == nil {
+		return "", &MissingError{
+			Missing: plan.Ref{Kind: "CodeRepoProvider", Namespace: s.Namespace, Name: r.Spec.CodeRepoProvider}, Needed: RefOf(r),
+		}
+	}
+	if r.Spec.URL == "" {
+		return s.derivedURL(r, provider)
+	}
+	address, err := parseAddress(r.Spec.URL)
+	if err == nil && address.path == "" {
+		err = errors.New("it names no repository: add the path of the repository")
+	}
+	if err != nil {
+		return "", &RepositoryError{Repo: RefOf(r), Field: "spec.url", Problem: err.Error()}
+	}
+	if err := s.checkOwnGroup(r, address, provider); err != nil {
+		return "", err
+	}
+	return r.Spec.URL, nil
+}
+
+func (s *Snapshot) derivedURL(r *v1alpha1.CodeRepo, provider *v1alpha1.CodeRepoProvider) (string, error) {
+	switch {
+	case provider == nil:
+		return "", &RepositoryError{
+			Repo: RefOf(r), Field: "spec.codeRepoProvider",
+			Problem: "there is no URL without it: set it together with spec.repoName, or set spec.url",
+		}
+	case r.Spec.RepoName == "":
+		return "", &RepositoryError{
+			Repo: RefOf(r), Field: "spec.repoName",
+			Problem: "there is no URL without it: set it to the name of the repository in the product's group, or set spec.url",
+		}
+	case !repositoryName.MatchString(r.Spec.RepoName) || strings.Trim(r.Spec.RepoName, ".") == "":
+		return "", &RepositoryError{
+			Repo: RefOf(r), Field: "spec.repoName",
+			Problem: "it must be one name of letters, digits, '.', '_' and '-': correct it",
+		}
+	}
+	group, err := s.groupOf(r)
+	if err != nil {
+		return "", err
+	}
+	raw, field := provider.Spec.SSHAddress, "spec.sshAddress"
+	if raw == "" {
+		raw, field = provider.Spec.HTTPAddress, "spec.httpAddress"
+	}
+	address, err := parseAddress(raw)
+	if err != nil {
+		return "", &RepositoryError{Repo: RefOf(provider), Field: field, Problem: err.Error()}
+	}
+	separator := "/"
+	if address.scp && address.path == "" {
+		separator = ":"
+	}
+	return strings.TrimRight(raw, "/:") + separator + group + "/" + r.Spec.RepoName + ".git", nil
+}
+
+// groupOf returns the path of the group of the repository's product. Only the
+// tenant's own repositories, in the operator's namespace, name their product.
+func (s *Snapshot) groupOf(r *v1alpha1.CodeRepo) (string, error) {
+	product := r.Namespace
+	if r.Namespace == s.Namespace {
+		if product = r.Spec.Product; product == "" {
+			return "", &RepositoryError{
+				Repo: RefOf(r), Field: "spec.product",
+				Problem: "there is no URL without it: set it to the product whose group has the repository, or set spec.url",
+			}
+		}
+	}
+	p := s.Product(product)
+	if p == nil {
+		return "", &MissingError{Missing: plan.Ref{Kind: "Product", Namespace: s.Namespace, Name: product}, Needed: RefOf(r)}
+	}
+	if !ValidGroup(p.Spec.Name) {
+		return "", &RepositoryError{
+			Repo: RefOf(p), Field: "spec.name",
+			Problem: "it is not the path of a group: use letters, digits, '.', '_' and '-', groups separated by '/'",
+		}
+	}
+	return p.Spec.Name, nil
+}
+
+// checkOwnGroup refuses an explicit URL that would reach into another product's
+// group, or would take a provider's credentials to another server.
+func (s *Snapshot) checkOwnGroup(r *v1alpha1.CodeRepo, a address, provider *v1alpha1.CodeRepoProvider) error {
+	if r.Namespace == s.Namespace {
+		return nil
+	}
+	if provider != nil {
+		path, ok := below(a, provider, address.sameEndpoint)
+		if !ok {
+			return &RepositoryError{
+				Repo: RefOf(r), Field: "spec.url",
+				Problem: "it is not on CodeRepoProvider " + provider.Name + ": use one of the provider's addresses, or remove spec.codeRepoProvider if the repository is public",
+			}
+		}
+		return s.checkGroupPath(r, path)
+	}
+	for _, same := range []func(address, address) bool{address.sameEndpoint, address.sameHost} {
+		for _, p := range s.CodeRepoProviders() {
+			if path, ok := below(a, p, same); ok {
+				return s.checkGroupPath(r, path)
+			}
+		}
+	}
+	return nil
+}
+
+// checkGroupPath refuses a path on a provider that is not a repository directly
+// in the group of r's product.
+func (s *Snapshot) checkGroupPath(r *v1alpha1.CodeRepo, path string) error {
+	group, err := s.groupOf(r)
+	if err != nil {
+		return err
+	}
+	name, ok := strings.CutPrefix(path, group+"/")
+	if ok && repositoryName.MatchString(name) {
+		return nil
+	}
+	return &RepositoryError{
+		Repo: RefOf(r), Field: "spec.url",
+		Problem: "it is not a repository of the product's group " + group + ": a product uses the repositories of its own group only; move the repository there or correct the URL",
+	}
+}
+
+// below returns the path of a relative to the address of the provider that it
+// is on; false when it is on none.
+func below(a address, p *v1alpha1.CodeRepoProvider, same func(address, address) bool) (string, bool) {
+	for _, raw := range []string{p.Spec.SSHAddress, p.Spec.HTTPAddress} {
+		base, err := parseAddress(raw)
+		if err != nil || !same(a, base) {
+			continue
+		}
+		if base.path == "" {
+			return a.path, true
+		}
+		if path, ok := strings.CutPrefix(a.path, base.path+"/"); ok {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+// HTTPRepository tells whether a URL that RepositoryURL returned is cloned by
+// HTTP, with a username and a password, rather than by SSH with a key.
+func HTTPRepository(url string) bool { return strings.HasPrefix(url, "http") }
+
+// CheckAddress tells what is wrong with the base URL of a Git hosting service;
+// nil when it can be used.
+func CheckAddress(raw string) error {
+	_, err := parseAddress(raw)
+	return err
+}
+
+// ValidGroup tells whether name can be the path of a group.
+func ValidGroup(name string) bool {
+	for segment := range strings.SplitSeq(name, "/") {
+		if !repositoryName.MatchString(segment) || strings.Trim(segment, ".") == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// address is a URL that Git accepts, taken apart.
+type address struct {
+	scheme, host, port string
+	// path without slashes at its ends.
+	path string
+	// scp: written as user@host:path.
+	scp bool
+}
+
+var (
+	repositoryName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	// Everything outside of these letters is either a pattern to Argo CD, an
+	// escape that hides one, a query or a credential.
+	urlForm = regexp.MustCompile(`^(https?)://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?$`)
+	sshForm = regexp.MustCompile(`^(ssh)://[A-Za-z0-9._-]+@([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?$`)
+	scpForm = regexp.MustCompile(`^[A-Za-z0-9._-]+@([A-Za-z0-9.-]+)(?::([A-Za-z0-9._~/-]*))?$`)
+)
+
+// parseAddress takes a URL apart. Its errors say what to do and do not quote
+// the URL, which may hold a credential.
+func parseAddress(raw string) (address, error) {
+	var a address
+	if m := urlForm.FindStringSubmatch(raw); m != nil {
+		a = address{scheme: m[1], host: m[2], port: m[3], path: m[4]}
+	} else if m := sshForm.FindStringSubmatch(raw); m != nil {
+		a = address{scheme: m[1], host: m[2], port: m[3], path: m[4]}
+	} else if m := scpForm.FindStringSubmatch(raw); m != nil {
+		a = address{scheme: "ssh", host: m[1], path: m[2], scp: true}
+	} else {
+		return address{}, errors.New("it is not a URL of the form https://host/path, ssh://git@host:port/path or git@host:path: " +
+			"correct it; credentials, queries, escapes and patterns are not allowed")
+	}
+	a.host = strings.TrimSuffix(strings.ToLower(a.host), ".")
+	a.path = strings.Trim(a.path, "/")
+	if a.port == "" {
+		a.port = map[string]string{"https": "443", "http": "80", "ssh": "22"}[a.scheme]
+	}
+	if a.path == "" {
+		return a, nil
+	}
+	for segment := range strings.SplitSeq(a.path, "/") {
+		if strings.Trim(segment, ".") == "" {
+			return address{}, errors.New("its path has an empty part, '.' or '..': write the path in its plain form")
+		}
+	}
+	return a, nil
+}
+
+// sameEndpoint tells whether credentials for other may be sent to a.
+func (a address) sameEndpoint(other address) bool {
+	return a.scheme == other.scheme && a.host == other.host && a.port == other.port
+}
+
+// sameHost tells whether a may be the service at other although its scheme
+// differs, as http and https of one host.
+func (a address) sameHost(other address) bool {
+	return a.host == other.host && (a.scheme == "ssh") == (other.scheme == "ssh") &&
+		(a.port == other.port || a.scheme != other.scheme)
+}

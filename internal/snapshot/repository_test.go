@@ -1,0 +1,198 @@
+package snapshot_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/snapshot"
+	. "nautes.io/nautes/internal/testutil"
+)
+
+func TestRepositoryURL(t *testing.T) {
+	address := func(ssh, http string) *v1alpha1.CodeRepoProvider {
+		return CodeRepoProvider(Provider, func(p *v1alpha1.CodeRepoProvider) { p.Spec.SSHAddress, p.Spec.HTTPAddress = ssh, http })
+	}
+	derived := CodeRepo("product-1", "repo", "")
+	explicit := func(provider, url string) *v1alpha1.CodeRepo {
+		return CodeRepo("product-1", "repo", "", func(r *v1alpha1.CodeRepo) {
+			r.Spec.CodeRepoProvider, r.Spec.URL, r.Spec.RepoName = provider, url, ""
+		})
+	}
+	named := func(name string) *v1alpha1.CodeRepo {
+		return CodeRepo("product-1", "repo", "", func(r *v1alpha1.CodeRepo) { r.Spec.RepoName = name })
+	}
+	standard := CodeRepoProvider(Provider)
+	tests := map[string]struct {
+		repo     *v1alpha1.CodeRepo
+		provider *v1alpha1.CodeRepoProvider
+		want     string
+		// wantMissing is the kind of the object that is missing, wantField the
+		// field at fault.
+		wantMissing, wantField string
+	}{
+		"derived":                     {repo: derived, provider: standard, want: "ssh://git@git.example.com:2222/team-1/code-repo.git"},
+		"derived from a scp address":  {repo: derived, provider: address("git@git.example.com", ""), want: "git@git.example.com:team-1/code-repo.git"},
+		"derived from a scp path":     {repo: derived, provider: address("git@git.example.com:srv", ""), want: "git@git.example.com:srv/team-1/code-repo.git"},
+		"derived from HTTP only":      {repo: derived, provider: address("", "https://git.example.com/git/"), want: "https://git.example.com/git/team-1/code-repo.git"},
+		"derived, no provider":        {repo: derived, wantMissing: "CodeRepoProvider"},
+		"derived, none is named":      {repo: explicit("", ""), provider: standard, wantField: "spec.codeRepoProvider"},
+		"derived, no repository name": {repo: named(""), provider: standard, wantField: "spec.repoName"},
+		"derived, a path as name":     {repo: named("../team-2/code"), provider: standard, wantField: "spec.repoName"},
+		"derived, dots as name":       {repo: named(".."), provider: standard, wantField: "spec.repoName"},
+		"derived, a pattern as name":  {repo: named("*"), provider: standard, wantField: "spec.repoName"},
+		"derived, no product":         {repo: CodeRepo("product-9", "repo", ""), provider: standard, wantMissing: "Product"},
+		"derived, unusable address":   {repo: derived, provider: address("file:///srv", ""), wantField: "spec.sshAddress"},
+		"derived, address with key":   {repo: derived, provider: address("", "https://user:secret@git.example.com"), wantField: "spec.httpAddress"},
+
+		"explicit, by HTTP":                       {repo: explicit(Provider, "https://git.example.com/team-1/x.git"), provider: standard, want: "https://git.example.com/team-1/x.git"},
+		"explicit, by SSH":                        {repo: explicit(Provider, "ssh://git@git.example.com:2222/team-1/x.git"), provider: standard, want: "ssh://git@git.example.com:2222/team-1/x.git"},
+		"explicit, in another group":              {repo: explicit(Provider, "https://git.example.com/team-2/x.git"), provider: standard, wantField: "spec.url"},
+		"explicit, in a group below":              {repo: explicit(Provider, "https://git.example.com/team-1/sub/x.git"), provider: standard, wantField: "spec.url"},
+		"explicit, out of the group by dots":      {repo: explicit(Provider, "https://git.example.com/team-1/../team-2/x.git"), provider: standard, wantField: "spec.url"},
+		"explicit, in a group that begins alike":  {repo: explicit(Provider, "https://git.example.com/team-12/x.git"), provider: standard, wantField: "spec.url"},
+		"explicit, on another host":               {repo: explicit(Provider, "https://evil.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
+		"explicit, on another port":               {repo: explicit(Provider, "https://git.example.com:8443/team-1/x.git"), provider: standard, wantField: "spec.url"},
+		"explicit, in the clear":                  {repo: explicit(Provider, "http://git.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
+		"explicit, below the address":             {repo: explicit(Provider, "https://git.example.com/git/team-1/x"), provider: address("", "https://git.example.com/git"), want: "https://git.example.com/git/team-1/x"},
+		"explicit, beside the address":            {repo: explicit(Provider, "https://git.example.com/team-1/x"), provider: address("", "https://git.example.com/git"), wantField: "spec.url"},
+		"explicit, its provider is absent":        {repo: explicit("absent", "https://git.example.com/team-1/x"), provider: standard, wantMissing: "CodeRepoProvider"},
+		"public":                                  {repo: explicit("", "https://public.example.org/a/b/c.git"), provider: standard, want: "https://public.example.org/a/b/c.git"},
+		"public, by scp":                          {repo: explicit("", "git@public.example.org:a/b.git"), provider: standard, want: "git@public.example.org:a/b.git"},
+		"public, on a provider, own group":        {repo: explicit("", "https://git.example.com/team-1/x"), provider: standard, want: "https://git.example.com/team-1/x"},
+		"public, on a provider, own group, below": {repo: explicit("", "https://git.example.com/git/team-1/x"), provider: address("ssh://git@git.example.com", "https://git.example.com/git"), want: "https://git.example.com/git/team-1/x"},
+		"public, on a provider, another group":    {repo: explicit("", "https://GIT.example.com./team-2/x"), provider: standard, wantField: "spec.url"},
+		"public, on a provider in the clear":      {repo: explicit("", "http://git.example.com/team-2/x"), provider: standard, wantField: "spec.url"},
+		"public, another service of the host":     {repo: explicit("", "https://git.example.com:9000/team-2/x"), provider: standard, want: "https://git.example.com:9000/team-2/x"},
+
+		"a credential":              {repo: explicit("", "https://user:secret@public.example.org/x"), provider: standard, wantField: "spec.url"},
+		"a username":                {repo: explicit("", "https://user@public.example.org/x"), provider: standard, wantField: "spec.url"},
+		"a pattern":                 {repo: explicit("", "https://public.example.org/*"), provider: standard, wantField: "spec.url"},
+		"a denying pattern":         {repo: explicit("", "!https://public.example.org/x"), provider: standard, wantField: "spec.url"},
+		"an escape":                 {repo: explicit("", "https://public.example.org/a%2fb"), provider: standard, wantField: "spec.url"},
+		"a query":                   {repo: explicit("", "https://public.example.org/a?b"), provider: standard, wantField: "spec.url"},
+		"a local file":              {repo: explicit("", "file:///etc"), provider: standard, wantField: "spec.url"},
+		"a path":                    {repo: explicit("", "/etc"), provider: standard, wantField: "spec.url"},
+		"a transport helper":        {repo: explicit("", "ext::sh -c id"), provider: standard, wantField: "spec.url"},
+		"an option":                 {repo: explicit("", "--upload-pack=id"), provider: standard, wantField: "spec.url"},
+		"SSH without a user":        {repo: explicit("", "ssh://public.example.org/x"), provider: standard, wantField: "spec.url"},
+		"no path":                   {repo: explicit("", "https://public.example.org"), provider: standard, wantField: "spec.url"},
+		"an empty part in the path": {repo: explicit("", "https://public.example.org/a//b"), provider: standard, wantField: "spec.url"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			objects := []client.Object{Product("product-1"), Product("product-2"), test.repo}
+			if test.provider != nil {
+				objects = append(objects, test.provider)
+			}
+			got, err := newSnapshot(objects...).RepositoryURL(test.repo)
+			var missing *snapshot.MissingError
+			var wrong *snapshot.RepositoryError
+			if errors.As(err, &missing) && missing.Missing.Kind != test.wantMissing || missing == nil && test.wantMissing != "" {
+				t.Errorf("error %v, want that a %q is missing", err, test.wantMissing)
+			}
+			if errors.As(err, &wrong) && wrong.Field != test.wantField || wrong == nil && test.wantField != "" {
+				t.Errorf("error %v, want one about %q", err, test.wantField)
+			}
+			if got != test.want {
+				t.Errorf("URL = %q, want %q", got, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error quotes a credential: %v", err)
+			}
+		})
+	}
+}
+
+func TestRepositoryURLOfTheTenant(t *testing.T) {
+	tenant := func(change func(*v1alpha1.CodeRepoSpec)) *v1alpha1.CodeRepo {
+		r := CodeRepo(Namespace, "tenant", "")
+		r.Spec = v1alpha1.CodeRepoSpec{}
+		change(&r.Spec)
+		return r
+	}
+	tests := map[string]struct {
+		repo      *v1alpha1.CodeRepo
+		want      string
+		wantField string
+	}{
+		"any URL, also on a provider": {
+			repo: tenant(func(s *v1alpha1.CodeRepoSpec) { s.URL = "https://git.example.com/tenant/management.git" }),
+			want: "https://git.example.com/tenant/management.git",
+		},
+		"derived for the product that it names": {
+			repo: tenant(func(s *v1alpha1.CodeRepoSpec) {
+				s.CodeRepoProvider, s.Product, s.RepoName = Provider, "product-1", "default.project"
+			}),
+			want: "ssh://git@git.example.com:2222/team-1/default.project.git",
+		},
+		"derived for no product": {
+			repo:      tenant(func(s *v1alpha1.CodeRepoSpec) { s.CodeRepoProvider, s.RepoName = Provider, "default.project" }),
+			wantField: "spec.product",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := newSnapshot(Product("product-1"), CodeRepoProvider(Provider)).RepositoryURL(test.repo)
+			var wrong *snapshot.RepositoryError
+			if errors.As(err, &wrong) != (test.wantField != "") || wrong != nil && wrong.Field != test.wantField {
+				t.Errorf("error %v, want one about %q", err, test.wantField)
+			}
+			if got != test.want {
+				t.Errorf("URL = %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestValidGroup(t *testing.T) {
+	tests := map[string]bool{
+		"team": true, "team/sub.group_1": true, "": false, "/team": false, "team/": false, "a//b": false, "..": false, "a/../b": false,
+		"system:masters": false, "a,b": false, "a b": false, "*": false, "a\nb": false,
+	}
+	for name, want := range tests {
+		if got := snapshot.ValidGroup(name); got != want {
+			t.Errorf("ValidGroup(%q) = %v, want %v", name, got, want)
+		}
+	}
+}
+
+// FuzzRepositoryURL holds that an explicit URL which is accepted can neither
+// leave the product's group on a provider nor be a pattern or a credential.
+func FuzzRepositoryURL(f *testing.F) {
+	for _, seed := range []string{
+		"https://git.example.com/team-1/x.git", "git@git.example.com:team-1/x", "ssh://git@git.example.com:2222/team-1/x",
+		"https://GIT.example.com/team-2/x", "https://git.example.com./team-2/x", "https://a:b@git.example.com/x", "https://x/*",
+	} {
+		f.Add(seed, true)
+		f.Add(seed, false)
+	}
+	f.Fuzz(func(t *testing.T, url string, named bool) {
+		r := CodeRepo("product-1", "repo", "", func(r *v1alpha1.CodeRepo) {
+			r.Spec.URL = url
+			if !named {
+				r.Spec.CodeRepoProvider = ""
+			}
+		})
+		got, err := newSnapshot(Product("product-1"), CodeRepoProvider(Provider), r).RepositoryURL(r)
+		if err != nil || url == "" {
+			return
+		}
+		if got != url {
+			t.Fatalf("the URL %q became %q", url, got)
+		}
+		if strings.ContainsAny(got, "*?[]{}!\\%# \n\t,") {
+			t.Errorf("%q holds a pattern or an escape", got)
+		}
+		onProvider := strings.Contains(strings.ToLower(got), "git.example.com")
+		if named && !onProvider {
+			t.Errorf("credentials of the provider would go to %q", got)
+		}
+		if named && !strings.Contains(got, "team-1/") {
+			t.Errorf("%q is not in the product's group", got)
+		}
+	})
+}

@@ -1,0 +1,257 @@
+// Package snapshot holds the declared state of a tenant, or the part of it that
+// one decision needs, as an immutable, indexed value. It guarantees that equal
+// objects give equal answers whatever order they come in, that a product's
+// references are resolved only among its own objects and the tenant's, and that
+// no object is ever changed.
+package snapshot
+
+import (
+	"cmp"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+)
+
+// Snapshot is a set of custom resources at one moment. It is safe for
+// concurrent use; the objects it answers are shared and must not be changed.
+type Snapshot struct {
+	// Tenant is the tenant's name.
+	Tenant string
+	// Namespace is the operator's: tenant-level objects count only there.
+	Namespace string
+
+	products         table[*v1alpha1.Product]
+	productProviders table[*v1alpha1.ProductProvider]
+	providers        table[*v1alpha1.CodeRepoProvider]
+	clusters         table[*v1alpha1.Cluster]
+	hooks            table[*v1alpha1.PipelineHook]
+	environments     table[*v1alpha1.Environment]
+	projects         table[*v1alpha1.Project]
+	repos            table[*v1alpha1.CodeRepo]
+	bindings         table[*v1alpha1.CodeRepoBinding]
+	runtimes         table[*v1alpha1.DeploymentRuntime]
+	pipelines        table[*v1alpha1.ProjectPipelineRuntime]
+
+	// Derived from the tables at the first question.
+	claims         func() map[place][]Claim
+	bindingsByRepo func() map[types.NamespacedName][]*v1alpha1.CodeRepoBinding
+}
+
+// New returns a snapshot of the objects, which are shared and never changed.
+// Of two objects of one kind, namespace and name the last one counts; objects
+// that are not of a Nautes kind are left out.
+func New(tenant, namespace string, objects ...client.Object) *Snapshot {
+	s := &Snapshot{Tenant: tenant, Namespace: namespace}
+	for _, o := range objects {
+		if t := s.tableOf(o); t != nil {
+			t.put(o)
+		}
+	}
+	for _, t := range s.tables() {
+		t.sort()
+	}
+	return s.derive()
+}
+
+// With returns a snapshot in which o is laid over what s holds.
+func (s *Snapshot) With(o client.Object) *Snapshot {
+	return s.edit(o, func(t editable) {
+		t.put(o)
+		t.sort()
+	})
+}
+
+// Without returns a snapshot that lacks the object of o's kind, namespace and name.
+func (s *Snapshot) Without(o client.Object) *Snapshot {
+	return s.edit(o, func(t editable) { t.remove(o) })
+}
+
+func (s *Snapshot) edit(o client.Object, change func(editable)) *Snapshot {
+	next := *s
+	t := next.tableOf(o)
+	if t == nil {
+		return s
+	}
+	t.own()
+	change(t)
+	return next.derive()
+}
+
+func (s *Snapshot) derive() *Snapshot {
+	s.claims = sync.OnceValue(s.allClaims)
+	s.bindingsByRepo = sync.OnceValue(s.groupBindings)
+	return s
+}
+
+// Holds tells whether exactly this object, not merely one of its name, is in s.
+func (s *Snapshot) Holds(o client.Object) bool { return o != nil && s.Stored(o) == o }
+
+// Stored returns the object of o's kind, namespace and name; nil when there is none.
+func (s *Snapshot) Stored(o client.Object) client.Object {
+	if t := s.tableOf(o); t != nil {
+		return t.stored(o)
+	}
+	return nil
+}
+
+func (s *Snapshot) tableOf(o client.Object) editable {
+	switch o.(type) {
+	case *v1alpha1.Product:
+		return &s.products
+	case *v1alpha1.ProductProvider:
+		return &s.productProviders
+	case *v1alpha1.CodeRepoProvider:
+		return &s.providers
+	case *v1alpha1.Cluster:
+		return &s.clusters
+	case *v1alpha1.PipelineHook:
+		return &s.hooks
+	case *v1alpha1.Environment:
+		return &s.environments
+	case *v1alpha1.Project:
+		return &s.projects
+	case *v1alpha1.CodeRepo:
+		return &s.repos
+	case *v1alpha1.CodeRepoBinding:
+		return &s.bindings
+	case *v1alpha1.DeploymentRuntime:
+		return &s.runtimes
+	case *v1alpha1.ProjectPipelineRuntime:
+		return &s.pipelines
+	}
+	return nil
+}
+
+func (s *Snapshot) tables() []editable {
+	return []editable{
+		&s.products, &s.productProviders, &s.providers, &s.clusters, &s.hooks, &s.environments,
+		&s.projects, &s.repos, &s.bindings, &s.runtimes, &s.pipelines,
+	}
+}
+
+// RefOf returns the reference to an object of a Nautes kind. It goes by the Go
+// type, since objects from a client often carry no kind.
+func RefOf(o client.Object) plan.Ref {
+	return plan.Ref{Kind: reflect.TypeOf(o).Elem().Name(), Namespace: o.GetNamespace(), Name: o.GetName()}
+}
+
+// Older tells whether a comes before b: the one that was created first, else
+// the one whose namespace and name sort first. An object that does not exist
+// yet is younger than every other one.
+func Older(a, b client.Object) bool { return compareAge(a, b) < 0 }
+
+func compareAge(a, b client.Object) int {
+	created, other := a.GetCreationTimestamp(), b.GetCreationTimestamp()
+	switch {
+	case created.IsZero() != other.IsZero():
+		if other.IsZero() {
+			return -1
+		}
+		return 1
+	case created.Before(&other):
+		return -1
+	case other.Before(&created):
+		return 1
+	}
+	return cmp.Or(
+		strings.Compare(a.GetNamespace(), b.GetNamespace()),
+		strings.Compare(a.GetName(), b.GetName()),
+		strings.Compare(RefOf(a).Kind, RefOf(b).Kind))
+}
+
+// editable is what a table can do without knowing its type.
+type editable interface {
+	put(client.Object)
+	remove(client.Object)
+	stored(client.Object) client.Object
+	// own makes a table that shares its content with another one independent.
+	own()
+	sort()
+}
+
+// table holds the objects of one kind.
+type table[T client.Object] struct {
+	byKey       map[types.NamespacedName]T
+	byNamespace map[string][]T
+	// unsorted names the namespaces whose lists have grown.
+	unsorted map[string]bool
+}
+
+func (t *table[T]) put(o client.Object) {
+	object, ok := o.(T)
+	if !ok {
+		return
+	}
+	if t.byKey == nil {
+		t.byKey, t.byNamespace = map[types.NamespacedName]T{}, map[string][]T{}
+	}
+	key := client.ObjectKeyFromObject(o)
+	if _, known := t.byKey[key]; known {
+		t.remove(o)
+	}
+	t.byKey[key] = object
+	t.byNamespace[key.Namespace] = append(t.byNamespace[key.Namespace], object)
+	if t.unsorted == nil {
+		t.unsorted = map[string]bool{}
+	}
+	t.unsorted[key.Namespace] = true
+}
+
+func (t *table[T]) remove(o client.Object) {
+	key := client.ObjectKeyFromObject(o)
+	if _, known := t.byKey[key]; !known {
+		return
+	}
+	delete(t.byKey, key)
+	t.byNamespace[key.Namespace] = slices.Clip(slices.DeleteFunc(slices.Clone(t.byNamespace[key.Namespace]),
+		func(other T) bool { return other.GetName() == key.Name }))
+}
+
+func (t *table[T]) stored(o client.Object) client.Object {
+	if object, known := t.byKey[client.ObjectKeyFromObject(o)]; known {
+		return object
+	}
+	return nil
+}
+
+func (t *table[T]) own() {
+	t.byKey = maps.Clone(t.byKey)
+	t.byNamespace = maps.Clone(t.byNamespace)
+	t.unsorted = nil
+}
+
+func (t *table[T]) sort() {
+	for namespace := range t.unsorted {
+		list := slices.Clone(t.byNamespace[namespace])
+		slices.SortFunc(list, func(a, b T) int { return strings.Compare(a.GetName(), b.GetName()) })
+		// Without spare room, so that no two snapshots append to one array.
+		t.byNamespace[namespace] = slices.Clip(list)
+	}
+	t.unsorted = nil
+}
+
+// get returns an object by its name; nil when there is none.
+func (t *table[T]) get(namespace, name string) T {
+	return t.byKey[types.NamespacedName{Namespace: namespace, Name: name}]
+}
+
+// in returns the objects of a namespace in name order. The caller may change
+// the list.
+func (t *table[T]) in(namespace string) []T { return slices.Clone(t.byNamespace[namespace]) }
+
+// all calls f for each object, by namespace and name.
+func (t *table[T]) all(f func(T)) {
+	for _, namespace := range slices.Sorted(maps.Keys(t.byNamespace)) {
+		for _, o := range t.byNamespace[namespace] {
+			f(o)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package validate_test
+
+import (
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	. "nautes.io/nautes/internal/testutil"
+)
+
+func TestEnvironment(t *testing.T) {
+	app := Deployed("c", DeploymentRuntime("product-1", "app", "dev", "whole"))
+	pipe := PipelineRuntime("product-1", "pipe", "api", "ci", "repo")
+	pipe.Status.Target = &v1alpha1.RuntimeTarget{Environment: "ci", Cluster: "ci", Namespaces: []string{"pipe"}}
+	spare := Cluster("spare")
+	run(t, map[string]verdict{
+		"as it stands":                       {new: Environment("product-1", "dev", "c")},
+		"on an absent cluster":               {new: Environment("product-1", "new", "absent"), want: []string{"ReferenceMissing spec.cluster"}},
+		"on a host":                          {new: Environment("product-1", "new", "host"), want: []string{"Invalid spec.cluster"}, wantText: "usage is worker"},
+		"of another product":                 {new: Environment("product-1", "new", "c", func(e *v1alpha1.Environment) { e.Spec.Product = "product-2" }), want: []string{"Invalid spec.product"}, wantWarning: "is on cluster c already"},
+		"moved while nothing is deployed":    {objects: []client.Object{spare, DeploymentRuntime("product-1", "app", "dev", "whole")}, new: Environment("product-1", "dev", "spare")},
+		"moved while a runtime is deployed":  {objects: []client.Object{spare, app}, new: Environment("product-1", "dev", "spare"), want: []string{"DestinationImmutable spec.cluster"}, wantText: "set spec.cluster back to it, or delete and create again DeploymentRuntime product-1/app"},
+		"moved while a pipeline is deployed": {objects: []client.Object{spare, pipe}, new: Environment("product-1", "ci", "spare"), want: []string{"DestinationImmutable spec.cluster"}},
+		"moved while another's is deployed":  {objects: []client.Object{spare, Deployed("c", DeploymentRuntime("product-2", "app", "dev", "theirs"))}, new: Environment("product-1", "dev", "spare")},
+		"where a runtime is deployed":        {objects: []client.Object{app}, new: Environment("product-1", "dev", "c")},
+		"the second on a cluster":            {new: At(5, Environment("product-1", "new", "c")), wantWarning: "Environment dev is on cluster c already"},
+		"the first of two on a cluster":      {objects: []client.Object{At(5, Environment("product-1", "new", "c"))}, new: Environment("product-1", "dev", "c")},
+	})
+}
+
+func TestCodeRepo(t *testing.T) {
+	change := func(f func(*v1alpha1.CodeRepoSpec)) func(*v1alpha1.CodeRepo) {
+		return func(r *v1alpha1.CodeRepo) { f(&r.Spec) }
+	}
+	url := func(url string) func(*v1alpha1.CodeRepo) {
+		return change(func(s *v1alpha1.CodeRepoSpec) { s.URL = url })
+	}
+	broken := CodeRepoProvider("broken", func(p *v1alpha1.CodeRepoProvider) { p.Spec.SSHAddress = "nonsense" })
+	run(t, map[string]verdict{
+		"of a project":          {new: CodeRepo("product-1", "new", "api")},
+		"of the product":        {new: CodeRepo("product-1", "new", "")},
+		"of an absent project":  {new: CodeRepo("product-1", "new", "absent"), want: []string{"ReferenceMissing spec.project"}},
+		"of another's project":  {objects: []client.Object{Project("product-2", "other")}, new: CodeRepo("product-1", "new", "other"), want: []string{"ReferenceMissing spec.project"}},
+		"of an absent provider": {new: CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.CodeRepoProvider = "absent" })), want: []string{"ReferenceMissing spec.codeRepoProvider"}},
+		"of a broken provider":  {objects: []client.Object{broken}, new: CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.CodeRepoProvider = "broken" })), want: []string{"Invalid spec.codeRepoProvider"}, wantText: "CodeRepoProvider nautes/broken"},
+		"without a name":        {new: CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "" })), want: []string{"Invalid spec.repoName"}},
+		"with a URL":            {new: CodeRepo("product-1", "new", "", url("https://git.example.com/team-1/new.git"))},
+		"with another's URL":    {new: CodeRepo("product-1", "new", "", url("https://git.example.com/team-2/code.git")), want: []string{"Invalid spec.url"}, wantText: "repositories of its own group only"},
+		"with a credential":     {new: CodeRepo("product-1", "new", "", url("https://a:b@git.example.com/team-1/new.git")), want: []string{"Invalid spec.url"}},
+		"of no product":         {new: CodeRepo("product-9", "new", ""), want: []string{"ReferenceMissing spec.product"}},
+		"the same as an older":  {new: At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" }))), wantWarning: "CodeRepo product-1/repo is the same repository"},
+		"the same as a younger": {objects: []client.Object{At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" })))}, new: CodeRepo("product-1", "repo", "api")},
+		"the tenant's": {new: CodeRepo(Namespace, "tenant", "", change(func(s *v1alpha1.CodeRepoSpec) {
+			*s = v1alpha1.CodeRepoSpec{URL: "https://git.example.com/tenant/management.git"}
+		}))},
+		"the tenant's, no URL":    {new: CodeRepo(Namespace, "tenant", "", change(func(s *v1alpha1.CodeRepoSpec) { *s = v1alpha1.CodeRepoSpec{} })), want: []string{"Invalid spec.codeRepoProvider"}},
+		"the tenant's, a product": {new: CodeRepo(Namespace, "tenant", "", change(func(s *v1alpha1.CodeRepoSpec) { s.Product = "product-9" })), want: []string{"ReferenceMissing spec.product"}},
+	})
+}
+
+func TestCodeRepoBinding(t *testing.T) {
+	outward := Binding("product-1", "b", "repo", "readonly")
+	outward.Spec.Product = "product-2"
+	run(t, map[string]verdict{
+		"to projects":          {new: Binding("product-1", "b", "repo", "readonly", "api", "web")},
+		"to all":               {new: Binding("product-1", "b", "repo", "readwrite")},
+		"to an absent project": {new: Binding("product-1", "b", "repo", "readonly", "api", "absent"), want: []string{"ReferenceMissing spec.projects[1]"}},
+		"to another product":   {new: outward, want: []string{"Invalid spec.product"}},
+		"of an absent one":     {new: Binding("product-1", "b", "absent", "readonly"), want: []string{"ReferenceMissing spec.codeRepo"}},
+		"of another product's": {new: Binding("product-1", "b", "theirs", "readonly"), want: []string{"ReferenceMissing spec.codeRepo"}},
+	})
+}

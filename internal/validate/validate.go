@@ -1,0 +1,196 @@
+// Package validate holds the rules between objects: what one object cannot know
+// of itself. It guarantees that the controllers, admission and the API judge by
+// the same rules and in the same words: the verdict is a function of a snapshot
+// and a change, with every error in stable order.
+package validate
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// Request is a change to judge. Without Old it is a creation, or an object that
+// is judged as it stands; without New it is a deletion.
+type Request struct {
+	Old, New v1alpha1.Object
+}
+
+// Run judges a change against a snapshot, which need not hold the change yet. It
+// returns every error in stable order, and warnings, which refuse nothing. The
+// Origin of each error is a condition reason of v1alpha1: ReasonReferenceMissing
+// marks what heals when the missing object arrives; everything else needs a
+// person. The Detail of an error says what is wrong and what to do, also without
+// its field.
+func Run(s *snapshot.Snapshot, r Request) (field.ErrorList, []string) {
+	c := &checker{s: s}
+	switch {
+	case r.New != nil:
+		o := settled(s, r)
+		if !s.Holds(o) {
+			c.s = s.With(o)
+		}
+		c.object(o, r.Old)
+	case r.Old != nil:
+		c.removal(r.Old)
+	}
+	return c.errors, c.warnings
+}
+
+// settled returns the new object with what only the API server knows of it. A
+// file or a request body holds neither the time of creation nor a status, and
+// both decide who came first.
+func settled(s *snapshot.Snapshot, r Request) v1alpha1.Object {
+	known := r.Old
+	if known == nil {
+		stored, ok := s.Stored(r.New).(v1alpha1.Object)
+		if !ok {
+			return r.New
+		}
+		known = stored
+	}
+	created := r.New.GetCreationTimestamp()
+	recorded := snapshot.RecordedTarget(known)
+	lacksTime := created.IsZero() && !isZero(known)
+	lacksTarget := recorded != nil && snapshot.RecordedTarget(r.New) == nil
+	if !lacksTime && !lacksTarget {
+		return r.New
+	}
+	o, ok := r.New.DeepCopyObject().(v1alpha1.Object)
+	if !ok {
+		return r.New
+	}
+	if lacksTime {
+		o.SetCreationTimestamp(known.GetCreationTimestamp())
+	}
+	if lacksTarget {
+		switch o := o.(type) {
+		case *v1alpha1.DeploymentRuntime:
+			o.Status.Target = recorded
+		case *v1alpha1.ProjectPipelineRuntime:
+			o.Status.Target = recorded
+		}
+	}
+	return o
+}
+
+func isZero(o v1alpha1.Object) bool {
+	created := o.GetCreationTimestamp()
+	return created.IsZero()
+}
+
+// checker collects what the rules find.
+type checker struct {
+	s        *snapshot.Snapshot
+	errors   field.ErrorList
+	warnings []string
+}
+
+func (c *checker) object(o, old v1alpha1.Object) {
+	switch o := o.(type) {
+	case *v1alpha1.Product:
+		c.product(o)
+	case *v1alpha1.ProductProvider:
+		c.productProvider(o)
+	case *v1alpha1.CodeRepoProvider:
+		c.codeRepoProvider(o)
+	case *v1alpha1.Cluster:
+		before, _ := old.(*v1alpha1.Cluster)
+		c.cluster(o, before)
+	case *v1alpha1.PipelineHook:
+		c.ofTenant(o)
+	case *v1alpha1.Environment:
+		c.environment(o)
+	case *v1alpha1.Project:
+		c.ofProduct(o, o.Spec.Product)
+	case *v1alpha1.CodeRepo:
+		c.codeRepo(o)
+	case *v1alpha1.CodeRepoBinding:
+		c.codeRepoBinding(o)
+	case *v1alpha1.DeploymentRuntime:
+		c.deploymentRuntime(o)
+	case *v1alpha1.ProjectPipelineRuntime:
+		c.pipelineRuntime(o)
+	}
+}
+
+// removal refuses to delete what others use.
+func (c *checker) removal(o v1alpha1.Object) {
+	users := c.s.UsersOf(o)
+	if len(users) == 0 {
+		return
+	}
+	c.fail(v1alpha1.ReasonInUse, field.NewPath("metadata", "name"), o.GetName(),
+		"%s is used by %s: delete these first, or make them use another one", snapshot.RefOf(o), listRefs(users))
+}
+
+// maxListed is how many objects a message names.
+const maxListed = 10
+
+func listRefs(refs []plan.Ref) string {
+	names := make([]string, 0, maxListed)
+	for _, ref := range refs[:min(len(refs), maxListed)] {
+		names = append(names, ref.String())
+	}
+	list := strings.Join(names, ", ")
+	if more := len(refs) - maxListed; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
+}
+
+// fail records an error; its type follows from the reason.
+func (c *checker) fail(reason string, path *field.Path, value any, format string, args ...any) {
+	e := &field.Error{Type: field.ErrorTypeInvalid, Field: path.String(), BadValue: value, Detail: fmt.Sprintf(format, args...), Origin: reason}
+	switch reason {
+	case v1alpha1.ReasonReferenceMissing:
+		e.Type = field.ErrorTypeNotFound
+	case v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonDestinationImmutable, v1alpha1.ReasonInUse:
+		e.Type = field.ErrorTypeForbidden
+	}
+	c.errors = append(c.errors, e)
+}
+
+// missing records a reference to an object that does not exist.
+func (c *checker) missing(path *field.Path, kind, namespace, name string) {
+	ref := plan.Ref{Kind: kind, Namespace: namespace, Name: name}
+	c.fail(v1alpha1.ReasonReferenceMissing, path, name, "%s does not exist: create it, or correct the name", ref)
+}
+
+func (c *checker) warn(format string, args ...any) {
+	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+}
+
+// ofTenant checks that an object of the tenant is where it counts.
+func (c *checker) ofTenant(o v1alpha1.Object) {
+	if o.GetNamespace() != c.s.Namespace {
+		c.fail(v1alpha1.ReasonInvalid, field.NewPath("metadata", "namespace"), o.GetNamespace(),
+			"a %s counts only in the namespace %s: move it there", snapshot.RefOf(o).Kind, c.s.Namespace)
+	}
+}
+
+// ofProduct checks that an object of a product is in the namespace of a product,
+// and names no other one.
+func (c *checker) ofProduct(o v1alpha1.Object, specProduct string) {
+	at := field.NewPath("metadata", "namespace")
+	product := o.GetNamespace()
+	if product == c.s.Namespace {
+		c.fail(v1alpha1.ReasonInvalid, at, product, "a %s belongs to a product: move it to the namespace of its product", snapshot.RefOf(o).Kind)
+		return
+	}
+	if specProduct != "" {
+		at = field.NewPath("spec", "product")
+		if specProduct != product {
+			c.fail(v1alpha1.ReasonInvalid, at, specProduct,
+				"the namespace %s belongs to another product: set spec.product to %s or leave it empty", product, product)
+		}
+	}
+	if c.s.Product(product) == nil {
+		c.missing(at, "Product", c.s.Namespace, product)
+	}
+}

@@ -1,0 +1,218 @@
+package validate_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/snapshot"
+	. "nautes.io/nautes/internal/testutil"
+	"nautes.io/nautes/internal/validate"
+)
+
+// verdict is one case of a table: the world of base with objects laid over it,
+// less what without names, and a change.
+type verdict struct {
+	objects []client.Object
+	without []client.Object
+	old     v1alpha1.Object
+	new     v1alpha1.Object
+	// want lists the errors as "reason field".
+	want []string
+	// wantText must be in the text of the errors, wantWarning in the one warning.
+	wantText, wantWarning string
+}
+
+// base is a world in which everything that the tables build is in order.
+func base() []client.Object {
+	return []client.Object{
+		Product("product-1"), Product("product-2"), CodeRepoProvider(Provider),
+		Cluster("c"), Cluster("ci", PipelineWorker), Cluster("host", HostCluster),
+		Environment("product-1", "dev", "c"), Environment("product-1", "ci", "ci"), Environment("product-2", "dev", "c"),
+		Project("product-1", "api"), Project("product-1", "web"),
+		CodeRepo("product-1", "repo", "api"), CodeRepo("product-1", "whole", ""), CodeRepo("product-2", "theirs", ""),
+	}
+}
+
+func run(t *testing.T, tests map[string]verdict) {
+	t.Helper()
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := snapshot.New(Tenant, Namespace, base()...)
+			for _, o := range test.objects {
+				s = s.With(o)
+			}
+			for _, o := range test.without {
+				s = s.Without(o)
+			}
+			list, warnings := validate.Run(s, validate.Request{Old: test.old, New: test.new})
+			var got []string
+			for _, e := range list {
+				got = append(got, e.Origin+" "+e.Field)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("errors (-want +got):\n%s\n%v", diff, list.ToAggregate())
+			}
+			if text := fmt.Sprint(list.ToAggregate()); !strings.Contains(text, test.wantText) {
+				t.Errorf("the errors do not say %q:\n%s", test.wantText, text)
+			}
+			switch {
+			case test.wantWarning == "" && len(warnings) > 0:
+				t.Errorf("unexpected warnings: %q", warnings)
+			case test.wantWarning != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], test.wantWarning)):
+				t.Errorf("warnings %q, want one that says %q", warnings, test.wantWarning)
+			}
+		})
+	}
+}
+
+// TestBelongs holds the rules that every kind has about where it lives.
+func TestBelongs(t *testing.T) {
+	moved := func(o v1alpha1.Object, namespace string) v1alpha1.Object {
+		o.SetNamespace(namespace)
+		return o
+	}
+	hook := PipelineHook("hook")
+	of := func(product string) func(*v1alpha1.Project) {
+		return func(p *v1alpha1.Project) { p.Spec.Product = product }
+	}
+	run(t, map[string]verdict{
+		"a tenant's object":                          {new: hook},
+		"a tenant's object in a product's namespace": {new: moved(PipelineHook("hook"), "product-1"), want: []string{"Invalid metadata.namespace"}, wantText: "move it there"},
+		"a product's object":                         {new: Project("product-1", "new")},
+		"a product's object that names no product":   {new: Project("product-1", "new", of(""))},
+		"a product's object that names another":      {new: Project("product-1", "new", of("product-2")), want: []string{"Invalid spec.product"}, wantText: "set spec.product to product-1"},
+		"a product's object of the tenant":           {new: moved(Project("product-1", "new"), Namespace), want: []string{"Invalid metadata.namespace"}},
+		"an object of no product":                    {new: Project("product-9", "new"), want: []string{"ReferenceMissing spec.product"}, wantText: "Product nautes/product-9 does not exist"},
+		"an object of no product, which it leaves out": {
+			new: Project("product-9", "new", of("")), want: []string{"ReferenceMissing metadata.namespace"},
+		},
+		"nothing": {},
+	})
+}
+
+func TestInUse(t *testing.T) {
+	many := make([]client.Object, 0, 12)
+	for i := range 12 {
+		many = append(many, DeploymentRuntime("product-1", fmt.Sprintf("app-%02d", i), "dev", "whole"))
+	}
+	app := DeploymentRuntime("product-1", "app", "dev", "whole", For("api"))
+	pipe := PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
+		r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: "lint"}}}
+	})
+	inUse := []string{"InUse metadata.name"}
+	run(t, map[string]verdict{
+		"a cluster with an environment":      {old: Cluster("c"), want: inUse, wantText: "Environment product-1/dev"},
+		"a cluster without":                  {objects: []client.Object{Cluster("free")}, old: Cluster("free")},
+		"an environment with a runtime":      {objects: []client.Object{app}, old: Environment("product-1", "dev", "c"), want: inUse, wantText: "DeploymentRuntime product-1/app"},
+		"an environment whose runtime goes":  {objects: []client.Object{Deleting(app.DeepCopy())}, old: Environment("product-1", "dev", "c"), want: inUse},
+		"an environment without":             {old: Environment("product-1", "dev", "c")},
+		"a project with a repository":        {old: Project("product-1", "api"), want: inUse, wantText: "CodeRepo product-1/repo"},
+		"a project without":                  {old: Project("product-1", "web")},
+		"a repository with a runtime":        {objects: []client.Object{app}, old: CodeRepo("product-1", "whole", ""), want: inUse},
+		"a repository without":               {old: CodeRepo("product-1", "whole", "")},
+		"a hook with a runtime":              {objects: []client.Object{pipe}, old: PipelineHook("lint"), want: inUse},
+		"a hook without":                     {old: PipelineHook("lint")},
+		"a provider with repositories":       {old: CodeRepoProvider(Provider), want: inUse},
+		"a provider without":                 {old: CodeRepoProvider("free")},
+		"a binding, at any time":             {objects: []client.Object{app}, old: Binding("product-1", "b", "whole", "readonly")},
+		"a product, at any time":             {objects: []client.Object{app}, old: Product("product-1")},
+		"a runtime, at any time":             {objects: []client.Object{app}, old: app},
+		"more users than a message can hold": {objects: many, old: Environment("product-1", "dev", "c"), want: inUse, wantText: "app-09 and 2 more"},
+	})
+}
+
+// TestStableOrder holds that the errors do not depend on the order of the
+// objects, and that they are all there.
+func TestStableOrder(t *testing.T) {
+	world := NewWorld(3)
+	verdicts := func(objects []client.Object) (lines []string) {
+		s := snapshot.New(Tenant, Namespace, objects...)
+		for _, o := range world.Objects {
+			list, warnings := validate.Run(s, validate.Request{New: o.(v1alpha1.Object)})
+			lines = append(lines, fmt.Sprint(snapshot.RefOf(o), list.ToAggregate(), warnings))
+		}
+		return lines
+	}
+	want := verdicts(world.Objects)
+	for seed := range uint64(5) {
+		if diff := cmp.Diff(want, verdicts(world.Shuffled(seed))); diff != "" {
+			t.Fatalf("shuffled objects are judged differently (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestWords holds that every error has a reason of the API, a field and a text
+// that can stand alone, in many random worlds.
+func TestWords(t *testing.T) {
+	reasons := []string{
+		v1alpha1.ReasonReferenceMissing, v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonNamespaceClaimed,
+		v1alpha1.ReasonDestinationImmutable, v1alpha1.ReasonInvalid, v1alpha1.ReasonInUse,
+	}
+	seen := map[string]bool{}
+	for seed := range uint64(60) {
+		world := NewWorld(seed)
+		s := snapshot.New(Tenant, Namespace, world.Objects...)
+		for _, o := range world.Objects {
+			object := o.(v1alpha1.Object)
+			kept, _ := validate.Run(s, validate.Request{New: object})
+			removed, _ := validate.Run(s, validate.Request{Old: object})
+			for _, e := range slices.Concat(kept, removed) {
+				seen[e.Origin] = true
+				if !slices.Contains(reasons, e.Origin) || e.Field == "" || e.Detail == "" {
+					t.Errorf("%v: error without a reason, a field or a text: %#v", snapshot.RefOf(o), e)
+				}
+				if strings.Contains(e.Error(), "%!") {
+					t.Errorf("a broken text: %v", e)
+				}
+			}
+		}
+	}
+	for _, reason := range reasons {
+		if !seen[reason] {
+			t.Errorf("no world has an error with the reason %s: the worlds are too tame", reason)
+		}
+	}
+}
+
+// TestWhatIsKnown holds that an object from a file, without a time and a status,
+// is judged with those of the stored one.
+func TestWhatIsKnown(t *testing.T) {
+	stored := At(1, Deployed("c", DeploymentRuntime("product-1", "app", "dev", "whole", Into("shared"))))
+	rival := At(5, Deployed("c", DeploymentRuntime("product-2", "rival", "dev", "theirs", Into("shared"))))
+	file := DeploymentRuntime("product-1", "app", "dev", "whole", Into("shared"))
+	file.CreationTimestamp = metav1.Time{}
+	moved := file.DeepCopy()
+	moved.Spec.Destination.Namespaces = []string{"other"}
+	run(t, map[string]verdict{
+		"the claim of the stored one":            {objects: []client.Object{stored, rival}, new: file},
+		"the claim of the old one":               {objects: []client.Object{rival}, old: stored, new: file},
+		"a new one comes after what is deployed": {objects: []client.Object{rival}, new: file, want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
+		"the target of the stored one":           {objects: []client.Object{stored}, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
+		"the target of the old one":              {old: stored, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
+		"a new one may go anywhere":              {new: moved},
+	})
+	if !file.CreationTimestamp.IsZero() || file.Status.Target != nil {
+		t.Errorf("the object of the request was changed")
+	}
+}
+
+func TestErrorTypes(t *testing.T) {
+	s := snapshot.New(Tenant, Namespace, base()...)
+	list, _ := validate.Run(s, validate.Request{New: DeploymentRuntime("product-1", "app", "absent", "repo")})
+	want := []field.ErrorType{field.ErrorTypeNotFound, field.ErrorTypeForbidden}
+	var got []field.ErrorType
+	for _, e := range list {
+		got = append(got, e.Type)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("types (-want +got):\n%s\n%v", diff, list)
+	}
+}
