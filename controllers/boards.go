@@ -1,12 +1,14 @@
 package controllers
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
 	"sync"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
 )
 
 // SpaceKey names the shared layer of a product on a cluster.
@@ -14,16 +16,50 @@ type SpaceKey struct{ Product, Cluster string }
 
 // SpaceResult is what the last run for a space brought about.
 type SpaceResult struct {
-	// Namespaces and Repositories (their URLs) that are in place.
+	// Namespaces and Repositories (their URLs) that the space consists of.
 	Namespaces   []string
 	Repositories []string
-	// Err is why the space is not complete; nil when it is.
+	// Problems are the objects of the space that could not be written.
+	Problems []SpaceProblem
+	// Err is why nothing can be told of the space as a whole; nil when it can.
 	Err error
+}
+
+// SpaceProblem is an object of a space that could not be written.
+type SpaceProblem struct {
+	ID plan.ID
+	// Source is the custom resource that asks for the object.
+	Source plan.Ref
+	Err    error
 }
 
 func (r SpaceResult) equal(other SpaceResult) bool {
 	return slices.Equal(r.Namespaces, other.Namespaces) && slices.Equal(r.Repositories, other.Repositories) &&
-		errorText(r.Err) == errorText(other.Err)
+		errorText(r.Err) == errorText(other.Err) &&
+		slices.EqualFunc(r.Problems, other.Problems, func(a, b SpaceProblem) bool {
+			return a.ID == b.ID && a.Source == b.Source && errorText(a.Err) == errorText(b.Err)
+		})
+}
+
+// problemFor returns what keeps a runtime from being deployed into the space:
+// problems of its namespaces, of its repository, and of what all share.
+func (r SpaceResult) problemFor(target v1alpha1.RuntimeTarget, product, repo string) error {
+	if r.Err != nil {
+		return r.Err
+	}
+	var found []error
+	for _, p := range r.Problems {
+		namespace := p.ID.Namespace
+		if p.ID.Kind == "Namespace" {
+			namespace = p.ID.Name
+		}
+		switch {
+		case slices.Contains(target.Namespaces, namespace), namespace == product,
+			p.Source.Kind == "CodeRepo" && p.Source.Name == repo, p.ID.Kind == "AppProject":
+			found = append(found, p.Err)
+		}
+	}
+	return errors.Join(found...)
 }
 
 // SyncKey names a mirrored repository: that of a product, or the tenant's when

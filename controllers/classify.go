@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -16,6 +17,10 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
+// foreignRetry is after what time a foreign object that is in the way is looked
+// for again: it carries no label of ours, so no watch tells that it is gone.
+const foreignRetry = time.Minute
+
 // classify is the one place that maps the errors of the packages below to who
 // has to act on them.
 func classify(err error) *engine.Error {
@@ -25,10 +30,13 @@ func classify(err error) *engine.Error {
 		kind    *apply.KindMissingError
 		secret  *apply.SecretMissingError
 		missing *snapshot.MissingError
+		leaving *apply.TerminatingError
+		beaten  *apply.ConflictError
+		repo    *snapshot.RepositoryError
 	)
 	switch {
 	case errors.As(err, &notOurs):
-		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonNotOurs, Message: notOurs.Error()}
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonNotOurs, Message: notOurs.Error(), RetryAfter: foreignRetry}
 	case errors.As(err, &guard):
 		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonPruneGuarded, Message: guard.Error()}
 	case errors.As(err, &kind):
@@ -37,6 +45,14 @@ func classify(err error) *engine.Error {
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretMissing, Message: secret.Error()}
 	case errors.As(err, &missing):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonReferenceMissing, Message: missing.Error()}
+	case errors.As(err, &repo):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonInvalid, Message: repo.Error()}
+	case errors.As(err, &leaving):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonDeleting, Message: leaving.Error()}
+	case errors.As(err, &beaten):
+		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonApplyFailed, Message: beaten.Error(), Cause: err}
+	case errors.Is(err, remote.ErrNotSynced):
+		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonProgressing, Message: err.Error(), Cause: err}
 	case errors.Is(err, remote.ErrNotConnected):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonNotConnected, Message: err.Error()}
 	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err):

@@ -16,6 +16,7 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/telemetry"
 	"nautes.io/nautes/internal/validate"
 )
 
@@ -191,6 +192,7 @@ func (w clusterWork) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.C
 		return err
 	}
 	w.Clusters.Remove(s.Object.Name)
+	telemetry.ClusterConnected.DeleteLabelValues(s.Object.Name)
 	return nil
 }
 

@@ -104,7 +104,7 @@ func (w deploymentRuntimeWork) apply(ctx context.Context, s *engine.Session[*v1a
 		return err
 	}
 	for _, set := range wanted.Sets {
-		_, err := w.Applier.Apply(ctx, conn, set, apply.Options{
+		_, err := w.applySet(ctx, conn, set, apply.Options{
 			ConfirmPrune: r.Annotations[v1alpha1.AnnotationConfirmPrune] == strconv.FormatInt(r.Generation, 10),
 		})
 		if err != nil {
@@ -131,11 +131,11 @@ func applicationStatus(id plan.ID, known *v1alpha1.ApplicationStatus) *v1alpha1.
 // in place on its cluster.
 func (w deploymentRuntimeWork) spaceReady(r *v1alpha1.DeploymentRuntime, target v1alpha1.RuntimeTarget, url string) error {
 	space, known := w.Spaces.Get(SpaceKey{Product: r.Namespace, Cluster: target.Cluster})
-	switch {
-	case !known:
+	if !known {
 		return engine.ErrNotYet
-	case space.Err != nil:
-		return space.Err
+	}
+	if err := space.problemFor(target, r.Namespace, r.Spec.ManifestSource.CodeRepo); err != nil {
+		return err
 	}
 	for _, namespace := range target.Namespaces {
 		if !slices.Contains(space.Namespaces, namespace) {
@@ -237,7 +237,7 @@ func (w deploymentRuntimeWork) Finalize(ctx context.Context, s *engine.Session[*
 			"cluster %s is not connected, so its Application cannot be removed; the annotation %s: %s gives it up", target.Cluster, v1alpha1.AnnotationAbandon, target.Cluster)
 	}
 	set := plan.Set{Owner: build.RuntimeOwner(s.Object), Target: plan.Cluster(target.Cluster)}
-	result, err := w.Applier.Apply(ctx, conn, set, apply.Options{NoGuard: true})
+	result, err := w.applySet(ctx, conn, set, apply.Options{NoGuard: true})
 	if err != nil {
 		return err
 	}

@@ -123,18 +123,14 @@ func (s *shop) remove(t *testing.T) {
 	}
 	s.playArgoCD(t)
 	gone(t, s.w.c, p)
-	for _, c := range s.w.runtimes {
-		empty(t, c, s.product)
-	}
+	empty(t, s.w.runtimes[s.cluster], s.product)
 }
 
 // playArgoCD lets go of the product's deleted Applications until the product is gone.
 func (s *shop) playArgoCD(t *testing.T) {
 	t.Helper()
 	until(t, s.product+" is gone", func() error {
-		for _, c := range s.w.runtimes {
-			release(t, c, s.product)
-		}
+		release(t, s.w.runtimes[s.cluster], s.product)
 		p := s.productObject()
 		err := s.w.c.Get(context.Background(), client.ObjectKeyFromObject(p), p)
 		if err == nil {

@@ -131,7 +131,7 @@ func fetchProblem(err error) error {
 	switch {
 	case errors.Is(err, git.ErrAuthentication):
 		return engine.Terminal(v1alpha1.ReasonFetchFailed, "%s: check the Secret of spec.secretRef or the provider's token", err)
-	case errors.Is(err, git.ErrBranchMissing), errors.Is(err, git.ErrRefused), errors.As(err, &limit):
+	case errors.Is(err, git.ErrBranchMissing), errors.Is(err, git.ErrRepositoryMissing), errors.Is(err, git.ErrRefused), errors.As(err, &limit):
 		return engine.Terminal(v1alpha1.ReasonFetchFailed, "%s", err)
 	case errors.Is(err, git.ErrUnreachable):
 		return engine.Waiting(v1alpha1.ReasonFetchFailed, "%s; it is tried again", err)

@@ -212,7 +212,7 @@ func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Trac
 		}
 	}
 	outcome := mirror.Build(g.Tenant, source.owner, t.Entries, owned, source.confirm == t.Status.Revision)
-	applied, err := g.Applier.Apply(ctx, g.TenantConn, outcome.Set, apply.Options{Isolate: true, NoGuard: true})
+	applied, err := g.applySet(ctx, g.TenantConn, outcome.Set, apply.Options{Isolate: true, NoGuard: true})
 	if err != nil {
 		return SyncResult{}, err
 	}

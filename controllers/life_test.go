@@ -20,6 +20,7 @@ import (
 // Two products with equal names of everything live on one cluster; only a
 // namespace of the same name is refused, with the name of who has it.
 func TestTwoProductsWithEqualNames(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	first, second := newShop(w, "401", "alpha"), newShop(w, "402", "alpha")
 	first.open(t)
@@ -51,6 +52,7 @@ func TestTwoProductsWithEqualNames(t *testing.T) {
 }
 
 func TestNobodyReachesAnotherProduct(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	victim, thief := newShop(w, "404", "alpha"), newShop(w, "405", "alpha")
 	victim.open(t)
@@ -77,6 +79,7 @@ func TestNobodyReachesAnotherProduct(t *testing.T) {
 // A revoked binding takes its effect on a running runtime at once: Argo CD may
 // read the repository no longer. What runs goes on. A new binding heals it.
 func TestRevokedBinding(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "406", "alpha")
 	s.open(t)
@@ -116,6 +119,7 @@ func TestRevokedBinding(t *testing.T) {
 }
 
 func TestDestinationIsImmutableOnceDeployed(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "407", "alpha")
 	s.open(t)
@@ -140,6 +144,7 @@ func TestDestinationIsImmutableOnceDeployed(t *testing.T) {
 
 // What exists on the cluster and is not ours is neither taken nor removed.
 func TestForeignNamespaceIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "408", "alpha")
 	foreign := object("v1", "Namespace", "", s.namespace)
@@ -162,6 +167,7 @@ func TestForeignNamespaceIsLeftAlone(t *testing.T) {
 
 // What others change or remove of ours is put back.
 func TestDriftIsRepaired(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "409", "alpha")
 	s.open(t)
@@ -207,6 +213,7 @@ func TestDriftIsRepaired(t *testing.T) {
 
 // Every order of removing the files of a product ends clean.
 func TestDeletionInAnyOrder(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	for i, order := range [][]string{
 		{runtimeFile, bindingFile, repoFile, projectFile, envFile},
@@ -270,8 +277,8 @@ func (s *shop) confirm(t *testing.T, revision string) {
 // while it is in use, wait for what needs them and end clean.
 func TestClusterInUseStays(t *testing.T) {
 	w := theWorld(t)
-	plane := w.Runtimes["beta"]
-	kubeconfig, err := plane.KubeconfigFor(devstack.RuntimeUser)
+	plane := w.Runtimes["gamma"]
+	kubeconfig, err := plane.RegisterUser(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,27 +299,22 @@ func TestClusterInUseStays(t *testing.T) {
 		t.Errorf("the connection is reported as %+v", cluster.Status.Connection)
 	}
 
-	w.runtimes["gamma"] = w.runtimes["beta"]
-	t.Cleanup(func() { delete(w.runtimes, "gamma") })
 	s := newShop(w, "601", "gamma")
 	s.open(t)
 	if err := w.c.Delete(t.Context(), cluster); err != nil {
 		t.Fatal(err)
 	}
 	w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonInUse)
-	exists(t, w.runtimes["beta"], s.application())
+	exists(t, w.runtimes["gamma"], s.application())
 	s.remove(t)
 	gone(t, w.c, cluster)
 }
 
 func TestLostClusterHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	const name = "lost"
-	if err := w.AddRuntime(t.Context(), name); err != nil {
-		t.Fatal(err)
-	}
 	plane := w.Runtimes[name]
-	w.runtimes[name] = newClient(t, plane.Config())
 	w.registerCluster(t, name, plane)
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: name}}
 	w.condition(t, cluster, "Ready", "True", "Ready")
@@ -423,7 +425,7 @@ func quiet(t *testing.T, w *world, do func()) {
 // A rotated kubeconfig is used, a broken one is explained.
 func TestKubeconfigIsWatched(t *testing.T) {
 	w := theWorld(t)
-	plane := w.Runtimes["beta"]
+	plane := w.Runtimes["gamma"]
 	w.apply(t, clusterYAML("delta", plane.Config().Host))
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "delta"}}
 	t.Cleanup(func() {
@@ -439,7 +441,7 @@ func TestKubeconfigIsWatched(t *testing.T) {
 	}
 	put("apiVersion: v1\nkind: Config\nusers: [{name: u, user: {exec: {command: /bin/evil}}}]\n")
 	w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonCredentialsInvalid)
-	kubeconfig, err := plane.KubeconfigFor(devstack.RuntimeUser)
+	kubeconfig, err := plane.RegisterUser(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

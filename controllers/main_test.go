@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -40,14 +41,16 @@ const patience = 30 * time.Second
 
 const tenantName = "test"
 
-var stack = devstack.Shared{Options: devstack.Options{Runtimes: []string{"alpha", "beta"}, ControllerManager: true}}
+var stack = devstack.Shared{Options: devstack.Options{Runtimes: []string{"alpha", "beta", "gamma", "lost"}, ControllerManager: true}}
 
 func TestMain(m *testing.M) {
 	log, err := os.CreateTemp("", "nautes-controllers-*.log")
 	if err != nil {
 		panic(err)
 	}
-	ctrl.SetLogger(zap.New(zap.WriteTo(log), zap.UseDevMode(false)))
+	logger := zap.New(zap.WriteTo(log), zap.UseDevMode(false))
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
 	code := stack.Run(m)
 	if n := panics(); n > 0 {
 		fmt.Fprintf(os.Stderr, "%d reconciles panicked; see %s\n", n, log.Name())
@@ -111,7 +114,14 @@ func theWorld(t *testing.T) *world {
 		w.store = kube.New(w.c, w.c, devstack.OperatorNamespace)
 		for name, plane := range s.Runtimes {
 			w.runtimes[name] = newClient(t, plane.Config())
-			w.registerCluster(t, name, plane)
+			// The namespace of Argo CD is there before Nautes comes.
+			ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: devstack.ArgoCDNamespace}}
+			if err := w.runtimes[name].Create(t.Context(), ns); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"alpha", "beta"} {
+			w.registerCluster(t, name, s.Runtimes[name])
 		}
 		w.op = w.start(t)
 		prepared = w
@@ -194,11 +204,6 @@ func (w *world) registerCluster(t *testing.T, name string, plane *devstack.Contr
 		t.Fatal(err)
 	}
 	if _, err := w.store.Put(t.Context(), secrets.ClusterKubeconfig(name), map[string]secrets.Value{"kubeconfig": secrets.NewValue(kubeconfig)}); err != nil {
-		t.Fatal(err)
-	}
-	// The namespace of Argo CD is there before Nautes comes.
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: devstack.ArgoCDNamespace}}
-	if err := newClient(t, plane.Config()).Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
 	w.apply(t, clusterYAML(name, plane.Config().Host))

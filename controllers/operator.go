@@ -132,7 +132,7 @@ func NewOperator(ctx context.Context, cfg *rest.Config, o *config.Operator, name
 }
 
 func newManager(cfg *rest.Config, o *config.Operator) (manager.Manager, error) {
-	recoverPanic := true
+	yes := true
 	mgr, err := ctrl.NewManager(cfg, manager.Options{
 		Scheme:                        foreign.Scheme(),
 		Metrics:                       metricsserver.Options{BindAddress: o.Metrics.Address},
@@ -141,7 +141,8 @@ func newManager(cfg *rest.Config, o *config.Operator) (manager.Manager, error) {
 		LeaderElectionID:              "nautes-operator",
 		LeaderElectionNamespace:       o.Namespace,
 		LeaderElectionReleaseOnCancel: true,
-		Controller:                    ctrlconfig.Controller{RecoverPanic: &recoverPanic},
+		// One process may hold several operators one after another, as tests do.
+		Controller: ctrlconfig.Controller{RecoverPanic: &yes, SkipNameValidation: &yes},
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{

@@ -176,7 +176,7 @@ func (w productWork) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.P
 // applyTenant applies a set to the tenant cluster; what is still terminating is
 // waited for.
 func (s *Shared) applyTenant(ctx context.Context, set plan.Set, o apply.Options) error {
-	result, err := s.Applier.Apply(ctx, s.TenantConn, set, o)
+	result, err := s.applySet(ctx, s.TenantConn, set, o)
 	if err != nil {
 		return err
 	}

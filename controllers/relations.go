@@ -124,6 +124,15 @@ func (s *Shared) spacesOn(ctx context.Context, cluster string) []SpaceKey {
 	return sortedKeys(keys)
 }
 
+// spacesWanting returns the spaces on a cluster of the runtimes that want a namespace.
+func (s *Shared) spacesWanting(ctx context.Context, cluster, namespace string) []SpaceKey {
+	keys := map[SpaceKey]bool{}
+	for _, r := range find[*v1alpha1.DeploymentRuntime](ctx, s, &v1alpha1.DeploymentRuntimeList{}, nil, client.MatchingFields{snapshot.IndexWantedNamespace: namespace}) {
+		keys[SpaceKey{r.Namespace, cluster}] = true
+	}
+	return sortedKeys(keys)
+}
+
 func (s *Shared) spacesOfProvider(ctx context.Context, provider string) []SpaceKey {
 	keys := map[SpaceKey]bool{}
 	for _, r := range s.codeReposByProvider(ctx, provider) {

@@ -23,6 +23,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/git"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -94,7 +95,7 @@ func start[T v1alpha1.Object](s *Shared, b *builder.Builder, work engine.Work[T]
 // changed wakes whose object changed on a runtime cluster. Objects of a space
 // wake the space; those of a runtime wake the runtime; a kind that comes to be
 // served wakes everything on the cluster.
-func (s *Shared) changed(cluster string, gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, _ bool) {
+func (s *Shared) changed(cluster string, gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool) {
 	product, name := meta.Labels[v1alpha1.LabelProduct], meta.Labels[v1alpha1.LabelOwnerName]
 	switch {
 	case gvk.Kind == "CustomResourceDefinition":
@@ -102,6 +103,12 @@ func (s *Shared) changed(cluster string, gvk schema.GroupVersionKind, meta *meta
 	case product == "":
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerSpace:
 		s.WakeSpace.Wake(SpaceKey{Product: product, Cluster: cluster})
+		if deleted && gvk.Kind == "Namespace" {
+			// Whoever wants a namespace that another product had can have it now.
+			for _, key := range s.spacesWanting(context.Background(), cluster, meta.Name) {
+				s.WakeSpace.Wake(key)
+			}
+		}
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerDeploymentRuntime:
 		s.WakeDeploymentRuntime.Wake(request(product, name))
 	}
@@ -146,4 +153,11 @@ func (s *Shared) conn(snap *snapshot.Snapshot, cluster string) (*remote.Conn, er
 		return nil, engine.ErrNotYet
 	}
 	return nil, err
+}
+
+// applySet applies a set and counts what it did.
+func (s *Shared) applySet(ctx context.Context, conn apply.Connection, set plan.Set, o apply.Options) (apply.Result, error) {
+	result, err := s.Applier.Apply(ctx, conn, set, o)
+	telemetry.ObserveApply(string(set.Target.Kind), result.Written, result.Unchanged, result.Deleted)
+	return result, err
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -66,7 +67,7 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	}
 	set, err := build.Space(snap, key.Product, key.Cluster)
 	if err != nil {
-		return reconcile.Result{}, w.tell(ctx, snap, key, set, err)
+		return w.tell(ctx, snap, key, set, err)
 	}
 	recorded := recordedSpace(snap.Product(key.Product), key.Cluster)
 	conn, err := w.conn(snap, key.Cluster)
@@ -75,7 +76,7 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 			w.Spaces.Drop(key)
 			return reconcile.Result{}, nil
 		}
-		return reconcile.Result{}, w.tell(ctx, snap, key, set, err)
+		return w.tell(ctx, snap, key, set, err)
 	}
 	if len(set.Items) > 0 && recorded == nil {
 		// On record before the first write, so that the deletion of the product
@@ -86,14 +87,16 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 		}
 	}
 	product := snap.Product(key.Product)
-	result, err := w.Applier.Apply(ctx, conn, set, apply.Options{
+	applied, err := w.applySet(ctx, conn, set, apply.Options{
+		// A namespace that one runtime cannot have holds up none of the others.
+		Isolate:      true,
 		NoGuard:      product == nil || !product.DeletionTimestamp.IsZero(),
 		ConfirmPrune: product != nil && product.Annotations[v1alpha1.AnnotationConfirmPrune] == strconv.FormatInt(product.Generation, 10),
 	})
 	if err == nil {
-		err = removing(result, "cluster "+key.Cluster)
+		err = removing(applied, "cluster "+key.Cluster)
 	}
-	return reconcile.Result{}, w.tell(ctx, snap, key, set, err)
+	return w.tell(ctx, snap, key, set, err, applied.Failed...)
 }
 
 func recordedSpace(p *v1alpha1.Product, cluster string) *v1alpha1.SpaceStatus {
@@ -111,39 +114,53 @@ func recordedSpace(p *v1alpha1.Product, cluster string) *v1alpha1.SpaceStatus {
 // tell puts what became of a space on the board, for the runtimes that wait for
 // it, and into the status of the product. It returns the error if it is one to
 // try again.
-func (w spaceWork) tell(ctx context.Context, snap *snapshot.Snapshot, key SpaceKey, set plan.Set, err error) error {
+func (w spaceWork) tell(ctx context.Context, snap *snapshot.Snapshot, key SpaceKey, set plan.Set, err error, failed ...apply.ItemError) (reconcile.Result, error) {
+	result := spaceResult(set, err, failed)
+	for _, p := range result.Problems {
+		err = errors.Join(err, p.Err)
+	}
 	outcome := engine.Classify(err, classify)
 	if outcome.Class == engine.ClassSilent {
-		return nil
+		return reconcile.Result{}, nil
 	}
 	telemetry.ReconcileOutcomes.WithLabelValues("Space", outcome.Class.String()).Inc()
-	result := SpaceResult{Err: err}
-	status := v1alpha1.SpaceStatus{Cluster: key.Cluster, Ready: err == nil, Message: outcome.Message}
+	entry := &v1alpha1.SpaceStatus{Cluster: key.Cluster, Ready: err == nil, Namespaces: result.Namespaces, Message: outcome.Message}
 	if outcome.Class == engine.ClassUnexpected && outcome.Message == "" {
-		status.Message = "a write failed and is tried again; the operator's log has it"
+		entry.Message = "a write failed and is tried again; the operator's log has it"
 	}
-	result.Namespaces, result.Repositories = build.Contents(set)
-	status.Namespaces = result.Namespaces
-	if err != nil {
-		// What is in place cannot be told from here: nothing new may rely on it.
-		result.Namespaces, result.Repositories = nil, nil
-	}
-	w.Spaces.Set(key, result)
-
-	entry := &status
 	if err == nil && len(set.Items) == 0 {
 		entry = nil
 		w.Spaces.Drop(key)
+	} else {
+		w.Spaces.Set(key, result)
 	}
 	if snap.Product(key.Product) != nil {
 		if err := w.record(ctx, key, entry); err != nil {
-			return err
+			return reconcile.Result{}, err
 		}
 	}
 	if outcome.Class == engine.ClassUnexpected {
-		return err
+		return reconcile.Result{}, err
 	}
-	return nil
+	return reconcile.Result{RequeueAfter: outcome.RetryAfter}, nil
+}
+
+// spaceResult is what others may know of a space. While something of it is
+// being removed, the rest of it is in place all the same.
+func spaceResult(set plan.Set, err error, failed []apply.ItemError) SpaceResult {
+	result := SpaceResult{Err: err}
+	if outcome := engine.Classify(err, classify); outcome.Reason == v1alpha1.ReasonDeleting {
+		result.Err = nil
+	}
+	result.Namespaces, result.Repositories = build.Contents(set)
+	sources := map[plan.ID]plan.Ref{}
+	for _, item := range set.Items {
+		sources[item.ID] = item.Source
+	}
+	for _, item := range failed {
+		result.Problems = append(result.Problems, SpaceProblem{ID: item.ID, Source: sources[item.ID], Err: item.Err})
+	}
+	return result
 }
 
 // record writes the state of one space into the status of its product; nil

@@ -17,6 +17,7 @@ import (
 )
 
 func TestPushBecomesApplication(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "101", "alpha")
 	s.open(t)
@@ -55,6 +56,7 @@ func TestPushBecomesApplication(t *testing.T) {
 
 // Whatever order the files come in, everything converges when the last is there.
 func TestAnyOrder(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	all := []string{envFile, projectFile, repoFile, bindingFile, runtimeFile}
 	orders := [][]string{all, slices.Clone(all), {runtimeFile, bindingFile, repoFile, envFile, projectFile}, {bindingFile, runtimeFile, projectFile, envFile, repoFile}}
@@ -81,6 +83,7 @@ func TestAnyOrder(t *testing.T) {
 
 // What people apply with kubectl lives beside what is mirrored, and is left alone.
 func TestKubectlBesideGit(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "301", "alpha")
 	s.declare(t)
@@ -103,6 +106,7 @@ func TestKubectlBesideGit(t *testing.T) {
 }
 
 func TestBadFilesStopOnlyThemselves(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "302", "alpha")
 	s.open(t)
@@ -176,6 +180,7 @@ func (w *world) event(o v1alpha1.Object, reason, text string) error {
 }
 
 func TestEmptiedRepositoryIsGuarded(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "303", "alpha")
 	s.open(t)
@@ -208,6 +213,7 @@ func TestEmptiedRepositoryIsGuarded(t *testing.T) {
 }
 
 func TestRewrittenHistoryIsFollowed(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "304", "alpha")
 	s.open(t)
@@ -239,6 +245,7 @@ func TestRewrittenHistoryIsFollowed(t *testing.T) {
 
 // A push that nobody reports is found by the poll.
 func TestPollIsTheSafetyNet(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "305", "alpha")
 	s.declare(t)
@@ -250,6 +257,7 @@ func TestPollIsTheSafetyNet(t *testing.T) {
 }
 
 func TestGitHostFailures(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	s := newShop(w, "306", "alpha")
 	s.open(t)
@@ -271,6 +279,7 @@ func TestGitHostFailures(t *testing.T) {
 }
 
 func TestTenantRepository(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	const repo = "tenant/management"
 	if _, err := w.Git.AddRepository(t.Context(), repo); err != nil {
@@ -334,6 +343,7 @@ spec:
 
 // The operator may not read Secrets outside of its namespace, nor be led there.
 func TestSecretsStayInTheOperatorsNamespace(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	kubeconfig, err := w.Tenant.ConfigFor(devstack.OperatorUser)
 	if err != nil {

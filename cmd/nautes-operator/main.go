@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"nautes.io/nautes/controllers"
@@ -33,6 +34,7 @@ func run() error {
 		return err
 	}
 	ctrl.SetLogger(log)
+	klog.SetLogger(log)
 
 	names, err := controllers.Choose(strings.Split(*chosen, ","))
 	if err != nil {

@@ -73,7 +73,29 @@ func world(objects ...client.Object) []client.Object {
 	return append([]client.Object{Cluster("c"), CodeRepoProvider(Provider)}, objects...)
 }
 
+// scenario is a tenant whose plans are kept as a golden file.
+type scenario struct {
+	objects []client.Object
+	// products whose plans are in the file; product-1 when empty.
+	products []string
+}
+
 func TestGolden(t *testing.T) {
+	for name, test := range scenarios() {
+		t.Run(name, func(t *testing.T) {
+			if test.products == nil {
+				test.products = []string{"product-1"}
+			}
+			got, err := SetsYAML(everything(t, newSnapshot(test.objects...), test.products...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			Golden(t, name+".yaml", got)
+		})
+	}
+}
+
+func scenarios() map[string]scenario {
 	long := strings.Repeat("a-very-long-name-", 3) + "of-a-thing"
 	longProduct := "product-" + strings.Repeat("p", 50)
 	native := Cluster("c", NativeTenancy)
@@ -96,10 +118,7 @@ func TestGolden(t *testing.T) {
 	lost := Deployed("c", DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api")))
 	lost.Status.Source = &v1alpha1.RuntimeSource{URL: "ssh://git@git.example.com:2222/team-1/code-repo-1.git", Permission: "readonly"}
 
-	tests := map[string]struct {
-		objects  []client.Object
-		products []string
-	}{
+	return map[string]scenario{
 		"minimal": {objects: world(product("product-1")...)},
 		"not-deployed-yet": {objects: world(product("product-1",
 			DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api")),
@@ -143,18 +162,6 @@ func TestGolden(t *testing.T) {
 		"group-that-is-none": {objects: world(product("product-1",
 			Product("product-1", func(p *v1alpha1.Product) { p.Spec.Name = "system:masters" }), public)...)},
 		"nothing-deployed": {objects: world(Product("product-1"), Environment("product-1", "dev", "c"), CodeRepo("product-1", "repo-1", ""))},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			if test.products == nil {
-				test.products = []string{"product-1"}
-			}
-			got, err := SetsYAML(everything(t, newSnapshot(test.objects...), test.products...)...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			Golden(t, name+".yaml", got)
-		})
 	}
 }
 
@@ -265,6 +272,20 @@ func TestDeploymentRuntime(t *testing.T) {
 	}
 }
 
+func TestContents(t *testing.T) {
+	space, err := build.Space(newSnapshot(world(product("product-1")...)...), "product-1", "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	namespaces, repositories := build.Contents(space)
+	if diff := cmp.Diff([]string{"app", "product-1"}, namespaces); diff != "" {
+		t.Errorf("namespaces (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"ssh://git@git.example.com:2222/team-1/code-repo-1.git"}, repositories); diff != "" {
+		t.Errorf("repositories (-want +got):\n%s", diff)
+	}
+}
+
 func TestProductThatIsDeleted(t *testing.T) {
 	s := newSnapshot(world(product("product-1")...)...)
 	set, err := build.Product(s, Deleting(Product("product-1")))
@@ -321,13 +342,20 @@ func TestArgoCDAccepts(t *testing.T) {
 func BenchmarkSpace(b *testing.B) {
 	for _, runtimes := range []int{10, 100, 1000} {
 		objects := BigProduct(runtimes)
-		b.Run(fmt.Sprint(runtimes), func(b *testing.B) {
+		run := func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := build.Space(newSnapshot(objects...), "product-1", "c"); err != nil {
 					b.Fatal(err)
 				}
 			}
-		})
+		}
+		b.Run(fmt.Sprint(runtimes), run)
+		for _, o := range objects {
+			if r, ok := o.(*v1alpha1.DeploymentRuntime); ok {
+				r.Status.Target = nil
+			}
+		}
+		b.Run(fmt.Sprintf("%d/new", runtimes), run)
 	}
 }

@@ -185,7 +185,16 @@ func (r *Reconciler[T]) finish(ctx context.Context, s *Session[T], err error) (r
 	if outcome.Class == ClassWaiting {
 		log.FromContext(ctx).V(1).Info("waiting", "reason", outcome.Reason, "message", outcome.Message)
 	}
+	if outcome.RetryAfter > 0 {
+		return soon(outcome.RetryAfter), nil
+	}
 	return r.later(), nil
+}
+
+// soon asks for another look behind everything that is urgent.
+func soon(after time.Duration) reconcile.Result {
+	priority := handler.LowPriority
+	return reconcile.Result{RequeueAfter: after, Priority: &priority}
 }
 
 // conflictPause lets the cache catch up with a write that beat ours.
@@ -196,9 +205,7 @@ func (r *Reconciler[T]) later() reconcile.Result {
 	if r.options.SafetyInterval <= 0 {
 		return reconcile.Result{}
 	}
-	priority := handler.LowPriority
-	stretch := time.Duration(rand.Int64N(int64(r.options.SafetyInterval)/10 + 1))
-	return reconcile.Result{RequeueAfter: r.options.SafetyInterval + stretch, Priority: &priority}
+	return soon(r.options.SafetyInterval + time.Duration(rand.Int64N(int64(r.options.SafetyInterval)/10+1)))
 }
 
 func readyOf(o v1alpha1.Object) metav1.Condition {

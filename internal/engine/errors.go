@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Class says who has to act on an error.
@@ -47,6 +48,9 @@ type Error struct {
 	Reason  string
 	Message string
 	Cause   error
+	// RetryAfter is set when nothing tells that the cause is gone: the object is
+	// looked at again after that time.
+	RetryAfter time.Duration
 }
 
 // Error returns the message and the cause, for logs.

@@ -12,7 +12,8 @@ import (
 
 // What can be wrong with a repository. They are returned wrapped in an *Error.
 var (
-	// ErrRefused: the URL, the branch or the credentials cannot be used as they are.
+	// ErrRefused: the URL, the branch, the credentials or the content cannot be
+	// used as they are.
 	ErrRefused = errors.New("refused")
 	// ErrUnreachable: the server does not answer, or not as a Git server does.
 	ErrUnreachable = errors.New("unreachable")
@@ -111,7 +112,7 @@ var symptoms = []struct {
 		"the repository has no such branch: push it, or name another one"},
 	{regexp.MustCompile(`Host key verification failed|No \S+ host key is known`), ErrAuthentication,
 		"the server's host key is not among the known hosts: add the right one to known_hosts"},
-	{regexp.MustCompile(`could not read (Username|Password)|Authentication failed|Access denied|returned error: 40[13]|Permission denied|Too many authentication failures`), ErrAuthentication,
+	{regexp.MustCompile(`could not read (Username|Password)|Authentication failed|Access denied|returned error: 40[13]|Permission denied \(|Too many authentication failures`), ErrAuthentication,
 		"the server does not accept the credentials: check that they are valid and may read the repository"},
 	{regexp.MustCompile(`repository '' not found|returned error: (404|410)|does not appear to be a git repository|could not be found`), ErrRepositoryMissing,
 		"the server knows no such repository, or does not show it to this user: check the URL and the credentials"},

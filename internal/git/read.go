@@ -51,7 +51,8 @@ func commitOf(s *session, key, revision string) (commitObject, error) {
 }
 
 // Tree returns every file, link and submodule of a revision, in the order of
-// their paths. The error is ErrUnknownRevision, wrapped, or a *LimitError.
+// their paths. The error is ErrUnknownRevision or ErrRefused, wrapped, or a
+// *LimitError.
 func (m *Mirrors) Tree(ctx context.Context, key, revision string) ([]File, error) {
 	var files []File
 	err := m.reading(ctx, key, func(_ string, s *session) error {
@@ -82,8 +83,8 @@ func (m *Mirrors) Tree(ctx context.Context, key, revision string) ([]File, error
 // Diff returns the paths that differ between two revisions, in their order; a
 // renamed file is one that went and one that came. fastForward tells whether
 // from is an ancestor of to. The error is ErrUnknownRevision, wrapped, when the
-// mirror does not hold one of them, as can be after a rewrite of the history, or
-// a *LimitError.
+// mirror does not hold one of them, as can be after a rewrite of the history,
+// ErrRefused, or a *LimitError.
 func (m *Mirrors) Diff(ctx context.Context, key, from, to string) (changes []Change, fastForward bool, err error) {
 	err = m.reading(ctx, key, func(dir string, s *session) error {
 		before, err := commitOf(s, key, from)

@@ -2,9 +2,11 @@ package git
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -358,6 +360,37 @@ func TestParseCommit(t *testing.T) {
 				t.Errorf("author %q in %d, want %q in %d", got.Author, got.Time.Year(), tt.wantAuthor, tt.wantYear)
 			}
 		})
+	}
+}
+
+func TestNamesThatNoFileCanHaveAreRefused(t *testing.T) {
+	m, _, repo, src := setUp(t)
+	base := repo.Push(map[string]string{"a": "1", "b/c": "2"})
+	fetch(t, m, src)
+	blob, err := hex.DecodeString(repo.Git("rev-parse", "main:a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A fetch would refuse such a tree, so it is put into the mirror.
+	git := func(input string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command("git", args...)
+		cmd.Env, cmd.Stdin = append(gittest.Environ(t.TempDir()), "GIT_DIR="+mirrorDir(m)), strings.NewReader(input)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	for _, name := range []string{"b/c", ".", "..", ""} {
+		tree := git("100644 "+name+"\x00"+string(blob), "hash-object", "-t", "tree", "-w", "--stdin", "--literally")
+		commit := git("", "commit-tree", "-p", base, "-m", "slash", tree)
+		if files, err := m.Tree(context.Background(), key, commit); !errors.Is(err, ErrRefused) {
+			t.Errorf("Tree with the name %q = %v, %v; want ErrRefused", name, files, err)
+		}
+		if changes, _, err := m.Diff(context.Background(), key, base, commit); !errors.Is(err, ErrRefused) {
+			t.Errorf("Diff with the name %q = %v, %v; want ErrRefused", name, changes, err)
+		}
 	}
 }
 

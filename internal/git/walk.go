@@ -113,6 +113,11 @@ func (w *walk) read(id string) (map[string]entry, error) {
 		if !found || !split || len(rest) < size {
 			return nil, fmt.Errorf("directory %s: %w", id, errDamaged)
 		}
+		if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
+			// Git lets some of these pass, and then two entries have one path.
+			return nil, &Error{Repository: w.key, Err: ErrRefused,
+				Reason: fmt.Sprintf("a directory of the revision holds the name %q, which no file can have: run git fsck in a clone and rewrite what it names", name[:min(len(name), maxObject)])}
+		}
 		entries[name] = entry{mode: canonical(mode), id: hex.EncodeToString(rest[:size])}
 		content = rest[size:]
 	}

@@ -173,60 +173,59 @@ func TestDecodeAcceptsWhatEarlierFilesCarry(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	replace := func(old, new string) string {
-		if !strings.Contains(environment, old) {
-			t.Fatalf("the file has no %q", old)
-		}
-		return strings.Replace(environment, old, new, 1)
-	}
+	replace := func(old, new string) string { return replaceOnce(t, environment, old, new) }
+	checkRefusals(t, map[string]refusal{
+		"empty":              {"", Unparsable, 0, "no object"},
+		"comment only":       {"# nothing\n", Unparsable, 0, "no object"},
+		"no YAML":            {"a: b: c\n", Unparsable, 1, "not valid YAML"},
+		"broken indentation": {replace("  envType", " envType"), Unparsable, 6, "not valid YAML"},
+		"NUL":                {environment + "\x00", Unparsable, 0, "NUL"},
+		"NUL in a text":      {replace("one", `"o\0ne"`), Invalid, 6, "NUL"},
+		"Latin-1":            {replace("one", "on\xe9"), Unparsable, 0, "UTF-8"},
+		"UTF-16":             {"\xff\xfea\x00", Unparsable, 0, "UTF-8"},
+		"list":               {"- a\n", Invalid, 1, "mapping"},
+		"text":               {"hello\n", Invalid, 1, "mapping"},
+		"two objects":        {environment + "---\n" + environment, Unparsable, 9, "file of its own"},
+		"duplicate key":      {environment + "  cluster: two\n", Unparsable, 8, `"cluster" is there twice, first at line 6`},
+		"duplicate top key":  {environment + "spec: {}\n", Unparsable, 8, "twice"},
+		"number as key":      {environment + "  1: two\n", Unparsable, 8, "quotes"},
+		"true as key":        {environment + "  true: two\n", Unparsable, 8, "quotes"},
+		"list as key":        {environment + "  ? [a]\n  : two\n", Unparsable, 8, "plain text"},
+		"long key":           {environment + "  " + strings.Repeat("k", 600) + ": two\n", TooLarge, 8, "key"},
+		"alias":              {replace("cluster: one\n  envType: test", "cluster: &a one\n  envType: *a"), Unparsable, 7, "aliases"},
+		"merge key":          {environment + "  <<: {product: x}\n", Unparsable, 8, "key"},
+		"unknown anchor":     {replace("one", "*a"), Unparsable, 0, "anchor"},
+		"tag":                {replace("one", "!!binary b25l"), Invalid, 6, "text"},
+		"own tag":            {replace("one", "!env one"), Invalid, 6, "tag !env"},
+		"unknown field":      {environment + "  clusters: two\n", UnknownField, 8, "spec.clusters is no field: correct or remove it; known are cluster, envType, product"},
+		"wrong case":         {replace("cluster:", "Cluster:"), UnknownField, 6, "spec.Cluster"},
+		"unknown top field":  {environment + "data: {}\n", UnknownField, 8, "data"},
+		"missing field":      {replace("  cluster: one\n", ""), Invalid, 6, "spec.cluster is missing"},
+		"null field":         {replace("cluster: one", "cluster:"), Invalid, 6, "spec.cluster is missing"},
+		"number for text":    {replace("one", "1"), Invalid, 6, "quotes"},
+		"true for text":      {replace("one", "true"), Invalid, 6, "quotes"},
+		"list for text":      {replace("one", "[one]"), Invalid, 6, "a list"},
+		"no spec":            {replace("spec:\n  cluster: one\n  envType: test\n", ""), Invalid, 0, "spec is missing"},
+		"null spec":          {replace("spec:\n  cluster: one\n  envType: test\n", "spec:\n"), Invalid, 0, "spec is missing"},
+		"text as spec":       {replace("spec:\n  cluster: one\n  envType: test\n", "spec: a\n"), Invalid, 5, "mapping"},
+		"no apiVersion":      {replace("apiVersion: nautes.resource.nautes.io/v1alpha1\n", ""), WrongKind, 0, "apiVersion"},
+		"other apiVersion":   {replace("v1alpha1", "v1"), WrongKind, 1, "only nautes.resource.nautes.io/v1alpha1"},
+		"number apiVersion":  {replace("nautes.resource.nautes.io/v1alpha1", "1"), Invalid, 1, "text"},
+		"no kind":            {replace("kind: Environment\n", ""), WrongKind, 0, "kind"},
+		"kind of elsewhere":  {replace("kind: Environment", "kind: Project"), WrongKind, 2, "Environment, not Project"},
+		"kind of the tenant": {replace("kind: Environment", "kind: Cluster"), WrongKind, 2, "not Cluster"},
+		"unknown kind":       {replace("kind: Environment", "kind: ConfigMap"), WrongKind, 2, "not ConfigMap"},
+		"a list of objects":  {replace("kind: Environment", "kind: EnvironmentList"), WrongKind, 2, "EnvironmentList"},
+		"other product":      {environment + "  product: product-2\n", WrongNamespace, 8, "product-2"},
+		"status":             {environment + "status: {observedGeneration: 1}\n", NotAllowed, 8, "status"},
+		"text as status":     {environment + "status: ready\n", NotAllowed, 8, "status"},
+	})
+}
+
+func TestDecodeRefusesMetadata(t *testing.T) {
+	replace := func(old, new string) string { return replaceOnce(t, environment, old, new) }
 	meta := func(line string) string { return replace("  name: dev\n", "  name: dev\n"+line+"\n") }
-	tests := map[string]struct {
-		content    string
-		wantReason string
-		wantLine   int32
-		wantText   string
-	}{
-		"empty":               {"", Unparsable, 0, "no object"},
-		"comment only":        {"# nothing\n", Unparsable, 0, "no object"},
-		"no YAML":             {"a: b: c\n", Unparsable, 1, "not valid YAML"},
-		"broken indentation":  {replace("  envType", " envType"), Unparsable, 6, "not valid YAML"},
-		"NUL":                 {environment + "\x00", Unparsable, 0, "NUL"},
-		"NUL in a text":       {replace("one", `"o\0ne"`), Invalid, 6, "NUL"},
-		"Latin-1":             {replace("one", "on\xe9"), Unparsable, 0, "UTF-8"},
-		"UTF-16":              {"\xff\xfea\x00", Unparsable, 0, "UTF-8"},
-		"list":                {"- a\n", Invalid, 1, "mapping"},
-		"text":                {"hello\n", Invalid, 1, "mapping"},
-		"two objects":         {environment + "---\n" + environment, Unparsable, 9, "file of its own"},
-		"duplicate key":       {environment + "  cluster: two\n", Unparsable, 8, `"cluster" is there twice, first at line 6`},
-		"duplicate top key":   {environment + "spec: {}\n", Unparsable, 8, "twice"},
-		"number as key":       {environment + "  1: two\n", Unparsable, 8, "quotes"},
-		"true as key":         {environment + "  true: two\n", Unparsable, 8, "quotes"},
-		"list as key":         {environment + "  ? [a]\n  : two\n", Unparsable, 8, "plain text"},
-		"long key":            {environment + "  " + strings.Repeat("k", 600) + ": two\n", TooLarge, 8, "key"},
-		"alias":               {replace("cluster: one\n  envType: test", "cluster: &a one\n  envType: *a"), Unparsable, 7, "aliases"},
-		"merge key":           {environment + "  <<: {product: x}\n", Unparsable, 8, "key"},
-		"unknown anchor":      {replace("one", "*a"), Unparsable, 0, "anchor"},
-		"tag":                 {replace("one", "!!binary b25l"), Invalid, 6, "text"},
-		"own tag":             {replace("one", "!env one"), Invalid, 6, "tag !env"},
-		"unknown field":       {environment + "  clusters: two\n", UnknownField, 8, "spec.clusters is no field: correct or remove it; known are cluster, envType, product"},
-		"wrong case":          {replace("cluster:", "Cluster:"), UnknownField, 6, "spec.Cluster"},
-		"unknown top field":   {environment + "data: {}\n", UnknownField, 8, "data"},
-		"missing field":       {replace("  cluster: one\n", ""), Invalid, 6, "spec.cluster is missing"},
-		"null field":          {replace("cluster: one", "cluster:"), Invalid, 6, "spec.cluster is missing"},
-		"number for text":     {replace("one", "1"), Invalid, 6, "quotes"},
-		"true for text":       {replace("one", "true"), Invalid, 6, "quotes"},
-		"list for text":       {replace("one", "[one]"), Invalid, 6, "a list"},
-		"no spec":             {replace("spec:\n  cluster: one\n  envType: test\n", ""), Invalid, 0, "spec is missing"},
-		"null spec":           {replace("spec:\n  cluster: one\n  envType: test\n", "spec:\n"), Invalid, 0, "spec is missing"},
-		"text as spec":        {replace("spec:\n  cluster: one\n  envType: test\n", "spec: a\n"), Invalid, 5, "mapping"},
-		"no apiVersion":       {replace("apiVersion: nautes.resource.nautes.io/v1alpha1\n", ""), WrongKind, 0, "apiVersion"},
-		"other apiVersion":    {replace("v1alpha1", "v1"), WrongKind, 1, "only nautes.resource.nautes.io/v1alpha1"},
-		"number apiVersion":   {replace("nautes.resource.nautes.io/v1alpha1", "1"), Invalid, 1, "text"},
-		"no kind":             {replace("kind: Environment\n", ""), WrongKind, 0, "kind"},
-		"kind of elsewhere":   {replace("kind: Environment", "kind: Project"), WrongKind, 2, "Environment, not Project"},
-		"kind of the tenant":  {replace("kind: Environment", "kind: Cluster"), WrongKind, 2, "not Cluster"},
-		"unknown kind":        {replace("kind: Environment", "kind: ConfigMap"), WrongKind, 2, "not ConfigMap"},
-		"a list of objects":   {replace("kind: Environment", "kind: EnvironmentList"), WrongKind, 2, "EnvironmentList"},
+	checkRefusals(t, map[string]refusal{
 		"no metadata":         {replace("metadata:\n  name: dev\n", ""), WrongName, 0, "metadata"},
 		"null metadata":       {replace("metadata:\n  name: dev\n", "metadata:\n"), WrongName, 0, "metadata"},
 		"no name":             {replace("name: dev", "labels: {}"), WrongName, 4, "metadata.name is missing"},
@@ -236,9 +235,6 @@ func TestDecodeRefuses(t *testing.T) {
 		"long name":           {replace("name: dev", "name: "+strings.Repeat("a", 64)), WrongName, 4, "63"},
 		"name as path":        {replace("name: dev", "name: ../dev"), WrongName, 4, "lower-case"},
 		"other namespace":     {meta("  namespace: product-2"), WrongNamespace, 5, "product-2"},
-		"other product":       {environment + "  product: product-2\n", WrongNamespace, 8, "product-2"},
-		"status":              {environment + "status: {observedGeneration: 1}\n", NotAllowed, 8, "status"},
-		"text as status":      {environment + "status: ready\n", NotAllowed, 8, "status"},
 		"creation time":       {meta("  creationTimestamp: 2024-01-01T00:00:00Z"), NotAllowed, 5, "creationTimestamp"},
 		"finalizers":          {meta("  finalizers: [a]"), NotAllowed, 5, "finalizers"},
 		"null finalizers":     {meta("  finalizers:"), NotAllowed, 5, "finalizers"},
@@ -255,7 +251,19 @@ func TestDecodeRefuses(t *testing.T) {
 		"number as label":     {meta("  labels: {a: 1}"), Invalid, 5, "quotes"},
 		"list as labels":      {meta("  labels: [a]"), Invalid, 5, "metadata.labels must be a mapping"},
 		"null label":          {meta("  labels: {a: }"), Invalid, 5, "empty"},
-	}
+	})
+}
+
+// refusal is a file envs/dev.yaml and why it is refused.
+type refusal struct {
+	content    string
+	wantReason string
+	wantLine   int32
+	wantText   string
+}
+
+func checkRefusals(t *testing.T, tests map[string]refusal) {
+	t.Helper()
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			o, got := product.Decode("envs/dev.yaml", []byte(tt.content))
@@ -269,13 +277,17 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-func TestDecodeRefusesInOtherKinds(t *testing.T) {
-	change := func(content, old, new string) string {
-		if !strings.Contains(content, old) {
-			t.Fatalf("the file has no %q", old)
-		}
-		return strings.Replace(content, old, new, 1)
+// replaceOnce changes a file, and fails where there is nothing to change.
+func replaceOnce(t *testing.T, content, old, new string) string {
+	t.Helper()
+	if !strings.Contains(content, old) {
+		t.Fatalf("the file has no %q", old)
 	}
+	return strings.Replace(content, old, new, 1)
+}
+
+func TestDecodeRefusesInOtherKinds(t *testing.T) {
+	change := func(content, old, new string) string { return replaceOnce(t, content, old, new) }
 	hook := head + "PipelineHook\nmetadata: {name: scan}\nspec:\n  sides: [pre]\n  task: {}\n"
 	tests := map[string]struct {
 		scope         Scope

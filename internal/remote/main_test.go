@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -167,5 +166,5 @@ func want(holds bool, format string, args ...any) error {
 	if holds {
 		return nil
 	}
-	return errors.New(fmt.Sprintf(format, args...))
+	return fmt.Errorf(format, args...)
 }

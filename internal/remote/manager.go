@@ -63,6 +63,7 @@ type Manager struct {
 	mu      sync.Mutex
 	links   map[string]*link
 	running context.Context // nil before Start
+	ended   bool
 	run     sync.WaitGroup
 }
 
@@ -92,10 +93,10 @@ func (m *Manager) Start(ctx context.Context) error {
 	}
 	m.mu.Unlock()
 	<-ctx.Done()
-	// Who holds the lock now may still launch a loop; who comes later sees
-	// that the context has ended.
+	// Who holds the lock may still launch a loop; from here on nobody does.
 	m.mu.Lock()
-	m.mu.Unlock() //nolint:staticcheck // The lock is taken to wait for its holder.
+	m.ended = true
+	m.mu.Unlock()
 	m.run.Wait()
 	return nil
 }
@@ -105,7 +106,7 @@ func (m *Manager) NeedLeaderElection() bool { return true }
 
 // launch begins the loop of a link; m.mu is held.
 func (m *Manager) launch(l *link) {
-	if m.running == nil || m.running.Err() != nil {
+	if m.running == nil || m.ended {
 		return
 	}
 	ctx, stop := context.WithCancel(m.running)

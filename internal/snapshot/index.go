@@ -3,7 +3,6 @@ package snapshot
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -20,8 +19,8 @@ const (
 	IndexRuntimeEnvironment = "spec.destination.environment"
 	// IndexRecordedCluster finds runtimes by status.target.cluster.
 	IndexRecordedCluster = "status.target.cluster"
-	// IndexWantedNamespace finds runtimes by the namespaces they want: by the name
-	// alone, and by ClaimKey.
+	// IndexWantedNamespace finds runtimes by the namespaces they want, as ClaimKey
+	// writes them.
 	IndexWantedNamespace = "nautes.wantedNamespaces"
 	// IndexPipelineHook finds ProjectPipelineRuntimes by the hooks they use.
 	IndexPipelineHook = "spec.hooks.name"
@@ -100,9 +99,8 @@ func wantedKeys(o v1alpha1.Object) []string {
 	if recorded := RecordedTarget(o); recorded != nil {
 		cluster = recorded.Cluster
 	}
-	namespaces := WantedNamespaces(o)
-	keys := slices.Clone(namespaces)
-	for _, namespace := range namespaces {
+	var keys []string
+	for _, namespace := range wantedNamespaces(o) {
 		keys = append(keys, ClaimKey(cluster, namespace))
 	}
 	return keys

@@ -161,7 +161,7 @@ func (l *Loader) Rivals(ctx context.Context, o v1alpha1.Object) ([]v1alpha1.Obje
 			cluster = e.Spec.Cluster
 		}
 	}
-	for _, namespace := range WantedNamespaces(o) {
+	for _, namespace := range wantedNamespaces(o) {
 		g.rivals(ctx, o.GetNamespace(), place{cluster, namespace})
 	}
 	s, err := g.snapshot()

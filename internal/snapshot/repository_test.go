@@ -12,54 +12,63 @@ import (
 	. "nautes.io/nautes/internal/testutil"
 )
 
-func TestRepositoryURL(t *testing.T) {
-	address := func(ssh, http string) *v1alpha1.CodeRepoProvider {
-		return CodeRepoProvider(Provider, func(p *v1alpha1.CodeRepoProvider) { p.Spec.SSHAddress, p.Spec.HTTPAddress = ssh, http })
-	}
-	derived := CodeRepo("product-1", "repo", "")
-	explicit := func(provider, url string) *v1alpha1.CodeRepo {
-		return CodeRepo("product-1", "repo", "", func(r *v1alpha1.CodeRepo) {
-			r.Spec.CodeRepoProvider, r.Spec.URL, r.Spec.RepoName = provider, url, ""
-		})
-	}
+// urlCase is one case of a table about the URL of a repository of product-1.
+type urlCase struct {
+	repo     *v1alpha1.CodeRepo
+	provider *v1alpha1.CodeRepoProvider
+	want     string
+	// wantMissing is the kind of the object that is missing, wantField the
+	// field at fault.
+	wantMissing, wantField string
+}
+
+func address(ssh, http string) *v1alpha1.CodeRepoProvider {
+	return CodeRepoProvider(Provider, func(p *v1alpha1.CodeRepoProvider) { p.Spec.SSHAddress, p.Spec.HTTPAddress = ssh, http })
+}
+
+func explicit(provider, url string) *v1alpha1.CodeRepo {
+	return CodeRepo("product-1", "repo", "", func(r *v1alpha1.CodeRepo) {
+		r.Spec.CodeRepoProvider, r.Spec.URL, r.Spec.RepoName = provider, url, ""
+	})
+}
+
+func TestDerivedURL(t *testing.T) {
+	derived, standard := CodeRepo("product-1", "repo", ""), CodeRepoProvider(Provider)
 	named := func(name string) *v1alpha1.CodeRepo {
 		return CodeRepo("product-1", "repo", "", func(r *v1alpha1.CodeRepo) { r.Spec.RepoName = name })
 	}
-	standard := CodeRepoProvider(Provider)
-	tests := map[string]struct {
-		repo     *v1alpha1.CodeRepo
-		provider *v1alpha1.CodeRepoProvider
-		want     string
-		// wantMissing is the kind of the object that is missing, wantField the
-		// field at fault.
-		wantMissing, wantField string
-	}{
-		"derived":                     {repo: derived, provider: standard, want: "ssh://git@git.example.com:2222/team-1/code-repo.git"},
-		"derived from a scp address":  {repo: derived, provider: address("git@git.example.com", ""), want: "git@git.example.com:team-1/code-repo.git"},
-		"derived from a scp path":     {repo: derived, provider: address("git@git.example.com:srv", ""), want: "git@git.example.com:srv/team-1/code-repo.git"},
-		"derived from HTTP only":      {repo: derived, provider: address("", "https://git.example.com/git/"), want: "https://git.example.com/git/team-1/code-repo.git"},
-		"derived, no provider":        {repo: derived, wantMissing: "CodeRepoProvider"},
-		"derived, none is named":      {repo: explicit("", ""), provider: standard, wantField: "spec.codeRepoProvider"},
-		"derived, no repository name": {repo: named(""), provider: standard, wantField: "spec.repoName"},
-		"derived, a path as name":     {repo: named("../team-2/code"), provider: standard, wantField: "spec.repoName"},
-		"derived, dots as name":       {repo: named(".."), provider: standard, wantField: "spec.repoName"},
-		"derived, a pattern as name":  {repo: named("*"), provider: standard, wantField: "spec.repoName"},
-		"derived, no product":         {repo: CodeRepo("product-9", "repo", ""), provider: standard, wantMissing: "Product"},
-		"derived, unusable address":   {repo: derived, provider: address("file:///srv", ""), wantField: "spec.sshAddress"},
-		"derived, address with key":   {repo: derived, provider: address("", "https://user:secret@git.example.com"), wantField: "spec.httpAddress"},
+	runURLs(t, map[string]urlCase{
+		"plain":              {repo: derived, provider: standard, want: "ssh://git@git.example.com:2222/team-1/code-repo.git"},
+		"from a scp address": {repo: derived, provider: address("git@git.example.com", ""), want: "git@git.example.com:team-1/code-repo.git"},
+		"from a scp path":    {repo: derived, provider: address("git@git.example.com:srv", ""), want: "git@git.example.com:srv/team-1/code-repo.git"},
+		"from HTTP only":     {repo: derived, provider: address("", "https://git.example.com/git/"), want: "https://git.example.com/git/team-1/code-repo.git"},
+		"no provider":        {repo: derived, wantMissing: "CodeRepoProvider"},
+		"none is named":      {repo: explicit("", ""), provider: standard, wantField: "spec.codeRepoProvider"},
+		"no repository name": {repo: named(""), provider: standard, wantField: "spec.repoName"},
+		"a path as name":     {repo: named("../team-2/code"), provider: standard, wantField: "spec.repoName"},
+		"dots as name":       {repo: named(".."), provider: standard, wantField: "spec.repoName"},
+		"a pattern as name":  {repo: named("*"), provider: standard, wantField: "spec.repoName"},
+		"no product":         {repo: CodeRepo("product-9", "repo", ""), provider: standard, wantMissing: "Product"},
+		"unusable address":   {repo: derived, provider: address("file:///srv", ""), wantField: "spec.sshAddress"},
+		"address with key":   {repo: derived, provider: address("", "https://user:secret@git.example.com"), wantField: "spec.httpAddress"},
+	})
+}
 
-		"explicit, by HTTP":                       {repo: explicit(Provider, "https://git.example.com/team-1/x.git"), provider: standard, want: "https://git.example.com/team-1/x.git"},
-		"explicit, by SSH":                        {repo: explicit(Provider, "ssh://git@git.example.com:2222/team-1/x.git"), provider: standard, want: "ssh://git@git.example.com:2222/team-1/x.git"},
-		"explicit, in another group":              {repo: explicit(Provider, "https://git.example.com/team-2/x.git"), provider: standard, wantField: "spec.url"},
-		"explicit, in a group below":              {repo: explicit(Provider, "https://git.example.com/team-1/sub/x.git"), provider: standard, wantField: "spec.url"},
-		"explicit, out of the group by dots":      {repo: explicit(Provider, "https://git.example.com/team-1/../team-2/x.git"), provider: standard, wantField: "spec.url"},
-		"explicit, in a group that begins alike":  {repo: explicit(Provider, "https://git.example.com/team-12/x.git"), provider: standard, wantField: "spec.url"},
-		"explicit, on another host":               {repo: explicit(Provider, "https://evil.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
-		"explicit, on another port":               {repo: explicit(Provider, "https://git.example.com:8443/team-1/x.git"), provider: standard, wantField: "spec.url"},
-		"explicit, in the clear":                  {repo: explicit(Provider, "http://git.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
-		"explicit, below the address":             {repo: explicit(Provider, "https://git.example.com/git/team-1/x"), provider: address("", "https://git.example.com/git"), want: "https://git.example.com/git/team-1/x"},
-		"explicit, beside the address":            {repo: explicit(Provider, "https://git.example.com/team-1/x"), provider: address("", "https://git.example.com/git"), wantField: "spec.url"},
-		"explicit, its provider is absent":        {repo: explicit("absent", "https://git.example.com/team-1/x"), provider: standard, wantMissing: "CodeRepoProvider"},
+func TestExplicitURL(t *testing.T) {
+	standard := CodeRepoProvider(Provider)
+	runURLs(t, map[string]urlCase{
+		"by HTTP":                                 {repo: explicit(Provider, "https://git.example.com/team-1/x.git"), provider: standard, want: "https://git.example.com/team-1/x.git"},
+		"by SSH":                                  {repo: explicit(Provider, "ssh://git@git.example.com:2222/team-1/x.git"), provider: standard, want: "ssh://git@git.example.com:2222/team-1/x.git"},
+		"in another group":                        {repo: explicit(Provider, "https://git.example.com/team-2/x.git"), provider: standard, wantField: "spec.url"},
+		"in a group below":                        {repo: explicit(Provider, "https://git.example.com/team-1/sub/x.git"), provider: standard, wantField: "spec.url"},
+		"out of the group by dots":                {repo: explicit(Provider, "https://git.example.com/team-1/../team-2/x.git"), provider: standard, wantField: "spec.url"},
+		"in a group that begins alike":            {repo: explicit(Provider, "https://git.example.com/team-12/x.git"), provider: standard, wantField: "spec.url"},
+		"on another host":                         {repo: explicit(Provider, "https://evil.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
+		"on another port":                         {repo: explicit(Provider, "https://git.example.com:8443/team-1/x.git"), provider: standard, wantField: "spec.url"},
+		"in the clear":                            {repo: explicit(Provider, "http://git.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
+		"below the address":                       {repo: explicit(Provider, "https://git.example.com/git/team-1/x"), provider: address("", "https://git.example.com/git"), want: "https://git.example.com/git/team-1/x"},
+		"beside the address":                      {repo: explicit(Provider, "https://git.example.com/team-1/x"), provider: address("", "https://git.example.com/git"), wantField: "spec.url"},
+		"its provider is absent":                  {repo: explicit("absent", "https://git.example.com/team-1/x"), provider: standard, wantMissing: "CodeRepoProvider"},
 		"public":                                  {repo: explicit("", "https://public.example.org/a/b/c.git"), provider: standard, want: "https://public.example.org/a/b/c.git"},
 		"public, by scp":                          {repo: explicit("", "git@public.example.org:a/b.git"), provider: standard, want: "git@public.example.org:a/b.git"},
 		"public, on a provider, own group":        {repo: explicit("", "https://git.example.com/team-1/x"), provider: standard, want: "https://git.example.com/team-1/x"},
@@ -67,7 +76,12 @@ func TestRepositoryURL(t *testing.T) {
 		"public, on a provider, another group":    {repo: explicit("", "https://GIT.example.com./team-2/x"), provider: standard, wantField: "spec.url"},
 		"public, on a provider in the clear":      {repo: explicit("", "http://git.example.com/team-2/x"), provider: standard, wantField: "spec.url"},
 		"public, another service of the host":     {repo: explicit("", "https://git.example.com:9000/team-2/x"), provider: standard, want: "https://git.example.com:9000/team-2/x"},
+	})
+}
 
+func TestFormOfURL(t *testing.T) {
+	standard := CodeRepoProvider(Provider)
+	runURLs(t, map[string]urlCase{
 		"a credential":              {repo: explicit("", "https://user:secret@public.example.org/x"), provider: standard, wantField: "spec.url"},
 		"a username":                {repo: explicit("", "https://user@public.example.org/x"), provider: standard, wantField: "spec.url"},
 		"a pattern":                 {repo: explicit("", "https://public.example.org/*"), provider: standard, wantField: "spec.url"},
@@ -81,7 +95,11 @@ func TestRepositoryURL(t *testing.T) {
 		"SSH without a user":        {repo: explicit("", "ssh://public.example.org/x"), provider: standard, wantField: "spec.url"},
 		"no path":                   {repo: explicit("", "https://public.example.org"), provider: standard, wantField: "spec.url"},
 		"an empty part in the path": {repo: explicit("", "https://public.example.org/a//b"), provider: standard, wantField: "spec.url"},
-	}
+	})
+}
+
+func runURLs(t *testing.T, tests map[string]urlCase) {
+	t.Helper()
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			objects := []client.Object{Product("product-1"), Product("product-2"), test.repo}

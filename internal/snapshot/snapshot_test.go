@@ -51,6 +51,14 @@ func TestLookup(t *testing.T) {
 	if p := s.Project("product-1", "absent"); p != nil {
 		t.Errorf("an absent project is %v, want nil", p)
 	}
+	s = newSnapshot(ProductProvider("finder", Provider), PipelineRuntime("product-1", "pipe", "api", "dev", "repo"),
+		Binding("product-1", "b", "repo", "readonly"), Binding("product-1", "a", "repo", "readonly"), Binding("product-1", "c", "other", "readonly"))
+	if s.ProductProvider("finder") == nil || s.PipelineRuntime("product-1", "pipe") == nil || s.PipelineRuntime("product-2", "pipe") != nil {
+		t.Errorf("what is there is not found, or found elsewhere")
+	}
+	if got := s.Bindings("product-1", "repo"); len(got) != 2 || got[0].Name != "a" {
+		t.Errorf("bindings of the repository: %v, want a and b", got)
+	}
 }
 
 func TestLookupOfEveryKind(t *testing.T) {

@@ -62,9 +62,9 @@ func distinct(namespaces []string, name string) []string {
 	return wanted
 }
 
-// WantedNamespaces returns the namespaces that a deployment or pipeline runtime
+// wantedNamespaces returns the namespaces that a deployment or pipeline runtime
 // is in or asks for, the default one first.
-func WantedNamespaces(o v1alpha1.Object) []string {
+func wantedNamespaces(o v1alpha1.Object) []string {
 	if recorded := RecordedTarget(o); recorded != nil {
 		return recorded.Namespaces
 	}

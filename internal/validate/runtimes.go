@@ -43,7 +43,7 @@ func (c *checker) deploymentRuntime(r *v1alpha1.DeploymentRuntime) {
 func (c *checker) sameDeployment(r *v1alpha1.DeploymentRuntime) {
 	for _, other := range c.s.DeploymentRuntimes(r.Namespace) {
 		same := other.Name != r.Name && other.Spec.Destination.Environment == r.Spec.Destination.Environment &&
-			plainSource(other.Spec.ManifestSource) == plainSource(r.Spec.ManifestSource)
+			other.Spec.ManifestSource.CodeRepo == r.Spec.ManifestSource.CodeRepo && plainSource(other.Spec.ManifestSource) == plainSource(r.Spec.ManifestSource)
 		if same && comesFirst(other, r) {
 			c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "manifestSource"), r.Spec.ManifestSource.Path,
 				"%s deploys the same manifests to the same environment: change the source or the environment, or delete one of the two", snapshot.RefOf(other))

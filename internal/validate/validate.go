@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -32,7 +33,7 @@ func Run(s *snapshot.Snapshot, r Request) (field.ErrorList, []string) {
 	switch {
 	case r.New != nil:
 		o := settled(s, r)
-		if !s.Holds(o) {
+		if !known(s, o) {
 			c.s = s.With(o)
 		}
 		c.object(o, r.Old)
@@ -42,21 +43,47 @@ func Run(s *snapshot.Snapshot, r Request) (field.ErrorList, []string) {
 	return c.errors, c.warnings
 }
 
+// known tells whether a snapshot holds a runtime as it is, as far as the rules
+// can see it: a reconciler's own copy differs from the stored one by what its
+// status says of other things. Of the other kinds only the very object is known.
+func known(s *snapshot.Snapshot, o v1alpha1.Object) bool {
+	if s.Holds(o) {
+		return true
+	}
+	stored, ok := s.Stored(o).(v1alpha1.Object)
+	if !ok {
+		return false
+	}
+	sameSpec := false
+	switch o := o.(type) {
+	case *v1alpha1.DeploymentRuntime:
+		other, ok := stored.(*v1alpha1.DeploymentRuntime)
+		sameSpec = ok && equality.Semantic.DeepEqual(o.Spec, other.Spec)
+	case *v1alpha1.ProjectPipelineRuntime:
+		other, ok := stored.(*v1alpha1.ProjectPipelineRuntime)
+		sameSpec = ok && equality.Semantic.DeepEqual(o.Spec, other.Spec)
+	}
+	return sameSpec &&
+		equality.Semantic.DeepEqual(snapshot.RecordedTarget(o), snapshot.RecordedTarget(stored)) &&
+		equality.Semantic.DeepEqual(o.GetCreationTimestamp(), stored.GetCreationTimestamp()) &&
+		equality.Semantic.DeepEqual(o.GetDeletionTimestamp(), stored.GetDeletionTimestamp())
+}
+
 // settled returns the new object with what only the API server knows of it. A
 // file or a request body holds neither the time of creation nor a status, and
 // both decide who came first.
 func settled(s *snapshot.Snapshot, r Request) v1alpha1.Object {
-	known := r.Old
-	if known == nil {
+	before := r.Old
+	if before == nil {
 		stored, ok := s.Stored(r.New).(v1alpha1.Object)
 		if !ok {
 			return r.New
 		}
-		known = stored
+		before = stored
 	}
 	created := r.New.GetCreationTimestamp()
-	recorded := snapshot.RecordedTarget(known)
-	lacksTime := created.IsZero() && !isZero(known)
+	recorded := snapshot.RecordedTarget(before)
+	lacksTime := created.IsZero() && !isZero(before)
 	lacksTarget := recorded != nil && snapshot.RecordedTarget(r.New) == nil
 	if !lacksTime && !lacksTarget {
 		return r.New
@@ -66,7 +93,7 @@ func settled(s *snapshot.Snapshot, r Request) v1alpha1.Object {
 		return r.New
 	}
 	if lacksTime {
-		o.SetCreationTimestamp(known.GetCreationTimestamp())
+		o.SetCreationTimestamp(before.GetCreationTimestamp())
 	}
 	if lacksTarget {
 		switch o := o.(type) {

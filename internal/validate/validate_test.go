@@ -73,6 +73,18 @@ func run(t *testing.T, tests map[string]verdict) {
 	}
 }
 
+// TestBase holds that what testutil builds breaks no rule.
+func TestBase(t *testing.T) {
+	objects := append(base(), ProductProvider("finder", Provider), PipelineHook("hook"), Binding("product-1", "b", "repo", "readonly", "web"),
+		DeploymentRuntime("product-1", "app", "dev", "whole"), PipelineRuntime("product-1", "pipe", "api", "ci", "repo"))
+	s := snapshot.New(Tenant, Namespace, objects...)
+	for _, o := range objects {
+		if list, warnings := validate.Run(s, validate.Request{New: o.(v1alpha1.Object)}); len(list)+len(warnings) > 0 {
+			t.Errorf("%v: %v, warnings %q", snapshot.RefOf(o), list, warnings)
+		}
+	}
+}
+
 // TestBelongs holds the rules that every kind has about where it lives.
 func TestBelongs(t *testing.T) {
 	moved := func(o v1alpha1.Object, namespace string) v1alpha1.Object {
@@ -191,6 +203,11 @@ func TestWhatIsKnown(t *testing.T) {
 	file.CreationTimestamp = metav1.Time{}
 	moved := file.DeepCopy()
 	moved.Spec.Destination.Namespaces = []string{"other"}
+	withdrawn := Deleting(DeploymentRuntime("product-1", "app", "dev", "whole", Into("shared")))
+	spread := stored.DeepCopy()
+	spread.Status.Target = nil
+	spread.Spec.Destination.Namespaces = []string{"shared"}
+	loose := DeploymentRuntime("product-1", "app", "dev", "whole", Into("mine"))
 	run(t, map[string]verdict{
 		"the claim of the stored one":            {objects: []client.Object{stored, rival}, new: file},
 		"the claim of the old one":               {objects: []client.Object{rival}, old: stored, new: file},
@@ -198,6 +215,10 @@ func TestWhatIsKnown(t *testing.T) {
 		"the target of the stored one":           {objects: []client.Object{stored}, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
 		"the target of the old one":              {old: stored, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
 		"a new one may go anywhere":              {new: moved},
+		"a reconciler's own copy":                {objects: []client.Object{stored, rival}, new: stored.DeepCopy()},
+		"a copy that was recorded meanwhile":     {objects: []client.Object{file, rival}, new: stored.DeepCopy()},
+		"a copy with another spec":               {objects: []client.Object{loose, rival}, new: At(1, spread), want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
+		"a copy of one that was withdrawn":       {objects: []client.Object{withdrawn, rival}, new: spread, want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
 	})
 	if !file.CreationTimestamp.IsZero() || file.Status.Target != nil {
 		t.Errorf("the object of the request was changed")

@@ -6,6 +6,7 @@ package remotetest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,9 +25,14 @@ import (
 const patience = 30 * time.Second
 
 // Main starts an API server, hands its configuration, with all rights, to use,
-// runs the tests and stops it. It returns the exit code for os.Exit.
+// runs the tests and stops it. It returns the exit code for os.Exit. The worker
+// processes of a fuzzing run, which are killed at its end, get no API server.
 func Main(m *testing.M, use func(*rest.Config)) int {
 	log.SetLogger(logr.Discard())
+	flag.Parse()
+	if worker := flag.Lookup("test.fuzzworker"); worker != nil && worker.Value.String() == "true" {
+		return m.Run()
+	}
 	env, err := Start()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
