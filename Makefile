@@ -22,7 +22,7 @@ $(eval $(call tool,staticcheck,staticcheck,honnef.co/go/tools/cmd/staticcheck,30
 ##@ Try and test
 
 .PHONY: demo
-demo: demo-tools ## Show the main job on the real parts, and end; STAY=1 keeps everything up to play with.
+demo: demo-tools build ## Show the main job on the real parts, and end; STAY=1 keeps everything up to play with.
 	go build -o bin/demo ./hack/demo
 	STAY=$(STAY) bin/demo
 

@@ -90,8 +90,10 @@ func (d *demo) measured(what string, took time.Duration) {
 
 // alive tells whether everything that was started still runs.
 func (d *demo) alive() error {
-	if err := d.process.Err(); d.process != nil && err != nil {
-		return err
+	if d.process != nil {
+		if err := d.process.Err(); err != nil {
+			return err
+		}
 	}
 	return d.stack.Err()
 }

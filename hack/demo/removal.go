@@ -15,11 +15,19 @@ import (
 	"nautes.io/nautes/internal/devstack"
 )
 
-// restTime is how long the act at rest watches the API servers.
-const restTime = 5 * time.Second
+const (
+	// settleTime lets the events of the act before reach the API server: they
+	// are sent in the background.
+	settleTime = 2 * time.Second
+	// restTime is how long the act at rest watches the API servers.
+	restTime = 5 * time.Second
+)
 
 // rest counts what is written while nothing happens.
 func (d *demo) rest(ctx context.Context) error {
+	if err := pause(ctx, settleTime); err != nil {
+		return err
+	}
 	began := time.Now()
 	planes := []*devstack.ControlPlane{d.stack.Tenant, d.stack.Runtimes[runtimeName]}
 	users := map[string]bool{devstack.OperatorUser: true, devstack.RuntimeUser: true}
@@ -31,10 +39,8 @@ func (d *demo) rest(ctx context.Context) error {
 		}
 		marks = append(marks, mark)
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(restTime):
+	if err := pause(ctx, restTime); err != nil {
+		return err
 	}
 	for i, plane := range planes {
 		requests, err := plane.Requests(marks[i])
@@ -49,6 +55,15 @@ func (d *demo) rest(ctx context.Context) error {
 	}
 	d.screen.done("0 writes of the operator on either API server, leases left out", time.Since(began))
 	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // removal deletes the runtime's file, and waits until nothing is left.
