@@ -33,7 +33,8 @@ type SpaceProblem struct {
 	Err    error
 }
 
-func (r SpaceResult) equal(other SpaceResult) bool {
+// Equal tells whether two results say the same.
+func (r SpaceResult) Equal(other SpaceResult) bool {
 	return slices.Equal(r.Namespaces, other.Namespaces) && slices.Equal(r.Repositories, other.Repositories) &&
 		errorText(r.Err) == errorText(other.Err) &&
 		slices.EqualFunc(r.Problems, other.Problems, func(a, b SpaceProblem) bool {
@@ -76,7 +77,8 @@ type SyncResult struct {
 	Guarded bool
 }
 
-func (r SyncResult) equal(other SyncResult) bool {
+// Equal tells whether two results say the same.
+func (r SyncResult) Equal(other SyncResult) bool {
 	return reflect.DeepEqual(r.Status, other.Status) && errorText(r.Err) == errorText(other.Err) && r.Guarded == other.Guarded
 }
 
@@ -89,14 +91,14 @@ func errorText(err error) string {
 
 // Board holds the last result of each key in memory, and tells its readers of
 // changes. It is empty after a start: a missing result means "not known yet".
-type Board[K comparable, V interface{ equal(V) bool }] struct {
+type Board[K comparable, V interface{ Equal(V) bool }] struct {
 	mu      sync.RWMutex
 	results map[K]V
 	readers []func(K)
 }
 
 // NewBoard returns an empty board.
-func NewBoard[K comparable, V interface{ equal(V) bool }]() *Board[K, V] {
+func NewBoard[K comparable, V interface{ Equal(V) bool }]() *Board[K, V] {
 	return &Board[K, V]{results: map[K]V{}}
 }
 
@@ -117,7 +119,7 @@ func (b *Board[K, V]) Set(key K, value V) {
 	old, known := b.results[key]
 	b.results[key] = value
 	b.mu.Unlock()
-	if !known || !old.equal(value) {
+	if !known || !old.Equal(value) {
 		b.tell(key)
 	}
 }

@@ -330,14 +330,13 @@ func TestLostClusterHoldsUpNobodyElse(t *testing.T) {
 	// Deleted while its cluster is away, the runtime says which one it waits for.
 	s.push(t, nil, runtimeFile)
 	r := s.runtimeObject()
-	message := w.condition(t, r, "Ready", "False", v1alpha1.ReasonNotConnected)
 	until(t, "the deletion", func() error {
 		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil || r.DeletionTimestamp.IsZero() {
 			return fmt.Errorf("not deleted yet: %v", err)
 		}
 		return nil
 	})
-	if message = w.condition(t, r, "Ready", "False", v1alpha1.ReasonNotConnected); !strings.Contains(message, name) || !strings.Contains(message, v1alpha1.AnnotationAbandon) {
+	if message := w.condition(t, r, "Ready", "False", v1alpha1.ReasonNotConnected); !strings.Contains(message, name) || !strings.Contains(message, v1alpha1.AnnotationAbandon) {
 		t.Errorf("the message names not the cluster and the way out: %s", message)
 	}
 	// It comes back, and the deletion ends by itself.

@@ -194,7 +194,7 @@ func (b *bench) hook(ctx context.Context, product string) (devstack.Hook, error)
 		}
 		b.key = secret.Data["key"]
 	}
-	return devstack.Hook{URL: "http://" + b.receiver + "/hooks/v1/products/" + product, Token: receiver.Token(b.key, receiver.Product(product))}, nil
+	return devstack.Hook{URL: "http://" + b.receiver + "/hooks/v1/products/" + product, Token: receiver.Token(b.key, receiver.ProductPrefix+product)}, nil
 }
 
 // writes counts the objects that are written on both control planes while do runs.

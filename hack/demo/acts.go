@@ -14,6 +14,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/receiver"
 )
 
 func product() *v1alpha1.Product {
@@ -54,7 +55,7 @@ spec:
 		return err
 	}
 	d.screen.done("kubectl apply: the product has its namespace", time.Since(applied))
-	if err := d.addHook(ctx, c, productRepo, "product/"+productName, "/hooks/v1/products/"+productName); err != nil {
+	if err := d.addHook(ctx, c, productRepo, receiver.ProductPrefix+productName, receiver.ProductsPath+productName); err != nil {
 		return err
 	}
 	if err := d.firstPush(ctx, c); err != nil {

@@ -159,7 +159,7 @@ func (d *demo) tenant(ctx context.Context) error {
 	if err := d.applyTenantRepository(ctx, c); err != nil {
 		return err
 	}
-	if err := d.addHook(ctx, c, tenantRepo, "tenant", "/hooks/v1/tenant"); err != nil {
+	if err := d.addHook(ctx, c, tenantRepo, receiver.Tenant, receiver.TenantPath); err != nil {
 		return err
 	}
 	pushed := time.Now()

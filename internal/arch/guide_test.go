@@ -48,7 +48,7 @@ func TestGuideRecipes(t *testing.T) {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(message + "product/product-42"))
 	token := base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-	if got := receiver.Token(key, receiver.Product("product-42")); got != token {
+	if got := receiver.Token(key, receiver.ProductPrefix+"product-42"); got != token {
 		t.Errorf("the token is %s, the recipe in docs/operate.md gives %s", got, token)
 	}
 }
