@@ -34,7 +34,7 @@ func (s *Shared) Cluster() error {
 		WatchesRawSource(s.WakeCluster.Source())
 	watch(b, &corev1.Secret{}, s.clustersOfSecret)
 	watch(b, &v1alpha1.Product{}, func(ctx context.Context, p *v1alpha1.Product) []reconcile.Request {
-		return s.clustersNaming(ctx, p.Spec.Name)
+		return append(s.clustersNaming(ctx, p.Spec.Name), requests(s.Namespace, snapshot.SpaceClusters(p)...)...)
 	})
 	watch(b, &v1alpha1.Environment{}, func(_ context.Context, e *v1alpha1.Environment) []reconcile.Request {
 		return []reconcile.Request{request(s.Namespace, e.Spec.Cluster)}

@@ -222,6 +222,7 @@ func TestDeletionInAnyOrder(t *testing.T) {
 		{projectFile, runtimeFile, envFile, repoFile, bindingFile},
 	} {
 		t.Run(strings.Join(order, " "), func(t *testing.T) {
+			t.Parallel()
 			s := newShop(w, fmt.Sprintf("50%d", i), "alpha")
 			s.open(t)
 			w.condition(t, s.productObject(), "Ready", "True", "Ready")

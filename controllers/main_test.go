@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ import (
 )
 
 // patience bounds every wait of a test.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 const tenantName = "test"
 
@@ -51,6 +52,11 @@ func TestMain(m *testing.M) {
 	logger := zap.New(zap.WriteTo(log), zap.UseDevMode(false))
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
+	flag.Parse()
+	// The tests wait for the API servers most of the time, not for the processor.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	code := stack.Run(m)
 	if n := panics(); n > 0 {
 		fmt.Fprintf(os.Stderr, "%d reconciles panicked; see %s\n", n, log.Name())
@@ -234,7 +240,7 @@ func until(t *testing.T, what string, ask func() error) {
 			}
 			t.Fatalf("%s: not within %s: %v", what, patience, err)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

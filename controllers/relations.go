@@ -116,9 +116,8 @@ func (s *Shared) spacesOn(ctx context.Context, cluster string) []SpaceKey {
 	for _, r := range s.runtimesByCluster(ctx, cluster) {
 		keys[SpaceKey{r.Namespace, cluster}] = true
 	}
-	for _, p := range find[*v1alpha1.Product](ctx, s, &v1alpha1.ProductList{}, func(p *v1alpha1.Product) bool {
-		return recordedSpace(p, cluster) != nil
-	}, client.InNamespace(s.Namespace)) {
+	for _, p := range find[*v1alpha1.Product](ctx, s, &v1alpha1.ProductList{}, nil,
+		client.InNamespace(s.Namespace), client.MatchingFields{snapshot.IndexSpaceCluster: cluster}) {
 		keys[SpaceKey{p.Name, cluster}] = true
 	}
 	return sortedKeys(keys)

@@ -63,6 +63,7 @@ func TestAnyOrder(t *testing.T) {
 	slices.Reverse(orders[1])
 	for i, order := range orders {
 		t.Run(strings.Join(order, " "), func(t *testing.T) {
+			t.Parallel()
 			s := newShop(w, fmt.Sprintf("20%d", i), "alpha")
 			s.declare(t)
 			for n, file := range order {

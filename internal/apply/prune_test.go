@@ -357,6 +357,25 @@ func TestUnseenWritesAreRemoved(t *testing.T) {
 	}
 }
 
+// The answer to a write is lost, and the set changes before a cache shows what
+// was written.
+func TestWriteWithoutAnAnswerIsRemembered(t *testing.T) {
+	w := newWorld(t, "unanswered")
+	ns := w.namespace()
+	a := w.applier()
+	account := w.account(ns, "a")
+	w.conn.owned = func(plan.Owner) ([]metav1.PartialObjectMetadata, error) { return nil, nil }
+	w.conn.get = func(plan.ID) (*metav1.PartialObjectMetadata, error) { return nil, nil }
+	w.crashAt(0, true)
+	if _, err := w.apply(a, apply.Options{}, account); !errors.Is(err, errCrash) || w.live(account.ID) == nil {
+		t.Fatalf("error is %v, object is %v", err, w.live(account.ID))
+	}
+	w.conn.client = nil
+	if r, err := w.apply(a, apply.Options{}); err != nil || r.Deleted != 1 || w.live(account.ID) != nil {
+		t.Errorf("pass: %+v, %v", r, err)
+	}
+}
+
 // Many objects that vanish by themselves are no reason for the guard.
 func TestVanishedObjectsDoNotGuard(t *testing.T) {
 	w := newWorld(t, "vanished")

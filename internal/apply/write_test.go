@@ -115,6 +115,7 @@ func TestTampering(t *testing.T) {
 		"annotation removed":          {item: account, patch: `{"metadata":{"annotations":{"example.com/ours":null}}}`, wantWrite: true},
 		"subjects changed":            {item: binding, patch: `{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"mallory"}]}`, wantWrite: true},
 		"subject added":               {item: binding, patch: `[{"op":"add","path":"/subjects/-","value":{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"mallory"}}]`, json: true, wantWrite: true},
+		"text in a secret changed":    {item: secret, patch: `{"data":{"type":"eA=="}}`, wantWrite: true},
 		"secret value changed":        {item: secret, patch: `{"data":{"sshPrivateKey":"eA=="}}`, wantWrite: true},
 		"secret value removed":        {item: secret, patch: `{"data":{"sshPrivateKey":null}}`, wantWrite: true},
 		"changed under our name":      {item: app, patch: `{"spec":{"source":{"targetRevision":"evil"}}}`, owner: v1alpha1.ManagedBy, wantWrite: true},
@@ -175,6 +176,21 @@ func TestChangedIntent(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"keep": "2"}, w.live(account.ID).GetAnnotations()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What a typed object says nothing about belongs to whoever sets it.
+func TestNullsClaimNothing(t *testing.T) {
+	w := newWorld(t, "nulls")
+	project := w.project(w.namespace(), "p")
+	spec := project.Object.(*unstructured.Unstructured).Object["spec"].(map[string]any)
+	spec["sourceRepos"] = nil
+	spec["roles"] = []any{map[string]any{"name": "r", "groups": nil}}
+	w.must(w.applier(), project)
+	for _, entry := range w.live(project.ID).GetManagedFields() {
+		if fields := string(entry.FieldsV1.Raw); strings.Contains(fields, "sourceRepos") || strings.Contains(fields, "groups") {
+			t.Errorf("%s manages %s", entry.Manager, fields)
+		}
 	}
 }
 

@@ -219,7 +219,13 @@ func TestWhatCannotBeReadIsNoEmptyList(t *testing.T) {
 
 func TestClosedConnectionKnowsNothing(t *testing.T) {
 	conn := synced(t, connect(t, server, nil))
+	if noLoops(0) == nil {
+		t.Fatal("the test does not see the goroutines of a connection")
+	}
 	conn.Close()
+	if err := noLoops(0); err != nil {
+		t.Error(err)
+	}
 	if _, err := conn.Owned(t.Context(), plan.Owner{Kind: "Space", Product: "p", Name: "p"}); !errors.Is(err, ErrNotSynced) {
 		t.Errorf("Owned after Close: %v", err)
 	}

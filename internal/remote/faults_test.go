@@ -93,11 +93,12 @@ func (c *cable) set(cut bool) {
 	}
 }
 
-// impostor passes everything on to the API server, and on request claims to be
-// another cluster.
+// impostor passes everything on to the API server. On request it claims to be
+// another cluster, or does not answer probes.
 type impostor struct {
 	*httptest.Server
 	other  atomic.Bool
+	ill    atomic.Bool
 	probes atomic.Int64
 }
 
@@ -128,6 +129,9 @@ func newImpostor(t *testing.T) *impostor {
 				return nil
 			}
 			i.probes.Add(1)
+			if i.ill.Load() {
+				r.StatusCode = http.StatusServiceUnavailable
+			}
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
 				return err

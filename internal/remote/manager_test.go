@@ -149,23 +149,24 @@ func TestLostClusterIsFoundAgain(t *testing.T) {
 
 func TestShortFailureIsNoLoss(t *testing.T) {
 	m, h := started(t, ManagerOptions{FailureThreshold: 1 << 20})
-	cable := newCable(t)
-	m.Set("c", "uid", value(kubeconfigFor(cable.address())), "1", "")
+	i := newImpostor(t)
+	m.Set("c", "uid", value(i.kubeconfig()), "1", "")
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	conn, err := m.Get("c")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cable.set(true)
-	remotetest.Eventually(t, "wait for the cut", func(ctx context.Context) error {
-		_, _, err := conn.identity(ctx)
-		return want(err != nil, "the cluster still answers")
-	})
-	cable.set(false)
-	remotetest.Eventually(t, "wait for the mending", func(ctx context.Context) error {
-		_, _, err := conn.identity(ctx)
-		return err
-	})
+	probes := func(what string) {
+		t.Helper()
+		seen := i.probes.Load()
+		remotetest.Eventually(t, "wait for probes that "+what, func(context.Context) error {
+			return want(i.probes.Load() > seen+3, "%d probes", i.probes.Load()-seen)
+		})
+	}
+	i.ill.Store(true)
+	probes("fail")
+	i.ill.Store(false)
+	probes("succeed")
 	if again, err := m.Get("c"); err != nil || again != conn {
 		t.Errorf("the connection did not last: %v", err)
 	}

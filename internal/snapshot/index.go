@@ -13,6 +13,8 @@ import (
 const (
 	// IndexProductName finds Products by spec.name.
 	IndexProductName = "spec.name"
+	// IndexSpaceCluster finds Products by the clusters of status.spaces.
+	IndexSpaceCluster = "status.spaces.cluster"
 	// IndexEnvironmentCluster finds Environments by spec.cluster.
 	IndexEnvironmentCluster = "spec.cluster"
 	// IndexRuntimeEnvironment finds runtimes by spec.destination.environment.
@@ -40,6 +42,9 @@ func Indexes() []Index {
 	return []Index{
 		index(&v1alpha1.Product{}, IndexProductName, func(p *v1alpha1.Product) []string {
 			return []string{p.Spec.Name}
+		}),
+		index(&v1alpha1.Product{}, IndexSpaceCluster, func(p *v1alpha1.Product) []string {
+			return SpaceClusters(p)
 		}),
 		index(&v1alpha1.Environment{}, IndexEnvironmentCluster, func(e *v1alpha1.Environment) []string {
 			return []string{e.Spec.Cluster}

@@ -78,11 +78,13 @@ func (l *Loader) TenantLevel(ctx context.Context) (*Snapshot, error) {
 
 // Cluster returns what a decision about a cluster needs: the tenant's clusters,
 // providers and hooks, the products that the cluster names, and who uses it:
-// environments, their runtimes, and runtimes that are recorded on it.
+// environments, their runtimes, runtimes that are recorded on it, and products
+// with a space there.
 func (l *Loader) Cluster(ctx context.Context, name string) (*Snapshot, error) {
 	g := l.gather()
 	g.tenant(ctx)
 	g.list(ctx, &v1alpha1.EnvironmentList{}, client.MatchingFields{IndexEnvironmentCluster: name})
+	g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), client.MatchingFields{IndexSpaceCluster: name})
 	for _, list := range runtimeLists() {
 		g.list(ctx, list, client.MatchingFields{IndexRecordedCluster: name})
 	}

@@ -64,7 +64,21 @@ func (s *Snapshot) usersOfCluster(name string) (users []plan.Ref) {
 	for _, r := range s.runtimesOn(name) {
 		users = append(users, RefOf(r))
 	}
+	for _, p := range s.products.byNamespace[s.Namespace] {
+		if slices.Contains(SpaceClusters(p), name) {
+			users = append(users, RefOf(p))
+		}
+	}
 	return users
+}
+
+// SpaceClusters returns the clusters that hold, or may hold, objects of a product.
+func SpaceClusters(p *v1alpha1.Product) []string {
+	clusters := make([]string, 0, len(p.Status.Spaces))
+	for _, space := range p.Status.Spaces {
+		clusters = append(clusters, space.Cluster)
+	}
+	return clusters
 }
 
 // runtimesOn returns the runtimes whose effective target is on a cluster.
