@@ -56,7 +56,8 @@ func (w deploymentRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[
 	if err != nil {
 		return err
 	}
-	refusals, _ := validate.Run(snap, validate.Request{Old: r, New: r})
+	r.Status.IllegalProjectRefs = illegalProjects(snap, r)
+	refusals, _ := validate.Run(snap, validate.Request{New: r})
 	if err := verdict(refusals); err != nil {
 		s.Facts.False(v1alpha1.ConditionValid, engine.Classify(err, classify).Reason, err.Error())
 		// What runs is left alone, and still reported.
@@ -76,6 +77,26 @@ func (w deploymentRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[
 	s.Facts.True(v1alpha1.ConditionApplied, v1alpha1.ReasonApplied,
 		fmt.Sprintf("Application %s/%s on cluster %s", r.Status.Application.Namespace, r.Status.Application.Name, target.Cluster))
 	return w.observe(ctx, s, target.Cluster)
+}
+
+// illegalProjects lists the projects of a runtime that may not use its code
+// repository.
+func illegalProjects(snap *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) []v1alpha1.IllegalProjectRef {
+	var illegal []v1alpha1.IllegalProjectRef
+	repo := r.Spec.ManifestSource.CodeRepo
+	for _, project := range r.Spec.ProjectsRef {
+		reason := ""
+		switch {
+		case snap.Project(r.Namespace, project) == nil:
+			reason = "the project does not exist: declare it, or remove it from spec.projectsRef"
+		case snap.CodeRepo(r.Namespace, repo) != nil && snap.Permission(r.Namespace, project, repo) == "":
+			reason = fmt.Sprintf("CodeRepo %s is not granted to the project: bind it with a CodeRepoBinding", repo)
+		default:
+			continue
+		}
+		illegal = append(illegal, v1alpha1.IllegalProjectRef{ProjectName: project, Reason: reason})
+	}
+	return illegal
 }
 
 // apply writes the Application, after the target is on record and its space is
@@ -231,6 +252,7 @@ func (w deploymentRuntimeWork) Finalize(ctx context.Context, s *engine.Session[*
 	}
 	if err != nil {
 		if s.Object.Annotations[v1alpha1.AnnotationAbandon] == target.Cluster {
+			w.abandoned(s.Object, target.Cluster)
 			return nil
 		}
 		return engine.Waiting(v1alpha1.ReasonNotConnected,

@@ -92,6 +92,9 @@ func TestRevokedBinding(t *testing.T) {
 	if !strings.Contains(message, "repo-1") {
 		t.Errorf("the message does not name the repository: %s", message)
 	}
+	if len(r.Status.IllegalProjectRefs) != 1 || r.Status.IllegalProjectRefs[0].ProjectName != "app" {
+		t.Errorf("illegal projects: %v, want app", r.Status.IllegalProjectRefs)
+	}
 	sources := func() []string {
 		project := s.appProject()
 		if err := w.runtimes["alpha"].Get(context.Background(), client.ObjectKeyFromObject(project), project); err != nil {

@@ -167,7 +167,8 @@ func newManager(cfg *rest.Config, o *config.Operator) (manager.Manager, error) {
 	})
 }
 
-// receive adds the receiver of push hooks and returns its address.
+// receive adds the receiver of push hooks and returns its address. Only the
+// replica that acts receives, since the others have no use for a push.
 func (s *Shared) receive(mgr manager.Manager, o *config.Operator) (string, error) {
 	listener, err := net.Listen("tcp", o.Receiver.Address)
 	if err != nil {
@@ -194,5 +195,5 @@ func (s *Shared) receive(mgr manager.Manager, o *config.Operator) (string, error
 		Observe: func(result string) { telemetry.PushHooks.WithLabelValues(result).Inc() },
 	}
 	server := receiver.NewServer(o.Receiver.Address, handler)
-	return listener.Addr().String(), mgr.Add(&manager.Server{Name: "push hooks", Server: server, Listener: listener})
+	return listener.Addr().String(), mgr.Add(&manager.Server{Name: "push hooks", Server: server, Listener: listener, OnlyServeWhenLeader: true})
 }

@@ -164,7 +164,8 @@ func (w productWork) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.P
 		return err
 	}
 	for _, space := range p.Status.Spaces {
-		if space.Cluster == p.Annotations[v1alpha1.AnnotationAbandon] {
+		if space.Cluster == p.Annotations[v1alpha1.AnnotationAbandon] && !w.Clusters.State(space.Cluster).Connected {
+			w.abandoned(p, space.Cluster)
 			continue
 		}
 		return engine.Waiting(v1alpha1.ReasonDeleting, "the product's space on cluster %s is being removed: %s", space.Cluster, space.Message)

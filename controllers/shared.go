@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -160,4 +161,11 @@ func (s *Shared) applySet(ctx context.Context, conn apply.Connection, set plan.S
 	result, err := s.Applier.Apply(ctx, conn, set, o)
 	telemetry.ObserveApply(string(set.Target.Kind), result.Written, result.Unchanged, result.Deleted)
 	return result, err
+}
+
+// abandoned tells that what an object has on a lost cluster is given up, as its
+// annotation asks.
+func (s *Shared) abandoned(o client.Object, cluster string) {
+	s.Manager.GetEventRecorder("nautes").Eventf(o, nil, corev1.EventTypeWarning, v1alpha1.ReasonAbandoned, "Finalize",
+		"what it has on cluster %s is given up, as the annotation %s asks: remove it there by hand", cluster, v1alpha1.AnnotationAbandon)
 }

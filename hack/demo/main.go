@@ -51,6 +51,7 @@ func run(ctx context.Context, stay bool) (err error) {
 		{"A bad file, explained, and mended", d.badFile},
 		{"At rest: nothing is written", d.rest},
 		{"The runtime is deleted, and everything is gone", d.removal},
+		{"The runtime comes back, and the whole product is deleted with kubectl", d.productRemoval},
 	} {
 		d.screen.act(i+1, act.title)
 		if err := act.play(bounded); err != nil {

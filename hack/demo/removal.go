@@ -115,6 +115,59 @@ func (d *demo) removal(ctx context.Context) error {
 	return nil
 }
 
+// productRemoval brings the runtime back and deletes the product as a whole:
+// its objects go in no order in particular.
+func (d *demo) productRemoval(ctx context.Context) error {
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	w, err := d.runtimeClient()
+	if err != nil {
+		return err
+	}
+	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Bring it back", Files: map[string]string{runtimeFile: runtimeYAML("manifests/development")}}); err != nil {
+		return err
+	}
+	pushed := time.Now()
+	if err := d.greeting(ctx, map[string]string{"stage": "development"}); err != nil {
+		return err
+	}
+	if err := d.waitReady(ctx, c, runtimeObject()); err != nil {
+		return err
+	}
+	d.screen.done("deployed again", time.Since(pushed))
+	if err := c.Delete(ctx, product()); err != nil {
+		return fmt.Errorf("delete the product: %w", err)
+	}
+	deleted := time.Now()
+	for _, step := range []struct {
+		what    string
+		where   client.Client
+		objects []*unstructured.Unstructured
+	}{
+		{"what Argo CD deployed is gone: ConfigMap, Deployment", w, []*unstructured.Unstructured{
+			object("", "v1", "ConfigMap", "dr-dev", "api-server"), object("apps", "v1", "Deployment", "dr-dev", "api-server"),
+		}},
+		{"the namespace of the product and all that was declared in it are gone", c, []*unstructured.Unstructured{object("", "v1", "Namespace", "", productName)}},
+		{"the product is gone", c, []*unstructured.Unstructured{object("nautes.resource.nautes.io", "v1alpha1", "Product", devstack.OperatorNamespace, productName)}},
+	} {
+		if err := d.until(ctx, step.what, func(ctx context.Context) error { return gone(ctx, step.where, step.objects...) }); err != nil {
+			return err
+		}
+		d.screen.done(step.what, time.Since(deleted))
+	}
+	left, err := d.labelled(ctx, w)
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("left on the runtime cluster: %s", strings.Join(left, ", "))
+	}
+	d.screen.done("nothing that Nautes labelled is left on the runtime cluster", time.Since(deleted))
+	return nil
+}
+
 // labelled lists what carries the label of Nautes on the runtime cluster.
 func (d *demo) labelled(ctx context.Context, w client.Client) ([]string, error) {
 	var left []string

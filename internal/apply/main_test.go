@@ -75,8 +75,8 @@ func (c *conn) Get(ctx context.Context, id plan.ID) (*metav1.PartialObjectMetada
 	return c.Conn.Get(ctx, id)
 }
 
-// newWorld connects, with the CRDs of Argo CD installed. name must be unique
-// among the tests.
+// newWorld connects, with the CRDs of Argo CD installed, for a product whose
+// name begins with name.
 func newWorld(t *testing.T, name string) *world {
 	t.Helper()
 	remotetest.InstallCRDs(t, server, remotetest.CRDApplication, remotetest.CRDAppProject)
@@ -94,7 +94,7 @@ func newWorld(t *testing.T, name string) *world {
 	if err := c.WaitForSync(ctx); err != nil {
 		t.Fatal(err)
 	}
-	product := "product-" + name
+	product := remotetest.Unique("product-" + name)
 	return &world{
 		t: t, admin: admin, conn: &conn{Conn: c}, store: &memoryStore{},
 		owner: plan.Owner{Kind: "Space", Product: product, Name: product},

@@ -133,9 +133,9 @@ func TestPruneTakesOnlyWhatIsNotAsked(t *testing.T) {
 
 func TestForgedLabels(t *testing.T) {
 	w := newWorld(t, "forged")
-	attacker := "product-attacker"
+	attacker := remotetest.Unique("product-attacker")
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: "forged-attackers", Labels: plan.Owner{Kind: "Space", Product: attacker, Name: attacker}.Labels(tenant),
+		Name: attacker, Labels: plan.Owner{Kind: "Space", Product: attacker, Name: attacker}.Labels(tenant),
 	}})
 	ns := w.namespace()
 	a := w.applier()
@@ -144,7 +144,7 @@ func TestForgedLabels(t *testing.T) {
 		items = append(items, w.account(ns, fmt.Sprint("a", i)))
 	}
 	for i := range 20 {
-		f := w.account("forged-attackers", fmt.Sprint("f", i))
+		f := w.account(attacker, fmt.Sprint("f", i))
 		w.create(f.Object)
 		forged = append(forged, f)
 	}
@@ -159,7 +159,7 @@ func TestForgedLabels(t *testing.T) {
 		t.Errorf("%d forged objects are gone", len(got))
 	}
 	// Nor does anything of ours go there.
-	_, err = w.apply(a, apply.Options{}, items[0], w.account("forged-attackers", "mine"))
+	_, err = w.apply(a, apply.Options{}, items[0], w.account(attacker, "mine"))
 	var notOurs *apply.NotOursError
 	if !errors.As(err, &notOurs) || notOurs.ID.Kind != "Namespace" || !strings.Contains(err.Error(), attacker) {
 		t.Errorf("write into another product's namespace: %v", err)
@@ -265,7 +265,7 @@ func TestServerDecidesWhatIsDeleted(t *testing.T) {
 		"without the product": `{"metadata":{"labels":{"` + v1alpha1.LabelProduct + `":null}}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			ns := w.namespaceItem("decides-" + strings.ReplaceAll(name, " ", "-"))
+			ns := w.namespaceItem(remotetest.Unique("decides"))
 			w.must(a, ns)
 			cached, err := w.conn.Conn.Get(t.Context(), ns.ID)
 			if err != nil {

@@ -24,9 +24,10 @@ var _ apply.Connection = (*Conn)(nil)
 
 func TestOwnedIsWhatCarriesTheOwnersLabels(t *testing.T) {
 	c := admin(t)
-	owner := plan.Owner{Kind: "Space", Product: "product-owned", Name: "product-owned"}
-	sameNames := plan.Owner{Kind: "DeploymentRuntime", Product: "product-owned", Name: "product-owned"}
-	other := plan.Owner{Kind: "Space", Product: "product-other", Name: "product-owned"}
+	product := remotetest.Unique("product")
+	owner := plan.Owner{Kind: "Space", Product: product, Name: product}
+	sameNames := plan.Owner{Kind: "DeploymentRuntime", Product: product, Name: product}
+	other := plan.Owner{Kind: "Space", Product: "product-other", Name: product}
 	labels := owner.Labels(tenant)
 	ns := namespace(t, c, labels)
 	create(t, c,
@@ -143,7 +144,8 @@ func TestChangesAreToldOnce(t *testing.T) {
 }
 
 func TestKindThatComesLater(t *testing.T) {
-	owner := plan.Owner{Kind: "Space", Product: "product-later", Name: "product-later"}
+	product := remotetest.Unique("product")
+	owner := plan.Owner{Kind: "Space", Product: product, Name: product}
 	const kind, group = "HierarchyConfiguration", "hnc.x-k8s.io"
 	const crd = "CustomResourceDefinition//hierarchyconfigurations.hnc.x-k8s.io/"
 	c := admin(t)

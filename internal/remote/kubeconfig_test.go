@@ -54,14 +54,13 @@ const (
 	goodUser    = "token: " + secretToken
 )
 
-func TestParseKubeconfig(t *testing.T) {
+func TestKubeconfigIsAccepted(t *testing.T) {
 	certificate, key := pair(t)
 	ca, cert, private := base64.StdEncoding.EncodeToString(certificate), base64.StdEncoding.EncodeToString(certificate), base64.StdEncoding.EncodeToString(key)
 
 	tests := map[string]struct {
-		give      string
-		want      *rest.Config
-		wantField string
+		give string
+		want *rest.Config
 	}{
 		"token": {
 			give: kubeconfigOf(goodServer+"\ncertificate-authority-data: "+ca, goodUser),
@@ -79,7 +78,29 @@ func TestParseKubeconfig(t *testing.T) {
 			give: strings.Replace(kubeconfigOf(goodServer, goodUser), "users:\n", "users:\n- name: other\n  user:\n    exec: {command: x}\n", 1),
 			want: &rest.Config{Host: "https://10.0.0.1:6443", BearerToken: secretToken},
 		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseKubeconfig([]byte(test.give))
+			if err != nil {
+				t.Fatalf("refused: %v", err)
+			}
+			if diff := cmp.Diff(test.want.String(), got.String()); diff != "" {
+				t.Error(diff)
+			}
+			if got.BearerToken != test.want.BearerToken || string(got.KeyData) != string(test.want.KeyData) ||
+				string(got.CertData) != string(test.want.CertData) || string(got.CAData) != string(test.want.CAData) {
+				t.Error("the credentials are not those of the file")
+			}
+		})
+	}
+}
 
+func TestKubeconfigIsRefused(t *testing.T) {
+	certificate, key := pair(t)
+	cert, private := base64.StdEncoding.EncodeToString(certificate), base64.StdEncoding.EncodeToString(key)
+
+	tests := map[string]struct{ give, wantField string }{
 		"exec":                   {give: kubeconfigOf(goodServer, "exec:\n  command: sh"), wantField: "users[].user.exec"},
 		"auth provider":          {give: kubeconfigOf(goodServer, "auth-provider:\n  name: gcp"), wantField: "users[].user.auth-provider"},
 		"password":               {give: kubeconfigOf(goodServer, "username: a\npassword: "+secretToken), wantField: "users[].user.password"},
@@ -122,20 +143,7 @@ func TestParseKubeconfig(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseKubeconfig([]byte(test.give))
-			if test.want != nil {
-				if err != nil {
-					t.Fatalf("refused: %v", err)
-				}
-				if diff := cmp.Diff(test.want.String(), got.String()); diff != "" {
-					t.Error(diff)
-				}
-				if got.BearerToken != test.want.BearerToken || string(got.KeyData) != string(test.want.KeyData) ||
-					string(got.CertData) != string(test.want.CertData) || string(got.CAData) != string(test.want.CAData) {
-					t.Error("the credentials are not those of the file")
-				}
-				return
-			}
+			_, err := ParseKubeconfig([]byte(test.give))
 			var refused *KubeconfigError
 			if !errors.As(err, &refused) {
 				t.Fatalf("error is %v, want a *KubeconfigError", err)

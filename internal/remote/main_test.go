@@ -148,7 +148,7 @@ func kubeconfigFor(address string) string {
 // limited returns the configuration of an account that has the given rules only.
 func limited(t *testing.T, name string, rules []rbacv1.PolicyRule) *rest.Config {
 	t.Helper()
-	c := admin(t)
+	c, name := admin(t), remotetest.Unique(name)
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules}
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name},

@@ -5,6 +5,7 @@ package remotetest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -134,6 +135,9 @@ func files(t testing.TB, crds []string) []string {
 	}
 	return paths
 }
+
+// Unique returns a name that no other test, and no other run of a test, has.
+func Unique(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
 
 // Eventually waits until check returns nil, and fails the test with its last
 // error when that takes too long.
