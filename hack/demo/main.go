@@ -16,6 +16,9 @@ import (
 	"nautes.io/nautes/internal/devstack"
 )
 
+// removals is how many acts, the last ones, take away what the others made.
+const removals = 2
+
 // budget bounds the whole demo: a step that hangs is a failure, not a wait.
 const budget = 8 * time.Minute
 
@@ -38,7 +41,7 @@ func run(ctx context.Context, stay bool) (err error) {
 
 	bounded, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	for i, act := range []struct {
+	acts := []struct {
 		title string
 		play  func(context.Context) error
 	}{
@@ -52,7 +55,12 @@ func run(ctx context.Context, stay bool) (err error) {
 		{"At rest: nothing is written", d.rest},
 		{"The runtime is deleted, and everything is gone", d.removal},
 		{"The runtime comes back, and the whole product is deleted with kubectl", d.productRemoval},
-	} {
+	}
+	if stay {
+		// Somebody wants to play: the acts that remove everything are left out.
+		acts = acts[:len(acts)-removals]
+	}
+	for i, act := range acts {
 		d.screen.act(i+1, act.title)
 		if err := act.play(bounded); err != nil {
 			return fmt.Errorf("act %d, %q: %w", i+1, act.title, err)

@@ -252,17 +252,17 @@ func (d *demo) showCluster(ctx context.Context) error {
 // stay prints where everything is, and waits.
 func (d *demo) stay(ctx context.Context) error {
 	d.screen.say("")
-	for name, plane := range map[string]*devstack.ControlPlane{"tenant": d.stack.Tenant, clusterName: d.stack.Runtimes[runtimeName]} {
-		file, err := d.writeKubeconfig(name, plane.Kubeconfig())
+	for _, plane := range []*devstack.ControlPlane{d.stack.Tenant, d.stack.Runtimes[runtimeName]} {
+		file, err := d.writeKubeconfig(plane.Name, plane.Kubeconfig())
 		if err != nil {
 			return err
 		}
-		d.screen.say("kubectl --kubeconfig %s get namespaces    # %s", file, name)
+		d.screen.say("export KUBECONFIG=%s    # %s", file, map[bool]string{true: "the tenant, for: kubectl get nautes -A", false: "the runtime cluster"}[plane == d.stack.Tenant])
 	}
 	d.stack.Git.Grant("you", devstack.Write, "demo")
 	d.stack.Git.Grant("you", devstack.Write, groupName)
 	d.screen.say("git clone %s", strings.Replace(d.stack.Git.URL, "://", "://you:you@", 1)+"/"+productRepo+".git")
-	d.screen.say("Everything runs until you press Ctrl-C.")
+	d.screen.say("The acts that remove everything were left out. It all runs until you press Ctrl-C.")
 	<-ctx.Done()
 	if err := d.alive(); err != nil && !apierrors.IsTimeout(err) {
 		return err

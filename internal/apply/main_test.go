@@ -79,12 +79,18 @@ func (c *conn) Get(ctx context.Context, id plan.ID) (*metav1.PartialObjectMetada
 // name begins with name.
 func newWorld(t *testing.T, name string) *world {
 	t.Helper()
+	return newWorldAs(t, name, server)
+}
+
+// newWorldAs connects as an account.
+func newWorldAs(t *testing.T, name string, account *rest.Config) *world {
+	t.Helper()
 	remotetest.InstallCRDs(t, server, remotetest.CRDApplication, remotetest.CRDAppProject)
 	admin, err := client.NewWithWatch(server, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := remote.Connect(t.Context(), server, remote.ConnOptions{Tenant: tenant, Kinds: remote.RuntimeKinds()})
+	c, err := remote.Connect(t.Context(), account, remote.ConnOptions{Tenant: tenant, Kinds: remote.RuntimeKinds()})
 	if err != nil {
 		t.Fatal(err)
 	}
