@@ -61,14 +61,14 @@ func classify(err error) *engine.Error {
 	return nil
 }
 
-// refusal is what an API server said about an object of ours: it names the
-// object and the rule, and quotes no value that is secret.
+// refusal is what an API server said about an object of ours. The applier keeps
+// quiet about objects that hold secrets.
 func refusal(err error) string {
-	var status apierrors.APIStatus
-	if errors.As(err, &status) {
-		return "the API server refused a write: " + status.Status().Message
+	var item *apply.ItemError
+	if errors.As(err, &item) {
+		return item.Error()
 	}
-	return "the API server refused a write"
+	return "the API server refused a write; the operator's log has its answer"
 }
 
 // verdict turns the errors of validation into one outcome: Terminal when one of
