@@ -53,7 +53,6 @@ func (s *Shared) Cluster() error {
 	})
 	return start(s, b, clusterWork{s}, engine.Options[*v1alpha1.Cluster]{
 		Kind: "Cluster", New: func() *v1alpha1.Cluster { return &v1alpha1.Cluster{} },
-		Suspended: func(c *v1alpha1.Cluster) bool { return c.Spec.Suspend },
 	})
 }
 
@@ -68,23 +67,26 @@ func (w clusterWork) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.
 	refusals, warnings := validate.Run(snap, validate.Request{New: c})
 	c.Status.Warnings = warnings
 	c.Status.UsedBy = usedBy(snap, c)
+	// The connection is kept whatever the rules say: who is on the cluster needs it.
+	connectErr := w.keepConnected(ctx, s)
+	if connectErr == nil {
+		connectErr = w.tellConnection(s)
+	} else {
+		outcome := engine.Classify(connectErr, classify)
+		s.Facts.False(v1alpha1.ConditionConnected, outcome.Reason, outcome.Message)
+	}
+	if errors.Is(connectErr, engine.ErrNotYet) {
+		return connectErr
+	}
 	if err := verdict(refusals); err != nil {
 		s.Facts.False(v1alpha1.ConditionValid, engine.Classify(err, classify).Reason, err.Error())
 		return err
 	}
 	s.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
-
-	kubeconfig, version, err := w.kubeconfig(ctx, c)
-	if err != nil {
-		s.Facts.False(v1alpha1.ConditionConnected, engine.Classify(err, classify).Reason, engine.Classify(err, classify).Message)
-		return err
+	if c.Spec.Suspend {
+		return engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: the connection is kept, and nothing else is done")
 	}
-	expected := ""
-	if c.Status.Connection != nil {
-		expected = c.Status.Connection.UID
-	}
-	w.Clusters.Set(c.Name, c.UID, kubeconfig, version, expected)
-	return w.tellConnection(s)
+	return connectErr
 }
 
 // tellConnection brings the state of the connection into the status.

@@ -57,6 +57,17 @@ func (s *Shared) codeRepoReady(session *engine.Session[*v1alpha1.CodeRepo], snap
 		r.Status.Sync = nil
 		return "clients use " + url, nil
 	}
+	if r.Spec.URL == "" {
+		return "", engine.Terminal(v1alpha1.ReasonInvalid, "spec.url is missing: the tenant repository is mirrored from there")
+	}
+	chosen, err := s.tenantRepository(context.Background())
+	if err != nil {
+		return "", err
+	}
+	if chosen != nil && chosen.Name != r.Name {
+		return "", engine.Terminal(v1alpha1.ReasonInvalid, "CodeRepo %s is the tenant repository already, since it is older: remove the label %s from one of them",
+			chosen.Name, v1alpha1.LabelTenantRepository)
+	}
 	result, known := s.Syncs.Get(SyncKey{})
 	if !known {
 		return "", engine.ErrNotYet

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,9 @@ func (s *Shared) DeploymentRuntime() error {
 	b := ctrl.NewControllerManagedBy(s.Manager).Named("deploymentruntime").For(&v1alpha1.DeploymentRuntime{}).
 		WatchesRawSource(s.WakeDeploymentRuntime.Source())
 	watch(b, &v1alpha1.DeploymentRuntime{}, s.rivalsOfRuntime)
+	watch(b, &v1alpha1.ProjectPipelineRuntime{}, s.rivalsOfPipelineRuntime)
 	watch(b, &v1alpha1.Environment{}, s.runtimesOfEnvironment)
+	watch(b, &v1alpha1.Environment{}, s.rivalsOfEnvironment)
 	watch(b, &v1alpha1.Cluster{}, s.runtimesOfCluster)
 	watch(b, &v1alpha1.CodeRepo{}, s.runtimesOfCodeRepo)
 	watch(b, &v1alpha1.CodeRepoBinding{}, s.runtimesOfBinding)
@@ -191,9 +194,26 @@ func (w deploymentRuntimeWork) observe(ctx context.Context, s *engine.Session[*v
 	if app == nil {
 		app = &remote.Application{}
 	}
+	if app.Compared != comparedSource(s.Object) {
+		// What Argo CD says is about what was deployed before.
+		app.Sync = ""
+	}
 	status.Sync, status.Health = app.Sync, app.Health
 	status.Revision, status.Message = app.Revision, app.Message
 	return applicationFacts(s.Facts, status)
+}
+
+// comparedSource is the source that Argo CD must have looked at, for its words
+// to be about the runtime as it is now.
+func comparedSource(r *v1alpha1.DeploymentRuntime) remote.ApplicationSource {
+	source := remote.ApplicationSource{
+		Path:           r.Spec.ManifestSource.Path,
+		TargetRevision: cmp.Or(r.Spec.ManifestSource.TargetRevision, "HEAD"),
+	}
+	if r.Status.Source != nil {
+		source.RepoURL = r.Status.Source.URL
+	}
+	return source
 }
 
 // applicationFacts turns the words of Argo CD into conditions, and into what

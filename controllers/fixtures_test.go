@@ -188,7 +188,9 @@ func (s *shop) synced(t *testing.T, sync, health string) {
 	c := s.w.runtimes[s.cluster]
 	exists(t, c, app)
 	before := app.DeepCopy()
-	status := map[string]any{"sync": map[string]any{"status": sync, "revision": "0123456789abcdef0123456789abcdef01234567"}, "health": map[string]any{"status": health}}
+	source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
+	compared := map[string]any{"source": source, "destination": map[string]any{}}
+	status := map[string]any{"sync": map[string]any{"status": sync, "comparedTo": compared, "revision": "0123456789abcdef0123456789abcdef01234567"}, "health": map[string]any{"status": health}}
 	if err := unstructured.SetNestedMap(app.Object, status, "status"); err != nil {
 		t.Fatal(err)
 	}

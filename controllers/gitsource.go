@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,6 +18,7 @@ import (
 	"nautes.io/nautes/internal/mirror"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
 )
 
 // syncSource is a repository to mirror: where from, where to, and for whom.
@@ -51,23 +51,29 @@ func (s *Shared) isTenantRepository(r *v1alpha1.CodeRepo) bool {
 	return r.Namespace == s.Namespace && r.Labels[v1alpha1.LabelTenantRepository] == s.Tenant
 }
 
-func (s *Shared) tenantSource(ctx context.Context) (*syncSource, error) {
+// tenantRepository returns the tenant repository; nil when none is declared. Of
+// several, the oldest counts, and the others say so in their status.
+func (s *Shared) tenantRepository(ctx context.Context) (*v1alpha1.CodeRepo, error) {
 	var repos v1alpha1.CodeRepoList
 	err := s.Client.List(ctx, &repos, client.InNamespace(s.Namespace), client.MatchingLabels{v1alpha1.LabelTenantRepository: s.Tenant})
 	if err != nil || len(repos.Items) == 0 {
 		return nil, err
 	}
-	// Of several, the oldest counts; the others say so in their status.
-	r := slices.MinFunc(repos.Items, func(a, b v1alpha1.CodeRepo) int {
-		if order := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); order != 0 {
-			return order
+	oldest := &repos.Items[0]
+	for i := range repos.Items {
+		if snapshot.Older(&repos.Items[i], oldest) {
+			oldest = &repos.Items[i]
 		}
-		return strings.Compare(a.Name, b.Name)
-	})
-	if !r.DeletionTimestamp.IsZero() || r.Spec.URL == "" {
-		return nil, nil
 	}
-	return s.source(ctx, &r, r.Spec.URL, r.Spec.Branch, r.Spec.SecretRef,
+	return oldest, nil
+}
+
+func (s *Shared) tenantSource(ctx context.Context) (*syncSource, error) {
+	r, err := s.tenantRepository(ctx)
+	if err != nil || r == nil || !r.DeletionTimestamp.IsZero() || r.Spec.URL == "" {
+		return nil, err
+	}
+	return s.source(ctx, r, r.Spec.URL, r.Spec.Branch, r.Spec.SecretRef,
 		layout.Scope{Tenant: true, Namespace: s.Namespace}, plan.Owner{Kind: ownerTenant, Name: s.Tenant})
 }
 
@@ -93,7 +99,8 @@ func (s *Shared) gitCredentials(ctx context.Context, url string, ref *v1alpha1.L
 		secret := &corev1.Secret{}
 		err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: ref.Name}, secret)
 		if apierrors.IsNotFound(err) {
-			return git.Auth{}, nil
+			return git.Auth{}, engine.Waiting(v1alpha1.ReasonSecretMissing,
+				"Secret %s/%s with the credentials of the repository does not exist: create it", s.Namespace, ref.Name)
 		}
 		if err != nil {
 			return git.Auth{}, err
@@ -140,10 +147,13 @@ func fetchProblem(err error) error {
 }
 
 // refused turns what the API server said of single objects into problems of
-// their files. What is not about the object is an error, to be tried again.
-func refused(ctx context.Context, t *mirror.Tracker, failed []apply.ItemError, outcome *mirror.Outcome) (retry, err error) {
-	for _, item := range failed {
+// their files. What heals by itself is told as waiting; what is tried again is
+// in retry as well.
+func refused(ctx context.Context, t *mirror.Tracker, failed []apply.ItemError, outcome *mirror.Outcome) (waiting, retry, err error) {
+	for i := range failed {
+		item := &failed[i]
 		path := outcome.Paths[item.ID]
+		var leaving *apply.TerminatingError
 		message, line := "", int32(0)
 		var notOurs *apply.NotOursError
 		var status apierrors.APIStatus
@@ -154,16 +164,20 @@ func refused(ctx context.Context, t *mirror.Tracker, failed []apply.ItemError, o
 			message = fmt.Sprintf("the API server refuses %s %q: %s", item.ID.Kind, item.ID.Name, status.Status().Message)
 			if details := status.Status().Details; details != nil && len(details.Causes) > 0 {
 				if line, err = t.Line(ctx, path, details.Causes[0].Field); err != nil {
-					return nil, err
+					return nil, nil, err
 				}
 			}
+		case errors.As(item.Err, &leaving):
+			waiting = engine.Waiting(v1alpha1.ReasonDeleting, "%s: %s", path, leaving)
+			continue
 		default:
-			retry = errors.Join(retry, item.Err)
+			waiting = engine.Waiting(v1alpha1.ReasonApplyFailed, "%s: %s", path, item)
+			retry = errors.Join(retry, item)
 			continue
 		}
 		outcome.Problems[path] = *layout.Problem(path, line, layout.Refused, "%s", message)
 	}
-	return retry, nil
+	return waiting, retry, nil
 }
 
 // reportProblems sends an event for each file that has a new problem.

@@ -5,16 +5,20 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/mirror"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/telemetry"
@@ -37,7 +41,10 @@ type gitSync struct {
 type syncState struct {
 	tracker  mirror.Tracker
 	nextPoll time.Time
+	// failures in a row, what was tried, and when it is tried again.
 	failures int
+	tried    git.Source
+	nextTry  time.Time
 	// pushed is when the oldest push hook came that no fetch has answered yet.
 	pushed time.Time
 }
@@ -55,6 +62,10 @@ func (s *Shared) GitSync() error {
 				return []SyncKey{{}}
 			}
 			return nil
+		})).
+		Watches(&corev1.Secret{}, keysOf(s.syncsOfSecret)).
+		Watches(&v1alpha1.CodeRepoProvider{}, keysOf(func(ctx context.Context, _ *v1alpha1.CodeRepoProvider) []SyncKey {
+			return s.syncsByProvider(ctx)
 		})).
 		WatchesRawSource(s.WakeSync.Source()).
 		WithOptions(controller.TypedOptions[SyncKey]{MaxConcurrentReconciles: s.Workers}).
@@ -85,6 +96,10 @@ func (g *gitSync) push(key SyncKey) {
 // Reconcile implements reconcile.TypedReconciler.
 func (g *gitSync) Reconcile(ctx context.Context, key SyncKey) (reconcile.Result, error) {
 	source, err := g.syncSource(ctx, key)
+	if engine.Classify(err, classify).Class == engine.ClassWaiting {
+		g.Syncs.Set(key, SyncResult{Status: g.state(key).tracker.Status, Err: err})
+		return reconcile.Result{}, nil
+	}
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -93,10 +108,15 @@ func (g *gitSync) Reconcile(ctx context.Context, key SyncKey) (reconcile.Result,
 	}
 	state := g.state(key)
 	pushed := g.takePush(state)
+	if pushed.IsZero() && state.pausing(source.git) {
+		// A repository that cannot be read is not asked again by every event.
+		return reconcile.Result{RequeueAfter: time.Until(state.nextTry)}, nil
+	}
+	state.tried = source.git
 	if err := g.fetch(ctx, source, state, !pushed.IsZero()); err != nil {
 		return g.fetchFailed(ctx, key, state, err)
 	}
-	result, err := g.mirror(ctx, source, &state.tracker)
+	result, retry, err := g.mirror(ctx, source, &state.tracker)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -106,7 +126,8 @@ func (g *gitSync) Reconcile(ctx context.Context, key SyncKey) (reconcile.Result,
 	if !pushed.IsZero() {
 		telemetry.PushToMirrored.Observe(time.Since(pushed).Seconds())
 	}
-	return reconcile.Result{RequeueAfter: time.Until(state.nextPoll)}, nil
+	// An error of a single object is told as well, and tried again with backoff.
+	return reconcile.Result{RequeueAfter: max(time.Until(state.nextPoll), time.Second)}, retry
 }
 
 func (g *gitSync) state(key SyncKey) *syncState {
@@ -191,16 +212,24 @@ func (g *gitSync) fetchFailed(ctx context.Context, key SyncKey, state *syncState
 		return reconcile.Result{}, ctx.Err()
 	}
 	state.failures++
-	pause := min(time.Second<<min(state.failures-1, 10), g.PollInterval)
+	pause := stretched(min(time.Second<<min(state.failures-1, 10), g.PollInterval))
+	state.nextTry = time.Now().Add(pause)
 	g.Syncs.Set(key, SyncResult{Status: state.tracker.Status, Err: fetchProblem(err)})
-	return reconcile.Result{RequeueAfter: stretched(pause)}, nil
+	return reconcile.Result{RequeueAfter: pause}, nil
 }
 
-// mirror applies the entries and returns what became of them.
-func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Tracker) (SyncResult, error) {
+// pausing tells whether the last attempt failed and it is too early for the
+// next one. Another URL, branch or credential is tried at once.
+func (s *syncState) pausing(source git.Source) bool {
+	return s.failures > 0 && time.Now().Before(s.nextTry) && reflect.DeepEqual(s.tried, source)
+}
+
+// mirror applies the entries and returns what became of them, and the errors of
+// single objects that are worth another attempt.
+func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Tracker) (result SyncResult, retry, err error) {
 	metas, err := g.TenantConn.Owned(ctx, source.owner)
 	if err != nil {
-		return SyncResult{}, err
+		return SyncResult{}, nil, err
 	}
 	owned := make([]mirror.Owned, 0, len(metas))
 	for i := range metas {
@@ -214,11 +243,11 @@ func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Trac
 	outcome := mirror.Build(g.Tenant, source.owner, t.Entries, owned, source.confirm == t.Status.Revision)
 	applied, err := g.applySet(ctx, g.TenantConn, outcome.Set, apply.Options{Isolate: true, NoGuard: true})
 	if err != nil {
-		return SyncResult{}, err
+		return SyncResult{}, nil, err
 	}
-	retry, err := refused(ctx, t, applied.Failed, &outcome)
+	waiting, retry, err := refused(ctx, t, applied.Failed, &outcome)
 	if err != nil {
-		return SyncResult{}, err
+		return SyncResult{}, nil, err
 	}
 	status := t.Status
 	status.HeldBack = int32(outcome.HeldBack)
@@ -229,7 +258,7 @@ func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Trac
 			status.Problems = append(status.Problems, outcome.Problems[path])
 		}
 	}
-	return SyncResult{Status: status, Guarded: outcome.HeldBack > 0}, retry
+	return SyncResult{Status: status, Guarded: outcome.HeldBack > 0, Err: waiting}, retry, nil
 }
 
 // maxProblems bounds the list in a status.

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -167,8 +168,8 @@ func newManager(cfg *rest.Config, o *config.Operator) (manager.Manager, error) {
 	})
 }
 
-// receive adds the receiver of push hooks and returns its address. Only the
-// replica that acts receives, since the others have no use for a push.
+// receive adds the receiver of push hooks and returns its address. A replica
+// that does not act refuses hooks, so that their sender tries again.
 func (s *Shared) receive(mgr manager.Manager, o *config.Operator) (string, error) {
 	listener, err := net.Listen("tcp", o.Receiver.Address)
 	if err != nil {
@@ -184,7 +185,14 @@ func (s *Shared) receive(mgr manager.Manager, o *config.Operator) (string, error
 		return "", err
 	}
 	handler := &receiver.Handler{
-		Key: key,
+		Key: func(ctx context.Context) ([]byte, error) {
+			select {
+			case <-mgr.Elected():
+				return key(ctx)
+			default:
+				return nil, errors.New("this replica is not the one that acts")
+			}
+		},
 		Notify: func(source string) {
 			product, _ := strings.CutPrefix(source, "product/")
 			if source == "tenant" {
@@ -195,5 +203,5 @@ func (s *Shared) receive(mgr manager.Manager, o *config.Operator) (string, error
 		Observe: func(result string) { telemetry.PushHooks.WithLabelValues(result).Inc() },
 	}
 	server := receiver.NewServer(o.Receiver.Address, handler)
-	return listener.Addr().String(), mgr.Add(&manager.Server{Name: "push hooks", Server: server, Listener: listener, OnlyServeWhenLeader: true})
+	return listener.Addr().String(), mgr.Add(&manager.Server{Name: "push hooks", Server: server, Listener: listener})
 }

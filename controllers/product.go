@@ -99,7 +99,8 @@ func syncFacts(facts *engine.Facts, result SyncResult) error {
 	status := result.Status
 	switch {
 	case result.Err != nil:
-		facts.False(v1alpha1.ConditionSynced, v1alpha1.ReasonFetchFailed, result.Err.Error())
+		outcome := engine.Classify(result.Err, classify)
+		facts.False(v1alpha1.ConditionSynced, outcome.Reason, outcome.Message)
 		return result.Err
 	case status.ProblemCount > 0:
 		message := problemMessage(status)
@@ -164,10 +165,6 @@ func (w productWork) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.P
 		return err
 	}
 	for _, space := range p.Status.Spaces {
-		if space.Cluster == p.Annotations[v1alpha1.AnnotationAbandon] && !w.Clusters.State(space.Cluster).Connected {
-			w.abandoned(p, space.Cluster)
-			continue
-		}
 		return engine.Waiting(v1alpha1.ReasonDeleting, "the product's space on cluster %s is being removed: %s", space.Cluster, space.Message)
 	}
 	w.Syncs.Drop(SyncKey{Product: p.Name})

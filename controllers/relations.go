@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,6 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -123,11 +127,71 @@ func (s *Shared) spacesOn(ctx context.Context, cluster string) []SpaceKey {
 	return sortedKeys(keys)
 }
 
+// spacesOfPipelineRuntime returns the spaces whose runtimes may have a namespace
+// when a pipeline runtime lets go of it.
+func (s *Shared) spacesOfPipelineRuntime(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []SpaceKey {
+	keys := s.spacesOf(ctx, r.Namespace)
+	for _, rival := range s.rivals(ctx, r) {
+		keys = append(keys, s.spacesOf(ctx, rival.Namespace)...)
+	}
+	return keys
+}
+
+// spacesOfEnvironment returns the spaces that an environment concerns: those of
+// its product, and of the products that want the namespaces of its runtimes.
+func (s *Shared) spacesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []SpaceKey {
+	keys := append(s.spacesOf(ctx, e.Namespace), SpaceKey{e.Namespace, e.Spec.Cluster})
+	for _, r := range s.rivalsOfEnvironment(ctx, e) {
+		keys = append(keys, s.spacesOf(ctx, r.Namespace)...)
+	}
+	return keys
+}
+
+// spacesOfSecret returns the spaces that a stored credential is for.
+func (s *Shared) spacesOfSecret(ctx context.Context, secret *corev1.Secret) []SpaceKey {
+	ref, stored := kube.RefOf(secret)
+	if !stored || ref.Engine != secrets.RepositoryReadOnly("", "").Engine {
+		return nil
+	}
+	var keys []SpaceKey
+	for _, r := range find(ctx, s, &v1alpha1.CodeRepoList{}, func(r *v1alpha1.CodeRepo) bool {
+		return strings.Contains("/"+ref.Path+"/", "/"+r.Name+"/")
+	}) {
+		keys = append(keys, s.spacesOf(ctx, r.Namespace)...)
+	}
+	return keys
+}
+
+// syncsOfSecret returns the mirrors whose credentials a Secret holds.
+func (s *Shared) syncsOfSecret(ctx context.Context, secret *corev1.Secret) []SyncKey {
+	ref, stored := kube.RefOf(secret)
+	token := stored && ref.Engine == secrets.ProviderToken("").Engine
+	var keys []SyncKey
+	for _, p := range find(ctx, s, &v1alpha1.ProductList{}, func(p *v1alpha1.Product) bool {
+		return (p.Spec.SecretRef == nil && token) || (p.Spec.SecretRef != nil && p.Spec.SecretRef.Name == secret.Name)
+	}, client.InNamespace(s.Namespace)) {
+		keys = append(keys, SyncKey{Product: p.Name})
+	}
+	// The tenant repository is one, and a look at it costs nothing.
+	return append(keys, SyncKey{})
+}
+
+// syncsByProvider returns the mirrors whose credentials a provider may have.
+func (s *Shared) syncsByProvider(ctx context.Context) []SyncKey {
+	keys := []SyncKey{{}}
+	for _, p := range find(ctx, s, &v1alpha1.ProductList{}, func(p *v1alpha1.Product) bool { return p.Spec.SecretRef == nil }, client.InNamespace(s.Namespace)) {
+		keys = append(keys, SyncKey{Product: p.Name})
+	}
+	return keys
+}
+
 // spacesWanting returns the spaces on a cluster of the runtimes that want a namespace.
 func (s *Shared) spacesWanting(ctx context.Context, cluster, namespace string) []SpaceKey {
 	keys := map[SpaceKey]bool{}
-	for _, r := range find[*v1alpha1.DeploymentRuntime](ctx, s, &v1alpha1.DeploymentRuntimeList{}, nil, client.MatchingFields{snapshot.IndexWantedNamespace: namespace}) {
-		keys[SpaceKey{r.Namespace, cluster}] = true
+	for _, place := range []string{snapshot.ClaimKey(cluster, namespace), snapshot.ClaimKey("", namespace)} {
+		for _, r := range find[*v1alpha1.DeploymentRuntime](ctx, s, &v1alpha1.DeploymentRuntimeList{}, nil, client.MatchingFields{snapshot.IndexWantedNamespace: place}) {
+			keys[SpaceKey{r.Namespace, cluster}] = true
+		}
 	}
 	return sortedKeys(keys)
 }
@@ -158,7 +222,7 @@ func (s *Shared) codeReposByProvider(ctx context.Context, provider string) []*v1
 
 // rivals returns the runtimes of other products that want one of the namespaces
 // of a runtime.
-func (s *Shared) rivals(ctx context.Context, r *v1alpha1.DeploymentRuntime) []*v1alpha1.DeploymentRuntime {
+func (s *Shared) rivals(ctx context.Context, r v1alpha1.Object) []*v1alpha1.DeploymentRuntime {
 	objects, err := s.Loader.Rivals(ctx, r)
 	if err != nil {
 		// Reading the cache fails only when the manager stops.
@@ -175,6 +239,24 @@ func (s *Shared) rivals(ctx context.Context, r *v1alpha1.DeploymentRuntime) []*v
 
 func (s *Shared) rivalsOfRuntime(ctx context.Context, r *v1alpha1.DeploymentRuntime) []reconcile.Request {
 	return requestsFor(s.rivals(ctx, r))
+}
+
+// rivalsOfPipelineRuntime returns the runtimes that can have the namespace of a
+// pipeline runtime when it lets go, those of its own product included.
+func (s *Shared) rivalsOfPipelineRuntime(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
+	return append(requestsFor(s.rivals(ctx, r)), s.runtimes(ctx, r.Namespace, nil)...)
+}
+
+// rivalsOfEnvironment returns the runtimes of other products that want a
+// namespace of a runtime in the environment, which may have moved.
+func (s *Shared) rivalsOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {
+	var wake []reconcile.Request
+	for _, r := range find(ctx, s, &v1alpha1.DeploymentRuntimeList{}, func(r *v1alpha1.DeploymentRuntime) bool {
+		return r.Spec.Destination.Environment == e.Name
+	}, client.InNamespace(e.Namespace)) {
+		wake = append(wake, requestsFor(s.rivals(ctx, r))...)
+	}
+	return wake
 }
 
 // runtimes returns the runtimes of a product that match.

@@ -145,11 +145,20 @@ func (s *Shared) wakeCluster(cluster string) {
 // controller is about to connect it or to say that it is lost, and either wakes
 // who asked.
 func (s *Shared) conn(snap *snapshot.Snapshot, cluster string) (*remote.Conn, error) {
+	c := snap.Cluster(cluster)
 	conn, err := s.Clusters.Get(cluster)
 	if err == nil {
+		if c == nil {
+			return conn, nil
+		}
+		// What one Cluster has on a real cluster, another one must not prune.
+		for _, other := range snap.Clusters() {
+			if other.Name != cluster && other.Status.Connection != nil && other.Status.Connection.UID == conn.UID() && snapshot.Older(other, c) {
+				return nil, engine.Terminal(v1alpha1.ReasonInvalid, "Cluster %s is the same cluster as %s: delete one of the two", cluster, other.Name)
+			}
+		}
 		return conn, nil
 	}
-	c := snap.Cluster(cluster)
 	if c != nil && apimeta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionConnected) {
 		return nil, engine.ErrNotYet
 	}

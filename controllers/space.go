@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -35,10 +36,13 @@ func (s *Shared) Space() error {
 		Watches(&v1alpha1.Product{}, keysOf(func(ctx context.Context, p *v1alpha1.Product) []SpaceKey {
 			return s.spacesOf(ctx, p.Name)
 		})).
-		Watches(&v1alpha1.Environment{}, keysOf(func(ctx context.Context, e *v1alpha1.Environment) []SpaceKey {
-			return append(s.spacesOf(ctx, e.Namespace), SpaceKey{e.Namespace, e.Spec.Cluster})
-		})).
+		Watches(&v1alpha1.Environment{}, keysOf(s.spacesOfEnvironment)).
 		Watches(&v1alpha1.DeploymentRuntime{}, keysOf(s.spacesOfRuntime)).
+		Watches(&v1alpha1.ProjectPipelineRuntime{}, keysOf(s.spacesOfPipelineRuntime)).
+		Watches(&v1alpha1.Project{}, keysOf(func(ctx context.Context, p *v1alpha1.Project) []SpaceKey {
+			return s.spacesOf(ctx, p.Namespace)
+		})).
+		Watches(&corev1.Secret{}, keysOf(s.spacesOfSecret)).
 		Watches(&v1alpha1.CodeRepo{}, keysOf(func(ctx context.Context, r *v1alpha1.CodeRepo) []SpaceKey {
 			return s.spacesOf(ctx, r.Namespace)
 		})).
@@ -69,14 +73,25 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	if err != nil {
 		return w.tell(ctx, snap, key, set, err)
 	}
-	recorded := recordedSpace(snap.Product(key.Product), key.Cluster)
+	product := snap.Product(key.Product)
+	recorded := recordedSpace(product, key.Cluster)
+	if len(set.Items) == 0 && recorded == nil && product != nil {
+		// Nothing was written there, so nothing is looked for.
+		w.Spaces.Drop(key)
+		return reconcile.Result{}, nil
+	}
 	conn, err := w.conn(snap, key.Cluster)
 	if err != nil {
-		if len(set.Items) == 0 && recorded == nil {
-			w.Spaces.Drop(key)
+		if len(set.Items) > 0 || product != nil && product.Annotations[v1alpha1.AnnotationAbandon] != key.Cluster || errors.Is(err, engine.ErrNotYet) {
+			return w.tell(ctx, snap, key, set, err)
+		}
+		// Nothing asks for it, and it is given up or its product is gone.
+		w.Spaces.Drop(key)
+		if product == nil {
 			return reconcile.Result{}, nil
 		}
-		return w.tell(ctx, snap, key, set, err)
+		w.abandoned(product, key.Cluster)
+		return reconcile.Result{}, w.record(ctx, key, nil)
 	}
 	if len(set.Items) > 0 && recorded == nil {
 		// On record before the first write, so that the deletion of the product
@@ -86,7 +101,6 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 			return reconcile.Result{}, err
 		}
 	}
-	product := snap.Product(key.Product)
 	applied, err := w.applySet(ctx, conn, set, apply.Options{
 		// A namespace that one runtime cannot have holds up none of the others.
 		Isolate:      true,
@@ -125,9 +139,6 @@ func (w spaceWork) tell(ctx context.Context, snap *snapshot.Snapshot, key SpaceK
 	}
 	telemetry.ReconcileOutcomes.WithLabelValues("Space", outcome.Class.String()).Inc()
 	entry := &v1alpha1.SpaceStatus{Cluster: key.Cluster, Ready: err == nil, Namespaces: result.Namespaces, Message: outcome.Message}
-	if outcome.Class == engine.ClassUnexpected && outcome.Message == "" {
-		entry.Message = "a write failed and is tried again; the operator's log has it"
-	}
 	if err == nil && len(set.Items) == 0 {
 		entry = nil
 		w.Spaces.Drop(key)
@@ -157,8 +168,8 @@ func spaceResult(set plan.Set, err error, failed []apply.ItemError) SpaceResult 
 	for _, item := range set.Items {
 		sources[item.ID] = item.Source
 	}
-	for _, item := range failed {
-		result.Problems = append(result.Problems, SpaceProblem{ID: item.ID, Source: sources[item.ID], Err: item.Err})
+	for i := range failed {
+		result.Problems = append(result.Problems, SpaceProblem{ID: failed[i].ID, Source: sources[failed[i].ID], Err: &failed[i]})
 	}
 	return result
 }

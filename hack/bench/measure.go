@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,12 +32,9 @@ const (
 // bench is one stack with its operator.
 type bench struct {
 	stack    *devstack.Stack
-	dir      string
 	tenant   client.WithWatch
 	runtime  client.WithWatch
-	process  *devstack.Process
-	receiver string
-	probes   string
+	operator *devstack.Operator
 	key      []byte
 }
 
@@ -50,20 +44,20 @@ func measure(ctx context.Context, products, pushes int) (row result, err error) 
 		return row, fmt.Errorf("make a directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := &bench{dir: dir}
+	b := &bench{}
 	// Argo CD is not measured, so it need not run; deletions are not measured
 	// either, so neither does a controller manager.
 	if b.stack, err = devstack.Start(ctx, devstack.Options{Dir: filepath.Join(dir, "stack"), Runtimes: []string{cluster}}); err != nil {
 		return row, err
 	}
 	defer func() { err = errors.Join(err, b.stack.Stop()) }()
+	if b.operator, err = b.stack.StartOperator(ctx, "bench"); err != nil {
+		return row, err
+	}
+	defer func() { _ = b.operator.Stop() }()
 	if err := b.prepare(ctx); err != nil {
 		return row, err
 	}
-	if err := b.start(ctx); err != nil {
-		return row, err
-	}
-	defer func() { _ = b.process.Stop() }()
 	if err := b.populate(ctx, products); err != nil {
 		return row, err
 	}
@@ -74,10 +68,7 @@ func measure(ctx context.Context, products, pushes int) (row result, err error) 
 		return row, err
 	}
 	row.restart, err = b.writes(ctx, func() error {
-		if err := b.process.Stop(); err != nil {
-			return err
-		}
-		if err := b.start(ctx); err != nil {
+		if err := b.operator.Restart(ctx); err != nil {
 			return err
 		}
 		return pause(ctx, restTime)
@@ -85,11 +76,11 @@ func measure(ctx context.Context, products, pushes int) (row result, err error) 
 	if err != nil {
 		return row, err
 	}
-	row.memory, err = rss(b.process.PID())
+	row.memory, err = rss(b.operator.PID())
 	return row, err
 }
 
-// prepare gives the operator its users, the cluster and its credentials.
+// prepare registers the cluster with its credentials.
 func (b *bench) prepare(ctx context.Context) error {
 	for plane, c := range map[*devstack.ControlPlane]*client.WithWatch{b.stack.Tenant: &b.tenant, b.stack.Runtimes[cluster]: &b.runtime} {
 		cfg := plane.Config()
@@ -99,13 +90,6 @@ func (b *bench) prepare(ctx context.Context) error {
 			return fmt.Errorf("make a client: %w", err)
 		}
 		*c = made
-	}
-	kubeconfig, err := b.stack.InstallOperator(ctx)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(b.dir, "operator.kubeconfig"), kubeconfig, 0o600); err != nil {
-		return fmt.Errorf("write the operator's kubeconfig: %w", err)
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: devstack.ArgoCDNamespace}}
 	if err := b.runtime.Create(ctx, namespace); err != nil {
@@ -123,65 +107,6 @@ func (b *bench) prepare(ctx context.Context) error {
 	return devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(clusterManifest(b.stack.Runtimes[cluster].Config().Host)))
 }
 
-// start runs the operator as a process and waits until it is ready.
-func (b *bench) start(ctx context.Context) error {
-	root, err := devstack.ModuleRoot()
-	if err != nil {
-		return err
-	}
-	if b.receiver == "" {
-		for _, address := range []*string{&b.receiver, &b.probes} {
-			if *address, err = freeAddress(); err != nil {
-				return err
-			}
-		}
-	}
-	settings, err := json.Marshal(map[string]any{
-		"apiVersion": "config.nautes.io/v1alpha1", "kind": "OperatorConfig", "tenant": "bench", "namespace": devstack.OperatorNamespace,
-		"git":            map[string]any{"cacheDir": filepath.Join(b.dir, "mirrors"), "allowedProtocols": []string{"http"}},
-		"metrics":        map[string]any{"address": "0"},
-		"probes":         map[string]any{"address": b.probes},
-		"receiver":       map[string]any{"address": b.receiver},
-		"leaderElection": map[string]any{"enabled": false},
-	})
-	if err != nil {
-		return fmt.Errorf("write the operator's configuration: %w", err)
-	}
-	file := filepath.Join(b.dir, "operator.yaml")
-	if err := os.WriteFile(file, settings, 0o600); err != nil {
-		return fmt.Errorf("write the operator's configuration: %w", err)
-	}
-	b.process, err = devstack.StartProcess(ctx, devstack.Program{
-		Name: "nautes-operator", Path: filepath.Join(root, "bin", "nautes-operator"), Home: b.dir, Logs: filepath.Join(b.stack.Dir, "logs"),
-		Env:  []string{"KUBECONFIG=" + filepath.Join(b.dir, "operator.kubeconfig"), "PATH=" + os.Getenv("PATH")},
-		Args: []string{"--config", file},
-		Ready: func(ctx context.Context) error {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.probes+"/readyz", nil)
-			if err != nil {
-				return err
-			}
-			response, err := http.DefaultClient.Do(request)
-			if err != nil {
-				return err
-			}
-			_ = response.Body.Close()
-			if response.StatusCode != http.StatusOK {
-				return fmt.Errorf("not ready: %s", response.Status)
-			}
-			return nil
-		},
-	})
-	return err
-}
-
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return listener.Addr().String(), listener.Close()
-}
-
 // hook returns the push hook of a product.
 func (b *bench) hook(ctx context.Context, product string) (devstack.Hook, error) {
 	if b.key == nil {
@@ -194,7 +119,7 @@ func (b *bench) hook(ctx context.Context, product string) (devstack.Hook, error)
 		}
 		b.key = secret.Data["key"]
 	}
-	return devstack.Hook{URL: "http://" + b.receiver + "/hooks/v1/products/" + product, Token: receiver.Token(b.key, receiver.ProductPrefix+product)}, nil
+	return devstack.Hook{URL: b.operator.Hooks + receiver.ProductsPath + product, Token: receiver.Token(b.key, receiver.ProductPrefix+product)}, nil
 }
 
 // writes counts the objects that are written on both control planes while do runs.

@@ -81,9 +81,7 @@ type demo struct {
 	screen  *screen
 	dir     string
 	stack   *devstack.Stack
-	process *devstack.Process
-	hooks   string
-	key     []byte
+	process *devstack.Operator
 	figures []figure
 }
 

@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,80 +51,12 @@ func (d *demo) stage(ctx context.Context) error {
 
 func (d *demo) operator(ctx context.Context) error {
 	began := time.Now()
-	kubeconfig, err := d.stack.InstallOperator(ctx)
-	if err != nil {
-		return err
-	}
-	root, err := devstack.ModuleRoot()
-	if err != nil {
-		return err
-	}
-	addresses, err := freeAddresses(3)
-	if err != nil {
-		return err
-	}
-	d.hooks = "http://" + addresses[2]
-	settings := map[string]any{
-		"apiVersion": "config.nautes.io/v1alpha1", "kind": "OperatorConfig", "tenant": tenantName, "namespace": devstack.OperatorNamespace,
-		// The Git host of the demo speaks plain HTTP on loopback.
-		"git":      map[string]any{"cacheDir": filepath.Join(d.dir, "mirrors"), "allowedProtocols": []string{"http"}},
-		"metrics":  map[string]any{"address": addresses[0]},
-		"probes":   map[string]any{"address": addresses[1]},
-		"receiver": map[string]any{"address": addresses[2]},
-	}
-	content, err := json.Marshal(settings)
-	if err != nil {
-		return fmt.Errorf("write the operator's configuration: %w", err)
-	}
-	files := map[string][]byte{"operator.yaml": content, "operator.kubeconfig": kubeconfig}
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(d.dir, name), content, 0o600); err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
-	}
-	d.process, err = devstack.StartProcess(ctx, devstack.Program{
-		Name: "nautes-operator", Path: filepath.Join(root, "bin", "nautes-operator"), Home: d.dir, Logs: filepath.Join(d.stack.Dir, "logs"),
-		Env:   []string{"KUBECONFIG=" + filepath.Join(d.dir, "operator.kubeconfig"), "PATH=" + os.Getenv("PATH")},
-		Args:  []string{"--config", filepath.Join(d.dir, "operator.yaml")},
-		Ready: ready("http://" + addresses[1] + "/readyz"),
-	})
-	if err != nil {
+	var err error
+	if d.process, err = d.stack.StartOperator(ctx, tenantName); err != nil {
 		return err
 	}
 	d.screen.done("nautes-operator is ready", time.Since(began))
 	return nil
-}
-
-// freeAddresses returns addresses on loopback that nothing listens on.
-func freeAddresses(n int) ([]string, error) {
-	var addresses []string
-	for range n {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer func() { _ = listener.Close() }()
-		addresses = append(addresses, listener.Addr().String())
-	}
-	return addresses, nil
-}
-
-func ready(url string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		_ = response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answers %s", url, strconv.Itoa(response.StatusCode))
-		}
-		return nil
-	}
 }
 
 // tenant sets up what an administrator does once: credentials, the tenant
@@ -199,34 +127,14 @@ spec:
 
 // addHook makes the Git host report pushes to the operator, as GitLab would.
 func (d *demo) addHook(ctx context.Context, c client.Client, path, source, endpoint string) error {
-	if d.key == nil {
-		// The operator makes its key when it is asked for the first time.
-		secret := &corev1.Secret{}
-		err := d.until(ctx, "the key of the push hooks", func(ctx context.Context) error {
-			_ = post(ctx, d.hooks+"/hooks/v1/tenant")
-			return c.Get(ctx, client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: "nautes-receiver"}, secret)
-		})
-		if err != nil {
-			return err
-		}
-		d.key = secret.Data["key"]
-	}
-	return d.stack.Git.AddHook(path, devstack.Hook{URL: d.hooks + endpoint, Token: receiver.Token(d.key, source)})
-}
-
-func post(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
+	secret := &corev1.Secret{}
+	err := d.until(ctx, "the key of the push hooks", func(ctx context.Context) error {
+		return c.Get(ctx, client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: "nautes-receiver"}, secret)
+	})
 	if err != nil {
 		return err
 	}
-	request.Header.Set("X-Gitlab-Token", "none")
-	request.Header.Set("X-Gitlab-Event", "Push Hook")
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	return response.Body.Close()
+	return d.stack.Git.AddHook(path, devstack.Hook{URL: d.process.Hooks + endpoint, Token: receiver.Token(secret.Data["key"], source)})
 }
 
 // writeKubeconfig writes a kubeconfig for people.

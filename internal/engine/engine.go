@@ -6,6 +6,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -116,10 +117,7 @@ func (r *Reconciler[T]) Reconcile(ctx context.Context, request reconcile.Request
 		}
 	}
 	if r.options.Suspended != nil && r.options.Suspended(object) {
-		return r.finish(ctx, s, &Error{
-			Class: ClassHeld, Reason: v1alpha1.ReasonSuspended,
-			Message: "spec.suspend is set: nothing is changed until it is removed",
-		})
+		return r.finish(ctx, s, Held(v1alpha1.ReasonSuspended, "spec.suspend is set: nothing is changed until it is removed"))
 	}
 	return r.finish(ctx, s, r.work.Reconcile(ctx, s))
 }
@@ -176,7 +174,8 @@ func (r *Reconciler[T]) finish(ctx context.Context, s *Session[T], err error) (r
 		if apierrors.IsConflict(recordErr) {
 			return reconcile.Result{RequeueAfter: conflictPause}, nil
 		}
-		return reconcile.Result{}, client.IgnoreNotFound(recordErr)
+		// The outcome may be what matters: both go to the log.
+		return reconcile.Result{}, errors.Join(outcome.Cause, client.IgnoreNotFound(recordErr))
 	}
 	r.announce(s.Object, before, readyOf(s.Object), outcome.Class)
 	if outcome.Class == ClassUnexpected {

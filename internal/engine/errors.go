@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"nautes.io/nautes/api/v1alpha1"
 )
 
 // Class says who has to act on an error.
@@ -74,6 +76,11 @@ func Waiting(reason, format string, args ...any) error {
 	return &Error{Class: ClassWaiting, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
+// Held returns an outcome of an object that asks to be left alone.
+func Held(reason, format string, args ...any) error {
+	return &Error{Class: ClassHeld, Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
+
 // ErrNotYet is returned when nothing can be said of an object until another
 // controller has run once, as after a start. Its status stays as it is.
 var ErrNotYet error = &Error{Class: ClassSilent, Message: "not evaluated yet"}
@@ -106,5 +113,5 @@ func Classify(err error, known Classifier) *Error {
 			return e
 		}
 	}
-	return &Error{Class: ClassUnexpected, Cause: err}
+	return &Error{Class: ClassUnexpected, Reason: v1alpha1.ReasonInternalError, Message: unexpectedMessage, Cause: err}
 }

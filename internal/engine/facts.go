@@ -51,11 +51,6 @@ func summarise(status *v1alpha1.Status, generation int64, facts *Facts, outcome 
 		// Neither stuck nor at work: Ready alone says so.
 	case ClassTerminal:
 		wanted = append(wanted, metav1.Condition{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: outcome.Reason, Message: outcome.Message})
-	case ClassUnexpected:
-		if outcome.Reason == "" {
-			ready.Reason, ready.Message = v1alpha1.ReasonInternalError, unexpectedMessage
-		}
-		fallthrough
 	default:
 		wanted = append(wanted, metav1.Condition{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: ready.Reason, Message: ready.Message})
 	}

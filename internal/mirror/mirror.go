@@ -7,6 +7,7 @@ package mirror
 import (
 	"fmt"
 	"maps"
+	pathpkg "path"
 	"slices"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -70,10 +71,9 @@ func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Ow
 	var gone []plan.ID
 	for _, have := range owned {
 		_, wanted := out.Paths[have.ID]
-		_, broken := out.Problems[have.Path]
 		switch {
 		case wanted:
-		case broken:
+		case out.hides(have.Path):
 			out.Set.Keep = append(out.Set.Keep, have.ID)
 		default:
 			gone = append(gone, have.ID)
@@ -87,6 +87,18 @@ func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Ow
 	}
 	slices.SortFunc(out.Set.Keep, plan.ID.Compare)
 	return out
+}
+
+// hides tells whether a file has a problem, or a folder above it: a link in the
+// place of a folder hides what was in it.
+func (o *Outcome) hides(path string) bool {
+	for path != "." && path != "/" && path != "" {
+		if _, broken := o.Problems[path]; broken {
+			return true
+		}
+		path = pathpkg.Dir(path)
+	}
+	return false
 }
 
 func item(tenant string, owner plan.Owner, id plan.ID, path string, object v1alpha1.Object) plan.Item {

@@ -79,6 +79,10 @@ func TestBuild(t *testing.T) {
 			entries: map[string]Entry{path("a"): broken(path("a")), path("b"): project("b")}, owned: owned("a"),
 			wantItems: []string{"b"}, wantKeep: []string{"a"}, wantProblems: []string{path("a")},
 		},
+		"a link in the place of a folder keeps what was in it": {
+			entries: map[string]Entry{"projects": broken("projects"), "envs/b.yaml": project("b")}, owned: owned("a"),
+			wantItems: []string{"b"}, wantKeep: []string{"a"}, wantProblems: []string{"projects"},
+		},
 		"a moved file is not a removal": {
 			entries: map[string]Entry{"projects/a/other.yaml": project("a")}, owned: owned("a"),
 			wantItems: []string{"a"},

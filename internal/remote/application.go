@@ -23,9 +23,15 @@ type Application struct {
 	Health string
 	// Revision that is deployed, as far as Argo CD knows.
 	Revision string
+	// Compared is the source that Sync speaks of. It differs from the spec's
+	// until Argo CD has looked at a changed Application.
+	Compared ApplicationSource
 	// Message says why the last operation or comparison failed; empty when it did not.
 	Message string
 }
+
+// ApplicationSource is a directory of a repository at a revision.
+type ApplicationSource struct{ RepoURL, Path, TargetRevision string }
 
 // RuntimeFacts returns the kinds of runtime clusters that are watched as whole
 // objects, with what is kept of them.
@@ -58,6 +64,11 @@ func applicationFacts(u *unstructured.Unstructured) any {
 		Sync:     status("sync", "status"),
 		Health:   status("health", "status"),
 		Revision: status("operationState", "syncResult", "revision"),
+		Compared: ApplicationSource{
+			RepoURL:        status("sync", "comparedTo", "source", "repoURL"),
+			Path:           status("sync", "comparedTo", "source", "path"),
+			TargetRevision: status("sync", "comparedTo", "source", "targetRevision"),
+		},
 	}
 	// A new commit that changes nothing is Synced without an operation.
 	if app.Sync == "Synced" || app.Revision == "" {

@@ -293,14 +293,19 @@ func TestApplication(t *testing.T) {
 	if err := c.Patch(t.Context(), u, patch); err != nil {
 		t.Fatal(err)
 	}
-	sees(Application{Sync: "Synced", Health: "Healthy", Revision: "abc"})
+	compared := ApplicationSource{RepoURL: "https://git/x.git"}
+	sees(Application{Sync: "Synced", Health: "Healthy", Revision: "abc", Compared: compared})
+	// The cache is filled before its readers are told.
+	remotetest.Eventually(t, "wait to be told of the creation and the status", func(context.Context) error {
+		return want(told.count("Application/"+ns+"/a/is") >= 2, "not told yet")
+	})
 	before := told.count("Application/" + ns + "/a/is")
 	for _, status := range []string{`{"status":{"reconciledAt":"2024-01-01T00:01:00Z"}}`, `{"status":{"health":{"status":"Degraded"}}}`} {
 		if err := c.Patch(t.Context(), u, client.RawPatch(types.MergePatchType, []byte(status))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	sees(Application{Sync: "Synced", Health: "Degraded", Revision: "abc"})
+	sees(Application{Sync: "Synced", Health: "Degraded", Revision: "abc", Compared: compared})
 	remotetest.Eventually(t, "wait to be told", func(context.Context) error {
 		return want(told.count("Application/"+ns+"/a/is") > before, "not told of the health")
 	})

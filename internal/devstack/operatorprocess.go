@@ -1,0 +1,84 @@
+package devstack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Operator is nautes-operator as a process beside a stack's tenant.
+type Operator struct {
+	*Process
+	// Hooks is the base URL of its receiver of push hooks.
+	Hooks string
+
+	start func(context.Context) error
+}
+
+// StartOperator runs bin/nautes-operator with the permissions of
+// InstallOperator. Its mirrors are kept in the stack's directory.
+func (s *Stack) StartOperator(ctx context.Context, tenant string) (*Operator, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return nil, err
+	}
+	taken, err := s.ports.takeMany(3)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(s.Dir, "operator")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the operator: %w", err)
+	}
+	if err := s.writeOperatorFiles(ctx, dir, tenant, taken); err != nil {
+		return nil, err
+	}
+	o := &Operator{Hooks: "http://" + loopback(taken[2])}
+	o.start = func(ctx context.Context) (err error) {
+		o.Process, err = StartProcess(ctx, Program{
+			Name: "nautes-operator", Path: filepath.Join(root, "bin", "nautes-operator"), Home: dir, Logs: s.logs(),
+			Env:   []string{"KUBECONFIG=" + filepath.Join(dir, "kubeconfig"), "PATH=" + os.Getenv("PATH")},
+			Args:  []string{"--config", filepath.Join(dir, "operator.yaml")},
+			Ready: httpReady("http://" + loopback(taken[1]) + "/readyz"),
+		})
+		return err
+	}
+	if err := o.start(ctx); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// Restart stops the process and starts it again, with the same addresses.
+func (o *Operator) Restart(ctx context.Context) error {
+	if err := o.Stop(); err != nil {
+		return err
+	}
+	return o.start(ctx)
+}
+
+func (s *Stack) writeOperatorFiles(ctx context.Context, dir, tenant string, ports []int) error {
+	kubeconfig, err := s.InstallOperator(ctx)
+	if err != nil {
+		return err
+	}
+	settings, err := json.Marshal(map[string]any{
+		"apiVersion": "config.nautes.io/v1alpha1", "kind": "OperatorConfig", "tenant": tenant, "namespace": OperatorNamespace,
+		// The Git host of the stack speaks plain HTTP on loopback.
+		"git":      map[string]any{"cacheDir": filepath.Join(dir, "mirrors"), "allowedProtocols": []string{"http"}},
+		"metrics":  map[string]any{"address": loopback(ports[0])},
+		"probes":   map[string]any{"address": loopback(ports[1])},
+		"receiver": map[string]any{"address": loopback(ports[2])},
+	})
+	if err != nil {
+		return fmt.Errorf("write the operator's configuration: %w", err)
+	}
+	for name, content := range map[string][]byte{"operator.yaml": settings, "kubeconfig": kubeconfig} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return fmt.Errorf("write the operator's %s: %w", name, err)
+		}
+	}
+	return nil
+}
