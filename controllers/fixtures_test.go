@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"testing"
 
@@ -202,3 +203,5 @@ func (s *shop) synced(t *testing.T, sync, health string) {
 func spaceKey(product, cluster string) controllers.SpaceKey {
 	return controllers.SpaceKey{Product: product, Cluster: cluster}
 }
+
+func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
