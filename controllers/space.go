@@ -105,12 +105,27 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 		// A namespace that one runtime cannot have holds up none of the others.
 		Isolate:      true,
 		NoGuard:      product == nil || !product.DeletionTimestamp.IsZero(),
-		ConfirmPrune: product != nil && product.Annotations[v1alpha1.AnnotationConfirmPrune] == strconv.FormatInt(product.Generation, 10),
+		ConfirmPrune: pruneConfirmed(product),
 	})
+	var guard *apply.GuardError
+	if errors.As(err, &guard) && product != nil {
+		err = engine.Terminal(v1alpha1.ReasonPruneGuarded, "%s: %d on Product %s", guard, product.Generation, product.Name)
+	}
 	if err == nil {
 		err = removing(applied, "cluster "+key.Cluster)
 	}
 	return w.tell(ctx, snap, key, set, err, applied.Failed...)
+}
+
+// pruneConfirmed tells whether a person has confirmed that a space may lose most
+// of its objects: by the product's generation, or by the revision of its
+// repository, which lifts the guard of the mirror as well.
+func pruneConfirmed(p *v1alpha1.Product) bool {
+	if p == nil {
+		return false
+	}
+	value := p.Annotations[v1alpha1.AnnotationConfirmPrune]
+	return value == strconv.FormatInt(p.Generation, 10) || (p.Status.Sync != nil && value != "" && value == p.Status.Sync.Revision)
 }
 
 func recordedSpace(p *v1alpha1.Product, cluster string) *v1alpha1.SpaceStatus {
