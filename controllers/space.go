@@ -20,7 +20,6 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
 )
 
@@ -69,12 +68,12 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	set, err := build.Space(snap, key.Product, key.Cluster)
-	if err != nil {
-		return w.tell(ctx, snap, key, set, err)
-	}
 	product := snap.Product(key.Product)
 	recorded := recordedSpace(product, key.Cluster)
+	set, err := build.Space(snap, key.Product, key.Cluster)
+	if err != nil {
+		return w.tell(ctx, key, set, recorded != nil, err)
+	}
 	if len(set.Items) == 0 && recorded == nil && product != nil {
 		// Nothing was written there, so nothing is looked for.
 		w.Spaces.Drop(key)
@@ -83,7 +82,7 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	conn, err := w.conn(snap, key.Cluster)
 	if err != nil {
 		if len(set.Items) > 0 || product != nil && product.Annotations[v1alpha1.AnnotationAbandon] != key.Cluster || errors.Is(err, engine.ErrNotYet) {
-			return w.tell(ctx, snap, key, set, err)
+			return w.tell(ctx, key, set, recorded != nil, err)
 		}
 		// Nothing asks for it, and it is given up or its product is gone.
 		w.Spaces.Drop(key)
@@ -114,7 +113,7 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	if err == nil {
 		err = removing(applied, "cluster "+key.Cluster)
 	}
-	return w.tell(ctx, snap, key, set, err, applied.Failed...)
+	return w.tell(ctx, key, set, true, err, applied.Failed...)
 }
 
 // pruneConfirmed tells whether a person has confirmed that a space may lose most
@@ -141,9 +140,9 @@ func recordedSpace(p *v1alpha1.Product, cluster string) *v1alpha1.SpaceStatus {
 }
 
 // tell puts what became of a space on the board, for the runtimes that wait for
-// it, and into the status of the product. It returns the error if it is one to
-// try again.
-func (w spaceWork) tell(ctx context.Context, snap *snapshot.Snapshot, key SpaceKey, set plan.Set, err error, failed ...apply.ItemError) (reconcile.Result, error) {
+// it, and, if anything can be on the cluster, into the status of the product. It
+// returns the error if it is one to try again.
+func (w spaceWork) tell(ctx context.Context, key SpaceKey, set plan.Set, written bool, err error, failed ...apply.ItemError) (reconcile.Result, error) {
 	result := spaceResult(set, err, failed)
 	for _, p := range result.Problems {
 		err = errors.Join(err, p.Err)
@@ -160,7 +159,7 @@ func (w spaceWork) tell(ctx context.Context, snap *snapshot.Snapshot, key SpaceK
 	} else {
 		w.Spaces.Set(key, result)
 	}
-	if snap.Product(key.Product) != nil {
+	if written {
 		if err := w.record(ctx, key, entry); err != nil {
 			return reconcile.Result{}, err
 		}
@@ -172,10 +171,11 @@ func (w spaceWork) tell(ctx context.Context, snap *snapshot.Snapshot, key SpaceK
 }
 
 // spaceResult is what others may know of a space. While something of it is
-// being removed, the rest of it is in place all the same.
+// being removed or held back, the rest of it is in place all the same.
 func spaceResult(set plan.Set, err error, failed []apply.ItemError) SpaceResult {
 	result := SpaceResult{Err: err}
-	if outcome := engine.Classify(err, classify); outcome.Reason == v1alpha1.ReasonDeleting {
+	switch engine.Classify(err, classify).Reason {
+	case v1alpha1.ReasonDeleting, v1alpha1.ReasonPruneGuarded:
 		result.Err = nil
 	}
 	result.Namespaces, result.Repositories = build.Contents(set)

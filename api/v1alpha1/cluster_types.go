@@ -235,10 +235,6 @@ type ConnectionStatus struct {
 	// at the same address is an error.
 	// +optional
 	UID string `json:"uid,omitempty"`
-
-	// since is when the connection was made or lost.
-	// +optional
-	Since *metav1.Time `json:"since,omitempty"`
 }
 
 // EntryPoint is a Service that lets traffic into a cluster.

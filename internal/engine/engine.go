@@ -113,7 +113,7 @@ func (r *Reconciler[T]) Reconcile(ctx context.Context, request reconcile.Request
 	}
 	if !r.options.NoFinalizer && !controllerutil.ContainsFinalizer(object, v1alpha1.Finalizer) {
 		if err := r.patchFinalizer(ctx, s, controllerutil.AddFinalizer); err != nil {
-			return reconcile.Result{}, err
+			return beaten(err)
 		}
 	}
 	if r.options.Suspended != nil && r.options.Suspended(object) {
@@ -129,9 +129,7 @@ func (r *Reconciler[T]) finalize(ctx context.Context, s *Session[T]) (reconcile.
 	}
 	err := r.work.Finalize(ctx, s)
 	if err == nil {
-		return reconcile.Result{}, client.IgnoreNotFound(r.patchFinalizer(ctx, s, func(o client.Object, name string) bool {
-			return controllerutil.RemoveFinalizer(o, name)
-		}))
+		return beaten(r.patchFinalizer(ctx, s, controllerutil.RemoveFinalizer))
 	}
 	return r.finish(ctx, s, err)
 }
@@ -165,14 +163,13 @@ func (r *Reconciler[T]) finish(ctx context.Context, s *Session[T], err error) (r
 		return reconcile.Result{}, nil
 	}
 	if outcome.Class == ClassUnexpected && apierrors.IsConflict(outcome.Cause) {
-		// Somebody was faster; the cache brings the new object in a moment.
-		return reconcile.Result{RequeueAfter: conflictPause}, nil
+		return beaten(outcome.Cause)
 	}
 	before := readyOf(s.saved)
 	summarise(s.Object.GetStatus(), s.Object.GetGeneration(), s.Facts, outcome)
 	if recordErr := s.Record(ctx); recordErr != nil {
 		if apierrors.IsConflict(recordErr) {
-			return reconcile.Result{RequeueAfter: conflictPause}, nil
+			return beaten(recordErr)
 		}
 		// The outcome may be what matters: both go to the log.
 		return reconcile.Result{}, errors.Join(outcome.Cause, client.IgnoreNotFound(recordErr))
@@ -194,6 +191,15 @@ func (r *Reconciler[T]) finish(ctx context.Context, s *Session[T], err error) (r
 func soon(after time.Duration) reconcile.Result {
 	priority := handler.LowPriority
 	return reconcile.Result{RequeueAfter: after, Priority: &priority}
+}
+
+// beaten is the result of a write: somebody who was faster is no error, for the
+// cache brings the new object in a moment, and neither is an object that is gone.
+func beaten(err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: conflictPause}, nil
+	}
+	return reconcile.Result{}, client.IgnoreNotFound(err)
 }
 
 // conflictPause lets the cache catch up with a write that beat ours.
