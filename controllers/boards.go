@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"errors"
-	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -133,13 +132,6 @@ func (b *Board[K, V]) Drop(key K) {
 	if known {
 		b.tell(key)
 	}
-}
-
-// Keys returns the keys that have a result.
-func (b *Board[K, V]) Keys() []K {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return slices.Collect(maps.Keys(b.results))
 }
 
 func (b *Board[K, V]) tell(key K) {

@@ -71,6 +71,12 @@ func refusal(err error) string {
 	return "the API server refused a write; the operator's log has its answer"
 }
 
+// fails records as a fact that a condition does not hold, and why.
+func fails(facts *engine.Facts, conditionType string, err error) {
+	outcome := engine.Classify(err, classify)
+	facts.False(conditionType, outcome.Reason, outcome.Message)
+}
+
 // verdict turns the errors of validation into one outcome: Terminal when one of
 // them needs a person, Waiting when all of them can still heal by an arrival.
 func verdict(list field.ErrorList) error {

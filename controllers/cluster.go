@@ -72,14 +72,13 @@ func (w clusterWork) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.
 	if connectErr == nil {
 		connectErr = w.tellConnection(s)
 	} else {
-		outcome := engine.Classify(connectErr, classify)
-		s.Facts.False(v1alpha1.ConditionConnected, outcome.Reason, outcome.Message)
+		fails(s.Facts, v1alpha1.ConditionConnected, connectErr)
 	}
 	if errors.Is(connectErr, engine.ErrNotYet) {
 		return connectErr
 	}
 	if err := verdict(refusals); err != nil {
-		s.Facts.False(v1alpha1.ConditionValid, engine.Classify(err, classify).Reason, err.Error())
+		fails(s.Facts, v1alpha1.ConditionValid, err)
 		return err
 	}
 	s.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
@@ -194,6 +193,9 @@ func (w clusterWork) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.C
 		return err
 	}
 	w.Clusters.Remove(s.Object.Name)
+	if connection := s.Object.Status.Connection; connection != nil {
+		w.Applier.Forget(connection.UID)
+	}
 	telemetry.ClusterConnected.DeleteLabelValues(s.Object.Name)
 	return nil
 }

@@ -25,7 +25,7 @@ func (w declaredWork[T]) Reconcile(ctx context.Context, s *engine.Session[T]) er
 	}
 	refusals, _ := validate.Run(snap, validate.Request{New: s.Object})
 	if err := verdict(refusals); err != nil {
-		s.Facts.False(v1alpha1.ConditionValid, engine.Classify(err, classify).Reason, err.Error())
+		fails(s.Facts, v1alpha1.ConditionValid, err)
 		return err
 	}
 	s.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")

@@ -62,7 +62,7 @@ func (w deploymentRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[
 	r.Status.IllegalProjectRefs = illegalProjects(snap, r)
 	refusals, _ := validate.Run(snap, validate.Request{New: r})
 	if err := verdict(refusals); err != nil {
-		s.Facts.False(v1alpha1.ConditionValid, engine.Classify(err, classify).Reason, err.Error())
+		fails(s.Facts, v1alpha1.ConditionValid, err)
 		// What runs is left alone, and still reported.
 		w.observeDeployed(ctx, s)
 		return err
@@ -73,7 +73,7 @@ func (w deploymentRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[
 		return err
 	}
 	if err := w.apply(ctx, s, snap, target); err != nil {
-		s.Facts.False(v1alpha1.ConditionApplied, engine.Classify(err, classify).Reason, engine.Classify(err, classify).Message)
+		fails(s.Facts, v1alpha1.ConditionApplied, err)
 		w.observeDeployed(ctx, s)
 		return err
 	}

@@ -99,8 +99,7 @@ func syncFacts(facts *engine.Facts, result SyncResult) error {
 	status := result.Status
 	switch {
 	case result.Err != nil:
-		outcome := engine.Classify(result.Err, classify)
-		facts.False(v1alpha1.ConditionSynced, outcome.Reason, outcome.Message)
+		fails(facts, v1alpha1.ConditionSynced, result.Err)
 		return result.Err
 	case status.ProblemCount > 0:
 		message := problemMessage(status)
