@@ -109,10 +109,26 @@ type ClusterSpec struct {
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
 
+	// deletionPolicy says what becomes of the components that were installed when
+	// the Cluster is deleted: Delete removes them, Orphan leaves them as they are.
+	// +kubebuilder:default=Delete
+	// +optional
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
 	// suspend stops the reconciliation of the cluster; its connection stays.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
+
+// DeletionPolicy says what becomes of what was installed on a cluster.
+// +kubebuilder:validation:Enum=Delete;Orphan
+type DeletionPolicy string
+
+// What becomes of what was installed on a cluster that is deleted.
+const (
+	DeletionPolicyDelete DeletionPolicy = "Delete"
+	DeletionPolicyOrphan DeletionPolicy = "Orphan"
+)
 
 // TraefikSpec configures the gateway of a cluster.
 type TraefikSpec struct {
@@ -203,6 +219,21 @@ type ClusterStatus struct {
 	// +optional
 	Connection *ConnectionStatus `json:"connection,omitempty"`
 
+	// registered is what the cluster was when it was registered. While it
+	// differs from the spec, what was installed then is removed first.
+	// +optional
+	Registered *ClusterIdentity `json:"registered,omitempty"`
+
+	// progress of the components, as "7/9 components".
+	// +optional
+	Progress string `json:"progress,omitempty"`
+
+	// components that the cluster has or gets, in the order of their names.
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Components []ComponentStatus `json:"components,omitempty"`
+
 	// entryPoints are the ports through which traffic enters the cluster, by the
 	// name of the Service.
 	// +optional
@@ -237,6 +268,75 @@ type ConnectionStatus struct {
 	UID string `json:"uid,omitempty"`
 }
 
+// ClusterIdentity is what a cluster cannot lose while it is in use.
+type ClusterIdentity struct {
+	// clusterKind of the spec.
+	// +optional
+	ClusterKind string `json:"clusterKind,omitempty"`
+	// clusterType of the spec.
+	ClusterType ClusterType `json:"clusterType"`
+	// usage of the spec.
+	Usage ClusterUsage `json:"usage"`
+	// workerType of the spec.
+	// +optional
+	WorkerType WorkerType `json:"workerType,omitempty"`
+	// hostCluster of the spec.
+	// +optional
+	HostCluster string `json:"hostCluster,omitempty"`
+}
+
+// ComponentState is how far a component is.
+// +kubebuilder:validation:Enum=Waiting;Progressing;Ready;Degraded;External
+type ComponentState string
+
+// How far a component is.
+const (
+	// ComponentWaiting: it is installed when the components before it are ready,
+	// or when something that it needs has arrived.
+	ComponentWaiting ComponentState = "Waiting"
+	// ComponentProgressing: Argo CD is installing it.
+	ComponentProgressing ComponentState = "Progressing"
+	// ComponentReady: it is installed as wanted, and healthy.
+	ComponentReady ComponentState = "Ready"
+	// ComponentDegraded: it could not be installed, or it is not healthy.
+	ComponentDegraded ComponentState = "Degraded"
+	// ComponentExternal: somebody else installs it.
+	ComponentExternal ComponentState = "External"
+)
+
+// ComponentStatus is the state of one component of a cluster.
+type ComponentStatus struct {
+	// name of the component.
+	Name string `json:"name"`
+
+	// category of the component.
+	Category ComponentCategory `json:"category"`
+
+	// namespace that it runs in.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+
+	// version that is wanted: of the chart, or the tag or commit.
+	// +optional
+	Version string `json:"version,omitempty"`
+
+	// application is the Application of the tenant's Argo CD that installs it;
+	// empty while there is none.
+	// +optional
+	Application string `json:"application,omitempty"`
+
+	// state of the component.
+	State ComponentState `json:"state"`
+
+	// message says why, when the component is not ready.
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// since is when the component came to this state.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+}
+
 // EntryPoint is a Service that lets traffic into a cluster.
 type EntryPoint struct {
 	// httpPort is the port of plain HTTP.
@@ -259,6 +359,7 @@ type EntryPoint struct {
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.clusterType`
 // +kubebuilder:printcolumn:name="Worker",type=string,JSONPath=`.spec.workerType`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.connection.version`
+// +kubebuilder:printcolumn:name="Progress",type=string,JSONPath=`.status.progress`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Host",type=string,JSONPath=`.spec.hostCluster`,priority=1

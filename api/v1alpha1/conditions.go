@@ -19,6 +19,17 @@ const (
 	ConditionHealthy = "Healthy"
 	// ConditionConnected tells whether a cluster answers.
 	ConditionConnected = "Connected"
+	// ConditionCredentials tells whether the kubeconfig of a cluster is there.
+	ConditionCredentials = "Credentials"
+	// ConditionSupported tells whether the version of Kubernetes is supported.
+	ConditionSupported = "Supported"
+	// ConditionRegistered tells whether the tenant's Argo CD knows the cluster.
+	ConditionRegistered = "Registered"
+	// ConditionComponents tells whether every component is ready.
+	ConditionComponents = "ComponentsReady"
+	// ConditionSecretAccess tells whether accounts of the cluster can log in to
+	// the secret store.
+	ConditionSecretAccess = "SecretAccess"
 )
 
 // Condition reasons: the whole list. Programs may rely on these words.
@@ -55,6 +66,33 @@ const (
 	ReasonKindMissing = "KindMissing"
 	// ReasonSecretMissing: a secret that is needed is not in the store.
 	ReasonSecretMissing = "SecretMissing"
+	// ReasonSecretFound: the secret that is needed is in the store.
+	ReasonSecretFound = "SecretFound"
+	// ReasonSecretStoreUnavailable: the secret store does not answer, or is sealed.
+	ReasonSecretStoreUnavailable = "SecretStoreUnavailable"
+	// ReasonSecretStoreDenied: the secret store refuses the operator.
+	ReasonSecretStoreDenied = "SecretStoreDenied"
+	// ReasonRepositoryClaimed: another product has a code repository of that
+	// name, and with it the credentials of that name.
+	ReasonRepositoryClaimed = "RepositoryClaimed"
+	// ReasonVersionSupported: the version of Kubernetes is supported.
+	ReasonVersionSupported = "VersionSupported"
+	// ReasonVersionUnsupported: the version of Kubernetes is too old.
+	ReasonVersionUnsupported = "VersionUnsupported"
+	// ReasonPortTaken: another cluster uses a node port on the same host.
+	ReasonPortTaken = "PortTaken"
+	// ReasonHostNotReady: the host of a virtual cluster is not ready for it.
+	ReasonHostNotReady = "HostNotReady"
+	// ReasonComponentsReady: every component is ready.
+	ReasonComponentsReady = "ComponentsReady"
+	// ReasonComponentsProgressing: components are being installed.
+	ReasonComponentsProgressing = "ComponentsProgressing"
+	// ReasonComponentDegraded: a component could not be installed or is not healthy.
+	ReasonComponentDegraded = "ComponentDegraded"
+	// ReasonRegistered: the tenant's Argo CD knows the cluster.
+	ReasonRegistered = "Registered"
+	// ReasonReregistering: what the cluster was before is removed first.
+	ReasonReregistering = "Reregistering"
 	// ReasonProgressing: work goes on.
 	ReasonProgressing = "Progressing"
 	// ReasonDegraded: what was deployed is not healthy.

@@ -1,8 +1,8 @@
 // Package devstack runs the real programs around Nautes on one machine:
-// etcd, Kubernetes control planes, a Git host, Argo CD and HNC, all on
+// etcd, Kubernetes control planes, a Git host, Vault, Argo CD and HNC, all on
 // loopback. It guarantees that what it started ends with it: Stop ends every
 // process, and a process that dies takes its children along.
 //
 // It is for `make demo` and for tests. Its programs come from bin/, which
-// `make tools` (etcd and Kubernetes) and `make demo-tools` (all) fill.
+// `make tools` (etcd, Kubernetes and Vault) and `make demo-tools` (all) fill.
 package devstack

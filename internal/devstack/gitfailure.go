@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Failure is a way in which a Git host does not work.
+// Failure is a way in which a Git host, or the server behind a FaultProxy, does
+// not work.
 type Failure struct {
 	// before runs instead of the request when it returns true.
 	before func(http.ResponseWriter, *http.Request) bool

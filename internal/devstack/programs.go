@@ -19,6 +19,7 @@ const (
 	programHNC               = "hnc-manager"
 	programArgoCD            = "argocd"
 	programRedis             = "redis"
+	programVault             = "vault"
 )
 
 // assetsVariable names the directory that holds etcd and kube-apiserver, when it is set.
@@ -140,7 +141,7 @@ func (p programs) check(names ...string) error {
 
 func targetOf(name string) string {
 	switch name {
-	case programEtcd, programAPIServer, programControllerManager:
+	case programEtcd, programAPIServer, programControllerManager, programVault:
 		return "tools"
 	default:
 		return "demo-tools"

@@ -32,6 +32,8 @@ type Options struct {
 	// Without one, namespaces do not terminate, owned objects are not
 	// collected, and the roles admin, edit and view are empty.
 	ControllerManager bool
+	// Vault runs beside them, with TLS.
+	Vault bool
 	// ArgoCD and HNC run on every runtime control plane.
 	ArgoCD, HNC bool
 	// Progress is told each step that has ended, one at a time; nil: nobody.
@@ -51,12 +53,17 @@ type Stack struct {
 	Runtimes map[string]*ControlPlane
 	ArgoCD   map[string]*ArgoCD
 	HNC      map[string]*HNC
+	// Vaults by their names: VaultName for that of the options. Read it while
+	// StartVault does not run.
+	Vaults map[string]*Vault
 
 	options   Options
 	temporary bool
 	ports     ports
 
-	// mutex guards the maps, stopped and calls of Progress.
+	proxies []*FaultProxy
+
+	// mutex guards the maps, proxies, stopped and calls of Progress.
 	mutex   sync.Mutex
 	stopped bool
 }
@@ -75,6 +82,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		Runtimes: map[string]*ControlPlane{},
 		ArgoCD:   map[string]*ArgoCD{},
 		HNC:      map[string]*HNC{},
+		Vaults:   map[string]*Vault{},
 		options:  o,
 	}
 	if err := s.programs().check(o.needed()...); err != nil {
@@ -93,6 +101,9 @@ func (o Options) needed() []string {
 	needed := []string{programEtcd, programAPIServer}
 	if o.ControllerManager {
 		needed = append(needed, programControllerManager)
+	}
+	if o.Vault {
+		needed = append(needed, programVault)
 	}
 	if o.ArgoCD {
 		needed = append(needed, programArgoCD, programRedis)
@@ -134,6 +145,9 @@ func (s *Stack) start(ctx context.Context) error {
 		return err
 	}
 	steps := []func() error{s.startGit, func() error { return s.startTenant(ctx) }}
+	if s.options.Vault {
+		steps = append(steps, func() error { _, err := s.StartVault(ctx, VaultOptions{}); return err })
+	}
 	for _, name := range s.options.Runtimes {
 		steps = append(steps, func() error { return s.AddRuntime(ctx, name) })
 	}
@@ -288,7 +302,7 @@ func (s *Stack) step(name string, run func() error) error {
 }
 
 // Err returns nil while everything runs, and what ended by itself otherwise. A
-// control plane that was stopped counts as ended.
+// control plane or a Vault that was stopped counts as ended.
 func (s *Stack) Err() error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -301,6 +315,9 @@ func (s *Stack) Err() error {
 	}
 	for _, hnc := range s.HNC {
 		all = append(all, hnc.Err())
+	}
+	for _, vault := range s.Vaults {
+		all = append(all, vault.Err())
 	}
 	return errors.Join(all...)
 }
@@ -321,6 +338,12 @@ func (s *Stack) Stop() error {
 	}
 	for _, hnc := range s.HNC {
 		controllers = append(controllers, hnc.Stop)
+	}
+	for _, proxy := range s.proxies {
+		controllers = append(controllers, proxy.Stop)
+	}
+	for _, vault := range s.Vaults {
+		planes = append(planes, vault.Stop)
 	}
 	for _, plane := range append(slices.Collect(maps.Values(s.Runtimes)), s.Tenant) {
 		if plane != nil {

@@ -124,7 +124,21 @@ type SecretValue struct {
 	Field string
 	// Optional: the key is left out when the stored secret has no such field.
 	Optional bool
+	// Format in which the field is written; as it is when empty.
+	Format Format
 }
+
+// Format is how a secret's field is turned into what its user reads.
+type Format string
+
+// The formats.
+const (
+	// FormatArgoCDCluster turns a kubeconfig into the connection settings that
+	// an Argo CD cluster Secret holds.
+	FormatArgoCDCluster Format = "argocd-cluster"
+	// FormatKubeconfigCA turns a kubeconfig into its certificate authority, in PEM.
+	FormatKubeconfigCA Format = "kubeconfig-ca"
+)
 
 // Item is one object that must exist.
 type Item struct {
@@ -136,6 +150,9 @@ type Item struct {
 	Body any
 	// Secrets fills a Secret object with values at the time of the write.
 	Secrets []SecretValue
+	// IfAbsent: an object of that name that is not ours is as good as our own; it
+	// is used as it is, and never changed or removed.
+	IfAbsent bool
 	// Source is the custom resource that asks for the item.
 	Source Ref
 }

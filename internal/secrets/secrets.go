@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"nautes.io/nautes/internal/plan"
 )
@@ -17,6 +18,14 @@ type Ref = plan.SecretRef
 
 // ErrNotFound is returned, wrapped, when the store has no secret at a Ref.
 var ErrNotFound = errors.New("secret not found")
+
+// ErrUnavailable is returned, wrapped, when the store does not answer, or cannot
+// at the moment: it is sealed, too slow, or failing. It goes away by itself.
+var ErrUnavailable = errors.New("the secret store does not answer")
+
+// ErrDenied is returned, wrapped, when the store refuses what is asked of it: a
+// person must give the operator the right.
+var ErrDenied = errors.New("the secret store refuses it")
 
 // Value is one field of a secret. Bytes is the only way to its content.
 type Value struct {
@@ -92,6 +101,19 @@ func RepositoryReadWrite(providerType, repo string) Ref {
 func ClusterKubeconfig(cluster string) Ref {
 	return Ref{Engine: "cluster", Path: "kubernetes/" + cluster + "/default/admin"}
 }
+
+// ClusterReviewer returns where the token is, in the field token, by which the
+// secret store reviews the tokens of a cluster's accounts.
+func ClusterReviewer(cluster string) Ref {
+	return Ref{Engine: "cluster", Path: "kubernetes/" + cluster + "/default/reviewer"}
+}
+
+// DataPath returns the path of the store's API at which a secret is read.
+func DataPath(ref Ref) string { return ref.Engine + "/data/" + ref.Path }
+
+// PolicyName returns the name of the policy that lets its holder read a secret:
+// the secret's path, as gitlab-repo-1-default-readonly.
+func PolicyName(ref Ref) string { return strings.ReplaceAll(ref.Path, "/", "-") }
 
 // ProviderToken returns where the access token of a CodeRepoProvider is, in the
 // field access_token.

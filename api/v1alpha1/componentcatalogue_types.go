@@ -1,0 +1,374 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// ComponentCatalogueName is the one name that a catalogue can have: a tenant has
+// one catalogue.
+const ComponentCatalogueName = "default"
+
+// ComponentCategory is what a component is for. Each is a field of a Cluster's
+// spec.componentsList, but for virtualCluster, which is no choice of a cluster.
+// +kubebuilder:validation:Enum=certManagement;deployment;eventListener;gateway;multiTenant;pipeline;progressiveDelivery;secretManagement;secretSync;oauthProxy;virtualCluster
+type ComponentCategory string
+
+// The categories of components.
+const (
+	CategoryCertManagement      ComponentCategory = "certManagement"
+	CategoryDeployment          ComponentCategory = "deployment"
+	CategoryEventListener       ComponentCategory = "eventListener"
+	CategoryGateway             ComponentCategory = "gateway"
+	CategoryMultiTenant         ComponentCategory = "multiTenant"
+	CategoryPipeline            ComponentCategory = "pipeline"
+	CategoryProgressiveDelivery ComponentCategory = "progressiveDelivery"
+	CategorySecretManagement    ComponentCategory = "secretManagement"
+	CategorySecretSync          ComponentCategory = "secretSync"
+	CategoryOauthProxy          ComponentCategory = "oauthProxy"
+	CategoryVirtualCluster      ComponentCategory = "virtualCluster"
+)
+
+// ComponentInstallation says who installs a component.
+// +kubebuilder:validation:Enum=Managed;External
+type ComponentInstallation string
+
+// Who installs a component.
+const (
+	// InstallationManaged: an Application of the tenant's Argo CD installs it.
+	InstallationManaged ComponentInstallation = "Managed"
+	// InstallationExternal: it is on the cluster already, or somebody else puts
+	// it there; it is relied on and never changed.
+	InstallationExternal ComponentInstallation = "External"
+)
+
+// ComponentRequirement says whether a kind of clusters has a component.
+// +kubebuilder:validation:Enum=Required;Default;Possible
+type ComponentRequirement string
+
+// Whether a kind of clusters has a component.
+const (
+	// RequirementRequired: such a cluster always has it.
+	RequirementRequired ComponentRequirement = "Required"
+	// RequirementDefault: such a cluster has it unless the catalogue says otherwise.
+	RequirementDefault ComponentRequirement = "Default"
+	// RequirementPossible: such a cluster has it when its componentsList names it.
+	RequirementPossible ComponentRequirement = "Possible"
+)
+
+// ComponentSettingType is the type of a setting's value.
+// +kubebuilder:validation:Enum=string;host;port;integer;boolean
+type ComponentSettingType string
+
+// The types of settings.
+const (
+	SettingString  ComponentSettingType = "string"
+	SettingHost    ComponentSettingType = "host"
+	SettingPort    ComponentSettingType = "port"
+	SettingInteger ComponentSettingType = "integer"
+	SettingBoolean ComponentSettingType = "boolean"
+)
+
+// ComponentCatalogueSpec says how the tenant's catalogue of components differs
+// from the built-in one. Every field that is left out stays as built in.
+//
+// In values, patches and defaults of settings a text may hold references, which
+// are replaced by values of the cluster: $(cluster.name), $(cluster.apiServer),
+// $(cluster.apiServerHost), $(cluster.primaryDomain), $(cluster.hostCluster),
+// $(component.name), $(component.namespace), $(settings.<name>), $(tenant.name),
+// $(vault.address), $(vault.caBundle), $(vault.namespace) and $(vault.authMount).
+// A text that is one reference takes the type of the value; $$( is a literal $(.
+type ComponentCatalogueSpec struct {
+	// minimumKubernetesVersion of the clusters, as 1.28. An older cluster gets
+	// no components.
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^v?[0-9]+\.[0-9]+(\.[0-9]+)?$`
+	// +optional
+	MinimumKubernetesVersion string `json:"minimumKubernetesVersion,omitempty"`
+
+	// components that differ from the built-in ones of the same name, or that
+	// are not built in.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Components []CatalogueComponent `json:"components,omitempty"`
+}
+
+// CatalogueComponent is a component that clusters can have.
+type CatalogueComponent struct {
+	// name of the component, as argocd; a Cluster's componentsList names it.
+	// +kubebuilder:validation:MinLength=1
+	Name DNSLabel `json:"name"`
+
+	// category that the component is of. A component that is not built in needs one.
+	// +optional
+	Category ComponentCategory `json:"category,omitempty"`
+
+	// namespace that the component runs in, unless a cluster says otherwise.
+	// +optional
+	Namespace DNSLabel `json:"namespace,omitempty"`
+
+	// installation says who installs the component: Managed by Nautes, or
+	// External, when it is on the clusters already.
+	// +optional
+	Installation ComponentInstallation `json:"installation,omitempty"`
+
+	// sources of the component's manifests, by name. A source of a built-in name
+	// changes that one.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Sources []ComponentSource `json:"sources,omitempty"`
+
+	// settings that a Cluster can give in the additions of its componentsList.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Settings []ComponentSetting `json:"settings,omitempty"`
+
+	// after lists the components that must be healthy before this one is
+	// installed. Those that a cluster does not have are left out.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	After []DNSLabel `json:"after,omitempty"`
+
+	// namespaces that the component writes to beside its own, as kube-system.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +optional
+	Namespaces []DNSLabel `json:"namespaces,omitempty"`
+
+	// clusterResources are the cluster-scoped kinds that the component's
+	// manifests hold: no other kind can be installed.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=atomic
+	// +optional
+	ClusterResources []ClusterResource `json:"clusterResources,omitempty"`
+
+	// rules say which kinds of clusters have the component. They replace the
+	// built-in ones.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=atomic
+	// +optional
+	Rules []ComponentRule `json:"rules,omitempty"`
+
+	// ingress publishes a web page of the component.
+	// +optional
+	Ingress *ComponentIngress `json:"ingress,omitempty"`
+
+	// secrets that the component needs in its namespace, filled from the secret store.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Secrets []ComponentSecret `json:"secrets,omitempty"`
+}
+
+// ComponentSource is where manifests of a component come from: a chart of a Helm
+// repository, or a directory of a Git repository.
+// +kubebuilder:validation:XValidation:rule=`!has(self.chart) || !has(self.path)`,message="chart is for a Helm repository and path for a Git repository: remove one of them"
+type ComponentSource struct {
+	// name of the source.
+	// +kubebuilder:validation:MinLength=1
+	Name DNSLabel `json:"name"`
+
+	// repoURL of the Helm or Git repository.
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:Pattern=`^((https?|ssh|oci)://[^\s*?\[\]{}!\\]+|[A-Za-z0-9_.-]+@[^\s*?\[\]{}!\\]+)$`
+	// +optional
+	RepoURL string `json:"repoURL,omitempty"`
+
+	// chart in the Helm repository.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Chart string `json:"chart,omitempty"`
+
+	// path in the Git repository.
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule=`!self.startsWith('/') && !self.split('/').exists(p, p == '..')`,message="path is relative to the root of the repository and holds no .."
+	// +optional
+	Path string `json:"path,omitempty"`
+
+	// targetRevision is the version of the chart, or the tag or commit of the
+	// Git repository.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	TargetRevision string `json:"targetRevision,omitempty"`
+
+	// values of the Helm chart. They are merged over the built-in ones; null
+	// removes one.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +optional
+	Values *runtime.RawExtension `json:"values,omitempty"`
+
+	// patches of the manifests of a kustomization. They replace the built-in ones.
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	// +optional
+	Patches []ComponentPatch `json:"patches,omitempty"`
+}
+
+// ComponentPatch changes objects of a kustomization by a JSON patch (RFC 6902).
+type ComponentPatch struct {
+	// kind of the objects, as Deployment.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind"`
+
+	// name of the object; all of the kind when empty.
+	// +kubebuilder:validation:MaxLength=253
+	// +optional
+	Name string `json:"name,omitempty"`
+
+	// operations of the patch.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +listType=atomic
+	Operations []ComponentPatchOperation `json:"operations"`
+}
+
+// ComponentPatchOperation is one operation of a JSON patch.
+type ComponentPatchOperation struct {
+	// op is what is done.
+	// +kubebuilder:validation:Enum=add;replace;remove
+	Op string `json:"op"`
+
+	// path of the field, as /spec/template/spec/hostNetwork.
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:Pattern=`^/`
+	Path string `json:"path"`
+
+	// value of the field: any JSON value, in whose texts references are
+	// replaced; not for remove.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Schemaless
+	// +optional
+	Value *runtime.RawExtension `json:"value,omitempty"`
+}
+
+// ComponentSetting is a setting of a component that each cluster can give.
+type ComponentSetting struct {
+	// name of the setting, as httpNodePort.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9]*$`
+	Name string `json:"name"`
+
+	// type of the value: a string, a host name, a node port, an integer or a boolean.
+	// +optional
+	Type ComponentSettingType `json:"type,omitempty"`
+
+	// default value, in which references are replaced.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Default string `json:"default,omitempty"`
+
+	// required: a cluster must give the setting if there is no default.
+	// +optional
+	Required bool `json:"required,omitempty"`
+}
+
+// ComponentRule says whether clusters of a kind have a component.
+type ComponentRule struct {
+	// usage of the clusters.
+	Usage ClusterUsage `json:"usage"`
+
+	// clusterType of the clusters; any when empty.
+	// +optional
+	ClusterType ClusterType `json:"clusterType,omitempty"`
+
+	// workerType of the clusters; any when empty.
+	// +optional
+	WorkerType WorkerType `json:"workerType,omitempty"`
+
+	// requirement says whether such a cluster has the component.
+	Requirement ComponentRequirement `json:"requirement"`
+}
+
+// ComponentIngress publishes a Service of a component under a host name.
+type ComponentIngress struct {
+	// hostSetting is the setting that holds the host name.
+	// +kubebuilder:validation:MaxLength=63
+	HostSetting string `json:"hostSetting"`
+
+	// service in the component's namespace.
+	// +kubebuilder:validation:MinLength=1
+	Service DNSLabel `json:"service"`
+
+	// port of the Service.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port"`
+
+	// protected: the page has no log in of its own, so it is published behind
+	// the OAuth proxy only.
+	// +optional
+	Protected bool `json:"protected,omitempty"`
+}
+
+// ComponentSecret is a Secret that a component needs.
+type ComponentSecret struct {
+	// name of the Secret.
+	// +kubebuilder:validation:MinLength=1
+	Name DNSLabel `json:"name"`
+
+	// path of the secret in the engine tenant of the secret store.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`
+	Path string `json:"path"`
+
+	// keys of the Secret; each is a field of the stored secret.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^[-._a-zA-Z0-9]+$`
+	// +listType=set
+	Keys []string `json:"keys"`
+}
+
+// ComponentCatalogueStatus tells whether the catalogue is in use.
+type ComponentCatalogueStatus struct {
+	Status `json:",inline"`
+}
+
+// ComponentCatalogue says which components clusters get, and where these come
+// from, as far as that differs from what is built in.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=componentcatalogues,categories=nautes,shortName=ccat
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].reason`,priority=1
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name == "default"`,message="metadata.name must be default: a tenant has one catalogue"
+type ComponentCatalogue struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec says how the catalogue differs from the built-in one.
+	Spec ComponentCatalogueSpec `json:"spec"`
+
+	// status tells whether the catalogue is in use.
+	// +optional
+	Status ComponentCatalogueStatus `json:"status,omitempty"`
+}
+
+// GetStatus returns the common part of the status.
+func (o *ComponentCatalogue) GetStatus() *Status { return &o.Status.Status }
+
+// ComponentCatalogueList is a list of ComponentCatalogue objects.
+// +kubebuilder:object:root=true
+type ComponentCatalogueList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ComponentCatalogue `json:"items"`
+}
+
+func init() { SchemeBuilder.Register(&ComponentCatalogue{}, &ComponentCatalogueList{}) }

@@ -1,0 +1,124 @@
+package devstack
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// VaultRequest is one request that a Vault has answered, by its audit log.
+type VaultRequest struct {
+	Time time.Time
+	// Operation is create, update, patch, delete, read, list or help.
+	Operation string
+	// Path is below /v1/.
+	Path string
+	// User is the display name of the token, such as root or
+	// kubernetes-default-worker; empty when there was none.
+	User string
+	// Policies are those of the token.
+	Policies []string
+	// Error tells why the request was refused; empty when it was not.
+	Error string
+}
+
+// String returns the request in one line.
+func (r VaultRequest) String() string {
+	line := fmt.Sprintf("%s %s by %q", r.Operation, r.Path, r.User)
+	if r.Error != "" {
+		line += ": " + r.Error
+	}
+	return line
+}
+
+// IsWrite tells whether the request was one to change what is stored: not a
+// question that is asked by POST, nor the beginning, the renewal or the end of a
+// token, nor what the stack itself asks for.
+func (r VaultRequest) IsWrite() bool {
+	if !slices.Contains([]string{"create", "update", "patch", "delete"}, r.Operation) {
+		return false
+	}
+	switch {
+	case strings.HasPrefix(r.Path, "auth/"):
+		return !slices.Contains(sessionPaths, path.Base(r.Path)) && path.Base(path.Dir(r.Path)) != "login"
+	case strings.HasPrefix(r.Path, "sys/"):
+		return !slices.Contains(askingPaths, strings.TrimPrefix(r.Path, "sys/"))
+	default:
+		return true
+	}
+}
+
+var (
+	sessionPaths = []string{
+		"login", "renew", "renew-self", "renew-accessor", "revoke-self",
+		"lookup", "lookup-self", "lookup-accessor",
+	}
+	askingPaths = []string{
+		"capabilities", "capabilities-self", "capabilities-accessor", "leases/lookup", "leases/renew", "renew",
+		"seal", "audit/test", "audit/file",
+	}
+)
+
+// Requests returns what the Vault has answered since it was made, in the order
+// of its answers; the stack's own requests are among them. Vault writes its
+// record before it answers, so that what a client has seen done is here. What
+// it answers while it is sealed is not.
+func (v *Vault) Requests() ([]VaultRequest, error) {
+	content, err := os.ReadFile(v.file(auditLog))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the audit log of the Vault %s: %w", v.Name, err)
+	}
+	var requests []VaultRequest
+	for line := range bytes.Lines(content) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			// The rest of this line is being written.
+			break
+		}
+		record := vaultRecord{}
+		if err := json.Unmarshal(line, &record); err != nil {
+			return nil, fmt.Errorf("read the audit log of the Vault %s: %w", v.Name, err)
+		}
+		if record.Type == "response" {
+			requests = append(requests, record.request())
+		}
+	}
+	return requests, nil
+}
+
+// Writes returns those of Requests that are writes, refused ones too.
+func (v *Vault) Writes() ([]VaultRequest, error) {
+	requests, err := v.Requests()
+	return slices.DeleteFunc(requests, func(r VaultRequest) bool { return !r.IsWrite() }), err
+}
+
+// vaultRecord holds the fields of a line of the audit log that make a VaultRequest.
+type vaultRecord struct {
+	Type    string    `json:"type"`
+	Time    time.Time `json:"time"`
+	Error   string    `json:"error"`
+	Request struct {
+		Operation string `json:"operation"`
+		Path      string `json:"path"`
+	} `json:"request"`
+	Auth struct {
+		DisplayName string   `json:"display_name"`
+		Policies    []string `json:"policies"`
+	} `json:"auth"`
+}
+
+func (r vaultRecord) request() VaultRequest {
+	return VaultRequest{
+		Time: r.Time, Operation: r.Request.Operation, Path: r.Request.Path,
+		User: r.Auth.DisplayName, Policies: r.Auth.Policies, Error: r.Error,
+	}
+}
