@@ -33,6 +33,7 @@ type Operator struct {
 	Git            Git            `json:"git"`
 	Receiver       Receiver       `json:"receiver"`
 	SecretStore    SecretStore    `json:"secretStore"`
+	ArgoCD         ArgoCD         `json:"argocd"`
 	Clusters       Clusters       `json:"clusters"`
 	Reconcile      Reconcile      `json:"reconcile"`
 	Metrics        Metrics        `json:"metrics"`
@@ -66,13 +67,69 @@ type Receiver struct {
 
 // SecretStore chooses where credentials are kept.
 type SecretStore struct {
-	// Type of the store: kube keeps them as Secrets in the operator's namespace.
-	// Default: kube.
+	// Type of the store: kube keeps them as Secrets in the operator's namespace,
+	// vault keeps them in HashiCorp Vault, where accounts of the clusters can
+	// read what is granted to them. Default: kube.
 	Type string `json:"type"`
+	// Vault must be set when the type is vault, and only then.
+	Vault *Vault `json:"vault,omitempty"`
 }
 
-// SecretStoreKube is the type of the store that keeps credentials as Secrets.
-const SecretStoreKube = "kube"
+// The types of secret stores.
+const (
+	SecretStoreKube  = "kube"
+	SecretStoreVault = "vault"
+)
+
+// Vault configures the secret store in HashiCorp Vault.
+type Vault struct {
+	// Address is the https URL of Vault, as operator and clusters reach it; http
+	// only for a host on loopback. Required.
+	Address string `json:"address"`
+	// CABundleFile is an absolute path of the PEM certificates that vouch for
+	// Vault; those of the system when empty.
+	CABundleFile string `json:"caBundleFile"`
+	// Namespace of Vault Enterprise; none when empty.
+	Namespace string `json:"namespace"`
+	// Auth is how the operator logs in.
+	Auth VaultAuth `json:"auth"`
+	// Timeout of one request. Default: 5s.
+	Timeout metav1.Duration `json:"timeout"`
+	// PollInterval between two looks at the versions of the secrets in use.
+	// Default: 30s.
+	PollInterval metav1.Duration `json:"pollInterval"`
+}
+
+// VaultAuth is how the operator logs in to Vault. Files are read at each login.
+type VaultAuth struct {
+	// Method is kubernetes, approle or token. Default: kubernetes.
+	Method string `json:"method"`
+	// Mount of the auth method. Default: the tenant's name for kubernetes,
+	// approle for approle.
+	Mount string `json:"mount"`
+	// Role to log in as, for kubernetes. Default: nautes-operator.
+	Role string `json:"role"`
+	// TokenFile holds the ServiceAccount's token for kubernetes, or Vault's for
+	// token. Default for kubernetes: the pod's own.
+	TokenFile string `json:"tokenFile"`
+	// RoleIDFile and SecretIDFile hold the credentials of approle.
+	RoleIDFile   string `json:"roleIDFile"`
+	SecretIDFile string `json:"secretIDFile"`
+}
+
+// The ways to log in to Vault.
+const (
+	VaultAuthKubernetes = "kubernetes"
+	VaultAuthAppRole    = "approle"
+	VaultAuthToken      = "token"
+)
+
+// ArgoCD configures the tenant's Argo CD, which installs the components of clusters.
+type ArgoCD struct {
+	// Namespace of Argo CD on the tenant cluster. Default: argocd. The operator's
+	// Role there must be in that namespace too.
+	Namespace string `json:"namespace"`
+}
 
 // Clusters configures the connections to runtime clusters. Each cluster has
 // limits of its own.
@@ -133,6 +190,7 @@ func (o *Operator) Default() {
 	set(&o.Receiver.Address, ":8082")
 	set(&o.Receiver.KeySecret, "nautes-receiver")
 	set(&o.SecretStore.Type, SecretStoreKube)
+	set(&o.ArgoCD.Namespace, "argocd")
 	set(&o.Clusters.ProbeInterval.Duration, 15*time.Second)
 	set(&o.Clusters.ProbeTimeout.Duration, 10*time.Second)
 	set(&o.Clusters.FailureThreshold, 3)
@@ -143,6 +201,23 @@ func (o *Operator) Default() {
 	set(&o.Metrics.Address, ":8080")
 	set(&o.Probes.Address, ":8081")
 	set(&o.LeaderElection.Enabled, ptr.To(true))
+}
+
+func (v *Vault) setDefaults() {
+	v.Timeout.Duration = 5 * time.Second
+	v.PollInterval.Duration = 30 * time.Second
+}
+
+func (a *VaultAuth) setDefaults(tenant string) {
+	set(&a.Method, VaultAuthKubernetes)
+	switch a.Method {
+	case VaultAuthKubernetes:
+		set(&a.Mount, tenant)
+		set(&a.Role, "nautes-operator")
+		set(&a.TokenFile, "/var/run/secrets/kubernetes.io/serviceaccount/token")
+	case VaultAuthAppRole:
+		set(&a.Mount, "approle")
+	}
 }
 
 func set[T comparable](field *T, value T) {

@@ -16,6 +16,8 @@ import (
 
 const head = "apiVersion: config.nautes.io/v1alpha1\nkind: OperatorConfig\ntenant: acme\n"
 
+const vaultStore = "secretStore: {type: vault, vault: {address: \"https://vault.example.com:8200\"}}\n"
+
 func TestLoad(t *testing.T) {
 	defaults := func(change func(*Operator)) *Operator {
 		o := &Operator{APIVersion: APIVersion, Kind: Kind, Tenant: "acme"}
@@ -43,33 +45,73 @@ func TestLoad(t *testing.T) {
 				o.Metrics.Address = "0"
 			}),
 		},
-		"comments and a document mark":    {content: "# ours\n---\n" + head, want: defaults(func(*Operator) {})},
-		"empty file":                      {content: "", wantErr: []string{"0 YAML documents"}},
-		"two documents":                   {content: head + "---\n" + head, wantErr: []string{"2 YAML documents"}},
-		"a list":                          {content: "- a\n", wantErr: []string{"not a mapping"}},
-		"not YAML":                        {content: "a: [", wantErr: []string{"not valid YAML"}},
-		"no tenant":                       {content: strings.Replace(head, "tenant: acme\n", "", 1), wantErr: []string{"tenant: Required value"}},
-		"tenant that is no label":         {content: strings.Replace(head, "acme", "Acme_1", 1), wantErr: []string{"tenant: Invalid value: \"Acme_1\""}},
-		"another version":                 {content: strings.Replace(head, "v1alpha1", "v9", 1), wantErr: []string{"apiVersion: Unsupported value", APIVersion}},
-		"another kind":                    {content: strings.Replace(head, "OperatorConfig", "ServerConfig", 1), wantErr: []string{"kind: Unsupported value"}},
-		"unknown field":                   {content: head + "git:\n  pollIntervall: 5m\n", wantErr: []string{`unknown field "git.pollIntervall"`}},
-		"field in the wrong case":         {content: head + "Namespace: other\n", wantErr: []string{`unknown field "Namespace"`}},
-		"field given twice":               {content: head + "tenant: other\n", wantErr: []string{`"tenant" already set`}},
-		"wrong type":                      {content: head + "reconcile:\n  workers: many\n", wantErr: []string{"reconcile.workers"}},
-		"duration without a unit":         {content: head + "git:\n  timeout: 60\n", wantErr: []string{"git.timeout: Invalid value: 60", "write a duration"}},
-		"duration that is none":           {content: head + "clusters:\n  probeTimeout: soon\n", wantErr: []string{"clusters.probeTimeout: Invalid value: \"soon\""}},
-		"duration of null":                {content: head + "clusters:\n  probeTimeout:\n", wantErr: []string{"clusters.probeTimeout: Invalid value"}},
-		"zero is not the default":         {content: head + "reconcile:\n  safetyInterval: 0s\n  workers: 0\n", wantErr: []string{"reconcile.safetyInterval: Invalid value", "reconcile.workers: Invalid value"}},
-		"negative":                        {content: head + "clusters:\n  qps: -1\n  burst: -1\n  failureThreshold: -1\n  probeInterval: -1s\n", wantErr: []string{"clusters.qps", "clusters.burst", "clusters.failureThreshold", "clusters.probeInterval"}},
-		"unknown protocol":                {content: head + "git:\n  allowedProtocols: [https, git]\n", wantErr: []string{"git.allowedProtocols[1]: Unsupported value: \"git\""}},
-		"no protocol":                     {content: head + "git:\n  allowedProtocols: []\n", wantErr: []string{"git.allowedProtocols: Required value"}},
-		"protocol given twice":            {content: head + "git:\n  allowedProtocols: [ssh, ssh]\n", wantErr: []string{"git.allowedProtocols[1]: Duplicate value"}},
-		"relative cache":                  {content: head + "git:\n  cacheDir: mirrors\n", wantErr: []string{"git.cacheDir: Invalid value: \"mirrors\""}},
-		"address without a port":          {content: head + "receiver:\n  address: localhost\n", wantErr: []string{"receiver.address: Invalid value: \"localhost\""}},
-		"port too high":                   {content: head + "probes:\n  address: \":70000\"\n", wantErr: []string{"probes.address: Invalid value"}},
-		"receiver cannot be turned off":   {content: head + "receiver:\n  address: \"0\"\n", wantErr: []string{"receiver.address: Invalid value"}},
-		"key Secret that is no name":      {content: head + "receiver:\n  keySecret: Key!\n", wantErr: []string{"receiver.keySecret: Invalid value"}},
-		"unknown secret store":            {content: head + "secretStore:\n  type: paper\n", wantErr: []string{"secretStore.type: Unsupported value: \"paper\""}},
+		"comments and a document mark":  {content: "# ours\n---\n" + head, want: defaults(func(*Operator) {})},
+		"empty file":                    {content: "", wantErr: []string{"0 YAML documents"}},
+		"two documents":                 {content: head + "---\n" + head, wantErr: []string{"2 YAML documents"}},
+		"a list":                        {content: "- a\n", wantErr: []string{"not a mapping"}},
+		"not YAML":                      {content: "a: [", wantErr: []string{"not valid YAML"}},
+		"no tenant":                     {content: strings.Replace(head, "tenant: acme\n", "", 1), wantErr: []string{"tenant: Required value"}},
+		"tenant that is no label":       {content: strings.Replace(head, "acme", "Acme_1", 1), wantErr: []string{"tenant: Invalid value: \"Acme_1\""}},
+		"another version":               {content: strings.Replace(head, "v1alpha1", "v9", 1), wantErr: []string{"apiVersion: Unsupported value", APIVersion}},
+		"another kind":                  {content: strings.Replace(head, "OperatorConfig", "ServerConfig", 1), wantErr: []string{"kind: Unsupported value"}},
+		"unknown field":                 {content: head + "git:\n  pollIntervall: 5m\n", wantErr: []string{`unknown field "git.pollIntervall"`}},
+		"field in the wrong case":       {content: head + "Namespace: other\n", wantErr: []string{`unknown field "Namespace"`}},
+		"field given twice":             {content: head + "tenant: other\n", wantErr: []string{`"tenant" already set`}},
+		"wrong type":                    {content: head + "reconcile:\n  workers: many\n", wantErr: []string{"reconcile.workers"}},
+		"duration without a unit":       {content: head + "git:\n  timeout: 60\n", wantErr: []string{"git.timeout: Invalid value: 60", "write a duration"}},
+		"duration that is none":         {content: head + "clusters:\n  probeTimeout: soon\n", wantErr: []string{"clusters.probeTimeout: Invalid value: \"soon\""}},
+		"duration of null":              {content: head + "clusters:\n  probeTimeout:\n", wantErr: []string{"clusters.probeTimeout: Invalid value"}},
+		"zero is not the default":       {content: head + "reconcile:\n  safetyInterval: 0s\n  workers: 0\n", wantErr: []string{"reconcile.safetyInterval: Invalid value", "reconcile.workers: Invalid value"}},
+		"negative":                      {content: head + "clusters:\n  qps: -1\n  burst: -1\n  failureThreshold: -1\n  probeInterval: -1s\n", wantErr: []string{"clusters.qps", "clusters.burst", "clusters.failureThreshold", "clusters.probeInterval"}},
+		"unknown protocol":              {content: head + "git:\n  allowedProtocols: [https, git]\n", wantErr: []string{"git.allowedProtocols[1]: Unsupported value: \"git\""}},
+		"no protocol":                   {content: head + "git:\n  allowedProtocols: []\n", wantErr: []string{"git.allowedProtocols: Required value"}},
+		"protocol given twice":          {content: head + "git:\n  allowedProtocols: [ssh, ssh]\n", wantErr: []string{"git.allowedProtocols[1]: Duplicate value"}},
+		"relative cache":                {content: head + "git:\n  cacheDir: mirrors\n", wantErr: []string{"git.cacheDir: Invalid value: \"mirrors\""}},
+		"address without a port":        {content: head + "receiver:\n  address: localhost\n", wantErr: []string{"receiver.address: Invalid value: \"localhost\""}},
+		"port too high":                 {content: head + "probes:\n  address: \":70000\"\n", wantErr: []string{"probes.address: Invalid value"}},
+		"receiver cannot be turned off": {content: head + "receiver:\n  address: \"0\"\n", wantErr: []string{"receiver.address: Invalid value"}},
+		"key Secret that is no name":    {content: head + "receiver:\n  keySecret: Key!\n", wantErr: []string{"receiver.keySecret: Invalid value"}},
+		"unknown secret store":          {content: head + "secretStore:\n  type: paper\n", wantErr: []string{"secretStore.type: Unsupported value: \"paper\""}},
+		"Vault, with the pod's own account": {
+			content: head + vaultStore,
+			want: defaults(func(o *Operator) {
+				o.SecretStore = SecretStore{Type: "vault", Vault: &Vault{Address: "https://vault.example.com:8200"}}
+				o.SecretStore.Vault.Timeout.Duration = 5 * time.Second
+				o.SecretStore.Vault.PollInterval.Duration = 30 * time.Second
+				o.SecretStore.Vault.Auth = VaultAuth{
+					Method: "kubernetes", Mount: "acme", Role: "nautes-operator",
+					TokenFile: "/var/run/secrets/kubernetes.io/serviceaccount/token",
+				}
+			}),
+		},
+		"Vault by AppRole on loopback": {
+			content: head + "secretStore: {type: vault, vault: {address: \"http://127.0.0.1:8200\", timeout: 1s, auth: {method: approle, roleIDFile: /r, secretIDFile: /s}}}\n",
+			want: defaults(func(o *Operator) {
+				o.SecretStore = SecretStore{Type: "vault", Vault: &Vault{Address: "http://127.0.0.1:8200"}}
+				o.SecretStore.Vault.Timeout.Duration = time.Second
+				o.SecretStore.Vault.PollInterval.Duration = 30 * time.Second
+				o.SecretStore.Vault.Auth = VaultAuth{Method: "approle", Mount: "approle", RoleIDFile: "/r", SecretIDFile: "/s"}
+			}),
+		},
+		"Vault that is not described": {content: head + "secretStore: {type: vault}\n", wantErr: []string{"secretStore.vault: Required value"}},
+		"Vault beside another store":  {content: head + "secretStore: {vault: {address: \"https://v\"}}\n", wantErr: []string{"secretStore.vault: Forbidden"}},
+		"Vault without an address":    {content: head + "secretStore: {type: vault, vault: {}}\n", wantErr: []string{"secretStore.vault.address: Required value"}},
+		"Vault in the clear":          {content: head + strings.Replace(vaultStore, "https", "http", 1), wantErr: []string{"secretStore.vault.address", "only https"}},
+		"Vault with a password in its address": {
+			content: head + strings.Replace(vaultStore, "vault.example", "u:pw@vault.example", 1), wantErr: []string{"secretStore.vault.address", "without a user"},
+		},
+		"Vault with a relative file": {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", caBundleFile: ca.pem}}\n", wantErr: []string{"secretStore.vault.caBundleFile: Invalid value"}},
+		"Vault by no known method":   {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", auth: {method: password}}}\n", wantErr: []string{"secretStore.vault.auth.method: Unsupported value"}},
+		"Vault by AppRole without files": {
+			content: head + "secretStore: {type: vault, vault: {address: \"https://v\", auth: {method: approle}}}\n",
+			wantErr: []string{"secretStore.vault.auth.roleIDFile: Required value", "secretStore.vault.auth.secretIDFile: Required value"},
+		},
+		"Vault by a token without a file": {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", auth: {method: token}}}\n", wantErr: []string{"secretStore.vault.auth.tokenFile: Required value"}},
+		"Vault with a mount by its API path": {
+			content: head + "secretStore: {type: vault, vault: {address: \"https://v\", auth: {mount: /auth/k/}}}\n", wantErr: []string{"secretStore.vault.auth.mount: Invalid value"},
+		},
+		"Vault polled at no time":         {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", pollInterval: 0s}}\n", wantErr: []string{"secretStore.vault.pollInterval: Invalid value"}},
+		"Argo CD in no namespace":         {content: head + "argocd: {namespace: Argo}\n", wantErr: []string{"argocd.namespace: Invalid value"}},
 		"leader election neither nor":     {content: head + "leaderElection:\n  enabled:\n", wantErr: []string{"leaderElection.enabled: Required value"}},
 		"every problem is in the message": {content: head + "namespace: _\nmetrics:\n  address: x\n", wantErr: []string{"namespace: Invalid value", "metrics.address: Invalid value"}},
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	strictjson "sigs.k8s.io/json"
@@ -66,6 +67,10 @@ func decode(data []byte) (*Operator, error) {
 	// of zero in the file is seen by Validate and not replaced in silence.
 	o := &Operator{}
 	o.Default()
+	if describesVault(raw) {
+		o.SecretStore.Vault = &Vault{}
+		o.SecretStore.Vault.setDefaults()
+	}
 	unknown, err := strictjson.UnmarshalStrict(raw, o)
 	if err != nil {
 		return nil, &Error{Problems: []string{strings.TrimPrefix(err.Error(), "json: ")}}
@@ -77,7 +82,22 @@ func decode(data []byte) (*Operator, error) {
 		}
 		return nil, problem
 	}
+	if o.SecretStore.Vault != nil {
+		// What these are depends on the method and the tenant, and empty ones
+		// mean nothing.
+		o.SecretStore.Vault.Auth.setDefaults(o.Tenant)
+	}
 	return o, o.Validate()
+}
+
+// describesVault tells whether a file says something of Vault.
+func describesVault(raw []byte) bool {
+	var file struct {
+		SecretStore struct {
+			Vault map[string]any `json:"vault"`
+		} `json:"secretStore"`
+	}
+	return json.Unmarshal(raw, &file) == nil && file.SecretStore.Vault != nil
 }
 
 // single returns the one YAML document of a file, as JSON. Documents that hold
@@ -118,22 +138,19 @@ func durations(raw []byte) []string {
 		return []string{"not a mapping of fields to values"}
 	}
 	var problems []string
-	for _, at := range [][2]string{
+	for _, at := range [][]string{
 		{"git", "pollInterval"}, {"git", "timeout"},
 		{"clusters", "probeInterval"}, {"clusters", "probeTimeout"},
 		{"reconcile", "safetyInterval"},
+		{"secretStore", "vault", "timeout"}, {"secretStore", "vault", "pollInterval"},
 	} {
-		section, ok := file[at[0]].(map[string]any)
-		if !ok {
-			continue
-		}
-		value, present := section[at[1]]
-		if !present {
+		value, present, err := unstructured.NestedFieldNoCopy(file, at...)
+		if err != nil || !present {
 			continue
 		}
 		text, _ := value.(string)
 		if _, err := time.ParseDuration(text); err != nil {
-			problems = append(problems, field.Invalid(field.NewPath(at[0], at[1]), value, "write a duration, as 90s, 5m or 6h").Error())
+			problems = append(problems, field.Invalid(field.NewPath(at[0], at[1:]...), value, "write a duration, as 90s, 5m or 6h").Error())
 		}
 	}
 	return problems

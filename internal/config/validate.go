@@ -2,9 +2,12 @@ package config
 
 import (
 	"net"
+	"net/netip"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -27,7 +30,8 @@ func (o *Operator) Validate() error {
 	for _, message := range validation.IsDNS1123Subdomain(o.Receiver.KeySecret) {
 		list = append(list, field.Invalid(receiver.Child("keySecret"), o.Receiver.KeySecret, message))
 	}
-	list = append(list, oneOf(field.NewPath("secretStore", "type"), o.SecretStore.Type, SecretStoreKube)...)
+	list = append(list, o.SecretStore.validate(field.NewPath("secretStore"))...)
+	list = append(list, label(field.NewPath("argocd", "namespace"), o.ArgoCD.Namespace)...)
 
 	clusters := field.NewPath("clusters")
 	list = append(list, positive(clusters.Child("probeInterval"), o.Clusters.ProbeInterval.Duration)...)
@@ -79,6 +83,71 @@ func (g *Git) validate(path *field.Path) field.ErrorList {
 		seen.Insert(protocol)
 	}
 	return list
+}
+
+func (s *SecretStore) validate(path *field.Path) field.ErrorList {
+	list := oneOf(path.Child("type"), s.Type, SecretStoreKube, SecretStoreVault)
+	vault := path.Child("vault")
+	switch {
+	case s.Type == SecretStoreVault && s.Vault == nil:
+		return append(list, field.Required(vault, "say at least where Vault is, in address"))
+	case s.Type != SecretStoreVault && s.Vault != nil:
+		return append(list, field.Forbidden(vault, "remove it, or set type to vault"))
+	case s.Vault == nil:
+		return list
+	}
+	list = append(list, vaultAddress(vault.Child("address"), s.Vault.Address)...)
+	list = append(list, file(vault.Child("caBundleFile"), s.Vault.CABundleFile, false)...)
+	list = append(list, positive(vault.Child("timeout"), s.Vault.Timeout.Duration)...)
+	list = append(list, positive(vault.Child("pollInterval"), s.Vault.PollInterval.Duration)...)
+	return append(list, s.Vault.Auth.validate(vault.Child("auth"))...)
+}
+
+func (a *VaultAuth) validate(path *field.Path) field.ErrorList {
+	list := oneOf(path.Child("method"), a.Method, VaultAuthKubernetes, VaultAuthAppRole, VaultAuthToken)
+	appRole := a.Method == VaultAuthAppRole
+	if a.Method != VaultAuthToken {
+		if strings.Trim(a.Mount, "/") != a.Mount || a.Mount == "" {
+			list = append(list, field.Invalid(path.Child("mount"), a.Mount, "write the path of the auth mount without auth/, as approle"))
+		}
+	}
+	if a.Method == VaultAuthKubernetes && a.Role == "" {
+		list = append(list, field.Required(path.Child("role"), "name the role to log in as"))
+	}
+	list = append(list, file(path.Child("tokenFile"), a.TokenFile, !appRole)...)
+	list = append(list, file(path.Child("roleIDFile"), a.RoleIDFile, appRole)...)
+	return append(list, file(path.Child("secretIDFile"), a.SecretIDFile, appRole)...)
+}
+
+func file(path *field.Path, value string, required bool) field.ErrorList {
+	switch {
+	case value == "" && required:
+		return field.ErrorList{field.Required(path, "write an absolute path")}
+	case value != "" && !filepath.IsAbs(value):
+		return field.ErrorList{field.Invalid(path, value, "write an absolute path")}
+	}
+	return nil
+}
+
+// vaultAddress accepts https, and http to this machine only: tokens travel on it.
+// The value is left out of the error, since it may hold a credential.
+func vaultAddress(path *field.Path, value string) field.ErrorList {
+	const hint = "write https://host:port, without a user, a path or a query"
+	if value == "" {
+		return field.ErrorList{field.Required(path, hint)}
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return field.ErrorList{field.Invalid(path, field.OmitValueType{}, hint)}
+	}
+	loopback := u.Hostname() == "localhost"
+	if address, err := netip.ParseAddr(u.Hostname()); err == nil {
+		loopback = address.IsLoopback()
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+		return field.ErrorList{field.Invalid(path, field.OmitValueType{}, "only https is accepted; http is for a host on loopback")}
+	}
+	return nil
 }
 
 // off as an address turns an endpoint off.
