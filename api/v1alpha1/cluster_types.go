@@ -109,8 +109,9 @@ type ClusterSpec struct {
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
 
-	// deletionPolicy says what becomes of the components that were installed when
-	// the Cluster is deleted: Delete removes them, Orphan leaves them as they are.
+	// deletionPolicy says what becomes of what was installed when the Cluster is
+	// deleted: Delete removes the components, and a virtual cluster itself;
+	// Orphan leaves them as they are. The cluster is unregistered in both cases.
 	// +kubebuilder:default=Delete
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
@@ -219,12 +220,13 @@ type ClusterStatus struct {
 	// +optional
 	Connection *ConnectionStatus `json:"connection,omitempty"`
 
-	// registered is what the cluster was when it was registered. While it
+	// registered is what the cluster was when it was registered. While that
 	// differs from the spec, what was installed then is removed first.
 	// +optional
 	Registered *ClusterIdentity `json:"registered,omitempty"`
 
-	// progress of the components, as "7/9 components".
+	// progress of the components, as 7/9 components: seven of nine are ready, or
+	// are on the cluster already.
 	// +optional
 	Progress string `json:"progress,omitempty"`
 
@@ -280,7 +282,7 @@ type ClusterIdentity struct {
 	// workerType of the spec.
 	// +optional
 	WorkerType WorkerType `json:"workerType,omitempty"`
-	// hostCluster of the spec.
+	// hostCluster of the spec, for a virtual cluster.
 	// +optional
 	HostCluster string `json:"hostCluster,omitempty"`
 }
@@ -316,7 +318,8 @@ type ComponentStatus struct {
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
-	// version that is wanted: of the chart, or the tag or commit.
+	// version that is wanted: of the chart, or the tag or commit. Those of several
+	// sources are joined by +.
 	// +optional
 	Version string `json:"version,omitempty"`
 
@@ -367,6 +370,7 @@ type EntryPoint struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].reason`,priority=1
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name != "in-cluster"`,message="metadata.name cannot be in-cluster, which is what Argo CD calls the cluster that it runs on: choose another name"
 // +kubebuilder:validation:XValidation:rule=`self.spec.?hostCluster.orValue("") != self.metadata.name`,fieldPath=".spec.hostCluster",reason=FieldValueInvalid,message="a cluster cannot host itself: name another Cluster in hostCluster"
 type Cluster struct {
 	metav1.TypeMeta   `json:",inline"`

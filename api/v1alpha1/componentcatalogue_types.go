@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -48,9 +49,10 @@ type ComponentRequirement string
 
 // Whether a kind of clusters has a component.
 const (
-	// RequirementRequired: such a cluster always has it.
+	// RequirementRequired: such a cluster always has it, and no other of its category.
 	RequirementRequired ComponentRequirement = "Required"
-	// RequirementDefault: such a cluster has it unless the catalogue says otherwise.
+	// RequirementDefault: such a cluster has it unless its componentsList names
+	// another one of the category.
 	RequirementDefault ComponentRequirement = "Default"
 	// RequirementPossible: such a cluster has it when its componentsList names it.
 	RequirementPossible ComponentRequirement = "Possible"
@@ -70,14 +72,7 @@ const (
 )
 
 // ComponentCatalogueSpec says how the tenant's catalogue of components differs
-// from the built-in one. Every field that is left out stays as built in.
-//
-// In values, patches and defaults of settings a text may hold references, which
-// are replaced by values of the cluster: $(cluster.name), $(cluster.apiServer),
-// $(cluster.apiServerHost), $(cluster.primaryDomain), $(cluster.hostCluster),
-// $(component.name), $(component.namespace), $(settings.<name>), $(tenant.name),
-// $(vault.address), $(vault.caBundle), $(vault.namespace) and $(vault.authMount).
-// A text that is one reference takes the type of the value; $$( is a literal $(.
+// from the built-in one.
 type ComponentCatalogueSpec struct {
 	// minimumKubernetesVersion of the clusters, as 1.28. An older cluster gets
 	// no components.
@@ -87,7 +82,18 @@ type ComponentCatalogueSpec struct {
 	MinimumKubernetesVersion string `json:"minimumKubernetesVersion,omitempty"`
 
 	// components that differ from the built-in ones of the same name, or that
-	// are not built in.
+	// are not built in. What is left out of a built-in one, or empty, stays as
+	// it is; sources and settings are merged by name, other lists are replaced.
+	//
+	// In the values and patches of sources and in the defaults of settings, a
+	// text may hold references, which become values of each cluster:
+	// $(cluster.name), $(cluster.apiServer), $(cluster.apiServerHost),
+	// $(cluster.primaryDomain), $(cluster.hostCluster), $(component.name),
+	// $(component.namespace), $(settings.<name>), $(tenant.name),
+	// $(vault.address), $(vault.caBundle), $(vault.namespace) and
+	// $(vault.authMount). Defaults know no $(settings.<name>). A text that is one
+	// reference takes the type of its value, and is left out where that is not
+	// set; $$( stands for $( itself.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=map
 	// +listMapKey=name
@@ -97,32 +103,36 @@ type ComponentCatalogueSpec struct {
 
 // CatalogueComponent is a component that clusters can have.
 type CatalogueComponent struct {
-	// name of the component, as argocd; a Cluster's componentsList names it.
+	// name of the component, as argocd. The componentsList of a Cluster names it.
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
-	// category that the component is of. A component that is not built in needs one.
+	// category that the component is of, a field of the componentsList of a
+	// Cluster. A component that is not built in needs one.
 	// +optional
 	Category ComponentCategory `json:"category,omitempty"`
 
-	// namespace that the component runs in, unless a cluster says otherwise.
+	// namespace that the component runs in, unless a cluster says otherwise. A
+	// component that is not built in needs one, unless it is External; one of the
+	// category virtualCluster runs in the namespace of the cluster's name.
 	// +optional
 	Namespace DNSLabel `json:"namespace,omitempty"`
 
-	// installation says who installs the component: Managed by Nautes, or
-	// External, when it is on the clusters already.
+	// installation says who installs the component: Managed, an Application of
+	// the tenant's Argo CD, as is usual, or External, when somebody else does:
+	// then it is relied on and never changed.
 	// +optional
 	Installation ComponentInstallation `json:"installation,omitempty"`
 
-	// sources of the component's manifests, by name. A source of a built-in name
-	// changes that one.
+	// sources of the component's manifests. One with the name of a built-in
+	// source changes that.
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=map
 	// +listMapKey=name
 	// +optional
 	Sources []ComponentSource `json:"sources,omitempty"`
 
-	// settings that a Cluster can give in the additions of its componentsList.
+	// settings that a Cluster can give as additions in its componentsList.
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=map
 	// +listMapKey=name
@@ -132,35 +142,38 @@ type CatalogueComponent struct {
 	// after lists the components that must be healthy before this one is
 	// installed. Those that a cluster does not have are left out.
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
 	// +listType=set
 	// +optional
 	After []DNSLabel `json:"after,omitempty"`
 
 	// namespaces that the component writes to beside its own, as kube-system.
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
 	// +listType=set
 	// +optional
 	Namespaces []DNSLabel `json:"namespaces,omitempty"`
 
-	// clusterResources are the cluster-scoped kinds that the component's
-	// manifests hold: no other kind can be installed.
+	// clusterResources are the cluster-scoped kinds among the component's
+	// manifests. Argo CD installs no others.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=atomic
 	// +optional
 	ClusterResources []ClusterResource `json:"clusterResources,omitempty"`
 
-	// rules say which kinds of clusters have the component. They replace the
-	// built-in ones.
+	// rules say which clusters have the component. The first rule that a cluster
+	// matches counts; one that matches none has it not.
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=atomic
 	// +optional
 	Rules []ComponentRule `json:"rules,omitempty"`
 
-	// ingress publishes a web page of the component.
+	// ingress publishes a web page of the component. It replaces the built-in one.
 	// +optional
 	Ingress *ComponentIngress `json:"ingress,omitempty"`
 
-	// secrets that the component needs in its namespace, filled from the secret store.
+	// secrets that the component needs in its namespace, filled from the secret
+	// store. They replace the built-in ones.
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=map
 	// +listMapKey=name
@@ -170,37 +183,35 @@ type CatalogueComponent struct {
 
 // ComponentSource is where manifests of a component come from: a chart of a Helm
 // repository, or a directory of a Git repository.
-// +kubebuilder:validation:XValidation:rule=`!has(self.chart) || !has(self.path)`,message="chart is for a Helm repository and path for a Git repository: remove one of them"
+// +kubebuilder:validation:XValidation:rule=`self.?chart.orValue("") == "" || self.?path.orValue("") == ""`,message="chart is for a Helm repository and path for a Git repository: remove one of them"
+// +kubebuilder:validation:XValidation:rule=`!has(self.values) || self.?patches.orValue([]).size() == 0`,message="values are for a Helm chart and patches for a kustomization: remove one of them"
 type ComponentSource struct {
 	// name of the source.
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
-	// repoURL of the Helm or Git repository.
-	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:Pattern=`^((https?|ssh|oci)://[^\s*?\[\]{}!\\]+|[A-Za-z0-9_.-]+@[^\s*?\[\]{}!\\]+)$`
+	// repoURL of the Helm or Git repository, without credentials. An OCI registry
+	// of charts is written without a scheme, as registry.example.com/charts.
 	// +optional
-	RepoURL string `json:"repoURL,omitempty"`
+	RepoURL SourceURL `json:"repoURL,omitempty"`
 
 	// chart in the Helm repository.
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^(\.?[A-Za-z0-9_][-A-Za-z0-9_.]*(/\.?[A-Za-z0-9_][-A-Za-z0-9_.]*)*)?$`
 	// +optional
 	Chart string `json:"chart,omitempty"`
 
-	// path in the Git repository.
-	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`!self.startsWith('/') && !self.split('/').exists(p, p == '..')`,message="path is relative to the root of the repository and holds no .."
+	// path of the directory in the Git repository; . is its root.
 	// +optional
-	Path string `json:"path,omitempty"`
+	Path RelativePath `json:"path,omitempty"`
 
 	// targetRevision is the version of the chart, or the tag or commit of the
 	// Git repository.
-	// +kubebuilder:validation:MaxLength=253
 	// +optional
-	TargetRevision string `json:"targetRevision,omitempty"`
+	TargetRevision Revision `json:"targetRevision,omitempty"`
 
-	// values of the Helm chart. They are merged over the built-in ones; null
-	// removes one.
+	// values of the Helm chart. They are merged over the built-in ones, where
+	// null removes one and a list replaces one.
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object
@@ -217,14 +228,13 @@ type ComponentSource struct {
 // ComponentPatch changes objects of a kustomization by a JSON patch (RFC 6902).
 type ComponentPatch struct {
 	// kind of the objects, as Deployment.
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
 
 	// name of the object; all of the kind when empty.
-	// +kubebuilder:validation:MaxLength=253
 	// +optional
-	Name string `json:"name,omitempty"`
+	Name DNSSubdomain `json:"name,omitempty"`
 
 	// operations of the patch.
 	// +kubebuilder:validation:MinItems=1
@@ -241,40 +251,39 @@ type ComponentPatchOperation struct {
 
 	// path of the field, as /spec/template/spec/hostNetwork.
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:Pattern=`^/`
+	// +kubebuilder:validation:Pattern=`^(/([^~/]|~[01])*)+$`
 	Path string `json:"path"`
 
-	// value of the field: any JSON value, in whose texts references are
-	// replaced; not for remove.
-	// +kubebuilder:pruning:PreserveUnknownFields
-	// +kubebuilder:validation:Schemaless
+	// value of the field: any JSON but null. The operations add and replace need
+	// it, and remove has none.
 	// +optional
-	Value *runtime.RawExtension `json:"value,omitempty"`
+	Value *apiextensionsv1.JSON `json:"value,omitempty"`
 }
 
 // ComponentSetting is a setting of a component that each cluster can give.
 type ComponentSetting struct {
 	// name of the setting, as httpNodePort.
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9]*$`
 	Name string `json:"name"`
 
-	// type of the value: a string, a host name, a node port, an integer or a boolean.
+	// type of the value: string, as is usual, the name of a host, a node port,
+	// an integer or a boolean.
 	// +optional
 	Type ComponentSettingType `json:"type,omitempty"`
 
-	// default value, in which references are replaced.
+	// default value, for clusters that do not give the setting.
 	// +kubebuilder:validation:MaxLength=1024
 	// +optional
 	Default string `json:"default,omitempty"`
 
-	// required: a cluster must give the setting if there is no default.
+	// required settings must be given by a cluster, unless there is a default.
 	// +optional
-	Required bool `json:"required,omitempty"`
+	Required *bool `json:"required,omitempty"`
 }
 
 // ComponentRule says whether clusters of a kind have a component.
+// +kubebuilder:validation:XValidation:rule=`self.usage != "host" || (self.?clusterType.orValue("") != "virtual" && self.?workerType.orValue("") == "")`,message="a host cluster is physical and has no workerType, so no cluster matches the rule: correct or remove it"
 type ComponentRule struct {
 	// usage of the clusters.
 	Usage ClusterUsage `json:"usage"`
@@ -287,14 +296,18 @@ type ComponentRule struct {
 	// +optional
 	WorkerType WorkerType `json:"workerType,omitempty"`
 
-	// requirement says whether such a cluster has the component.
+	// requirement says whether such a cluster has the component: Required, always
+	// and no other of its category; Default, unless its componentsList names
+	// another one of the category; Possible, when its componentsList names it.
 	Requirement ComponentRequirement `json:"requirement"`
 }
 
 // ComponentIngress publishes a Service of a component under a host name.
 type ComponentIngress struct {
-	// hostSetting is the setting that holds the host name.
+	// hostSetting names the setting, of the type host, that holds the host name.
+	// While it has no value, nothing is published.
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9]*$`
 	HostSetting string `json:"hostSetting"`
 
 	// service in the component's namespace.
@@ -306,8 +319,8 @@ type ComponentIngress struct {
 	// +kubebuilder:validation:Maximum=65535
 	Port int32 `json:"port"`
 
-	// protected: the page has no log in of its own, so it is published behind
-	// the OAuth proxy only.
+	// protected pages have no log in of their own: they are published behind the
+	// OAuth proxy only.
 	// +optional
 	Protected bool `json:"protected,omitempty"`
 }
@@ -318,7 +331,7 @@ type ComponentSecret struct {
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
-	// path of the secret in the engine tenant of the secret store.
+	// path of the secret in the engine tenant of the secret store, as oauth2-proxy.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`

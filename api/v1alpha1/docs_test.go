@@ -6,9 +6,16 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
 )
 
 // Programs rely on the words of conditions, so the published page lists every
@@ -40,6 +47,57 @@ func TestEveryReasonIsPublished(t *testing.T) {
 	for prefix := range sections {
 		if found[prefix] == 0 {
 			t.Errorf("conditions.go has no constants that begin with %s", prefix)
+		}
+	}
+}
+
+// What the guide says of the catalogue holds: its example goes with what is
+// built in, it names every component, and every reference.
+func TestGuideKnowsTheCatalogue(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs/concepts.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	guide := string(page)
+	_, example, found := strings.Cut(guide, "```yaml\n")
+	example, _, closed := strings.Cut(example, "```")
+	if !found || !closed {
+		t.Fatal("docs/concepts.md has no example of a catalogue")
+	}
+	overlay := &v1alpha1.ComponentCatalogue{}
+	if err := yaml.UnmarshalStrict([]byte(example), overlay); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs := catalogue.Effective(&overlay.Spec); len(errs) > 0 || overlay.Kind != "ComponentCatalogue" {
+		t.Errorf("the example of docs/concepts.md is no catalogue: %v", errs.ToAggregate())
+	}
+	names := catalogue.Builtin().Names()
+	if len(names) == 0 {
+		t.Error("the built-in catalogue has no components")
+	}
+	for _, name := range names {
+		if !strings.Contains(guide, "`"+name+"`") {
+			t.Errorf("docs/concepts.md does not name the component %s", name)
+		}
+	}
+	explained := definitionsFor(t)["ComponentCatalogue"]
+	described := schemaOf(explained).Properties["spec"].Properties["components"].Description
+	references := regexp.MustCompile(`\$\([a-zA-Z.<>]+\)`).FindAllString(described, -1)
+	if len(references) < 13 {
+		t.Errorf("kubectl explain tells of the references %v only", references)
+	}
+	for _, reference := range references {
+		if !strings.Contains(guide, "`"+reference+"`") {
+			t.Errorf("docs/concepts.md does not explain %s", reference)
+		}
+		if strings.Contains(reference, "<") {
+			continue
+		}
+		try := &v1alpha1.ComponentCatalogueSpec{Components: []v1alpha1.CatalogueComponent{{
+			Name: "traefik", Sources: []v1alpha1.ComponentSource{{Name: "chart", Values: &runtime.RawExtension{Raw: []byte(`{"a":"` + reference + `"}`)}}},
+		}}}
+		if _, errs := catalogue.Effective(try); len(errs) > 0 {
+			t.Errorf("the catalogue does not know %s: %v", reference, errs.ToAggregate())
 		}
 	}
 }

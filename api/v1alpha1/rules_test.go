@@ -65,6 +65,14 @@ func TestNames(t *testing.T) {
 					"a dot":            {changes: []change{set("product-a.b", "metadata", "name")}, wantErr: product},
 				}
 			}
+			if kind == "ComponentCatalogue" {
+				const one = "metadata.name must be default"
+				tests = map[string]ruleCase{
+					"default":    {},
+					"another":    {changes: []change{set("second", "metadata", "name")}, wantErr: one},
+					"upper case": {changes: []change{set("Default", "metadata", "name")}, wantErr: "Invalid value"},
+				}
+			}
 			checkRules(t, filled(t, kind), tests)
 		})
 	}
@@ -86,6 +94,9 @@ func TestClusterShape(t *testing.T) {
 		"worker, empty type":   {changes: []change{set("", "spec", "workerType"), remove("spec", "tektonHost")}, wantErr: "a worker needs workerType"},
 		"physical vcluster":    {changes: []change{set("31456", "spec", "vcluster", "httpsNodePort")}, wantErr: "vcluster is for virtual clusters"},
 		"tekton on deployment": {changes: []change{set("deployment", "spec", "workerType")}, wantErr: "tektonHost is for workers of type pipeline"},
+		"Argo CD's own name":   {changes: []change{set("in-cluster", "metadata", "name")}, wantErr: "metadata.name cannot be in-cluster"},
+		"orphaned":             {changes: []change{set("Orphan", "spec", "deletionPolicy")}},
+		"an unknown policy":    {changes: []change{set("Retain", "spec", "deletionPolicy")}, wantErr: "Unsupported value"},
 		"an unknown kind":      {changes: []change{set("nomad", "spec", "clusterKind")}, wantErr: "Unsupported value"},
 		"an unknown field":     {changes: []change{set("x", "spec", "teokenHost")}, wantErr: `unknown field "spec.teokenHost"`},
 	})
@@ -236,6 +247,7 @@ func TestDefaults(t *testing.T) {
 		"branch of a product":       {filled(t, "Product"), []string{"spec", "branch"}, "main"},
 		"permission of a binding":   {filled(t, "CodeRepoBinding"), []string{"spec", "permissions"}, "readonly"},
 		"revision of manifests":     {filled(t, "DeploymentRuntime"), []string{"spec", "manifestSource", "targetRevision"}, "HEAD"},
+		"deletion of a cluster":     {filled(t, "Cluster"), []string{"spec", "deletionPolicy"}, "Delete"},
 		"kind of a cluster":         {filled(t, "Cluster"), []string{"spec", "clusterKind"}, "kubernetes"},
 		"key of a kubeconfig's ref": {filled(t, "Cluster"), []string{"spec", "kubeconfigSecretRef", "key"}, "kubeconfig"},
 	} {

@@ -10,6 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
 )
 
 // samples are the files of config/samples by their paths below it.
@@ -134,7 +137,8 @@ func TestSamplesAreLaidOut(t *testing.T) {
 	want := map[string]string{
 		"Cluster": "tenant/clusters/NAME.yaml", "CodeRepoProvider": "tenant/providers/NAME.yaml",
 		"ProductProvider": "tenant/providers/NAME.yaml", "PipelineHook": "tenant/hooks/NAME.yaml",
-		"Environment": "default.project/envs/NAME.yaml", "Project": "default.project/projects/NAME/NAME.yaml",
+		"ComponentCatalogue": "tenant/catalogue/NAME.yaml",
+		"Environment":        "default.project/envs/NAME.yaml", "Project": "default.project/projects/NAME/NAME.yaml",
 		"ProjectPipelineRuntime": "default.project/projects/OWNER/NAME.yaml", "CodeRepo": "default.project/code-repos/NAME/NAME.yaml",
 		"CodeRepoBinding": "default.project/code-repos/OWNER/NAME.yaml", "DeploymentRuntime": "default.project/runtimes/NAME.yaml",
 	}
@@ -151,5 +155,64 @@ func TestSamplesAreLaidOut(t *testing.T) {
 		if object.GetAPIVersion() != "nautes.resource.nautes.io/v1alpha1" {
 			t.Errorf("%s: apiVersion %s", path, object.GetAPIVersion())
 		}
+	}
+}
+
+// The sample of a catalogue goes with the built-in one, and the samples of
+// clusters with both: they get components without an error.
+func TestSampleCatalogueHolds(t *testing.T) {
+	overlay := &v1alpha1.ComponentCatalogue{}
+	clusters := map[string]*v1alpha1.Cluster{}
+	for _, object := range samples(t) {
+		switch object.GetKind() {
+		case "ComponentCatalogue":
+			convertTo(t, object, overlay)
+		case "Cluster":
+			clusters[object.GetName()] = &v1alpha1.Cluster{}
+			convertTo(t, object, clusters[object.GetName()])
+		}
+	}
+	changed, errs := catalogue.Effective(&overlay.Spec)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	for _, component := range overlay.Spec.Components {
+		if catalogue.Builtin().Component(component.Name) == nil {
+			t.Errorf("%s is not a built-in component: the sample only changes those", component.Name)
+		}
+	}
+	wantComponents := map[string]int{
+		"cluster-host": 2, "physical-worker-pipeline": 9, "physical-worker-deployment": 7,
+		"virtual-worker-pipeline": 8, "virtual-worker-deployment": 7,
+	}
+	got := map[string]int{}
+	for name, cluster := range clusters {
+		for which, c := range map[string]*catalogue.Catalogue{"built-in": catalogue.Builtin(), "sample": changed} {
+			components, errs := c.For(cluster, clusters[cluster.Spec.HostCluster], catalogue.Facts{Tenant: "nautes"})
+			if len(errs) > 0 {
+				t.Errorf("%s with the %s catalogue: %v", name, which, errs.ToAggregate())
+			}
+			got[name] = len(components)
+			for _, component := range components {
+				if which == "sample" && component.External != (component.Name == "cert-manager") {
+					t.Errorf("%s: component %s is external: %t", name, component.Name, component.External)
+				}
+				for _, source := range component.Sources {
+					if mirrored := strings.Contains(source.RepoURL, ".example.com/"); mirrored != (which == "sample") {
+						t.Errorf("%s with the %s catalogue: component %s comes from %s", name, which, component.Name, source.RepoURL)
+					}
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff(wantComponents, got); diff != "" {
+		t.Errorf("number of components (-want +got):\n%s", diff)
+	}
+}
+
+func convertTo(t *testing.T, object *unstructured.Unstructured, typed any) {
+	t.Helper()
+	if err := defaultConverter.FromUnstructuredWithValidation(object.Object, typed, true); err != nil {
+		t.Fatalf("%s %s: %v", object.GetKind(), object.GetName(), err)
 	}
 }

@@ -25,6 +25,7 @@ var kinds = map[string]struct{ plural, singular, short string }{
 	"CodeRepo":               {"coderepos", "coderepo", "repo"},
 	"CodeRepoBinding":        {"coderepobindings", "coderepobinding", "crb"},
 	"CodeRepoProvider":       {"coderepoproviders", "coderepoprovider", "crp"},
+	"ComponentCatalogue":     {"componentcatalogues", "componentcatalogue", "ccat"},
 	"DeploymentRuntime":      {"deploymentruntimes", "deploymentruntime", "dr"},
 	"Environment":            {"environments", "environment", "env"},
 	"PipelineHook":           {"pipelinehooks", "pipelinehook", "phook"},
@@ -174,6 +175,9 @@ func TestPrinterColumns(t *testing.T) {
 				if !slices.Contains(columns, want) {
 					t.Errorf("there is no column %s in %v", want, columns)
 				}
+			}
+			if at := slices.Index(columns, "Progress"); kind == "Cluster" && (at < 0 || table.Rows[0].Cells[at] != "7/9 components") {
+				t.Errorf("no column tells the progress of the components: %v, %v", columns, table.Rows[0].Cells)
 			}
 			if last := columns[len(columns)-1]; last != "Status" {
 				t.Errorf("the last column is %s; a long message pushes it away, so it is Status", last)

@@ -52,6 +52,13 @@ type HTTPURL = string
 // +kubebuilder:validation:XValidation:rule=`self == "" || self.matches(r'^(https?://|ssh://[A-Za-z0-9._-]+@)([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/[A-Za-z0-9._~/-]+$') || self.matches(r'^[A-Za-z0-9._][A-Za-z0-9._-]*@([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[A-Za-z0-9._~/][A-Za-z0-9._~/-]*$')`,message="write the URL of a Git repository without credentials, as https://host/group/name.git, ssh://git@host:22/group/name.git or git@host:group/name.git"
 type GitURL = string
 
+// SourceURL is the URL of a Helm or Git repository, without credentials: a GitURL,
+// or the address of a Helm repository or an OCI registry. It has no character
+// that is a pattern where lists of repositories are kept.
+// +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches(r'^((https?://|oci://)?([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?|ssh://[A-Za-z0-9._-]+@([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/[A-Za-z0-9._~/-]+|[A-Za-z0-9._][A-Za-z0-9._-]*@([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):[A-Za-z0-9._~/][A-Za-z0-9._~/-]*)$')`,message="write the URL of a Helm or Git repository without credentials, as https://charts.example.com/stable, registry.example.com/charts or ssh://git@host/group/name.git"
+type SourceURL = string
+
 // Branch is the short name of a Git branch.
 // +kubebuilder:validation:MaxLength=255
 // +kubebuilder:validation:XValidation:rule=`self == "" || (self.matches(r'^[^\x00-\x20\x7f~^:?*\[\\]+$') && !self.matches(r'^[-/.]|^refs/|^@$|\.\.|@\{|//|/\.|\.lock(/|$)|[/.]$'))`,message="write the name of a Git branch without refs/heads/, as main or release/1.2"

@@ -59,6 +59,22 @@ var patterns = map[string]values{
 		accepted: []string{"kubeconfig", "admin.conf", "A_1"},
 		refused:  []string{"a/b", "a b", "ä"},
 	},
+	`^[a-zA-Z][a-zA-Z0-9]*$`: {
+		accepted: []string{"host", "httpNodePort", "X1"},
+		refused:  []string{"", "1a", "a-b", "a.b", "a_b", "a)", "$(a)"},
+	},
+	`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`: {
+		accepted: []string{"oauth2-proxy", "components/oauth2_proxy/x-1"},
+		refused:  []string{"/a", "a/", "a//b", "../a", "a.b", "a b", "$(a)"},
+	},
+	`^(/([^~/]|~[01])*)+$`: {
+		accepted: []string{"/spec/replicas", "/metadata/labels/a~1b", "/spec/containers/-", "/"},
+		refused:  []string{"", "spec/replicas", "/spec/~2", "/spec/~", "$.spec"},
+	},
+	`^v?[0-9]+\.[0-9]+(\.[0-9]+)?$`: {
+		accepted: []string{"1.28", "v1.34", "1.28.3"},
+		refused:  []string{"1", "1.x", ">=1.28", "1.28.3-gke.1", "v"},
+	},
 	`^[A-Z][A-Za-z0-9]*$`: {
 		accepted: []string{"ClusterRole", "CSIDriver"},
 		refused:  []string{"*", "", "clusterRole", "Cluster-Role", "Cluster.Role"},
@@ -74,6 +90,10 @@ var rules = map[string]values{
 	"write the URL of a Git repository": {
 		accepted: []string{"https://gitlab.com/g/default.project.git", "http://127.0.0.1:3000/g/s/default.project.git", "ssh://git@gitlab.example.com:2222/g/p.git", "git@gitlab.example.com:g/s/p.git", "deploy.user@10.0.0.1:p", "ssh://git@[2001:db8::1]:22/g/p.git"},
 		refused:  []string{"https://user:secret@a/g/p.git", "https://token@a/g/p.git", "ssh://git:secret@a/g/p.git", "https://a", "/srv/git/p.git", "file:///srv/git/p.git", "../p.git", "ext::sh -c x", "ssh://gitlab.example.com/g/p.git", "https://a/*", "https://a/g/{p,q}", "https://a/g/%2e%2e", "https://a/!b", "git@a:*", "-oProxyCommand=x", "ssh://-oProxyCommand=x/p", "git@-oProxyCommand=x:p", "-u@host:p", "git@host:-x", "git@host", "https://a/g p.git", "https://a/p.git?x", "https://a/p.git#x", "a\nb"},
+	},
+	"write the URL of a Helm or Git repository": {
+		accepted: []string{"https://charts.example.com", "https://charts.example.com:8443/stable/", "http://127.0.0.1:3000/g/p.git", "oci://registry.example.com/charts", "registry.example.com:5000/charts", "registry.example.com", "ssh://git@gitlab.example.com:2222/g/p.git", "git@gitlab.example.com:g/s/p.git", "ssh://git@[2001:db8::1]:22/g/p.git"},
+		refused:  []string{"https://user:secret@a/g/p.git", "https://token@a/g/p.git", "ssh://git:secret@a/g/p.git", "user:secret@a/b", "oci://user@a/b", "file:///srv/charts", "/srv/charts", "../charts", "ext::sh -c x", "ssh://a/p.git", "https://a/*", "https://a/{p,q}", "https://a/!b", "!https://a", "*", "https://a/p?x", "https://a/p#x", "-oProxyCommand=x", "ssh://-oProxyCommand=x/p", "git@-oProxyCommand=x:p", "-u@host:p", "git@host:-x", "$(settings.repo)", "https://a b", "a\nb"},
 	},
 	"write the name of a Git branch": {
 		accepted: []string{"main", "release/1.2", "feature-1_2", "a@b", "ünïcode"},

@@ -147,6 +147,8 @@ func typeOf(s *schema) string {
 		return "map of " + typeOf(s.AdditionalProperties.Schema)
 	case s.Format == "date-time":
 		return "time"
+	case s.Type == "":
+		return "any JSON"
 	}
 	return s.Type
 }
@@ -185,6 +187,9 @@ func rulesOf(s *schema) []string {
 	if s.MaxProperties != nil {
 		add("at most %d", *s.MaxProperties)
 	}
+	if s.Minimum != nil && s.Maximum != nil {
+		add("from %g to %g", *s.Minimum, *s.Maximum)
+	}
 	if s.MaxLength != nil {
 		add("at most %d characters", *s.MaxLength)
 	}
@@ -213,6 +218,12 @@ var patternWords = map[string]string{
 	`^(\.?[A-Za-z0-9_][-A-Za-z0-9_.]*(/\.?[A-Za-z0-9_][-A-Za-z0-9_.]*)*)?$`: "letters, digits, dashes, underscores and dots, in parts joined by /",
 	`^(\.?[A-Za-z0-9_][-A-Za-z0-9_.]*)?$`:                                   "letters, digits, dashes, underscores and dots",
 	`^[^\x00-\x1f\x7f]*$`:                                                   "one line",
+	`^[-._a-zA-Z0-9]+$`:                                                     "letters, digits, dashes, underscores and dots",
+	`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`:                                    "letters, digits, dashes and underscores, in parts joined by /",
+	`^[a-zA-Z][a-zA-Z0-9]*$`:                                                "letters and digits, a letter ahead",
+	`^[A-Z][A-Za-z0-9]*$`:                                                   "letters and digits, a capital ahead",
+	`^(/([^~/]|~[01])*)+$`:                                                  "a JSON pointer",
+	`^v?[0-9]+\.[0-9]+(\.[0-9]+)?$`:                                         "two or three numbers joined by dots",
 }
 
 func patternText(pattern string) string {

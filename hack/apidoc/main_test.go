@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
 const moduleRoot = "../.."
@@ -115,6 +116,38 @@ func TestMeaning(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := meaning(tt.of, constants); got != tt.want {
 				t.Errorf("meaning is %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestFieldsInWords(t *testing.T) {
+	text := &schema{Type: "string"}
+	set := "set"
+	one, most, count, preserved := 1.0, 65535.0, int64(64), true
+	for name, tt := range map[string]struct {
+		of        *schema
+		wantType  string
+		wantRules []string
+	}{
+		"a number in a range": {
+			of:       &schema{Type: "integer", Minimum: &one, Maximum: &most},
+			wantType: "integer", wantRules: []string{"• from 1 to 65535"},
+		},
+		"anything": {of: &schema{XPreserveUnknownFields: &preserved}, wantType: "any JSON"},
+		"a set": {
+			of:       &schema{Type: "array", XListType: &set, MaxItems: &count, Items: &apiextensions.JSONSchemaPropsOrArray{Schema: text}},
+			wantType: "set of string", wantRules: []string{"• at most 64"},
+		},
+		"a pattern in words":     {of: &schema{Type: "string", Pattern: `^(/([^~/]|~[01])*)+$`}, wantType: "string", wantRules: []string{"• a JSON pointer"}},
+		"a pattern without them": {of: &schema{Type: "string", Pattern: `^a|b$`}, wantType: "string", wantRules: []string{"• matches `^a\\|b$`"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := typeOf(tt.of); got != tt.wantType {
+				t.Errorf("type is %q, want %q", got, tt.wantType)
+			}
+			if diff := cmp.Diff(tt.wantRules, rulesOf(tt.of)); diff != "" {
+				t.Errorf("rules (-want +got):\n%s", diff)
 			}
 		})
 	}

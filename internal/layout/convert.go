@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -24,6 +25,9 @@ func convert(node *yaml.Node, t reflect.Type, field string) (any, *fault) {
 		if node.Kind != yaml.MappingNode {
 			return nil, mustBe(node, field, "a mapping")
 		}
+		return free(node, field)
+	}
+	if t == reflect.TypeFor[apiextensionsv1.JSON]() {
 		return free(node, field)
 	}
 	switch t.Kind() {

@@ -89,6 +89,7 @@ func TestDecodeReadsEachKind(t *testing.T) {
 			"{apiServer: 'https://x', clusterType: physical, usage: worker, productAllowedClusterResources: {demo: [{kind: ClusterRole, group: rbac.authorization.k8s.io}]}}")},
 		"providers/gitlab.yaml":   {tenant, simple("CodeRepoProvider", "gitlab", "{httpAddress: a, sshAddress: b, apiServer: c, providerType: gitlab}")},
 		"providers/products.yaml": {tenant, simple("ProductProvider", "products", "{type: coderepo, name: gitlab}")},
+		"catalogue/default.yaml":  {tenant, simple("ComponentCatalogue", "default", "{components: [{name: hnc, installation: External}]}")},
 		"hooks/scan.yml":          {tenant, simple("PipelineHook", "scan", "{sides: [pre], varsSchema: {type: object}, task: {steps: [{name: a, image: b, script: 'a < b && c', size: 1.5, big: 1e30, none: null, all: true}]}}")},
 	}
 	for path, tt := range tests {
@@ -115,6 +116,35 @@ func TestDecodeReadsEachKind(t *testing.T) {
 				t.Errorf("object (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// The catalogue holds charts' values and values of patches of any shape; they
+// reach the object as the file has them.
+func TestDecodeKeepsAnyValue(t *testing.T) {
+	got, problem := tenant.Decode("catalogue/default.yaml", []byte(components))
+	if problem != nil {
+		t.Fatalf("Decode: %+v", problem)
+	}
+	all := got.(*v1alpha1.ComponentCatalogue).Spec.Components
+	want := map[string]any{"ports": map[string]any{"web": map[string]any{"nodePort": "$(settings.httpNodePort)"}}, "removed": nil, "hosts": []any{"a", 1.0, true}}
+	if diff := cmp.Diff(want, decoded(t, all[0].Sources[0].Values.Raw)); diff != "" {
+		t.Errorf("values of the chart (-want +got):\n%s", diff)
+	}
+	wantOperations := []any{2.0, "text", []any{1.0, map[string]any{"c": nil}}, map[string]any{"e": 1.5}, false, nil}
+	var operations []any
+	for _, operation := range all[1].Sources[0].Patches[0].Operations {
+		if operation.Value == nil {
+			operations = append(operations, nil)
+			continue
+		}
+		operations = append(operations, decoded(t, operation.Value.Raw))
+	}
+	if diff := cmp.Diff(wantOperations, operations); diff != "" {
+		t.Errorf("values of the patch (-want +got):\n%s", diff)
+	}
+	if required := all[1].Settings[0].Required; required == nil || *required {
+		t.Errorf("required is %v, want the file's false", required)
 	}
 }
 
@@ -277,6 +307,31 @@ func checkRefusals(t *testing.T, tests map[string]refusal) {
 	}
 }
 
+// components is a catalogue with a value of every shape that JSON has.
+const components = head + `ComponentCatalogue
+metadata: {name: default}
+spec:
+  minimumKubernetesVersion: "1.28"
+  components:
+  - name: traefik
+    sources:
+    - name: chart
+      values: {ports: {web: {nodePort: $(settings.httpNodePort)}}, removed: null, hosts: [a, 1, true]}
+  - name: tekton
+    settings: [{name: host, type: host, required: false}]
+    sources:
+    - name: manifests
+      patches:
+      - kind: Deployment
+        operations:
+        - {op: replace, path: /spec/replicas, value: 2}
+        - {op: add, path: /a, value: text}
+        - {op: add, path: /b, value: [1, {c: null}]}
+        - {op: add, path: /d, value: {e: 1.5}}
+        - {op: add, path: /f, value: false}
+        - {op: remove, path: /g}
+`
+
 // replaceOnce changes a file, and fails where there is nothing to change.
 func replaceOnce(t *testing.T, content, old, new string) string {
 	t.Helper()
@@ -316,6 +371,12 @@ func TestDecodeRefusesInOtherKinds(t *testing.T) {
 		"no number in task":     {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: [.nan]}"), Invalid, 6, "spec.task[a][0]"},
 		"infinity in task":      {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: -.inf}"), Invalid, 6, "finite"},
 		"tag in task":           {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: !!binary aGk=}"), Unparsable, 6, "!!binary"},
+		"another catalogue":     {tenant, "catalogue/second.yaml", change(components, "{name: default}", "{name: second}"), WrongName, 3, "call it default"},
+		"cluster as catalogue":  {tenant, "catalogue/one.yaml", head + "Cluster\nmetadata: {name: one}\nspec: {}\n", WrongKind, 2, "ComponentCatalogue, not Cluster"},
+		"catalogue of product":  {product, "catalogue/default.yaml", components, Misplaced, 0, "code-repos, envs, projects, runtimes"},
+		"text as values":        {tenant, "catalogue/default.yaml", change(components, "{ports: {web: {nodePort: $(settings.httpNodePort)}}, removed: null, hosts: [a, 1, true]}", "ports"), Invalid, 10, "spec.components[0].sources[0].values must be a mapping"},
+		"no number in a patch":  {tenant, "catalogue/default.yaml", change(components, "value: 2", "value: .nan"), Invalid, 18, "spec.components[1].sources[0].patches[0].operations[0].value is no finite number"},
+		"unknown field of it":   {tenant, "catalogue/default.yaml", change(components, "- kind: Deployment", "- target: Deployment"), UnknownField, 16, "spec.components[1].sources[0].patches[0].target"},
 		"wrong tag in task":     {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: !!int x}"), Invalid, 6, "!!int"},
 	}
 	for name, tt := range tests {
@@ -383,6 +444,7 @@ func FuzzDecode(f *testing.F) {
 		{product, "envs/dev.yaml", environment},
 		{product, "runtimes/dr-dev.yaml", deployment},
 		{product, "projects/api/x.yaml", pipeline},
+		{tenant, "catalogue/default.yaml", components},
 		{tenant, "hooks/scan.yaml", head + "PipelineHook\nmetadata: {name: scan}\nspec:\n  sides: [pre]\n" +
 			"  task: {a: [1, 0x1F, 1.5, -0.0, 1e300, 2024-01-01, null, ~, yes, \"\\u2028\", 18446744073709551615]}\n"},
 	}

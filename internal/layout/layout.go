@@ -39,6 +39,7 @@ func (s Scope) folders() map[string]folder {
 			"clusters":  {kinds: []string{"Cluster"}, example: "clusters/<cluster>.yaml"},
 			"providers": {kinds: []string{"CodeRepoProvider", "ProductProvider"}, example: "providers/<provider>.yaml"},
 			"hooks":     {kinds: []string{"PipelineHook"}, example: "hooks/<hook>.yaml"},
+			"catalogue": {kinds: []string{"ComponentCatalogue"}, example: "catalogue/" + v1alpha1.ComponentCatalogueName + ".yaml"},
 		}
 	}
 	return map[string]folder{
@@ -72,6 +73,8 @@ func newObject(kind string) v1alpha1.Object {
 		return &v1alpha1.CodeRepoProvider{}
 	case "ProductProvider":
 		return &v1alpha1.ProductProvider{}
+	case "ComponentCatalogue":
+		return &v1alpha1.ComponentCatalogue{}
 	default:
 		return &v1alpha1.PipelineHook{}
 	}
@@ -151,6 +154,11 @@ func Path(o v1alpha1.Object) (string, error) {
 		return join(o, "providers", name)
 	case *v1alpha1.PipelineHook:
 		return join(o, "hooks", name)
+	case *v1alpha1.ComponentCatalogue:
+		if name != v1alpha1.ComponentCatalogueName {
+			return "", fmt.Errorf("%T %q has no path: a tenant has one catalogue, and its name is %s", o, name, v1alpha1.ComponentCatalogueName)
+		}
+		return join(o, "catalogue", name)
 	default:
 		return "", fmt.Errorf("%T %q is not kept in a file", o, name)
 	}
@@ -187,6 +195,11 @@ func (s Scope) place(name string, o v1alpha1.Object, line func(field string) int
 		return mismatch("spec.project", object.Spec.Project)
 	case *v1alpha1.CodeRepoBinding:
 		return mismatch("spec.codeRepo", object.Spec.CodeRepo)
+	case *v1alpha1.ComponentCatalogue:
+		if object.Name == v1alpha1.ComponentCatalogueName {
+			return nil
+		}
+		return Problem(name, line("metadata.name"), WrongName, "metadata.name is %q and a tenant has one catalogue: call it %s", object.Name, v1alpha1.ComponentCatalogueName)
 	default:
 		return nil
 	}

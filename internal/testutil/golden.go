@@ -44,7 +44,7 @@ func Golden(t *testing.T, name string, got []byte) {
 
 // SetsYAML returns sets as YAML documents: for each set its owner and target,
 // for each item its stage, source and secrets and the object without its status,
-// the data of Secrets as text.
+// the data of Secrets as text, or the body.
 func SetsYAML(sets ...plan.Set) ([]byte, error) {
 	var out bytes.Buffer
 	for _, set := range sets {
@@ -54,8 +54,23 @@ func SetsYAML(sets ...plan.Set) ([]byte, error) {
 		}
 		for _, item := range set.Items {
 			fmt.Fprintf(&out, "---\n# stage %d, asked for by %s\n", item.Stage, item.Source)
+			if item.IfAbsent {
+				out.WriteString("# if there is none\n")
+			}
 			for _, value := range item.Secrets {
-				fmt.Fprintf(&out, "# %s <- %s %s\n", value.Key, value.Ref, value.Field)
+				fmt.Fprintf(&out, "# %s <- %s %s", value.Key, value.Ref, value.Field)
+				if value.Format != "" {
+					fmt.Fprintf(&out, " as %s", value.Format)
+				}
+				out.WriteString("\n")
+			}
+			if item.Object == nil {
+				text, err := yaml.Marshal(item.Body)
+				if err != nil {
+					return nil, fmt.Errorf("marshal %s: %w", item.ID, err)
+				}
+				fmt.Fprintf(&out, "# %s\n%s", item.ID, text)
+				continue
 			}
 			content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(item.Object)
 			if err != nil {

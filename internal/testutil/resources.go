@@ -120,6 +120,16 @@ func HostCluster(c *v1alpha1.Cluster) {
 	c.Spec.Usage, c.Spec.WorkerType = v1alpha1.UsageHost, ""
 }
 
+// VirtualCluster makes a cluster one that a host carries, with its API server at
+// a node port of the host.
+func VirtualCluster(host, nodePort string) func(*v1alpha1.Cluster) {
+	return func(c *v1alpha1.Cluster) {
+		c.Spec.ClusterType, c.Spec.HostCluster = v1alpha1.ClusterVirtual, host
+		c.Spec.APIServer = "https://" + host + ".example.com:" + nodePort
+		c.Spec.VCluster = &v1alpha1.VClusterSpec{HTTPSNodePort: nodePort}
+	}
+}
+
 // NativeTenancy makes a cluster do without HNC.
 func NativeTenancy(c *v1alpha1.Cluster) {
 	c.Spec.ComponentsList.MultiTenant = &v1alpha1.Component{Name: "native"}
@@ -133,6 +143,15 @@ func PipelineHook(name string, change ...func(*v1alpha1.PipelineHook)) *v1alpha1
 			Sides: []v1alpha1.HookSide{"pre", "post"}, Task: runtime.RawExtension{Raw: []byte(`{"steps":[]}`)},
 		},
 	}, change)
+}
+
+// ComponentCatalogue returns the tenant's catalogue with components that differ
+// from the built-in ones.
+func ComponentCatalogue(components ...v1alpha1.CatalogueComponent) *v1alpha1.ComponentCatalogue {
+	return &v1alpha1.ComponentCatalogue{
+		ObjectMeta: meta(Namespace, v1alpha1.ComponentCatalogueName),
+		Spec:       v1alpha1.ComponentCatalogueSpec{Components: components},
+	}
 }
 
 // Environment returns an environment of a product on a cluster.

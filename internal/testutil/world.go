@@ -91,7 +91,8 @@ func (w *World) addProduct(d dice, product string) {
 			w.add(Project(product, name))
 		}
 	}
-	repos := []string{"repo-1", "repo-2", "repo-3"}
+	// Every product has the first two, and one of them their credentials.
+	repos := []string{"repo-1", "repo-2", "repo-" + product}
 	for _, name := range repos {
 		w.addRepo(d, product, name, d.of("", "api", "web"))
 	}
@@ -119,7 +120,7 @@ func (w *World) addProduct(d dice, product string) {
 }
 
 func (w *World) addRepo(d dice, product, name, project string) {
-	w.add(CodeRepo(product, name, project, func(r *v1alpha1.CodeRepo) {
+	w.add(At(d.IntN(9), CodeRepo(product, name, project, func(r *v1alpha1.CodeRepo) {
 		group := Group(d.of(w.Products...))
 		switch d.IntN(6) {
 		case 0:
@@ -132,7 +133,7 @@ func (w *World) addRepo(d dice, product, name, project string) {
 		case 3:
 			r.Spec.CodeRepoProvider = "absent"
 		}
-	}))
+	})))
 }
 
 func (w *World) addRuntime(d dice, product, name, environment, repo string) {
