@@ -45,7 +45,7 @@ $(eval $(call tool,kube-controller-manager,kubernetes,k8s.io/kubernetes/cmd/kube
 $(eval $(call tool,hnc-manager,hnc,sigs.k8s.io/hierarchical-namespaces/cmd/manager,3 minutes,))
 $(eval $(call tool,argocd,argocd,github.com/argoproj/argo-cd/v2/cmd,6 minutes,$(TOOLS_ARGOCD_FLAGS)))
 $(eval $(call tool,redis,redis,.,10 seconds,))
-$(eval $(call tool,vault,vault,.,4 minutes,))
+$(eval $(call tool,vault,vault,.,2 minutes,))
 $(eval $(call tool,controller-gen,controller-gen,sigs.k8s.io/controller-tools/cmd/controller-gen,40 seconds,))
 
 # KUBEBUILDER_ASSETS is a directory that holds etcd and kube-apiserver already.

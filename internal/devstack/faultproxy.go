@@ -3,7 +3,6 @@ package devstack
 import (
 	"bytes"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -11,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,12 +28,12 @@ type FaultProxy struct {
 	address     string
 	certificate *tls.Certificate
 	forward     http.Handler
-	transport   http.RoundTripper
 
-	mutex  sync.Mutex
-	server *http.Server
-	faults []*Fault
-	counts map[askedFor]int
+	mutex    sync.Mutex
+	server   *http.Server
+	listener net.Listener
+	faults   []*Fault
+	counts   map[askedFor]int
 }
 
 // Fault says which requests fail, and how.
@@ -98,7 +98,7 @@ func (s *Stack) startFaultProxy(target string, ca []byte, issuer *authority) (*F
 	}
 	p := &FaultProxy{
 		URL: server.Scheme + "://" + loopback(port), address: loopback(port),
-		transport: client.Transport, counts: map[askedFor]int{},
+		counts: map[askedFor]int{},
 	}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(server) },
@@ -151,6 +151,7 @@ func (p *FaultProxy) Start() error {
 	if err != nil {
 		return fmt.Errorf("start the proxy: %w", err)
 	}
+	p.listener = listener
 	p.server = &http.Server{
 		Handler: http.HandlerFunc(p.serve), ReadHeaderTimeout: time.Minute,
 		ErrorLog: log.New(io.Discard, "", 0),
@@ -168,13 +169,16 @@ func (p *FaultProxy) Start() error {
 // error when the proxy does not run.
 func (p *FaultProxy) Stop() error {
 	p.mutex.Lock()
-	server := p.server
+	server, listener := p.server, p.listener
 	p.server = nil
 	p.mutex.Unlock()
 	if server == nil {
 		return nil
 	}
-	if err := server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+	err := server.Close()
+	// A server that has only just been started does not know its listener.
+	_ = listener.Close()
+	if err != nil {
 		return fmt.Errorf("stop the proxy: %w", err)
 	}
 	return nil
@@ -219,8 +223,12 @@ func (p *FaultProxy) arrive(asked askedFor) Failure {
 		if !asked.matches(fault.Method, fault.Path) {
 			continue
 		}
-		if fault.Times--; fault.Times == 0 {
-			p.faults = append(p.faults[:i:i], p.faults[i+1:]...)
+		switch fault.Times {
+		case 0:
+		case 1:
+			p.faults = slices.Delete(p.faults, i, i+1)
+		default:
+			fault.Times--
 		}
 		return fault.Failure
 	}

@@ -32,7 +32,7 @@ type VaultOptions struct {
 // first. It keeps its address, its certificate and its data when it is stopped
 // and started again.
 type Vault struct {
-	// Name is the file name of its log.
+	// Name tells it from other Vaults of the stack.
 	Name string
 	// Address is https://127.0.0.1:<port>, or http:// when it is plain.
 	Address string
@@ -89,7 +89,7 @@ func (s *Stack) newVault(o VaultOptions) (*Vault, error) {
 	}
 	v := &Vault{
 		Name: o.Name, Address: "http://" + loopback(port),
-		stack: s, port: port, dir: filepath.Join(s.Dir, "vault-"+o.Name),
+		stack: s, port: port, dir: filepath.Join(s.Dir, "vaults", o.Name),
 	}
 	if err := os.MkdirAll(v.dir, 0o700); err != nil {
 		return nil, err
@@ -143,8 +143,12 @@ func (v *Vault) Start(ctx context.Context) error {
 	if v.CA != nil {
 		args = append(args, "--tls-cert="+v.file("serving.crt"), "--tls-key="+v.file("serving.key"))
 	}
+	name := programVault
+	if v.Name != VaultName {
+		name += "-" + v.Name
+	}
 	process, err := StartProcess(ctx, Program{
-		Name: v.Name, Path: path, Args: args, Home: v.dir, Logs: v.stack.logs(), Ready: v.ready,
+		Name: name, Path: path, Args: args, Home: v.dir, Logs: v.stack.logs(), Ready: v.ready,
 	})
 	if err != nil {
 		return fmt.Errorf("start the Vault %s: %w", v.Name, err)

@@ -25,7 +25,8 @@ type VaultRequest struct {
 	User string
 	// Policies are those of the token.
 	Policies []string
-	// Error tells why the request was refused; empty when it was not.
+	// Error tells why the request was refused; empty when it was not. The log
+	// does not say what was wrong with a request that was answered with 400.
 	Error string
 }
 
@@ -33,7 +34,7 @@ type VaultRequest struct {
 func (r VaultRequest) String() string {
 	line := fmt.Sprintf("%s %s by %q", r.Operation, r.Path, r.User)
 	if r.Error != "" {
-		line += ": " + r.Error
+		line += ": " + strings.Join(strings.Fields(r.Error), " ")
 	}
 	return line
 }
@@ -47,7 +48,7 @@ func (r VaultRequest) IsWrite() bool {
 	}
 	switch {
 	case strings.HasPrefix(r.Path, "auth/"):
-		return !slices.Contains(sessionPaths, path.Base(r.Path)) && path.Base(path.Dir(r.Path)) != "login"
+		return !slices.Contains(sessionPaths, path.Base(r.Path))
 	case strings.HasPrefix(r.Path, "sys/"):
 		return !slices.Contains(askingPaths, strings.TrimPrefix(r.Path, "sys/"))
 	default:
