@@ -1,7 +1,9 @@
 // Package catalogue knows the components that clusters can have: the built-in
 // catalogue, what a tenant changes in it, and what of it a cluster gets. It
 // guarantees that values of a cluster reach charts and manifests as typed
-// values, and never as text of a template.
+// values, and never as text of a template: a reference is replaced once, by a
+// value that is not read for references again, and where one stands alone and
+// has no value, its field is left out.
 package catalogue
 
 import (
@@ -52,7 +54,7 @@ type Source struct {
 	Name, RepoURL, Chart, Path, TargetRevision string
 	// Values of the chart as a JSON object; nil when there are none.
 	Values map[string]any
-	// Patches of a kustomization.
+	// Patches of a kustomization, whose objects belong in the component's namespace.
 	Patches []Patch
 }
 

@@ -1,0 +1,221 @@
+package catalogue
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// categories returns the categories of components, in order.
+func categories() []v1alpha1.ComponentCategory {
+	return []v1alpha1.ComponentCategory{
+		v1alpha1.CategoryCertManagement, v1alpha1.CategoryDeployment, v1alpha1.CategoryEventListener,
+		v1alpha1.CategoryGateway, v1alpha1.CategoryMultiTenant, v1alpha1.CategoryOauthProxy, v1alpha1.CategoryPipeline,
+		v1alpha1.CategoryProgressiveDelivery, v1alpha1.CategorySecretManagement, v1alpha1.CategorySecretSync,
+		v1alpha1.CategoryVirtualCluster,
+	}
+}
+
+// clusterKinds returns one spec of each kind of clusters that rules can tell apart.
+func clusterKinds() []v1alpha1.ClusterSpec {
+	kinds := []v1alpha1.ClusterSpec{{Usage: v1alpha1.UsageHost, ClusterType: v1alpha1.ClusterPhysical}}
+	for _, of := range []v1alpha1.ClusterType{v1alpha1.ClusterPhysical, v1alpha1.ClusterVirtual} {
+		for _, worker := range []v1alpha1.WorkerType{v1alpha1.WorkerTypePipeline, v1alpha1.WorkerTypeDeployment} {
+			kinds = append(kinds, v1alpha1.ClusterSpec{Usage: v1alpha1.UsageWorker, ClusterType: of, WorkerType: worker})
+		}
+	}
+	return kinds
+}
+
+// requirement returns what the first rule that a cluster matches says; empty
+// when none does.
+func (c *component) requirement(cluster *v1alpha1.ClusterSpec) v1alpha1.ComponentRequirement {
+	for _, rule := range c.spec.Rules {
+		if rule.Usage == cluster.Usage &&
+			(rule.ClusterType == "" || rule.ClusterType == cluster.ClusterType) &&
+			(rule.WorkerType == "" || rule.WorkerType == cluster.WorkerType) {
+			return rule.Requirement
+		}
+	}
+	return ""
+}
+
+// usual returns the component of a category that a cluster has unless it chooses
+// one; nil when it has none.
+func (c *Catalogue) usual(category v1alpha1.ComponentCategory, cluster *v1alpha1.ClusterSpec) *component {
+	for _, one := range c.components {
+		if one.spec.Category == category && one.isUsual(cluster) {
+			return one
+		}
+	}
+	return nil
+}
+
+func (c *component) isUsual(cluster *v1alpha1.ClusterSpec) bool {
+	requirement := c.requirement(cluster)
+	return requirement == v1alpha1.RequirementRequired || requirement == v1alpha1.RequirementDefault
+}
+
+// rival returns a second usual component of a category, which there may not be.
+func (c *Catalogue) rival(category v1alpha1.ComponentCategory, cluster *v1alpha1.ClusterSpec) *component {
+	first := c.usual(category, cluster)
+	for _, one := range c.components {
+		if one != first && one.spec.Category == category && one.isUsual(cluster) {
+			return one
+		}
+	}
+	return nil
+}
+
+// possible returns the names of the components of a category that such a cluster
+// can have.
+func (c *Catalogue) possible(category v1alpha1.ComponentCategory, cluster *v1alpha1.ClusterSpec) []string {
+	var names []string
+	for _, one := range c.components {
+		if one.spec.Category == category && one.requirement(cluster) != "" {
+			names = append(names, one.spec.Name)
+		}
+	}
+	return names
+}
+
+// chosen returns what a cluster chooses of a category; nil when it leaves the
+// choice to the catalogue.
+func chosen(list *v1alpha1.ComponentsList, category v1alpha1.ComponentCategory) *v1alpha1.Component {
+	switch category {
+	case v1alpha1.CategoryCertManagement:
+		return list.CertManagement
+	case v1alpha1.CategoryDeployment:
+		return list.Deployment
+	case v1alpha1.CategoryEventListener:
+		return list.EventListener
+	case v1alpha1.CategoryGateway:
+		return list.Gateway
+	case v1alpha1.CategoryMultiTenant:
+		return list.MultiTenant
+	case v1alpha1.CategoryPipeline:
+		return list.Pipeline
+	case v1alpha1.CategoryProgressiveDelivery:
+		return list.ProgressiveDelivery
+	case v1alpha1.CategorySecretManagement:
+		return list.SecretManagement
+	case v1alpha1.CategorySecretSync:
+		return list.SecretSync
+	case v1alpha1.CategoryOauthProxy:
+		return list.OauthProxy
+	}
+	return nil
+}
+
+// mayBeIdle tells whether a choice of a category has simply no effect on clusters
+// that have no such component: forms fill these in for every cluster.
+func mayBeIdle(category v1alpha1.ComponentCategory) bool {
+	return category == v1alpha1.CategoryGateway || category == v1alpha1.CategoryOauthProxy ||
+		category == v1alpha1.CategorySecretManagement
+}
+
+func choicePath(category v1alpha1.ComponentCategory) *field.Path {
+	return field.NewPath("spec", "componentsList", string(category))
+}
+
+// choice is the component of a category that a cluster has.
+type choice struct {
+	component *component
+	// from is what the cluster says of it; nil when it leaves the choice to the
+	// catalogue.
+	from *v1alpha1.Component
+}
+
+func (c choice) namespace(cluster *v1alpha1.Cluster) string {
+	switch {
+	case c.component.onHost:
+		return cluster.Name
+	case c.from != nil && c.from.Namespace != "":
+		return c.from.Namespace
+	}
+	return c.component.spec.Namespace
+}
+
+// choose returns the components of a cluster in the order of their names, and
+// what is wrong with its choice.
+func (c *Catalogue) choose(cluster *v1alpha1.Cluster) ([]choice, field.ErrorList) {
+	var (
+		choices []choice
+		errs    field.ErrorList
+	)
+	for _, category := range categories() {
+		made, err := c.chooseOne(cluster, category)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if made.component != nil {
+			choices = append(choices, made)
+		}
+	}
+	slices.SortFunc(choices, func(a, b choice) int { return strings.Compare(a.component.spec.Name, b.component.spec.Name) })
+	return choices, errs
+}
+
+func (c *Catalogue) chooseOne(cluster *v1alpha1.Cluster, category v1alpha1.ComponentCategory) (choice, *field.Error) {
+	spec := &cluster.Spec
+	from, usual := chosen(&spec.ComponentsList, category), c.usual(category, spec)
+	if from == nil {
+		return choice{component: usual}, nil
+	}
+	possible := c.possible(category, spec)
+	if len(possible) == 0 && mayBeIdle(category) {
+		return choice{}, nil
+	}
+	at := choicePath(category).Child("name")
+	switch one := c.get(from.Name); {
+	case len(possible) == 0:
+		return choice{}, field.Invalid(choicePath(category), from.Name, fmt.Sprintf(
+			"%s has no component of this category: remove it", kindOf(spec)))
+	case one == nil || one.spec.Category != category:
+		return choice{}, field.NotSupported(at, from.Name, possible)
+	case one.requirement(spec) == "":
+		return choice{}, field.Invalid(at, from.Name, fmt.Sprintf(
+			"%s cannot have it: write %s, or add a rule to it in the ComponentCatalogue", kindOf(spec), strings.Join(possible, " or ")))
+	case usual != nil && usual != one && usual.requirement(spec) == v1alpha1.RequirementRequired:
+		return choice{}, field.Invalid(at, from.Name, fmt.Sprintf(
+			"%s always has %s: write that, or make it Default in the ComponentCatalogue", kindOf(spec), usual.spec.Name))
+	default:
+		return choice{component: one, from: from}, nil
+	}
+}
+
+// kindOf describes a cluster by what rules look at.
+func kindOf(spec *v1alpha1.ClusterSpec) string {
+	if spec.Usage == v1alpha1.UsageHost {
+		return "a host cluster"
+	}
+	return fmt.Sprintf("a %s %s worker", spec.ClusterType, spec.WorkerType)
+}
+
+// Components returns the components of a cluster in the order of their names,
+// with no more than name, category, namespace, External and OnHost. A choice that
+// For refuses is there by the name and the namespace that the cluster says.
+func (c *Catalogue) Components(cluster *v1alpha1.Cluster) []Component {
+	found := make([]Component, 0, 12)
+	for _, category := range categories() {
+		made, err := c.chooseOne(cluster, category)
+		if err != nil {
+			from := chosen(&cluster.Spec.ComponentsList, category)
+			found = append(found, Component{Name: from.Name, Category: category, Namespace: from.Namespace})
+			continue
+		}
+		if made.component == nil {
+			continue
+		}
+		found = append(found, Component{
+			Name: made.component.spec.Name, Category: category, Namespace: made.namespace(cluster),
+			External: made.component.external, OnHost: made.component.onHost,
+		})
+	}
+	slices.SortFunc(found, func(a, b Component) int { return strings.Compare(a.Name, b.Name) })
+	return found
+}

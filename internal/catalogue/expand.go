@@ -1,0 +1,214 @@
+package catalogue
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// For returns the components of a cluster with everything expanded, in the order
+// of their names. host carries a virtual cluster; it is nil for a physical one
+// and while it does not exist.
+//
+// What the cluster says of its components must go together with the catalogue:
+// errors have the paths of the Cluster's fields, and then there are no
+// components. A setting called httpsPort that a cluster does not give is the
+// HTTPS node port of its own gateway, or of the host's.
+func (c *Catalogue) For(cluster, host *v1alpha1.Cluster, f Facts) ([]Component, field.ErrorList) {
+	choices, errs := c.choose(cluster)
+	known := newReferences(cluster, f)
+	httpsPort := c.httpsPort(cluster, known)
+	if httpsPort == 0 && host != nil {
+		httpsPort = c.httpsPort(host, newReferences(host, f))
+	}
+	made := make([]Component, 0, len(choices))
+	for _, one := range choices {
+		refs := known.of(one)
+		settings, wrong := readSettings(cluster, one, httpsPort, refs.value)
+		errs = append(errs, wrong...)
+		refs.settings = settings
+		expanded, err := one.expand(cluster, settings, refs.value)
+		if err != nil {
+			errs = append(errs, field.InternalError(choicePath(one.component.spec.Category), err))
+		}
+		expanded.After = one.after(choices)
+		made = append(made, expanded)
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return made, nil
+}
+
+// httpsPort returns the HTTPS node port of a cluster's gateway; 0 when it has
+// none.
+func (c *Catalogue) httpsPort(cluster *v1alpha1.Cluster, known references) int64 {
+	gateway, err := c.chooseOne(cluster, v1alpha1.CategoryGateway)
+	if err != nil || gateway.component == nil {
+		return 0
+	}
+	settings, _ := readSettings(cluster, gateway, 0, known.of(gateway).value)
+	port, _ := settings[settingHTTPSNodePort].(int64)
+	return port
+}
+
+// references are what the references of a component stand for on one cluster.
+type references struct {
+	cluster                      *v1alpha1.Cluster
+	apiServerHost, primaryDomain string
+	component, namespace         string
+	settings                     map[string]any
+	facts                        Facts
+}
+
+func newReferences(cluster *v1alpha1.Cluster, f Facts) references {
+	return references{
+		cluster: cluster, facts: f,
+		apiServerHost: apiServerHost(cluster.Spec.APIServer), primaryDomain: PrimaryDomain(cluster),
+	}
+}
+
+// of returns the references of one component, which has no settings yet.
+func (r references) of(one choice) *references {
+	r.component, r.namespace = one.component.spec.Name, one.namespace(r.cluster)
+	return &r
+}
+
+// value is a lookup. What is empty is not set.
+func (r *references) value(name string) any {
+	if setting, ok := strings.CutPrefix(name, "settings."); ok {
+		return r.settings[setting]
+	}
+	if text := r.text(name); text != "" {
+		return text
+	}
+	return nil
+}
+
+func (r *references) text(name string) string {
+	switch name {
+	case "cluster.name":
+		return r.cluster.Name
+	case "cluster.apiServer":
+		return r.cluster.Spec.APIServer
+	case "cluster.apiServerHost":
+		return r.apiServerHost
+	case "cluster.primaryDomain":
+		return r.primaryDomain
+	case "cluster.hostCluster":
+		return r.cluster.Spec.HostCluster
+	case "component.name":
+		return r.component
+	case "component.namespace":
+		return r.namespace
+	case "tenant.name":
+		return r.facts.Tenant
+	case "vault.address":
+		return r.facts.VaultAddress
+	case "vault.caBundle":
+		return r.facts.VaultCABundle
+	case "vault.namespace":
+		return r.facts.VaultNamespace
+	case "vault.authMount":
+		return r.cluster.Name
+	}
+	return ""
+}
+
+// after returns the components that this one waits for, of those in the same
+// place: the cluster itself or its host.
+func (c choice) after(all []choice) []string {
+	var names []string
+	for _, before := range c.component.spec.After {
+		if slices.ContainsFunc(all, func(other choice) bool {
+			return other.component.spec.Name == before && other.component.onHost == c.component.onHost
+		}) {
+			names = append(names, before)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// expand returns the component for a cluster. Of an external one that is no more
+// than what others need to know to rely on it.
+func (c choice) expand(cluster *v1alpha1.Cluster, settings map[string]any, find lookup) (Component, error) {
+	spec := c.component.spec
+	made := Component{
+		Name: spec.Name, Category: spec.Category, Namespace: c.namespace(cluster),
+		External: c.component.external, OnHost: c.component.onHost, Settings: settings,
+	}
+	if made.External {
+		return made, nil
+	}
+	made.Namespaces = slices.Clone(spec.Namespaces)
+	made.ClusterResources = slices.Clone(c.component.kinds)
+	for _, secret := range spec.Secrets {
+		secret.Keys = slices.Clone(secret.Keys)
+		made.Secrets = append(made.Secrets, secret)
+	}
+	if spec.Ingress != nil {
+		if name, ok := settings[spec.Ingress.HostSetting].(string); ok {
+			made.Ingress = &Ingress{Host: name, Service: spec.Ingress.Service, Port: spec.Ingress.Port, Protected: spec.Ingress.Protected}
+		}
+	}
+	for _, one := range c.component.sources {
+		expanded, err := one.expand(find)
+		if err != nil {
+			return made, err
+		}
+		made.Sources = append(made.Sources, expanded)
+	}
+	return made, nil
+}
+
+func (s source) expand(find lookup) (Source, error) {
+	made := Source{
+		Name: s.spec.Name, RepoURL: s.spec.RepoURL, Chart: s.spec.Chart, Path: s.spec.Path, TargetRevision: s.spec.TargetRevision,
+	}
+	if s.values != nil {
+		values, _ := expand(s.values, find)
+		made.Values, _ = values.(map[string]any)
+	}
+	for _, one := range s.patches {
+		operations, err := one.expand(find)
+		if err != nil {
+			return made, fmt.Errorf("a patch of %s: %w", s.spec.Name, err)
+		}
+		if operations != nil {
+			made.Patches = append(made.Patches, Patch{Kind: one.kind, Name: one.name, Operations: operations})
+		}
+	}
+	return made, nil
+}
+
+// expand returns the operations, encoded; nil when none is left. One whose whole
+// value is not set is left out.
+func (p patch) expand(find lookup) ([]byte, error) {
+	type encoded struct {
+		Op    string `json:"op"`
+		Path  string `json:"path"`
+		Value any    `json:"value,omitempty"`
+	}
+	var operations []encoded
+	for _, one := range p.operations {
+		made := encoded{Op: one.op, Path: one.path}
+		if one.value != nil {
+			value, set := expand(one.value, find)
+			if !set {
+				continue
+			}
+			made.Value = value
+		}
+		operations = append(operations, made)
+	}
+	if operations == nil {
+		return nil, nil
+	}
+	return json.Marshal(operations)
+}
