@@ -97,6 +97,16 @@ func RepositoryReadWrite(providerType, repo string) Ref {
 	return Ref{Engine: "git", Path: providerType + "/" + repo + "/default/readwrite"}
 }
 
+// RepositoryOf returns the name of the code repository that a credential is for;
+// false when it is for none.
+func RepositoryOf(ref Ref) (string, bool) {
+	parts := strings.Split(ref.Path, "/")
+	if ref.Engine != "git" || len(parts) < 3 {
+		return "", false
+	}
+	return parts[1], true
+}
+
 // ClusterKubeconfig returns where the kubeconfig of a cluster is, in the field kubeconfig.
 func ClusterKubeconfig(cluster string) Ref {
 	return Ref{Engine: "cluster", Path: "kubernetes/" + cluster + "/default/admin"}

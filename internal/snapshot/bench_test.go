@@ -6,6 +6,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/internal/testutil"
 )
@@ -33,5 +34,50 @@ func BenchmarkSnapshotNew(b *testing.B) {
 				s.With(change)
 			}
 		})
+	}
+}
+
+// BenchmarkCatalogue shows what the first question about components costs, with
+// a catalogue that is read for it and with one that a loader has read before.
+func BenchmarkCatalogue(b *testing.B) {
+	c := Cluster("c")
+	overlay := ComponentCatalogue(v1alpha1.CatalogueComponent{Name: "argocd", Namespace: "cd"})
+	for name, objects := range map[string][]client.Object{"built-in": {c}, "changed": {c, overlay}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				snapshot.New(Tenant, Namespace, objects...).Components(c)
+			}
+		})
+	}
+	b.Run("expanded", func(b *testing.B) {
+		s := snapshot.New(Tenant, Namespace, c)
+		b.ReportAllocs()
+		for b.Loop() {
+			s.ClusterComponents(c)
+		}
+	})
+	l := newLoader(b, &reads{}, c, overlay)
+	s, err := l.TenantLevel(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("loaded", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			s.With(c).Components(c)
+		}
+	})
+}
+
+// BenchmarkNodePorts shows the cost of a host with many virtual clusters.
+func BenchmarkNodePorts(b *testing.B) {
+	objects := []client.Object{Cluster("host", HostCluster)}
+	for i := range 200 {
+		objects = append(objects, Cluster(fmt.Sprintf("v-%d", i), VirtualCluster("host", fmt.Sprint(31000+i))))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		snapshot.New(Tenant, Namespace, objects...).NodePorts("host")
 	}
 }

@@ -9,15 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
 )
-
-// Component is a component on a cluster.
-type Component struct {
-	// Name in the catalogue, as argocd.
-	Name string
-	// Namespace that it runs in.
-	Namespace string
-}
 
 // The names of the multi-tenancy components.
 const (
@@ -25,90 +18,69 @@ const (
 	TenancyNative = "native"
 )
 
-// Catalogue returns the components that can be on a cluster, with the
-// namespaces they run in unless a cluster says otherwise, by name. Native
-// tenancy has no namespace of its own.
-func Catalogue() []Component {
-	return []Component{
-		{"argo-events", "argo-events"},
-		{"argo-rollouts", "argo-rollouts"},
-		{"argocd", "argocd"},
-		{"cert-manager", "cert-manager"},
-		{"external-secrets", "external-secrets"},
-		{TenancyHNC, "hnc-system"},
-		{TenancyNative, ""},
-		{"oauth2-proxy", "oauth2-proxy"},
-		{"tekton", "tekton-pipelines"},
-		{"traefik", "traefik"},
-		{"vault", "vault"},
-	}
-}
+// defaultArgoCDNamespace is where an Argo CD is unless anything says otherwise.
+const defaultArgoCDNamespace = "argocd"
 
-func catalogueNamespace(name string) string {
-	for _, c := range Catalogue() {
-		if c.Name == name {
-			return c.Namespace
+// Components returns the components of a cluster by name, with no more than
+// name, category, namespace, External and OnHost. While the tenant's catalogue
+// is invalid they are those that the cluster's status has, and so is the one of a
+// category of which the cluster chooses what is no component, so that nothing
+// moves before the mistake is mended.
+func (s *Snapshot) Components(c *v1alpha1.Cluster) []catalogue.Component {
+	recorded := recordedComponents(c)
+	if len(s.CatalogueErrors()) > 0 && len(recorded) > 0 {
+		return recorded
+	}
+	components := s.Catalogue().Components(c)
+	for i, component := range components {
+		if known := s.Catalogue().Component(component.Name); known != nil && known.Category == component.Category {
+			continue
+		}
+		if was, ok := ofCategory(recorded, component.Category); ok {
+			components[i] = was
 		}
 	}
-	return ""
+	slices.SortFunc(components, func(a, b catalogue.Component) int { return strings.Compare(a.Name, b.Name) })
+	return components
 }
 
-// Components returns the components of a cluster by name: those that its
-// componentsList chooses, and for the other categories that a cluster of its
-// kind has, the usual ones.
-func Components(c *v1alpha1.Cluster) []Component {
-	var (
-		list     = c.Spec.ComponentsList
-		worker   = c.Spec.Usage == v1alpha1.UsageWorker
-		pipeline = worker && c.Spec.WorkerType == v1alpha1.WorkerTypePipeline
-		deploy   = worker && c.Spec.WorkerType == v1alpha1.WorkerTypeDeployment
-		physical = c.Spec.ClusterType == v1alpha1.ClusterPhysical
-	)
-	var found []Component
-	for _, category := range []struct {
-		chosen *v1alpha1.Component
-		usual  string
-		has    bool
-	}{
-		{list.CertManagement, "cert-manager", true},
-		{list.Deployment, "argocd", worker},
-		{list.EventListener, "argo-events", pipeline},
-		{list.Gateway, "traefik", physical},
-		{list.MultiTenant, TenancyHNC, worker},
-		{list.OauthProxy, "oauth2-proxy", physical},
-		{list.Pipeline, "tekton", pipeline},
-		{list.ProgressiveDelivery, "argo-rollouts", deploy},
-		{list.SecretManagement, "vault", true},
-		{list.SecretSync, "external-secrets", worker},
-	} {
-		switch {
-		case category.chosen != nil:
-			found = append(found, Component{
-				Name:      category.chosen.Name,
-				Namespace: cmp.Or(category.chosen.Namespace, catalogueNamespace(category.chosen.Name)),
-			})
-		case category.has:
-			found = append(found, Component{Name: category.usual, Namespace: catalogueNamespace(category.usual)})
+func recordedComponents(c *v1alpha1.Cluster) []catalogue.Component {
+	recorded := make([]catalogue.Component, 0, len(c.Status.Components))
+	for _, component := range c.Status.Components {
+		recorded = append(recorded, catalogue.Component{
+			Name: component.Name, Category: component.Category, Namespace: component.Namespace,
+			External: component.State == v1alpha1.ComponentExternal,
+			OnHost:   component.Category == v1alpha1.CategoryVirtualCluster,
+		})
+	}
+	return recorded
+}
+
+func ofCategory(components []catalogue.Component, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
+	for _, component := range components {
+		if component.Category == category {
+			return component, true
 		}
 	}
-	slices.SortFunc(found, func(a, b Component) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Namespace, b.Namespace))
-	})
-	return slices.Compact(found)
+	return catalogue.Component{}, false
+}
+
+// ComponentOf returns the component of a category on a cluster; false when it
+// has none.
+func (s *Snapshot) ComponentOf(c *v1alpha1.Cluster, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
+	return ofCategory(s.Components(c), category)
 }
 
 // DeploymentNamespace returns the namespace of Argo CD on a cluster.
-func DeploymentNamespace(c *v1alpha1.Cluster) string {
-	if chosen := c.Spec.ComponentsList.Deployment; chosen != nil && chosen.Namespace != "" {
-		return chosen.Namespace
-	}
-	return catalogueNamespace("argocd")
+func (s *Snapshot) DeploymentNamespace(c *v1alpha1.Cluster) string {
+	component, _ := s.ComponentOf(c, v1alpha1.CategoryDeployment)
+	return cmp.Or(component.Namespace, defaultArgoCDNamespace)
 }
 
 // Tenancy returns the multi-tenancy component of a cluster: TenancyHNC or
 // TenancyNative.
-func Tenancy(c *v1alpha1.Cluster) string {
-	if chosen := c.Spec.ComponentsList.MultiTenant; chosen != nil && chosen.Name == TenancyNative {
+func (s *Snapshot) Tenancy(c *v1alpha1.Cluster) string {
+	if component, ok := s.ComponentOf(c, v1alpha1.CategoryMultiTenant); ok && component.Name == TenancyNative {
 		return TenancyNative
 	}
 	return TenancyHNC
@@ -121,48 +93,47 @@ func SystemNamespace(namespace string) bool {
 }
 
 // ComponentNamespace returns the component that owns a namespace of a cluster,
-// by the cluster's own list or by the catalogue; the operator's namespace is
-// Nautes'. Empty when no component does.
+// since it runs there by the cluster's own list, or runs or writes there by the
+// catalogue; the operator's namespace is Nautes'. Empty when no component does.
 func (s *Snapshot) ComponentNamespace(c *v1alpha1.Cluster, namespace string) string {
 	if namespace == s.Namespace {
 		return "nautes"
 	}
-	for _, component := range slices.Concat(Components(c), Catalogue()) {
-		if component.Namespace == namespace {
+	for _, component := range s.Components(c) {
+		if component.Namespace == namespace && !component.OnHost {
 			return component.Name
 		}
 	}
-	return ""
+	return s.effective().owners[namespace]
 }
 
 // Reserved returns the component namespace that a key of
 // reservedNamespacesAllowedProducts stands for. Known tells whether the key is a
 // component's name or namespace at all; the namespace is empty when the
 // component is not on the cluster.
-func Reserved(c *v1alpha1.Cluster, key string) (namespace string, known bool) {
+func (s *Snapshot) Reserved(c *v1alpha1.Cluster, key string) (namespace string, known bool) {
 	if key == "" {
 		return "", false
 	}
-	for _, component := range Components(c) {
-		if component.Name == key || component.Namespace == key {
+	for _, component := range s.Components(c) {
+		// What is on the host has no namespace here.
+		if !component.OnHost && (component.Name == key || component.Namespace == key) {
 			return component.Namespace, true
 		}
 	}
-	return "", slices.ContainsFunc(Catalogue(), func(component Component) bool {
-		return component.Name == key || component.Namespace == key
-	})
+	return "", s.effective().homes[key] != "" || s.Catalogue().Component(key) != nil
 }
 
 // GrantedNamespaces returns the namespaces of components that a cluster lets a
 // product deploy to, in order. Names of products count as the cluster's status
 // resolved them.
-func GrantedNamespaces(c *v1alpha1.Cluster, product string) []string {
+func (s *Snapshot) GrantedNamespaces(c *v1alpha1.Cluster, product string) []string {
 	granted := map[string]bool{}
 	for key, names := range c.Spec.ReservedNamespacesAllowedProducts {
 		if !slices.ContainsFunc(names, func(name string) bool { return resolves(c, name, product) }) {
 			continue
 		}
-		if namespace, _ := Reserved(c, key); namespace != "" {
+		if namespace, _ := s.Reserved(c, key); namespace != "" {
 			granted[namespace] = true
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 func TestComponents(t *testing.T) {
 	names := func(c *v1alpha1.Cluster) (list []string) {
-		for _, component := range snapshot.Components(c) {
+		for _, component := range newSnapshot().Components(c) {
 			list = append(list, component.Name+"@"+component.Namespace)
 		}
 		return list
@@ -24,12 +24,12 @@ func TestComponents(t *testing.T) {
 	}{
 		"a physical deployment worker": {change: func(*v1alpha1.Cluster) {}, want: []string{
 			"argo-rollouts@argo-rollouts", "argocd@argocd", "cert-manager@cert-manager", "external-secrets@external-secrets",
-			"hnc@hnc-system", "oauth2-proxy@oauth2-proxy", "traefik@traefik", "vault@vault"}},
+			"hnc@hnc-system", "traefik@traefik", "vault@vault"}},
 		"a physical pipeline worker": {change: PipelineWorker, want: []string{
 			"argo-events@argo-events", "argocd@argocd", "cert-manager@cert-manager", "external-secrets@external-secrets",
 			"hnc@hnc-system", "oauth2-proxy@oauth2-proxy", "tekton@tekton-pipelines", "traefik@traefik", "vault@vault"}},
 		"a host": {change: HostCluster, want: []string{
-			"cert-manager@cert-manager", "oauth2-proxy@oauth2-proxy", "traefik@traefik", "vault@vault"}},
+			"oauth2-proxy@oauth2-proxy", "traefik@traefik"}},
 		"a virtual worker with its own choice": {change: func(c *v1alpha1.Cluster) {
 			c.Spec.ClusterType = v1alpha1.ClusterVirtual
 			NativeTenancy(c)
@@ -37,7 +37,17 @@ func TestComponents(t *testing.T) {
 			c.Spec.ComponentsList.Gateway = &v1alpha1.Component{Name: "traefik"}
 		}, want: []string{
 			"argo-rollouts@argo-rollouts", "argocd@cd", "cert-manager@cert-manager", "external-secrets@external-secrets",
-			"native@", "traefik@traefik", "vault@vault"}},
+			"native@", "vault@vault", "vcluster@c"}},
+		"a choice that is no component": {change: func(c *v1alpha1.Cluster) {
+			HostCluster(c)
+			c.Spec.ComponentsList.Gateway = &v1alpha1.Component{Name: "argocd", Namespace: "edge"}
+		}, want: []string{"argocd@edge", "oauth2-proxy@oauth2-proxy"}},
+		"a choice that is no component, recorded otherwise": {change: func(c *v1alpha1.Cluster) {
+			HostCluster(c)
+			c.Spec.ComponentsList.Gateway = &v1alpha1.Component{Name: "argocd", Namespace: "edge"}
+			c.Status.Components = []v1alpha1.ComponentStatus{
+				{Name: "oauth2-proxy", Category: v1alpha1.CategoryOauthProxy, Namespace: "old"}, {Name: "traefik", Category: v1alpha1.CategoryGateway, Namespace: "ingress"}}
+		}, want: []string{"oauth2-proxy@oauth2-proxy", "traefik@ingress"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -48,8 +58,13 @@ func TestComponents(t *testing.T) {
 	}
 }
 
+// resolving is a catalogue whose Tekton writes to another namespace as well.
+func resolving() *v1alpha1.ComponentCatalogue {
+	return ComponentCatalogue(v1alpha1.CatalogueComponent{Name: "tekton", Namespaces: []string{"resolvers"}})
+}
+
 func TestReserved(t *testing.T) {
-	c := Cluster("c", func(c *v1alpha1.Cluster) {
+	c := Cluster("c", VirtualCluster("host", "31443"), func(c *v1alpha1.Cluster) {
 		c.Spec.ComponentsList.Deployment = &v1alpha1.Component{Name: "argocd", Namespace: "cd"}
 	})
 	tests := map[string]struct {
@@ -62,13 +77,16 @@ func TestReserved(t *testing.T) {
 		"by name, in another namespace": {key: "argocd", want: "cd", wantKnown: true},
 		"by another namespace":          {key: "cd", want: "cd", wantKnown: true},
 		"not on this cluster":           {key: "tekton", wantKnown: true},
+		"on the host only":              {key: "vcluster", wantKnown: true},
+		"a namespace on the host":       {key: "c"},
+		"a namespace that is written":   {key: "resolvers"},
 		"no component":                  {key: "kube-system"},
 		"a pattern":                     {key: "*"},
 		"empty":                         {key: ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got, known := snapshot.Reserved(c, test.key); got != test.want || known != test.wantKnown {
+			if got, known := newSnapshot(resolving()).Reserved(c, test.key); got != test.want || known != test.wantKnown {
 				t.Errorf("Reserved(%q) = %q, %v, want %q, %v", test.key, got, known, test.want, test.wantKnown)
 			}
 		})
@@ -103,7 +121,7 @@ func TestGrants(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.wantNamespaces, snapshot.GrantedNamespaces(c, test.product)); diff != "" {
+			if diff := cmp.Diff(test.wantNamespaces, newSnapshot().GrantedNamespaces(c, test.product)); diff != "" {
 				t.Errorf("namespaces (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(test.wantKinds, snapshot.GrantedKinds(c, test.product)); diff != "" {
@@ -114,8 +132,8 @@ func TestGrants(t *testing.T) {
 }
 
 func TestNamespacesOfOthers(t *testing.T) {
-	s := newSnapshot()
-	c := Cluster("c", func(c *v1alpha1.Cluster) {
+	s := newSnapshot(resolving())
+	c := Cluster("c", VirtualCluster("host", "31443"), func(c *v1alpha1.Cluster) {
 		c.Spec.ComponentsList.Deployment = &v1alpha1.Component{Name: "argocd", Namespace: "cd"}
 	})
 	tests := map[string]struct {
@@ -130,6 +148,8 @@ func TestNamespacesOfOthers(t *testing.T) {
 		"almost of that form":            {namespace: "products"},
 		"the operator's":                 {namespace: Namespace, wantComponent: "nautes"},
 		"a component's":                  {namespace: "hnc-system", wantComponent: "hnc"},
+		"that a component writes to":     {namespace: "resolvers", wantComponent: "tekton"},
+		"that of c on its host":          {namespace: "c"},
 		"a component's, moved":           {namespace: "cd", wantComponent: "argocd"},
 		"a component's of the catalogue": {namespace: "tekton-pipelines", wantComponent: "tekton"},
 	}

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 
+	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
 )
 
@@ -20,7 +21,8 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s does not exist: create it, or correct %s, which needs it", e.Missing, e.Needed)
 }
 
-// RepositoryError says that a code repository has no URL that can be used.
+// RepositoryError says that a code repository has no URL that can be used, or
+// may not use the credentials that it needs.
 type RepositoryError struct {
 	// Repo is the CodeRepo, or the CodeRepoProvider whose address is at fault.
 	Repo plan.Ref
@@ -29,6 +31,18 @@ type RepositoryError struct {
 	// Problem says what is wrong and what to do. It never quotes the URL, which
 	// may hold a credential.
 	Problem string
+	// HeldBy is the CodeRepo of another product that has the credentials of that
+	// name; zero when the URL itself is at fault.
+	HeldBy plan.Ref
+}
+
+// Reason returns the condition reason of the error: RepositoryClaimed when
+// another product has the credentials, else Invalid.
+func (e *RepositoryError) Reason() string {
+	if e.HeldBy != (plan.Ref{}) {
+		return v1alpha1.ReasonRepositoryClaimed
+	}
+	return v1alpha1.ReasonInvalid
 }
 
 // Error names the object and the field and says what to do.

@@ -28,6 +28,8 @@ const (
 	IndexPipelineHook = "spec.hooks.name"
 	// IndexCodeRepoProvider finds CodeRepos by spec.codeRepoProvider.
 	IndexCodeRepoProvider = "spec.codeRepoProvider"
+	// IndexCodeRepoName finds CodeRepos by their names, over all products.
+	IndexCodeRepoName = "nautes.codeRepoName"
 )
 
 // Index is a field index of one kind.
@@ -51,6 +53,9 @@ func Indexes() []Index {
 		}),
 		index(&v1alpha1.CodeRepo{}, IndexCodeRepoProvider, func(r *v1alpha1.CodeRepo) []string {
 			return []string{r.Spec.CodeRepoProvider}
+		}),
+		index(&v1alpha1.CodeRepo{}, IndexCodeRepoName, func(r *v1alpha1.CodeRepo) []string {
+			return []string{r.Name}
 		}),
 		index(&v1alpha1.DeploymentRuntime{}, IndexRuntimeEnvironment, func(r *v1alpha1.DeploymentRuntime) []string {
 			return []string{r.Spec.Destination.Environment}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -23,12 +24,20 @@ type Loader struct {
 	Reader client.Reader
 	// Tenant is the tenant's name, Namespace the operator's namespace.
 	Tenant, Namespace string
+	// Settings are those of the operator.
+	Settings Settings
+
+	// The catalogue is read again only when it has changed.
+	mu         sync.Mutex
+	version    string
+	catalogued func() *effectiveCatalogue
 }
 
 // Product returns everything that a decision about a product needs: the
-// product's objects, the tenant's clusters, providers and hooks, products of
-// the same group, and the runtimes of other products that want the same
-// namespaces, with their environments. The changes are laid over it first. A
+// product's objects, the tenant's clusters, catalogue, providers and hooks,
+// products of the same group, the runtimes of other products that want the same
+// namespaces, with their environments, and the code repositories of other
+// products that have the same names. The changes are laid over it first. A
 // product without objects has an empty snapshot.
 func (l *Loader) Product(ctx context.Context, product string, changes ...client.Object) (*Snapshot, error) {
 	if product == "" || product == l.Namespace {
@@ -48,6 +57,9 @@ func (l *Loader) Product(ctx context.Context, product string, changes ...client.
 	for _, o := range changes {
 		s = s.With(o)
 	}
+	for _, r := range s.repos.byNamespace[product] {
+		g.namesakes(ctx, r)
+	}
 	if p := s.Product(product); p != nil {
 		g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), client.MatchingFields{IndexProductName: p.Spec.Name})
 	}
@@ -63,8 +75,8 @@ func (l *Loader) Product(ctx context.Context, product string, changes ...client.
 	return s, nil
 }
 
-// TenantLevel returns the tenant's own objects: products, providers, clusters
-// and hooks.
+// TenantLevel returns the tenant's own objects: products, providers, clusters,
+// the catalogue and hooks.
 func (l *Loader) TenantLevel(ctx context.Context) (*Snapshot, error) {
 	g := l.gather()
 	g.tenant(ctx)
@@ -77,7 +89,8 @@ func (l *Loader) TenantLevel(ctx context.Context) (*Snapshot, error) {
 }
 
 // Cluster returns what a decision about a cluster needs: the tenant's clusters,
-// providers and hooks, the products that the cluster names, and who uses it:
+// and so its host and those that it carries, the catalogue, providers and hooks,
+// the products that the cluster names, and who uses it:
 // environments, their runtimes, runtimes that are recorded on it, and products
 // with a space there.
 func (l *Loader) Cluster(ctx context.Context, name string) (*Snapshot, error) {
@@ -124,7 +137,7 @@ func (l *Loader) For(ctx context.Context, o v1alpha1.Object) (*Snapshot, error) 
 		return l.withUsers(ctx, &v1alpha1.ProjectPipelineRuntimeList{}, client.MatchingFields{IndexPipelineHook: o.Name})
 	case *v1alpha1.CodeRepoProvider:
 		return l.withUsers(ctx, &v1alpha1.CodeRepoList{}, client.MatchingFields{IndexCodeRepoProvider: o.Name})
-	case *v1alpha1.ProductProvider:
+	case *v1alpha1.ProductProvider, *v1alpha1.ComponentCatalogue:
 		return l.TenantLevel(ctx)
 	}
 	if o.GetNamespace() == l.Namespace {
@@ -193,7 +206,23 @@ func (g *gathering) snapshot() (*Snapshot, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
-	return New(g.Tenant, g.Namespace, g.objects...), nil
+	s := New(g.Tenant, g.Namespace, g.objects...).WithSettings(g.Settings)
+	s.effective = g.catalogue(s.ComponentCatalogue())
+	return s, nil
+}
+
+// catalogue returns the reading of a catalogue, by the version of its object.
+func (l *Loader) catalogue(c *v1alpha1.ComponentCatalogue) func() *effectiveCatalogue {
+	if c == nil || c.ResourceVersion == "" {
+		return readOnce(c)
+	}
+	version := string(c.UID) + "/" + c.ResourceVersion
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.version != version {
+		l.version, l.catalogued = version, readOnce(c)
+	}
+	return l.catalogued
 }
 
 func (g *gathering) list(ctx context.Context, list client.ObjectList, opts ...client.ListOption) {
@@ -232,7 +261,7 @@ func (g *gathering) get(ctx context.Context, o client.Object, namespace, name st
 // tenant reads the tenant's objects that are few.
 func (g *gathering) tenant(ctx context.Context) {
 	for _, list := range []client.ObjectList{
-		&v1alpha1.ClusterList{}, &v1alpha1.CodeRepoProviderList{}, &v1alpha1.ProductProviderList{}, &v1alpha1.PipelineHookList{},
+		&v1alpha1.ClusterList{}, &v1alpha1.ComponentCatalogueList{}, &v1alpha1.CodeRepoProviderList{}, &v1alpha1.ProductProviderList{}, &v1alpha1.PipelineHookList{},
 	} {
 		g.list(ctx, list, client.InNamespace(g.Namespace))
 	}
@@ -252,6 +281,15 @@ func (g *gathering) rivals(ctx context.Context, product string, at place) {
 			}
 		}
 	}
+}
+
+// namesakes reads the code repositories of other products that have the same
+// name, and so the same path of credentials.
+func (g *gathering) namesakes(ctx context.Context, r *v1alpha1.CodeRepo) {
+	before := len(g.objects)
+	g.list(ctx, &v1alpha1.CodeRepoList{}, client.MatchingFields{IndexCodeRepoName: r.Name})
+	g.objects = append(g.objects[:before], slices.DeleteFunc(slices.Clone(g.objects[before:]),
+		func(o client.Object) bool { return o.GetNamespace() == r.Namespace || o.GetNamespace() == g.Namespace })...)
 }
 
 func (g *gathering) environmentOf(ctx context.Context, o client.Object) {

@@ -27,7 +27,7 @@ type reads struct {
 
 var errBroken = errors.New("the cache is broken")
 
-func newLoader(t *testing.T, r *reads, objects ...client.Object) *snapshot.Loader {
+func newLoader(t testing.TB, r *reads, objects ...client.Object) *snapshot.Loader {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -89,6 +89,9 @@ func content(s *snapshot.Snapshot, products ...string) []string {
 	for _, o := range s.PipelineHooks() {
 		add(o)
 	}
+	if c := s.ComponentCatalogue(); c != nil {
+		add(c)
+	}
 	for _, product := range products {
 		for _, o := range s.Environments(product) {
 			add(o)
@@ -118,6 +121,7 @@ func tenant() []client.Object {
 	return []client.Object{
 		Product("product-1"), Product("product-2"), Product("product-3"), Cluster("c"), Cluster("d"),
 		CodeRepoProvider(Provider), ProductProvider("finder", Provider), PipelineHook("lint"), CodeRepo(Namespace, "tenant", ""),
+		ComponentCatalogue(), CodeRepo(Namespace, "repo", ""),
 
 		Environment("product-1", "dev", "c"), Project("product-1", "api"), CodeRepo("product-1", "repo", "api"),
 		Binding("product-1", "share", "repo", "readonly"), Deleting(DeploymentRuntime("product-1", "app", "dev", "repo", Into("shared"))),
@@ -145,18 +149,18 @@ func TestLoadProduct(t *testing.T) {
 		want    []string
 	}{
 		"with its rivals": {product: "product-1", want: []string{
-			"CodeRepo product-1/repo", "CodeRepoBinding product-1/share", "CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d",
+			"CodeRepo product-1/repo", "CodeRepo product-3/repo", "ComponentCatalogue nautes/default", "CodeRepoBinding product-1/share", "CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d",
 			"DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web", "DeploymentRuntime product-2/recorded", "DeploymentRuntime product-2/rival",
 			"Environment product-1/dev", "Environment product-2/moved", "Environment product-2/prod", "PipelineHook nautes/lint", "Product nautes/product-1",
 			"ProductProvider nautes/finder", "Project product-1/api", "ProjectPipelineRuntime product-1/pipe"}},
 		"with the rivals of a change": {product: "product-3", changes: []client.Object{
 			Environment("product-3", "dev", "c"), DeploymentRuntime("product-3", "new", "dev", "repo", Into("web")),
 		}, want: []string{
-			"CodeRepo product-3/repo", "CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "DeploymentRuntime product-1/web",
+			"CodeRepo product-1/repo", "CodeRepo product-3/repo", "ComponentCatalogue nautes/default", "CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "DeploymentRuntime product-1/web",
 			"DeploymentRuntime product-2/recorded", "DeploymentRuntime product-3/app", "DeploymentRuntime product-3/new", "Environment product-1/dev",
 			"Environment product-2/moved", "Environment product-3/dev", "PipelineHook nautes/lint", "Product nautes/product-3", "ProductProvider nautes/finder"}},
 		"that does not exist": {product: "product-9", want: []string{
-			"CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "PipelineHook nautes/lint", "ProductProvider nautes/finder"}},
+			"CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "ComponentCatalogue nautes/default", "PipelineHook nautes/lint", "ProductProvider nautes/finder"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +169,7 @@ func TestLoadProduct(t *testing.T) {
 				t.Fatal(err)
 			}
 			slices.Sort(test.want)
-			if diff := cmp.Diff(test.want, content(s, "product-1", "product-2", "product-3")); diff != "" {
+			if diff := cmp.Diff(test.want, content(s, "product-1", "product-2", "product-3", Namespace)); diff != "" {
 				t.Errorf("content (-want +got):\n%s", diff)
 			}
 			for _, o := range test.changes {
@@ -229,7 +233,7 @@ func TestLoadCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web",
+		"CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "ComponentCatalogue nautes/default", "DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web",
 		"DeploymentRuntime product-2/apart", "DeploymentRuntime product-2/elsewhere", "DeploymentRuntime product-2/recorded", "DeploymentRuntime product-2/rival",
 		"Environment product-1/dev", "Environment product-2/prod", "PipelineHook nautes/lint", "Product nautes/product-1", "Product nautes/product-3",
 		"ProductProvider nautes/finder", "ProjectPipelineRuntime product-1/pipe",
@@ -237,6 +241,100 @@ func TestLoadCluster(t *testing.T) {
 	slices.Sort(want)
 	if diff := cmp.Diff(want, content(s, "product-1", "product-2", "product-3")); diff != "" {
 		t.Errorf("content (-want +got):\n%s", diff)
+	}
+}
+
+// TestLoadNeighbours holds that a cluster comes with those that share ports with
+// it: its host and all that the host carries.
+func TestLoadNeighbours(t *testing.T) {
+	objects := append(tenant(), Cluster("host", HostCluster, gateway("30080", "30443")),
+		Cluster("v-1", VirtualCluster("host", "31001")), Cluster("v-2", VirtualCluster("host", "31002")))
+	for _, name := range []string{"host", "v-1"} {
+		s, err := newLoader(t, &reads{}, objects...).Cluster(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"30080 host spec.traefik.httpNodePort", "30443 host spec.traefik.httpsNodePort",
+			"31001 v-1 spec.vcluster.httpsNodePort", "31002 v-2 spec.vcluster.httpsNodePort"}
+		if diff := cmp.Diff(want, ports(s, "host")); diff != "" {
+			t.Errorf("ports as %s sees them (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestLoadedHolders holds that the holders of credentials are right although the
+// tenant is not listed, also for a change that is not stored yet.
+func TestLoadedHolders(t *testing.T) {
+	objects := append(tenant(), At(-1, CodeRepo("product-2", "repo", "")), At(-2, CodeRepo("product-2", "new", "")))
+	change := CodeRepo("product-1", "new", "")
+	l := newLoader(t, &reads{}, objects...)
+	all := newSnapshot(objects...).With(change)
+	s, err := l.For(t.Context(), change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repos := s.CodeRepos("product-1")
+	if len(repos) != 2 {
+		t.Fatalf("product-1 has the repositories %v, want repo and new", repos)
+	}
+	for _, r := range repos {
+		want, got := snapshot.RefOf(all.CredentialHolder(r)), snapshot.RefOf(s.CredentialHolder(r))
+		if want.Namespace != "product-2" || got != want {
+			t.Errorf("the credentials of %s are held by %s, as loaded by %s", snapshot.RefOf(r), want, got)
+		}
+	}
+}
+
+// TestLoadedCatalogue holds that a loader reads a catalogue once, and again when
+// it has changed.
+func TestLoadedCatalogue(t *testing.T) {
+	l := newLoader(t, &reads{}, tenant()...)
+	l.Settings = snapshot.Settings{ArgoCDNamespace: "cd"}
+	writer, ok := l.Reader.(client.Client)
+	if !ok {
+		t.Fatal("the reader cannot write")
+	}
+	load := func() *snapshot.Snapshot {
+		s, err := l.Cluster(t.Context(), "c")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Settings.ArgoCDNamespace != "cd" {
+			t.Errorf("the settings are %v", s.Settings)
+		}
+		return s
+	}
+	first := load()
+	// Not every load asks for the catalogue.
+	if _, err := l.Rivals(t.Context(), DeploymentRuntime("product-1", "web", "dev", "repo", Into("web"))); err != nil {
+		t.Fatal(err)
+	}
+	if load().Catalogue() != first.Catalogue() {
+		t.Errorf("a catalogue that has not changed was read again")
+	}
+	stored := &v1alpha1.ComponentCatalogue{}
+	if err := writer.Get(t.Context(), client.ObjectKeyFromObject(ComponentCatalogue()), stored); err != nil {
+		t.Fatal(err)
+	}
+	stored.Spec = moved("other").Spec
+	// A draft has the version of what it changes.
+	if got := load().With(stored.DeepCopy()).Catalogue().Component("argocd").Namespace; got != "other" {
+		t.Errorf("with a draft Argo CD is in %s, want other", got)
+	}
+	if got := load().Catalogue().Component("argocd").Namespace; got != "argocd" {
+		t.Errorf("before the change Argo CD is in %s, want argocd", got)
+	}
+	if err := writer.Update(t.Context(), stored); err != nil {
+		t.Fatal(err)
+	}
+	if got := load().Catalogue().Component("argocd").Namespace; got != "other" {
+		t.Errorf("after the change Argo CD is in %s, want other", got)
+	}
+	if err := writer.Delete(t.Context(), stored); err != nil {
+		t.Fatal(err)
+	}
+	if got := load().Catalogue().Component("argocd").Namespace; got != "argocd" {
+		t.Errorf("after the deletion Argo CD is in %s, want argocd", got)
 	}
 }
 
@@ -252,6 +350,7 @@ func TestLoadFor(t *testing.T) {
 		"a hook":                  {of: PipelineHook("lint"), want: "ProjectPipelineRuntime product-1/pipe", notWant: "DeploymentRuntime product-1/app"},
 		"a provider":              {of: CodeRepoProvider(Provider), want: "CodeRepo product-3/repo", notWant: "Project product-1/api"},
 		"a product provider":      {of: ProductProvider("finder", Provider), want: "Product nautes/product-3", notWant: "Project product-1/api"},
+		"the catalogue":           {of: ComponentCatalogue(), want: "Cluster nautes/d", notWant: "Project product-1/api"},
 		"the tenant's repository": {of: CodeRepo(Namespace, "tenant", ""), want: "CodeRepoProvider nautes/gitlab", notWant: "CodeRepo product-1/repo"},
 	}
 	for name, test := range tests {
@@ -308,7 +407,7 @@ func TestRivals(t *testing.T) {
 // TestLoadErrors holds that a read which fails is an error, never an empty list.
 func TestLoadErrors(t *testing.T) {
 	for _, kind := range []string{
-		"ClusterList", "CodeRepoProviderList", "ProductProviderList", "PipelineHookList", "EnvironmentList", "ProjectList", "CodeRepoList",
+		"ClusterList", "ComponentCatalogueList", "CodeRepoProviderList", "ProductProviderList", "PipelineHookList", "EnvironmentList", "ProjectList", "CodeRepoList",
 		"CodeRepoBindingList", "DeploymentRuntimeList", "ProjectPipelineRuntimeList", "ProductList", "Product",
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -343,9 +442,9 @@ func TestLoadCost(t *testing.T) {
 		objects := tenant()
 		for i := range others {
 			product := fmt.Sprintf("product-%d", 100+i)
-			objects = append(objects, Product(product), Environment(product, "dev", "d"), CodeRepo(product, "repo", ""),
+			objects = append(objects, Product(product), Environment(product, "dev", "d"), CodeRepo(product, "code", ""),
 				// The same namespace as product-1's, deployed on another cluster.
-				Deployed("d", DeploymentRuntime(product, "web", "dev", "repo", Into("web"))))
+				Deployed("d", DeploymentRuntime(product, "web", "dev", "code", Into("web"))))
 		}
 		r := &reads{}
 		if _, err := newLoader(t, r, objects...).Product(t.Context(), "product-1"); err != nil {

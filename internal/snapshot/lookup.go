@@ -70,6 +70,12 @@ func (s *Snapshot) ClusterTwin(c *v1alpha1.Cluster) *v1alpha1.Cluster {
 	return twin
 }
 
+// ComponentCatalogue returns what the tenant changes in the built-in catalogue
+// of components.
+func (s *Snapshot) ComponentCatalogue() *v1alpha1.ComponentCatalogue {
+	return s.catalogues.get(s.Namespace, v1alpha1.ComponentCatalogueName)
+}
+
 // PipelineHook returns the hook of that name.
 func (s *Snapshot) PipelineHook(name string) *v1alpha1.PipelineHook {
 	return s.hooks.get(s.Namespace, name)

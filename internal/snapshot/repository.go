@@ -15,10 +15,14 @@ import (
 // Argo CD would read as a pattern.
 //
 // A repository on a registered provider is always one of its own product's
-// group, and credentials of a provider go only to that provider: a
+// group, credentials of a provider go only to that provider, and they are those
+// of this repository, not of another product's (CredentialHolder): a
 // *RepositoryError says otherwise. A *MissingError names the provider or the
 // product that is needed and does not exist.
 func (s *Snapshot) RepositoryURL(r *v1alpha1.CodeRepo) (string, error) {
+	if err := s.checkCredentials(r); err != nil {
+		return "", err
+	}
 	provider := s.CodeRepoProvider(r.Spec.CodeRepoProvider)
 	if r.Spec.CodeRepoProvider != "" && provider == nil {
 		return "", &MissingError{

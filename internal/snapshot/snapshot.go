@@ -27,11 +27,14 @@ type Snapshot struct {
 	Tenant string
 	// Namespace is the operator's: tenant-level objects count only there.
 	Namespace string
+	// Settings are those of the operator.
+	Settings Settings
 
 	products         table[*v1alpha1.Product]
 	productProviders table[*v1alpha1.ProductProvider]
 	providers        table[*v1alpha1.CodeRepoProvider]
 	clusters         table[*v1alpha1.Cluster]
+	catalogues       table[*v1alpha1.ComponentCatalogue]
 	hooks            table[*v1alpha1.PipelineHook]
 	environments     table[*v1alpha1.Environment]
 	projects         table[*v1alpha1.Project]
@@ -42,6 +45,9 @@ type Snapshot struct {
 
 	// Derived from the tables at the first question.
 	claims         func() map[place][]Claim
+	effective      func() *effectiveCatalogue
+	credentials    func() map[string]*v1alpha1.CodeRepo
+	ports          func() map[string][]PortUse
 	bindingsByRepo func() map[types.NamespacedName][]*v1alpha1.CodeRepoBinding
 }
 
@@ -49,7 +55,7 @@ type Snapshot struct {
 // Of two objects of one kind, namespace and name the last one counts; objects
 // that are not of a Nautes kind are left out.
 func New(tenant, namespace string, objects ...client.Object) *Snapshot {
-	s := &Snapshot{Tenant: tenant, Namespace: namespace}
+	s := &Snapshot{Tenant: tenant, Namespace: namespace, Settings: Settings{}.defaulted()}
 	for _, o := range objects {
 		if t := s.tableOf(o); t != nil {
 			t.put(o)
@@ -82,11 +88,18 @@ func (s *Snapshot) edit(o client.Object, change func(editable)) *Snapshot {
 	}
 	t.own()
 	change(t)
-	return next.derive()
+	next.derive()
+	if _, changed := o.(*v1alpha1.ComponentCatalogue); !changed {
+		next.effective = s.effective
+	}
+	return &next
 }
 
 func (s *Snapshot) derive() *Snapshot {
 	s.claims = sync.OnceValue(s.allClaims)
+	s.effective = readOnce(s.ComponentCatalogue())
+	s.credentials = sync.OnceValue(s.allCredentials)
+	s.ports = sync.OnceValue(s.allPorts)
 	s.bindingsByRepo = sync.OnceValue(s.groupBindings)
 	return s
 }
@@ -112,6 +125,8 @@ func (s *Snapshot) tableOf(o client.Object) editable {
 		return &s.providers
 	case *v1alpha1.Cluster:
 		return &s.clusters
+	case *v1alpha1.ComponentCatalogue:
+		return &s.catalogues
 	case *v1alpha1.PipelineHook:
 		return &s.hooks
 	case *v1alpha1.Environment:
@@ -132,8 +147,8 @@ func (s *Snapshot) tableOf(o client.Object) editable {
 
 func (s *Snapshot) tables() []editable {
 	return []editable{
-		&s.products, &s.productProviders, &s.providers, &s.clusters, &s.hooks, &s.environments,
-		&s.projects, &s.repos, &s.bindings, &s.runtimes, &s.pipelines,
+		&s.products, &s.productProviders, &s.providers, &s.clusters, &s.catalogues, &s.hooks,
+		&s.environments, &s.projects, &s.repos, &s.bindings, &s.runtimes, &s.pipelines,
 	}
 }
 

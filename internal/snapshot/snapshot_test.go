@@ -64,7 +64,7 @@ func TestLookup(t *testing.T) {
 func TestLookupOfEveryKind(t *testing.T) {
 	objects := map[string]client.Object{
 		"Product": Product("product-1"), "ProductProvider": ProductProvider("o", "gitlab"), "CodeRepoProvider": CodeRepoProvider("o"),
-		"Cluster": Cluster("o"), "PipelineHook": PipelineHook("o"), "Environment": Environment("product-1", "o", "c"),
+		"Cluster": Cluster("o"), "PipelineHook": PipelineHook("o"), "ComponentCatalogue": ComponentCatalogue(), "Environment": Environment("product-1", "o", "c"),
 		"Project": Project("product-1", "o"), "CodeRepo": CodeRepo("product-1", "o", ""),
 		"CodeRepoBinding":        Binding("product-1", "o", "o", "readonly"),
 		"DeploymentRuntime":      DeploymentRuntime("product-1", "o", "e", "o"),
@@ -78,6 +78,9 @@ func TestLookupOfEveryKind(t *testing.T) {
 			"CodeRepoBinding":        len(s.CodeRepoBindings("product-1")),
 			"DeploymentRuntime":      len(s.DeploymentRuntimes("product-1")),
 			"ProjectPipelineRuntime": len(s.PipelineRuntimes("product-1")),
+		}
+		if s.ComponentCatalogue() != nil {
+			count["ComponentCatalogue"] = 1
 		}
 		for kind, n := range count {
 			if n == 0 {

@@ -75,7 +75,7 @@ func (c *checker) codeRepo(r *v1alpha1.CodeRepo) {
 		}
 		c.missing(at, missing.Missing.Kind, missing.Missing.Namespace, missing.Missing.Name)
 	case errors.As(err, &wrong) && wrong.Repo == snapshot.RefOf(r):
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath(wrong.Field), field.OmitValueType{}, "%s", wrong.Problem)
+		c.fail(wrong.Reason(), field.NewPath(wrong.Field), field.OmitValueType{}, "%s", wrong.Problem)
 	case err != nil:
 		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "codeRepoProvider"), r.Spec.CodeRepoProvider, "%s", err)
 	default:

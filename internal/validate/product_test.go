@@ -36,6 +36,7 @@ func TestCodeRepo(t *testing.T) {
 	url := func(url string) func(*v1alpha1.CodeRepo) {
 		return change(func(s *v1alpha1.CodeRepoSpec) { s.URL = url })
 	}
+	public := change(func(s *v1alpha1.CodeRepoSpec) { s.CodeRepoProvider, s.URL = "", "https://public.example.org/a.git" })
 	broken := CodeRepoProvider("broken", func(p *v1alpha1.CodeRepoProvider) { p.Spec.SSHAddress = "nonsense" })
 	run(t, map[string]verdict{
 		"of a project":          {new: CodeRepo("product-1", "new", "api")},
@@ -48,6 +49,19 @@ func TestCodeRepo(t *testing.T) {
 		"with a URL":            {new: CodeRepo("product-1", "new", "", url("https://git.example.com/team-1/new.git"))},
 		"with another's URL":    {new: CodeRepo("product-1", "new", "", url("https://git.example.com/team-2/code.git")), want: []string{"Invalid spec.url"}, wantText: "repositories of its own group only"},
 		"with a credential":     {new: CodeRepo("product-1", "new", "", url("https://a:b@git.example.com/team-1/new.git")), want: []string{"Invalid spec.url"}},
+		"with the name of another product's": {
+			new: At(5, CodeRepo("product-1", "theirs", "")), want: []string{"RepositoryClaimed metadata.name"}, wantText: "CodeRepo product-2/theirs of another product has the name already",
+		},
+		"with the name of a younger one": {objects: []client.Object{At(5, CodeRepo("product-2", "repo", ""))}, new: CodeRepo("product-1", "repo", "api")},
+		"with the name of one that goes": {
+			objects: []client.Object{Deleting(CodeRepo("product-2", "old", ""))}, new: At(5, CodeRepo("product-1", "old", "")), want: []string{"RepositoryClaimed metadata.name"},
+		},
+		"with the name of one that is gone": {without: []client.Object{CodeRepo("product-2", "theirs", "")}, new: CodeRepo("product-1", "theirs", "")},
+		"with another's name, public":       {new: At(5, CodeRepo("product-1", "theirs", "", public))},
+		"with the name of an older public one": {
+			objects: []client.Object{At(-5, CodeRepo("product-1", "both", "", public)), CodeRepo("product-2", "both", "")},
+			new:     CodeRepo("product-2", "both", ""), want: []string{"RepositoryClaimed metadata.name"},
+		},
 		"of no product":         {new: CodeRepo("product-9", "new", ""), want: []string{"ReferenceMissing spec.product"}},
 		"the same as an older":  {new: At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" }))), wantWarning: "CodeRepo product-1/repo is the same repository"},
 		"the same as a younger": {objects: []client.Object{At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" })))}, new: CodeRepo("product-1", "repo", "api")},

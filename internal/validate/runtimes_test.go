@@ -36,7 +36,11 @@ func TestDeploymentRuntimeReferences(t *testing.T) {
 func TestDeploymentRuntimePermission(t *testing.T) {
 	denied := []string{"PermissionDenied spec.manifestSource.codeRepo"}
 	run(t, map[string]verdict{
-		"the owner":                      {new: DeploymentRuntime("product-1", "app", "dev", "repo", For("api"))},
+		"the owner": {new: DeploymentRuntime("product-1", "app", "dev", "repo", For("api"))},
+		"a name of another product's": {
+			objects: []client.Object{At(-5, CodeRepo("product-2", "repo", ""))}, new: DeploymentRuntime("product-1", "app", "dev", "repo", For("api")),
+			want: []string{"RepositoryClaimed spec.manifestSource.codeRepo"}, wantText: "CodeRepo product-2/repo of another product",
+		},
 		"another project":                {new: DeploymentRuntime("product-1", "app", "dev", "repo", For("web")), want: denied, wantText: "CodeRepo product-1/repo is not granted to web"},
 		"one of two":                     {new: DeploymentRuntime("product-1", "app", "dev", "repo", For("api", "web")), want: denied},
 		"another project, granted":       {objects: []client.Object{Binding("product-1", "b", "repo", "readonly", "web")}, new: DeploymentRuntime("product-1", "app", "dev", "repo", For("web"))},

@@ -32,11 +32,12 @@ func Run(s *snapshot.Snapshot, r Request) (field.ErrorList, []string) {
 	c := &checker{s: s}
 	switch {
 	case r.New != nil:
-		o := settled(s, r)
+		before := previous(s, r)
+		o := settled(r.New, before)
 		if !known(s, o) {
 			c.s = s.With(o)
 		}
-		c.object(o, r.Old)
+		c.object(o, before)
 	case r.Old != nil:
 		c.removal(r.Old)
 	}
@@ -69,41 +70,61 @@ func known(s *snapshot.Snapshot, o v1alpha1.Object) bool {
 		equality.Semantic.DeepEqual(o.GetDeletionTimestamp(), stored.GetDeletionTimestamp())
 }
 
+// previous returns what a change changes: the old object, else the stored one;
+// nil when there is none.
+func previous(s *snapshot.Snapshot, r Request) v1alpha1.Object {
+	if r.Old != nil {
+		return r.Old
+	}
+	stored, _ := s.Stored(r.New).(v1alpha1.Object)
+	return stored
+}
+
 // settled returns the new object with what only the API server knows of it. A
 // file or a request body holds neither the time of creation nor a status, and
 // both decide who came first.
-func settled(s *snapshot.Snapshot, r Request) v1alpha1.Object {
-	before := r.Old
+func settled(o, before v1alpha1.Object) v1alpha1.Object {
 	if before == nil {
-		stored, ok := s.Stored(r.New).(v1alpha1.Object)
-		if !ok {
-			return r.New
-		}
-		before = stored
+		return o
 	}
-	created := r.New.GetCreationTimestamp()
 	recorded := snapshot.RecordedTarget(before)
-	lacksTime := created.IsZero() && !isZero(before)
-	lacksTarget := recorded != nil && snapshot.RecordedTarget(r.New) == nil
-	if !lacksTime && !lacksTarget {
-		return r.New
+	lacksTime := isZero(o) && !isZero(before)
+	lacksTarget := recorded != nil && snapshot.RecordedTarget(o) == nil
+	lacksStatus := lacksClusterStatus(o, before)
+	if !lacksTime && !lacksTarget && !lacksStatus {
+		return o
 	}
-	o, ok := r.New.DeepCopyObject().(v1alpha1.Object)
+	settled, ok := o.DeepCopyObject().(v1alpha1.Object)
 	if !ok {
-		return r.New
+		return o
 	}
 	if lacksTime {
-		o.SetCreationTimestamp(before.GetCreationTimestamp())
+		settled.SetCreationTimestamp(before.GetCreationTimestamp())
 	}
-	if lacksTarget {
-		switch o := o.(type) {
-		case *v1alpha1.DeploymentRuntime:
+	switch o := settled.(type) {
+	case *v1alpha1.Cluster:
+		if was, ok := before.(*v1alpha1.Cluster); ok && lacksStatus {
+			o.Status = *was.Status.DeepCopy()
+		}
+	case *v1alpha1.DeploymentRuntime:
+		if lacksTarget {
 			o.Status.Target = recorded
-		case *v1alpha1.ProjectPipelineRuntime:
+		}
+	case *v1alpha1.ProjectPipelineRuntime:
+		if lacksTarget {
 			o.Status.Target = recorded
 		}
 	}
-	return o
+	return settled
+}
+
+// lacksClusterStatus tells whether a cluster comes without the status that it
+// had.
+func lacksClusterStatus(o, before v1alpha1.Object) bool {
+	c, ok := o.(*v1alpha1.Cluster)
+	was, sameKind := before.(*v1alpha1.Cluster)
+	return ok && sameKind && equality.Semantic.DeepEqual(c.Status, v1alpha1.ClusterStatus{}) &&
+		!equality.Semantic.DeepEqual(was.Status, v1alpha1.ClusterStatus{})
 }
 
 func isZero(o v1alpha1.Object) bool {
@@ -129,6 +150,8 @@ func (c *checker) object(o, old v1alpha1.Object) {
 	case *v1alpha1.Cluster:
 		before, _ := old.(*v1alpha1.Cluster)
 		c.cluster(o, before)
+	case *v1alpha1.ComponentCatalogue:
+		c.componentCatalogue(o)
 	case *v1alpha1.PipelineHook:
 		c.ofTenant(o)
 	case *v1alpha1.Environment:
@@ -181,6 +204,15 @@ func (c *checker) fail(reason string, path *field.Path, value any, format string
 		e.Type = field.ErrorTypeForbidden
 	}
 	c.errors = append(c.errors, e)
+}
+
+// take records the errors of another package.
+func (c *checker) take(reason string, list field.ErrorList) {
+	for _, e := range list {
+		taken := *e
+		taken.Origin = reason
+		c.errors = append(c.errors, &taken)
+	}
 }
 
 // missing records a reference to an object that does not exist.

@@ -75,7 +75,7 @@ func run(t *testing.T, tests map[string]verdict) {
 
 // TestBase holds that what testutil builds breaks no rule.
 func TestBase(t *testing.T) {
-	objects := append(base(), ProductProvider("finder", Provider), PipelineHook("hook"), Binding("product-1", "b", "repo", "readonly", "web"),
+	objects := append(base(), ProductProvider("finder", Provider), ComponentCatalogue(), PipelineHook("hook"), Binding("product-1", "b", "repo", "readonly", "web"),
 		DeploymentRuntime("product-1", "app", "dev", "whole"), PipelineRuntime("product-1", "pipe", "api", "ci", "repo"))
 	s := snapshot.New(Tenant, Namespace, objects...)
 	for _, o := range objects {
@@ -166,7 +166,7 @@ func TestStableOrder(t *testing.T) {
 func TestWords(t *testing.T) {
 	reasons := []string{
 		v1alpha1.ReasonReferenceMissing, v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonNamespaceClaimed,
-		v1alpha1.ReasonDestinationImmutable, v1alpha1.ReasonInvalid, v1alpha1.ReasonInUse,
+		v1alpha1.ReasonDestinationImmutable, v1alpha1.ReasonInvalid, v1alpha1.ReasonInUse, v1alpha1.ReasonRepositoryClaimed,
 	}
 	seen := map[string]bool{}
 	for seed := range uint64(60) {

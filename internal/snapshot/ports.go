@@ -1,0 +1,146 @@
+package snapshot
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
+)
+
+// Kubernetes gives Services node ports of this range, unless its API server was
+// told otherwise.
+const (
+	firstNodePort = 30000
+	lastNodePort  = 32767
+)
+
+// PortUse is a node port that a cluster takes, on itself or on its host.
+type PortUse struct {
+	// Port number.
+	Port int32
+	// Cluster that takes the port.
+	Cluster *v1alpha1.Cluster
+	// Component that listens, and Field of the Cluster that sets the port, or
+	// would if the default were not used, as spec.traefik.httpNodePort.
+	Component, Field string
+}
+
+// NodePorts returns the node ports that are taken on a physical cluster, by its
+// own components and by the virtual clusters that it carries or that are about to
+// leave it: by port, the older cluster first. Clusters that are being deleted
+// keep their ports until they are gone. What is no node port, and what somebody
+// else installs, is left out.
+func (s *Snapshot) NodePorts(physical string) []PortUse {
+	return slices.Clone(s.ports()[physical])
+}
+
+func (s *Snapshot) allPorts() map[string][]PortUse {
+	ports := map[string][]PortUse{}
+	for _, c := range s.clusters.byNamespace[s.Namespace] {
+		uses := s.portsOf(c)
+		for _, physical := range carriers(c) {
+			ports[physical] = append(ports[physical], uses...)
+		}
+	}
+	for _, uses := range ports {
+		slices.SortFunc(uses, func(a, b PortUse) int {
+			return cmp.Or(cmp.Compare(a.Port, b.Port), compareAge(a.Cluster, b.Cluster), strings.Compare(a.Field, b.Field))
+		})
+	}
+	return ports
+}
+
+// carriers returns the physical clusters whose ports a cluster takes. One that
+// moves to another host has its ports on both until it has left the old one.
+func carriers(c *v1alpha1.Cluster) []string {
+	var names []string
+	add := func(virtual bool, host string) {
+		if !virtual {
+			host = c.Name
+		}
+		if host != "" && !slices.Contains(names, host) {
+			names = append(names, host)
+		}
+	}
+	add(c.Spec.ClusterType == v1alpha1.ClusterVirtual, c.Spec.HostCluster)
+	if was := c.Status.Registered; was != nil {
+		add(was.ClusterType == v1alpha1.ClusterVirtual, was.HostCluster)
+	}
+	return names
+}
+
+func (s *Snapshot) portsOf(c *v1alpha1.Cluster) []PortUse {
+	var uses []PortUse
+	for _, component := range s.Components(c) {
+		if component.External {
+			continue
+		}
+		for _, setting := range s.effective().ports[component.Name] {
+			value, field := portSetting(c, component, setting)
+			if port, err := strconv.ParseInt(value, 10, 32); err == nil && port >= firstNodePort && port <= lastNodePort {
+				uses = append(uses, PortUse{Port: int32(port), Cluster: c, Component: component.Name, Field: field})
+			}
+		}
+	}
+	return uses
+}
+
+// portSetting returns the text of a port as a cluster sets it, and the field
+// that sets it.
+func portSetting(c *v1alpha1.Cluster, component catalogue.Component, setting v1alpha1.ComponentSetting) (value, field string) {
+	own := map[string]string{}
+	switch {
+	case component.Category == v1alpha1.CategoryGateway && c.Spec.Traefik != nil:
+		own["traefik.httpNodePort"], own["traefik.httpsNodePort"] = c.Spec.Traefik.HTTPNodePort, c.Spec.Traefik.HTTPSNodePort
+	case component.Category == v1alpha1.CategoryVirtualCluster && c.Spec.VCluster != nil:
+		own["vcluster.httpsNodePort"] = c.Spec.VCluster.HTTPSNodePort
+	}
+	for name, value := range own {
+		if strings.HasSuffix(name, "."+setting.Name) && value != "" {
+			return value, "spec." + name
+		}
+	}
+	addition := "spec.componentsList." + string(component.Category) + ".additions[" + setting.Name + "]"
+	if chosen := chosenComponent(c, component.Category); chosen != nil && chosen.Additions[setting.Name] != "" {
+		return chosen.Additions[setting.Name], addition
+	}
+	if component.Category == v1alpha1.CategoryVirtualCluster && setting.Name == "httpsNodePort" {
+		if server, err := url.Parse(c.Spec.APIServer); err == nil {
+			return server.Port(), "spec.apiServer"
+		}
+	}
+	return setting.Default, addition
+}
+
+// chosenComponent returns what a cluster chooses of a category; nil when it
+// leaves the choice to the catalogue.
+func chosenComponent(c *v1alpha1.Cluster, category v1alpha1.ComponentCategory) *v1alpha1.Component {
+	list := c.Spec.ComponentsList
+	switch category {
+	case v1alpha1.CategoryCertManagement:
+		return list.CertManagement
+	case v1alpha1.CategoryDeployment:
+		return list.Deployment
+	case v1alpha1.CategoryEventListener:
+		return list.EventListener
+	case v1alpha1.CategoryGateway:
+		return list.Gateway
+	case v1alpha1.CategoryMultiTenant:
+		return list.MultiTenant
+	case v1alpha1.CategoryPipeline:
+		return list.Pipeline
+	case v1alpha1.CategoryProgressiveDelivery:
+		return list.ProgressiveDelivery
+	case v1alpha1.CategorySecretManagement:
+		return list.SecretManagement
+	case v1alpha1.CategorySecretSync:
+		return list.SecretSync
+	case v1alpha1.CategoryOauthProxy:
+		return list.OauthProxy
+	}
+	return nil
+}

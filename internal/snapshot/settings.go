@@ -1,0 +1,37 @@
+package snapshot
+
+import "cmp"
+
+// Settings are what the operator was told of the tenant and decisions need.
+type Settings struct {
+	// ArgoCDNamespace is the namespace of the tenant's Argo CD; argocd when empty.
+	ArgoCDNamespace string
+	// Vault is nil when the secret store is not Vault.
+	Vault *VaultSettings
+}
+
+// VaultSettings say how clusters reach Vault.
+type VaultSettings struct {
+	// Address is the URL of Vault.
+	Address string
+	// CABundle holds the certificate authorities of Vault in PEM; empty when it
+	// has a certificate that everybody trusts.
+	CABundle string
+	// Namespace of Vault Enterprise; usually empty.
+	Namespace string
+}
+
+func (s Settings) defaulted() Settings {
+	s.ArgoCDNamespace = cmp.Or(s.ArgoCDNamespace, defaultArgoCDNamespace)
+	return s
+}
+
+// WithSettings returns a snapshot of the same objects with the settings of the
+// operator.
+func (s *Snapshot) WithSettings(settings Settings) *Snapshot {
+	next := *s
+	next.Settings = settings.defaulted()
+	next.derive()
+	next.effective = s.effective
+	return &next
+}
