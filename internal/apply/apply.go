@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -39,6 +40,10 @@ type Options struct {
 	// Isolate: an item that is refused does not stop the others; it is listed
 	// in Result.Failed.
 	Isolate bool
+	// Release lists finalizers that are taken off the objects that must go,
+	// before they are deleted, and off those that terminate already: what they
+	// stand for is given up. It concerns Kubernetes only.
+	Release []string
 }
 
 // Result tells what an application of a set has done.
@@ -52,27 +57,46 @@ type Result struct {
 	// Removing lists what must go and is still there: it terminates, or waits
 	// until what needs it is gone. A watch tells when to apply again.
 	Removing []plan.ID
-	// Calls counts the requests to the API server.
+	// Calls counts the requests to the API server, or to the System.
 	Calls int
 }
 
-// Applier applies sets to clusters. It remembers what it has written, so that
-// an unchanged set over unchanged objects causes no request at all. It is safe
-// for concurrent use; one owner's set is applied to a cluster by one caller at
-// a time.
+// Applier applies sets to clusters and systems. It remembers what it has
+// written, so that an unchanged set over unchanged objects causes no request at
+// all. It is safe for concurrent use; one owner's set is applied to a target by
+// one caller at a time.
 type Applier struct {
-	tenant string
-	store  secrets.Store
-	memory memory
+	tenant  string
+	store   secrets.Store
+	formats map[plan.Format]FormatFunc
+	memory  memory
+}
+
+// FormatFunc turns the field of a secret into what its user reads. It is pure;
+// its error must not repeat what it was given.
+type FormatFunc func(field []byte) ([]byte, error)
+
+// Option changes an Applier that New makes.
+type Option func(*Applier)
+
+// WithFormats gives an Applier the formats that secrets are written in. Without
+// it, an item that asks for a format is a *PlanError.
+func WithFormats(formats map[plan.Format]FormatFunc) Option {
+	return func(a *Applier) { a.formats = maps.Clone(formats) }
 }
 
 // New returns an Applier for a tenant's objects. store resolves the secrets of items.
-func New(tenant string, store secrets.Store) *Applier {
-	return &Applier{tenant: tenant, store: store}
+func New(tenant string, store secrets.Store, options ...Option) *Applier {
+	a := &Applier{tenant: tenant, store: store}
+	for _, option := range options {
+		option(a)
+	}
+	return a
 }
 
-// Forget drops what is remembered of a cluster, by its UID.
-func (a *Applier) Forget(clusterUID string) { a.memory.forget(clusterUID) }
+// Forget drops what is remembered of a cluster or a System, by its UID: the next
+// application looks at everything again.
+func (a *Applier) Forget(uid string) { a.memory.forget(uid) }
 
 // Apply makes the cluster hold what is in the set, stage by stage, and removes
 // what the set's owner has there beside it, stage by stage in the other
@@ -81,8 +105,8 @@ func (a *Applier) Forget(clusterUID string) { a.memory.forget(clusterUID) }
 // The first error ends it, except for the errors of single items with
 // Options.Isolate. The errors are *KindMissingError, *SecretMissingError,
 // *TerminatingError and *ConflictError, which go away by themselves or by the
-// arrival of what is missing; *NotOursError, *PlanError and *GuardError, which
-// need a person; those of the connection; and those of the API server, which
+// arrival of what is missing; *NotOursError, *FormatError, *PlanError and
+// *GuardError, which need a person; those of the connection; and those of the API server, which
 // errors.As finds as *errors.StatusError. Errors about one item are wrapped in
 // an *ItemError. With a *GuardError everything has been written, and nothing removed.
 func (a *Applier) Apply(ctx context.Context, conn Connection, set plan.Set, o Options) (Result, error) {
@@ -124,7 +148,7 @@ func (p *pass) run(ctx context.Context) error {
 			}
 		}
 	}
-	if going.guarded != nil && !p.o.ConfirmPrune && !p.o.NoGuard {
+	if !p.o.mayRemove(going.guarded) {
 		return going.guarded
 	}
 	return p.prune(ctx, going)
@@ -170,10 +194,16 @@ func (p *pass) failed(item plan.Item, err error) error {
 	if item.ID == namespaceID(item.ID.Name) {
 		p.closed[item.ID.Name] = err
 	}
-	wrapped := &ItemError{ID: item.ID, Source: item.Source, Target: p.set.Target, Err: err, secret: len(item.Secrets) > 0}
-	if p.o.Isolate && concernsOne(err) {
-		p.result.Failed = append(p.result.Failed, *wrapped)
+	return p.result.failed(p.o, &ItemError{
+		ID: item.ID, Source: item.Source, Target: p.set.Target, Err: err, secret: len(item.Secrets) > 0,
+	})
+}
+
+// failed notes the error of an isolated item, and returns any other.
+func (r *Result) failed(o Options, err *ItemError) error {
+	if o.Isolate && concernsOne(err.Err) {
+		r.Failed = append(r.Failed, *err)
 		return nil
 	}
-	return wrapped
+	return err
 }

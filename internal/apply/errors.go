@@ -14,6 +14,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
 )
 
 // KindMissingError: the cluster does not serve kinds that the set needs. It
@@ -76,6 +77,28 @@ func (e *SecretMissingError) Error() string {
 	return fmt.Sprintf("the secret %s in the secret store has no field %s; add it", e.Ref, e.Field)
 }
 
+// Is tells that the error is secrets.ErrNotFound.
+func (e *SecretMissingError) Is(target error) bool { return target == secrets.ErrNotFound }
+
+// FormatError: a stored secret cannot be turned into what its user reads. It
+// goes away when another one is stored.
+type FormatError struct {
+	Ref plan.SecretRef
+	// Field that cannot be turned into Format.
+	Field  string
+	Format plan.Format
+	// Err says why. It is no part of the message.
+	Err error
+}
+
+// Error names the secret, the field and the format.
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("the field %s of the secret %s in the secret store cannot be written as %s; store a valid one", e.Field, e.Ref, e.Format)
+}
+
+// Unwrap returns the error of the format.
+func (e *FormatError) Unwrap() error { return e.Err }
+
 // GuardError: more would be removed than is believed without a person's word.
 type GuardError struct {
 	Target plan.Target
@@ -95,6 +118,9 @@ func (e *GuardError) Error() string {
 type TerminatingError struct {
 	ID     plan.ID
 	Target plan.Target
+	// Unwatched: the object is not the set's owner's, so that no watch wakes him
+	// when it is gone; he has to look again.
+	Unwatched bool
 }
 
 // Error names the object.
@@ -160,6 +186,8 @@ func describe(err error, secret bool) string {
 	var status *apierrors.StatusError
 	var transport *url.Error
 	switch {
+	case errors.Is(err, secrets.ErrUnavailable), errors.Is(err, secrets.ErrDenied), errors.Is(err, secrets.ErrNotFound):
+		return err.Error()
 	case errors.As(err, &status):
 		s := status.Status()
 		switch {
@@ -180,7 +208,7 @@ func describe(err error, secret bool) string {
 func concernsOne(err error) bool {
 	var (
 		notOurs     *NotOursError
-		secret      *SecretMissingError
+		format      *FormatError
 		kind        *KindMissingError
 		terminating *TerminatingError
 		conflict    *ConflictError
@@ -188,8 +216,9 @@ func concernsOne(err error) bool {
 		status      *apierrors.StatusError
 	)
 	switch {
-	case errors.As(err, &notOurs), errors.As(err, &secret), errors.As(err, &kind),
-		errors.As(err, &terminating), errors.As(err, &conflict), errors.As(err, &wrong):
+	case errors.As(err, &notOurs), errors.As(err, &format), errors.As(err, &kind),
+		errors.As(err, &terminating), errors.As(err, &conflict), errors.As(err, &wrong),
+		errors.Is(err, secrets.ErrNotFound), errors.Is(err, secrets.ErrDenied):
 		return true
 	case !errors.As(err, &status):
 		return false

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -125,15 +124,24 @@ func (p *pass) hash(ctx context.Context, in intent) (string, error) {
 		if !ok {
 			var err error
 			if version, err = p.store.Version(ctx, value.Ref); err != nil {
-				return "", p.secretError(value, err)
+				return "", secretError(value.Ref, err)
 			}
 			versions[value.Ref] = version
 		}
 		fills = append(fills, filled{Value: value, Version: version})
 	}
-	text, err := json.Marshal([]any{in.object.Object, fills})
+	hash, err := hashOf(in.object.Object, fills)
 	if err != nil {
 		return "", &PlanError{ID: in.item.ID, Problem: "it cannot be converted: " + err.Error()}
+	}
+	return hash, nil
+}
+
+// hashOf returns the hash of values as JSON shows them.
+func hashOf(values ...any) (string, error) {
+	text, err := json.Marshal(values)
+	if err != nil {
+		return "", err
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:]), nil
@@ -142,22 +150,14 @@ func (p *pass) hash(ctx context.Context, in intent) (string, error) {
 // fill returns the object with the values of its secrets.
 func (p *pass) fill(ctx context.Context, in intent) (*unstructured.Unstructured, error) {
 	object := in.object.DeepCopy()
-	read := map[secrets.Ref]secrets.Secret{}
+	read := p.reader(in.item.ID)
 	for _, value := range in.item.Secrets {
-		secret, ok := read[value.Ref]
-		if !ok {
-			var err error
-			if secret, err = p.store.Get(ctx, value.Ref); err != nil {
-				return nil, p.secretError(value, err)
-			}
-			read[value.Ref] = secret
+		content, _, err := read.value(ctx, value)
+		if err != nil {
+			return nil, err
 		}
-		content, ok := secret.Fields[value.Field]
-		if !ok {
-			if value.Optional {
-				continue
-			}
-			return nil, &SecretMissingError{Ref: value.Ref, Field: value.Field}
+		if content == nil {
+			continue
 		}
 		encoded := base64.StdEncoding.EncodeToString(content.Bytes())
 		if err := unstructured.SetNestedField(object.Object, encoded, "data", value.Key); err != nil {
@@ -165,13 +165,6 @@ func (p *pass) fill(ctx context.Context, in intent) (*unstructured.Unstructured,
 		}
 	}
 	return object, nil
-}
-
-func (p *pass) secretError(value plan.SecretValue, err error) error {
-	if errors.Is(err, secrets.ErrNotFound) {
-		return &SecretMissingError{Ref: value.Ref}
-	}
-	return fmt.Errorf("read the secret %s: %w", value.Ref, err)
 }
 
 // fingerprint returns what the server notes of our fields: which they are, with

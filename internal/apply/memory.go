@@ -1,11 +1,13 @@
 package apply
 
 import (
+	"maps"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
 )
 
 // record is what is remembered of one object that we have written, or may have.
@@ -18,20 +20,28 @@ type record struct {
 	fingerprint string
 	// version is the object's resourceVersion after the write.
 	version string
+	// secrets holds the versions of the secrets that a System was given.
+	secrets map[secrets.Ref]string
 	// settled is false from the moment a write is begun until it has succeeded.
 	settled bool
 }
 
-// place is an owner on a cluster.
+// place is an owner on a cluster, or in a target of a System.
 type place struct {
-	cluster string
-	owner   plan.Owner
+	// uid of the cluster or System.
+	uid   string
+	owner plan.Owner
+	// target is set for a System only, where one owner has several.
+	target plan.Target
 }
 
 // memory holds the records. The zero value is empty.
 type memory struct {
 	mu     sync.Mutex
 	places map[place]map[plan.ID]record
+	// whole holds, for places in a System of which it is known that nothing is
+	// there beside the set, the hash of what the set names.
+	whole map[place]string
 }
 
 func (m *memory) get(p place, id plan.ID) (record, bool) {
@@ -73,12 +83,47 @@ func (m *memory) ids(p place) []plan.ID {
 	return ids
 }
 
-func (m *memory) forget(cluster string) {
+func (m *memory) forget(uid string) {
+	m.forgetWhere(func(p place) bool { return p.uid == uid })
+}
+
+func (m *memory) forgetWhere(is func(place) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for p := range m.places {
-		if p.cluster == cluster {
+	maps.DeleteFunc(m.places, func(p place, _ map[plan.ID]record) bool { return is(p) })
+	maps.DeleteFunc(m.whole, func(p place, _ string) bool { return is(p) })
+}
+
+// dropAll forgets something of an owner in all targets of a System.
+func (m *memory) dropAll(at place, id plan.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p, records := range m.places {
+		if p.uid != at.uid || p.owner != at.owner {
+			continue
+		}
+		if delete(records, id); len(records) == 0 {
 			delete(m.places, p)
 		}
 	}
+}
+
+func (m *memory) isWhole(p place, names string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.whole[p] == names
+}
+
+// setWhole notes what a place holds and nothing else; empty when that is not known.
+func (m *memory) setWhole(p place, names string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if names == "" {
+		delete(m.whole, p)
+		return
+	}
+	if m.whole == nil {
+		m.whole = map[place]string{}
+	}
+	m.whole[p] = names
 }

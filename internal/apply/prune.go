@@ -2,11 +2,13 @@ package apply
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -20,10 +22,12 @@ const labelInheritedFrom = "hnc.x-k8s.io/inherited-from"
 // guardFloor is how many objects may always go at once.
 const guardFloor = 10
 
-// StageOf returns the stage that an object which is in no plan is removed in.
+// StageOf returns the stage that something which is in no plan is removed in.
 // Builders give the same stages to what they plan.
 func StageOf(id plan.ID) plan.Stage {
 	switch {
+	case isVault(id, plan.KindVaultRole):
+		return plan.StageWorkload
 	case id.Group == "" && id.Kind == "Namespace":
 		return plan.StageNamespace
 	case id.Group == "" && id.Kind == "ServiceAccount", id.Group == "rbac.authorization.k8s.io":
@@ -33,6 +37,9 @@ func StageOf(id plan.ID) plan.Stage {
 	}
 	return plan.StageConfig
 }
+
+// isVault tells whether an ID is that of something of a kind in Vault.
+func isVault(id plan.ID, kind string) bool { return id.Group == "" && id.Kind == kind }
 
 // candidate is an object that the set's owner has and the set does not hold.
 type candidate struct {
@@ -51,13 +58,7 @@ type going struct {
 // going compares what the owner has with the set. What we have written and the
 // cache does not show yet counts as well.
 func (p *pass) going(ctx context.Context, owned []metav1.PartialObjectMetadata) (going, error) {
-	stays := map[plan.ID]bool{}
-	for _, item := range p.set.Items {
-		stays[item.ID] = true
-	}
-	for _, id := range p.set.Keep {
-		stays[id] = true
-	}
+	stays := stays(p.set)
 	var g going
 	total, removed := 0, 0
 	seen := map[plan.ID]bool{}
@@ -92,10 +93,33 @@ func (p *pass) going(ctx context.Context, owned []metav1.PartialObjectMetadata) 
 		}
 		g.candidates = append(g.candidates, c)
 	}
-	if removed > guardFloor && 2*removed > total {
-		g.guarded = &GuardError{Target: p.set.Target, Owner: p.set.Owner, Remove: removed, Total: total}
-	}
+	g.guarded = guarded(p.set, removed, total)
 	return g, nil
+}
+
+// guarded returns an error when more goes than is believed without a person's word.
+func guarded(set plan.Set, removed, total int) *GuardError {
+	if removed <= guardFloor || 2*removed <= total {
+		return nil
+	}
+	return &GuardError{Target: set.Target, Owner: set.Owner, Remove: removed, Total: total}
+}
+
+// mayRemove tells whether what goes may go.
+func (o Options) mayRemove(guarded *GuardError) bool {
+	return guarded == nil || o.ConfirmPrune || o.NoGuard
+}
+
+// stays returns what of the owner's is not removed.
+func stays(set plan.Set) map[plan.ID]bool {
+	stays := map[plan.ID]bool{}
+	for _, item := range set.Items {
+		stays[item.ID] = true
+	}
+	for _, id := range set.Keep {
+		stays[id] = true
+	}
+	return stays
 }
 
 // counts tells whether an object with the owner's labels is one of the owner's.
@@ -151,7 +175,7 @@ func (p *pass) prune(ctx context.Context, g going) error {
 				continue
 			}
 			there := true
-			if !waits && !c.terminating {
+			if !waits && (!c.terminating || len(p.o.Release) > 0) {
 				var err error
 				if there, err = p.remove(ctx, c); err != nil {
 					return &ItemError{ID: c.id, Target: p.set.Target, Err: err}
@@ -177,23 +201,20 @@ func (p *pass) remove(ctx context.Context, c candidate) (there bool, err error) 
 		p.memory.drop(p.place(), c.id)
 		return false, nil
 	}
-	if live.DeletionTimestamp != nil {
-		return true, nil
+	// Before the deletion: who does what a finalizer stands for must not begin.
+	if err := p.release(ctx, live); err != nil {
+		return p.lost(c, err)
 	}
-	p.result.Calls++
-	err = p.conn.Client().Delete(ctx, live,
-		client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
-		client.PropagationPolicy(metav1.DeletePropagationBackground))
-	switch {
-	case apierrors.IsNotFound(err):
-		p.memory.drop(p.place(), c.id)
-		return false, nil
-	case apierrors.IsConflict(err):
-		return true, &ConflictError{ID: c.id, Target: p.set.Target, Err: err}
-	case err != nil:
-		return true, err
+	if live.DeletionTimestamp == nil {
+		p.result.Calls++
+		err = p.conn.Client().Delete(ctx, live,
+			client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
+			client.PropagationPolicy(metav1.DeletePropagationBackground))
+		if err != nil {
+			return p.lost(c, err)
+		}
+		p.result.Deleted++
 	}
-	p.result.Deleted++
 	// Without a finalizer the object is gone with the answer. A namespace has
 	// its finalizer in its spec.
 	if len(live.Finalizers) > 0 || StageOf(c.id) == plan.StageNamespace {
@@ -202,6 +223,41 @@ func (p *pass) remove(ctx context.Context, c candidate) (there bool, err error) 
 	}
 	p.memory.drop(p.place(), c.id)
 	return false, nil
+}
+
+// lost tells what the error of a removal means: the object is gone, or it is
+// not, or no longer, what was seen.
+func (p *pass) lost(c candidate, err error) (there bool, _ error) {
+	switch {
+	case apierrors.IsNotFound(err):
+		p.memory.drop(p.place(), c.id)
+		return false, nil
+	case apierrors.IsConflict(err):
+		return true, &ConflictError{ID: c.id, Target: p.set.Target, Err: err}
+	}
+	return true, err
+}
+
+// release takes the finalizers of Options.Release off an object, if it still is
+// the one that was read, and brings live up to date.
+func (p *pass) release(ctx context.Context, live *metav1.PartialObjectMetadata) error {
+	rest := []string{}
+	for _, finalizer := range live.Finalizers {
+		if !slices.Contains(p.o.Release, finalizer) {
+			rest = append(rest, finalizer)
+		}
+	}
+	if len(rest) == len(live.Finalizers) {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"uid": live.UID, "resourceVersion": live.ResourceVersion, "finalizers": rest,
+	}})
+	if err != nil {
+		return err
+	}
+	p.result.Calls++
+	return p.conn.Client().Patch(ctx, live, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(v1alpha1.ManagedBy))
 }
 
 func namespaceID(name string) plan.ID { return plan.ID{Kind: "Namespace", Name: name} }

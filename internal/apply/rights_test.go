@@ -1,30 +1,37 @@
 package apply_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/remote/remotetest"
 )
 
-// The least that the account of a runtime cluster's kubeconfig must be allowed:
-// a set is written and removed with it.
+// The role for the account of a runtime cluster's kubeconfig is enough: a set is
+// written and removed with it.
 func TestLeastRights(t *testing.T) {
 	name := remotetest.Unique("runtime")
-	all := []string{"get", "list", "watch", "create", "patch", "delete"}
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"namespaces", "serviceaccounts", "secrets"}, Verbs: all},
-		{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"rolebindings"}, Verbs: all},
-		{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"clusterroles"}, ResourceNames: []string{"admin", "edit", "view"}, Verbs: []string{"bind"}},
-		{APIGroups: []string{"hnc.x-k8s.io"}, Resources: []string{"hierarchyconfigurations"}, Verbs: all},
-		{APIGroups: []string{"argoproj.io"}, Resources: []string{"appprojects", "applications"}, Verbs: all},
-		{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: []string{"list", "watch"}},
-	}}
+	content, err := os.ReadFile(filepath.Join("..", "..", "config", "rbac", "runtime_role.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := &rbacv1.ClusterRole{}
+	if err := yaml.UnmarshalStrict(content, role); err != nil {
+		t.Fatal(err)
+	}
+	role.ObjectMeta = metav1.ObjectMeta{Name: name}
+	// The test's binding is to a role that Nautes does not bind.
+	role.Rules = append(role.Rules, rbacv1.PolicyRule{
+		APIGroups: []string{rbacv1.GroupName}, Resources: []string{"clusterroles"}, ResourceNames: []string{"view"}, Verbs: []string{"bind"},
+	})
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},

@@ -56,6 +56,22 @@ func (p *pass) write(ctx context.Context, in intent) error {
 	return err
 }
 
+// met returns the error about an object that belongs to somebody else; nil when
+// the item is content with it. Nothing is remembered of such an object: nobody
+// tells when it goes, so it is looked for each time.
+func (p *pass) met(in intent, seen metav1.Object) error {
+	id := in.item.ID
+	switch {
+	case !in.item.IfAbsent:
+		return p.notOurs(id, seen)
+	case seen.GetDeletionTimestamp() != nil:
+		return &TerminatingError{ID: id, Target: p.set.Target, Unwatched: true}
+	}
+	p.memory.drop(p.place(), id)
+	p.result.Unchanged++
+	return nil
+}
+
 // isAnother tells whether an error says that the object is not the one that was
 // seen: there is one now, there is none any longer, or it has another UID.
 func isAnother(err error) bool {
@@ -69,7 +85,7 @@ func isAnother(err error) bool {
 	return slices.ContainsFunc(status.ErrStatus.Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
-func (p *pass) place() place { return place{cluster: p.uid, owner: p.set.Owner} }
+func (p *pass) place() place { return place{uid: p.uid, owner: p.set.Owner} }
 
 // settled tells whether an object is known to be as it is intended. A cache
 // that is behind our own last write says nothing against it: whatever came
@@ -138,18 +154,12 @@ func (p *pass) read(ctx context.Context, gvk schema.GroupVersionKind, id plan.ID
 	return o, nil
 }
 
-// mayWrite tells whether an object that exists may be written.
-func (p *pass) mayWrite(id plan.ID, seen *metav1.PartialObjectMetadata) error {
-	adopted := seen.Annotations[v1alpha1.AnnotationAdopt] == p.adoption()
-	switch {
-	case p.owns(seen):
-	case p.hasOwner(seen) || isCopy(seen) || !adopted:
-		return p.notOurs(id, seen)
+// mayWrite tells whether an object that exists is ours, or was handed over to us.
+func (p *pass) mayWrite(seen *metav1.PartialObjectMetadata) bool {
+	if p.owns(seen) {
+		return true
 	}
-	if seen.DeletionTimestamp != nil {
-		return &TerminatingError{ID: id, Target: p.set.Target}
-	}
-	return nil
+	return !p.hasOwner(seen) && !isCopy(seen) && seen.Annotations[v1alpha1.AnnotationAdopt] == p.adoption()
 }
 
 // hasOwner tells whether an object belongs to an owner of the tenant.
@@ -163,10 +173,12 @@ func (p *pass) hasOwner(o metav1.Object) bool {
 // else has made in the meantime is a conflict.
 func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.PartialObjectMetadata) error {
 	id := in.item.ID
-	if seen != nil {
-		if err := p.mayWrite(id, seen); err != nil {
-			return err
-		}
+	switch {
+	case seen == nil:
+	case !p.mayWrite(seen):
+		return p.met(in, seen)
+	case seen.DeletionTimestamp != nil:
+		return &TerminatingError{ID: id, Target: p.set.Target, Unwatched: !p.owns(seen)}
 	}
 	object, err := p.fill(ctx, in)
 	if err != nil {
@@ -222,5 +234,5 @@ func (p *pass) retreat(ctx context.Context, in intent, met *unstructured.Unstruc
 		return err
 	}
 	p.memory.drop(p.place(), in.item.ID)
-	return p.notOurs(in.item.ID, nothing)
+	return p.met(in, nothing)
 }

@@ -1,12 +1,13 @@
 package remote
 
 import (
+	"cmp"
 	"context"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"nautes.io/nautes/internal/plan"
 )
@@ -21,23 +22,23 @@ type Application struct {
 	// Health is Healthy, Progressing, Degraded, Suspended, Missing or Unknown;
 	// empty before Argo CD has looked.
 	Health string
-	// Revision that is deployed, as far as Argo CD knows.
+	// Revision that is deployed, as far as Argo CD knows; those of several
+	// sources with commas between them.
 	Revision string
 	// Compared is the source that Sync speaks of. It differs from the spec's
-	// until Argo CD has looked at a changed Application.
+	// until Argo CD has looked at a changed Application. It is empty for an
+	// Application of several sources.
 	Compared ApplicationSource
-	// Message says why the last operation or comparison failed; empty when it did not.
+	// Current: Sync speaks of the sources that the spec has now, with their
+	// values, however many they are.
+	Current bool
+	// Message says why the last operation or comparison failed, or else which
+	// object makes the Application Degraded; empty when nothing does.
 	Message string
 }
 
 // ApplicationSource is a directory of a repository at a revision.
 type ApplicationSource struct{ RepoURL, Path, TargetRevision string }
-
-// RuntimeFacts returns the kinds of runtime clusters that are watched as whole
-// objects, with what is kept of them.
-func RuntimeFacts() map[schema.GroupVersionKind]FactsFunc {
-	return map[schema.GroupVersionKind]FactsFunc{applicationKind(): applicationFacts}
-}
 
 // Application returns what the cache knows of an Application that carries the
 // tenant's labels; nil when there is none. An error when the cache has not
@@ -72,23 +73,99 @@ func applicationFacts(u *unstructured.Unstructured) any {
 	}
 	// A new commit that changes nothing is Synced without an operation.
 	if app.Sync == "Synced" || app.Revision == "" {
-		app.Revision = status("sync", "revision")
+		revisions, _, _ := unstructured.NestedStringSlice(u.Object, "status", "sync", "revisions")
+		app.Revision = cmp.Or(status("sync", "revision"), strings.Join(revisions, ","))
 	}
-	if phase := status("operationState", "phase"); phase == "Failed" || phase == "Error" {
-		app.Message = clip(status("operationState", "message"))
-		return app
+	app.Current = app.Sync != "" && lookedAt(u.Object)
+	app.Message = clip(trouble(u.Object, app.Health, status("operationState", "phase"), status("operationState", "message")))
+	return app
+}
+
+// lookedAt tells whether Argo CD has looked at the sources as they are now.
+func lookedAt(app map[string]any) bool {
+	some := false
+	for _, field := range []string{"source", "sources"} {
+		wanted, _, _ := unstructured.NestedFieldNoCopy(app, "spec", field)
+		compared, _, _ := unstructured.NestedFieldNoCopy(app, "status", "sync", "comparedTo", field)
+		if !reflect.DeepEqual(filled(wanted), filled(compared)) {
+			return false
+		}
+		some = some || filled(wanted) != nil
 	}
-	conditions, _, _ := unstructured.NestedFieldNoCopy(u.Object, "status", "conditions")
-	list, _ := conditions.([]any)
-	for _, c := range list {
-		condition, _ := c.(map[string]any)
-		kind, _ := condition["type"].(string)
-		if message, _ := condition["message"].(string); strings.HasSuffix(kind, "Error") {
-			app.Message = clip(message)
-			break
+	return some
+}
+
+// filled returns a value without what says nothing: Argo CD writes some fields
+// without a value, and drops others.
+func filled(value any) any {
+	switch v := value.(type) {
+	case string:
+		if v == "" {
+			return nil
+		}
+	case map[string]any:
+		out := map[string]any{}
+		for key, inner := range v {
+			if inner = filled(inner); inner != nil {
+				out[key] = inner
+			}
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, inner := range v {
+			out = append(out, filled(inner))
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	}
+	return value
+}
+
+// trouble says what is wrong with an Application: with its last operation, its
+// comparison or, when it is Degraded, one of its objects.
+func trouble(app map[string]any, health, phase, message string) string {
+	if phase == "Failed" || phase == "Error" {
+		return message
+	}
+	for _, condition := range entries(app, "conditions") {
+		if kind, _ := condition["type"].(string); strings.HasSuffix(kind, "Error") {
+			message, _ := condition["message"].(string)
+			return message
 		}
 	}
-	return app
+	if health != "Degraded" {
+		return ""
+	}
+	for _, resource := range entries(app, "resources") {
+		text := func(path ...string) string {
+			s, _, _ := unstructured.NestedString(resource, path...)
+			return s
+		}
+		if text("health", "status") == health {
+			object := plan.ID{Group: text("group"), Kind: text("kind"), Namespace: text("namespace"), Name: text("name")}
+			return strings.TrimSuffix(object.String()+": "+text("health", "message"), ": ")
+		}
+	}
+	return ""
+}
+
+// entries returns the objects in a list of an Application's status.
+func entries(app map[string]any, field string) []map[string]any {
+	value, _, _ := unstructured.NestedFieldNoCopy(app, "status", field)
+	list, _ := value.([]any)
+	var out []map[string]any
+	for _, one := range list {
+		if entry, ok := one.(map[string]any); ok {
+			out = append(out, entry)
+		}
+	}
+	return out
 }
 
 // clip cuts a message to maxMessage bytes, between two characters.

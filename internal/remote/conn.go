@@ -48,6 +48,13 @@ type ConnOptions struct {
 	// Facts lists the kinds of Kinds that are watched as whole objects, and
 	// what is kept of each beside its metadata.
 	Facts map[schema.GroupVersionKind]FactsFunc
+	// Namespaces lists the kinds of Kinds that are looked at in one namespace only.
+	Namespaces map[schema.GroupVersionKind]string
+	// EntryPoints: the Services through which traffic enters are looked at, too.
+	EntryPoints bool
+	// Rights says, for messages about what the account may not read, what to do
+	// to give it its rights.
+	Rights string
 	// OnChange is told of what changes in the caches; nil tells nobody.
 	OnChange ChangeFunc
 	// Scheme of the client; the one of client-go when nil.
@@ -63,13 +70,16 @@ type ConnOptions struct {
 // everything on it that carries the tenant's labels.
 type Conn struct {
 	uid, version string
-	client       client.Client
-	discovery    discovery.DiscoveryInterface
-	order        []*kindCache
-	kinds        map[schema.GroupKind]*kindCache
-	transport    *http.Client
-	stop         context.CancelFunc
-	run          sync.WaitGroup
+	// took is how long the cluster needed to say who it is.
+	took        time.Duration
+	client      client.Client
+	discovery   discovery.DiscoveryInterface
+	order       []*kindCache
+	kinds       map[schema.GroupKind]*kindCache
+	entryPoints *kindCache // nil when they are not looked at
+	transport   *http.Client
+	stop        context.CancelFunc
+	run         sync.WaitGroup
 }
 
 // Connect reads who the cluster is and what it serves, and begins to fill the
@@ -79,10 +89,12 @@ func Connect(ctx context.Context, cfg *rest.Config, o ConnOptions) (*Conn, error
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	if c.uid, c.version, err = c.identity(ctx); err != nil {
 		c.transport.CloseIdleConnections()
 		return nil, err
 	}
+	c.took = time.Since(began)
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop = stop
 	if err := c.fill(ctx, run, sources, o); err != nil {
@@ -147,11 +159,11 @@ func orDefault[T comparable](value, otherwise T) T {
 func (c *Conn) identity(ctx context.Context) (uid, kubernetes string, err error) {
 	var system metav1.PartialObjectMetadata
 	if err := c.ask(ctx, "/api/v1/namespaces/"+metav1.NamespaceSystem, &system); err != nil {
-		return "", "", fmt.Errorf("read the namespace %s: %w", metav1.NamespaceSystem, err)
+		return "", "", &readError{what: "the namespace " + metav1.NamespaceSystem, err: err}
 	}
 	var info version.Info
 	if err := c.ask(ctx, "/version", &info); err != nil {
-		return "", "", fmt.Errorf("read the version of Kubernetes: %w", err)
+		return "", "", &readError{what: "the version of Kubernetes", err: err}
 	}
 	if system.UID == "" || info.GitVersion == "" {
 		return "", "", errNotKubernetes
@@ -186,7 +198,7 @@ func (c *Conn) fill(ctx, run context.Context, s source, o ConnOptions) error {
 		dirty: map[string]bool{}, defined: map[string]bool{}, wake: make(chan struct{}, 1),
 	}
 	for _, gvk := range o.Kinds {
-		k := &kindCache{gvk: gvk, facts: o.Facts[gvk]}
+		k := &kindCache{gvk: gvk, facts: o.Facts[gvk], namespace: o.Namespaces[gvk], rights: o.Rights}
 		c.order = append(c.order, k)
 		c.kinds[gvk.GroupKind()] = k
 	}
@@ -194,11 +206,20 @@ func (c *Conn) fill(ctx, run context.Context, s source, o ConnOptions) error {
 	if err := sv.lookAll(ctx, run); err != nil {
 		return err
 	}
-	everything := s
-	everything.selector = ""
-	definitions, err := everything.informer(crdKind(), schema.GroupVersionResource{
+	if o.EntryPoints {
+		if err := c.watchEntryPoints(run, s, o.Rights, change); err != nil {
+			return err
+		}
+	}
+	return c.watchDefinitions(run, s, sv)
+}
+
+// watchDefinitions tells what the cluster serves when its CustomResourceDefinitions change.
+func (c *Conn) watchDefinitions(run context.Context, s source, sv *served) error {
+	s.selector = ""
+	definitions, err := s.informer(&kindCache{gvk: crdKind()}, schema.GroupVersionResource{
 		Group: crdKind().Group, Version: crdKind().Version, Resource: "customresourcedefinitions",
-	}, nil)
+	}, func(error) {})
 	if err != nil {
 		return err
 	}
@@ -235,6 +256,9 @@ func (c *Conn) Close() {
 	for _, k := range c.order {
 		k.close()
 	}
+	if c.entryPoints != nil {
+		c.entryPoints.close()
+	}
 	c.transport.CloseIdleConnections()
 }
 
@@ -252,6 +276,17 @@ func (c *Conn) Client() client.Client { return c.client }
 func (c *Conn) Synced() error {
 	for _, k := range c.order {
 		if _, err := k.indexer(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// denied returns a *NotSyncedError about a kind that the account may not read,
+// or no longer; nil when there is none.
+func (c *Conn) denied() error {
+	for _, k := range c.order {
+		if err := k.denied(); err != nil {
 			return err
 		}
 	}
@@ -282,6 +317,9 @@ func (c *Conn) lookup(id plan.ID) (*object, error) {
 	k, ok := c.kinds[schema.GroupKind{Group: id.Group, Kind: id.Kind}]
 	if !ok {
 		return nil, &UnknownKindError{Group: id.Group, Kind: id.Kind}
+	}
+	if k.namespace != "" && k.namespace != id.Namespace {
+		return nil, &UnknownKindError{Group: id.Group, Kind: id.Kind, Namespace: k.namespace}
 	}
 	indexer, err := k.indexer()
 	if err != nil || indexer == nil {

@@ -207,7 +207,7 @@ func TestWhatCannotBeReadIsNoEmptyList(t *testing.T) {
 		if !errors.As(err, &unsynced) || !errors.Is(err, ErrNotSynced) {
 			t.Fatalf("Owned: %v, want a *NotSyncedError", err)
 		}
-		return want(unsynced.Kind == "Secret" && strings.Contains(unsynced.Cause, "grant it"), "the error is %v", err)
+		return want(unsynced.Kind == "Secret" && strings.Contains(unsynced.Cause, "may not read secrets; grant it"), "the error is %v", err)
 	})
 	if _, err := conn.Get(t.Context(), plan.ID{Kind: "Secret", Namespace: "default", Name: "x"}); !errors.Is(err, ErrNotSynced) {
 		t.Errorf("Get of a Secret: %v", err)
@@ -243,9 +243,12 @@ func runtimeRules() []rbacv1.PolicyRule {
 		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: read},
 		{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, Verbs: read},
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: read},
-		{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"rolebindings"}, Verbs: read},
+		{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"rolebindings", "clusterrolebindings"}, Verbs: read},
+		{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"ingresses"}, Verbs: read},
+		{APIGroups: []string{"external-secrets.io"}, Resources: []string{"secretstores"}, Verbs: read},
+		{APIGroups: []string{"traefik.io"}, Resources: []string{"middlewares"}, Verbs: read},
 		{APIGroups: []string{"hnc.x-k8s.io"}, Resources: []string{"hierarchyconfigurations"}, Verbs: read},
-		{APIGroups: []string{"argoproj.io"}, Resources: []string{"appprojects", "applications"}, Verbs: read},
+		{APIGroups: []string{"argoproj.io"}, Resources: []string{"appprojects", "applications", "eventbus"}, Verbs: read},
 		{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: read},
 	}
 }
@@ -294,7 +297,7 @@ func TestApplication(t *testing.T) {
 		t.Fatal(err)
 	}
 	compared := ApplicationSource{RepoURL: "https://git/x.git"}
-	sees(Application{Sync: "Synced", Health: "Healthy", Revision: "abc", Compared: compared})
+	sees(Application{Sync: "Synced", Health: "Healthy", Revision: "abc", Compared: compared, Current: true})
 	// The cache is filled before its readers are told.
 	remotetest.Eventually(t, "wait to be told of the creation and the status", func(context.Context) error {
 		return want(told.count("Application/"+ns+"/a/is") >= 2, "not told yet")
@@ -305,7 +308,7 @@ func TestApplication(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sees(Application{Sync: "Synced", Health: "Degraded", Revision: "abc", Compared: compared})
+	sees(Application{Sync: "Synced", Health: "Degraded", Revision: "abc", Compared: compared, Current: true})
 	remotetest.Eventually(t, "wait to be told", func(context.Context) error {
 		return want(told.count("Application/"+ns+"/a/is") > before, "not told of the health")
 	})
@@ -316,9 +319,12 @@ func TestApplication(t *testing.T) {
 
 func TestApplicationFacts(t *testing.T) {
 	long := strings.Repeat("é", maxMessage)
+	git := func(values string) map[string]any {
+		return map[string]any{"repoURL": "https://git/x.git", "path": "deploy", "helm": map[string]any{"valuesObject": map[string]any{"a": values}}}
+	}
 	tests := map[string]struct {
-		status map[string]any
-		want   Application
+		spec, status map[string]any
+		want         Application
 	}{
 		"new": {},
 		"an operation under way": {
@@ -350,14 +356,63 @@ func TestApplicationFacts(t *testing.T) {
 			status: map[string]any{"operationState": map[string]any{"phase": "Error", "message": "x" + long}},
 			want:   Application{Message: "x" + long[:maxMessage-2] + "…"},
 		},
+		"a source that was looked at": {
+			spec: map[string]any{"source": git("b")},
+			status: map[string]any{"sync": map[string]any{"status": "Synced", "comparedTo": map[string]any{
+				"source": withEmpty(git("b"), "targetRevision"), "destination": map[string]any{},
+			}}},
+			want: Application{Sync: "Synced", Compared: ApplicationSource{RepoURL: "https://git/x.git", Path: "deploy"}, Current: true},
+		},
+		"values that were not looked at": {
+			spec:   map[string]any{"source": git("c")},
+			status: map[string]any{"sync": map[string]any{"status": "Synced", "comparedTo": map[string]any{"source": git("b")}}},
+			want:   Application{Sync: "Synced", Compared: ApplicationSource{RepoURL: "https://git/x.git", Path: "deploy"}},
+		},
+		"several sources": {
+			spec: map[string]any{"sources": []any{git("b"), git("c")}},
+			status: map[string]any{"sync": map[string]any{"status": "Synced", "revisions": []any{"1", "2"}, "comparedTo": map[string]any{
+				"source": map[string]any{"repoURL": ""}, "sources": []any{git("b"), git("c")},
+			}}},
+			want: Application{Sync: "Synced", Revision: "1,2", Current: true},
+		},
+		"several sources in another order": {
+			spec: map[string]any{"sources": []any{git("b"), git("c")}},
+			status: map[string]any{"sync": map[string]any{"status": "Synced", "comparedTo": map[string]any{
+				"sources": []any{git("c"), git("b")},
+			}}},
+			want: Application{Sync: "Synced"},
+		},
+		"a degraded object": {
+			status: map[string]any{"health": map[string]any{"status": "Degraded"}, "resources": []any{
+				map[string]any{"kind": "Service", "name": "good", "health": map[string]any{"status": "Healthy"}},
+				map[string]any{"kind": "ConfigMap", "name": "none"},
+				map[string]any{
+					"group": "apps", "kind": "Deployment", "namespace": "n", "name": "bad",
+					"health": map[string]any{"status": "Degraded", "message": "exceeded its progress deadline"},
+				},
+			}},
+			want: Application{Health: "Degraded", Message: "Deployment.apps n/bad: exceeded its progress deadline"},
+		},
+		"an object on the way": {
+			status: map[string]any{"health": map[string]any{"status": "Progressing"}, "resources": []any{
+				map[string]any{"kind": "Pod", "name": "p", "health": map[string]any{"status": "Progressing", "message": "1 of 2"}},
+			}},
+			want: Application{Health: "Progressing"},
+		},
 		"nonsense": {status: map[string]any{"sync": "x", "conditions": []any{"y", 1}, "health": nil}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := applicationFacts(&unstructured.Unstructured{Object: map[string]any{"status": test.status}})
+			got := applicationFacts(&unstructured.Unstructured{Object: map[string]any{"spec": test.spec, "status": test.status}})
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
+}
+
+// withEmpty returns fields with one more that says nothing.
+func withEmpty(fields map[string]any, field string) map[string]any {
+	fields[field] = ""
+	return fields
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"syscall"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,7 +24,7 @@ var ErrNotConnected = errors.New("not connected")
 var ErrNotSynced = errors.New("not synced")
 
 // errNotKubernetes is returned for an answer that no Kubernetes API server gives.
-var errNotKubernetes = errors.New("what answers at the address is not a Kubernetes API server; check the address")
+var errNotKubernetes = errors.New("what answers at the address is not a Kubernetes API server; check spec.apiServer")
 
 // NotConnectedError is returned for a cluster without a connection. The
 // manager's OnState tells when it has one.
@@ -65,10 +66,18 @@ func (e *NotSyncedError) Is(target error) bool { return target == ErrNotSynced }
 
 // UnknownKindError is returned for a kind that a connection does not watch: it
 // is missing in the connection's list of kinds, which is a programming error.
-type UnknownKindError struct{ Group, Kind string }
+type UnknownKindError struct {
+	Group, Kind string
+	// Namespace is set when the kind is watched in this namespace only, and
+	// another one was asked for.
+	Namespace string
+}
 
 // Error names the kind.
 func (e *UnknownKindError) Error() string {
+	if e.Namespace != "" {
+		return "the connection watches the kind " + kindText(e.Group, e.Kind) + " in the namespace " + e.Namespace + " only"
+	}
 	return "the kind " + kindText(e.Group, e.Kind) + " is not in the list of kinds that the connection watches"
 }
 
@@ -80,25 +89,45 @@ func (e *replacedError) Error() string {
 		"bring the first one back, or delete the Cluster and create it anew", e.got, e.want)
 }
 
+// expiredError is found when a cluster refuses a client certificate that is too old.
+type expiredError struct{ since time.Time }
+
+func (e *expiredError) Error() string {
+	return fmt.Sprintf("the client certificate in the kubeconfig has expired on %s; store a kubeconfig with a new one", e.since.UTC().Format(time.DateOnly))
+}
+
+// readError is an error about something that was to be read.
+type readError struct {
+	what string
+	err  error
+}
+
+func (e *readError) Error() string { return "read " + e.what + ": " + e.err.Error() }
+
+func (e *readError) Unwrap() error { return e.err }
+
 // reasonOf returns the condition reason of a failure to connect.
 func reasonOf(err error) string {
 	var kubeconfig *KubeconfigError
 	var replaced *replacedError
+	var expired *expiredError
 	switch {
 	case errors.As(err, &replaced):
 		return v1alpha1.ReasonClusterReplaced
-	case errors.As(err, &kubeconfig), apierrors.IsUnauthorized(err):
+	case errors.As(err, &kubeconfig), errors.As(err, &expired), apierrors.IsUnauthorized(err):
 		return v1alpha1.ReasonCredentialsInvalid
 	}
 	return v1alpha1.ReasonNotConnected
 }
 
-// explain says in our words what a failure means and what to do. The texts of
-// the transport and of the API server, which hold addresses and may hold more,
-// are not repeated.
-func explain(err error) string {
+// explain says in our words what a failure means and what to do; rights says
+// where the account gets its rights. The texts of the transport and of the API
+// server, which hold addresses and may hold more, are not repeated.
+func explain(err error, rights string) string {
 	var kubeconfig *KubeconfigError
 	var replaced *replacedError
+	var expired *expiredError
+	var unsynced *NotSyncedError
 	var status apierrors.APIStatus
 	switch {
 	case err == nil:
@@ -107,54 +136,84 @@ func explain(err error) string {
 		return kubeconfig.Error()
 	case errors.As(err, &replaced):
 		return replaced.Error()
+	case errors.As(err, &expired):
+		return expired.Error()
+	case errors.As(err, &unsynced):
+		return unsynced.Error()
 	case errors.Is(err, errNotKubernetes):
 		return errNotKubernetes.Error()
 	case errors.As(err, &status):
-		return explainStatus(status.Status())
+		var read *readError
+		what := "what is needed"
+		if details := status.Status().Details; details != nil && details.Kind != "" {
+			what = kindText(details.Group, details.Kind)
+		} else if errors.As(err, &read) {
+			what = read.what
+		}
+		return explainStatus(status.Status(), what, rights)
 	}
 	return explainTransport(err)
 }
 
-func explainStatus(s metav1.Status) string {
+func explainStatus(s metav1.Status, what, rights string) string {
 	switch {
 	case s.Code == http.StatusUnauthorized:
-		return "the API server does not accept the credentials; store a kubeconfig with valid ones"
+		return "the API server does not accept the credentials: they are of another cluster, were revoked, or have expired; store a kubeconfig with valid ones"
 	case s.Code == http.StatusForbidden:
-		what := "this"
-		if s.Details != nil && s.Details.Kind != "" {
-			what = kindText(s.Details.Group, s.Details.Kind)
+		if rights == "" {
+			rights = "grant it get, list and watch"
 		}
-		return "the account of the kubeconfig may not read " + what + "; grant it get, list and watch"
+		return "the account in use may not read " + what + "; " + rights
 	case s.Code == http.StatusTooManyRequests, s.Code >= http.StatusInternalServerError:
-		return fmt.Sprintf("the API server is not able to answer at the moment (status %d)", s.Code)
+		return fmt.Sprintf("the API server is not able to answer at the moment (status %d); it is asked again", s.Code)
 	}
-	return fmt.Sprintf("the API server's answer is not the one of Kubernetes (status %d); check the address", s.Code)
+	return fmt.Sprintf("the API server's answer is not the one of Kubernetes (status %d); check spec.apiServer", s.Code)
 }
 
 func explainTransport(err error) string {
 	var dns *net.DNSError
-	var authority x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	var certificate *tls.CertificateVerificationError
+	var broken *net.OpError
 	var header tls.RecordHeaderError
 	var timeout net.Error
-	switch {
-	case errors.As(err, &dns):
-		return "the host name of the API server is not known; check the address"
-	case errors.As(err, &authority):
-		return "the API server's certificate is not signed by the authority in the kubeconfig; check certificate-authority-data"
-	case errors.As(err, &hostname):
-		return "the API server's certificate is for another host name; use an address that it names"
-	case errors.As(err, &certificate):
-		return "the API server's certificate is not valid; renew it, or check certificate-authority-data"
-	case errors.As(err, &header):
-		return "what answers at the address does not speak TLS; check the address"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "the connection is refused: nothing listens at the address"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "there is no route to the API server"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "the API server did not answer in time"
+	if message := explainCertificate(err); message != "" {
+		return message
 	}
-	return "the connection broke"
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "the host name of the API server is not known; check spec.apiServer"
+	case errors.As(err, &dns):
+		return "the name service does not answer for the host name of the API server; check the name service of the operator"
+	// So crypto/tls says that the other side has sent an alert.
+	case errors.As(err, &broken) && broken.Op == "remote error":
+		return "the API server breaks off the TLS handshake: it does not accept the client certificate, or the host name; check both"
+	case errors.As(err, &header), errors.Is(err, http.ErrSchemeMismatch):
+		return "what answers at the address does not speak TLS; check spec.apiServer"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the connection is refused: nothing listens at the address; check spec.apiServer, and that the API server runs"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "there is no route to the API server; check spec.apiServer and the network"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "the API server did not answer in time; check the network, firewalls and the load of the API server"
+	}
+	return "the connection broke; it is made anew"
+}
+
+// explainCertificate says what is wrong with the certificate of the API server;
+// empty when nothing is.
+func explainCertificate(err error) string {
+	var authority x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the API server's certificate has expired, or is not valid yet; renew it, and check the clocks"
+	case errors.As(err, &authority):
+		return "the API server's certificate is not signed by the authority in the kubeconfig; put the cluster's own authority into certificate-authority-data"
+	case errors.As(err, &hostname):
+		return "the API server's certificate is for another host name; use an address that it names, or add the name to the certificate"
+	case errors.As(err, &invalid), errors.As(err, &certificate):
+		return "the API server's certificate is not valid; renew it, or check certificate-authority-data"
+	}
+	return ""
 }

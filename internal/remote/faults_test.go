@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 )
@@ -94,9 +95,10 @@ func (c *cable) set(cut bool) {
 }
 
 // impostor passes everything on to the API server. On request it claims to be
-// another cluster, or does not answer probes.
+// another cluster, or does not answer probes, or late.
 type impostor struct {
 	*httptest.Server
+	delay  atomic.Int64 // nanoseconds
 	other  atomic.Bool
 	ill    atomic.Bool
 	probes atomic.Int64
@@ -129,6 +131,10 @@ func newImpostor(t *testing.T) *impostor {
 				return nil
 			}
 			i.probes.Add(1)
+			select {
+			case <-time.After(time.Duration(i.delay.Load())):
+			case <-r.Request.Context().Done():
+			}
 			if i.ill.Load() {
 				r.StatusCode = http.StatusServiceUnavailable
 			}

@@ -13,11 +13,22 @@ func RuntimeKinds() []schema.GroupVersionKind {
 		namespaceKind(),
 		{Version: "v1", Kind: "ServiceAccount"},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "RoleBinding"},
-		{Version: "v1", Kind: "Secret"},
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"},
+		secretKind(),
+		{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
 		{Group: "hnc.x-k8s.io", Version: "v1alpha2", Kind: "HierarchyConfiguration"},
-		{Group: "argoproj.io", Version: "v1alpha1", Kind: "AppProject"},
+		{Group: "external-secrets.io", Version: "v1", Kind: "SecretStore"},
+		{Group: "traefik.io", Version: "v1alpha1", Kind: "Middleware"},
+		{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventBus"},
+		appProjectKind(),
 		applicationKind(),
 	}
+}
+
+// RuntimeFacts returns the kinds of runtime clusters that are watched as whole
+// objects, with what is kept of them.
+func RuntimeFacts() map[schema.GroupVersionKind]FactsFunc {
+	return map[schema.GroupVersionKind]FactsFunc{applicationKind(): applicationFacts}
 }
 
 // TenantKinds returns the kinds that are looked for on the tenant cluster: the
@@ -27,10 +38,29 @@ func TenantKinds() []schema.GroupVersionKind {
 	for _, kind := range []string{
 		"Product", "ProductProvider", "CodeRepoProvider", "Environment", "Project", "CodeRepo",
 		"CodeRepoBinding", "Cluster", "DeploymentRuntime", "ProjectPipelineRuntime", "PipelineHook",
+		"ComponentCatalogue",
 	} {
 		kinds = append(kinds, v1alpha1.GroupVersion.WithKind(kind))
 	}
-	return kinds
+	return append(kinds, secretKind(), appProjectKind(), applicationKind())
+}
+
+// TenantFacts returns the kinds of the tenant cluster that are watched as whole
+// objects, with what is kept of them.
+func TenantFacts() map[schema.GroupVersionKind]FactsFunc { return RuntimeFacts() }
+
+// TenantNamespaces returns the kinds of the tenant cluster that are looked for in
+// the namespace of its Argo CD only.
+func TenantNamespaces(argocd string) map[schema.GroupVersionKind]string {
+	return map[schema.GroupVersionKind]string{secretKind(): argocd, appProjectKind(): argocd, applicationKind(): argocd}
+}
+
+func secretKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+}
+
+func appProjectKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "AppProject"}
 }
 
 func namespaceKind() schema.GroupVersionKind {

@@ -14,13 +14,18 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// serverField is the field of a Cluster whose address takes the place of the
+// kubeconfig's.
+const serverField = "spec.apiServer"
+
 // maxKubeconfig is the largest kubeconfig that is read, in bytes.
 const maxKubeconfig = 256 << 10
 
 // KubeconfigError says why a kubeconfig is refused. It never holds a value of it.
 type KubeconfigError struct {
 	// Field is the path of the field, as users[].user.exec; empty when the
-	// problem is about the whole file.
+	// problem is about the whole file, and spec.apiServer when it is about the
+	// address that takes the place of the file's.
 	Field string
 	// Problem says what is wrong, and what to do.
 	Problem string
@@ -28,8 +33,11 @@ type KubeconfigError struct {
 
 // Error names the field, what is wrong with it and what to do.
 func (e *KubeconfigError) Error() string {
-	if e.Field == "" {
+	switch e.Field {
+	case "":
 		return "the kubeconfig is refused: " + e.Problem
+	case serverField:
+		return "the address of the API server is refused: " + e.Field + ": " + e.Problem
 	}
 	return fmt.Sprintf("the kubeconfig is refused: %s: %s", e.Field, e.Problem)
 }
@@ -146,16 +154,9 @@ func readCluster(doc, context map[string]any, cfg *rest.Config) error {
 	if err != nil {
 		return err
 	}
-	u, err := url.Parse(server)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "":
-		return refuse(at+".server", "it is not a URL with a host; write https://host:port")
-	case u.Scheme != "https":
-		return refuse(at+".server", "only https is accepted")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return refuse(at+".server", "only host, port and path are accepted; credentials belong to the user")
+	if cfg.Host, err = checkServer(at+".server", server); err != nil {
+		return err
 	}
-	cfg.Host = u.String()
 	if cfg.CAData, err = decoded(at, cluster, "certificate-authority-data"); err != nil {
 		return err
 	}
@@ -163,6 +164,20 @@ func readCluster(doc, context map[string]any, cfg *rest.Config) error {
 		return refuse(at+".certificate-authority-data", "it holds no PEM certificate")
 	}
 	return nil
+}
+
+// checkServer returns the URL of an API server as it is used.
+func checkServer(field, server string) (string, error) {
+	u, err := url.Parse(server)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		return "", refuse(field, "it is not a URL with a host; write https://host:port")
+	case u.Scheme != "https":
+		return "", refuse(field, "only https is accepted; write https://host:port")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", refuse(field, "only host, port and path are accepted; credentials belong to the user")
+	}
+	return u.String(), nil
 }
 
 func readUser(doc, context map[string]any, cfg *rest.Config) error {

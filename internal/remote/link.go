@@ -2,18 +2,24 @@ package remote
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
 )
+
+// runtimeRights says what to do for an account that may not read something.
+const runtimeRights = "bring the ClusterRole nautes-runtime on the cluster up to date with config/rbac/runtime_role.yaml, and bind it to the account"
 
 // desired is how a cluster is to be reached.
 type desired struct {
@@ -21,6 +27,13 @@ type desired struct {
 	kubeconfig secrets.Value
 	version    string
 	expect     string
+	// server takes the place of the kubeconfig's, unless it is empty.
+	server string
+}
+
+// sameWay tells whether the cluster is reached as before.
+func (d desired) sameWay(other desired) bool {
+	return d.uid == other.uid && d.version == other.version && d.server == other.server
 }
 
 // link is the loop of one cluster, and what others may see of it.
@@ -45,7 +58,7 @@ func newLink(cluster string, o *ManagerOptions, want desired) *link {
 
 func (l *link) set(want desired) {
 	l.mu.Lock()
-	same := want.uid == l.want.uid && want.version == l.want.version && want.expect == l.want.expect
+	same := want.sameWay(l.want) && want.expect == l.want.expect
 	l.want = want
 	l.mu.Unlock()
 	if same {
@@ -102,33 +115,56 @@ func (l *link) lose(ctx context.Context, err error) {
 	case err == nil:
 		l.report(nil, State{Connecting: true, Reason: v1alpha1.ReasonNotConnected, Message: "the connection is being made anew"})
 	default:
-		l.o.Log.Info("cluster is not connected", "cluster", l.cluster, "reason", reasonOf(err), "why", explain(err))
-		l.report(nil, State{Reason: reasonOf(err), Message: explain(err)})
+		why := explain(err, runtimeRights)
+		l.o.Log.Info("cluster is not connected", "cluster", l.cluster, "reason", reasonOf(err), "why", why)
+		l.report(nil, State{Reason: reasonOf(err), Message: why})
 	}
 }
 
 // connect makes a connection to what is wanted.
 func (l *link) connect(ctx context.Context, want desired) (*Conn, error) {
-	cfg, err := ParseKubeconfig(want.kubeconfig.Bytes())
+	cfg, err := want.config()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.o.ProbeTimeout)
 	defer cancel()
 	conn, err := Connect(ctx, cfg, ConnOptions{
-		Tenant: l.o.Tenant, Kinds: RuntimeKinds(), Facts: RuntimeFacts(), Scheme: l.o.Scheme, QPS: l.o.QPS, Burst: l.o.Burst,
+		Tenant: l.o.Tenant, Kinds: RuntimeKinds(), Facts: RuntimeFacts(), EntryPoints: true, Rights: runtimeRights,
+		Scheme: l.o.Scheme, QPS: l.o.QPS, Burst: l.o.Burst,
 		OnChange: func(gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool) {
 			l.o.OnObject(l.cluster, gvk, meta, deleted)
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, outdated(cfg, err)
 	}
 	if want.expect != "" && conn.UID() != want.expect {
 		conn.Close()
 		return nil, &replacedError{want: want.expect, got: conn.UID()}
 	}
 	return conn, nil
+}
+
+// config returns how the API server is reached.
+func (d desired) config() (*rest.Config, error) {
+	if d.server == "" {
+		return ParseKubeconfig(d.kubeconfig.Bytes())
+	}
+	return parseFor(d.kubeconfig.Bytes(), d.server)
+}
+
+// outdated finds the reason for a refusal in the client certificate: an API
+// server says no more than that it does not know who asks.
+func outdated(cfg *rest.Config, err error) error {
+	if !apierrors.IsUnauthorized(err) || len(cfg.CertData) == 0 {
+		return err
+	}
+	pair, broken := tls.X509KeyPair(cfg.CertData, cfg.KeyData)
+	if broken != nil || pair.Leaf == nil || time.Now().Before(pair.Leaf.NotAfter) {
+		return err
+	}
+	return &expiredError{since: pair.Leaf.NotAfter}
 }
 
 // keep watches over a connection. It returns when the connection is lost, with
@@ -146,69 +182,104 @@ func (l *link) keep(ctx context.Context, conn *Conn, want desired) (was bool, er
 	})
 	ticker := time.NewTicker(l.o.ProbeInterval)
 	defer ticker.Stop()
-	version, failed := conn.Version(), 0
+	p := &probes{link: l, conn: conn, version: conn.Version(), slow: conn.took > l.o.SlowAfter}
 	for {
 		select {
 		case <-ctx.Done():
-			return was, nil
+			return p.was, nil
 		case <-l.changed:
 			now := l.wanted()
-			if now.uid != want.uid || now.version != want.version {
-				return was, nil
+			if !now.sameWay(want) {
+				return p.was, nil
 			}
 			if now.expect != "" && now.expect != conn.UID() {
-				return was, &replacedError{want: now.expect, got: conn.UID()}
+				return p.was, &replacedError{want: now.expect, got: conn.UID()}
 			}
 			want = now
 		case <-synced:
-			synced, was = nil, true
-			l.connected(conn, version)
+			synced, p.was = nil, true
+			p.connected()
 		case <-ticker.C:
-			version, err = l.probe(ctx, conn, version)
-			if err == nil {
-				failed = 0
-				l.alive(conn, version, was)
-				continue
-			}
-			failed++
-			if failed >= l.o.FailureThreshold || reasonOf(err) == v1alpha1.ReasonClusterReplaced {
-				return was, err
+			if err := p.next(ctx); err != nil {
+				return p.was, err
 			}
 		}
 	}
 }
 
-// probe asks the cluster who it is: an answer shows that the network, the
-// credentials and the storage behind the API server work, and that it is still
-// the same cluster. It returns the version of Kubernetes, the known one on error.
-func (l *link) probe(ctx context.Context, conn *Conn, known string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.o.ProbeTimeout)
-	defer cancel()
-	uid, version, err := conn.identity(ctx)
+// probes watches over one connection.
+type probes struct {
+	*link
+	conn *Conn
+	// version of Kubernetes that was last seen.
+	version string
+	// slow: the last probe took long. was: the cluster was connected.
+	slow, was bool
+	// failed counts the probes that failed in a row, denied those in a row at
+	// which the account might not read a kind.
+	failed, denied int
+}
+
+// next probes the cluster and tells what that means. The error ends the connection.
+func (p *probes) next(ctx context.Context) error {
+	began := time.Now()
+	err := p.ask(ctx)
+	p.slow = time.Since(began) > p.o.SlowAfter
 	if err != nil {
-		return known, err
+		p.failed++
+		if p.failed >= p.o.FailureThreshold || reasonOf(err) == v1alpha1.ReasonClusterReplaced {
+			return err
+		}
+		if p.was && p.denied < p.o.FailureThreshold {
+			p.connected()
+		}
+		return nil
 	}
-	if uid != conn.UID() {
-		return known, &replacedError{want: conn.UID(), got: uid}
+	p.failed = 0
+	if !p.was {
+		if err := p.conn.Synced(); err != nil {
+			p.unread(err)
+		}
+		return nil
 	}
-	return version, nil
+	// An API server that starts denies what it grants a moment later.
+	denied := p.conn.denied()
+	if denied == nil {
+		p.denied = 0
+	} else if p.denied++; p.denied >= p.o.FailureThreshold {
+		p.unread(denied)
+		return nil
+	}
+	p.connected()
+	return nil
 }
 
-// alive reports a probe that succeeded.
-func (l *link) alive(conn *Conn, version string, synced bool) {
-	if synced {
-		l.connected(conn, version)
-		return
+// ask asks the cluster who it is: an answer shows that the network, the
+// credentials and the storage behind the API server work, and that it is still
+// the same cluster.
+func (p *probes) ask(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.o.ProbeTimeout)
+	defer cancel()
+	uid, version, err := p.conn.identity(ctx)
+	if err != nil {
+		return err
 	}
-	if err := conn.Synced(); err != nil {
-		l.report(nil, State{Reason: v1alpha1.ReasonNotConnected, Message: err.Error(), Version: version, UID: conn.UID()})
+	if uid != p.conn.UID() {
+		return &replacedError{want: p.conn.UID(), got: uid}
 	}
+	p.version = version
+	return nil
 }
 
-func (l *link) connected(conn *Conn, version string) {
-	l.report(conn, State{
-		Connected: true, Reason: v1alpha1.ReasonConnected, Version: version, UID: conn.UID(),
-		Message: fmt.Sprintf("Kubernetes %s answers", version),
+// unread reports that the cluster answers, and that not everything is known.
+func (p *probes) unread(err error) {
+	p.report(nil, State{Reason: v1alpha1.ReasonNotConnected, Message: err.Error(), Version: p.version, UID: p.conn.UID()})
+}
+
+func (p *probes) connected() {
+	p.report(p.conn, State{
+		Connected: true, Reason: v1alpha1.ReasonConnected, Version: p.version, UID: p.conn.UID(),
+		Message: fmt.Sprintf("Kubernetes %s answers", p.version), Slow: p.slow,
 	})
 }
 
@@ -226,6 +297,7 @@ func (l *link) report(conn *Conn, s State) {
 	}
 	l.state = s
 	l.mu.Unlock()
+	s.Slow = before.Slow
 	if s != before {
 		l.o.OnState(l.cluster)
 	}

@@ -28,6 +28,9 @@ type ManagerOptions struct {
 	// FailureThreshold is how many probes in a row must fail before a cluster
 	// counts as not connected; 3 when zero.
 	FailureThreshold int
+	// SlowAfter is how long a probe may take before a cluster counts as slow; 1
+	// second when zero.
+	SlowAfter time.Duration
 	// RetryBase and RetryMax bound the growing pause between two attempts to
 	// connect; 1 second and 1 minute when zero.
 	RetryBase, RetryMax time.Duration
@@ -54,6 +57,9 @@ type State struct {
 	Version, UID string
 	// Since is when the connection was made or lost.
 	Since time.Time
+	// Slow: the last probe of the connected cluster took longer than
+	// ManagerOptions.SlowAfter. OnState is not told of a change of Slow alone.
+	Slow bool
 }
 
 // Manager keeps one connection per cluster.
@@ -72,6 +78,7 @@ func NewManager(o ManagerOptions) *Manager {
 	o.ProbeInterval = orDefault(o.ProbeInterval, 10*time.Second)
 	o.ProbeTimeout = orDefault(o.ProbeTimeout, 10*time.Second)
 	o.FailureThreshold = orDefault(o.FailureThreshold, 3)
+	o.SlowAfter = orDefault(o.SlowAfter, time.Second)
 	o.RetryBase = orDefault(o.RetryBase, time.Second)
 	o.RetryMax = orDefault(o.RetryMax, time.Minute)
 	if o.OnState == nil {
@@ -115,13 +122,15 @@ func (m *Manager) launch(l *link) {
 }
 
 // Set says how a cluster is to be reached, and returns at once. uid is the
-// Cluster's; a new one, or a new version of the kubeconfig, reconnects.
-// expectClusterUID is the UID that status remembers; another cluster at the
-// address is not connected. It is empty while none is remembered.
-func (m *Manager) Set(cluster string, uid types.UID, kubeconfig secrets.Value, version, expectClusterUID string) {
+// Cluster's; a new one, a new version of the kubeconfig, or another server
+// reconnects. expectClusterUID is the UID that status remembers; another cluster
+// at the address is not connected. It is empty while none is remembered. server
+// is the https URL of the API server, in the place of the kubeconfig's; the
+// kubeconfig's holds when it is empty.
+func (m *Manager) Set(cluster string, uid types.UID, kubeconfig secrets.Value, version, expectClusterUID, server string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	want := desired{uid: uid, kubeconfig: kubeconfig, version: version, expect: expectClusterUID}
+	want := desired{uid: uid, kubeconfig: kubeconfig, version: version, expect: expectClusterUID, server: server}
 	if l, ok := m.links[cluster]; ok {
 		l.set(want)
 		return

@@ -90,7 +90,7 @@ func TestManagerConnects(t *testing.T) {
 	if _, err := m.Get("c"); !errors.Is(err, ErrNotConnected) {
 		t.Fatalf("Get of a cluster that nobody set: %v", err)
 	}
-	m.Set("c", "uid", value(kubeconfigFor(newCable(t).address())), "1", "")
+	m.Set("c", "uid", value(kubeconfigFor(newCable(t).address())), "1", "", "")
 	state := waitState(t, m, "c", v1alpha1.ReasonConnected)
 	if state.UID == "" || !strings.HasPrefix(state.Version, "v1.") || state.Since.IsZero() {
 		t.Errorf("state is %+v", state)
@@ -103,7 +103,7 @@ func TestManagerConnects(t *testing.T) {
 		t.Errorf("UID is %s, state says %s", conn.UID(), state.UID)
 	}
 	// What is remembered after the first connection is no reason for a second.
-	m.Set("c", "uid", value("not looked at"), "1", state.UID)
+	m.Set("c", "uid", value("not looked at"), "1", state.UID, "")
 	c := admin(t)
 	ns := namespace(t, c, nil)
 	create(t, c, account(ns, "a", plan.Owner{Kind: "Space", Product: "p", Name: "p"}.Labels(tenant)))
@@ -116,7 +116,7 @@ func TestManagerConnects(t *testing.T) {
 func TestLostClusterIsFoundAgain(t *testing.T) {
 	m, h := started(t, ManagerOptions{FailureThreshold: 3})
 	cable := newCable(t)
-	m.Set("c", "uid", value(kubeconfigFor(cable.address())), "1", "")
+	m.Set("c", "uid", value(kubeconfigFor(cable.address())), "1", "", "")
 	first := waitState(t, m, "c", v1alpha1.ReasonConnected)
 
 	cable.set(true)
@@ -150,7 +150,7 @@ func TestLostClusterIsFoundAgain(t *testing.T) {
 func TestShortFailureIsNoLoss(t *testing.T) {
 	m, h := started(t, ManagerOptions{FailureThreshold: 1 << 20})
 	i := newImpostor(t)
-	m.Set("c", "uid", value(i.kubeconfig()), "1", "")
+	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	conn, err := m.Get("c")
 	if err != nil {
@@ -192,7 +192,7 @@ func TestRotatedKubeconfig(t *testing.T) {
 		{kubeconfigFor("nautes.invalid:443"), v1alpha1.ReasonNotConnected, "host name"},
 		{kubeconfigFor(address), v1alpha1.ReasonConnected, "answers"},
 	} {
-		m.Set("c", "uid", value(step.kubeconfig), fmt.Sprint(i), "")
+		m.Set("c", "uid", value(step.kubeconfig), fmt.Sprint(i), "", "")
 		waitMessage(t, m, "c", step.wantMessage)
 		waitState(t, m, "c", step.wantReason)
 		if s := m.State("c"); strings.Contains(s.Message, "no-such-token") || strings.Contains(s.Message, "https://") {
@@ -207,10 +207,84 @@ func withToken(address, token string) string {
 	return head + "users:\n- name: u\n  user:\n    token: " + token + "\n"
 }
 
+func TestServerTakesThePlaceOfTheKubeconfigs(t *testing.T) {
+	m, _ := started(t, ManagerOptions{})
+	kubeconfig := value(kubeconfigFor("nautes.invalid:443"))
+	first, second := newCable(t), newCable(t)
+	m.Set("c", "uid", kubeconfig, "1", "", "https://"+first.address())
+	state := waitState(t, m, "c", v1alpha1.ReasonConnected)
+	conn, err := m.Get("c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range []string{"http://" + first.address(), "https://user:" + secretToken + "@" + first.address(), "https://h:" + secretToken} {
+		m.Set("c", "uid", kubeconfig, "1", state.UID, server)
+		refused := waitState(t, m, "c", v1alpha1.ReasonCredentialsInvalid)
+		if !strings.Contains(refused.Message, "spec.apiServer") || strings.Contains(refused.Message, secretToken) {
+			t.Errorf("message is %q", refused.Message)
+		}
+		m.Set("c", "uid", kubeconfig, "1", state.UID, "https://"+first.address())
+		waitState(t, m, "c", v1alpha1.ReasonConnected)
+	}
+	// Another address is another connection, and not before.
+	first.set(true)
+	waitState(t, m, "c", v1alpha1.ReasonNotConnected)
+	m.Set("c", "uid", kubeconfig, "1", state.UID, "https://"+second.address())
+	waitState(t, m, "c", v1alpha1.ReasonConnected)
+	if again, err := m.Get("c"); err != nil || again == conn {
+		t.Errorf("the connection is the old one: %v", err)
+	}
+}
+
+func TestSlowCluster(t *testing.T) {
+	m, h := started(t, ManagerOptions{SlowAfter: 100 * time.Millisecond, FailureThreshold: 1 << 20})
+	i := newImpostor(t)
+	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
+	waitState(t, m, "c", v1alpha1.ReasonConnected)
+	conn, err := m.Get("c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := func(want bool) {
+		t.Helper()
+		remotetest.Eventually(t, fmt.Sprint("wait until slow is ", want), func(context.Context) error {
+			if s := m.State("c"); s.Slow != want || !s.Connected {
+				return fmt.Errorf("state is %+v", s)
+			}
+			return nil
+		})
+	}
+	slow(false)
+	for range 2 {
+		i.delay.Store(int64(150 * time.Millisecond))
+		slow(true)
+		// A probe that fails for slowness counts as well.
+		i.ill.Store(true)
+		seen := i.probes.Load()
+		remotetest.Eventually(t, "wait for a probe", func(context.Context) error { return want(i.probes.Load() > seen+1, "none") })
+		slow(true)
+		i.ill.Store(false)
+		i.delay.Store(0)
+		slow(false)
+	}
+	if again, err := m.Get("c"); err != nil || again != conn {
+		t.Errorf("the connection did not last: %v", err)
+	}
+	h.mu.Lock()
+	told := len(h.states)
+	h.mu.Unlock()
+	if told != 1 {
+		t.Errorf("told %d times, want once: of the connection", told)
+	}
+	i.delay.Store(int64(150 * time.Millisecond))
+	m.Set("c", "uid", value(i.kubeconfig()), "2", "", "")
+	slow(true)
+}
+
 func TestReplacedCluster(t *testing.T) {
 	m, _ := started(t, ManagerOptions{FailureThreshold: 1 << 20})
 	i := newImpostor(t)
-	m.Set("c", "uid", value(i.kubeconfig()), "1", "")
+	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
 	first := waitState(t, m, "c", v1alpha1.ReasonConnected)
 
 	i.other.Store(true)
@@ -219,8 +293,8 @@ func TestReplacedCluster(t *testing.T) {
 		t.Errorf("message is %q", state.Message)
 	}
 	// The memory of status holds across a new connection, and a restart.
-	m.Set("c", "uid", value(i.kubeconfig()), "2", first.UID)
-	m.Set("d", "uid", value(i.kubeconfig()), "1", first.UID)
+	m.Set("c", "uid", value(i.kubeconfig()), "2", first.UID, "")
+	m.Set("d", "uid", value(i.kubeconfig()), "1", first.UID, "")
 	waitState(t, m, "d", v1alpha1.ReasonClusterReplaced)
 	seen := i.probes.Load()
 	remotetest.Eventually(t, "wait for more attempts", func(context.Context) error {
@@ -235,14 +309,14 @@ func TestReplacedCluster(t *testing.T) {
 	i.other.Store(false)
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	// Learning that another one is expected ends the connection.
-	m.Set("c", "uid", value(i.kubeconfig()), "2", otherUID)
+	m.Set("c", "uid", value(i.kubeconfig()), "2", otherUID, "")
 	waitState(t, m, "c", v1alpha1.ReasonClusterReplaced)
 }
 
 func TestSilentClusterBlocksNobody(t *testing.T) {
 	m, _ := started(t, ManagerOptions{ProbeTimeout: time.Hour})
 	address, accepted := silent(t)
-	m.Set("silent", "uid", value(kubeconfigFor(address)), "1", "")
+	m.Set("silent", "uid", value(kubeconfigFor(address)), "1", "", "")
 	remotetest.Eventually(t, "wait for the attempt", func(context.Context) error {
 		return want(accepted.Load() > 0, "no attempt")
 	})
@@ -254,7 +328,7 @@ func TestSilentClusterBlocksNobody(t *testing.T) {
 				t.Errorf("Get: %v", err)
 			}
 			m.State("silent")
-			m.Set("silent", "uid", value(kubeconfigFor(address)), "1", fmt.Sprint(i))
+			m.Set("silent", "uid", value(kubeconfigFor(address)), "1", fmt.Sprint(i), "")
 		}
 	}()
 	select {
@@ -262,7 +336,7 @@ func TestSilentClusterBlocksNobody(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("Get, State or Set waits for the cluster")
 	}
-	m.Set("good", "uid", value(kubeconfigFor(newCable(t).address())), "1", "")
+	m.Set("good", "uid", value(kubeconfigFor(newCable(t).address())), "1", "", "")
 	waitState(t, m, "good", v1alpha1.ReasonConnected)
 	m.Remove("silent")
 	if got := m.State("silent"); got != notAsked() {
@@ -273,7 +347,7 @@ func TestSilentClusterBlocksNobody(t *testing.T) {
 func TestNothingRemainsOfARemovedCluster(t *testing.T) {
 	m, _ := started(t, ManagerOptions{})
 	remotetest.Eventually(t, "wait for the connections of other tests to end", func(context.Context) error { return noLoops(0) })
-	m.Set("c", "uid", value(kubeconfigFor(newCable(t).address())), "1", "")
+	m.Set("c", "uid", value(kubeconfigFor(newCable(t).address())), "1", "", "")
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	conn, err := m.Get("c")
 	if err != nil {
@@ -318,7 +392,7 @@ func TestExplainNeverRepeatsWhatOthersSay(t *testing.T) {
 		"wrapped":   fmt.Errorf("%s: %w", secret, context.DeadlineExceeded),
 		"dns":       &net.DNSError{Err: secret, Name: secret},
 	} {
-		if got := explain(err); strings.Contains(got, "pass") || got == "" {
+		if got := explain(err, runtimeRights); strings.Contains(got, "pass") || got == "" {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -72,7 +71,7 @@ func (s *served) resources(ctx context.Context, gv schema.GroupVersion) ([]metav
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read what the cluster serves of %s: %w", gv, err)
+		return nil, &readError{what: "what the cluster serves of " + gv.String(), err: err}
 	}
 	return list.APIResources, nil
 }
@@ -124,23 +123,28 @@ func (s *served) keep(ctx context.Context) {
 }
 
 // look brings the kinds of a group in step. It returns false when it is worth
-// looking again soon: a kind is not served (yet), it still is served although
-// its definition is gone, or the cluster did not answer.
+// looking again soon: a kind is defined and not served (yet), it still is served
+// although its definition is gone, or the cluster did not answer.
 func (s *served) look(ctx context.Context, group string) bool {
 	settled := true
+	read := map[schema.GroupVersion][]metav1.APIResource{}
 	for _, k := range s.kinds {
-		if k.gvk.Group != group {
+		gv := k.gvk.GroupVersion()
+		if gv.Group != group {
 			continue
 		}
-		resources, err := s.resources(ctx, k.gvk.GroupVersion())
-		if err != nil {
-			settled = false
-			continue
+		if _, ok := read[gv]; !ok {
+			resources, err := s.resources(ctx, gv)
+			if err != nil {
+				settled = false
+				continue
+			}
+			read[gv] = resources
 		}
 		before, _ := k.served()
-		is, err := s.set(ctx, k, resources)
-		crd := definition(k.gvk, resources)
-		settled = settled && is && err == nil && s.isDefined(crd.Name)
+		is, err := s.set(ctx, k, read[gv])
+		crd := definition(k.gvk, read[gv])
+		settled = settled && err == nil && is == s.isDefined(k.gvk)
 		switch {
 		case is && !before:
 			s.run.Go(func() { s.announceSynced(ctx, k, crd) })
@@ -204,10 +208,17 @@ func (s *served) definitionChanged(name string, deleted bool) {
 	}
 }
 
-func (s *served) isDefined(name string) bool {
+// isDefined tells whether there is a definition that can be that of a kind: its
+// name begins with the kind's, whatever the plural is.
+func (s *served) isDefined(gvk schema.GroupVersionKind) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.defined[name]
+	for name, is := range s.defined {
+		if resource, group, _ := strings.Cut(name, "."); is && group == gvk.Group && strings.HasPrefix(resource, strings.ToLower(gvk.Kind)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *served) watches(group string) bool {

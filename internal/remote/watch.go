@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,28 +16,38 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// source reads and watches one resource.
+// source reads and watches resources.
 type source struct {
 	metadata metadata.Interface
 	dynamic  dynamic.Interface
+	// selector chooses the objects by their labels.
 	selector string
 }
 
-// informer returns an informer of trimmed objects. With facts, whole objects
-// are read, otherwise their metadata only.
-func (s source) informer(gvk schema.GroupVersionKind, gvr schema.GroupVersionResource, facts FactsFunc) (cache.SharedIndexInformer, error) {
+// attempt is told how an attempt to list or watch has begun: nil when it was granted.
+type attempt func(error)
+
+// informer returns an informer of trimmed objects, in one namespace or, when it
+// is empty, in all. With facts, whole objects are read, otherwise their metadata only.
+func (s source) informer(k *kindCache, gvr schema.GroupVersionResource, tried attempt) (cache.SharedIndexInformer, error) {
 	var lister cache.ListerWatcher
 	var example runtime.Object
-	if facts == nil {
-		resource := s.metadata.Resource(gvr)
+	if k.facts == nil {
+		var resource metadata.ResourceInterface = s.metadata.Resource(gvr)
+		if k.namespace != "" {
+			resource = s.metadata.Resource(gvr).Namespace(k.namespace)
+		}
 		example = &metav1.PartialObjectMetadata{}
-		lister = listWatch(s.selector, s.metadata,
+		lister = listWatch(s.selector, s.metadata, tried,
 			func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
 			resource.Watch)
 	} else {
-		resource := s.dynamic.Resource(gvr)
+		var resource dynamic.ResourceInterface = s.dynamic.Resource(gvr)
+		if k.namespace != "" {
+			resource = s.dynamic.Resource(gvr).Namespace(k.namespace)
+		}
 		example = &unstructured.Unstructured{}
-		lister = listWatch(s.selector, s.dynamic,
+		lister = listWatch(s.selector, s.dynamic, tried,
 			func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
 			resource.Watch)
 	}
@@ -44,24 +55,28 @@ func (s source) informer(gvk schema.GroupVersionKind, gvr schema.GroupVersionRes
 		Indexers:          cache.Indexers{ownerIndex: indexByOwner},
 		ObjectDescription: gvr.String(),
 	})
-	if err := informer.SetTransform(trimmer(gvk, facts)); err != nil {
-		return nil, fmt.Errorf("watch %s: %w", kindText(gvk.Group, gvk.Kind), err)
+	if err := informer.SetTransform(trimmer(k.gvk, k.facts)); err != nil {
+		return nil, fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
 	}
 	return informer, nil
 }
 
-func listWatch(selector string, client any,
+func listWatch(selector string, client any, tried attempt,
 	list func(context.Context, metav1.ListOptions) (runtime.Object, error),
 	open func(context.Context, metav1.ListOptions) (watch.Interface, error),
 ) cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = selector
-			return list(ctx, o)
+			listed, err := list(ctx, o)
+			tried(err)
+			return listed, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.LabelSelector = selector
-			return open(ctx, o)
+			opened, err := open(ctx, o)
+			tried(err)
+			return opened, err
 		},
 	}, client)
 }
@@ -71,12 +86,16 @@ func listWatch(selector string, client any,
 type kindCache struct {
 	gvk   schema.GroupVersionKind
 	facts FactsFunc
+	// namespace that is looked at; all when empty.
+	namespace string
+	// rights says where the account gets its rights, for messages.
+	rights string
 
 	mu       sync.Mutex
 	known    bool // discovery has answered
 	informer cache.SharedIndexInformer
 	stop     context.CancelFunc
-	cause    error // of the last failure to list or watch
+	cause    error // why the last attempt to list or watch was not granted, or has ended
 }
 
 // start begins to watch the kind as resource; it returns false when it is watched already.
@@ -90,18 +109,19 @@ func (k *kindCache) start(ctx context.Context, run *sync.WaitGroup, s source, gv
 	if k.informer != nil {
 		return false, nil
 	}
-	informer, err := s.informer(k.gvk, gvr, k.facts)
+	tried := func(err error) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.cause = err
+	}
+	informer, err := s.informer(k, gvr, tried)
 	if err != nil {
 		return false, err
 	}
 	if _, err := informer.AddEventHandler(handler(k.gvk, change)); err != nil {
 		return false, fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
 	}
-	err = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.cause = err
-	})
+	err = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { tried(err) })
 	if err != nil {
 		return false, fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
 	}
@@ -140,9 +160,24 @@ func (k *kindCache) indexer() (cache.Indexer, error) {
 		return nil, nil
 	}
 	if !k.known || !k.informer.HasSynced() {
-		return nil, &NotSyncedError{Group: k.gvk.Group, Kind: k.gvk.Kind, Cause: explain(k.cause)}
+		return nil, k.unsynced()
 	}
 	return k.informer.GetIndexer(), nil
+}
+
+func (k *kindCache) unsynced() *NotSyncedError {
+	return &NotSyncedError{Group: k.gvk.Group, Kind: k.gvk.Kind, Cause: explain(k.cause, k.rights)}
+}
+
+// denied returns an error when the account may not read the kind, or no longer:
+// what the cache holds would grow old unnoticed.
+func (k *kindCache) denied() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.informer == nil || !apierrors.IsForbidden(k.cause) {
+		return nil
+	}
+	return k.unsynced()
 }
 
 func (k *kindCache) served() (served, known bool) {

@@ -1,0 +1,61 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
+)
+
+// reader reads the secrets of one item, each once. It is not safe for
+// concurrent use.
+type reader struct {
+	*Applier
+	id   plan.ID
+	read map[secrets.Ref]secrets.Secret
+}
+
+func (a *Applier) reader(id plan.ID) *reader {
+	return &reader{Applier: a, id: id, read: map[secrets.Ref]secrets.Secret{}}
+}
+
+// value returns a field of a secret in the format that is asked for, nil for an
+// optional one that is not there, and the version of the secret.
+func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value, string, error) {
+	secret, ok := r.read[v.Ref]
+	if !ok {
+		var err error
+		if secret, err = r.store.Get(ctx, v.Ref); err != nil {
+			return nil, "", secretError(v.Ref, err)
+		}
+		r.read[v.Ref] = secret
+	}
+	content, ok := secret.Fields[v.Field]
+	switch {
+	case !ok && v.Optional:
+		return nil, secret.Version, nil
+	case !ok:
+		return nil, "", &SecretMissingError{Ref: v.Ref, Field: v.Field}
+	case v.Format == "":
+		return &content, secret.Version, nil
+	}
+	format, ok := r.formats[v.Format]
+	if !ok {
+		return nil, "", &PlanError{ID: r.id, Problem: fmt.Sprintf("nobody knows the format %q of the secret %s", v.Format, v.Ref)}
+	}
+	formatted, err := format(content.Bytes())
+	if err != nil {
+		return nil, "", &FormatError{Ref: v.Ref, Field: v.Field, Format: v.Format, Err: err}
+	}
+	content = secrets.NewValue(formatted)
+	return &content, secret.Version, nil
+}
+
+func secretError(ref secrets.Ref, err error) error {
+	if errors.Is(err, secrets.ErrNotFound) {
+		return &SecretMissingError{Ref: ref}
+	}
+	return fmt.Errorf("read the secret %s: %w", ref, err)
+}
