@@ -28,11 +28,11 @@ const (
 
 // addArgoCD adds the Argo CD project of the product and its repositories.
 func (s *space) addArgoCD() {
-	argoNamespace := snapshot.DeploymentNamespace(s.cluster)
+	argoNamespace := s.snap.DeploymentNamespace(s.cluster)
 	urls := s.addRepositories(argoNamespace)
 
 	var destinations []argocd.ApplicationDestination
-	reachable := slices.Concat(s.sortedNamespaces(), snapshot.GrantedNamespaces(s.cluster, s.product.Name))
+	reachable := slices.Concat(s.sortedNamespaces(), s.snap.GrantedNamespaces(s.cluster, s.product.Name))
 	slices.Sort(reachable)
 	for _, name := range slices.Compact(reachable) {
 		destinations = append(destinations, argocd.ApplicationDestination{Server: inCluster, Namespace: name})

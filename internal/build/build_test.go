@@ -60,12 +60,16 @@ func everything(t *testing.T, s *snapshot.Snapshot, products ...string) []plan.S
 	return sets
 }
 
+// repoOf returns the repository of a product, repo-1 for product-1: no two
+// products have credentials of one name.
+func repoOf(product string) string { return "repo-" + strings.TrimPrefix(product, "product-") }
+
 // product returns a product on cluster c with a project, its repository and one
 // deployed runtime.
 func product(name string, more ...client.Object) []client.Object {
 	return append([]client.Object{
-		Product(name), Environment(name, "dev", "c"), Project(name, "api"), CodeRepo(name, "repo-1", "api"),
-		Deployed("c", DeploymentRuntime(name, "app", "dev", "repo-1", For("api"))),
+		Product(name), Environment(name, "dev", "c"), Project(name, "api"), CodeRepo(name, repoOf(name), "api"),
+		Deployed("c", DeploymentRuntime(name, "app", "dev", repoOf(name), For("api"))),
 	}, more...)
 }
 
@@ -129,13 +133,14 @@ func scenarios() map[string]scenario {
 		"native": {objects: append(world(product("product-1")...), native)},
 		"two-products": {
 			objects: world(append(product("product-1"), product("product-2",
-				Deployed("c", DeploymentRuntime("product-2", "app", "dev", "repo-1", For("api"), Into("app", "app-2"))))...)...),
+				Deployed("c", DeploymentRuntime("product-2", "app", "dev", "repo-2", For("api"), Into("app", "app-2"))))...)...),
 			products: []string{"product-1", "product-2"},
 		},
 		"names-that-collide": {
 			objects: world(append(
-				product("product-a", Deployed("c", DeploymentRuntime("product-a", "b-c", "dev", "repo-1", For("api")))),
-				product("product-a-b", Deployed("c", DeploymentRuntime("product-a-b", "c", "dev", "repo-1", For("api"), Into("c-2"))))...)...),
+				product("product-a", CodeRepo("product-a", "b-repo-a-b", "api"),
+					Deployed("c", DeploymentRuntime("product-a", "b-c", "dev", "b-repo-a-b", For("api")))),
+				product("product-a-b", Deployed("c", DeploymentRuntime("product-a-b", "c", "dev", "repo-a-b", For("api"), Into("c-2"))))...)...),
 			products: []string{"product-a", "product-a-b"},
 		},
 		"shared-readonly": {objects: world(product("product-1", Project("product-1", "web"), Binding("product-1", "b", "repo-1", "readonly", "web"),
@@ -156,7 +161,7 @@ func scenarios() map[string]scenario {
 		"long-names": {
 			objects: world(append(product("product-1", CodeRepo("product-1", long, "api"),
 				Deployed("c", DeploymentRuntime("product-1", long, "dev", long, For("api")))), product(longProduct,
-				Deployed("c", DeploymentRuntime(longProduct, "app", "dev", "repo-1", For("api"), Into("app-2"))))...)...),
+				Deployed("c", DeploymentRuntime(longProduct, "app", "dev", repoOf(longProduct), For("api"), Into("app-2"))))...)...),
 			products: []string{"product-1", longProduct},
 		},
 		"group-that-is-none": {objects: world(product("product-1",
@@ -298,7 +303,7 @@ func TestProductThatIsDeleted(t *testing.T) {
 // projects, and that they permit the product's applications and nothing beside.
 func TestArgoCDAccepts(t *testing.T) {
 	s := newSnapshot(world(append(product("product-1"), product("product-2",
-		Deployed("c", DeploymentRuntime("product-2", "app", "dev", "repo-1", For("api"), Into("app-2"))))...)...)...)
+		Deployed("c", DeploymentRuntime("product-2", "app", "dev", "repo-2", For("api"), Into("app-2"))))...)...)...)
 	projects := map[string]*argocd.AppProject{}
 	apps := map[string]*argocd.Application{}
 	for _, set := range everything(t, s, "product-1", "product-2") {

@@ -11,6 +11,7 @@ const (
 	OwnerSpace             = "Space"
 	OwnerDeploymentRuntime = "DeploymentRuntime"
 	OwnerProductNamespace  = "ProductNamespace"
+	OwnerCluster           = "Cluster"
 )
 
 // Contents returns what a Space holds that runtimes rely on: its namespaces, and

@@ -43,7 +43,7 @@ func DeploymentRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) (pla
 	}
 	set.add(plan.StageWorkload, argocd.ApplicationSchemaGroupVersionKind, &argocd.Application{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: snapshot.DeploymentNamespace(cluster),
+			Namespace: s.DeploymentNamespace(cluster),
 			Name:      ApplicationName(r.Namespace, r.Name),
 			// Argo CD removes what it deployed before the Application is gone.
 			Finalizers: []string{argocd.ResourcesFinalizerName},

@@ -27,11 +27,12 @@ func TestNoCrossing(t *testing.T) {
 		w := NewWorld(seed)
 		s := newSnapshot(w.Objects...)
 		taken := map[plan.Target]map[plan.ID]plan.Owner{}
+		credentials := map[plan.SecretRef]string{}
 		for _, set := range everything(t, s, w.Products...) {
 			if taken[set.Target] == nil {
 				taken[set.Target] = map[plan.ID]plan.Owner{}
 			}
-			c := crossing{t: t, seed: seed, s: s, set: set, seen: seen}
+			c := crossing{t: t, seed: seed, s: s, set: set, seen: seen, credentials: credentials}
 			for _, item := range set.Items {
 				if other, ok := taken[set.Target][item.ID]; ok {
 					t.Errorf("world %d: %v and %v both have %v on %v", seed, other, set.Owner, item.ID, set.Target)
@@ -55,6 +56,8 @@ type crossing struct {
 	s    *snapshot.Snapshot
 	set  plan.Set
 	seen map[string]int
+	// credentials are the products that got each of them.
+	credentials map[plan.SecretRef]string
 }
 
 func (c crossing) fail(item plan.Item, format string, args ...any) {
@@ -163,6 +166,10 @@ func (c crossing) secret(item plan.Item, o *corev1.Secret) {
 		if c.s.CodeRepo(c.product(), repo) == nil || !strings.Contains(url, Host) || !strings.HasSuffix(value.Ref.Path, "/readonly") {
 			c.fail(item, "it takes the credentials %v to %s", value.Ref, url)
 		}
+		if other, taken := c.credentials[value.Ref]; taken && other != c.product() {
+			c.fail(item, "%s has the credentials %v as well", other, value.Ref)
+		}
+		c.credentials[value.Ref] = c.product()
 	}
 }
 
@@ -177,7 +184,7 @@ func (c crossing) project(item plan.Item, o *argocd.AppProject) {
 	}
 	cluster := c.s.Cluster(c.set.Target.Name)
 	for _, d := range o.Spec.Destinations {
-		granted := slices.Contains(snapshot.GrantedNamespaces(cluster, c.product()), d.Namespace)
+		granted := slices.Contains(c.s.GrantedNamespaces(cluster, c.product()), d.Namespace)
 		if !c.owns(d.Namespace) && !granted || d.Namespace == c.product() || d.Server != "https://kubernetes.default.svc" || d.Name != "" {
 			c.fail(item, "it may deploy to %v", d)
 		}

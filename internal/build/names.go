@@ -8,9 +8,10 @@ import (
 )
 
 // This file is the only maker of names. What lives in a namespace that products
-// share carries the product's id, and no two tuples have one name: a plain join
-// is used only where it can be taken apart again, anything else ends in a hash
-// of the tuple, and no plain join looks as if it did.
+// share carries the product's id, what is of a cluster carries its name, and no
+// two tuples have one name: a plain join is used only where it can be taken apart
+// again, anything else ends in a hash of the tuple, and no plain join looks as if
+// it did.
 
 const (
 	// maxName is the longest name that is good for every kind and label.
@@ -24,6 +25,10 @@ const (
 	groupBinding = "nautes-product"
 	// accountBindingPrefix begins the RoleBindings of accounts.
 	accountBindingPrefix = "nautes-account-"
+	// ownPrefix begins what is ours among the objects of others.
+	ownPrefix = "nautes-"
+	// clusterPrefix begins what the tenant's Argo CD has of a cluster.
+	clusterPrefix = "cluster-"
 )
 
 // ApplicationName returns the name of a runtime's Argo CD Application.
@@ -32,6 +37,32 @@ func ApplicationName(product, runtime string) string { return qualified(product,
 // RepositoryName returns the name of the Secret that tells Argo CD of a code
 // repository.
 func RepositoryName(product, repo string) string { return qualified(product, repo) }
+
+// ClusterName returns the name of the Secret that tells the tenant's Argo CD of a
+// cluster, and of the project of the cluster's components.
+func ClusterName(cluster string) string { return unique(clusterPrefix+cluster, true, cluster) }
+
+// ComponentApplicationName returns the name of the Application that installs a
+// component of a cluster. Names of clusters and components hold no dots.
+func ComponentApplicationName(cluster, component string) string {
+	return unique(cluster+"."+component, true, cluster, component)
+}
+
+// VirtualClusterApplicationName returns the name of the Application that installs
+// a virtual cluster on its host. On another host it is another one.
+func VirtualClusterApplicationName(cluster, host, component string) string {
+	return unique(cluster+"."+host+"."+component, true, cluster, host, component)
+}
+
+// AccessRoleName returns the name of the role by which an account of a product
+// reads in the secret store.
+func AccessRoleName(product, account string) string { return qualified(product, account) }
+
+// SecretStoreName returns the name of the SecretStore of an account.
+func SecretStoreName(account string) string { return unique(ownPrefix+account, true, account) }
+
+// ingressName returns the name of the Ingress of a component.
+func ingressName(component string) string { return unique(ownPrefix+component, true, component) }
 
 // accountBinding returns the name of the RoleBinding of an account.
 func accountBinding(account string) string {
@@ -59,7 +90,7 @@ func unique(joined string, splits bool, parts ...string) string {
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
 	short := joined[:min(len(joined), maxName-hashLength-1)]
-	return strings.TrimRight(short, "-") + "-" + hex.EncodeToString(sum.Sum(nil))[:hashLength]
+	return strings.TrimRight(short, "-.") + "-" + hex.EncodeToString(sum.Sum(nil))[:hashLength]
 }
 
 // endsInHash tells whether a name ends as those with a hash do.

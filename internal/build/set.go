@@ -31,6 +31,12 @@ func ProductOwner(product string) plan.Owner {
 	return plan.Owner{Kind: OwnerProductNamespace, Product: product, Name: product}
 }
 
+// ClusterOwner returns the owner of what a cluster has because it is registered:
+// on itself, on its host, in the tenant's Argo CD and in the secret store.
+func ClusterOwner(c *v1alpha1.Cluster) plan.Owner {
+	return plan.Owner{Kind: OwnerCluster, Name: c.Name}
+}
+
 // set collects the items of one owner on one target.
 type set struct {
 	plan.Set
@@ -41,8 +47,9 @@ func newSet(tenant string, owner plan.Owner, target plan.Target) *set {
 	return &set{Set: plan.Set{Owner: owner, Target: target}, labels: owner.Labels(tenant)}
 }
 
-// add adds an object: its kind and the owner's labels are set on it.
-func (s *set) add(stage plan.Stage, gvk schema.GroupVersionKind, o client.Object, source plan.Ref, secrets ...plan.SecretValue) {
+// add adds an object: its kind and the owner's labels are set on it. The item
+// may be changed until the next one is added.
+func (s *set) add(stage plan.Stage, gvk schema.GroupVersionKind, o client.Object, source plan.Ref, secrets ...plan.SecretValue) *plan.Item {
 	o.GetObjectKind().SetGroupVersionKind(gvk)
 	labels := o.GetLabels()
 	if labels == nil {
@@ -53,6 +60,17 @@ func (s *set) add(stage plan.Stage, gvk schema.GroupVersionKind, o client.Object
 	}
 	o.SetLabels(labels)
 	s.Items = append(s.Items, plan.Item{ID: plan.IDOf(gvk, o), Stage: stage, Object: o, Secrets: secrets, Source: source})
+	return &s.Items[len(s.Items)-1]
+}
+
+// addBody adds what is no object of Kubernetes.
+func (s *set) addBody(stage plan.Stage, id plan.ID, body any, source plan.Ref) {
+	s.Items = append(s.Items, plan.Item{ID: id, Stage: stage, Body: body, Source: source})
+}
+
+// keep leaves what has the ID as it is.
+func (s *set) keep(gvk schema.GroupVersionKind, namespace, name string) {
+	s.Keep = append(s.Keep, plan.ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: namespace, Name: name})
 }
 
 // done returns the set in order.

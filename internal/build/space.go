@@ -19,24 +19,41 @@ import (
 // *snapshot.MissingError names the product or the cluster when a runtime asks
 // and they do not exist: then nothing may be written or removed.
 func Space(s *snapshot.Snapshot, product, cluster string) (plan.Set, error) {
-	set := newSet(s.Tenant, SpaceOwner(product), plan.Cluster(cluster))
-	members := membersOf(s, product, cluster)
-	if len(members) == 0 {
-		return set.done(), nil
+	space, err := newSpace(s, product, cluster, plan.Cluster(cluster))
+	if err != nil {
+		return plan.Set{}, err
 	}
-	space := &space{set: set, snap: s, members: members, product: s.Product(product), cluster: s.Cluster(cluster)}
-	asks := snapshot.RefOf(members[0].runtime)
-	switch {
-	case space.product == nil:
-		return plan.Set{}, &snapshot.MissingError{Missing: plan.Ref{Kind: "Product", Namespace: s.Namespace, Name: product}, Needed: asks}
-	case space.cluster == nil:
-		return plan.Set{}, &snapshot.MissingError{Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: cluster}, Needed: asks}
+	if len(space.members) == 0 {
+		return space.done(), nil
 	}
+	space.placeNamespaces()
 	space.addNamespaces()
 	space.addTenancy()
 	space.addAccounts()
+	space.addSecretStores()
 	space.addArgoCD()
-	return set.done(), nil
+	return space.done(), nil
+}
+
+// newSpace returns a space that nothing is in yet. Product and cluster may be
+// missing when no runtime asks for it.
+func newSpace(s *snapshot.Snapshot, product, cluster string, target plan.Target) (*space, error) {
+	members := membersOf(s, product, func(name string) bool { return name == cluster })
+	space := &space{
+		set:  newSet(s.Tenant, SpaceOwner(product), target),
+		snap: s, members: members, product: s.Product(product), cluster: s.Cluster(cluster),
+	}
+	if len(members) == 0 {
+		return space, nil
+	}
+	asks := snapshot.RefOf(members[0].runtime)
+	switch {
+	case space.product == nil:
+		return nil, &snapshot.MissingError{Missing: plan.Ref{Kind: "Product", Namespace: s.Namespace, Name: product}, Needed: asks}
+	case space.cluster == nil:
+		return nil, &snapshot.MissingError{Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: cluster}, Needed: asks}
+	}
+	return space, nil
 }
 
 // member is a runtime that asks for the space.
@@ -45,14 +62,14 @@ type member struct {
 	target  v1alpha1.RuntimeTarget
 }
 
-// membersOf returns the runtimes that ask for a space, by name: those that are
-// recorded on the cluster until they are gone, whatever became of their spec,
-// and those that are to be deployed there and break no rule.
-func membersOf(s *snapshot.Snapshot, product, cluster string) []member {
+// membersOf returns the runtimes that ask for a space on one of some clusters, by
+// name: those that are recorded there until they are gone, whatever became of
+// their spec, and those that are to be deployed there and break no rule.
+func membersOf(s *snapshot.Snapshot, product string, on func(cluster string) bool) []member {
 	var members []member
 	for _, r := range s.DeploymentRuntimes(product) {
 		target, ok := s.EffectiveTarget(r)
-		if !ok || target.Cluster != cluster {
+		if !ok || !on(target.Cluster) {
 			continue
 		}
 		if snapshot.RecordedTarget(r) == nil {
@@ -76,9 +93,9 @@ type space struct {
 	namespaces map[string]plan.Ref
 }
 
-// addNamespaces adds the product's namespace and those of its runtimes, unless
-// another product has them.
-func (s *space) addNamespaces() {
+// placeNamespaces finds the namespaces of the runtimes, unless another product
+// has them.
+func (s *space) placeNamespaces() {
 	s.namespaces = map[string]plan.Ref{}
 	for _, m := range s.members {
 		for _, name := range m.target.Namespaces {
@@ -87,6 +104,10 @@ func (s *space) addNamespaces() {
 			}
 		}
 	}
+}
+
+// addNamespaces adds the product's namespace and those of its runtimes.
+func (s *space) addNamespaces() {
 	s.add(plan.StageNamespace, namespaceKind, namespace(s.product.Name), snapshot.RefOf(s.product))
 	for name, source := range s.namespaces {
 		s.add(plan.StageNamespace, namespaceKind, namespace(name), source)
@@ -98,10 +119,12 @@ func (s *space) holds(namespace string) bool {
 	return !snapshot.SystemNamespace(namespace) && s.snap.HolderOf(s.cluster.Name, namespace) == s.product.Name
 }
 
-// addAccounts adds a ServiceAccount and its role for each account in each of its
-// namespaces.
-func (s *space) addAccounts() {
-	type seat struct{ account, namespace string }
+// seat is an account in one of its namespaces.
+type seat struct{ account, namespace string }
+
+// seats returns the accounts of the runtimes in their namespaces, with the
+// runtime that asks for each.
+func (s *space) seats() map[seat]plan.Ref {
 	seats := map[seat]plan.Ref{}
 	for _, m := range s.members {
 		for _, name := range m.target.Namespaces {
@@ -112,7 +135,13 @@ func (s *space) addAccounts() {
 			seats[at] = snapshot.RefOf(m.runtime)
 		}
 	}
-	for at, source := range seats {
+	return seats
+}
+
+// addAccounts adds a ServiceAccount and its role for each account in each of its
+// namespaces.
+func (s *space) addAccounts() {
+	for at, source := range s.seats() {
 		s.add(plan.StageAccount, serviceAccountKind,
 			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: at.account}}, source)
 		s.add(plan.StageAccount, roleBindingKind,

@@ -1,7 +1,9 @@
 package build
 
 import (
+	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	hnc "sigs.k8s.io/hierarchical-namespaces/api/v1alpha2"
@@ -16,6 +18,10 @@ var (
 	serviceAccountKind = corev1.SchemeGroupVersion.WithKind("ServiceAccount")
 	roleBindingKind    = rbacv1.SchemeGroupVersion.WithKind("RoleBinding")
 	hierarchyKind      = hnc.GroupVersion.WithKind("HierarchyConfiguration")
+
+	clusterRoleBindingKind = rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding")
+	ingressKind            = networkingv1.SchemeGroupVersion.WithKind("Ingress")
+	eventBusKind           = argoevents.EventBusGroupVersionKind
 )
 
 // addTenancy lets the product's group administer its namespaces, in the way of
@@ -23,7 +29,7 @@ var (
 // product's namespace on to its children, native tenancy writes each.
 func (s *space) addTenancy() {
 	s.addGroupBinding(s.product.Name, snapshot.RefOf(s.product))
-	native := snapshot.Tenancy(s.cluster) == snapshot.TenancyNative
+	native := s.snap.Tenancy(s.cluster) == snapshot.TenancyNative
 	for name, source := range s.namespaces {
 		if native {
 			s.addGroupBinding(name, source)

@@ -45,9 +45,7 @@ func NewClusterWorld(seed uint64) World {
 		w.add(At(d.IntN(9), c))
 		w.Clusters = append(w.Clusters, name)
 	}
-	if d.chance(70) {
-		w.add(ComponentCatalogue(d.components()...))
-	}
+	w.add(ComponentCatalogue(d.components()...))
 	return w
 }
 
@@ -63,12 +61,11 @@ func (d dice) cluster(c *v1alpha1.Cluster) {
 		}
 	}
 	list := &c.Spec.ComponentsList
-	if d.chance(40) {
-		list.OauthProxy = &v1alpha1.Component{Name: "oauth2-proxy", Additions: map[string]string{"issuer": d.of(Hostile()...)}}
-	}
 	if c.Spec.Usage == v1alpha1.UsageWorker {
-		if d.chance(30) {
-			list.Deployment = &v1alpha1.Component{Name: "argocd", Namespace: d.of("cd", "shared", "argocd")}
+		if d.chance(70) {
+			list.Deployment = &v1alpha1.Component{
+				Name: "argocd", Namespace: d.of("", "cd", "shared"), Additions: map[string]string{"note": d.of(Hostile()...)},
+			}
 		}
 		if d.chance(20) {
 			list.MultiTenant = &v1alpha1.Component{Name: d.of("native", "hnc")}
@@ -96,14 +93,14 @@ func (d dice) cluster(c *v1alpha1.Cluster) {
 	}
 }
 
-// components returns random changes of the built-in catalogue.
+// components returns random changes of the built-in catalogue, and for argocd a
+// setting that takes any text.
 func (d dice) components() []v1alpha1.CatalogueComponent {
 	all := []v1alpha1.CatalogueComponent{
 		{Name: "traefik", Installation: v1alpha1.InstallationExternal},
-		{Name: "argocd", Sources: []v1alpha1.ComponentSource{{Name: "chart", RepoURL: "registry.example.com/charts", TargetRevision: "8.0.0"}}},
 		{Name: "external-secrets", Installation: v1alpha1.InstallationExternal},
 		{Name: "vault", Namespaces: []string{"kube-system", "shared"}, After: []string{"traefik", "hnc"}},
-		{Name: "cert-manager", Sources: []v1alpha1.ComponentSource{{Name: "chart", Values: raw(map[string]any{"note": "$$(x)", "list": Hostile()})}}},
+		{Name: "cert-manager", Sources: []v1alpha1.ComponentSource{{Name: "chart", Values: raw(map[string]any{"list": literal(Hostile())})}}},
 		{Name: "hnc", Sources: []v1alpha1.ComponentSource{{Name: "manifests", RepoURL: "git@git.example.com:mirror/hnc.git", Path: "."}}},
 		{Name: "tekton", ClusterResources: []v1alpha1.ClusterResource{{Kind: "Namespace"}, {Kind: "ClusterRole", Group: "rbac.authorization.k8s.io"}}},
 		{
@@ -114,7 +111,23 @@ func (d dice) components() []v1alpha1.CatalogueComponent {
 		{Name: "argo-events", Rules: []v1alpha1.ComponentRule{{Usage: v1alpha1.UsageWorker, WorkerType: v1alpha1.WorkerTypePipeline, Requirement: v1alpha1.RequirementDefault}}},
 		{Name: "vcluster", Installation: v1alpha1.InstallationExternal},
 	}
-	return slices.DeleteFunc(all, func(v1alpha1.CatalogueComponent) bool { return d.chance(70) })
+	all = slices.DeleteFunc(all, func(v1alpha1.CatalogueComponent) bool { return d.chance(70) })
+	return append(all, v1alpha1.CatalogueComponent{
+		Name: "argocd", Settings: []v1alpha1.ComponentSetting{{Name: "note"}},
+		Sources: []v1alpha1.ComponentSource{{
+			Name: "chart", RepoURL: d.of("", "registry.example.com/charts"),
+			Values: raw(map[string]any{"note": "$(settings.note)", "notes": []string{"a $(settings.note) b"}}),
+		}},
+	})
+}
+
+// literal returns texts as a catalogue has to write them.
+func literal(texts []string) []string {
+	written := make([]string, 0, len(texts))
+	for _, text := range texts {
+		written = append(written, strings.ReplaceAll(text, "$(", "$$("))
+	}
+	return written
 }
 
 func raw(value map[string]any) *runtime.RawExtension {

@@ -1,0 +1,161 @@
+package build
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// engineGit is the engine of the credentials of code repositories.
+const engineGit = "git"
+
+// providerTypes are the types that a CodeRepoProvider can have.
+func providerTypes() []string { return []string{"gitlab", "github"} }
+
+// SpaceAccess returns what the accounts of a product on a cluster may read in
+// Vault: a role for each account, and a policy for each credential that one of
+// its runtimes is granted. It is empty without Vault, and when no runtime asks
+// for the space; then it keeps what the product's other clusters need, since
+// policies are of no cluster. A *snapshot.MissingError is that of Space.
+func SpaceAccess(s *snapshot.Snapshot, product, cluster string) (plan.Set, error) {
+	space, err := newSpace(s, product, cluster, plan.Vault(cluster))
+	if err != nil {
+		return plan.Set{}, err
+	}
+	if s.Settings.Vault == nil {
+		return space.done(), nil
+	}
+	here := map[string]bool{}
+	if len(space.members) > 0 && hasAccess(s, space.cluster) {
+		space.placeNamespaces()
+		here = space.addAccess()
+	}
+	for _, m := range membersOf(s, product, func(name string) bool { return name != cluster }) {
+		for _, ref := range m.grants(s).all() {
+			if name := secrets.PolicyName(ref); !here[name] {
+				here[name] = true
+				space.Keep = append(space.Keep, plan.VaultPolicyID(name))
+			}
+		}
+	}
+	return space.done(), nil
+}
+
+// addAccess adds the roles and policies of the space, and returns the names of
+// the policies that are added or kept.
+func (s *space) addAccess() map[string]bool {
+	type account struct {
+		role plan.VaultRole
+		// unknown: what one of its runtimes may read cannot be told at the moment.
+		unknown  bool
+		source   plan.Ref
+		policies map[string]bool
+	}
+	accounts := map[string]*account{}
+	for at, source := range s.seats() {
+		a := accounts[at.account]
+		if a == nil {
+			a = &account{policies: map[string]bool{}, source: source}
+			a.role = plan.VaultRole{Name: AccessRoleName(s.product.Name, at.account), ServiceAccounts: []string{at.account}}
+			accounts[at.account] = a
+		}
+		if source.Name < a.source.Name {
+			a.source = source
+		}
+		a.role.Namespaces = append(a.role.Namespaces, at.namespace)
+	}
+	policies, kept := map[string]plan.Item{}, map[string]bool{}
+	for _, m := range s.members {
+		a := accounts[m.target.Account]
+		if a == nil {
+			continue
+		}
+		granted := m.grants(s.snap)
+		for _, ref := range granted.known {
+			policy := readPolicy(ref, granted.repo)
+			policies[policy.ID.Name] = policy
+			a.policies[policy.ID.Name] = true
+		}
+		for _, ref := range granted.possible {
+			kept[secrets.PolicyName(ref)] = true
+			a.unknown = true
+		}
+	}
+	for _, a := range accounts {
+		id := plan.VaultRoleID(s.cluster.Name, a.role.Name)
+		if a.unknown {
+			s.Keep = append(s.Keep, id)
+			continue
+		}
+		slices.Sort(a.role.Namespaces)
+		a.role.Policies = slices.Sorted(maps.Keys(a.policies))
+		s.addBody(plan.StageWorkload, id, a.role, a.source)
+	}
+	for name := range kept {
+		if _, known := policies[name]; !known {
+			s.Keep = append(s.Keep, plan.VaultPolicyID(name))
+		}
+	}
+	for name, policy := range policies {
+		s.Items = append(s.Items, policy)
+		kept[name] = true
+	}
+	return kept
+}
+
+// readPolicy lets its holders read one credential.
+func readPolicy(ref secrets.Ref, source plan.Ref) plan.Item {
+	name := secrets.PolicyName(ref)
+	return plan.Item{
+		ID: plan.VaultPolicyID(name), Stage: plan.StageConfig, Source: source,
+		Body: plan.VaultPolicy{Name: name, Rules: []plan.VaultRule{{Path: secrets.DataPath(ref), Capabilities: []string{"read"}}}},
+	}
+}
+
+// grants are the credentials that a runtime may read.
+type grants struct {
+	repo plan.Ref
+	// known are granted. Of the possible ones some are, but which cannot be told
+	// while the repository's provider is away.
+	known, possible []secrets.Ref
+}
+
+func (g grants) all() []secrets.Ref { return slices.Concat(g.known, g.possible) }
+
+// grants returns what the runtime may read: the credentials of its repository,
+// as far as it has permission there and the product has the repository's name.
+func (m member) grants(s *snapshot.Snapshot) grants {
+	product := m.runtime.Namespace
+	repo := s.CodeRepo(product, m.runtime.Spec.ManifestSource.CodeRepo)
+	permission := s.RuntimePermission(m.runtime)
+	if repo == nil || permission == "" || repo.Spec.CodeRepoProvider == "" || s.CredentialHolder(repo).Namespace != product {
+		return grants{}
+	}
+	granted := grants{repo: snapshot.RefOf(repo)}
+	_, err := s.RepositoryURL(repo)
+	provider := s.CodeRepoProvider(repo.Spec.CodeRepoProvider)
+	missing := (*snapshot.MissingError)(nil)
+	switch {
+	case errors.As(err, &missing), err == nil && provider == nil:
+		for _, providerType := range providerTypes() {
+			granted.possible = append(granted.possible, readable(providerType, repo.Name, permission)...)
+		}
+	case err == nil:
+		granted.known = readable(provider.Spec.ProviderType, repo.Name, permission)
+	}
+	return granted
+}
+
+// readable returns the credentials that a permission lets one read.
+func readable(providerType, repo string, permission v1alpha1.Permission) []secrets.Ref {
+	refs := []secrets.Ref{secrets.RepositoryReadOnly(providerType, repo)}
+	if permission == v1alpha1.PermissionReadWrite {
+		refs = append(refs, secrets.RepositoryReadWrite(providerType, repo))
+	}
+	return refs
+}

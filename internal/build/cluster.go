@@ -1,0 +1,223 @@
+package build
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// ClusterPlan is everything that a registered cluster asks for. The sets are of
+// one owner, ClusterOwner.
+type ClusterPlan struct {
+	// Host is what a virtual cluster has on its host: its namespace. Nil for
+	// any other cluster.
+	Host *plan.Set
+	// Own is what the components need on the cluster itself.
+	Own plan.Set
+	// Tenant is what the tenant's Argo CD has: the connection to the cluster,
+	// and the Applications of its components with their project.
+	Tenant plan.Set
+	// Vault is the auth mount of the cluster's accounts. Nil when the secret
+	// store is not Vault, and for a host, which carries no accounts.
+	Vault *plan.Set
+	// Components of the cluster, in the order of their names.
+	Components []ComponentPlan
+	// Leaving are the components in the status that the cluster is no longer to
+	// have. As long as the status has them, what Argo CD needs to remove them
+	// stays: they belong there until their Applications are gone.
+	Leaving []v1alpha1.ComponentStatus
+}
+
+// ComponentPlan is a component of a cluster.
+type ComponentPlan struct {
+	catalogue.Component
+	// Application that installs the component; empty for an external one.
+	Application string
+	// WaitsFor lists the components that must be ready before it is installed
+	// or changed, and are not.
+	WaitsFor []string
+}
+
+// Cluster returns what a registered cluster asks for. A cluster that is being
+// deleted has empty sets for every target that can hold something of it. A
+// *snapshot.MissingError names a host that does not exist; any other error says
+// what is wrong with the cluster's choice of components, and the rules of
+// package validate refuse it too.
+func Cluster(s *snapshot.Snapshot, c *v1alpha1.Cluster) (ClusterPlan, error) {
+	b := newCluster(s, c)
+	if !c.DeletionTimestamp.IsZero() {
+		return b.plan(), nil
+	}
+	if c.Name == inClusterName {
+		return ClusterPlan{}, fmt.Errorf("%s: Argo CD calls the cluster that it runs on %s: register the cluster under another name", b.source, c.Name)
+	}
+	if b.virtual() {
+		if b.hostCluster = s.HostOf(c); b.hostCluster == nil {
+			return ClusterPlan{}, &snapshot.MissingError{
+				Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: c.Spec.HostCluster}, Needed: b.source,
+			}
+		}
+	}
+	components, wrong := s.ClusterComponents(c)
+	if err := wrong.ToAggregate(); err != nil {
+		return ClusterPlan{}, fmt.Errorf("%s: %w", b.source, err)
+	}
+	b.choose(components)
+	b.addHost()
+	b.addOwn()
+	if err := b.addTenant(); err != nil {
+		return ClusterPlan{}, fmt.Errorf("%s: %w", b.source, err)
+	}
+	b.addAuthMount()
+	return b.plan(), nil
+}
+
+// Identity returns what a cluster cannot lose while it is in use.
+func Identity(c *v1alpha1.Cluster) *v1alpha1.ClusterIdentity {
+	return &v1alpha1.ClusterIdentity{
+		ClusterKind: cmp.Or(c.Spec.ClusterKind, "kubernetes"), ClusterType: c.Spec.ClusterType,
+		Usage: c.Spec.Usage, WorkerType: c.Spec.WorkerType, HostCluster: c.Spec.HostCluster,
+	}
+}
+
+// cluster is a ClusterPlan while it is put together.
+type cluster struct {
+	snap *snapshot.Snapshot
+	*v1alpha1.Cluster
+	// hostCluster carries a virtual cluster.
+	hostCluster *v1alpha1.Cluster
+	source      plan.Ref
+
+	components []ComponentPlan
+	leaving    []v1alpha1.ComponentStatus
+
+	own, tenant *set
+	// host and vault are nil where the cluster can have nothing.
+	host, vault *set
+}
+
+func newCluster(s *snapshot.Snapshot, c *v1alpha1.Cluster) *cluster {
+	owner := ClusterOwner(c)
+	b := &cluster{
+		snap: s, Cluster: c, source: snapshot.RefOf(c),
+		own:    newSet(s.Tenant, owner, plan.Cluster(c.Name)),
+		tenant: newSet(s.Tenant, owner, plan.Tenant),
+	}
+	if b.virtual() {
+		b.host = newSet(s.Tenant, owner, plan.Cluster(c.Spec.HostCluster))
+	}
+	if hasAccess(s, c) {
+		b.vault = newSet(s.Tenant, owner, plan.Vault(c.Name))
+	}
+	return b
+}
+
+func (b *cluster) virtual() bool { return b.Spec.ClusterType == v1alpha1.ClusterVirtual }
+
+// hasAccess tells whether accounts of a cluster can log in to Vault.
+func hasAccess(s *snapshot.Snapshot, c *v1alpha1.Cluster) bool {
+	return s.Settings.Vault != nil && c.Spec.Usage == v1alpha1.UsageWorker
+}
+
+// choose takes the components of the cluster, with what each waits for, and
+// those that it is no longer to have.
+func (b *cluster) choose(components []catalogue.Component) {
+	var before []string
+	for _, component := range components {
+		if component.OnHost {
+			before = append(before, component.Name)
+		}
+	}
+	for _, component := range components {
+		chosen := ComponentPlan{Component: component}
+		if !component.External {
+			chosen.Application = b.applicationName(component)
+		}
+		after := slices.Clone(component.After)
+		if !component.OnHost {
+			// Nothing can be installed on a virtual cluster before it is there.
+			after = append(after, before...)
+		}
+		for _, name := range after {
+			i := slices.IndexFunc(components, func(other catalogue.Component) bool { return other.Name == name })
+			if i >= 0 && !componentReady(b.Cluster, components[i]) && !slices.Contains(chosen.WaitsFor, name) {
+				chosen.WaitsFor = append(chosen.WaitsFor, name)
+			}
+		}
+		slices.Sort(chosen.WaitsFor)
+		b.components = append(b.components, chosen)
+	}
+	for _, status := range b.Status.Components {
+		known := slices.ContainsFunc(components, func(c catalogue.Component) bool { return c.Name == status.Name })
+		if !known && status.Application != "" {
+			b.leaving = append(b.leaving, status)
+		}
+	}
+}
+
+func (b *cluster) applicationName(component catalogue.Component) string {
+	if component.OnHost {
+		return VirtualClusterApplicationName(b.Name, b.Spec.HostCluster, component.Name)
+	}
+	return ComponentApplicationName(b.Name, component.Name)
+}
+
+// componentReady tells whether a component of a cluster can be relied on.
+func componentReady(c *v1alpha1.Cluster, component catalogue.Component) bool {
+	return component.External || slices.ContainsFunc(c.Status.Components, func(status v1alpha1.ComponentStatus) bool {
+		return status.Name == component.Name &&
+			(status.State == v1alpha1.ComponentReady || status.State == v1alpha1.ComponentExternal)
+	})
+}
+
+// addHost adds the namespace of a virtual cluster on its host. One that somebody
+// else installs keeps what it has.
+func (b *cluster) addHost() {
+	if b.host == nil {
+		return
+	}
+	managed := false
+	for _, component := range b.components {
+		if component.OnHost && !component.External {
+			managed = true
+			b.addSecrets(b.host, component)
+		}
+	}
+	if managed {
+		b.host.add(plan.StageNamespace, namespaceKind, namespace(b.Name), b.source)
+	} else {
+		b.host.keep(namespaceKind, "", b.Name)
+	}
+}
+
+// addAuthMount lets accounts of the cluster log in to Vault.
+func (b *cluster) addAuthMount() {
+	if b.vault == nil {
+		return
+	}
+	kubeconfig := KubeconfigRef(b.Cluster)
+	b.vault.addBody(plan.StageConfig, plan.VaultMountID(b.Name), plan.VaultMount{
+		Path:     b.Name,
+		Host:     b.Spec.APIServer,
+		CA:       plan.SecretValue{Key: "ca", Ref: kubeconfig, Field: KubeconfigField, Format: plan.FormatKubeconfigCA},
+		Reviewer: reviewer(b.Name),
+	}, b.source)
+}
+
+func (b *cluster) plan() ClusterPlan {
+	p := ClusterPlan{Own: b.own.done(), Tenant: b.tenant.done(), Components: b.components, Leaving: b.leaving}
+	if b.host != nil {
+		done := b.host.done()
+		p.Host = &done
+	}
+	if b.vault != nil {
+		done := b.vault.done()
+		p.Vault = &done
+	}
+	return p
+}

@@ -1,0 +1,405 @@
+package build_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	argocd "github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/catalogue"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/snapshot"
+	. "nautes.io/nautes/internal/testutil"
+)
+
+// withVault are the settings of a tenant whose secret store is Vault.
+func withVault() snapshot.Settings {
+	return snapshot.Settings{Vault: &snapshot.VaultSettings{
+		Address: "https://vault.example.com:8200", Namespace: "tenants/nautes",
+		CABundle: "-----BEGIN CERTIFICATE-----\nTm90IG9uZS4=\n-----END CERTIFICATE-----\n",
+	}}
+}
+
+func mustCluster(t *testing.T, s *snapshot.Snapshot, name string) build.ClusterPlan {
+	t.Helper()
+	p, err := build.Cluster(s, s.Cluster(name))
+	if err != nil {
+		t.Fatalf("cluster %s: %v", name, err)
+	}
+	return p
+}
+
+// setsOf returns the sets of a plan in order.
+func setsOf(p build.ClusterPlan) []plan.Set {
+	var sets []plan.Set
+	if p.Host != nil {
+		sets = append(sets, *p.Host)
+	}
+	sets = append(sets, p.Own, p.Tenant)
+	if p.Vault != nil {
+		sets = append(sets, *p.Vault)
+	}
+	return sets
+}
+
+func namesOf(p build.ClusterPlan) []string {
+	var names []string
+	for _, component := range p.Components {
+		names = append(names, component.Name)
+	}
+	return names
+}
+
+// ready returns the snapshot in which every component of every cluster is ready.
+func ready(t *testing.T, s *snapshot.Snapshot) *snapshot.Snapshot {
+	t.Helper()
+	for _, c := range s.Clusters() {
+		c = c.DeepCopy()
+		AllReady(c, namesOf(mustCluster(t, s, c.Name))...)
+		s = s.With(c)
+	}
+	return s
+}
+
+// TestClusterGolden keeps everything that the clusters of the user guide ask
+// for, when nothing is healthy yet and when everything is.
+func TestClusterGolden(t *testing.T) {
+	var objects []client.Object
+	for _, c := range GuideClusters() {
+		objects = append(objects, c)
+	}
+	for store, settings := range map[string]snapshot.Settings{"": {}, "-vault": withVault()} {
+		s := newSnapshot(objects...).WithSettings(settings)
+		for moment, s := range map[string]*snapshot.Snapshot{"new": s, "ready": ready(t, s)} {
+			for _, c := range GuideClusters() {
+				t.Run(c.Name+store+"/"+moment, func(t *testing.T) {
+					got, err := SetsYAML(setsOf(mustCluster(t, s, c.Name))...)
+					if err != nil {
+						t.Fatal(err)
+					}
+					Golden(t, fmt.Sprintf("golden/cluster/%s%s/%s.yaml", c.Name, store, moment), got)
+				})
+			}
+		}
+	}
+}
+
+// TestClusterInstalls holds which clusters of the user guide get which
+// components, and that each is installed when what it needs is ready, all of
+// them in the end.
+func TestClusterInstalls(t *testing.T) {
+	want := map[string][]string{
+		"cluster-host":               {"oauth2-proxy", "traefik"},
+		"physical-worker-pipeline":   {"argo-events", "argocd", "cert-manager", "external-secrets", "hnc", "oauth2-proxy", "tekton", "traefik", "vault"},
+		"physical-worker-deployment": {"argo-rollouts", "argocd", "cert-manager", "external-secrets", "hnc", "traefik", "vault"},
+		"virtual-worker-pipeline":    {"argo-events", "argocd", "cert-manager", "external-secrets", "hnc", "tekton", "vault", "vcluster"},
+		"virtual-worker-deployment":  {"argo-rollouts", "argocd", "cert-manager", "external-secrets", "hnc", "vault", "vcluster"},
+	}
+	for _, c := range GuideClusters() {
+		t.Run(c.Name, func(t *testing.T) {
+			s := newSnapshot(GuideClusters()[2], c)
+			var installed []string
+			for round := 0; len(installed) < len(want[c.Name]); round++ {
+				p := mustCluster(t, s, c.Name)
+				if diff := cmp.Diff(want[c.Name], namesOf(p)); diff != "" {
+					t.Fatalf("components (-want +got):\n%s", diff)
+				}
+				next := installable(t, p, installed)
+				if len(next) <= len(installed) {
+					t.Fatalf("round %d: %v are ready, and no more are installed than %v", round, installed, next)
+				}
+				installed = next
+				c = c.DeepCopy()
+				AllReady(c, installed...)
+				s = s.With(c)
+			}
+		})
+	}
+}
+
+// installable returns the components of which the plan has an Application. When
+// those that are ready are what they are, no others may be there.
+func installable(t *testing.T, p build.ClusterPlan, ready []string) []string {
+	t.Helper()
+	var names []string
+	for _, component := range p.Components {
+		needs := slices.Clone(component.After)
+		if component.Name != "vcluster" && slices.Contains(namesOf(p), "vcluster") {
+			needs = append(needs, "vcluster")
+		}
+		lacks := slices.DeleteFunc(needs, func(name string) bool { return slices.Contains(ready, name) })
+		slices.Sort(lacks)
+		if diff := cmp.Diff(lacks, component.WaitsFor, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s waits for (-want +got):\n%s", component.Name, diff)
+		}
+		written := itemOf(p.Tenant, "Application", component.Application) != nil
+		if written != (len(lacks) == 0) {
+			t.Errorf("%s is installed: %v, and lacks %v", component.Name, written, lacks)
+		}
+		if written {
+			names = append(names, component.Name)
+		}
+	}
+	return names
+}
+
+// itemOf returns an item of a set; nil when there is none.
+func itemOf(set plan.Set, kind, name string) *plan.Item {
+	for i := range set.Items {
+		if set.Items[i].ID.Kind == kind && set.Items[i].ID.Name == name {
+			return &set.Items[i]
+		}
+	}
+	return nil
+}
+
+func kept(set plan.Set, kind, name string) bool {
+	return slices.ContainsFunc(set.Keep, func(id plan.ID) bool { return id.Kind == kind && id.Name == name })
+}
+
+func TestClusterRefuses(t *testing.T) {
+	virtual := Cluster("v", VirtualCluster("h", "31000"))
+	tests := map[string]struct {
+		objects     []client.Object
+		cluster     *v1alpha1.Cluster
+		wantMissing string
+		// wantText is a part of any other error.
+		wantText string
+	}{
+		"a host that does not exist": {cluster: virtual, wantMissing: "Cluster nautes/h"},
+		"a component that does not exist": {
+			cluster: Cluster("c", func(c *v1alpha1.Cluster) {
+				c.Spec.ComponentsList.Gateway = &v1alpha1.Component{Name: "absent"}
+			}),
+			wantText: "spec.componentsList.gateway.name",
+		},
+		"an invalid catalogue": {
+			objects:  []client.Object{ComponentCatalogue(v1alpha1.CatalogueComponent{Name: "new"})},
+			cluster:  Cluster("c"),
+			wantText: "mend the catalogue",
+		},
+		"the name of Argo CD's own cluster": {cluster: Cluster("in-cluster"), wantText: "another name"},
+		"a pattern as a repository": {
+			objects: []client.Object{ComponentCatalogue(v1alpha1.CatalogueComponent{
+				Name: "argocd", Sources: []v1alpha1.ComponentSource{{Name: "chart", RepoURL: "https://example.com/*"}},
+			})},
+			cluster:  Cluster("c"),
+			wantText: "pattern",
+		},
+		"a pattern as a kind": {
+			objects: []client.Object{ComponentCatalogue(v1alpha1.CatalogueComponent{
+				Name: "argocd", ClusterResources: []v1alpha1.ClusterResource{{Group: "*", Kind: "*"}},
+			})},
+			cluster:  Cluster("c"),
+			wantText: "pattern",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			p, err := build.Cluster(newSnapshot(append(test.objects, test.cluster)...), test.cluster)
+			var missing *snapshot.MissingError
+			if errors.As(err, &missing) != (test.wantMissing != "") || missing != nil && missing.Missing.String() != test.wantMissing {
+				t.Errorf("error %v, want that %q is missing", err, test.wantMissing)
+			}
+			if err == nil || !strings.Contains(err.Error(), test.wantText) || !strings.Contains(err.Error(), test.cluster.Name) {
+				t.Errorf("error %v, want one about the cluster with %q", err, test.wantText)
+			}
+			if diff := cmp.Diff(build.ClusterPlan{}, p); diff != "" {
+				t.Errorf("with an error there is a plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestClusterThatIsDeleted holds that the sets of a cluster that goes are empty
+// and complete: every target that can hold something has one.
+func TestClusterThatIsDeleted(t *testing.T) {
+	for _, c := range GuideClusters() {
+		t.Run(c.Name, func(t *testing.T) {
+			want := []plan.Target{plan.Cluster(c.Name), plan.Tenant}
+			if c.Spec.ClusterType == v1alpha1.ClusterVirtual {
+				want = slices.Insert(want, 0, plan.Cluster("cluster-host"))
+			}
+			if c.Spec.Usage == v1alpha1.UsageWorker {
+				want = append(want, plan.Vault(c.Name))
+			}
+			p, err := build.Cluster(newSnapshot().WithSettings(withVault()), Deleting(c))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []plan.Target
+			for _, set := range setsOf(p) {
+				got = append(got, set.Target)
+				if len(set.Items)+len(set.Keep) > 0 || set.Owner != build.ClusterOwner(c) {
+					t.Errorf("the set of %v on %v has items", set.Owner, set.Target)
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("targets (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// external returns components that somebody else installs.
+func external(names ...string) *v1alpha1.ComponentCatalogue {
+	var components []v1alpha1.CatalogueComponent
+	for _, name := range names {
+		components = append(components, v1alpha1.CatalogueComponent{Name: name, Installation: v1alpha1.InstallationExternal})
+	}
+	return ComponentCatalogue(components...)
+}
+
+// TestClusterExternal holds that nothing is done for components that somebody
+// else installs, and nothing is taken away that was done before.
+func TestClusterExternal(t *testing.T) {
+	host := GuideClusters()[2]
+	s := newSnapshot(host, GuideClusters()[3], external("traefik", "oauth2-proxy", "vcluster", "argo-events"))
+
+	p := mustCluster(t, s, host.Name)
+	for _, set := range []plan.Set{p.Own, p.Tenant} {
+		for _, item := range set.Items {
+			if item.ID != build.ClusterSecretID(p.Tenant) && item.ID.Kind != "Middleware" {
+				t.Errorf("%v is written for what somebody else installs", item.ID)
+			}
+		}
+	}
+	for kind, name := range map[string]string{"AppProject": "cluster-cluster-host", "Application": "cluster-host.traefik"} {
+		if !kept(p.Tenant, kind, name) {
+			t.Errorf("%s %s is taken away", kind, name)
+		}
+	}
+
+	p = mustCluster(t, s, "virtual-worker-pipeline")
+	if len(p.Host.Items) > 0 || !kept(*p.Host, "Namespace", "virtual-worker-pipeline") {
+		t.Errorf("the namespace of the virtual cluster is ours: %v", p.Host)
+	}
+	if !kept(p.Tenant, "Application", "virtual-worker-pipeline.cluster-host.vcluster") {
+		t.Error("the Application of the virtual cluster is taken away")
+	}
+	project := itemOf(p.Tenant, "AppProject", "cluster-virtual-worker-pipeline").Object.(*argocd.AppProject)
+	for _, d := range project.Spec.Destinations {
+		if d.Name != "virtual-worker-pipeline" || d.Namespace == "argo-events" {
+			t.Errorf("the project permits %v, where nothing is installed", d)
+		}
+	}
+	if bus := itemOf(p.Own, "EventBus", "default"); bus == nil || !bus.IfAbsent {
+		t.Errorf("the bus is %v, want one if there is none", bus)
+	}
+}
+
+// TestClusterLeaving holds that a component which the cluster is no longer to
+// have leaves while Argo CD may still remove it.
+func TestClusterLeaving(t *testing.T) {
+	c := GuideClusters()[1]
+	AllReady(c, "argocd", "tekton", "gone", "never")
+	for i, application := range []string{"a", "b", "c", ""} {
+		c.Status.Components[i].Application = application
+		c.Status.Components[i].Namespace = "in-" + c.Status.Components[i].Name
+	}
+	p := mustCluster(t, newSnapshot(c), c.Name)
+	var leaving []string
+	for _, status := range p.Leaving {
+		leaving = append(leaving, status.Name)
+	}
+	if diff := cmp.Diff([]string{"tekton", "gone"}, leaving); diff != "" {
+		t.Errorf("leaving (-want +got):\n%s", diff)
+	}
+	project := itemOf(p.Tenant, "AppProject", "cluster-"+c.Name).Object.(*argocd.AppProject)
+	for _, name := range []string{"tekton", "gone"} {
+		namespace := "in-" + name
+		if !slices.Contains(project.Spec.Destinations, argocd.ApplicationDestination{Name: c.Name, Namespace: namespace}) {
+			t.Errorf("the project permits %v: what is in %s could not be removed", project.Spec.Destinations, namespace)
+		}
+		if !kept(p.Own, "Namespace", namespace) {
+			t.Errorf("the namespace %s is removed before what is in it", namespace)
+		}
+		if application := build.ComponentApplicationName(c.Name, name); kept(p.Tenant, "Application", application) || itemOf(p.Tenant, "Application", application) != nil {
+			t.Errorf("the Application of %s stays", name)
+		}
+	}
+	if want := (metav1.GroupKind{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}); !slices.Contains(project.Spec.ClusterResourceWhitelist, want) {
+		t.Errorf("the project permits %v: what Tekton has for the whole cluster could not be removed", project.Spec.ClusterResourceWhitelist)
+	}
+	if kept(p.Own, "Namespace", "in-never") {
+		t.Error("the namespace of what was never installed is kept")
+	}
+}
+
+func TestClusterFacts(t *testing.T) {
+	plain, vault := newSnapshot(), newSnapshot().WithSettings(withVault())
+	worker, host := Cluster("c"), Cluster("h", HostCluster)
+	moved := Cluster("c", func(c *v1alpha1.Cluster) {
+		c.Spec.ComponentsList.SecretManagement = &v1alpha1.Component{Name: "vault", Namespace: "injector"}
+	})
+	for name, test := range map[string]struct {
+		snap    *snapshot.Snapshot
+		cluster *v1alpha1.Cluster
+		want    plan.ID
+	}{
+		"a worker":          {snap: vault, cluster: worker, want: plan.ID{Kind: "Secret", Namespace: "vault", Name: "vault-auth-token"}},
+		"another namespace": {snap: vault, cluster: moved, want: plan.ID{Kind: "Secret", Namespace: "injector", Name: "vault-auth-token"}},
+		"a host":            {snap: vault, cluster: host},
+		"without Vault":     {snap: plain, cluster: worker},
+	} {
+		got, ok := build.ReviewerSecret(test.snap, test.cluster)
+		if got != test.want || ok != (test.want != plan.ID{}) {
+			t.Errorf("%s: the reviewer's Secret is %v, %v, want %v", name, got, ok, test.want)
+		}
+	}
+
+	want := &v1alpha1.ClusterIdentity{ClusterKind: "kubernetes", ClusterType: "virtual", Usage: "worker", WorkerType: "deployment", HostCluster: "h"}
+	virtual := Cluster("v", VirtualCluster("h", "31000"))
+	virtual.Spec.ClusterKind = ""
+	if diff := cmp.Diff(want, build.Identity(virtual)); diff != "" {
+		t.Errorf("identity (-want +got):\n%s", diff)
+	}
+
+	p := mustCluster(t, newSnapshot(virtual, host).WithSettings(snapshot.Settings{ArgoCDNamespace: "cd"}), "v")
+	if got, want := build.ClusterSecretID(p.Tenant), (plan.ID{Kind: "Secret", Namespace: "cd", Name: "cluster-v"}); got != want || build.ArgoCDNamespace(p.Tenant) != "cd" {
+		t.Errorf("the cluster's Secret is %v in %s, want %v", got, build.ArgoCDNamespace(p.Tenant), want)
+	}
+	if got := build.ClusterSecretID(p.Own); got != (plan.ID{}) {
+		t.Errorf("a set without the cluster's Secret has %v", got)
+	}
+	virtuals := 0
+	for _, item := range p.Tenant.Items {
+		if item.ID.Kind == "Application" && build.InstallsVirtualCluster(item.Object) {
+			virtuals++
+		}
+	}
+	if virtuals != 1 || build.InstallsVirtualCluster(itemOf(p.Tenant, "AppProject", "cluster-v").Object) {
+		t.Errorf("%d Applications install a virtual cluster, want 1", virtuals)
+	}
+}
+
+func TestCompared(t *testing.T) {
+	source := catalogue.Source{RepoURL: "https://charts.example.com", TargetRevision: "1.2.3"}
+	one := build.ComponentPlan{Component: catalogue.Component{Sources: []catalogue.Source{source}}}
+	two := build.ComponentPlan{Component: catalogue.Component{Sources: []catalogue.Source{source, source}}}
+	tests := map[string]struct {
+		component     build.ComponentPlan
+		repo, version string
+		want          bool
+	}{
+		"the same":                {component: one, repo: source.RepoURL, version: "1.2.3", want: true},
+		"an older version":        {component: one, repo: source.RepoURL, version: "1.2.2"},
+		"another repository":      {component: one, repo: "https://mirror.example.com", version: "1.2.3"},
+		"nothing compared yet":    {component: one},
+		"one of two, told nobody": {component: two, want: true},
+	}
+	for name, test := range tests {
+		if got := build.Compared(test.component, test.repo, test.version); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,228 @@
+package build
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+const (
+	// ReviewerField is the field of the stored secret, and the key of the Secret
+	// on a cluster, that holds the token by which Vault reviews tokens.
+	ReviewerField = "token"
+
+	vaultNamespace      = "vault"
+	vaultAccount        = "vault-auth"
+	vaultAccountToken   = "vault-auth-token"
+	vaultBinding        = "nautes-vault-auth"
+	tokenReviewer       = "system:auth-delegator"
+	engineTenant        = "tenant"
+	eventBus            = "default"
+	routerEntryPoints   = "traefik.ingress.kubernetes.io/router.entrypoints"
+	routerTLS           = "traefik.ingress.kubernetes.io/router.tls"
+	routerMiddlewares   = "traefik.ingress.kubernetes.io/router.middlewares"
+	jetStreamVersion    = "latest"
+	jetStreamReplicas   = 3
+	jetStreamOneReplica = "replicas: 1\n"
+)
+
+func eventBusReplicas(c *v1alpha1.Cluster) (int32, *string) {
+	if c.Spec.ClusterType == v1alpha1.ClusterPhysical {
+		return jetStreamReplicas, nil
+	}
+	// A virtual cluster is as safe as its one control plane is.
+	one := jetStreamOneReplica
+	return 1, &one
+}
+
+// addOwn adds what the components need on the cluster itself.
+func (b *cluster) addOwn() {
+	b.addNamespaces()
+	b.addTokenReviewer()
+	front, guarded := b.front()
+	for _, component := range b.components {
+		if component.OnHost || component.External {
+			continue
+		}
+		b.addSecrets(b.own, component)
+		if component.Ingress != nil && (guarded || !component.Ingress.Protected) {
+			b.addIngress(component, front)
+		}
+	}
+	if guarded && !b.virtual() {
+		b.addMiddleware(front)
+	}
+	if b.Spec.WorkerType == v1alpha1.WorkerTypePipeline {
+		b.addEventBus()
+	}
+}
+
+// addNamespaces adds the namespaces of the components. One that is there already
+// is as good. Those of components that leave stay until Argo CD has taken out
+// what it installed.
+func (b *cluster) addNamespaces() {
+	names := map[string]bool{}
+	for _, component := range b.components {
+		if !component.External && !component.OnHost && component.Namespace != "" {
+			names[component.Namespace] = true
+		}
+	}
+	if at, ok := ReviewerSecret(b.snap, b.Cluster); ok {
+		names[at.Namespace] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		b.own.add(plan.StageNamespace, namespaceKind, namespace(name), b.source).IfAbsent = true
+	}
+	for _, status := range b.leaving {
+		if !names[status.Namespace] && status.Category != v1alpha1.CategoryVirtualCluster {
+			b.own.keep(namespaceKind, "", status.Namespace)
+		}
+	}
+}
+
+// ReviewerSecret returns the Secret on a cluster that holds, under
+// ReviewerField, the token by which Vault reviews the tokens of the cluster's
+// accounts; false when Vault does not.
+func ReviewerSecret(s *snapshot.Snapshot, c *v1alpha1.Cluster) (plan.ID, bool) {
+	if !hasAccess(s, c) {
+		return plan.ID{}, false
+	}
+	component, _ := s.ComponentOf(c, v1alpha1.CategorySecretManagement)
+	return plan.ID{Kind: secretKind.Kind, Namespace: cmp.Or(component.Namespace, vaultNamespace), Name: vaultAccountToken}, true
+}
+
+// reviewer says where the stored token is by which Vault reviews tokens.
+func reviewer(cluster string) plan.SecretValue {
+	return plan.SecretValue{Key: ReviewerField, Ref: secrets.ClusterReviewer(cluster), Field: ReviewerField}
+}
+
+// addTokenReviewer adds the account whose token lets Vault ask the cluster who
+// logs in.
+func (b *cluster) addTokenReviewer() {
+	at, ok := ReviewerSecret(b.snap, b.Cluster)
+	if !ok {
+		return
+	}
+	b.own.add(plan.StageAccount, serviceAccountKind,
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: at.Namespace, Name: vaultAccount}}, b.source)
+	b.own.add(plan.StageAccount, clusterRoleBindingKind, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: vaultBinding},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: tokenReviewer},
+		Subjects:   []rbacv1.Subject{accountSubject(at.Namespace, vaultAccount)},
+	}, b.source)
+	b.own.add(plan.StageConfig, secretKind, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: at.Namespace, Name: at.Name,
+			Annotations: map[string]string{corev1.ServiceAccountNameKey: vaultAccount},
+		},
+		Type: corev1.SecretTypeServiceAccountToken,
+	}, b.source)
+}
+
+// addSecrets adds the Secrets that a component needs.
+func (b *cluster) addSecrets(to *set, component ComponentPlan) {
+	at := b.destination(component.Component)
+	for _, secret := range component.Secrets {
+		var values []plan.SecretValue
+		for _, key := range slices.Sorted(slices.Values(secret.Keys)) {
+			values = append(values, plan.SecretValue{
+				Key: key, Ref: plan.SecretRef{Engine: engineTenant, Path: secret.Path}, Field: key,
+			})
+		}
+		to.add(plan.StageConfig, secretKind, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: at.Namespace, Name: secret.Name},
+			Type:       corev1.SecretTypeOpaque,
+		}, b.source, values...)
+	}
+}
+
+// addEventBus adds the bus that events and sensors of the cluster's pipelines
+// meet on. One that is there already is as good.
+func (b *cluster) addEventBus() {
+	listener, ok := b.component(v1alpha1.CategoryEventListener)
+	if !ok {
+		return
+	}
+	if !componentReady(b.Cluster, listener.Component) {
+		// The kind comes with the component.
+		b.own.keep(eventBusKind, listener.Namespace, eventBus)
+		return
+	}
+	replicas, stream := eventBusReplicas(b.Cluster)
+	b.own.add(plan.StageConfig, eventBusKind, &argoevents.EventBus{
+		ObjectMeta: metav1.ObjectMeta{Namespace: listener.Namespace, Name: eventBus},
+		Spec: argoevents.EventBusSpec{JetStream: &argoevents.JetStreamBus{
+			Version: jetStreamVersion, Replicas: &replicas, StreamConfig: stream,
+		}},
+	}, b.source).IfAbsent = true
+}
+
+func (b *cluster) component(category v1alpha1.ComponentCategory) (ComponentPlan, bool) {
+	for _, component := range b.components {
+		if component.Category == category {
+			return component, true
+		}
+	}
+	return ComponentPlan{}, false
+}
+
+// doorway is what lets people in to web pages: the gateway's namespace, and the
+// name and namespace of the proxy that has them log in.
+type doorway struct{ gateway, proxy, proxyNamespace string }
+
+// front returns the doorway of a cluster, which for a virtual one is its host's;
+// false when it has none.
+func (b *cluster) front() (doorway, bool) {
+	at := b.Cluster
+	if b.virtual() {
+		at = b.hostCluster
+	}
+	gateway, hasGateway := b.snap.ComponentOf(at, v1alpha1.CategoryGateway)
+	proxy, hasProxy := b.snap.ComponentOf(at, v1alpha1.CategoryOauthProxy)
+	return doorway{gateway: gateway.Namespace, proxy: proxy.Name, proxyNamespace: proxy.Namespace}, hasGateway && hasProxy
+}
+
+// addIngress publishes a page of a component. Whoever logs in there does so
+// through TLS only.
+func (b *cluster) addIngress(component ComponentPlan, front doorway) {
+	in := component.Ingress
+	annotations := map[string]string{routerEntryPoints: "websecure", routerTLS: "true"}
+	if in.Protected {
+		annotations[routerMiddlewares] = front.gateway + "-" + oauthMiddleware + "@kubernetescrd"
+	}
+	prefix := networkingv1.PathTypePrefix
+	b.own.add(plan.StageConfig, ingressKind, &networkingv1.Ingress{
+		ObjectMeta: metav1.ObjectMeta{Namespace: component.Namespace, Name: ingressName(component.Name), Annotations: annotations},
+		Spec: networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{{
+			Host: in.Host,
+			IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{Paths: []networkingv1.HTTPIngressPath{{
+				Path: "/", PathType: &prefix,
+				Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
+					Name: in.Service, Port: networkingv1.ServiceBackendPort{Number: in.Port},
+				}},
+			}}}},
+		}}},
+	}, b.source)
+}
+
+// addMiddleware has the gateway ask the proxy who comes.
+func (b *cluster) addMiddleware(front doorway) {
+	gateway, _ := b.component(v1alpha1.CategoryGateway)
+	if !componentReady(b.Cluster, gateway.Component) {
+		// The kind comes with the component.
+		b.own.keep(middlewareKind, front.gateway, oauthMiddleware)
+		return
+	}
+	b.own.add(plan.StageConfig, middlewareKind, newMiddleware(front), b.source)
+}
