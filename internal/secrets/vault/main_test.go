@@ -1,0 +1,336 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/secrets"
+)
+
+const (
+	tenant = "acme"
+	// within is how long a test waits for what must come.
+	within = 30 * time.Second
+)
+
+var shared = devstack.Shared{Options: devstack.Options{Bare: true}}
+
+func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
+
+// server is a real Vault with the engines and the policy of the operator.
+type server struct {
+	*devstack.Vault
+	t testing.TB
+}
+
+func newServer(t testing.TB, name string) server {
+	t.Helper()
+	return prepared(t, devstack.VaultOptions{Name: name})
+}
+
+func prepared(t testing.TB, o devstack.VaultOptions) server {
+	t.Helper()
+	vault, err := shared.Stack(t).StartVault(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = vault.Stop() })
+	s := server{Vault: vault, t: t}
+	for _, engine := range []string{"git", "cluster", "tenant"} {
+		s.ask(http.MethodPost, "sys/mounts/"+engine, map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
+		// A new engine is not ready for a moment.
+		eventually(t, func() error {
+			status, _, err := s.Request(t.Context(), http.MethodGet, engine+"/config", s.RootToken(), nil)
+			if err == nil && status != http.StatusOK {
+				err = fmt.Errorf("the engine %s answers %d", engine, status)
+			}
+			return err
+		})
+	}
+	s.ask(http.MethodPut, "sys/policies/acl/nautes-operator", map[string]string{"policy": operatorPolicy(t)})
+	return s
+}
+
+func operatorPolicy(t testing.TB) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", "..", "..", "config", "vault", "operator-policy.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// ask asks with the root token for what must be done.
+func (s server) ask(method, path string, body any) map[string]any {
+	s.t.Helper()
+	status, answer, err := s.Request(context.WithoutCancel(s.t.Context()), method, path, s.RootToken(), body)
+	if err != nil || status/100 != 2 {
+		s.t.Fatalf("%s %s: status %d, %v: %v", method, path, status, err, answer["errors"])
+	}
+	return answer
+}
+
+// at returns what an answer holds at a path of keys.
+func at(answer map[string]any, keys ...string) any {
+	var found any = answer
+	for _, key := range keys {
+		object, _ := found.(map[string]any)
+		found = object[key]
+	}
+	return found
+}
+
+// operatorToken makes a token with the policies, for a time such as 1h.
+func (s server) operatorToken(ttl string, policies ...string) string {
+	s.t.Helper()
+	answer := s.ask(http.MethodPost, "auth/token/create", map[string]any{"policies": policies, "ttl": ttl, "no_parent": true})
+	return fmt.Sprint(at(answer, "auth", "client_token"))
+}
+
+// options are those of an operator that may do what its policy says.
+func (s server) options() Options {
+	s.t.Helper()
+	return Options{
+		Address: s.Address, CABundle: s.CA, Tenant: tenant, Timeout: 5 * time.Second,
+		Auth: Auth{Token: &Token{File: file(s.t, s.operatorToken("1h", "nautes-operator"))}},
+	}
+}
+
+// open opens the server for an operator, after the options have been changed.
+func (s server) open(change ...func(*Options)) *Vault {
+	s.t.Helper()
+	o := s.options()
+	for _, change := range change {
+		change(&o)
+	}
+	return open(s.t, o)
+}
+
+func open(t testing.TB, o Options) *Vault {
+	t.Helper()
+	v, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(v.Close)
+	return v
+}
+
+// start runs Start until the test ends.
+func start(t testing.TB, v *Vault) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- v.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Start: %v", err)
+		}
+	})
+}
+
+// file returns the name of a file with the content.
+func file(t testing.TB, content string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	rewrite(t, name, content)
+	return name
+}
+
+func rewrite(t testing.TB, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually tries until there is no error.
+func eventually(t testing.TB, try func() error) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still after %v: %v", within, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// writes counts the writes that the server has got, without those of its root.
+func (s server) writes() []string {
+	s.t.Helper()
+	all, err := s.Writes()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var own []string
+	for _, write := range all {
+		if write.User != "root" {
+			own = append(own, write.Operation+" "+write.Path)
+		}
+	}
+	return own
+}
+
+// requests returns what others than root have asked for, as verb and path.
+func (s server) requests() []string {
+	s.t.Helper()
+	all, err := s.Requests()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var own []string
+	for _, request := range all {
+		if request.User != "root" {
+			own = append(own, request.Operation+" "+request.Path)
+		}
+	}
+	return own
+}
+
+func fields(pairs ...string) map[string]secrets.Value {
+	values := map[string]secrets.Value{}
+	for i := 0; i < len(pairs); i += 2 {
+		values[pairs[i]] = secrets.NewValue([]byte(pairs[i+1]))
+	}
+	return values
+}
+
+func contentOf(secret secrets.Secret) map[string]string {
+	content := map[string]string{}
+	for name, value := range secret.Fields {
+		content[name] = string(value.Bytes())
+	}
+	return content
+}
+
+func put(t testing.TB, v *Vault, ref secrets.Ref, pairs ...string) string {
+	t.Helper()
+	version, err := v.Put(t.Context(), ref, fields(pairs...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return version
+}
+
+var repoKey = secrets.RepositoryReadOnly("gitlab", "repo-1")
+
+// recorder keeps what callbacks were told.
+type recorder[T any] struct {
+	mu   sync.Mutex
+	told []T
+}
+
+func (r *recorder[T]) tell(one T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = append(r.told, one)
+}
+
+func (r *recorder[T]) all() []T {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]T(nil), r.told...)
+}
+
+// gateway stands before a server, sees every request, and may answer itself. It
+// speaks plain HTTP.
+type gateway struct {
+	URL string
+
+	mu       sync.Mutex
+	requests []*http.Request
+	before   http.HandlerFunc
+}
+
+// errPass is what a handler of intercept panics with to let the request pass.
+var errPass = errors.New("pass")
+
+func (s server) gateway() *gateway {
+	s.t.Helper()
+	forward := s.forward()
+	g := &gateway{}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		g.requests = append(g.requests, r.Clone(context.Background()))
+		before := g.before
+		g.mu.Unlock()
+		if before == nil || !answered(before, w, r) {
+			forward.ServeHTTP(w, r)
+		}
+	}))
+	s.t.Cleanup(front.Close)
+	g.URL = front.URL
+	return g
+}
+
+// forward hands requests on to the server. Its core knows no namespaces.
+func (s server) forward() http.Handler {
+	s.t.Helper()
+	target, err := url.Parse(s.Address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return &httputil.ReverseProxy{
+		Transport: s.Client().Transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Header.Del("X-Vault-Namespace")
+		},
+	}
+}
+
+func answered(handler http.HandlerFunc, w http.ResponseWriter, r *http.Request) (answered bool) {
+	defer func() {
+		switch cause := recover(); cause {
+		case nil:
+		case errPass:
+			answered = false
+		default:
+			panic(cause)
+		}
+	}()
+	handler(w, r)
+	return true
+}
+
+// intercept lets a handler answer; nil: none.
+func (g *gateway) intercept(handler http.HandlerFunc) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.before = handler
+}
+
+func (g *gateway) seen() []*http.Request {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]*http.Request(nil), g.requests...)
+}
+
+// behind makes the address that of the gateway.
+func (g *gateway) behind(o *Options) { o.Address, o.CABundle = g.URL, nil }
+
+// wantClass fails unless an error has a class and says what it must.
+func wantClass(t testing.TB, err, class error, says string) {
+	t.Helper()
+	if !errors.Is(err, class) || !strings.Contains(err.Error(), says) {
+		t.Errorf("error is %v, want %q that says %q", err, class, says)
+	}
+}

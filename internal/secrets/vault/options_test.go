@@ -1,0 +1,76 @@
+package vault
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestOpenChecksItsOptions(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*Options)
+		want   string // a part of the error; empty: there is none
+	}{
+		"complete":                  {func(*Options) {}, ""},
+		"a path":                    {func(o *Options) { o.Address = "https://proxy.example/vault" }, ""},
+		"plain HTTP on loopback":    {func(o *Options) { o.Address = "http://127.0.0.1:8200" }, ""},
+		"plain HTTP on localhost":   {func(o *Options) { o.Address = "http://localhost:8200" }, ""},
+		"plain HTTP on loopback v6": {func(o *Options) { o.Address = "http://[::1]:8200" }, ""},
+		"a namespace":               {func(o *Options) { o.Namespace = "team/a" }, ""},
+		"no address":                {func(o *Options) { o.Address = "" }, "with a host"},
+		"plain HTTP":                {func(o *Options) { o.Address = "http://vault.example" }, "plain http"},
+		"plain HTTP that looks so":  {func(o *Options) { o.Address = "http://127.0.0.1.example" }, "plain http"},
+		"another scheme":            {func(o *Options) { o.Address = "ftp://vault.example" }, "https URL"},
+		"a socket":                  {func(o *Options) { o.Address = "unix:///run/vault" }, "with a host"},
+		"a password":                {func(o *Options) { o.Address = "https://u:" + canary + "@vault.example" }, "without a user"},
+		"no URL":                    {func(o *Options) { o.Address = "https://" + canary + "\x7f" }, "not a URL"},
+		"a query":                   {func(o *Options) { o.Address = "https://vault.example?a" }, "without a user, a query"},
+		"no tenant":                 {func(o *Options) { o.Tenant = "" }, "must be a DNS label"},
+		"two words of a tenant":     {func(o *Options) { o.Tenant = "a cluster=b" }, "must be a DNS label"},
+		"a CA that is none":         {func(o *Options) { o.CABundle = []byte("x") }, "no certificate"},
+		"a namespace in two lines":  {func(o *Options) { o.Namespace = "a\nb" }, "plain text"},
+		"no time":                   {func(o *Options) { o.Timeout = -1 }, "must be positive"},
+		"no login":                  {func(o *Options) { o.Auth = Auth{} }, "one way to log in"},
+		"two logins":                {func(o *Options) { o.Auth.Kubernetes = &Kubernetes{} }, "one way to log in"},
+		"no file of a token":        {func(o *Options) { o.Auth = Auth{Token: &Token{}} }, "needs its file"},
+		"no file of a role":         {func(o *Options) { o.Auth = Auth{AppRole: &AppRole{}} }, "the role's ID"},
+		"a mount beside":            {func(o *Options) { o.Auth = Auth{Kubernetes: &Kubernetes{Mount: "../sys"}} }, "the mount"},
+	}
+	for name, test := range tests {
+		o := Options{Address: "https://vault.example:8200", Tenant: tenant, Auth: Auth{Token: &Token{File: "f"}}}
+		test.change(&o)
+		_, err := Open(o)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error is %v, want %q", name, err, test.want)
+		}
+		if err != nil && strings.Contains(err.Error(), canary) {
+			t.Errorf("%s: the error quotes the address: %v", name, err)
+		}
+	}
+}
+
+func TestOpenCompletesItsOptions(t *testing.T) {
+	t.Parallel()
+	given := &Kubernetes{}
+	v := open(t, Options{Address: "https://vault.example", Tenant: tenant, Auth: Auth{Kubernetes: given}})
+	want := Options{
+		Address: "https://vault.example", Tenant: tenant, Timeout: 5 * time.Second, PollInterval: 30 * time.Second,
+		Auth: Auth{Kubernetes: &Kubernetes{Mount: tenant, Role: "nautes-operator", TokenFile: "/var/run/secrets/kubernetes.io/serviceaccount/token"}},
+	}
+	if diff := cmp.Diff(want, v.o, cmpopts.IgnoreFields(Options{}, "OnChange", "OnState", "Log")); diff != "" {
+		t.Errorf("options (-want +got):\n%s", diff)
+	}
+	if *given != (Kubernetes{}) {
+		t.Errorf("the caller's options are changed: %v", given)
+	}
+	if v = open(t, Options{Address: "https://vault.example", Tenant: tenant, Auth: Auth{AppRole: &AppRole{RoleIDFile: "f"}}}); v.o.Auth.AppRole.Mount != "approle" {
+		t.Errorf("the mount of AppRole is %q", v.o.Auth.AppRole.Mount)
+	}
+	if !v.NeedLeaderElection() {
+		t.Error("others than the leader use Vault")
+	}
+}

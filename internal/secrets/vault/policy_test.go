@@ -1,0 +1,101 @@
+package vault
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl"
+	"github.com/hashicorp/hcl/hcl/ast"
+
+	"nautes.io/nautes/internal/plan"
+)
+
+// parsedPolicy reads a policy as Vault does, with the parser that it has.
+func parsedPolicy(t testing.TB, text string) []plan.VaultRule {
+	t.Helper()
+	root, err := hcl.Parse(text)
+	if err != nil {
+		t.Fatalf("Vault cannot read it: %v\n%s", err, text)
+	}
+	list, ok := root.Node.(*ast.ObjectList)
+	if !ok {
+		t.Fatalf("it holds no objects: %s", text)
+	}
+	var rules []plan.VaultRule
+	for _, item := range list.Items {
+		if len(item.Keys) != 2 || item.Keys[0].Token.Value() != "path" {
+			t.Fatalf("it holds something else than paths: %s", text)
+		}
+		var body map[string]any
+		if err := hcl.DecodeObject(&body, item.Val); err != nil {
+			t.Fatal(err)
+		}
+		rule := plan.VaultRule{Path: item.Keys[1].Token.Value().(string)}
+		for key, value := range body {
+			if key != "capabilities" {
+				t.Fatalf("a path has a %q: %s", key, text)
+			}
+			for _, one := range value.([]any) {
+				rule.Capabilities = append(rule.Capabilities, one.(string))
+			}
+		}
+		rules = append(rules, rule)
+	}
+	return rules
+}
+
+// Whatever is asked for, the text means exactly that to Vault, or there is none.
+func FuzzPolicy(f *testing.F) {
+	for _, seed := range [][4]string{
+		{"git/data/gitlab/repo-1/default/readonly", "read", "git/data/a", "list"},
+		{`git/data/a" { capabilities = ["sudo"] } path "sys/*`, "read", "a", `read", "sudo`},
+		{"git/data/${file(\"/etc/passwd\")}", "read", "a\nb", "read"},
+		{"git/data/*", "read", "git/+/a", "sudo"}, {"{{identity.entity.id}}", "deny", "", ""}, {`a\`, "read", "a//b", "root"}, {"a", "read", "a", "read"},
+	} {
+		f.Add(seed[0], seed[1], seed[2], seed[3])
+	}
+	f.Fuzz(func(t *testing.T, path, capability, other, another string) {
+		want := []plan.VaultRule{
+			{Path: path, Capabilities: []string{capability}},
+			{Path: other, Capabilities: []string{another, "read"}},
+		}
+		text, err := encodePolicy(tenant, "product-1", plan.VaultPolicy{Name: "p", Rules: want})
+		if err != nil {
+			return
+		}
+		if diff := cmp.Diff(want, parsedPolicy(t, text)); diff != "" {
+			t.Errorf("Vault reads something else (-want +got):\n%s", diff)
+		}
+		if headerOf(text) != "nautes tenant=acme product=product-1" {
+			t.Errorf("it has no mark: %s", text)
+		}
+		for _, rule := range want {
+			if strings.ContainsAny(rule.Path, "*+{}\"\\$") || strings.Contains(rule.Path, "..") {
+				t.Errorf("a path may mean more than itself: %q", rule.Path)
+			}
+			for _, one := range rule.Capabilities {
+				if !slices.Contains([]string{"create", "read", "update", "patch", "delete", "list"}, one) {
+					t.Errorf("a capability reaches beyond its path: %q", one)
+				}
+			}
+		}
+	})
+}
+
+func TestEncodePolicy(t *testing.T) {
+	t.Parallel()
+	rules := []plan.VaultRule{
+		{Path: "git/data/gitlab/repo_1.x/default/readonly", Capabilities: []string{"read"}},
+		{Path: "git/metadata/A", Capabilities: []string{"read", "list"}},
+		{Path: "git/data/none"},
+	}
+	text, err := encodePolicy(tenant, "product-1", plan.VaultPolicy{Name: "p", Rules: rules})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(rules, parsedPolicy(t, text)); diff != "" {
+		t.Errorf("Vault reads something else (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,183 @@
+package vault
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nautes.io/nautes/internal/secrets"
+)
+
+// polled opens a server whose secrets are looked at often.
+func (s server) polled(told *recorder[secrets.Ref]) *Vault {
+	s.t.Helper()
+	v := s.open(func(o *Options) { o.PollInterval, o.OnChange = 200*time.Millisecond, told.tell })
+	start(s.t, v)
+	eventually(s.t, func() error {
+		v.versions.mu.Lock()
+		defer v.versions.mu.Unlock()
+		if !v.versions.polling {
+			return errors.New("the poll does not run yet")
+		}
+		return nil
+	})
+	return v
+}
+
+func TestChangesByOthersAreSeen(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "poll")
+	var told recorder[secrets.Ref]
+	v := s.polled(&told)
+	ref, unused := secrets.RepositoryReadOnly("gitlab", "used"), secrets.RepositoryReadOnly("gitlab", "unused")
+	write := func(ref secrets.Ref, value string) {
+		s.ask(http.MethodPost, secrets.DataPath(ref), map[string]any{"data": map[string]string{"a": value}})
+	}
+	write(unused, "1")
+	if _, err := v.Version(t.Context(), ref); !errors.Is(err, secrets.ErrNotFound) {
+		t.Fatal(err)
+	}
+	previous := ""
+	for _, step := range []struct {
+		name    string
+		do      func()
+		missing bool
+	}{
+		{name: "stored", do: func() { write(ref, "1") }},
+		{name: "rotated", do: func() { write(ref, "2"); write(unused, "2") }},
+		{name: "deleted", do: func() { s.ask(http.MethodDelete, secrets.DataPath(ref), nil) }, missing: true},
+		{name: "stored again", do: func() { write(ref, "2") }},
+		{name: "removed", do: func() { s.ask(http.MethodDelete, metadataPath(ref), nil) }, missing: true},
+		{name: "made anew", do: func() { write(ref, "1") }},
+	} {
+		before := len(told.all())
+		step.do()
+		eventually(t, func() error {
+			if len(told.all()) == before {
+				return errors.New(step.name + ": nobody was told")
+			}
+			return nil
+		})
+		version, err := v.Version(t.Context(), ref)
+		if step.missing != errors.Is(err, secrets.ErrNotFound) || !step.missing && (err != nil || version == previous) {
+			t.Errorf("%s: Version returns %q, %v, after %q", step.name, version, err, previous)
+		}
+		if !step.missing {
+			previous = version
+		}
+	}
+	for _, ref := range told.all() {
+		if ref == unused {
+			t.Error("a change was told of a secret that nobody uses")
+		}
+	}
+	if got := s.writes(); len(got) != 0 {
+		t.Errorf("the poll writes: %v", got)
+	}
+}
+
+func TestOwnChangesAreTold(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "own")
+	var told recorder[secrets.Ref]
+	v := s.polled(&told)
+	put(t, v, repoKey, "a", "1")
+	if got := told.all(); len(got) != 0 {
+		t.Errorf("told of a secret that nobody had asked for: %v", got)
+	}
+	put(t, v, repoKey, "a", "1")
+	put(t, v, repoKey, "a", "2")
+	if err := v.Delete(t.Context(), repoKey); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Delete(t.Context(), repoKey); err != nil {
+		t.Fatal(err)
+	}
+	put(t, v, repoKey, "a", "2")
+	if got, want := told.all(), []secrets.Ref{repoKey, repoKey, repoKey}; !slices.Equal(got, want) {
+		t.Errorf("told %v, want one for each change: %v", got, want)
+	}
+}
+
+// Who was told that a secret cannot be read is told when it can be.
+func TestReadableAgainIsTold(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "readable")
+	var told recorder[secrets.Ref]
+	v := s.polled(&told)
+	s.ask(http.MethodPut, "sys/policies/acl/nautes-operator", map[string]string{"policy": strings.ReplaceAll(operatorPolicy(t), `"git/`, `"other/`)})
+	_, err := v.Version(t.Context(), repoKey)
+	wantClass(t, err, secrets.ErrDenied, "git")
+	s.ask(http.MethodPut, "sys/policies/acl/nautes-operator", map[string]string{"policy": operatorPolicy(t)})
+	eventually(t, func() error {
+		if !slices.Contains(told.all(), repoKey) {
+			return errors.New("nobody was told")
+		}
+		return nil
+	})
+}
+
+// At rest a version costs nothing, and the poll no more than it may.
+func TestPollIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "bounded")
+	v := s.polled(&recorder[secrets.Ref]{})
+	const refs = 100
+	ask := func() {
+		for i := range refs {
+			if _, err := v.Version(t.Context(), secrets.RepositoryReadOnly("gitlab", fmt.Sprint("repo-", i))); !errors.Is(err, secrets.ErrNotFound) {
+				t.Fatal(err)
+			}
+		}
+	}
+	ask()
+	before, began := len(s.requests()), time.Now()
+	asked := 0
+	for time.Since(began) < 2*time.Second {
+		ask()
+		asked += refs
+	}
+	if got, most := len(s.requests())-before, 1+int(time.Since(began)/pollSpacing); got > most || got < 10 {
+		t.Errorf("%d requests in %v while %d versions were asked for, want at most %d", got, time.Since(began), asked, most)
+	}
+}
+
+func TestVersionsAreForgotten(t *testing.T) {
+	t.Parallel()
+	s := versions{interval: time.Minute, refs: map[secrets.Ref]*tracked{}, polling: true}
+	learned := func(version string, writes int, wrote bool) bool { return s.learn(repoKey, version, writes, wrote) }
+	writes := s.ask(repoKey)
+	if learned("1", writes, false) {
+		t.Error("the first version is no news")
+	}
+	if version, fresh := s.recall(repoKey); version != "1" || !fresh {
+		t.Errorf("recall returns %q, %v", version, fresh)
+	}
+	if !learned("2", writes, true) || learned("1", writes, false) {
+		t.Error("what was read before a write hides it")
+	}
+	if version, fresh := s.recall(repoKey); version != "2" || !fresh {
+		t.Errorf("recall returns %q, %v", version, fresh)
+	}
+	s.refs[repoKey].checked = time.Now().Add(-3 * time.Minute)
+	if _, fresh := s.recall(repoKey); fresh {
+		t.Error("what was not looked at for long is fresh")
+	}
+	if ref, _, _ := s.next(); ref != repoKey {
+		t.Errorf("next returns %v", ref)
+	}
+	s.refs[repoKey].asked = time.Now().Add(-forgetAfter - time.Minute)
+	if ref, _, _ := s.next(); ref != (secrets.Ref{}) || len(s.refs) != 0 {
+		t.Errorf("next returns %v, which nobody has asked for in a day", ref)
+	}
+	for i := range maxTracked + 1 {
+		s.ask(secrets.Ref{Engine: "git", Path: fmt.Sprint(i)})
+	}
+	if len(s.refs) != maxTracked {
+		t.Errorf("%d secrets are remembered", len(s.refs))
+	}
+}
