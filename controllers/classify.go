@@ -14,12 +14,21 @@ import (
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 )
 
 // foreignRetry is after what time a foreign object that is in the way is looked
 // for again: it carries no label of ours, so no watch tells that it is gone.
 const foreignRetry = time.Minute
+
+// storeRetry is after what time a secret store that did not answer, or refused,
+// is asked again, if nothing tells before that it is back. tokenRetry is the same
+// for a token that a cluster has yet to issue.
+const (
+	storeRetry = 30 * time.Second
+	tokenRetry = 2 * time.Second
+)
 
 // classify is the one place that maps the errors of the packages below to who
 // has to act on them.
@@ -33,8 +42,15 @@ func classify(err error) *engine.Error {
 		leaving *apply.TerminatingError
 		beaten  *apply.ConflictError
 		repo    *snapshot.RepositoryError
+		holder  interface{ Holder() string }
 	)
 	switch {
+	case errors.Is(err, secrets.ErrUnavailable):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretStoreUnavailable, Message: err.Error(), RetryAfter: storeRetry}
+	case errors.Is(err, secrets.ErrDenied):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretStoreDenied, Message: err.Error(), RetryAfter: storeRetry}
+	case errors.As(err, &holder):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonNotOurs, Message: err.Error(), RetryAfter: foreignRetry}
 	case errors.As(err, &notOurs):
 		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonNotOurs, Message: notOurs.Error(), RetryAfter: foreignRetry}
 	case errors.As(err, &guard):
@@ -46,7 +62,7 @@ func classify(err error) *engine.Error {
 	case errors.As(err, &missing):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonReferenceMissing, Message: missing.Error()}
 	case errors.As(err, &repo):
-		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonInvalid, Message: repo.Error()}
+		return &engine.Error{Class: engine.ClassTerminal, Reason: repo.Reason(), Message: repo.Error()}
 	case errors.As(err, &leaving):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonDeleting, Message: leaving.Error()}
 	case errors.As(err, &beaten):
@@ -70,6 +86,9 @@ func refusal(err error) string {
 	}
 	return "the API server refused a write; the operator's log has its answer"
 }
+
+// message returns what an error means, for people.
+func message(err error) string { return engine.Classify(err, classify).Message }
 
 // fails records as a fact that a condition does not hold, and why.
 func fails(facts *engine.Facts, conditionType string, err error) {

@@ -8,6 +8,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -26,6 +27,9 @@ func (s *Shared) CodeRepo() error {
 	})
 	b := ctrl.NewControllerManagedBy(s.Manager).Named("coderepo").For(&v1alpha1.CodeRepo{}).
 		WatchesRawSource(s.WakeCodeRepo.Source())
+	watch(b, &v1alpha1.CodeRepo{}, func(ctx context.Context, r *v1alpha1.CodeRepo) []reconcile.Request {
+		return requestsFor(s.namesakes(ctx, r))
+	})
 	watch(b, &v1alpha1.Product{}, s.codeReposOfProduct)
 	watch(b, &v1alpha1.CodeRepoProvider{}, s.codeReposOfProvider)
 	watch(b, &v1alpha1.Project{}, s.codeReposOfProject)
@@ -38,7 +42,7 @@ func (s *Shared) CodeRepo() error {
 	watch(b, &v1alpha1.CodeRepoBinding{}, func(_ context.Context, r *v1alpha1.CodeRepoBinding) []reconcile.Request {
 		return requests(r.Namespace, r.Spec.CodeRepo)
 	})
-	work := declaredWork[*v1alpha1.CodeRepo]{Shared: s, ready: s.codeRepoReady}
+	work := declaredWork[*v1alpha1.CodeRepo]{Shared: s, ready: s.codeRepoReady, leave: s.codeRepoLeaves}
 	return start(s, b, work, engine.Options[*v1alpha1.CodeRepo]{
 		Kind: "CodeRepo", New: func() *v1alpha1.CodeRepo { return &v1alpha1.CodeRepo{} },
 	})
@@ -75,4 +79,22 @@ func (s *Shared) codeRepoReady(session *engine.Session[*v1alpha1.CodeRepo], snap
 	status := result.Status
 	r.Status.Sync = &status
 	return "mirrored at " + short(status.Revision), syncFacts(session.Facts, result)
+}
+
+// codeRepoLeaves removes the credentials of a code repository that goes: the next
+// one of its name, which may be another product's, must not find them.
+func (s *Shared) codeRepoLeaves(ctx context.Context, snap *snapshot.Snapshot, r *v1alpha1.CodeRepo) error {
+	provider := snap.CodeRepoProvider(r.Spec.CodeRepoProvider)
+	holder := snap.CredentialHolder(r)
+	if r.Namespace == s.Namespace || provider == nil || holder == nil || holder.Namespace != r.Namespace {
+		return nil
+	}
+	for _, ref := range []secrets.Ref{
+		secrets.RepositoryReadOnly(provider.Spec.ProviderType, r.Name), secrets.RepositoryReadWrite(provider.Spec.ProviderType, r.Name),
+	} {
+		if err := s.Secrets.Delete(ctx, ref); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -29,8 +29,8 @@ const tenantSyncTimeout = 2 * time.Minute
 // first reconciliation knows what exists.
 func (s *Shared) connect(ctx context.Context, mgr manager.Manager, cfg *rest.Config, o *config.Operator) error {
 	tenant, err := remote.Connect(ctx, cfg, remote.ConnOptions{
-		Tenant: o.Tenant, Kinds: remote.TenantKinds(), OnChange: s.tenantChanged, Scheme: mgr.GetScheme(),
-		QPS: tenantQPS, Burst: tenantBurst,
+		Tenant: o.Tenant, Kinds: remote.TenantKinds(), Facts: remote.TenantFacts(), Namespaces: remote.TenantNamespaces(o.ArgoCD.Namespace),
+		OnChange: s.tenantChanged, Scheme: mgr.GetScheme(), QPS: tenantQPS, Burst: tenantBurst,
 	})
 	if err != nil {
 		return fmt.Errorf("connect to the tenant cluster: %w", err)

@@ -15,6 +15,8 @@ type declaredWork[T v1alpha1.Object] struct {
 	*Shared
 	// ready completes the status of a valid object and returns what to say; may be nil.
 	ready func(s *engine.Session[T], snap *snapshot.Snapshot) (string, error)
+	// leave removes what goes with an object that nothing uses any more; may be nil.
+	leave func(ctx context.Context, snap *snapshot.Snapshot, o T) error
 }
 
 // Reconcile implements engine.Work.
@@ -44,5 +46,8 @@ func (w declaredWork[T]) Finalize(ctx context.Context, s *engine.Session[T]) err
 	if err != nil {
 		return err
 	}
-	return inUse(snap, s.Object)
+	if err := inUse(snap, s.Object); err != nil || w.leave == nil {
+		return err
+	}
+	return w.leave(ctx, snap, s.Object)
 }

@@ -43,6 +43,7 @@ func (s *Shared) DeploymentRuntime() error {
 	watch(b, &v1alpha1.Environment{}, s.rivalsOfEnvironment)
 	watch(b, &v1alpha1.Cluster{}, s.runtimesOfCluster)
 	watch(b, &v1alpha1.CodeRepo{}, s.runtimesOfCodeRepo)
+	watch(b, &v1alpha1.ComponentCatalogue{}, s.runtimesOfCatalogue)
 	watch(b, &v1alpha1.CodeRepoBinding{}, s.runtimesOfBinding)
 	watch(b, &v1alpha1.Project{}, s.runtimesOfProject)
 	watch(b, &v1alpha1.Product{}, s.runtimesOfProduct)

@@ -205,3 +205,19 @@ func spaceKey(product, cluster string) controllers.SpaceKey {
 }
 
 func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+
+// catalogueYAML says that every component is on the clusters already, so that a
+// cluster is ready as soon as it is connected.
+func catalogueYAML(external ...string) string {
+	text := `
+apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: ComponentCatalogue
+metadata: {name: default, namespace: nautes}
+spec:
+  components:
+`
+	for _, name := range external {
+		text += "  - {name: " + name + ", installation: External}\n"
+	}
+	return text
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/controllers"
+	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/foreign"
@@ -42,7 +44,9 @@ const patience = 90 * time.Second
 
 const tenantName = "test"
 
-var stack = devstack.Shared{Options: devstack.Options{Runtimes: []string{"alpha", "beta", "gamma", "lost"}, ControllerManager: true}}
+var stack = devstack.Shared{Options: devstack.Options{
+	Runtimes: []string{"alpha", "beta", "gamma", "lost", bareWorker, bareHost, bareInner}, ControllerManager: true,
+}}
 
 func TestMain(m *testing.M) {
 	log, err := os.CreateTemp("", "nautes-controllers-*.log")
@@ -125,6 +129,17 @@ func theWorld(t *testing.T) *world {
 			if err := w.runtimes[name].Create(t.Context(), ns); err != nil {
 				t.Fatal(err)
 			}
+		}
+		external := slices.DeleteFunc(catalogue.Builtin().Names(), func(name string) bool {
+			return slices.Contains([]string{"vcluster", "argocd", "traefik"}, name)
+		})
+		w.apply(t, catalogueYAML(external...)+managedComponents)
+		crds, err := devstack.ArgoCDCRDs(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := devstack.InstallCRDs(t.Context(), s.Tenant.Config(), crds); err != nil {
+			t.Fatal(err)
 		}
 		for _, name := range []string{"alpha", "beta"} {
 			w.registerCluster(t, name, s.Runtimes[name])

@@ -21,12 +21,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/receiver"
-	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
 )
@@ -57,6 +55,7 @@ func (s *Shared) all() []namedController {
 		{"gitsync", s.GitSync},
 		{"space", s.Space},
 		{"cluster", s.Cluster},
+		{"componentcatalogue", s.ComponentCatalogue},
 		{"environment", s.Environment},
 		{"project", s.Project},
 		{"coderepo", s.CodeRepo},
@@ -105,14 +104,16 @@ func NewOperator(ctx context.Context, cfg *rest.Config, o *config.Operator, name
 	if err != nil {
 		return nil, fmt.Errorf("set up the mirrors: %w", err)
 	}
-	store := kube.New(mgr.GetClient(), mgr.GetClient(), o.Namespace)
 	s := &Shared{
 		Tenant: o.Tenant, Namespace: o.Namespace, Workers: o.Reconcile.Workers,
 		SafetyInterval: o.Reconcile.SafetyInterval.Duration, PollInterval: o.Git.PollInterval.Duration,
 		Manager: mgr, Client: mgr.GetClient(),
 		Loader:  &snapshot.Loader{Reader: mgr.GetClient(), Tenant: o.Tenant, Namespace: o.Namespace},
-		Applier: apply.New(o.Tenant, store), Secrets: store, Mirrors: mirrors,
-		Spaces: NewBoard[SpaceKey, SpaceResult](), Syncs: NewBoard[SyncKey, SyncResult](),
+		Mirrors: mirrors,
+		Spaces:  NewBoard[SpaceKey, SpaceResult](), Syncs: NewBoard[SyncKey, SyncResult](),
+	}
+	if err := s.openStore(o); err != nil {
+		return nil, err
 	}
 	if err := s.connect(ctx, mgr, cfg, o); err != nil {
 		return nil, err

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -149,40 +149,85 @@ func (s *Shared) spacesOfEnvironment(ctx context.Context, e *v1alpha1.Environmen
 
 // spacesOfSecret returns the spaces that a stored credential is for.
 func (s *Shared) spacesOfSecret(ctx context.Context, secret *corev1.Secret) []SpaceKey {
-	ref, stored := kube.RefOf(secret)
-	if !stored || ref.Engine != secrets.RepositoryReadOnly("", "").Engine {
+	if ref, stored := kube.RefOf(secret); stored {
+		return s.spacesOfRef(ctx, ref)
+	}
+	return nil
+}
+
+// spacesOfRef returns the spaces that a stored credential is for: those of the
+// products that have a code repository of the name in its path.
+func (s *Shared) spacesOfRef(ctx context.Context, ref secrets.Ref) []SpaceKey {
+	repo, ok := secrets.RepositoryOf(ref)
+	if !ok {
 		return nil
 	}
 	var keys []SpaceKey
-	for _, r := range find(ctx, s, &v1alpha1.CodeRepoList{}, func(r *v1alpha1.CodeRepo) bool {
-		return strings.Contains("/"+ref.Path+"/", "/"+r.Name+"/")
-	}) {
+	for _, r := range s.codeReposByName(ctx, repo) {
 		keys = append(keys, s.spacesOf(ctx, r.Namespace)...)
 	}
 	return keys
+}
+
+// codeReposByName returns the code repositories of a name in all products: their
+// credentials are at one place, so one of them has the place at a time.
+func (s *Shared) codeReposByName(ctx context.Context, name string) []*v1alpha1.CodeRepo {
+	return find[*v1alpha1.CodeRepo](ctx, s, &v1alpha1.CodeRepoList{}, nil, client.MatchingFields{snapshot.IndexCodeRepoName: name})
+}
+
+// namesakes returns the code repositories of other products that have the name of one.
+func (s *Shared) namesakes(ctx context.Context, r *v1alpha1.CodeRepo) []*v1alpha1.CodeRepo {
+	return slices.DeleteFunc(s.codeReposByName(ctx, r.Name), func(other *v1alpha1.CodeRepo) bool { return other.Namespace == r.Namespace })
+}
+
+func (s *Shared) spacesOfNamesakes(ctx context.Context, r *v1alpha1.CodeRepo) []SpaceKey {
+	var keys []SpaceKey
+	for _, other := range s.namesakes(ctx, r) {
+		keys = append(keys, s.spacesOf(ctx, other.Namespace)...)
+	}
+	return keys
+}
+
+// spacesOfCatalogue returns all spaces: where components are is what the
+// catalogue says.
+func (s *Shared) spacesOfCatalogue(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []SpaceKey {
+	var keys []SpaceKey
+	for _, c := range s.clusters(ctx, nil) {
+		keys = append(keys, s.spacesOn(ctx, c.Name)...)
+	}
+	return keys
+}
+
+func (s *Shared) runtimesOfCatalogue(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []reconcile.Request {
+	var wake []reconcile.Request
+	for _, c := range s.clusters(ctx, nil) {
+		wake = append(wake, s.runtimesOfCluster(ctx, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: c.Name}})...)
+	}
+	return wake
 }
 
 // syncsOfSecret returns the mirrors whose credentials a Secret holds.
 func (s *Shared) syncsOfSecret(ctx context.Context, secret *corev1.Secret) []SyncKey {
 	ref, stored := kube.RefOf(secret)
 	token := stored && ref.Engine == secrets.ProviderToken("").Engine
-	var keys []SyncKey
-	for _, p := range find(ctx, s, &v1alpha1.ProductList{}, func(p *v1alpha1.Product) bool {
+	return s.syncs(ctx, func(p *v1alpha1.Product) bool {
 		return (p.Spec.SecretRef == nil && token) || (p.Spec.SecretRef != nil && p.Spec.SecretRef.Name == secret.Name)
-	}, client.InNamespace(s.Namespace)) {
+	})
+}
+
+// syncs returns the mirrors of the products that match, and that of the tenant,
+// which is one, and a look at it costs nothing.
+func (s *Shared) syncs(ctx context.Context, match func(*v1alpha1.Product) bool) []SyncKey {
+	var keys []SyncKey
+	for _, p := range find(ctx, s, &v1alpha1.ProductList{}, match, client.InNamespace(s.Namespace)) {
 		keys = append(keys, SyncKey{Product: p.Name})
 	}
-	// The tenant repository is one, and a look at it costs nothing.
 	return append(keys, SyncKey{})
 }
 
 // syncsByProvider returns the mirrors whose credentials a provider may have.
 func (s *Shared) syncsByProvider(ctx context.Context) []SyncKey {
-	keys := []SyncKey{{}}
-	for _, p := range find(ctx, s, &v1alpha1.ProductList{}, func(p *v1alpha1.Product) bool { return p.Spec.SecretRef == nil }, client.InNamespace(s.Namespace)) {
-		keys = append(keys, SyncKey{Product: p.Name})
-	}
-	return keys
+	return s.syncs(ctx, func(p *v1alpha1.Product) bool { return p.Spec.SecretRef == nil })
 }
 
 // spacesWanting returns the spaces on a cluster of the runtimes that want a namespace.
@@ -288,8 +333,16 @@ func (s *Shared) runtimesOfCluster(ctx context.Context, c *v1alpha1.Cluster) []r
 	return wake
 }
 
+// runtimesOfCodeRepo returns the runtimes that a code repository concerns: those
+// that deploy from it, and those of its namesakes.
 func (s *Shared) runtimesOfCodeRepo(ctx context.Context, repo *v1alpha1.CodeRepo) []reconcile.Request {
-	return s.runtimes(ctx, repo.Namespace, func(r *v1alpha1.DeploymentRuntime) bool { return r.Spec.ManifestSource.CodeRepo == repo.Name })
+	var wake []reconcile.Request
+	for _, one := range append(s.namesakes(ctx, repo), repo) {
+		wake = append(wake, s.runtimes(ctx, one.Namespace, func(r *v1alpha1.DeploymentRuntime) bool {
+			return r.Spec.ManifestSource.CodeRepo == repo.Name
+		})...)
+	}
+	return wake
 }
 
 func (s *Shared) runtimesOfBinding(ctx context.Context, b *v1alpha1.CodeRepoBinding) []reconcile.Request {

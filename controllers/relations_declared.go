@@ -116,13 +116,66 @@ func (s *Shared) hooksOfPipelineRuntime(_ context.Context, r *v1alpha1.ProjectPi
 
 // clustersOfSecret returns the clusters whose kubeconfig a Secret holds.
 func (s *Shared) clustersOfSecret(ctx context.Context, secret *corev1.Secret) []reconcile.Request {
-	ref, stored := kube.RefOf(secret)
-	return requestsFor(find(ctx, s, &v1alpha1.ClusterList{}, func(c *v1alpha1.Cluster) bool {
-		if named := c.Spec.KubeconfigSecretRef; named != nil {
-			return named.Name == secret.Name
+	named := s.clusters(ctx, func(c *v1alpha1.Cluster) bool {
+		return c.Spec.KubeconfigSecretRef != nil && c.Spec.KubeconfigSecretRef.Name == secret.Name
+	})
+	if ref, stored := kube.RefOf(secret); stored {
+		named = append(named, s.clustersOfRef(ctx, ref)...)
+	}
+	return named
+}
+
+// clustersOfRef returns the clusters that a stored secret is for: its kubeconfig,
+// or what components of any cluster may need.
+func (s *Shared) clustersOfRef(ctx context.Context, ref secrets.Ref) []reconcile.Request {
+	return s.clusters(ctx, func(c *v1alpha1.Cluster) bool {
+		return ref.Engine == secrets.ProviderToken("").Engine ||
+			c.Spec.KubeconfigSecretRef == nil && ref == secrets.ClusterKubeconfig(c.Name) || ref == secrets.ClusterReviewer(c.Name)
+	})
+}
+
+// secretChanged wakes whose secret changed in a store that has no Secrets to watch.
+func (s *Shared) secretChanged(ref secrets.Ref) {
+	ctx := context.Background()
+	for _, r := range s.clustersOfRef(ctx, ref) {
+		s.WakeCluster.Wake(r)
+	}
+	for _, key := range s.spacesOfRef(ctx, ref) {
+		s.WakeSpace.Wake(key)
+	}
+	if ref.Engine == secrets.ProviderToken("").Engine {
+		for _, key := range s.syncsByProvider(ctx) {
+			s.WakeSync.Wake(key)
 		}
-		return stored && ref == secrets.ClusterKubeconfig(c.Name)
-	}, client.InNamespace(s.Namespace)))
+	}
+}
+
+// secretsReturned wakes everything that a secret store may have held up.
+func (s *Shared) secretsReturned() {
+	ctx := context.Background()
+	for _, r := range s.clusters(ctx, nil) {
+		s.WakeCluster.Wake(r)
+		for _, key := range s.spacesOn(ctx, r.Name) {
+			s.WakeSpace.Wake(key)
+		}
+	}
+	for _, key := range s.syncs(ctx, nil) {
+		s.WakeSync.Wake(key)
+	}
+}
+
+// clusters returns the clusters that match.
+func (s *Shared) clusters(ctx context.Context, match func(*v1alpha1.Cluster) bool) []reconcile.Request {
+	return requestsFor(find(ctx, s, &v1alpha1.ClusterList{}, match, client.InNamespace(s.Namespace)))
+}
+
+// clustersBeside returns the clusters that a change of a cluster concerns: its
+// host, the virtual clusters on it, and those that share its host.
+func (s *Shared) clustersBeside(ctx context.Context, c *v1alpha1.Cluster) []reconcile.Request {
+	wake := requests(s.Namespace, c.Spec.HostCluster)
+	return append(wake, s.clusters(ctx, func(other *v1alpha1.Cluster) bool {
+		return other.Spec.HostCluster != "" && (other.Spec.HostCluster == c.Name || other.Spec.HostCluster == c.Spec.HostCluster)
+	})...)
 }
 
 // clustersNaming returns the clusters that grant something to a product by its name.

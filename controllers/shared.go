@@ -48,9 +48,12 @@ type Shared struct {
 	Applier  *apply.Applier
 	Clusters *remote.Manager
 	// TenantConn is the tenant cluster as a target.
-	TenantConn apply.Connection
+	TenantConn *remote.Conn
 	Secrets    secrets.Store
-	Mirrors    *git.Mirrors
+	// Access is the secret store as a target; nil when accounts of clusters
+	// cannot log in to it.
+	Access  apply.System
+	Mirrors *git.Mirrors
 
 	Spaces *Board[SpaceKey, SpaceResult]
 	Syncs  *Board[SyncKey, SyncResult]
@@ -101,6 +104,11 @@ func (s *Shared) changed(cluster string, gvk schema.GroupVersionKind, meta *meta
 	switch {
 	case gvk.Kind == "CustomResourceDefinition":
 		s.wakeCluster(cluster)
+	case gvk.Kind == "Service":
+		// The entry points of a host are those of its virtual clusters.
+		s.wakeRegistrations(context.Background(), cluster)
+	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerCluster:
+		s.WakeCluster.Wake(request(s.Namespace, name))
 	case product == "":
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerSpace:
 		s.WakeSpace.Wake(SpaceKey{Product: product, Cluster: cluster})
@@ -119,6 +127,8 @@ func (s *Shared) changed(cluster string, gvk schema.GroupVersionKind, meta *meta
 func (s *Shared) tenantChanged(_ schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, _ bool) {
 	product := meta.Labels[v1alpha1.LabelProduct]
 	switch meta.Labels[v1alpha1.LabelOwnerKind] {
+	case build.OwnerCluster:
+		s.WakeCluster.Wake(request(s.Namespace, meta.Labels[v1alpha1.LabelOwnerName]))
 	case build.OwnerProductNamespace:
 		s.WakeProduct.Wake(request(s.Namespace, product))
 	case ownerProduct:
@@ -131,12 +141,20 @@ func (s *Shared) tenantChanged(_ schema.GroupVersionKind, meta *metav1.PartialOb
 // wakeCluster wakes a cluster and everything on it.
 func (s *Shared) wakeCluster(cluster string) {
 	ctx := context.Background()
-	s.WakeCluster.Wake(request(s.Namespace, cluster))
+	s.wakeRegistrations(ctx, cluster)
 	for _, key := range s.spacesOn(ctx, cluster) {
 		s.WakeSpace.Wake(key)
 	}
 	for _, r := range s.runtimesOfCluster(ctx, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: cluster}}) {
 		s.WakeDeploymentRuntime.Wake(r)
+	}
+}
+
+// wakeRegistrations wakes a cluster and the virtual clusters on it.
+func (s *Shared) wakeRegistrations(ctx context.Context, cluster string) {
+	s.WakeCluster.Wake(request(s.Namespace, cluster))
+	for _, r := range s.clusters(ctx, func(c *v1alpha1.Cluster) bool { return c.Spec.HostCluster == cluster }) {
+		s.WakeCluster.Wake(r)
 	}
 }
 
@@ -168,8 +186,12 @@ func (s *Shared) conn(snap *snapshot.Snapshot, cluster string) (*remote.Conn, er
 // applySet applies a set and counts what it did.
 func (s *Shared) applySet(ctx context.Context, conn apply.Connection, set plan.Set, o apply.Options) (apply.Result, error) {
 	result, err := s.Applier.Apply(ctx, conn, set, o)
-	telemetry.ObserveApply(string(set.Target.Kind), result.Written, result.Unchanged, result.Deleted)
+	countApply(set, result)
 	return result, err
+}
+
+func countApply(set plan.Set, result apply.Result) {
+	telemetry.ObserveApply(string(set.Target.Kind), result.Written, result.Unchanged, result.Deleted)
 }
 
 // abandoned tells that what an object has on a lost cluster is given up, as its

@@ -20,6 +20,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
 )
 
@@ -43,7 +44,7 @@ func (s *Shared) Space() error {
 		})).
 		Watches(&corev1.Secret{}, keysOf(s.spacesOfSecret)).
 		Watches(&v1alpha1.CodeRepo{}, keysOf(func(ctx context.Context, r *v1alpha1.CodeRepo) []SpaceKey {
-			return s.spacesOf(ctx, r.Namespace)
+			return append(s.spacesOf(ctx, r.Namespace), s.spacesOfNamesakes(ctx, r)...)
 		})).
 		Watches(&v1alpha1.CodeRepoBinding{}, keysOf(func(ctx context.Context, r *v1alpha1.CodeRepoBinding) []SpaceKey {
 			return s.spacesOf(ctx, r.Namespace)
@@ -54,6 +55,7 @@ func (s *Shared) Space() error {
 		Watches(&v1alpha1.Cluster{}, keysOf(func(ctx context.Context, c *v1alpha1.Cluster) []SpaceKey {
 			return s.spacesOn(ctx, c.Name)
 		})).
+		Watches(&v1alpha1.ComponentCatalogue{}, keysOf(s.spacesOfCatalogue)).
 		WatchesRawSource(s.WakeSpace.Source()).
 		WithOptions(controller.TypedOptions[SpaceKey]{MaxConcurrentReconciles: s.Workers})
 	if err := b.Complete(spaceWork{s}); err != nil {
@@ -72,7 +74,7 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	recorded := recordedSpace(product, key.Cluster)
 	set, err := build.Space(snap, key.Product, key.Cluster)
 	if err != nil {
-		return w.tell(ctx, key, set, recorded != nil, err)
+		return w.tell(ctx, key, set, spaceOutcome{written: recorded != nil, err: err})
 	}
 	if len(set.Items) == 0 && recorded == nil && product != nil {
 		// Nothing was written there, so nothing is looked for.
@@ -80,9 +82,23 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 		return reconcile.Result{}, nil
 	}
 	conn, err := w.conn(snap, key.Cluster)
+	if err == nil && len(set.Items) > 0 && recorded == nil {
+		// On record before the first write, so that the deletion of the product
+		// knows where to look.
+		space := v1alpha1.SpaceStatus{Cluster: key.Cluster, Message: "being written"}
+		if err := w.record(ctx, key, &space); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+	outcome := spaceOutcome{written: recorded != nil || err == nil, err: err}
+	if outcome.written {
+		// What is no longer granted ends now, whether the cluster answers or not.
+		outcome.access = w.applyAccess(ctx, snap, key)
+	}
 	if err != nil {
-		if len(set.Items) > 0 || product != nil && product.Annotations[v1alpha1.AnnotationAbandon] != key.Cluster || errors.Is(err, engine.ErrNotYet) {
-			return w.tell(ctx, key, set, recorded != nil, err)
+		if len(set.Items) > 0 || outcome.access != nil || errors.Is(err, engine.ErrNotYet) ||
+			product != nil && product.Annotations[v1alpha1.AnnotationAbandon] != key.Cluster {
+			return w.tell(ctx, key, set, outcome)
 		}
 		// Nothing asks for it, and it is given up or its product is gone.
 		w.Spaces.Drop(key)
@@ -91,14 +107,6 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 		}
 		w.abandoned(product, key.Cluster)
 		return reconcile.Result{}, w.record(ctx, key, nil)
-	}
-	if len(set.Items) > 0 && recorded == nil {
-		// On record before the first write, so that the deletion of the product
-		// knows where to look.
-		space := v1alpha1.SpaceStatus{Cluster: key.Cluster, Message: "being written"}
-		if err := w.record(ctx, key, &space); err != nil {
-			return reconcile.Result{}, err
-		}
 	}
 	applied, err := w.applySet(ctx, conn, set, apply.Options{
 		// A namespace that one runtime cannot have holds up none of the others.
@@ -113,7 +121,37 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	if err == nil {
 		err = removing(applied, "cluster "+key.Cluster)
 	}
-	return w.tell(ctx, key, set, true, err, applied.Failed...)
+	outcome.err, outcome.failed = err, applied.Failed
+	return w.tell(ctx, key, set, outcome)
+}
+
+// applyAccess lets the accounts of a space read in the secret store what their
+// runtimes may read, and nothing else.
+func (w spaceWork) applyAccess(ctx context.Context, snap *snapshot.Snapshot, key SpaceKey) error {
+	if w.Access == nil {
+		return nil
+	}
+	set, err := build.SpaceAccess(snap, key.Product, key.Cluster)
+	if err != nil {
+		return err
+	}
+	// A role that goes takes no data with it, so nothing is guarded.
+	applied, err := w.Applier.ApplySystem(ctx, w.Access, set, apply.Options{NoGuard: true})
+	countApply(set, applied)
+	if err != nil {
+		return err
+	}
+	return removing(applied, "the secret store")
+}
+
+// spaceOutcome is what became of a space on its cluster, and of its access to
+// the secret store, which no runtime waits for.
+type spaceOutcome struct {
+	// written: something of the space can be on the cluster.
+	written bool
+	err     error
+	failed  []apply.ItemError
+	access  error
 }
 
 // pruneConfirmed tells whether a person has confirmed that a space may lose most
@@ -142,8 +180,9 @@ func recordedSpace(p *v1alpha1.Product, cluster string) *v1alpha1.SpaceStatus {
 // tell puts what became of a space on the board, for the runtimes that wait for
 // it, and, if anything can be on the cluster, into the status of the product. It
 // returns the error if it is one to try again.
-func (w spaceWork) tell(ctx context.Context, key SpaceKey, set plan.Set, written bool, err error, failed ...apply.ItemError) (reconcile.Result, error) {
-	result := spaceResult(set, err, failed)
+func (w spaceWork) tell(ctx context.Context, key SpaceKey, set plan.Set, o spaceOutcome) (reconcile.Result, error) {
+	result := spaceResult(set, o.err, o.failed)
+	err := errors.Join(o.err, o.access)
 	for _, p := range result.Problems {
 		err = errors.Join(err, p.Err)
 	}
@@ -159,7 +198,7 @@ func (w spaceWork) tell(ctx context.Context, key SpaceKey, set plan.Set, written
 	} else {
 		w.Spaces.Set(key, result)
 	}
-	if written {
+	if o.written {
 		if err := w.record(ctx, key, entry); err != nil {
 			return reconcile.Result{}, err
 		}
