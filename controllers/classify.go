@@ -64,7 +64,11 @@ func classify(err error) *engine.Error {
 	case errors.As(err, &repo):
 		return &engine.Error{Class: engine.ClassTerminal, Reason: repo.Reason(), Message: repo.Error()}
 	case errors.As(err, &leaving):
-		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonDeleting, Message: leaving.Error()}
+		outcome := &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonDeleting, Message: leaving.Error()}
+		if leaving.Unwatched {
+			outcome.RetryAfter = foreignRetry
+		}
+		return outcome
 	case errors.As(err, &beaten):
 		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonApplyFailed, Message: beaten.Error(), Cause: err}
 	case errors.Is(err, remote.ErrNotSynced):

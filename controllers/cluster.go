@@ -27,7 +27,10 @@ import (
 // clusterWork keeps the connection to a cluster as its kubeconfig says, has the
 // tenant's Argo CD install the cluster's components, lets the cluster's accounts
 // log in to the secret store, and tells how far all of that is.
-type clusterWork struct{ *Shared }
+type clusterWork struct {
+	*Shared
+	slow lane
+}
 
 // Cluster starts the controller of Clusters.
 func (s *Shared) Cluster() error {
@@ -52,7 +55,7 @@ func (s *Shared) Cluster() error {
 	watch(b, &v1alpha1.ComponentCatalogue{}, func(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []reconcile.Request {
 		return s.clusters(ctx, nil)
 	})
-	return start(s, b, clusterWork{s}, engine.Options[*v1alpha1.Cluster]{
+	return start(s, b, clusterWork{Shared: s, slow: newLane(s.Workers)}, engine.Options[*v1alpha1.Cluster]{
 		Kind: "Cluster", New: func() *v1alpha1.Cluster { return &v1alpha1.Cluster{} },
 	})
 }
@@ -73,6 +76,11 @@ func (s *Shared) ComponentCatalogue() error {
 // Reconcile implements engine.Work.
 func (w clusterWork) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.Cluster]) error {
 	c := s.Object
+	leave, err := w.enter(w.slow, c.Name, c.Spec.HostCluster)
+	defer leave()
+	if err != nil {
+		return err
+	}
 	snap, err := w.Loader.Cluster(ctx, c.Name)
 	if err != nil {
 		return err

@@ -159,6 +159,12 @@ func (w clusterWork) applyAccess(ctx context.Context, s *engine.Session[*v1alpha
 		var applied apply.Result
 		applied, err = w.Applier.ApplySystem(ctx, w.Access, *set, w.pruning(s.Object))
 		countApply(*set, applied)
+		if applied.Written > 0 {
+			// Roles of a mount that is made anew are gone with the old one.
+			for _, key := range w.spacesOn(ctx, s.Object.Name) {
+				w.WakeSpace.Wake(key)
+			}
+		}
 	}
 	if err != nil {
 		fails(s.Facts, v1alpha1.ConditionSecretAccess, err)
@@ -206,9 +212,12 @@ func (w clusterWork) tellEntryPoints(c *v1alpha1.Cluster) {
 	if err != nil {
 		return
 	}
-	if points, err := conn.EntryPoints(); err == nil {
-		c.Status.EntryPoints = points
+	points, err := conn.EntryPoints()
+	if err != nil {
+		c.Status.Warnings = append(c.Status.Warnings, "status.entryPoints is not up to date: "+message(err))
+		return
 	}
+	c.Status.EntryPoints = points
 }
 
 // tellComponents brings the state of each component into the status.
@@ -323,7 +332,7 @@ func componentStatus(component build.ComponentPlan, app *remote.Application, pro
 	case app.Health == "Degraded" || app.Health == "Missing" && app.Message != "" || app.Message != "" && app.Sync != "Synced":
 		status.State = v1alpha1.ComponentDegraded
 		status.Message = strings.TrimSuffix(fmt.Sprintf("Application %s is %s: %s", component.Application, orUnknown(app.Health), strings.TrimSpace(app.Message)), ": ")
-	case app.Sync == "Synced" && app.Health == "Healthy" && build.Compared(component, app.Compared.RepoURL, app.Compared.TargetRevision) && problem == nil:
+	case app.Sync == "Synced" && app.Health == "Healthy" && app.Current && problem == nil:
 		status.State = v1alpha1.ComponentReady
 	case problem != nil:
 		status.State, status.Message = v1alpha1.ComponentProgressing, outcome.Message

@@ -20,6 +20,11 @@ import (
 // then what was installed goes, or stays as spec.deletionPolicy says.
 func (w clusterWork) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.Cluster]) error {
 	c := s.Object
+	leave, err := w.enter(w.slow, c.Name, c.Spec.HostCluster)
+	defer leave()
+	if err != nil {
+		return err
+	}
 	snap, err := w.Loader.Cluster(ctx, c.Name)
 	if err != nil {
 		return err

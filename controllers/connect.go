@@ -31,6 +31,7 @@ func (s *Shared) connect(ctx context.Context, mgr manager.Manager, cfg *rest.Con
 	tenant, err := remote.Connect(ctx, cfg, remote.ConnOptions{
 		Tenant: o.Tenant, Kinds: remote.TenantKinds(), Facts: remote.TenantFacts(), Namespaces: remote.TenantNamespaces(o.ArgoCD.Namespace),
 		OnChange: s.tenantChanged, Scheme: mgr.GetScheme(), QPS: tenantQPS, Burst: tenantBurst,
+		Rights: "apply config/rbac again, with its Role in the namespace " + o.ArgoCD.Namespace,
 	})
 	if err != nil {
 		return fmt.Errorf("connect to the tenant cluster: %w", err)

@@ -26,7 +26,10 @@ import (
 
 // deploymentRuntimeWork turns a DeploymentRuntime into an Argo CD Application
 // on its cluster, once the space that the Application needs is there.
-type deploymentRuntimeWork struct{ *Shared }
+type deploymentRuntimeWork struct {
+	*Shared
+	slow lane
+}
 
 // DeploymentRuntime starts the controller of DeploymentRuntimes.
 func (s *Shared) DeploymentRuntime() error {
@@ -47,7 +50,7 @@ func (s *Shared) DeploymentRuntime() error {
 	watch(b, &v1alpha1.CodeRepoBinding{}, s.runtimesOfBinding)
 	watch(b, &v1alpha1.Project{}, s.runtimesOfProject)
 	watch(b, &v1alpha1.Product{}, s.runtimesOfProduct)
-	return start(s, b, deploymentRuntimeWork{s}, engine.Options[*v1alpha1.DeploymentRuntime]{
+	return start(s, b, deploymentRuntimeWork{Shared: s, slow: newLane(s.Workers)}, engine.Options[*v1alpha1.DeploymentRuntime]{
 		Kind: "DeploymentRuntime", New: func() *v1alpha1.DeploymentRuntime { return &v1alpha1.DeploymentRuntime{} },
 		Suspended: func(r *v1alpha1.DeploymentRuntime) bool { return r.Spec.Suspend },
 	})
@@ -107,6 +110,11 @@ func illegalProjects(snap *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) []v
 // in place.
 func (w deploymentRuntimeWork) apply(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot, target v1alpha1.RuntimeTarget) error {
 	r := s.Object
+	leave, err := w.enter(w.slow, target.Cluster)
+	defer leave()
+	if err != nil {
+		return err
+	}
 	conn, err := w.conn(snap, target.Cluster)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/keymutex"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -28,7 +29,12 @@ import (
 
 // spaceWork keeps the shared layer of each product on each cluster: what any of
 // its runtimes needs there, and nothing else.
-type spaceWork struct{ *Shared }
+type spaceWork struct {
+	*Shared
+	// access is held for a product while its access to the secret store is written.
+	access keymutex.KeyMutex
+	slow   lane
+}
 
 // Space starts the controller of the spaces.
 func (s *Shared) Space() error {
@@ -58,14 +64,22 @@ func (s *Shared) Space() error {
 		Watches(&v1alpha1.ComponentCatalogue{}, keysOf(s.spacesOfCatalogue)).
 		WatchesRawSource(s.WakeSpace.Source()).
 		WithOptions(controller.TypedOptions[SpaceKey]{MaxConcurrentReconciles: s.Workers})
-	if err := b.Complete(spaceWork{s}); err != nil {
+	if err := b.Complete(spaceWork{Shared: s, access: keymutex.NewHashed(accessLocks), slow: newLane(s.Workers)}); err != nil {
 		return fmt.Errorf("start the controller of the spaces: %w", err)
 	}
 	return nil
 }
 
+// accessLocks is how many locks the products share.
+const accessLocks = 64
+
 // Reconcile implements reconcile.TypedReconciler.
 func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Result, error) {
+	leave, err := w.enter(w.slow, key.Cluster)
+	defer leave()
+	if err != nil {
+		return reconcile.Result{RequeueAfter: laneRetry}, nil
+	}
 	snap, err := w.Loader.Product(ctx, key.Product)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -135,6 +149,9 @@ func (w spaceWork) applyAccess(ctx context.Context, snap *snapshot.Snapshot, key
 	if err != nil {
 		return err
 	}
+	// A policy is for all clusters of a product, so its sets go one after another.
+	w.access.LockKey(key.Product)
+	defer func() { _ = w.access.UnlockKey(key.Product) }()
 	// A role that goes takes no data with it, so nothing is guarded.
 	applied, err := w.Applier.ApplySystem(ctx, w.Access, set, apply.Options{NoGuard: true})
 	countApply(set, applied)

@@ -52,6 +52,8 @@ func (s *Shared) openVault(o *config.Operator) (*vault.Vault, error) {
 		OnChange: s.secretChanged,
 		OnState: func(healthy bool) {
 			if healthy {
+				// Whoever mended it may have changed what we wrote before.
+				s.Applier.Forget(s.Access.UID())
 				s.secretsReturned()
 			}
 		},

@@ -160,6 +160,9 @@ func (r *Reconciler[T]) finish(ctx context.Context, s *Session[T], err error) (r
 		r.options.Observe(r.options.Kind, outcome.Class)
 	}
 	if outcome.Class == ClassSilent {
+		if outcome.RetryAfter > 0 {
+			return soon(outcome.RetryAfter), nil
+		}
 		return reconcile.Result{}, nil
 	}
 	if outcome.Class == ClassUnexpected && apierrors.IsConflict(outcome.Cause) {
