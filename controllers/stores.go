@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/internal/apply"
@@ -48,7 +49,7 @@ func (s *Shared) openVault(o *config.Operator) (*vault.Vault, error) {
 	c := o.SecretStore.Vault
 	options := vault.Options{
 		Address: c.Address, Namespace: c.Namespace, Tenant: o.Tenant,
-		Timeout: c.Timeout.Duration, PollInterval: c.PollInterval.Duration,
+		Timeout: c.Timeout.Duration, PollInterval: c.PollInterval.Duration, Log: ctrl.Log.WithName("vault"),
 		OnChange: s.secretChanged,
 		OnState: func(healthy bool) {
 			if healthy {
