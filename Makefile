@@ -15,6 +15,9 @@ IMAGE ?= nautes:dev
 # second, instrumented build of them short.
 RACE_PACKAGES := $(addprefix ./,$(addsuffix /...,$(wildcard internal/apply internal/remote internal/git internal/engine internal/receiver)))
 
+# Tests against the code of others that would not fit into the product's module.
+TEST_MODULES := hack/argocdtest
+
 include hack/tools.mk
 
 $(eval $(call tool,staticcheck,staticcheck,honnef.co/go/tools/cmd/staticcheck,30 seconds,))
@@ -29,6 +32,7 @@ demo: demo-tools build ## Show the main job on the real parts, and end; STAY=1 k
 .PHONY: test
 test: tools ## Run all tests, and those of the concurrent packages with the race detector.
 	go test -timeout 20m ./...
+	@for module in $(TEST_MODULES); do echo "go -C $$module test ./..."; go -C $$module test -timeout 10m ./... || exit 1; done
 	@if command -v $$(go env CC) >/dev/null; then $(MAKE) --no-print-directory test-race; \
 	else echo "no C compiler: the tests were not run with the race detector"; fi
 
@@ -51,11 +55,13 @@ lint: bin/staticcheck ## Check the form: gofmt, size limits, go vet, staticcheck
 	go run ./hack/limits
 	go vet ./...
 	bin/staticcheck ./...
+	@for module in $(TEST_MODULES); do (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
 
 .PHONY: verify
 verify: lint ## Check the form, that what is generated is up to date, and the modules.
 	hack/verify-generated.sh
 	go mod tidy -diff
+	@for module in $(TEST_MODULES); do go -C $$module mod tidy -diff || exit 1; done
 	go mod verify
 
 ##@ Make

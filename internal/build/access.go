@@ -133,10 +133,11 @@ func (m member) grants(s *snapshot.Snapshot) grants {
 	product := m.runtime.Namespace
 	repo := s.CodeRepo(product, m.runtime.Spec.ManifestSource.CodeRepo)
 	permission := s.RuntimePermission(m.runtime)
-	if repo == nil || permission == "" || repo.Spec.CodeRepoProvider == "" || s.CredentialHolder(repo).Namespace != product {
+	if repo == nil || permission == "" || repo.Spec.CodeRepoProvider == "" {
 		return grants{}
 	}
 	granted := grants{repo: snapshot.RefOf(repo)}
+	// A repository whose name another product has is no repository to it either.
 	_, err := s.RepositoryURL(repo)
 	provider := s.CodeRepoProvider(repo.Spec.CodeRepoProvider)
 	missing := (*snapshot.MissingError)(nil)

@@ -72,6 +72,11 @@ func TestSpaceAccess(t *testing.T) {
 	})
 	elsewhere := CodeRepo("product-1", "repo-1", "api", func(r *v1alpha1.CodeRepo) { r.Spec.URL = "https://public.example.org/*" })
 
+	isProvider := func(o client.Object) bool {
+		_, is := o.(*v1alpha1.CodeRepoProvider)
+		return is
+	}
+
 	tests := map[string]struct {
 		objects []client.Object
 		want    []string
@@ -92,6 +97,9 @@ func TestSpaceAccess(t *testing.T) {
 		},
 		"a younger repository of the name": {objects: base(append(rival(5), app("api"))...), want: []string{readRepo1, writeRepo1, readWrite}},
 		"an older repository of the name":  {objects: base(append(rival(-5), app("api"))...), want: []string{noPolicies}},
+		"an older one, and a provider that is away": {
+			objects: slices.DeleteFunc(base(append(rival(-5), app("api"))...), isProvider), want: []string{noPolicies},
+		},
 		"not deployed yet": {
 			objects: base(DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api"))), want: []string{readRepo1, writeRepo1, readWrite},
 		},
@@ -111,10 +119,7 @@ func TestSpaceAccess(t *testing.T) {
 			},
 		},
 		"a provider that is away": {
-			objects: slices.DeleteFunc(base(app("web"), Binding("product-1", "b", "repo-1", "readonly", "web")), func(o client.Object) bool {
-				_, is := o.(*v1alpha1.CodeRepoProvider)
-				return is
-			}),
+			objects: slices.DeleteFunc(base(app("web"), Binding("product-1", "b", "repo-1", "readonly", "web")), isProvider),
 			want: []string{
 				"keep Policy github-repo-1-default-readonly", "keep Policy gitlab-repo-1-default-readonly", "keep Role c/product-1-app",
 			},
@@ -199,10 +204,12 @@ func TestSpaceAccessWithoutWhatItNeeds(t *testing.T) {
 // product's, in many random tenants whose products do what they can, and that no
 // policy of a product goes while another of its clusters needs it.
 func TestAccessApart(t *testing.T) {
-	roles, policies, kept := 0, 0, 0
+	roles, policies, kept, stores := 0, 0, 0, 0
 	for seed := range uint64(worlds) {
 		w := NewWorld(seed)
+		w.Objects = append(w.Objects, external("external-secrets"))
 		s := newSnapshot(w.Objects...).WithSettings(withVault())
+		shuffled := newSnapshot(w.Shuffled(seed)...).WithSettings(withVault())
 		holders := map[plan.ID]string{}
 		for _, product := range w.Products {
 			wanted := map[plan.ID]bool{}
@@ -213,6 +220,10 @@ func TestAccessApart(t *testing.T) {
 					t.Fatal(err)
 				}
 				sets = append(sets, set)
+				if again, err := build.SpaceAccess(shuffled, product, c.Name); err != nil || !cmp.Equal(set, again) {
+					t.Errorf("world %d: shuffled objects give another plan: %v (-want +got):\n%s", seed, err, cmp.Diff(set, again))
+				}
+				stores += storesOwn(t, s, set)
 				for _, item := range set.Items {
 					if other := holders[item.ID]; other != "" && other != product {
 						t.Errorf("world %d: %s and %s both have %v", seed, other, product, item.ID)
@@ -244,8 +255,8 @@ func TestAccessApart(t *testing.T) {
 			t.FailNow()
 		}
 	}
-	if roles < 100 || policies < 100 || kept < 100 {
-		t.Errorf("only %d roles and %d policies, of which %d were kept: the worlds are too poor to show anything", roles, policies, kept)
+	if roles < 100 || policies < 100 || kept < 100 || stores < 100 {
+		t.Errorf("only %d roles and %d policies, of which %d were kept, and %d SecretStores: the worlds are too poor to show anything", roles, policies, kept, stores)
 	}
 }
 
@@ -294,6 +305,38 @@ func rolesOwn(t *testing.T, s *snapshot.Snapshot, set plan.Set, role plan.VaultR
 			t.Errorf("%s: the role %s has the policy %s, which the set has not", product, role.Name, name)
 		}
 	}
+}
+
+// storesOwn checks that each SecretStore of a space logs in as a role that the
+// space has for its account in its namespace, or keeps as it is. It returns how
+// many there are.
+func storesOwn(t *testing.T, s *snapshot.Snapshot, access plan.Set) (n int) {
+	product, cluster := access.Owner.Product, access.Target.Name
+	space, err := build.Space(s, product, cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range space.Items {
+		store, ok := item.Object.(*build.SecretStore)
+		if !ok {
+			continue
+		}
+		n++
+		login := store.Spec.Provider.Vault.Auth.Kubernetes
+		account := login.ServiceAccountRef.Name
+		if login.MountPath != cluster || store.Name != build.SecretStoreName(account) || store.Spec.Provider.Vault.Path != "git" {
+			t.Errorf("%s: the SecretStore %s/%s logs in at %s as %s", product, store.Namespace, store.Name, login.MountPath, account)
+		}
+		id := plan.VaultRoleID(cluster, login.Role)
+		role := slices.ContainsFunc(access.Items, func(i plan.Item) bool {
+			body, ok := i.Body.(plan.VaultRole)
+			return ok && i.ID == id && slices.Contains(body.Namespaces, store.Namespace) && slices.Equal(body.ServiceAccounts, []string{account})
+		})
+		if !role && !slices.Contains(access.Keep, id) {
+			t.Errorf("%s: the SecretStore %s/%s has the role %s, which lets %s in from elsewhere", product, store.Namespace, store.Name, login.Role, account)
+		}
+	}
+	return n
 }
 
 // TestSecretStores holds that accounts get a SecretStore where they can use it.

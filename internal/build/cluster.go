@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/util/version"
+
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/plan"
@@ -38,8 +40,8 @@ type ComponentPlan struct {
 	catalogue.Component
 	// Application that installs the component; empty for an external one.
 	Application string
-	// WaitsFor lists the components that must be ready before it is installed
-	// or changed, and are not.
+	// WaitsFor lists what it waits for before it is installed or changed: the
+	// components before it, the connection, a supported version.
 	WaitsFor []string
 }
 
@@ -150,6 +152,9 @@ func (b *cluster) choose(components []catalogue.Component) {
 			}
 		}
 		slices.Sort(chosen.WaitsFor)
+		if !component.OnHost && !component.External {
+			chosen.WaitsFor = append(chosen.WaitsFor, b.unmet()...)
+		}
 		b.components = append(b.components, chosen)
 	}
 	for _, status := range b.Status.Components {
@@ -158,6 +163,30 @@ func (b *cluster) choose(components []catalogue.Component) {
 			b.leaving = append(b.leaving, status)
 		}
 	}
+}
+
+// unmet lists what keeps every component from being installed on the cluster: it
+// was never connected, or its version is too old.
+func (b *cluster) unmet() []string {
+	connection := b.Status.Connection
+	switch {
+	case connection == nil:
+		return []string{"the connection to the cluster"}
+	case !VersionSupported(b.snap, connection.Version):
+		return []string{"a supported version of Kubernetes"}
+	}
+	return nil
+}
+
+// VersionSupported tells whether components can be installed on a cluster that
+// says it has this version, as v1.34.4. One that cannot be read is believed.
+func VersionSupported(s *snapshot.Snapshot, have string) bool {
+	found, err := version.ParseGeneric(have)
+	if err != nil {
+		return true
+	}
+	minimum, err := version.ParseGeneric(s.Catalogue().MinimumKubernetesVersion())
+	return err != nil || !found.LessThan(minimum)
 }
 
 func (b *cluster) applicationName(component catalogue.Component) string {

@@ -3,6 +3,7 @@ package build_test
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +16,6 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
-	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/internal/testutil"
@@ -297,6 +297,72 @@ func TestClusterExternal(t *testing.T) {
 	}
 }
 
+// TestClusterDoor holds that a page without a log in of its own is published
+// only where there is somebody who asks, on the cluster or, for a virtual one, on
+// its host.
+func TestClusterDoor(t *testing.T) {
+	only := func(usage v1alpha1.ClusterUsage) *v1alpha1.ComponentCatalogue {
+		return ComponentCatalogue(v1alpha1.CatalogueComponent{
+			Name: "oauth2-proxy", Rules: []v1alpha1.ComponentRule{{Usage: usage, ClusterType: v1alpha1.ClusterPhysical, Requirement: v1alpha1.RequirementRequired}},
+		})
+	}
+	tests := map[string]struct {
+		catalogue  []client.Object
+		cluster    string
+		want       bool
+		wantOnThis bool
+	}{
+		"a worker with a proxy":                    {cluster: "physical-worker-pipeline", want: true, wantOnThis: true},
+		"a worker without one":                     {catalogue: []client.Object{only("host")}, cluster: "physical-worker-pipeline"},
+		"a virtual cluster on a host with a proxy": {catalogue: []client.Object{only("host")}, cluster: "virtual-worker-pipeline", want: true},
+		"a virtual cluster on a host without":      {catalogue: []client.Object{only("worker")}, cluster: "virtual-worker-pipeline"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			objects := test.catalogue
+			for _, c := range GuideClusters() {
+				objects = append(objects, c)
+			}
+			p := mustCluster(t, ready(t, newSnapshot(objects...)), test.cluster)
+			if got := itemOf(p.Own, "Ingress", "nautes-tekton") != nil; got != test.want {
+				t.Errorf("the dashboard is published: %v, want %v", got, test.want)
+			}
+			if got := itemOf(p.Own, "Middleware", "oauth") != nil; got != test.wantOnThis {
+				t.Errorf("the gateway of the cluster asks: %v, want %v", got, test.wantOnThis)
+			}
+			if itemOf(p.Own, "Ingress", "nautes-argocd") == nil {
+				t.Error("Argo CD, which asks for itself, is not published")
+			}
+		})
+	}
+}
+
+// TestClusterPatches holds that a patch changes the object that it names and no
+// other: names are patterns to Kustomize.
+func TestClusterPatches(t *testing.T) {
+	name := "subnamespaceanchors.hnc.x-k8s.io"
+	s := newSnapshot(Cluster("c"), ComponentCatalogue(v1alpha1.CatalogueComponent{
+		Name: "hnc", Sources: []v1alpha1.ComponentSource{{Name: "manifests", Patches: []v1alpha1.ComponentPatch{{
+			Kind: "CustomResourceDefinition", Name: name,
+			Operations: []v1alpha1.ComponentPatchOperation{{Op: "remove", Path: "/metadata/annotations"}},
+		}}}},
+	}))
+	app := itemOf(mustCluster(t, s, "c").Tenant, "Application", "c.hnc").Object.(*argocd.Application)
+	patches := app.Spec.Source.Kustomize.Patches
+	if len(patches) != 1 || patches[0].Patch != `[{"op":"remove","path":"/metadata/annotations"}]` {
+		t.Fatalf("the patches are %v", patches)
+	}
+	target := patches[0].Target
+	for other, want := range map[string]bool{name: true, "subnamespaceanchors-hnc-x-k8s-io": false} {
+		if matched, err := regexp.MatchString("^(?:"+target.Name+")$", other); err != nil || matched != want {
+			t.Errorf("%s is patched: %v, %v, want %v", other, matched, err, want)
+		}
+	}
+	if target.Kind != "CustomResourceDefinition" {
+		t.Errorf("the kind is %s", target.Kind)
+	}
+}
+
 // TestClusterLeaving holds that a component which the cluster is no longer to
 // have leaves while Argo CD may still remove it.
 func TestClusterLeaving(t *testing.T) {
@@ -382,24 +448,16 @@ func TestClusterFacts(t *testing.T) {
 	}
 }
 
-func TestCompared(t *testing.T) {
-	source := catalogue.Source{RepoURL: "https://charts.example.com", TargetRevision: "1.2.3"}
-	one := build.ComponentPlan{Component: catalogue.Component{Sources: []catalogue.Source{source}}}
-	two := build.ComponentPlan{Component: catalogue.Component{Sources: []catalogue.Source{source, source}}}
-	tests := map[string]struct {
-		component     build.ComponentPlan
-		repo, version string
-		want          bool
-	}{
-		"the same":                {component: one, repo: source.RepoURL, version: "1.2.3", want: true},
-		"an older version":        {component: one, repo: source.RepoURL, version: "1.2.2"},
-		"another repository":      {component: one, repo: "https://mirror.example.com", version: "1.2.3"},
-		"nothing compared yet":    {component: one},
-		"one of two, told nobody": {component: two, want: true},
+func TestMiddlewareCopies(t *testing.T) {
+	s := ready(t, newSnapshot(GuideClusters()[2]))
+	item := itemOf(mustCluster(t, s, "cluster-host").Own, "Middleware", "oauth")
+	middleware, ok := item.Object.DeepCopyObject().(*build.Middleware)
+	if diff := cmp.Diff(item.Object, client.Object(middleware)); !ok || diff != "" {
+		t.Errorf("the copy differs (-original +copy):\n%s", diff)
 	}
-	for name, test := range tests {
-		if got := build.Compared(test.component, test.repo, test.version); got != test.want {
-			t.Errorf("%s: %v, want %v", name, got, test.want)
-		}
+	middleware.Spec.ForwardAuth.AuthResponseHeaders[0] = "X-Other"
+	middleware.Labels["x"] = "y"
+	if cmp.Equal(item.Object, client.Object(middleware)) {
+		t.Error("the copy shares its content")
 	}
 }

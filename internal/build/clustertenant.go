@@ -252,15 +252,6 @@ func applicationSource(component string, s catalogue.Source) (argocd.Application
 	return source, nil
 }
 
-// Compared tells whether a comparison of Argo CD was with what a component is to
-// be now. Of several sources Argo CD tells in another place, and none is doubted.
-func Compared(component ComponentPlan, repoURL, targetRevision string) bool {
-	if len(component.Sources) != 1 {
-		return true
-	}
-	return component.Sources[0].RepoURL == repoURL && component.Sources[0].TargetRevision == targetRevision
-}
-
 // ClusterSecretID returns the ID of the Secret that tells Argo CD of the cluster
 // whose Tenant set it is; the zero ID when there is none.
 func ClusterSecretID(tenant plan.Set) plan.ID {

@@ -2,6 +2,7 @@ package build_test
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,8 +168,9 @@ func (p planned) belongs(t *testing.T, set plan.Set, item plan.Item) {
 		own := "kubernetes/" + p.cluster.Name + "/default/"
 		named := p.cluster.Spec.KubeconfigSecretRef
 		switch {
-		case value.Ref.Engine == "cluster" && (value.Ref.Path == own+"admin" || value.Ref.Path == own+"reviewer"):
-		case value.Ref.Engine == "operator" && named != nil && strings.HasPrefix(value.Ref.Path, named.Name+"/"):
+		case value.Ref.Engine == "cluster" && value.Ref.Path == own+"reviewer":
+		case value.Ref.Engine == "cluster" && value.Ref.Path == own+"admin" && named == nil:
+		case value.Ref.Engine == "operator" && named != nil && value.Ref.Path == named.Name+"/"+stdcmp.Or(named.Key, "kubeconfig"):
 		case value.Ref.Engine == "tenant" && item.ID.Kind == "Secret" && !strings.HasPrefix(value.Ref.Path, "git/"):
 		default:
 			t.Errorf("%v: %v takes %v", p, item.ID, value.Ref)

@@ -1,0 +1,11 @@
+// The modules whose manifests are mirrored for demos and tests, and nothing of
+// their programs: no package of them is ever built.
+module nautes.io/nautes/hack/tools/manifests
+
+go 1.26
+
+require (
+	github.com/argoproj/argo-rollouts v1.8.3
+	github.com/external-secrets/external-secrets v0.19.2
+	github.com/traefik/traefik/v3 v3.5.0
+)
