@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/version"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -144,11 +143,11 @@ func supported(facts *engine.Facts, snap *snapshot.Snapshot, c *v1alpha1.Cluster
 	if c.Status.Connection == nil {
 		return nil
 	}
-	have, minimum := c.Status.Connection.Version, snap.Catalogue().MinimumKubernetesVersion()
-	found, err := version.ParseGeneric(have)
-	if err == nil && found.LessThan(version.MustParseGeneric(minimum)) {
+	have := c.Status.Connection.Version
+	if !build.VersionSupported(snap, have) {
 		err := engine.Terminal(v1alpha1.ReasonVersionUnsupported,
-			"Kubernetes %s is older than %s, which the components need: upgrade the cluster", have, minimum)
+			"Kubernetes %s is older than %s, which the components need: upgrade the cluster",
+			have, snap.Catalogue().MinimumKubernetesVersion())
 		fails(facts, v1alpha1.ConditionSupported, err)
 		return err
 	}

@@ -11,10 +11,11 @@ import (
 	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 )
@@ -24,18 +25,45 @@ const (
 	ArgoCDNamespace = "argocd"
 	// ArgoCDUser is the user that Argo CD is on its control plane.
 	ArgoCDUser = "argocd"
-
-	// Argo CD looks for new commits this often, beside what RefreshApplication asks.
-	argoCDPoll = 10 * time.Second
 )
 
 // ArgoCD is the application controller and the repo-server of Argo CD beside a
-// control plane, which is its https://kubernetes.default.svc too.
+// control plane, which is its https://kubernetes.default.svc too. It reaches
+// other control planes by the cluster Secrets in its namespace.
 type ArgoCD struct {
 	plane   *ControlPlane
+	options argoCDOptions
 	home    string
 	socket  string
 	process struct{ redis, repoServer, controller *Process }
+}
+
+// argoCDOptions say how an Argo CD differs from what it is by itself.
+type argoCDOptions struct {
+	// poll is how often it looks for new commits, beside what RefreshApplication asks.
+	poll time.Duration
+	// settings of argocd-cm, and arguments of the application controller.
+	settings map[string]string
+	args     []string
+}
+
+func runtimeArgoCD() argoCDOptions { return argoCDOptions{poll: 10 * time.Second} }
+
+// tenantArgoCD works on clusters where it may do no more than it needs, and where
+// other Argo CDs are. What it installs does not change, and each look takes long.
+func tenantArgoCD() argoCDOptions {
+	return argoCDOptions{
+		poll: 10 * time.Minute,
+		settings: map[string]string{
+			// Without it, one kind that its user may not list stops it on the whole cluster.
+			"resource.respectRBAC": "normal",
+			// The label of the other method is copied to what is made from an object.
+			"application.resourceTrackingMethod": "annotation",
+		},
+		// While there are new CRDs it sees late what it has applied, and would
+		// apply it again at once.
+		args: []string{"--self-heal-backoff-timeout-seconds=0", "--self-heal-timeout-seconds=15"},
+	}
 }
 
 // startArgoCD needs the CRDs of Argo CD on the control plane.
@@ -45,10 +73,14 @@ func startArgoCD(ctx context.Context, s *Stack, plane *ControlPlane) (*ArgoCD, e
 		return nil, err
 	}
 	a := &ArgoCD{
-		plane: plane,
-		home:  filepath.Join(s.Dir, plane.Name+"-argocd"),
+		plane:   plane,
+		options: runtimeArgoCD(),
+		home:    filepath.Join(s.Dir, plane.Name+"-argocd"),
 		// A socket's path has to be short, unlike that of a directory for tests.
 		socket: filepath.Join(os.TempDir(), "nautes-askpass-"+strconv.Itoa(taken[1])+".sock"),
+	}
+	if plane == s.Tenant {
+		a.options = tenantArgoCD()
 	}
 	if err := a.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("prepare Argo CD on %s: %w", plane.Name, err)
@@ -59,40 +91,68 @@ func startArgoCD(ctx context.Context, s *Stack, plane *ControlPlane) (*ArgoCD, e
 	return a, nil
 }
 
-// prepare makes what an installation of Argo CD makes, and the files of the processes.
+// prepare makes what an installation of Argo CD makes and is not there yet, with
+// what its other programs would put there, and the files of the processes.
 func (a *ArgoCD) prepare(ctx context.Context) error {
 	set, err := kubernetes.NewForConfig(a.plane.Config())
 	if err != nil {
 		return err
 	}
-	options := metav1.ApplyOptions{FieldManager: fieldManager, Force: true}
-	if _, err := set.CoreV1().Namespaces().Apply(ctx, applycorev1.Namespace(ArgoCDNamespace), options); err != nil {
+	if err := ensureNamespace(ctx, set, ArgoCDNamespace); err != nil {
 		return err
 	}
-	labels := map[string]string{"app.kubernetes.io/part-of": "argocd"}
 	for name, data := range map[string]map[string]string{
-		"argocd-cm":                 {"timeout.reconciliation": argoCDPoll.String()},
-		"argocd-cmd-params-cm":      {},
-		"argocd-rbac-cm":            {},
-		"argocd-gpg-keys-cm":        {},
+		"argocd-cm":                 a.options.settings,
+		"argocd-cmd-params-cm":      nil,
+		"argocd-rbac-cm":            nil,
+		"argocd-gpg-keys-cm":        nil,
 		"argocd-ssh-known-hosts-cm": {"ssh_known_hosts": ""},
-		"argocd-tls-certs-cm":       {},
+		"argocd-tls-certs-cm":       nil,
 	} {
-		object := applycorev1.ConfigMap(name, ArgoCDNamespace).WithLabels(labels).WithData(data)
-		if _, err := set.CoreV1().ConfigMaps(ArgoCDNamespace).Apply(ctx, object, options); err != nil {
+		object := &corev1.ConfigMap{ObjectMeta: argoCDMeta(name), Data: data}
+		_, err := set.CoreV1().ConfigMaps(ArgoCDNamespace).Create(ctx, object, metav1.CreateOptions{FieldManager: fieldManager})
+		if err != nil && !apierrors.IsAlreadyExists(err) {
 			return err
 		}
 	}
-	for name, data := range map[string]map[string]string{
-		"argocd-secret": {"server.secretkey": rand.Text()},
-		"argocd-redis":  {"auth": ""},
-	} {
-		object := applycorev1.Secret(name, ArgoCDNamespace).WithLabels(labels).WithStringData(data)
-		if _, err := set.CoreV1().Secrets(ArgoCDNamespace).Apply(ctx, object, options); err != nil {
-			return err
-		}
+	// The server fills the one, an init container of redis makes the other.
+	if err := a.ensureSecret(ctx, set, "argocd-secret", "server.secretkey", rand.Text()); err != nil {
+		return err
+	}
+	if err := a.ensureSecret(ctx, set, "argocd-redis", "auth", ""); err != nil {
+		return err
 	}
 	return a.writeFiles()
+}
+
+func argoCDMeta(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: name, Namespace: ArgoCDNamespace, Labels: map[string]string{"app.kubernetes.io/part-of": "argocd"}}
+}
+
+// ensureSecret makes a Secret with a key, or adds the key to the one that is there.
+func (a *ArgoCD) ensureSecret(ctx context.Context, set kubernetes.Interface, name, key, value string) error {
+	secrets := set.CoreV1().Secrets(ArgoCDNamespace)
+	found, err := secrets.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		made := &corev1.Secret{ObjectMeta: argoCDMeta(name), StringData: map[string]string{key: value}}
+		_, err = secrets.Create(ctx, made, metav1.CreateOptions{FieldManager: fieldManager})
+		return err
+	}
+	if _, has := found.Data[key]; err != nil || has {
+		return err
+	}
+	found.StringData = map[string]string{key: value}
+	_, err = secrets.Update(ctx, found, metav1.UpdateOptions{FieldManager: fieldManager})
+	return err
+}
+
+func ensureNamespace(ctx context.Context, set kubernetes.Interface, name string) error {
+	made := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	_, err := set.CoreV1().Namespaces().Create(ctx, made, metav1.CreateOptions{FieldManager: fieldManager})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
 }
 
 func (a *ArgoCD) writeFiles() error {
@@ -135,16 +195,21 @@ func (a *ArgoCD) start(ctx context.Context, s *Stack, taken []int) error {
 		httpReady("http://"+loopback(repoServerMetrics)+"/healthz?full=true"),
 		"--address=127.0.0.1", "--port="+strconv.Itoa(repoServer),
 		"--metrics-address=127.0.0.1", "--metrics-port="+strconv.Itoa(repoServerMetrics),
-		"--redis="+loopback(redis), "--disable-tls")
+		"--redis="+loopback(redis), "--disable-tls", "--parallelismlimit=2")
 	if err != nil {
 		return err
 	}
+	args := []string{
+		"--kubeconfig=" + a.kubeconfig(), "--namespace=" + ArgoCDNamespace,
+		"--redis=" + loopback(redis),
+		"--repo-server=" + loopback(repoServer), "--repo-server-plaintext",
+		"--metrics-port=" + strconv.Itoa(metrics),
+		// For few processors, which other programs need too.
+		"--status-processors=4", "--operation-processors=4", "--kubectl-parallelism-limit=4",
+		"--enable-k8s-event=none",
+	}
 	a.process.controller, err = program("argocd-application-controller", path, "argocd-application-controller",
-		httpReady("http://"+loopback(metrics)+"/healthz"),
-		"--kubeconfig="+a.kubeconfig(), "--namespace="+ArgoCDNamespace,
-		"--redis="+loopback(redis),
-		"--repo-server="+loopback(repoServer), "--repo-server-plaintext",
-		"--metrics-port="+strconv.Itoa(metrics))
+		httpReady("http://"+loopback(metrics)+"/healthz"), append(args, a.options.args...)...)
 	return err
 }
 
@@ -156,7 +221,7 @@ func (a *ArgoCD) env(binary, path string) []string {
 		"ARGOCD_ASK_PASS_SOCK=" + a.socket,
 		"ARGOCD_GPG_ENABLED=false",
 		"ARGOCD_FAKE_IN_CLUSTER=true",
-		"ARGOCD_RECONCILIATION_TIMEOUT=" + argoCDPoll.String(),
+		"ARGOCD_RECONCILIATION_TIMEOUT=" + a.options.poll.String(),
 		"ARGOCD_SSH_DATA_PATH=" + filepath.Join(a.home, "ssh"),
 		"ARGOCD_TLS_DATA_PATH=" + filepath.Join(a.home, "tls"),
 		"ARGOCD_PLUGINSOCKFILEPATH=" + filepath.Join(a.home, "plugins"),
@@ -206,4 +271,28 @@ func tcpReady(port int) func(context.Context) error {
 		}
 		return connection.Close()
 	}
+}
+
+// LetArgoCDRead gives the Argo CD of a control plane a token of its own to read a
+// repository of the stack's Git host, whichever AppProject names it.
+func (s *Stack) LetArgoCDRead(ctx context.Context, argoCD *ArgoCD, repoPath string) error {
+	repository, err := s.Git.Repository(repoPath)
+	if err != nil {
+		return err
+	}
+	set, err := kubernetes.NewForConfig(argoCD.plane.Config())
+	if err != nil {
+		return fmt.Errorf("let Argo CD read %s: %w", repoPath, err)
+	}
+	token := rand.Text()
+	meta := argoCDMeta("repository-" + strconv.Itoa(repository.ID))
+	meta.Labels = map[string]string{"argocd.argoproj.io/secret-type": "repository"}
+	made := &corev1.Secret{ObjectMeta: meta, StringData: map[string]string{
+		"type": "git", "url": repository.URL, "username": "argocd", "password": token,
+	}}
+	if _, err := set.CoreV1().Secrets(ArgoCDNamespace).Create(ctx, made, metav1.CreateOptions{FieldManager: fieldManager}); err != nil {
+		return fmt.Errorf("let Argo CD read %s: %w", repoPath, err)
+	}
+	s.Git.Grant(token, Read, repoPath)
+	return nil
 }

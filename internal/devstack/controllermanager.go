@@ -14,11 +14,11 @@ const managerUser = "system:kube-controller-manager"
 
 // controllers is what a cluster must do by itself for Nautes, Argo CD and HNC:
 // namespaces end, owned objects follow their owners, accounts appear, the roles
-// admin and edit get their rules, and a Deployment becomes Pods.
+// admin and edit get their rules, and Deployments, StatefulSets and Jobs become Pods.
 const controllers = "namespace-controller,garbage-collector-controller," +
 	"serviceaccount-controller,serviceaccount-token-controller," +
 	"root-ca-certificate-publisher-controller,clusterrole-aggregation-controller," +
-	"deployment-controller,replicaset-controller"
+	"deployment-controller,replicaset-controller,statefulset-controller,job-controller"
 
 func (c *ControlPlane) startManager(ctx context.Context) (*Process, error) {
 	path, err := c.programs.path(programControllerManager)

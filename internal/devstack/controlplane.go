@@ -46,6 +46,7 @@ type ControlPlane struct {
 	mutex   sync.Mutex
 	server  *Process
 	manager *Process
+	players []*PodPlayer
 }
 
 // newControlPlane writes the files of a control plane without starting it.

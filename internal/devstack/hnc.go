@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -48,8 +47,7 @@ func startHNC(ctx context.Context, s *Stack, plane *ControlPlane) (*HNC, error) 
 	if err != nil {
 		return nil, fmt.Errorf("start HNC on %s: %w", plane.Name, err)
 	}
-	options := metav1.ApplyOptions{FieldManager: fieldManager, Force: true}
-	if _, err := set.CoreV1().Namespaces().Apply(ctx, applycorev1.Namespace(hncNamespace), options); err != nil {
+	if err := ensureNamespace(ctx, set, hncNamespace); err != nil {
 		return nil, fmt.Errorf("start HNC on %s: %w", plane.Name, err)
 	}
 	process, err := StartProcess(ctx, Program{

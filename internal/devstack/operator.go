@@ -3,14 +3,10 @@ package devstack
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -23,6 +19,9 @@ const (
 	// may do what config/rbac grants, and nothing else.
 	OperatorUser = "nautes-operator"
 	RuntimeUser  = "nautes-runtime"
+	// InstallerUser may also install components; the tenant's Argo CD is that
+	// user too.
+	InstallerUser = "nautes-installer"
 )
 
 // InstallOperator gives the operator's user on the tenant's control plane its
@@ -32,7 +31,9 @@ func (s *Stack) InstallOperator(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	manifests = append([]byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: "+OperatorNamespace+"}\n---\n"), manifests...)
+	for _, namespace := range []string{OperatorNamespace, ArgoCDNamespace} {
+		manifests = append([]byte("apiVersion: v1\nkind: Namespace\nmetadata: {name: "+namespace+"}\n---\n"), manifests...)
+	}
 	manifests = append(manifests, []byte(fmt.Sprintf(`
 ---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -46,7 +47,13 @@ kind: RoleBinding
 metadata: {name: nautes-operator, namespace: %[2]s}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: nautes-operator}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[1]s}]
-`, OperatorUser, OperatorNamespace))...)
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: nautes-operator, namespace: %[3]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: nautes-operator}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[1]s}]
+`, OperatorUser, OperatorNamespace, ArgoCDNamespace))...)
 	if err := Apply(ctx, s.Tenant.Config(), manifests); err != nil {
 		return nil, fmt.Errorf("install the operator's permissions: %w", err)
 	}
@@ -56,22 +63,35 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[1]s}]
 // RegisterUser gives the operator's user on a runtime control plane the
 // permissions of config/rbac/runtime_role.yaml, and returns its kubeconfig.
 func (c *ControlPlane) RegisterUser(ctx context.Context) ([]byte, error) {
-	manifests, err := moduleFiles("config/rbac/runtime_role.yaml")
-	if err != nil {
-		return nil, err
-	}
-	manifests = append(manifests, []byte(`
+	return c.registerUser(ctx, RuntimeUser, "runtime")
+}
+
+// RegisterInstaller is RegisterUser for InstallerUser, with the permissions of
+// config/rbac/installer_role.yaml too.
+func (c *ControlPlane) RegisterInstaller(ctx context.Context) ([]byte, error) {
+	return c.registerUser(ctx, InstallerUser, "runtime", "installer")
+}
+
+// registerUser binds ClusterRoles nautes-<role> of config/rbac/<role>_role.yaml to a user.
+func (c *ControlPlane) registerUser(ctx context.Context, user string, roles ...string) ([]byte, error) {
+	for _, role := range roles {
+		manifests, err := moduleFiles("config/rbac/" + role + "_role.yaml")
+		if err != nil {
+			return nil, err
+		}
+		manifests = append(manifests, []byte(fmt.Sprintf(`
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {name: nautes-runtime}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: nautes-runtime}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: `+RuntimeUser+`}]
-`)...)
-	if err := Apply(ctx, c.Config(), manifests); err != nil {
-		return nil, fmt.Errorf("install the permissions on %s: %w", c.Name, err)
+metadata: {name: %[1]s-%[2]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: nautes-%[2]s}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %[1]s}]
+`, user, role))...)
+		if err := Apply(ctx, c.Config(), manifests); err != nil {
+			return nil, fmt.Errorf("install the permissions on %s: %w", c.Name, err)
+		}
 	}
-	return c.KubeconfigFor(RuntimeUser)
+	return c.KubeconfigFor(user)
 }
 
 func moduleFiles(paths ...string) ([]byte, error) {
@@ -96,22 +116,15 @@ func Apply(ctx context.Context, config *rest.Config, manifests []byte) error {
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifests), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		err := decoder.Decode(&object.Object)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("decode a manifest: %w", err)
-		}
-		if len(object.Object) == 0 {
-			continue
-		}
+	objects, err := decodeManifests(manifests)
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
 		configuration := client.ApplyConfigurationFromUnstructured(object)
 		if err := c.Apply(ctx, configuration, client.FieldOwner("kubectl"), client.ForceOwnership); err != nil {
 			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
+	return nil
 }

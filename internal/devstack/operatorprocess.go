@@ -17,9 +17,18 @@ type Operator struct {
 	start func(context.Context) error
 }
 
+// OperatorOptions say how nautes-operator runs.
+type OperatorOptions struct {
+	// Tenant is the name of the tenant.
+	Tenant string
+	// Vault is the secret store; nil: Secrets in the operator's namespace.
+	Vault *Vault
+}
+
 // StartOperator runs bin/nautes-operator with the permissions of
-// InstallOperator. Its mirrors are kept in the stack's directory.
-func (s *Stack) StartOperator(ctx context.Context, tenant string) (*Operator, error) {
+// InstallOperator, and those of InstallVault in its Vault. Its mirrors are kept in
+// the stack's directory.
+func (s *Stack) StartOperator(ctx context.Context, options OperatorOptions) (*Operator, error) {
 	root, err := ModuleRoot()
 	if err != nil {
 		return nil, err
@@ -32,7 +41,7 @@ func (s *Stack) StartOperator(ctx context.Context, tenant string) (*Operator, er
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the operator: %w", err)
 	}
-	if err := s.writeOperatorFiles(ctx, dir, tenant, taken); err != nil {
+	if err := s.writeOperatorFiles(ctx, dir, options, taken); err != nil {
 		return nil, err
 	}
 	o := &Operator{Hooks: "http://" + loopback(taken[2])}
@@ -59,23 +68,38 @@ func (o *Operator) Restart(ctx context.Context) error {
 	return o.start(ctx)
 }
 
-func (s *Stack) writeOperatorFiles(ctx context.Context, dir, tenant string, ports []int) error {
+func (s *Stack) writeOperatorFiles(ctx context.Context, dir string, o OperatorOptions, ports []int) error {
 	kubeconfig, err := s.InstallOperator(ctx)
 	if err != nil {
 		return err
 	}
-	settings, err := json.Marshal(map[string]any{
-		"apiVersion": "config.nautes.io/v1alpha1", "kind": "OperatorConfig", "tenant": tenant, "namespace": OperatorNamespace,
+	files := map[string][]byte{"kubeconfig": kubeconfig}
+	settings := map[string]any{
+		"apiVersion": "config.nautes.io/v1alpha1", "kind": "OperatorConfig", "tenant": o.Tenant, "namespace": OperatorNamespace,
 		// The Git host of the stack speaks plain HTTP on loopback.
 		"git":      map[string]any{"cacheDir": filepath.Join(dir, "mirrors"), "allowedProtocols": []string{"http"}},
 		"metrics":  map[string]any{"address": loopback(ports[0])},
 		"probes":   map[string]any{"address": loopback(ports[1])},
 		"receiver": map[string]any{"address": loopback(ports[2])},
-	})
-	if err != nil {
+	}
+	if o.Vault != nil {
+		if files["vault-token"], err = s.InstallVault(ctx, o.Vault, o.Tenant); err != nil {
+			return err
+		}
+		vault := map[string]any{
+			"address": o.Vault.Address,
+			"auth":    map[string]any{"tokenFile": filepath.Join(dir, "vault-token")},
+		}
+		if o.Vault.CA != nil {
+			files["vault-ca.crt"] = o.Vault.CA
+			vault["caBundleFile"] = filepath.Join(dir, "vault-ca.crt")
+		}
+		settings["secretStore"] = map[string]any{"type": "vault", "vault": vault}
+	}
+	if files["operator.yaml"], err = json.Marshal(settings); err != nil {
 		return fmt.Errorf("write the operator's configuration: %w", err)
 	}
-	for name, content := range map[string][]byte{"operator.yaml": settings, "kubeconfig": kubeconfig} {
+	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return fmt.Errorf("write the operator's %s: %w", name, err)
 		}

@@ -64,19 +64,24 @@ func ModuleDir(ctx context.Context, module string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dir, err := goCommand(ctx, root, "list", "-m", "-f", "{{.Dir}}", module)
+	return moduleDir(ctx, root, module)
+}
+
+// moduleDir is ModuleDir for what the go.mod in a directory requires.
+func moduleDir(ctx context.Context, requiring, module string) (string, error) {
+	dir, err := goCommand(ctx, requiring, "list", "-m", "-f", "{{.Dir}}", module)
 	if err != nil || dir != "" {
 		return dir, err
 	}
-	if _, err := goCommand(ctx, root, "mod", "download", module); err != nil {
+	if _, err := goCommand(ctx, requiring, "mod", "download", module); err != nil {
 		return "", err
 	}
-	return goCommand(ctx, root, "list", "-m", "-f", "{{.Dir}}", module)
+	return goCommand(ctx, requiring, "list", "-m", "-f", "{{.Dir}}", module)
 }
 
-func goCommand(ctx context.Context, root string, args ...string) (string, error) {
+func goCommand(ctx context.Context, dir string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, "go", args...)
-	command.Dir = root
+	command.Dir = dir
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	out, err := command.Output()

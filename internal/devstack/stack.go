@@ -26,8 +26,10 @@ type Options struct {
 	// Runtimes are the names of the runtime control planes, with the CRDs of
 	// Argo CD and HNC: DNS labels, other than "tenant".
 	Runtimes []string
-	// Bare leaves the CRDs away from all control planes.
-	Bare bool
+	// Bare leaves the CRDs away from all control planes; BareRuntimes only from
+	// the runtime control planes, for those who install components there and
+	// start Argo CD and HNC afterwards.
+	Bare, BareRuntimes bool
 	// ControllerManager runs a kube-controller-manager beside each API server.
 	// Without one, namespaces do not terminate, owned objects are not
 	// collected, and the roles admin, edit and view are empty.
@@ -36,6 +38,8 @@ type Options struct {
 	Vault bool
 	// ArgoCD and HNC run on every runtime control plane.
 	ArgoCD, HNC bool
+	// TenantArgoCD runs Argo CD, with its CRDs, on the tenant's control plane.
+	TenantArgoCD bool
 	// Progress is told each step that has ended, one at a time; nil: nobody.
 	Progress func(step string, took time.Duration)
 }
@@ -48,8 +52,8 @@ type Stack struct {
 	Etcd   *Etcd
 	Git    *GitHost
 	Tenant *ControlPlane
-	// Runtimes, ArgoCD and HNC, by the names of the runtime control planes. Read
-	// them while AddRuntime does not run.
+	// Runtimes, ArgoCD and HNC, by the names of the runtime control planes, and
+	// the tenant's Argo CD by TenantName. Read them while nothing is started.
 	Runtimes map[string]*ControlPlane
 	ArgoCD   map[string]*ArgoCD
 	HNC      map[string]*HNC
@@ -105,7 +109,7 @@ func (o Options) needed() []string {
 	if o.Vault {
 		needed = append(needed, programVault)
 	}
-	if o.ArgoCD {
+	if o.ArgoCD || o.TenantArgoCD {
 		needed = append(needed, programArgoCD, programRedis)
 	}
 	if o.HNC {
@@ -175,16 +179,31 @@ func (s *Stack) startTenant(ctx context.Context) error {
 	if err := s.step("control plane "+TenantName, func() error { return s.Tenant.Start(ctx) }); err != nil {
 		return err
 	}
-	if s.options.Bare {
-		return nil
+	if !s.options.Bare {
+		if err := s.step("CRDs of Nautes", func() error { return s.installTenantCRDs(ctx) }); err != nil {
+			return err
+		}
 	}
-	return s.step("CRDs of Nautes", func() error {
-		dir, err := NautesCRDs()
+	if s.options.TenantArgoCD {
+		return s.StartArgoCD(ctx, TenantName)
+	}
+	return nil
+}
+
+func (s *Stack) installTenantCRDs(ctx context.Context) error {
+	nautes, err := NautesCRDs()
+	if err != nil {
+		return err
+	}
+	dirs := []string{nautes}
+	if s.options.TenantArgoCD {
+		argoCD, err := ArgoCDCRDs(ctx)
 		if err != nil {
 			return err
 		}
-		return InstallCRDs(ctx, s.Tenant.Config(), dir)
-	})
+		dirs = append(dirs, argoCD)
+	}
+	return InstallCRDs(ctx, s.Tenant.Config(), dirs...)
 }
 
 // AddRuntime starts one more runtime control plane, with all that the stack's
@@ -198,7 +217,7 @@ func (s *Stack) AddRuntime(ctx context.Context, name string) error {
 	if err := s.step("control plane "+name, func() error { return plane.Start(ctx) }); err != nil {
 		return err
 	}
-	if !s.options.Bare {
+	if !s.options.Bare && !s.options.BareRuntimes {
 		if err := s.step("CRDs of Argo CD and HNC on "+name, func() error { return installRuntimeCRDs(ctx, plane) }); err != nil {
 			return err
 		}
@@ -239,13 +258,17 @@ func installRuntimeCRDs(ctx context.Context, plane *ControlPlane) error {
 	return InstallCRDs(ctx, plane.Config(), argoCD, hnc)
 }
 
-// StartArgoCD starts Argo CD on a runtime control plane that has its CRDs, where
-// the options did not ask for it.
-func (s *Stack) StartArgoCD(ctx context.Context, runtime string) error {
-	return s.step("Argo CD on "+runtime, func() error {
-		plane, err := s.runtime(runtime)
-		if err != nil {
-			return err
+// StartArgoCD starts Argo CD on a control plane that has its CRDs, where the
+// options did not ask for it. It uses the ConfigMaps and Secrets of an
+// installation that is there already, and makes them otherwise.
+func (s *Stack) StartArgoCD(ctx context.Context, name string) error {
+	return s.step("Argo CD on "+name, func() error {
+		plane := s.Tenant
+		if name != TenantName {
+			var err error
+			if plane, err = s.runtime(name); err != nil {
+				return err
+			}
 		}
 		started, err := startArgoCD(ctx, s, plane)
 		if err != nil {
@@ -253,7 +276,7 @@ func (s *Stack) StartArgoCD(ctx context.Context, runtime string) error {
 		}
 		s.mutex.Lock()
 		defer s.mutex.Unlock()
-		s.ArgoCD[runtime] = started
+		s.ArgoCD[name] = started
 		return nil
 	})
 }
@@ -347,6 +370,7 @@ func (s *Stack) Stop() error {
 	}
 	for _, plane := range append(slices.Collect(maps.Values(s.Runtimes)), s.Tenant) {
 		if plane != nil {
+			controllers = append(controllers, plane.endPlay)
 			planes = append(planes, plane.Stop)
 		}
 	}

@@ -41,9 +41,14 @@ func TestStartNamesMissingPrograms(t *testing.T) {
 		wantCommand  string
 	}{
 		"the control plane": {
-			options:      Options{ControllerManager: true},
-			wantPrograms: []string{"etcd", "kube-apiserver", "kube-controller-manager"},
+			options:      Options{ControllerManager: true, Vault: true},
+			wantPrograms: []string{"etcd", "kube-apiserver", "kube-controller-manager", "vault"},
 			wantCommand:  "make tools",
+		},
+		"the tenant's Argo CD": {
+			options:      Options{TenantArgoCD: true},
+			wantPrograms: []string{"etcd", "kube-apiserver", "argocd", "redis"},
+			wantCommand:  "make demo-tools",
 		},
 		"the demo": {
 			options:      Options{ArgoCD: true, HNC: true},
