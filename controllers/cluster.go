@@ -76,7 +76,7 @@ func (s *Shared) ComponentCatalogue() error {
 // Reconcile implements engine.Work.
 func (w clusterWork) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.Cluster]) error {
 	c := s.Object
-	leave, err := w.enter(w.slow, c.Name, c.Spec.HostCluster)
+	leave, err := w.slow.enter(w.isSlow, c.Name, c.Spec.HostCluster)
 	defer leave()
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func illegalProjects(snap *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) []v
 // in place.
 func (w deploymentRuntimeWork) apply(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot, target v1alpha1.RuntimeTarget) error {
 	r := s.Object
-	leave, err := w.enter(w.slow, target.Cluster)
+	leave, err := w.slow.enter(w.isSlow, target.Cluster)
 	defer leave()
 	if err != nil {
 		return err

@@ -23,9 +23,9 @@ var errLaneFull error = &engine.Error{Class: engine.ClassSilent, Message: "the c
 
 // enter takes a place in the lane if one of the clusters is slow; leave, which is
 // never nil, gives it back. It never waits: errLaneFull says that there is no place.
-func (s *Shared) enter(l lane, clusters ...string) (leave func(), err error) {
+func (l lane) enter(slow func(cluster string) bool, clusters ...string) (leave func(), err error) {
 	for _, cluster := range clusters {
-		if cluster == "" || !s.Clusters.State(cluster).Slow {
+		if cluster == "" || !slow(cluster) {
 			continue
 		}
 		select {
@@ -37,3 +37,6 @@ func (s *Shared) enter(l lane, clusters ...string) (leave func(), err error) {
 	}
 	return func() {}, nil
 }
+
+// isSlow tells whether a cluster took long to answer when it was looked at last.
+func (s *Shared) isSlow(cluster string) bool { return s.Clusters.State(cluster).Slow }

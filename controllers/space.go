@@ -75,7 +75,7 @@ const accessLocks = 64
 
 // Reconcile implements reconcile.TypedReconciler.
 func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Result, error) {
-	leave, err := w.enter(w.slow, key.Cluster)
+	leave, err := w.slow.enter(w.isSlow, key.Cluster)
 	defer leave()
 	if err != nil {
 		return reconcile.Result{RequeueAfter: laneRetry}, nil
