@@ -152,10 +152,18 @@ func TestPaths(t *testing.T) {
 		"read-write key": {secrets.RepositoryReadWrite("gitlab", "repo-1"), "git/gitlab/repo-1/default/readwrite"},
 		"kubeconfig":     {secrets.ClusterKubeconfig("c"), "cluster/kubernetes/c/default/admin"},
 		"provider token": {secrets.ProviderToken("gitlab"), "tenant/git/gitlab/root"},
+		"reviewer":       {secrets.ClusterReviewer("c"), "cluster/kubernetes/c/default/reviewer"},
 		"any":            {plan.SecretRef{Engine: "a", Path: "b/c"}, "a/b/c"},
 	} {
 		if got := test.got.String(); got != test.want {
 			t.Errorf("%s is %s, want %s", name, got, test.want)
 		}
+	}
+	key := secrets.RepositoryReadOnly("gitlab", "repo-1")
+	if got, want := secrets.PolicyName(key), "gitlab-repo-1-default-readonly"; got != want {
+		t.Errorf("the policy of %s is %s, want %s", key, got, want)
+	}
+	if got, want := secrets.DataPath(key), "git/data/gitlab/repo-1/default/readonly"; got != want {
+		t.Errorf("the API's path of %s is %s, want %s", key, got, want)
 	}
 }

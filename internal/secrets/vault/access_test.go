@@ -232,7 +232,9 @@ func TestRevocationTakesEffectAtOnce(t *testing.T) {
 	for _, ref := range []secrets.Ref{repoKey, shared} {
 		put(t, v, ref, "a", "1")
 	}
-	role := func(account string, refs ...secrets.Ref) plan.Item { return roleItem(mount, "product-1", account, refs...) }
+	role := func(account string, refs ...secrets.Ref) plan.Item {
+		return roleItem(mount, "product-1", account, refs...)
+	}
 	tokens := map[string]string{}
 	logIn := func() {
 		t.Helper()
@@ -257,9 +259,20 @@ func TestRevocationTakesEffectAtOnce(t *testing.T) {
 		t.Errorf("tokens were revoked %d times, which no one had to", got)
 	}
 
-	logIn() // The role loses a policy that others keep.
+	logIn() // The role loses a policy that others keep. Who logs in meanwhile does not keep it.
+	var meanwhile []string
+	g.intercept(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			_, token := s.login(mount, "product-1-a", c.token("product-1-dev/a"))
+			meanwhile = append(meanwhile, token)
+		}
+		panic(errPass)
+	})
 	s.applied(v, role("a", repoKey))
-	s.mustRead(tokens["a"], shared, false)
+	g.intercept(nil)
+	for _, token := range append(meanwhile, tokens["a"]) {
+		s.mustRead(token, shared, false)
+	}
 	if _, again := s.login(mount, "product-1-b", c.token("product-1-dev/b")); s.statusFor(again, http.MethodGet, secrets.DataPath(shared), nil) != http.StatusOK {
 		t.Error("the other account cannot log in again")
 	}

@@ -24,8 +24,9 @@ const (
 	slowFactor = 6
 )
 
-// newClient returns a client without a token. Nothing in the environment, where
-// the library looks for more, changes where and how secrets are sent.
+// newClient returns a client without a token. Of the environment, where the
+// library looks for more, only the proxy of all clients counts: VAULT_SKIP_VERIFY
+// and the like are for people.
 func newClient(o Options) (*api.Client, *http.Transport, error) {
 	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(o.CABundle) > 0 {
@@ -48,8 +49,6 @@ func newClient(o Options) (*api.Client, *http.Transport, error) {
 			Transport:     transport,
 			CheckRedirect: checkRedirect,
 		},
-		// The library would follow them with another body.
-		DisableRedirects: true,
 		// Whoever asks tries again, and knows when it is worth it.
 		CheckRetry: func(ctx context.Context, _ *http.Response, err error) (bool, error) {
 			return false, errors.Join(err, ctx.Err())

@@ -115,6 +115,7 @@ func TestAnswers(t *testing.T) {
 		"a standby of a recovery":   {says(472), secrets.ErrDenied, "status 472", nil},
 		"a page that is not there":  {html(404), secrets.ErrUnavailable, "not Vault (status 404)", nil},
 		"a page":                    {html(200), secrets.ErrUnavailable, "its answer cannot be read", nil},
+		"a redirect to nowhere":     {says(307), secrets.ErrUnavailable, "", secrets.ErrUnavailable},
 		"no engine":                 {says(404), secrets.ErrDenied, "nothing is enabled", nil},
 		"a bad request":             {says(400), secrets.ErrDenied, "status 400", nil},
 		"a node behind the others":  {says(412), secrets.ErrUnavailable, "behind the others", nil},
@@ -206,13 +207,14 @@ func TestCertificates(t *testing.T) {
 func TestEnvironmentIsNotUsed(t *testing.T) {
 	s := newServer(t, "environment")
 	g := s.gateway()
+	approle := s.appRole("1h", "2h")
 	for name, value := range map[string]string{
 		"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_AGENT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "from-the-environment",
 		"VAULT_NAMESPACE": "elsewhere", "VAULT_SKIP_VERIFY": "true", "VAULT_HEADERS": `{"X-Other": "1"}`, "VAULT_MAX_RETRIES": "9",
 	} {
 		t.Setenv(name, value)
 	}
-	v := s.open(g.behind)
+	v := s.open(g.behind, func(o *Options) { o.Auth = Auth{AppRole: approle} })
 	put(t, v, repoKey, "a", "1")
 	for _, request := range g.seen() {
 		for _, header := range []string{"X-Vault-Namespace", "X-Other"} {
@@ -220,7 +222,11 @@ func TestEnvironmentIsNotUsed(t *testing.T) {
 				t.Errorf("%s has the header %s: %s", request.URL.Path, header, got)
 			}
 		}
-		if got := request.Header.Get("X-Vault-Token"); got != s.token(v) {
+		want := s.token(v)
+		if request.URL.Path == "/v1/auth/approle/login" {
+			want = ""
+		}
+		if got := request.Header.Get("X-Vault-Token"); got != want {
 			t.Errorf("%s has another token: %q", request.URL.Path, got)
 		}
 	}

@@ -1,9 +1,12 @@
 package vault
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -254,10 +257,14 @@ func (r *recorder[T]) all() []T {
 // speaks plain HTTP.
 type gateway struct {
 	URL string
+	// forward hands a request on to the server.
+	forward http.Handler
 
 	mu       sync.Mutex
 	requests []*http.Request
 	before   http.HandlerFunc
+	// reviewer is the last token that reviews tokens which the server has got.
+	reviewer string
 }
 
 // errPass is what a handler of intercept panics with to let the request pass.
@@ -265,15 +272,29 @@ var errPass = errors.New("pass")
 
 func (s server) gateway() *gateway {
 	s.t.Helper()
-	forward := s.forward()
+	target, err := url.Parse(s.Address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	g := &gateway{}
+	g.forward = &httputil.ReverseProxy{
+		Transport: s.Client().Transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			// The core of Vault knows no namespaces.
+			r.Out.Header.Del("X-Vault-Namespace")
+			if r.In.Method != http.MethodGet && strings.HasSuffix(r.In.URL.Path, "/config") {
+				g.keepReviewer(r.Out)
+			}
+		},
+	}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
 		g.requests = append(g.requests, r.Clone(context.Background()))
 		before := g.before
 		g.mu.Unlock()
 		if before == nil || !answered(before, w, r) {
-			forward.ServeHTTP(w, r)
+			g.forward.ServeHTTP(w, r)
 		}
 	}))
 	s.t.Cleanup(front.Close)
@@ -281,20 +302,16 @@ func (s server) gateway() *gateway {
 	return g
 }
 
-// forward hands requests on to the server. Its core knows no namespaces.
-func (s server) forward() http.Handler {
-	s.t.Helper()
-	target, err := url.Parse(s.Address)
-	if err != nil {
-		s.t.Fatal(err)
+func (g *gateway) keepReviewer(r *http.Request) {
+	content, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(content))
+	var config map[string]any
+	if err != nil || json.Unmarshal(content, &config) != nil {
+		return
 	}
-	return &httputil.ReverseProxy{
-		Transport: s.Client().Transport,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(target)
-			r.Out.Header.Del("X-Vault-Namespace")
-		},
-	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.reviewer, _ = config["token_reviewer_jwt"].(string)
 }
 
 func answered(handler http.HandlerFunc, w http.ResponseWriter, r *http.Request) (answered bool) {

@@ -22,14 +22,10 @@ const somebodyElse = "somebody else"
 // reviewerShape is a version that can be a part of a mark as it is.
 var reviewerShape = regexp.MustCompile(`^[!-~]{1,128}$`)
 
-// mountMark returns the description of a cluster's mount, and reviewer the
-// version of the token in its configuration; empty while it has none.
+// mountMark returns the description of a cluster's mount. reviewer is the version
+// of the token in its configuration.
 func mountMark(tenant, cluster, reviewer string) string {
-	mark := markBegin + "tenant=" + tenant + " cluster=" + cluster
-	if reviewer != "" {
-		mark += " reviewer=" + reviewer
-	}
-	return mark
+	return markBegin + "tenant=" + tenant + " cluster=" + cluster + " reviewer=" + reviewer
 }
 
 // policyMark returns the first line of a product's policies.

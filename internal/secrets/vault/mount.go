@@ -78,9 +78,10 @@ func (c mountConfig) is(other mountConfig) bool {
 		c.DisableISSValidation == other.DisableISSValidation && c.DisableLocalCAJWT == other.DisableLocalCAJWT
 }
 
-// putMount makes a mount in three steps. The mark names the reviewer's token only
-// when the configuration has it, so that a configuration that was not written is
-// written by the next attempt.
+// putMount makes a mount and configures it. What is in the configuration can be
+// read, but for the reviewer's token: for that the mark tells its version, and is
+// changed after the configuration, so that the next attempt ends what this one
+// does not. A new mount has no configuration that could be taken for another.
 func (v *Vault) putMount(ctx context.Context, body plan.VaultMount, resolve resolver) (changed bool, err error) {
 	name := body.Path
 	if err := checkName("mount", name); err != nil {
@@ -101,12 +102,13 @@ func (v *Vault) putMount(ctx context.Context, body plan.VaultMount, resolve reso
 		sum := sha256.Sum256([]byte(version))
 		version = hex.EncodeToString(sum[:])
 	}
+	mark := mountMark(v.o.Tenant, name, version)
 	found, err := v.mount(ctx, name)
 	switch {
 	case err != nil:
 		return false, err
 	case !found.exists():
-		found = authMount{Type: mountType, Description: mountMark(v.o.Tenant, name, "")}
+		found = authMount{Type: mountType, Description: mark}
 		if err := v.write0(ctx, "make the auth mount "+name, "sys/auth/"+name, found); err != nil {
 			return false, err
 		}
@@ -114,7 +116,6 @@ func (v *Vault) putMount(ctx context.Context, body plan.VaultMount, resolve reso
 	case !found.ownedBy(v.o.Tenant, name):
 		return false, found.foreign(name, v.o.Tenant)
 	}
-	mark := mountMark(v.o.Tenant, name, version)
 	want := mountConfig{Host: body.Host, CA: string(ca.Bytes()), DisableISSValidation: true, DisableLocalCAJWT: true}
 	config, err := v.config(ctx, name)
 	if err != nil {

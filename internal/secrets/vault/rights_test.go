@@ -43,6 +43,8 @@ func (s server) everything(v *Vault) error {
 		_, err := system.Put(ctx, ownerOf(item), item, resolved(string(s.CA), reviewerToken, "1"))
 		note(err)
 	}
+	_, err = system.Put(ctx, clusterOwner("c"), mountItem("c", "https://127.0.0.1:6443"), resolved(string(s.CA), reviewerToken, "2"))
+	note(err)
 	for _, set := range []plan.Set{spaceSet("product-1", "c"), spaceSet("product-1", "none"), clusterSet("c")} {
 		ids, err := system.Owned(ctx, set)
 		note(err)
@@ -71,7 +73,9 @@ func TestOperatorPolicyIsTheLeast(t *testing.T) {
 		}
 		s.ask(http.MethodPut, "sys/policies/acl/tried", map[string]string{"policy": text.String()})
 		answer := s.ask(http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"tried"}, "no_default_policy": true, "ttl": "1h"})
-		v := s.open(func(o *Options) { o.Auth = Auth{Token: &Token{File: file(t, fmt.Sprint(at(answer, "auth", "client_token")))}} })
+		v := s.open(func(o *Options) {
+			o.Auth = Auth{Token: &Token{File: file(t, fmt.Sprint(at(answer, "auth", "client_token")))}}
+		})
 		defer v.Close()
 		return s.everything(v)
 	}

@@ -36,10 +36,13 @@ type session struct {
 	renewable      bool
 }
 
-func newSession(client *api.Client, token string, ttl time.Duration, renewable bool) *session {
-	s := &session{client: client, token: token, since: time.Now(), ttl: ttl, renewable: renewable}
+// newSession returns a session whose token was asked for at a time, and is good
+// for so long; 0: for ever. It ends a little before the token does, since what is
+// asked for by then still has to arrive.
+func newSession(client *api.Client, token string, since time.Time, ttl time.Duration, renewable bool) *session {
+	s := &session{client: client, token: token, since: since, ttl: ttl, renewable: renewable}
 	if ttl > 0 {
-		s.renewAt, s.until = s.since.Add(ttl*2/3), s.since.Add(ttl)
+		s.renewAt, s.until = since.Add(ttl*2/3), since.Add(ttl*9/10)
 	}
 	return s
 }
@@ -83,7 +86,7 @@ func (v *Vault) try(a *attempt, old *session) {
 	s, err := v.replace(v.life, old)
 	v.mu.Lock()
 	// Who has waited may look at the session before the attempt.
-	if err == nil || errors.Is(err, secrets.ErrDenied) {
+	if err == nil {
 		v.session = s
 	}
 	a.session, a.err, v.attempt = s, err, nil
@@ -152,6 +155,7 @@ func (v *Vault) login(ctx context.Context) (*session, error) {
 
 // exchange gets a token for credentials.
 func (v *Vault) exchange(ctx context.Context, what, mount string, body map[string]string) (*session, error) {
+	since := time.Now()
 	answer, err := v.send(ctx, v.client, request{what: what, verb: write, path: "auth/" + mount + "/login", body: body})
 	var refused *failure
 	switch {
@@ -166,7 +170,7 @@ func (v *Vault) exchange(ctx context.Context, what, mount string, body map[strin
 	if err != nil {
 		return nil, denied(what, err.Error())
 	}
-	return newSession(client, answer.Auth.Token, time.Duration(answer.Auth.Seconds)*time.Second, answer.Auth.Renewable), nil
+	return newSession(client, answer.Auth.Token, since, time.Duration(answer.Auth.Seconds)*time.Second, answer.Auth.Renewable), nil
 }
 
 // adopt uses the token in a file.
@@ -180,6 +184,7 @@ func (v *Vault) adopt(ctx context.Context, file string) (*session, error) {
 	if err != nil {
 		return nil, denied(what, err.Error())
 	}
+	since := time.Now()
 	ttl, renewable, err := v.lookup(ctx, client)
 	if forbidden(err) {
 		return nil, denied(what, "it does not accept the token in "+file)
@@ -187,7 +192,7 @@ func (v *Vault) adopt(ctx context.Context, file string) (*session, error) {
 	if err != nil {
 		return nil, about(request{what: what}, err)
 	}
-	return newSession(client, token, ttl, renewable), nil
+	return newSession(client, token, since, ttl, renewable), nil
 }
 
 // lookup tells whether the token of a client is good, and how long it will be; 0: for ever.
@@ -286,6 +291,7 @@ func (v *Vault) prolong(ctx context.Context, s *session) (*session, error) {
 		return nil, nil
 	}
 	r := request{what: "renew the operator's own token in Vault", verb: write, path: "auth/token/renew-self", body: struct{}{}}
+	since := time.Now()
 	answer, err := v.send(ctx, s.client, r)
 	var refused *failure
 	if errors.As(err, &refused) && refused.is == secrets.ErrDenied {
@@ -299,7 +305,7 @@ func (v *Vault) prolong(ctx context.Context, s *session) (*session, error) {
 	if ttl < s.ttl/2 {
 		return nil, nil
 	}
-	next := newSession(s.client, s.token, ttl, answer.Auth.Renewable)
+	next := newSession(s.client, s.token, since, ttl, answer.Auth.Renewable)
 	next.since, next.ttl = s.since, s.ttl
 	return next, nil
 }

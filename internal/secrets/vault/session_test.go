@@ -38,6 +38,20 @@ func (s server) count(request string) int {
 
 const approleLogin = "update auth/approle/login"
 
+// mustNotBeRefused fails when a request came too late for its token.
+func (s server) mustNotBeRefused() {
+	s.t.Helper()
+	all, err := s.Requests()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, request := range all {
+		if strings.Contains(request.Error, "permission denied") {
+			s.t.Errorf("refused: %v", request)
+		}
+	}
+}
+
 // together calls a function many times at once and returns the errors.
 func together(n int, call func() error) []error {
 	errs := make([]error, n)
@@ -87,7 +101,7 @@ func TestSessionIsShared(t *testing.T) {
 func TestTokenThatEnds(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "ends")
-	approle := s.appRole("2s", "2s")
+	approle := s.appRole("3s", "3s")
 	v := s.open(func(o *Options) { o.Auth = Auth{AppRole: approle} })
 	put(t, v, repoKey, "a", "1")
 	eventually(t, func() error {
@@ -99,6 +113,7 @@ func TestTokenThatEnds(t *testing.T) {
 		}
 		return nil
 	})
+	s.mustNotBeRefused()
 }
 
 func TestSessionIsRenewed(t *testing.T) {
@@ -136,6 +151,7 @@ func TestSessionIsRenewed(t *testing.T) {
 			if told := states.all(); len(told) != 0 {
 				t.Errorf("OnState was told %v", told)
 			}
+			s.mustNotBeRefused()
 		})
 	}
 }

@@ -186,6 +186,37 @@ func TestConcurrentPuts(t *testing.T) {
 	}
 }
 
+// What somebody else has written since it was looked at is looked at again.
+func TestPutSeesWhoWasFaster(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "faster")
+	g := s.gateway()
+	v := s.open(g.behind)
+	put(t, v, repoKey, "a", "0")
+	for name, test := range map[string]struct {
+		theirs       string
+		wantVersions float64
+	}{"with the same": {theirs: "1", wantVersions: 1}, "with something else": {theirs: "2", wantVersions: 2}} {
+		ref := secrets.RepositoryReadOnly("gitlab", "repo-of-"+test.theirs)
+		first := true
+		g.intercept(func(_ http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut && first {
+				first = false
+				s.ask(http.MethodPost, secrets.DataPath(ref), map[string]any{"data": map[string]string{"a": test.theirs}})
+			}
+			panic(errPass)
+		})
+		put(t, v, ref, "a", "1")
+		secret, err := v.Get(t.Context(), ref)
+		if err != nil || contentOf(secret)["a"] != "1" {
+			t.Errorf("%s: %v, %v", name, contentOf(secret), err)
+		}
+		if got := at(s.ask(http.MethodGet, metadataPath(ref), nil), "data", "current_version"); got != test.wantVersions {
+			t.Errorf("%s: there are %v versions, want %v", name, got, test.wantVersions)
+		}
+	}
+}
+
 func TestStoreRefusesWhatItCannotKeep(t *testing.T) {
 	t.Parallel()
 	v := open(t, Options{Address: "https://127.0.0.1:1", Tenant: tenant, Auth: Auth{Token: &Token{File: "none"}}})

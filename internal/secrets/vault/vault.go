@@ -61,7 +61,6 @@ func (v *Vault) State() error {
 // Start logs in, keeps the session alive and looks at the versions of the
 // secrets in use, until ctx ends; then it closes the Vault and returns nil.
 func (v *Vault) Start(ctx context.Context) error {
-	defer v.Close()
 	// What is wrong with the login is State's to tell; it is tried again.
 	_, _ = v.obtain(ctx, nil)
 	var running sync.WaitGroup

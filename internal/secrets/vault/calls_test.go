@@ -1,0 +1,66 @@
+package vault
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nautes.io/nautes/internal/secrets"
+)
+
+// What each thing costs, in requests; at rest, that is when it is as it must be,
+// none of them writes.
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "calls")
+	g := s.gateway()
+	v := s.open(g.behind)
+	put(t, v, secrets.ClusterReviewer("c"), "token", "t") // It logs in.
+	put(t, v, repoKey, "a", "0")
+	if err := v.Delete(t.Context(), repoKey); err != nil {
+		t.Fatal(err)
+	}
+	items := sampleItems("c", "product-1")
+	apply := func(name string) func() {
+		return func() { s.applied(v, items[name]) }
+	}
+	owner := spaceOwner("product-1")
+	steps := []struct {
+		name string
+		do   func()
+		want []string
+	}{
+		{"a new secret", func() { put(t, v, repoKey, "a", "1") }, []string{"GET", "PUT"}},
+		{"the same secret", func() { put(t, v, repoKey, "a", "1") }, []string{"GET"}},
+		{"a secret", func() { _ = s.reads(v)() }, []string{"GET"}},
+		{"a version", func() { _, _ = v.Version(t.Context(), repoKey) }, []string{"GET"}},
+		{"a secret that goes", func() { _ = v.Delete(t.Context(), repoKey) }, []string{"GET", "DELETE"}},
+		{"a secret that has gone", func() { _ = v.Delete(t.Context(), repoKey) }, []string{"GET"}},
+		{"a new mount", apply("a mount"), []string{"GET", "GET", "PUT", "GET", "PUT"}},
+		{"the same mount", apply("a mount"), []string{"GET", "GET"}},
+		{"a new policy", apply("a policy"), []string{"GET", "PUT"}},
+		{"the same policy", apply("a policy"), []string{"GET"}},
+		{"a new role", apply("a role"), []string{"GET", "GET", "PUT"}},
+		{"the same role", apply("a role"), []string{"GET", "GET"}},
+		// The mount, the roles and each of the product's, the policies, and at
+		// first each that is not known: default and nautes-operator.
+		{"what a product has, at first", func() { s.owned(v, spaceSet("product-1", "c")) }, slices.Repeat([]string{"GET"}, 6)},
+		{"what a product has", func() { s.owned(v, spaceSet("product-1", "c")) }, slices.Repeat([]string{"GET"}, 4)},
+		{"what a cluster has", func() { s.owned(v, clusterSet("c")) }, []string{"GET"}},
+		{"a policy that goes", func() { s.deleted(v, owner, items["a policy"].ID) }, []string{"GET", "DELETE"}},
+		{"a role that goes", func() { s.deleted(v, owner, items["a role"].ID) }, []string{"GET", "GET", "GET", "DELETE"}},
+		{"a mount that goes", func() { s.deleted(v, clusterOwner("c"), items["a mount"].ID) }, []string{"GET", "DELETE"}},
+	}
+	for _, step := range steps {
+		before := len(g.seen())
+		step.do()
+		var got []string
+		for _, request := range g.seen()[before:] {
+			got = append(got, request.Method)
+		}
+		if diff := cmp.Diff(step.want, got); diff != "" {
+			t.Errorf("%s costs (-want +got):\n%s", step.name, diff)
+		}
+	}
+}
