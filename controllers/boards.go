@@ -30,6 +30,8 @@ type SpaceProblem struct {
 	// Source is the custom resource that asks for the object.
 	Source plan.Ref
 	Err    error
+	// Kept: the object is there as it was written before, and can be relied on.
+	Kept bool
 }
 
 // Equal tells whether two results say the same.
@@ -37,7 +39,7 @@ func (r SpaceResult) Equal(other SpaceResult) bool {
 	return slices.Equal(r.Namespaces, other.Namespaces) && slices.Equal(r.Repositories, other.Repositories) &&
 		errorText(r.Err) == errorText(other.Err) &&
 		slices.EqualFunc(r.Problems, other.Problems, func(a, b SpaceProblem) bool {
-			return a.ID == b.ID && a.Source == b.Source && errorText(a.Err) == errorText(b.Err)
+			return a.ID == b.ID && a.Source == b.Source && a.Kept == b.Kept && errorText(a.Err) == errorText(b.Err)
 		})
 }
 
@@ -54,6 +56,8 @@ func (r SpaceResult) problemFor(target v1alpha1.RuntimeTarget, product, repo str
 			namespace = p.ID.Name
 		}
 		switch {
+		case p.Kept, p.ID.Kind == "SecretStore":
+			// No Application waits for these.
 		case slices.Contains(target.Namespaces, namespace), namespace == product,
 			p.Source.Kind == "CodeRepo" && p.Source.Name == repo, p.ID.Kind == "AppProject":
 			found = append(found, p.Err)

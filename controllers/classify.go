@@ -24,10 +24,12 @@ const foreignRetry = time.Minute
 
 // storeRetry is after what time a secret store that did not answer, or refused,
 // is asked again, if nothing tells before that it is back. tokenRetry is the same
-// for a token that a cluster has yet to issue.
+// for a token that a cluster has yet to issue, and syncRetry for objects that are
+// being read.
 const (
 	storeRetry = 30 * time.Second
 	tokenRetry = 2 * time.Second
+	syncRetry  = 300 * time.Millisecond
 )
 
 // classify is the one place that maps the errors of the packages below to who
@@ -72,7 +74,8 @@ func classify(err error) *engine.Error {
 	case errors.As(err, &beaten):
 		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonApplyFailed, Message: beaten.Error(), Cause: err}
 	case errors.Is(err, remote.ErrNotSynced):
-		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonProgressing, Message: err.Error(), Cause: err}
+		// A kind has just come, and its objects are about to be known.
+		return &engine.Error{Class: engine.ClassSilent, Message: err.Error(), Cause: err, RetryAfter: syncRetry}
 	case errors.Is(err, remote.ErrNotConnected):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonNotConnected, Message: err.Error()}
 	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err):

@@ -73,6 +73,10 @@ func result(applied apply.Result, err error, on string) part {
 		p.err = removing(applied, on)
 	}
 	for i := range applied.Failed {
+		if applied.Failed[i].Kept {
+			// The credentials say why their secret cannot be told.
+			continue
+		}
 		p.failed[applied.Failed[i].ID] = &applied.Failed[i]
 	}
 	return p

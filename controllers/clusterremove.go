@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -79,7 +80,7 @@ func (w clusterWork) unregister(ctx context.Context, s *engine.Session[*v1alpha1
 		w.Clusters.Remove(c.Name)
 		return nil
 	}
-	r := &removal{clusterWork: w, snap: snap, c: c, owner: build.ClusterOwner(c)}
+	r := &removal{clusterWork: w, snap: snap, c: c, owner: build.ClusterOwner(c), virtual: installedVirtual(c)}
 	steps := []func(context.Context) error{r.applications, r.room, r.namespaces, r.access}
 	if err := r.check(ctx); err != nil {
 		return err
@@ -94,6 +95,13 @@ func (w clusterWork) unregister(ctx context.Context, s *engine.Session[*v1alpha1
 	}
 	w.Clusters.Remove(c.Name)
 	return nil
+}
+
+// installedVirtual tells whether a cluster is a virtual one that we have installed.
+func installedVirtual(c *v1alpha1.Cluster) bool {
+	return slices.ContainsFunc(c.Status.Components, func(s v1alpha1.ComponentStatus) bool {
+		return s.Category == v1alpha1.CategoryVirtualCluster && s.State != v1alpha1.ComponentExternal
+	})
 }
 
 // removal is the removal of what one cluster has.
@@ -194,12 +202,7 @@ func (r *removal) applications(ctx context.Context) error {
 	}
 	var keep []plan.ID
 	for i := range all {
-		id := plan.IDOf(all[i].GroupVersionKind(), &all[i])
-		switch {
-		case id.Kind != "Application":
-			keep = append(keep, id)
-		case build.InstallsVirtualCluster(&all[i]):
-			r.virtual = true
+		if id := plan.IDOf(all[i].GroupVersionKind(), &all[i]); id.Kind != "Application" || build.InstallsVirtualCluster(&all[i]) {
 			keep = append(keep, id)
 		}
 	}

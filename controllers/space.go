@@ -240,7 +240,9 @@ func spaceResult(set plan.Set, err error, failed []apply.ItemError) SpaceResult 
 		sources[item.ID] = item.Source
 	}
 	for i := range failed {
-		result.Problems = append(result.Problems, SpaceProblem{ID: failed[i].ID, Source: sources[failed[i].ID], Err: &failed[i]})
+		result.Problems = append(result.Problems, SpaceProblem{
+			ID: failed[i].ID, Source: sources[failed[i].ID], Err: &failed[i], Kept: failed[i].Kept,
+		})
 	}
 	return result
 }

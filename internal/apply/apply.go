@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -194,9 +195,16 @@ func (p *pass) failed(item plan.Item, err error) error {
 	if item.ID == namespaceID(item.ID.Name) {
 		p.closed[item.ID.Name] = err
 	}
-	return p.result.failed(p.o, &ItemError{
-		ID: item.ID, Source: item.Source, Target: p.set.Target, Err: err, secret: len(item.Secrets) > 0,
-	})
+	var kept keptError
+	wrapped := &ItemError{
+		ID: item.ID, Source: item.Source, Target: p.set.Target, Err: err, Kept: errors.As(err, &kept), secret: len(item.Secrets) > 0,
+	}
+	if p.o.Isolate && errors.Is(err, secrets.ErrUnavailable) {
+		// The secret store is away: what holds no secrets does not need it.
+		p.result.Failed = append(p.result.Failed, *wrapped)
+		return nil
+	}
+	return p.result.failed(p.o, wrapped)
 }
 
 // failed notes the error of an isolated item, and returns any other.

@@ -164,6 +164,9 @@ type ItemError struct {
 	// objects that are removed.
 	Source plan.Ref
 	Err    error
+	// Kept: the object is there as it was written before; only whether its
+	// secrets are still the same cannot be told.
+	Kept bool
 
 	secret bool // the object holds secrets: what the server says may quote them
 }

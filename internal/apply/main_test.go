@@ -305,6 +305,8 @@ type memoryStore struct {
 	mu      sync.Mutex
 	secrets map[secrets.Ref]secrets.Secret
 	gets    int
+	// away is what the store answers instead of secrets.
+	away error
 }
 
 func (s *memoryStore) set(ref secrets.Ref, field, value string) {
@@ -327,6 +329,9 @@ func (s *memoryStore) Get(_ context.Context, ref secrets.Ref) (secrets.Secret, e
 	defer s.mu.Unlock()
 	s.gets++
 	secret, ok := s.secrets[ref]
+	if s.away != nil {
+		return secrets.Secret{}, fmt.Errorf("read %s: %w", ref, s.away)
+	}
 	if !ok {
 		return secrets.Secret{}, fmt.Errorf("read %s: %w", ref, secrets.ErrNotFound)
 	}
@@ -337,6 +342,9 @@ func (s *memoryStore) Version(_ context.Context, ref secrets.Ref) (string, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	secret, ok := s.secrets[ref]
+	if s.away != nil {
+		return "", fmt.Errorf("read %s: %w", ref, s.away)
+	}
 	if !ok {
 		return "", fmt.Errorf("read %s: %w", ref, secrets.ErrNotFound)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
 )
 
 // write makes one object as it is intended. It asks the server nothing when
@@ -25,7 +26,7 @@ func (p *pass) write(ctx context.Context, in intent) error {
 	}
 	hash, err := p.hash(ctx, in)
 	if err != nil {
-		return err
+		return p.asBefore(ctx, id, err)
 	}
 	seen, err := p.conn.Get(ctx, id)
 	if err != nil {
@@ -83,6 +84,27 @@ func isAnother(err error) bool {
 		return false
 	}
 	return slices.ContainsFunc(status.ErrStatus.Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
+}
+
+// keptError is why an object of ours stays as it was written before.
+type keptError struct{ error }
+
+func (e keptError) Unwrap() error { return e.error }
+
+// asBefore returns why the secrets of an object cannot be told, as a keptError
+// when the store is at fault and the object is there: whoever uses it can go on.
+func (p *pass) asBefore(ctx context.Context, id plan.ID, err error) error {
+	if !errors.Is(err, secrets.ErrUnavailable) && !errors.Is(err, secrets.ErrDenied) {
+		return err
+	}
+	seen, getErr := p.conn.Get(ctx, id)
+	if getErr != nil {
+		return getErr
+	}
+	if seen == nil || seen.DeletionTimestamp != nil || !p.owns(seen) {
+		return err
+	}
+	return keptError{err}
 }
 
 func (p *pass) place() place { return place{uid: p.uid, owner: p.set.Owner} }
