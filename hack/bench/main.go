@@ -1,14 +1,18 @@
 // Command bench measures the whole system on real control planes and a real Git
-// server, and prints a report: how long a push takes, what is written at rest
-// and by a restart, and how much memory the operator takes. It judges nothing:
-// figures depend on the machine, and belong into docs/bench.md with its name.
+// server, and prints a report: how long a push takes, how long it takes to
+// register many clusters at once, what is written at rest and by a restart, and
+// how much memory the operator takes. It judges nothing: figures depend on the
+// machine, and belong into docs/bench.md with its name.
 //
 // BENCH_PRODUCTS lists the numbers of products to measure with (10,100), and
-// BENCH_PUSHES the number of pushes each (100).
+// BENCH_PUSHES the number of pushes each (100). With -clusters, only the
+// registration of so many clusters is measured; they are simulated.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
@@ -17,16 +21,47 @@ import (
 	"time"
 )
 
+const (
+	// fewClusters are registered when nothing is said.
+	fewClusters = 40
+	// troubleShare: one of so many clusters is slow, and one is dead.
+	troubleShare = 40
+)
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx); err != nil {
+	clusters := flag.Int("clusters", 0, "measure only the registration of this `number` of clusters")
+	slowOnes := flag.Int("slow", -1, "how many of the clusters answer slowly (one of 40)")
+	deadOnes := flag.Int("dead", -1, "how many of the clusters accept connections and never answer (one of 40)")
+	flag.Parse()
+	if err := run(ctx, *clusters, *slowOnes, *deadOnes); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, clusters, slowOnes, deadOnes int) error {
+	if clusters == 0 {
+		if err := runProducts(ctx); err != nil {
+			return err
+		}
+		clusters = fewClusters
+	}
+	if slowOnes < 0 {
+		slowOnes = max(1, clusters/troubleShare)
+	}
+	if deadOnes < 0 {
+		deadOnes = max(1, clusters/troubleShare)
+	}
+	sizes := map[behaviour]int{healthy: clusters - slowOnes - deadOnes, slow: slowOnes, dead: deadOnes}
+	if sizes[healthy] < 1 {
+		return errors.New("-clusters must be more than -slow and -dead together")
+	}
+	return runClusters(ctx, sizes)
+}
+
+func runProducts(ctx context.Context) error {
 	sizes, err := numbers("BENCH_PRODUCTS", "10,100")
 	if err != nil {
 		return err
@@ -45,6 +80,33 @@ func run(ctx context.Context) error {
 		fmt.Printf("%-10d %-8d %-22s %-22s %-14d %-16d %-10s\n", products, pushes[0],
 			spread(row.resource), spread(row.application), row.rest, row.restart, fmt.Sprintf("%d MiB", row.memory>>20))
 	}
+	return nil
+}
+
+// runClusters registers the healthy clusters alone, and then all of them.
+func runClusters(ctx context.Context, sizes map[behaviour]int) error {
+	fmt.Println("\nRegistering simulated clusters at once, the tenant real, the operator as a process of its own:")
+	fmt.Printf("%-8s %-6s %-6s %-38s %-11s %-32s %s\n", "healthy", "slow", "dead",
+		"healthy: Ready p50/p99/all", "slow Ready", "at rest (10 s) objects/req/fleet", "RSS before → after (per cluster)")
+	var rows []registration
+	for _, each := range []map[behaviour]int{{healthy: sizes[healthy]}, sizes} {
+		row, err := register(ctx, each)
+		if err != nil {
+			return fmt.Errorf("with %v clusters: %w", each, err)
+		}
+		connected := each[healthy] + row.slowReady
+		fmt.Printf("%-8d %-6d %-6d %-38s %-11s %-32s %d → %d MiB (%d KiB)\n", each[healthy], each[slow], each[dead],
+			fmt.Sprintf("%d / %d / %d ms", percentile(row.ready, 50).Milliseconds(), percentile(row.ready, 99).Milliseconds(), row.total().Milliseconds()),
+			fmt.Sprintf("%d of %d", row.slowReady, each[slow]), fmt.Sprintf("%d / %d / %d", row.objects, row.requests, row.remote),
+			row.before>>20, row.after>>20, (row.after-row.before)>>10/int64(connected))
+		rows = append(rows, row)
+	}
+	ratio := func(of func(registration) time.Duration) float64 {
+		return of(rows[1]).Seconds() / of(rows[0]).Seconds()
+	}
+	fmt.Printf("beside slow and dead clusters, the healthy ones took: p50 × %.2f, p99 × %.2f, all × %.2f\n",
+		ratio(func(r registration) time.Duration { return percentile(r.ready, 50) }),
+		ratio(func(r registration) time.Duration { return percentile(r.ready, 99) }), ratio(registration.total))
 	return nil
 }
 

@@ -51,7 +51,7 @@ func measure(ctx context.Context, products, pushes int) (row result, err error) 
 		return row, err
 	}
 	defer func() { err = errors.Join(err, b.stack.Stop()) }()
-	if b.operator, err = b.stack.StartOperator(ctx, "bench"); err != nil {
+	if b.operator, err = b.stack.StartOperator(ctx, devstack.OperatorOptions{Tenant: "bench"}); err != nil {
 		return row, err
 	}
 	defer func() { _ = b.operator.Stop() }()
@@ -198,7 +198,11 @@ func spread(took []time.Duration) string {
 	if len(took) == 0 {
 		return "-"
 	}
+	return fmt.Sprintf("%d ms / %d ms", percentile(took, 50).Milliseconds(), percentile(took, 99).Milliseconds())
+}
+
+// percentile returns the value that p of a hundred do not exceed.
+func percentile(took []time.Duration, p int) time.Duration {
 	sorted := slices.Sorted(slices.Values(took))
-	at := func(p int) time.Duration { return sorted[min(len(sorted)-1, len(sorted)*p/100)] }
-	return fmt.Sprintf("%d ms / %d ms", at(50).Milliseconds(), at(99).Milliseconds())
+	return sorted[min(len(sorted)-1, len(sorted)*p/100)]
 }

@@ -69,6 +69,8 @@ type arrivals struct {
 	seen map[string]time.Time
 }
 
+func newArrivals() *arrivals { return &arrivals{seen: map[string]time.Time{}} }
+
 func (a *arrivals) note(path string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -89,7 +91,7 @@ func (a *arrivals) at(path string) (time.Time, bool) {
 func (b *bench) push(ctx context.Context, products, pushes int) (resource, application []time.Duration, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	resources, apps := &arrivals{seen: map[string]time.Time{}}, &arrivals{seen: map[string]time.Time{}}
+	resources, apps := newArrivals(), newArrivals()
 	if err := b.watch(ctx, b.tenant, &v1alpha1.DeploymentRuntimeList{}, func(o client.Object) {
 		resources.note(o.(*v1alpha1.DeploymentRuntime).Spec.ManifestSource.Path)
 	}); err != nil {
@@ -125,18 +127,29 @@ func (b *bench) push(ctx context.Context, products, pushes int) (resource, appli
 }
 
 // watch tells of each object that is there or changes, until the context ends.
+// An API server ends the watch of a client that does not keep up; the next one
+// begins with what is there by then.
 func (b *bench) watch(ctx context.Context, c client.WithWatch, list client.ObjectList, see func(client.Object)) error {
 	w, err := c.Watch(ctx, list)
 	if err != nil {
 		return fmt.Errorf("watch %T: %w", list, err)
 	}
 	go func() {
-		defer w.Stop()
-		for event := range w.ResultChan() {
-			if o, ok := event.Object.(client.Object); ok {
-				see(o)
+		for ctx.Err() == nil {
+			for event := range w.ResultChan() {
+				if o, ok := event.Object.(client.Object); ok {
+					see(o)
+				}
 			}
+			w.Stop()
+			next, err := c.Watch(ctx, list)
+			if err != nil {
+				_ = pause(ctx, 100*time.Millisecond)
+				continue
+			}
+			w = next
 		}
+		w.Stop()
 	}()
 	return nil
 }

@@ -131,7 +131,7 @@ func (d *demo) manifests(ctx context.Context) error {
 
 // refresh tells Argo CD of a push, as its own webhook would.
 func (d *demo) refresh(ctx context.Context) error {
-	return d.stack.ArgoCD[runtimeName].RefreshApplication(ctx, productName+"-dr-dev")
+	return d.stack.ArgoCD[workerName].RefreshApplication(ctx, productName+"-dr-dev")
 }
 
 // greeting waits until the deployed ConfigMap has the values.

@@ -1,11 +1,14 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
-// tenantFiles is the content of the tenant repository.
-func (d *demo) tenantFiles() map[string]string {
-	return map[string]string{
-		"providers/gitlab.yaml": fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
+// The files of the tenant repository.
+
+func (d *demo) providerFile() string {
+	return fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: CodeRepoProvider
 metadata:
   name: gitlab
@@ -14,20 +17,30 @@ spec:
   sshAddress: ssh://git@127.0.0.1:22
   apiServer: %[1]s/api/v4
   providerType: gitlab
-`, d.stack.Git.URL),
-		"clusters/" + clusterName + ".yaml": fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
+`, d.stack.Git.URL)
+}
+
+// clusterFile declares a physical cluster, with more lines of its spec.
+func (d *demo) clusterFile(name string, more ...string) string {
+	return clusterYAML(name, d.stack.Runtimes[name].URL, append([]string{"clusterType: physical"}, more...)...)
+}
+
+// virtualFile declares the virtual cluster, with its node port on the host.
+func (d *demo) virtualFile(port string) string {
+	return clusterYAML(virtualName, d.stack.Runtimes[innerName].URL, "clusterType: virtual", "hostCluster: "+hostName,
+		"usage: worker", "workerType: pipeline", fmt.Sprintf("vcluster: {httpsNodePort: %q}", port))
+}
+
+func clusterYAML(name, apiServer string, more ...string) string {
+	return fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: Cluster
 metadata:
   name: %s
 spec:
   apiServer: %s
-  clusterKind: kubernetes
-  clusterType: physical
-  usage: worker
-  workerType: deployment
   primaryDomain: 127.0.0.1.nip.io
-`, clusterName, d.stack.Runtimes[runtimeName].Config().Host),
-	}
+  %s
+`, name, apiServer, strings.Join(more, "\n  "))
 }
 
 // The files of default.project, as the user guide has them.
@@ -65,7 +78,7 @@ spec:
   product: %s
   cluster: %s
   %s
-`, productName, clusterName, envTypeLine)
+`, productName, workerName, envTypeLine)
 }
 
 func (d *demo) productFiles() map[string]string {

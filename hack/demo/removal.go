@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,13 +16,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/secrets"
 )
 
 const (
 	// settleTime lets the events of the act before reach the API server: they
 	// are sent in the background.
 	settleTime = 2 * time.Second
-	// restTime is how long the act at rest watches the API servers.
+	// restTime is how long the act at rest watches the API servers and Vault.
 	restTime = 5 * time.Second
 )
 
@@ -29,32 +33,53 @@ func (d *demo) rest(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	planes := []*devstack.ControlPlane{d.stack.Tenant, d.stack.Runtimes[runtimeName]}
-	users := map[string]bool{devstack.OperatorUser: true, devstack.RuntimeUser: true}
-	var marks []devstack.Mark
+	planes := []*devstack.ControlPlane{d.stack.Tenant}
+	for _, plane := range d.stack.Runtimes {
+		planes = append(planes, plane)
+	}
+	marks := map[*devstack.ControlPlane]devstack.Mark{}
 	for _, plane := range planes {
 		mark, err := plane.Mark(ctx)
 		if err != nil {
 			return err
 		}
-		marks = append(marks, mark)
+		marks[plane] = mark
+	}
+	before, err := d.vault().Requests()
+	if err != nil {
+		return err
 	}
 	if err := pause(ctx, restTime); err != nil {
 		return err
 	}
-	for i, plane := range planes {
-		requests, err := plane.Requests(marks[i])
+	for _, plane := range planes {
+		requests, err := plane.Requests(marks[plane])
 		if err != nil {
 			return err
 		}
 		for _, r := range requests {
-			if users[r.User] {
-				return fmt.Errorf("the operator wrote to %s although nothing happened: %s", plane.Name, r)
+			// The tenant's Argo CD is the same user on the clusters as the operator.
+			if r.User == devstack.OperatorUser || r.User == devstack.InstallerUser {
+				return fmt.Errorf("something was written to %s although nothing happened: %s", plane.Name, r)
 			}
 		}
 	}
-	d.screen.done("0 writes of the operator on either API server, leases left out", time.Since(began))
-	return nil
+	d.screen.done(fmt.Sprintf("0 writes of the operator on %d API servers, leases left out", len(planes)), time.Since(began))
+	asked, err := d.vault().Requests()
+	if err != nil {
+		return err
+	}
+	for _, r := range asked[len(before):] {
+		if r.IsWrite() {
+			return fmt.Errorf("something was written to Vault although nothing happened: %s", r)
+		}
+	}
+	d.screen.done(fmt.Sprintf("0 writes in Vault, of %d requests", len(asked)-len(before)), time.Since(began))
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	return d.waitReady(ctx, c, clusterObject(hostName), clusterObject(workerName), clusterObject(virtualName), product())
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -104,14 +129,35 @@ func (d *demo) removal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.screen.say("what the account got from Vault before the deletion is of no use now:")
+	if err := d.accountReads(ctx, secrets.RepositoryReadOnly("gitlab", "repo-api-server"), http.StatusForbidden); err != nil {
+		return err
+	}
+	return d.productGone(ctx, w, pushed)
+}
+
+// productGone looks for what is left of the product on the worker and in Vault.
+func (d *demo) productGone(ctx context.Context, w client.Client, since time.Time) error {
 	left, err := d.labelled(ctx, w)
 	if err != nil {
 		return err
 	}
-	if len(left) > 0 {
-		return fmt.Errorf("left on the runtime cluster: %s", strings.Join(left, ", "))
+	found, err := d.listVault(ctx)
+	if err != nil {
+		return err
 	}
-	d.screen.done("nothing that Nautes labelled is left on the runtime cluster", time.Since(pushed))
+	for _, role := range found.roles[workerName] {
+		left = append(left, "role "+role+" in Vault")
+	}
+	for _, policy := range found.policies {
+		if policy != "nautes-operator" {
+			left = append(left, "policy "+policy+" in Vault")
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("left of the product: %s", strings.Join(left, ", "))
+	}
+	d.screen.done("nothing of the product is left on the worker, nor in Vault", time.Since(since))
 	return nil
 }
 
@@ -157,35 +203,17 @@ func (d *demo) productRemoval(ctx context.Context) error {
 		}
 		d.screen.done(step.what, time.Since(deleted))
 	}
-	left, err := d.labelled(ctx, w)
-	if err != nil {
-		return err
-	}
-	if len(left) > 0 {
-		return fmt.Errorf("left on the runtime cluster: %s", strings.Join(left, ", "))
-	}
-	d.screen.done("nothing that Nautes labelled is left on the runtime cluster", time.Since(deleted))
-	return nil
+	return d.productGone(ctx, w, deleted)
 }
 
-// labelled lists what carries the label of Nautes on the runtime cluster.
+// labelled lists what carries the labels of a product on the runtime cluster.
 func (d *demo) labelled(ctx context.Context, w client.Client) ([]string, error) {
-	var left []string
-	for _, kind := range [][3]string{
+	return list(ctx, w, [][3]string{
 		{"", "v1", "Namespace"}, {"", "v1", "Secret"}, {"", "v1", "ServiceAccount"},
 		{"rbac.authorization.k8s.io", "v1", "RoleBinding"}, {"hnc.x-k8s.io", "v1alpha2", "HierarchyConfiguration"},
+		{"external-secrets.io", "v1", "SecretStore"},
 		{"argoproj.io", "v1alpha1", "AppProject"}, {"argoproj.io", "v1alpha1", "Application"},
-	} {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(object(kind[0], kind[1], kind[2]+"List", "", "").GroupVersionKind())
-		if err := w.List(ctx, list, client.MatchingLabels{"app.kubernetes.io/managed-by": "nautes"}); err != nil {
-			return nil, fmt.Errorf("list %s: %w", kind[2], err)
-		}
-		for _, o := range list.Items {
-			left = append(left, kind[2]+" "+o.GetName())
-		}
-	}
-	return left, nil
+	}, client.MatchingLabels{managedBy: "nautes", "nautes.io/product": productName})
 }
 
 // showCluster prints what is on the runtime cluster as a tree, and checks that
@@ -209,7 +237,7 @@ func (d *demo) showCluster(ctx context.Context) error {
 		return err
 	}
 	accounts := &corev1.ServiceAccountList{}
-	if err := w.List(ctx, accounts, client.InNamespace("dr-dev"), client.MatchingLabels{"app.kubernetes.io/managed-by": "nautes"}); err != nil {
+	if err := w.List(ctx, accounts, client.InNamespace("dr-dev"), client.MatchingLabels{managedBy: "nautes"}); err != nil {
 		return fmt.Errorf("list the accounts: %w", err)
 	}
 	child := branch{text: "Namespace dr-dev (its child in the hierarchy)"}
@@ -236,29 +264,41 @@ func (d *demo) showCluster(ctx context.Context) error {
 	sync, _, _ := unstructured.NestedString(app.Object, "status", "sync", "status")
 	health, _, _ := unstructured.NestedString(app.Object, "status", "health", "status")
 	sources, _, _ := unstructured.NestedStringSlice(project.Object, "spec", "sourceRepos")
-	d.screen.tree(branch{text: "cluster " + clusterName, children: []branch{
+	d.screen.tree(branch{text: "cluster " + workerName, children: []branch{
 		{text: "Namespace " + productName, children: []branch{child}},
 		{text: "Namespace " + devstack.ArgoCDNamespace, children: []branch{
 			{text: fmt.Sprintf("AppProject %s: may read %s", project.GetName(), strings.Join(sources, ", "))},
 			{text: fmt.Sprintf("Application %s: %s, %s", app.GetName(), sync, health)},
 		}},
 	}})
-	if health == "Progressing" {
-		d.screen.say("(no node runs here, so the pods of the Deployment stay pending: Argo CD says Progressing)")
-	}
 	return nil
 }
 
 // stay prints where everything is, and waits.
 func (d *demo) stay(ctx context.Context) error {
 	d.screen.say("")
-	for _, plane := range []*devstack.ControlPlane{d.stack.Tenant, d.stack.Runtimes[runtimeName]} {
-		file, err := d.writeKubeconfig(plane.Name, plane.Kubeconfig())
+	for _, one := range []struct {
+		plane *devstack.ControlPlane
+		what  string
+	}{
+		{d.stack.Tenant, "the tenant, for: kubectl get nautes -A"},
+		{d.stack.Runtimes[hostName], "the host"},
+		{d.stack.Runtimes[workerName], "the worker"},
+		{d.stack.Runtimes[innerName], "the virtual worker"},
+	} {
+		file, err := d.writeKubeconfig(one.plane.Name, one.plane.Kubeconfig())
 		if err != nil {
 			return err
 		}
-		d.screen.say("export KUBECONFIG=%s    # %s", file, map[bool]string{true: "the tenant, for: kubectl get nautes -A", false: "the runtime cluster"}[plane == d.stack.Tenant])
+		d.screen.say("export KUBECONFIG=%s    # %s", file, one.what)
 	}
+	token, ca := filepath.Join(d.dir, "vault.token"), filepath.Join(d.dir, "vault-ca.crt")
+	for path, content := range map[string][]byte{token: []byte(d.vault().RootToken()), ca: d.vault().CA} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return fmt.Errorf("write what lets you ask Vault: %w", err)
+		}
+	}
+	d.screen.say("export VAULT_ADDR=%s VAULT_CACERT=%s VAULT_TOKEN=$(cat %s)", d.vault().Address, ca, token)
 	d.stack.Git.Grant("you", devstack.Write, "demo")
 	d.stack.Git.Grant("you", devstack.Write, groupName)
 	d.screen.say("git clone %s", strings.Replace(d.stack.Git.URL, "://", "://you:you@", 1)+"/"+productRepo+".git")

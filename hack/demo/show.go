@@ -34,7 +34,7 @@ func (s *screen) say(format string, args ...any) {
 
 // done tells a step that has ended, and how long it took.
 func (s *screen) done(what string, took time.Duration) {
-	fmt.Fprintf(s.out, "   ✓ %-66s %8s\n", what, round(took))
+	fmt.Fprintf(s.out, "   ✓ %-72s %8s\n", what, round(took))
 }
 
 func round(d time.Duration) string {
@@ -73,7 +73,6 @@ func (s *screen) table(ctx context.Context, config *rest.Config, gv schema.Group
 
 func (s *screen) print(table *metav1.Table, without []string) {
 	skip := map[int]bool{}
-	w := tabwriter.NewWriter(s.out, 0, 8, 3, ' ', 0)
 	var header []string
 	for i, column := range table.ColumnDefinitions {
 		skip[i] = column.Priority > 0
@@ -84,7 +83,7 @@ func (s *screen) print(table *metav1.Table, without []string) {
 			header = append(header, strings.ToUpper(column.Name))
 		}
 	}
-	fmt.Fprintln(w, "     "+strings.Join(header, "\t"))
+	rows := [][]string{header}
 	for _, row := range table.Rows {
 		var cells []string
 		for i, cell := range row.Cells {
@@ -97,9 +96,22 @@ func (s *screen) print(table *metav1.Table, without []string) {
 			}
 			cells = append(cells, text)
 		}
-		fmt.Fprintln(w, "     "+strings.Join(cells, "\t"))
+		rows = append(rows, cells)
+	}
+	s.rows(rows)
+}
+
+// rows prints a table, of which the first row is the header.
+func (s *screen) rows(rows [][]string) {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 8, 3, ' ', 0)
+	for _, row := range rows {
+		_, _ = fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	_ = w.Flush()
+	for line := range strings.Lines(text.String()) {
+		fmt.Fprintln(s.out, "     "+strings.TrimRight(line, " \n"))
+	}
 }
 
 // branch is a node of a tree.

@@ -19,16 +19,19 @@ import (
 	"nautes.io/nautes/internal/foreign"
 )
 
-// patience bounds one wait.
-const patience = 60 * time.Second
+const (
+	// patience bounds one wait; installing components takes longest.
+	patience = 6 * time.Minute
+	// One asks often at first, for the sake of the figures, and less often later.
+	firstPause, longestPause = 5 * time.Millisecond, 100 * time.Millisecond
+)
 
 // until asks again and again, until the answer is nil, and says what the last
 // one was when it takes too long.
 func (d *demo) until(ctx context.Context, what string, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
+	began := time.Now()
 	var last error
 	for {
 		err := ask(ctx)
@@ -41,7 +44,7 @@ func (d *demo) until(ctx context.Context, what string, ask func(context.Context)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s: not within %s: %w", what, patience, errors.Join(last, d.alive()))
-		case <-ticker.C:
+		case <-time.After(min(longestPause, max(firstPause, time.Since(began)/20))):
 		}
 	}
 }
@@ -49,7 +52,7 @@ func (d *demo) until(ctx context.Context, what string, ask func(context.Context)
 func (d *demo) tenantClient() (client.Client, error) { return newClient(d.stack.Tenant.Config()) }
 
 func (d *demo) runtimeClient() (client.Client, error) {
-	return newClient(d.stack.Runtimes[runtimeName].Config())
+	return newClient(d.stack.Runtimes[workerName].Config())
 }
 
 // newClient returns a client that asks as often as the demo likes.

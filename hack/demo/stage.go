@@ -12,33 +12,45 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/internal/secrets/kube"
 )
 
-// The names of the demo.
+// The names of the demo. Clusters have the names of their control planes, but for
+// the virtual one.
 const (
 	tenantName   = "demo"
-	clusterName  = "physical-worker-deployment"
-	runtimeName  = "worker"
+	hostName     = "host"
+	workerName   = "worker"
+	virtualName  = "virtual-worker"
+	innerName    = "inner"
 	productName  = "product-1001"
 	groupName    = "nautes-labs"
+	mirrorRepo   = "platform/components"
 	tenantRepo   = "demo/management"
 	productRepo  = groupName + "/default.project"
 	manifestRepo = groupName + "/api-server"
 )
 
+// stage starts everything but what Nautes installs.
 func (d *demo) stage(ctx context.Context) error {
 	var err error
 	d.stack, err = devstack.Start(ctx, devstack.Options{
-		Dir: filepath.Join(d.dir, "stack"), Runtimes: []string{runtimeName},
-		ControllerManager: true, ArgoCD: true, HNC: true, Progress: d.screen.done,
+		Dir: filepath.Join(d.dir, "stack"), Runtimes: []string{hostName, workerName, innerName},
+		ControllerManager: true, BareRuntimes: true, TenantArgoCD: true, Vault: true, Progress: d.screen.done,
 	})
 	if err != nil {
 		return err
+	}
+	for name, plane := range d.stack.Runtimes {
+		pods, err := plane.PlayPods(ctx)
+		if err != nil {
+			return err
+		}
+		if name == innerName {
+			d.innerPods = pods
+		}
 	}
 	for _, path := range []string{tenantRepo, productRepo, manifestRepo} {
 		if _, err := d.stack.Git.AddRepository(ctx, path); err != nil {
@@ -46,61 +58,41 @@ func (d *demo) stage(ctx context.Context) error {
 		}
 	}
 	d.screen.say("Git repositories below %s: %s", d.stack.Git.URL, strings.Join([]string{tenantRepo, productRepo, manifestRepo}, ", "))
+	d.screen.say("No node runs: Pods are said to run, so that what is installed can become healthy.")
 	return nil
 }
 
+// operator does what an administrator does once, and starts the operator.
 func (d *demo) operator(ctx context.Context) error {
 	began := time.Now()
 	var err error
-	if d.process, err = d.stack.StartOperator(ctx, tenantName); err != nil {
-		return err
-	}
-	d.screen.done("nautes-operator is ready", time.Since(began))
-	return nil
-}
-
-// tenant sets up what an administrator does once: credentials, the tenant
-// repository, and in it a provider and a cluster.
-func (d *demo) tenant(ctx context.Context) error {
-	c, err := d.tenantClient()
+	d.process, err = d.stack.StartOperator(ctx, devstack.OperatorOptions{Tenant: tenantName, Vault: d.vault()})
 	if err != nil {
 		return err
 	}
-	kubeconfig, err := d.stack.Runtimes[runtimeName].RegisterUser(ctx)
-	if err != nil {
-		return err
-	}
-	store := kube.New(c, c, devstack.OperatorNamespace)
+	d.screen.done("nautes-operator is ready, logged in to Vault by its ServiceAccount", time.Since(began))
+	d.screen.say("its rights: config/rbac on the tenant cluster, config/vault/operator-policy.hcl in Vault")
 	d.stack.Git.Grant("mirror-token", devstack.Read, "demo")
 	d.stack.Git.Grant("mirror-token", devstack.Read, groupName)
 	d.stack.Git.Grant("deploy-token", devstack.Read, manifestRepo)
-	for ref, fields := range map[secrets.Ref]map[string]secrets.Value{
-		secrets.ClusterKubeconfig(clusterName):                  {"kubeconfig": secrets.NewValue(kubeconfig)},
-		secrets.ProviderToken("gitlab"):                         {"access_token": secrets.NewValue([]byte("mirror-token"))},
-		secrets.RepositoryReadOnly("gitlab", "repo-api-server"): {"username": secrets.NewValue([]byte("deploy")), "password": secrets.NewValue([]byte("deploy-token"))},
-	} {
-		if _, err := store.Put(ctx, ref, fields); err != nil {
+	stored := map[secrets.Ref]map[string]string{
+		secrets.ProviderToken("gitlab"):                         {"access_token": "mirror-token"},
+		secrets.RepositoryReadOnly("gitlab", "repo-api-server"): {"username": "deploy", "password": "deploy-token"},
+	}
+	for _, name := range []string{hostName, workerName} {
+		kubeconfig, err := d.stack.Runtimes[name].RegisterInstaller(ctx)
+		if err != nil {
+			return err
+		}
+		stored[secrets.ClusterKubeconfig(name)] = map[string]string{"kubeconfig": string(kubeconfig)}
+	}
+	for ref, fields := range stored {
+		if err := d.putSecret(ctx, ref, fields); err != nil {
 			return err
 		}
 	}
-	d.screen.say("secrets are stored: the cluster's kubeconfig, the provider's token, the repository's deploy token")
-	if err := d.applyTenantRepository(ctx, c); err != nil {
-		return err
-	}
-	if err := d.addHook(ctx, c, tenantRepo, receiver.Tenant, receiver.TenantPath); err != nil {
-		return err
-	}
-	pushed := time.Now()
-	if _, err := d.stack.Git.Push(ctx, tenantRepo, devstack.Commit{Message: "Register a cluster", Files: d.tenantFiles()}); err != nil {
-		return err
-	}
-	d.screen.done("git push "+tenantRepo, time.Since(pushed))
-	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: clusterName}}
-	if err := d.waitReady(ctx, c, cluster); err != nil {
-		return err
-	}
-	d.screen.done("Cluster "+clusterName+" is Ready", time.Since(pushed))
-	return d.screen.table(ctx, d.stack.Tenant.Config(), v1alpha1.GroupVersion, "clusters", devstack.OperatorNamespace)
+	d.screen.say("stored in Vault: the provider's token, the repository's deploy token, the kubeconfigs of %s and %s", hostName, workerName)
+	return nil
 }
 
 // applyTenantRepository names the tenant repository, with credentials of its own.

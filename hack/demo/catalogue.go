@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
+	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/receiver"
+)
+
+// standIns are for what a chart would bring and the demo wants to see: the entry
+// point of a gateway, and the Pod of a virtual cluster.
+func standIns() map[string]string {
+	return map[string]string{
+		"traefik/service.yaml": `apiVersion: v1
+kind: Service
+metadata:
+  name: traefik
+  labels: {resource.nautes.io/Usage: Entrypoint}
+  annotations:
+    cluster-operator.nautes.io/http-entrypoint: web
+    cluster-operator.nautes.io/https-entrypoint: websecure
+spec:
+  type: NodePort
+  selector: {app: traefik}
+  ports:
+  - {name: web, port: 80, nodePort: 30080}
+  - {name: websecure, port: 443, nodePort: 30443}
+`,
+		"vcluster/deployment.yaml": `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: vcluster
+spec:
+  selector:
+    matchLabels: {app: vcluster}
+  template:
+    metadata:
+      labels: {app: vcluster}
+    spec:
+      containers:
+      - name: vcluster
+        image: registry.example/vcluster:0.25.0
+`,
+	}
+}
+
+// plainSuffix ends the names of components that take the place of built-in ones.
+const plainSuffix = "-plain"
+
+// catalogue fills the mirror, and has the tenant's catalogue lead to it.
+func (d *demo) catalogue(ctx context.Context) error {
+	began := time.Now()
+	var err error
+	if _, d.mirrored, err = d.stack.FillMirror(ctx, mirrorRepo); err != nil {
+		return err
+	}
+	if d.mirror, err = d.stack.Git.Push(ctx, mirrorRepo, devstack.Commit{Message: "Add stand-ins", Files: standIns()}); err != nil {
+		return err
+	}
+	if err := d.stack.LetArgoCDRead(ctx, d.stack.ArgoCD[devstack.TenantName], mirrorRepo); err != nil {
+		return err
+	}
+	d.screen.done("git push "+mirrorRepo+": manifests that Go modules carry", time.Since(began))
+	repository, err := d.stack.Git.Repository(mirrorRepo)
+	if err != nil {
+		return err
+	}
+	components := d.components(repository.URL)
+	d.showComponents(components)
+
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	if err := d.applyTenantRepository(ctx, c); err != nil {
+		return err
+	}
+	if err := d.addHook(ctx, c, tenantRepo, receiver.Tenant, receiver.TenantPath); err != nil {
+		return err
+	}
+	file, err := catalogueFile(components)
+	if err != nil {
+		return err
+	}
+	_, err = d.stack.Git.Push(ctx, tenantRepo, devstack.Commit{Message: "Install from the mirror", Files: map[string]string{
+		"catalogue/default.yaml": file, "providers/gitlab.yaml": d.providerFile(),
+	}})
+	if err != nil {
+		return err
+	}
+	pushed := time.Now()
+	meta := metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "default"}
+	provider := metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "gitlab"}
+	if err := d.waitReady(ctx, c, &v1alpha1.ComponentCatalogue{ObjectMeta: meta}, &v1alpha1.CodeRepoProvider{ObjectMeta: provider}); err != nil {
+		return err
+	}
+	d.screen.done("git push "+tenantRepo+": catalogue/default.yaml is in use", time.Since(pushed))
+	return nil
+}
+
+// components says where components come from, where that differs from the
+// built-in catalogue. What has no manifests here is External.
+//
+// A built-in component with more sources than the mirror has, or with patches,
+// which only Kustomize can apply, cannot be changed into plain manifests: another
+// component takes its place.
+func (d *demo) components(mirror string) []v1alpha1.CatalogueComponent {
+	builtin, taken := catalogue.Builtin(), map[string]string{}
+	var changed []v1alpha1.CatalogueComponent
+	for _, entry := range d.mirrored {
+		known := builtin.Component(entry.Component)
+		source := v1alpha1.ComponentSource{Name: "manifests", RepoURL: mirror, Path: entry.Path, TargetRevision: d.mirror}
+		component := v1alpha1.CatalogueComponent{Name: entry.Component, Namespaces: entry.Namespaces}
+		for _, kind := range entry.ClusterResources {
+			component.ClusterResources = append(component.ClusterResources, v1alpha1.ClusterResource{Group: kind.Group, Kind: kind.Kind})
+		}
+		switch {
+		case entry.Component == "vcluster":
+			source.Name, source.Path = known.Sources[0].Name, "vcluster"
+			component.Sources = append(component.Sources, source)
+		case entry.Missing != "":
+			component.Installation = v1alpha1.InstallationExternal
+		case len(known.Sources) == 1 && len(known.Sources[0].Patches) == 0:
+			source.Name = known.Sources[0].Name
+			component.Sources = append(component.Sources, source)
+		default:
+			possible := v1alpha1.CatalogueComponent{Name: entry.Component}
+			for _, rule := range known.Rules {
+				rule.Requirement = v1alpha1.RequirementPossible
+				possible.Rules = append(possible.Rules, rule)
+			}
+			changed = append(changed, possible)
+			component.Name += plainSuffix
+			taken[known.Name] = component.Name
+			component.Category, component.Namespace = known.Category, known.Namespace
+			component.Rules, component.After = known.Rules, known.After
+			component.Sources = append(component.Sources, source)
+		}
+		changed = append(changed, component)
+	}
+	for i := range changed {
+		after := changed[i].After
+		if known := builtin.Component(changed[i].Name); known != nil {
+			after = known.After
+		}
+		changed[i].After = renamed(after, taken)
+	}
+	return changed
+}
+
+// renamed returns names as they are called now.
+func renamed(names []string, now map[string]string) []string {
+	names = slices.Clone(names)
+	for i, name := range names {
+		if to, ok := now[name]; ok {
+			names[i] = to
+		}
+	}
+	return names
+}
+
+func catalogueFile(components []v1alpha1.CatalogueComponent) (string, error) {
+	file, err := yaml.Marshal(map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "ComponentCatalogue",
+		"metadata": map[string]any{"name": "default"},
+		"spec":     v1alpha1.ComponentCatalogueSpec{Components: components},
+	})
+	if err != nil {
+		return "", fmt.Errorf("write the catalogue: %w", err)
+	}
+	return string(file), nil
+}
+
+// showComponents prints what the catalogue says of each component, and what is
+// left out of the mirror, and why.
+func (d *demo) showComponents(components []v1alpha1.CatalogueComponent) {
+	rows := [][]string{{"COMPONENT", "VERSION", "OBJECTS", "THE CATALOGUE SAYS"}}
+	var reasons []string
+	without := map[string][]string{}
+	for _, entry := range d.mirrored {
+		row := []string{entry.Component, entry.Version, strconv.Itoa(entry.Objects), "from the mirror"}
+		plain := func(c v1alpha1.CatalogueComponent) bool { return c.Name == entry.Component+plainSuffix }
+		switch {
+		case entry.Component == "vcluster":
+			row = []string{entry.Component, "", "1", "from the mirror: a Deployment of the demo stands for it"}
+		case entry.Missing != "":
+			row = []string{entry.Component, "", "", "External"}
+		case slices.ContainsFunc(components, plain):
+			row[3] += ", as " + entry.Component + plainSuffix
+		case entry.Component == "traefik":
+			row[2], row[3] = strconv.Itoa(entry.Objects+1), row[3]+", with a Service of the demo"
+		}
+		rows = append(rows, row)
+		for _, reason := range leftOut(entry) {
+			if without[reason] == nil {
+				reasons = append(reasons, reason)
+			}
+			without[reason] = append(without[reason], entry.Component)
+		}
+	}
+	d.screen.rows(rows)
+	d.screen.say("left out:")
+	for _, reason := range reasons {
+		d.screen.say("  %s: %s", strings.Join(without[reason], ", "), reason)
+	}
+}
+
+// leftOut says what is not mirrored of a component; objects are counted.
+func leftOut(entry devstack.MirrorEntry) []string {
+	if entry.Missing != "" {
+		return []string{entry.Missing}
+	}
+	var texts, kinds []string
+	count := map[string]int{}
+	for _, one := range entry.LeftOut {
+		object, reason, ofObject := strings.Cut(one, ": ")
+		if !ofObject {
+			texts = append(texts, one)
+			continue
+		}
+		kind, _, _ := strings.Cut(object, " ")
+		kind += ", since " + reason
+		if count[kind]++; count[kind] == 1 {
+			kinds = append(kinds, kind)
+		}
+	}
+	for _, kind := range kinds {
+		texts = append(texts, strconv.Itoa(count[kind])+" "+kind)
+	}
+	return texts
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/devstack"
+)
+
+// remember takes down what the physical clusters hold before they are registered.
+func (d *demo) remember(ctx context.Context) error {
+	d.before = map[string][]string{}
+	for _, name := range []string{hostName, workerName} {
+		var err error
+		if d.before[name], err = d.contents(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contents lists what registrations bring to a cluster and take away again: all
+// else is in namespaces, or a CRD.
+func (d *demo) contents(ctx context.Context, name string) ([]string, error) {
+	c, err := newClient(d.stack.Runtimes[name].Config())
+	if err != nil {
+		return nil, err
+	}
+	return list(ctx, c, [][3]string{
+		{"", "v1", "Namespace"}, {"rbac.authorization.k8s.io", "v1", "ClusterRole"}, {"rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"},
+	})
+}
+
+// unregistration removes the files of the clusters, and waits until nothing is
+// left of them.
+func (d *demo) unregistration(ctx context.Context) error {
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	// Their Pods go with what was installed.
+	if err := d.stopWorkerPrograms(); err != nil {
+		return err
+	}
+	_, err = d.stack.Git.Push(ctx, tenantRepo, devstack.Commit{Message: "Give up all clusters", Delete: []string{
+		clusterPath(hostName), clusterPath(virtualName), clusterPath(workerName),
+	}})
+	if err != nil {
+		return err
+	}
+	pushed := time.Now()
+	if err := d.confirm(ctx, c, pushed); err != nil {
+		return err
+	}
+	if err := d.hostInUse(ctx, c); err != nil {
+		return err
+	}
+	if err := d.endVirtual(ctx, pushed); err != nil {
+		return err
+	}
+	for _, name := range []string{virtualName, workerName, hostName} {
+		o := object(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, "Cluster", devstack.OperatorNamespace, name)
+		err := d.until(ctx, "the end of Cluster "+name, func(ctx context.Context) error {
+			if err := gone(ctx, c, o); err != nil {
+				cluster := clusterObject(name)
+				_ = c.Get(ctx, client.ObjectKeyFromObject(cluster), cluster)
+				return fmt.Errorf("%w: %+v", err, meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ConditionReady))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		d.screen.done("Cluster "+name+" is gone, after its components", time.Since(pushed))
+	}
+	d.measured("git push → three clusters unregistered, components removed", time.Since(pushed))
+	return d.nothingLeft(ctx, c)
+}
+
+// confirm shows that a push that takes away most of what the tenant has waits for
+// a person's word, and gives it.
+func (d *demo) confirm(ctx context.Context, c client.Client, pushed time.Time) error {
+	repo := &v1alpha1.CodeRepo{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "management"}}
+	err := d.until(ctx, "the guard of the tenant repository", func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(repo), repo); err != nil {
+			return err
+		}
+		ready := meta.FindStatusCondition(repo.Status.Conditions, v1alpha1.ConditionReady)
+		if ready == nil || ready.Reason != v1alpha1.ReasonPruneGuarded {
+			return fmt.Errorf("its condition Ready is %+v", ready)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.screen.done("the push takes away most of what the tenant has: nothing is removed yet", time.Since(pushed))
+	d.screen.say("  %s: %d of the mirrored objects wait for the annotation %s", v1alpha1.ReasonPruneGuarded, repo.Status.Sync.HeldBack, v1alpha1.AnnotationConfirmPrune)
+	before := repo.DeepCopy()
+	repo.SetAnnotations(map[string]string{v1alpha1.AnnotationConfirmPrune: repo.Status.Sync.Revision})
+	if err := c.Patch(ctx, repo, client.MergeFrom(before)); err != nil {
+		return fmt.Errorf("confirm the removal: %w", err)
+	}
+	d.screen.say("kubectl annotate coderepo management %s=%s", v1alpha1.AnnotationConfirmPrune, short(repo.Status.Sync.Revision))
+	return nil
+}
+
+// stopWorkerPrograms ends the processes of the worker's Argo CD and HNC.
+func (d *demo) stopWorkerPrograms() error {
+	err := errors.Join(d.stack.ArgoCD[workerName].Stop(), d.stack.HNC[workerName].Stop())
+	delete(d.stack.ArgoCD, workerName)
+	delete(d.stack.HNC, workerName)
+	return err
+}
+
+// endVirtual ends the control plane that plays the virtual cluster, as soon as
+// Argo CD has removed that from its host.
+func (d *demo) endVirtual(ctx context.Context, pushed time.Time) error {
+	host, err := newClient(d.stack.Runtimes[hostName].Config())
+	if err != nil {
+		return err
+	}
+	err = d.until(ctx, "the end of the vcluster", func(ctx context.Context) error {
+		return gone(ctx, host, object("apps", "v1", "Deployment", virtualName, "vcluster"))
+	})
+	if err != nil {
+		return err
+	}
+	d.screen.done("the vcluster is gone from "+hostName+", and the virtual cluster answers no more", time.Since(pushed))
+	inner := d.stack.Runtimes[innerName]
+	delete(d.stack.Runtimes, innerName)
+	d.innerPods.Stop()
+	return inner.Kill()
+}
+
+// hostInUse shows that a host stays while a virtual cluster is on it.
+func (d *demo) hostInUse(ctx context.Context, c client.Client) error {
+	told, err := d.condition(ctx, c, hostName, v1alpha1.ConditionReady, v1alpha1.ReasonInUse)
+	if err != nil {
+		return err
+	}
+	d.screen.say("  %s: %s: %s", hostName, told.Reason, told.Message)
+	return nil
+}
+
+// nothingLeft looks for what registrations have brought.
+func (d *demo) nothingLeft(ctx context.Context, c client.Client) error {
+	for _, name := range []string{hostName, workerName} {
+		now, err := d.contents(ctx, name)
+		if err != nil {
+			return err
+		}
+		left := slices.DeleteFunc(now, func(one string) bool { return slices.Contains(d.before[name], one) })
+		if len(left) > 0 {
+			return fmt.Errorf("left on %s: %s", name, strings.Join(left, ", "))
+		}
+		on, err := newClient(d.stack.Runtimes[name].Config())
+		if err != nil {
+			return err
+		}
+		crds, err := list(ctx, on, [][3]string{{"apiextensions.k8s.io", "v1", "CustomResourceDefinition"}})
+		if err != nil {
+			return err
+		}
+		d.screen.say("%s: every namespace, ClusterRole and ClusterRoleBinding is gone; %d CRDs stay, which Argo CD never removes", name, len(crds))
+	}
+	left, err := list(ctx, c, [][3]string{
+		{"", "v1", "Secret"}, {"argoproj.io", "v1alpha1", "AppProject"}, {"argoproj.io", "v1alpha1", "Application"},
+	}, client.InNamespace(devstack.ArgoCDNamespace), client.MatchingLabels{managedBy: "nautes"})
+	if err != nil {
+		return err
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("left in the tenant's Argo CD: %s", strings.Join(left, ", "))
+	}
+	d.screen.say("the tenant's Argo CD: no cluster, no AppProject, no Application of Nautes")
+	found, err := d.listVault(ctx)
+	if err != nil {
+		return err
+	}
+	d.showVault(found)
+	if len(found.roles) != 1 || len(found.policies) != 1 || slices.ContainsFunc(found.secrets, func(path string) bool { return strings.HasPrefix(path, "cluster/") }) {
+		return errors.New("Vault holds more than what people stored, and the operator's own access")
+	}
+	d.screen.say("Vault holds what people stored, and the operator's own access")
+	return nil
+}
+
+const managedBy = "app.kubernetes.io/managed-by"
+
+// list names the objects of some kinds; a kind that does not exist has none.
+func list(ctx context.Context, c client.Client, kinds [][3]string, options ...client.ListOption) ([]string, error) {
+	var found []string
+	for _, kind := range kinds {
+		all := &unstructured.UnstructuredList{}
+		all.SetGroupVersionKind(object(kind[0], kind[1], kind[2]+"List", "", "").GroupVersionKind())
+		err := c.List(ctx, all, options...)
+		if meta.IsNoMatchError(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", kind[2], err)
+		}
+		for _, o := range all.Items {
+			found = append(found, kind[2]+" "+o.GetName())
+		}
+	}
+	return found, nil
+}
