@@ -82,15 +82,6 @@ func result(applied apply.Result, err error, on string) part {
 	return p
 }
 
-// joined returns everything that stands in the way.
-func (p part) joined() error {
-	all := []error{p.err}
-	for _, id := range slices.SortedFunc(maps.Keys(p.failed), plan.ID.Compare) {
-		all = append(all, p.failed[id])
-	}
-	return errors.Join(all...)
-}
-
 // applyHost makes room for a virtual cluster on its host.
 func (w clusterWork) applyHost(ctx context.Context, snap *snapshot.Snapshot, c *v1alpha1.Cluster, set *plan.Set) error {
 	if set == nil {
@@ -119,19 +110,16 @@ func (w clusterWork) applyOwn(ctx context.Context, snap *snapshot.Snapshot, c *v
 	}
 	o := w.pruning(c)
 	o.Isolate = true
-	return result(w.applyCounted(ctx, conn, set, o))
-}
-
-func (w clusterWork) applyCounted(ctx context.Context, conn apply.Connection, set plan.Set, o apply.Options) (apply.Result, error, string) {
 	applied, err := w.applySet(ctx, conn, set, o)
-	return applied, err, set.Target.String()
+	return result(applied, err, set.Target.String())
 }
 
 // applyTenant tells the tenant's Argo CD of the cluster and its components.
 func (w clusterWork) applyTenant(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], set plan.Set) part {
 	o := w.pruning(s.Object)
 	o.Isolate = true
-	p := result(w.applyCounted(ctx, w.TenantConn, set, o))
+	applied, err := w.applySet(ctx, w.TenantConn, set, o)
+	p := result(applied, err, set.Target.String())
 	registered := build.ClusterSecretID(set)
 	switch err := p.failed[registered]; {
 	case p.err != nil:

@@ -93,6 +93,12 @@ func (w clusterWork) unregister(ctx context.Context, s *engine.Session[*v1alpha1
 			return err
 		}
 	}
+	// On record while the connection is there: when the finalizer cannot be taken
+	// off at once, a removal that is done must not begin again without it.
+	c.Status.Registered = nil
+	if err := s.Record(ctx); err != nil {
+		return err
+	}
 	w.Clusters.Remove(c.Name)
 	return nil
 }
@@ -136,8 +142,8 @@ func (r *removal) check(ctx context.Context) error {
 	case r.c.Annotations[v1alpha1.AnnotationAbandon] == r.c.Name:
 		r.abandoned(r.c, r.c.Name)
 	case r.c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan:
-	case r.c.Status.Connection == nil || len(applications) == 0 && !r.writes():
-		// Nothing of ours can be on it.
+	case r.c.Status.Connection == nil || len(applications) == 0 && (r.virtual || !r.writes()):
+		// Nothing of ours can be on it, or it is gone itself.
 	default:
 		return engine.Waiting(v1alpha1.ReasonNotConnected,
 			"cluster %s is not connected, so what was installed on it cannot be removed (%d Applications): bring it back, or give it up with the annotation %s: %s",

@@ -184,7 +184,7 @@ func (d *demo) progress(ctx context.Context, c client.Client, names ...string) (
 		p.connected = p.connected && cluster.Status.Connection != nil && len(cluster.Status.Components) > 0
 		ready := meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ConditionReady)
 		if ready == nil || ready.Status != metav1.ConditionTrue || ready.ObservedGeneration != cluster.Generation {
-			p.done, p.open = false, fmt.Errorf("Cluster %s: %+v", name, ready)
+			p.done, p.open = false, fmt.Errorf("cluster %s: %+v", name, ready)
 		}
 		for _, component := range cluster.Status.Components {
 			p.all++

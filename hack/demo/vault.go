@@ -16,7 +16,7 @@ import (
 
 func (d *demo) vault() *devstack.Vault { return d.stack.Vaults[devstack.VaultName] }
 
-var errVault = errors.New("Vault refuses it")
+var errVault = errors.New("the secret store refuses it")
 
 // askVault asks Vault with a token and returns the data of its answer; nil when
 // there is nothing at the path.

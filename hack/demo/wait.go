@@ -32,11 +32,18 @@ func (d *demo) until(ctx context.Context, what string, ask func(context.Context)
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	began := time.Now()
+	looked := began
 	var last error
 	for {
 		err := ask(ctx)
 		if err == nil {
 			return nil
+		}
+		if time.Since(looked) > time.Second {
+			looked = time.Now()
+			if dead := d.alive(); dead != nil {
+				return fmt.Errorf("%s: %w", what, errors.Join(err, dead))
+			}
 		}
 		if ctx.Err() == nil {
 			last = err
