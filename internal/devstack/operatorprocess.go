@@ -81,6 +81,8 @@ func (s *Stack) writeOperatorFiles(ctx context.Context, dir string, o OperatorOp
 		"metrics":  map[string]any{"address": loopback(ports[0])},
 		"probes":   map[string]any{"address": loopback(ports[1])},
 		"receiver": map[string]any{"address": loopback(ports[2])},
+		// There is one; it is not to end when its machine is too busy to renew a lease.
+		"leaderElection": map[string]any{"enabled": false},
 	}
 	if o.Vault != nil {
 		if files["vault-token"], err = s.InstallVault(ctx, o.Vault, o.Tenant); err != nil {
