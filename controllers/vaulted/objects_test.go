@@ -1,0 +1,99 @@
+//go:build vaulted
+
+package vaulted_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"nautes.io/nautes/internal/devstack"
+)
+
+// planes returns all control planes by their names.
+func (w *world) planes() map[string]*devstack.ControlPlane {
+	all := map[string]*devstack.ControlPlane{devstack.TenantName: w.Tenant}
+	for name, plane := range w.Runtimes {
+		all[name] = plane
+	}
+	return all
+}
+
+// everything returns each object of each kind that any control plane can list,
+// in all of its namespaces, by its place: <control plane> <Kind> <namespace>/<name>.
+func (w *world) everything(t *testing.T) map[string]*unstructured.Unstructured {
+	t.Helper()
+	found := map[string]*unstructured.Unstructured{}
+	for name, plane := range w.planes() {
+		cfg := plane.Config()
+		cfg.WarningHandler = rest.NoWarnings{}
+		served, err := discovery.NewDiscoveryClientForConfig(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, err := dynamic.NewForConfig(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lists, err := served.ServerPreferredResources()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range lists {
+			group, err := schema.ParseGroupVersion(list.GroupVersion)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, resource := range list.APIResources {
+				if !slices.Contains(resource.Verbs, "list") || strings.Contains(resource.Name, "/") {
+					continue
+				}
+				listed, err := client.Resource(group.WithResource(resource.Name)).List(context.Background(), metav1.ListOptions{})
+				if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
+					continue
+				}
+				if err != nil {
+					t.Fatalf("list %s on %s: %v", resource.Name, name, err)
+				}
+				for i := range listed.Items {
+					o := &listed.Items[i]
+					found[fmt.Sprintf("%s %s %s/%s", name, o.GetKind(), o.GetNamespace(), o.GetName())] = o
+				}
+			}
+		}
+	}
+	return found
+}
+
+// lost lists the objects that are not there any more as they were, made anew
+// ones too. What was going already may go, events end, and leases and what the
+// control planes tell of themselves come and go.
+func lost(before, after map[string]*unstructured.Unstructured) []string {
+	var gone []string
+	for place, was := range before {
+		switch was.GetKind() {
+		case "Event", "Lease", "ComponentStatus", "APIService", "EndpointSlice", "Endpoints":
+			continue
+		}
+		plane, _, _ := strings.Cut(place, " ")
+		ns := before[plane+" Namespace /"+was.GetNamespace()]
+		if was.GetDeletionTimestamp() != nil || ns != nil && ns.GetDeletionTimestamp() != nil {
+			continue
+		}
+		if is := after[place]; is == nil || is.GetUID() != was.GetUID() {
+			gone = append(gone, place)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
