@@ -30,6 +30,8 @@ const (
 	// ConditionSecretAccess tells whether accounts of the cluster can log in to
 	// the secret store.
 	ConditionSecretAccess = "SecretAccess"
+	// ConditionArmed tells whether every trigger of a pipeline runtime is armed.
+	ConditionArmed = "Armed"
 )
 
 // Condition reasons: the whole list. Programs may rely on these words.
@@ -117,6 +119,11 @@ const (
 	ReasonClusterReplaced = "ClusterReplaced"
 	// ReasonAbandoned: objects on a lost cluster were given up on request.
 	ReasonAbandoned = "Abandoned"
+	// ReasonArmed: an event runs the pipeline.
+	ReasonArmed = "Armed"
+	// ReasonDisarmed: events run nothing, since a trigger or its event source is
+	// not in place.
+	ReasonDisarmed = "Disarmed"
 	// ReasonNotServed: this release checks the object and deploys nothing for it.
 	ReasonNotServed = "NotServed"
 	// ReasonInternalError: an unexpected error; it is tried again.

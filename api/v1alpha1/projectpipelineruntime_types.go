@@ -303,6 +303,108 @@ type ProjectPipelineRuntimeStatus struct {
 	// +listType=map
 	// +listMapKey=eventSource
 	IllegalEventSources []IllegalEventSource `json:"illegalEventSources,omitempty"`
+
+	// armed is how many of the triggers are armed, as 3/4.
+	// +optional
+	Armed string `json:"armed,omitempty"`
+
+	// triggers tells of each trigger whether an event would run its pipeline.
+	// +optional
+	// +listType=atomic
+	Triggers []PipelineTriggerStatus `json:"triggers,omitempty"`
+
+	// webhooks are the addresses that the code provider sends events to.
+	// +optional
+	// +listType=map
+	// +listMapKey=eventSource
+	Webhooks []WebhookStatus `json:"webhooks,omitempty"`
+
+	// application installs the additional resources.
+	// +optional
+	Application *ApplicationStatus `json:"application,omitempty"`
+
+	// runs are the last runs, the latest first; at most ten.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Runs []PipelineRunStatus `json:"runs,omitempty"`
+}
+
+// PipelineTriggerStatus tells whether an event would run the pipeline of a trigger.
+type PipelineTriggerStatus struct {
+	// eventSource of the trigger.
+	EventSource string `json:"eventSource"`
+
+	// pipeline of the trigger.
+	Pipeline string `json:"pipeline"`
+
+	// revision of the trigger, if it has one of its own.
+	// +optional
+	Revision string `json:"revision,omitempty"`
+
+	// armed: an event runs the pipeline.
+	Armed bool `json:"armed"`
+
+	// reason says in one word why the trigger is armed or not.
+	Reason string `json:"reason"`
+
+	// message says why the trigger is not armed, and what to do.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// WebhookStatus is an address that a code provider sends events to.
+type WebhookStatus struct {
+	// eventSource that listens there.
+	EventSource string `json:"eventSource"`
+
+	// codeRepo whose events are expected.
+	CodeRepo string `json:"codeRepo"`
+
+	// url of the hook.
+	URL string `json:"url"`
+
+	// events that the hook subscribes to, by their names in GitLab's API.
+	// +listType=set
+	Events []string `json:"events"`
+}
+
+// PipelineRunStatus is a run of a pipeline, or a launcher that created none.
+type PipelineRunStatus struct {
+	// name of the Tekton PipelineRun in the runtime's namespace.
+	Name string `json:"name"`
+
+	// pipeline that ran, by its name in the runtime.
+	// +optional
+	Pipeline string `json:"pipeline,omitempty"`
+
+	// eventSource that triggered the run.
+	// +optional
+	EventSource string `json:"eventSource,omitempty"`
+
+	// event that triggered the run, as push_events or calendar.
+	// +optional
+	Event string `json:"event,omitempty"`
+
+	// commit that the pipeline file was read at.
+	// +optional
+	Commit string `json:"commit,omitempty"`
+
+	// result is Running, Succeeded, Failed, Cancelled or Timeout; NotStarted when
+	// a launcher ended without creating a run.
+	Result string `json:"result"`
+
+	// message says why the run failed.
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// startTime of the run.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// completionTime of the run, when it has ended.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 }
 
 // IllegalEventSource is an event source that may not be used.
@@ -321,6 +423,8 @@ type IllegalEventSource struct {
 // +kubebuilder:printcolumn:name="Project",type=string,JSONPath=`.spec.project`
 // +kubebuilder:printcolumn:name="Environment",type=string,JSONPath=`.spec.destination.environment`
 // +kubebuilder:printcolumn:name="Cluster",type=string,JSONPath=`.status.target.cluster`
+// +kubebuilder:printcolumn:name="Armed",type=string,JSONPath=`.status.armed`
+// +kubebuilder:printcolumn:name="Last Run",type=string,JSONPath=`.status.runs[0].result`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Repo",type=string,JSONPath=`.spec.pipelineSource`,priority=1

@@ -25,12 +25,14 @@ var may = map[string][]string{
 	"internal/config":  {},
 	"internal/foreign": {"api/v1alpha1"},
 
+	"internal/launch":    {},
 	"internal/catalogue": {"api/v1alpha1"},
+	"internal/hooks":     {"api/v1alpha1", "internal/launch"},
 	"internal/plan":      {"api/v1alpha1"},
 	"internal/secrets":   {"api/v1alpha1", "internal/plan"},
 	"internal/snapshot":  {"api/v1alpha1", "internal/catalogue", "internal/plan"},
-	"internal/validate":  {"api/v1alpha1", "internal/catalogue", "internal/plan", "internal/secrets", "internal/snapshot"},
-	"internal/build":     {"api/v1alpha1", "internal/catalogue", "internal/plan", "internal/secrets", "internal/snapshot", "internal/validate"},
+	"internal/validate":  {"api/v1alpha1", "internal/catalogue", "internal/hooks", "internal/plan", "internal/secrets", "internal/snapshot"},
+	"internal/build":     {"api/v1alpha1", "internal/catalogue", "internal/hooks", "internal/launch", "internal/plan", "internal/secrets", "internal/snapshot", "internal/validate"},
 
 	"internal/apply":         {"api/v1alpha1", "internal/plan", "internal/secrets"},
 	"internal/remote":        {"api/v1alpha1", "internal/plan", "internal/secrets"},
@@ -41,10 +43,12 @@ var may = map[string][]string{
 	"internal/mirror":        {"api/v1alpha1", "internal/plan", "internal/git", "internal/layout"},
 	"internal/receiver":      {"api/v1alpha1", "internal/secrets"},
 	"internal/telemetry":     {},
+	"internal/runner":        {"internal/git", "internal/launch"},
 
 	"internal/engine":     {"api/v1alpha1", "internal/plan"},
 	"controllers":         {"api", "internal"},
 	"cmd/nautes-operator": {"controllers", "internal/config", "internal/telemetry"},
+	"cmd/nautes-runner":   {"internal/launch", "internal/runner"},
 }
 
 // testOnly tells whether only tests, hack and packages like it may import a
@@ -57,7 +61,7 @@ func testOnly(pkg string) bool {
 // impure what they may therefore not import, by prefix. net/url and net/netip
 // only parse.
 var (
-	pure   = []string{"internal/catalogue", "internal/plan", "internal/snapshot", "internal/validate", "internal/build"}
+	pure   = []string{"internal/launch", "internal/hooks", "internal/catalogue", "internal/plan", "internal/snapshot", "internal/validate", "internal/build"}
 	impure = []string{
 		"context", "time", "math/rand", "crypto/rand", "net", "os", "syscall",
 		"k8s.io/client-go", "k8s.io/apiserver", "sigs.k8s.io/controller-runtime",
@@ -80,7 +84,7 @@ var rooms = map[string][]string{
 	"github.com/argoproj/argo-cd/":        {"internal/build", "internal/foreign", "hack"},
 	"sigs.k8s.io/hierarchical-namespaces": {"internal/build", "internal/foreign", "hack"},
 	"github.com/argoproj/argo-events/":    {"internal/build", "internal/foreign", "hack"},
-	"github.com/tektoncd/pipeline/":       {"internal/build", "internal/foreign", "hack"},
+	"github.com/tektoncd/pipeline/":       {"internal/build", "internal/foreign", "internal/hooks", "internal/runner", "hack"},
 	"github.com/hashicorp/vault/":         {"internal/foreign", "internal/secrets/vault", "hack"},
 }
 

@@ -11,6 +11,7 @@ const (
 	OwnerSpace             = "Space"
 	OwnerDeploymentRuntime = "DeploymentRuntime"
 	OwnerProductNamespace  = "ProductNamespace"
+	OwnerPipelineRuntime   = "ProjectPipelineRuntime"
 	OwnerCluster           = "Cluster"
 )
 

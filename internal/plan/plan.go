@@ -126,6 +126,8 @@ type SecretValue struct {
 	Optional bool
 	// Format in which the field is written; as it is when empty.
 	Format Format
+	// Subject is what FormatWebhookToken makes a token for; empty for the others.
+	Subject string
 }
 
 // Format is how a secret's field is turned into what its user reads.
@@ -138,6 +140,10 @@ const (
 	FormatArgoCDCluster Format = "argocd-cluster"
 	// FormatKubeconfigCA turns a kubeconfig into its certificate authority, in PEM.
 	FormatKubeconfigCA Format = "kubeconfig-ca"
+	// FormatWebhookToken turns the tenant's webhook key into the token of one
+	// hook: the HMAC-SHA256 of the Subject, in hexadecimal. Nobody who knows some
+	// tokens can tell another one, and none of them needs to be stored.
+	FormatWebhookToken Format = "webhook-token"
 )
 
 // Item is one object that must exist.

@@ -130,3 +130,10 @@ func PolicyName(ref Ref) string { return strings.ReplaceAll(ref.Path, "/", "-") 
 func ProviderToken(provider string) Ref {
 	return Ref{Engine: "tenant", Path: "git/" + provider + "/root"}
 }
+
+// WebhookKey returns where the key is, in the field WebhookKeyField, that the
+// tokens of all webhooks of the tenant are made with.
+func WebhookKey() Ref { return Ref{Engine: "tenant", Path: "nautes/webhook"} }
+
+// WebhookKeyField is the field of the secret at WebhookKey.
+const WebhookKeyField = "key"

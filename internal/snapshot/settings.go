@@ -6,6 +6,8 @@ import "cmp"
 type Settings struct {
 	// ArgoCDNamespace is the namespace of the tenant's Argo CD; argocd when empty.
 	ArgoCDNamespace string
+	// RunnerImage is the container image with nautes-runner.
+	RunnerImage string
 	// Vault is nil when the secret store is not Vault.
 	Vault *VaultSettings
 }
