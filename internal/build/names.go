@@ -27,6 +27,13 @@ const (
 	accountBindingPrefix = "nautes-account-"
 	// ownPrefix begins what is ours among the objects of others.
 	ownPrefix = "nautes-"
+	// pipelinePrefix and sensorPrefix begin what a pipeline runtime has in its
+	// own namespace.
+	pipelinePrefix = "nautes-pipeline-"
+	sensorPrefix   = "nautes-sensor-"
+	// The suffixes begin with a dot, which no name of a runtime holds.
+	syncedSuffix    = ".synced"
+	resourcesSuffix = ".resources"
 	// clusterPrefix begins what the tenant's Argo CD has of a cluster.
 	clusterPrefix = "cluster-"
 )
@@ -60,6 +67,35 @@ func AccessRoleName(product, account string) string { return qualified(product, 
 
 // SecretStoreName returns the name of the SecretStore of an account.
 func SecretStoreName(account string) string { return unique(ownPrefix+account, true, account) }
+
+// SensorAccountName returns the name of the account by which the sensors of a
+// pipeline runtime create launchers.
+func SensorAccountName(product, runtime string) string { return qualified(product, runtime) }
+
+// ResourcesApplicationName returns the name of the Application of a pipeline
+// runtime's additional resources. The dot tells it from those of deployment
+// runtimes, whose names hold none.
+func ResourcesApplicationName(product, runtime string) string {
+	return unique(qualified(product, runtime)+resourcesSuffix, true, product, runtime, resourcesSuffix)
+}
+
+// PipelineCredentialsName returns the name of the Secret that we write with the
+// credentials of a pipeline runtime's launchers, in the runtime's namespace.
+func PipelineCredentialsName(runtime string) string {
+	return unique(pipelinePrefix+runtime, true, runtime)
+}
+
+// SyncedCredentialsName returns the name of the ExternalSecret with the
+// credentials of a pipeline runtime's launchers, and of the Secret that External
+// Secrets makes of it. It is another one than ours, so that neither has to make
+// way for the other when the secret store changes.
+func SyncedCredentialsName(runtime string) string {
+	return unique(pipelinePrefix+runtime+syncedSuffix, true, runtime, syncedSuffix)
+}
+
+// sensorRoleName returns the name of the Role, and of its binding, that lets the
+// sensors of a pipeline runtime create launchers.
+func sensorRoleName(runtime string) string { return unique(sensorPrefix+runtime, true, runtime) }
 
 // ingressName returns the name of the Ingress of a component.
 func ingressName(component string) string { return unique(ownPrefix+component, true, component) }
