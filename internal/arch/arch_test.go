@@ -54,7 +54,7 @@ var may = map[string][]string{
 // testOnly tells whether only tests, hack and packages like it may import a
 // package. Such a package may use all the rooms.
 func testOnly(pkg string) bool {
-	return pkg == "internal/devstack" || pkg == "internal/testutil" || strings.HasSuffix(pkg, "test")
+	return pkg == "internal/devstack" || pkg == "internal/testutil" || strings.HasPrefix(pkg, "internal/testutil/") || strings.HasSuffix(pkg, "test")
 }
 
 // pure lists the packages that do no I/O and look at no clock and no dice, and
