@@ -28,7 +28,7 @@ import (
 // clusters log in to it.
 func (s *Shared) openStore(o *config.Operator) error {
 	var store secrets.Store = kube.New(s.Client, s.Client, o.Namespace)
-	s.Loader.Settings = snapshot.Settings{ArgoCDNamespace: o.ArgoCD.Namespace}
+	s.Loader.Settings = snapshot.Settings{ArgoCDNamespace: o.ArgoCD.Namespace, RunnerImage: o.Pipelines.RunnerImage}
 	if o.SecretStore.Type == config.SecretStoreVault {
 		v, err := s.openVault(o)
 		if err != nil {
@@ -128,6 +128,14 @@ func (n namedSecrets) Put(ctx context.Context, ref secrets.Ref, fields map[strin
 		return "", fmt.Errorf("store the secret %s: %w", ref, errReadOnly)
 	}
 	return n.Store.Put(ctx, ref, fields)
+}
+
+// Create implements secrets.Store.
+func (n namedSecrets) Create(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
+	if ref.Engine == build.EngineOperator {
+		return "", fmt.Errorf("store the secret %s: %w", ref, errReadOnly)
+	}
+	return n.Store.Create(ctx, ref, fields)
 }
 
 // Delete implements secrets.Store.

@@ -35,6 +35,7 @@ type Operator struct {
 	SecretStore    SecretStore    `json:"secretStore"`
 	ArgoCD         ArgoCD         `json:"argocd"`
 	Clusters       Clusters       `json:"clusters"`
+	Pipelines      Pipelines      `json:"pipelines"`
 	Reconcile      Reconcile      `json:"reconcile"`
 	Metrics        Metrics        `json:"metrics"`
 	Probes         Probes         `json:"probes"`
@@ -146,6 +147,13 @@ type Clusters struct {
 	QPS float32 `json:"qps"`
 	// Burst is how many requests one cluster may get at once. Default: 100.
 	Burst int `json:"burst"`
+}
+
+// Pipelines configures the pipeline runtimes.
+type Pipelines struct {
+	// RunnerImage is the container image with nautes-runner, which the clusters
+	// of pipeline runtimes can pull. Without one no pipeline runtime is deployed.
+	RunnerImage string `json:"runnerImage"`
 }
 
 // Reconcile configures the controllers.

@@ -110,10 +110,15 @@ func TestLoad(t *testing.T) {
 		"Vault with a mount by its API path": {
 			content: head + "secretStore: {type: vault, vault: {address: \"https://v\", auth: {mount: /auth/k/}}}\n", wantErr: []string{"secretStore.vault.auth.mount: Invalid value"},
 		},
-		"Vault polled at no time":         {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", pollInterval: 0s}}\n", wantErr: []string{"secretStore.vault.pollInterval: Invalid value"}},
-		"Argo CD in no namespace":         {content: head + "argocd: {namespace: Argo}\n", wantErr: []string{"argocd.namespace: Invalid value"}},
-		"leader election neither nor":     {content: head + "leaderElection:\n  enabled:\n", wantErr: []string{"leaderElection.enabled: Required value"}},
-		"every problem is in the message": {content: head + "namespace: _\nmetrics:\n  address: x\n", wantErr: []string{"namespace: Invalid value", "metrics.address: Invalid value"}},
+		"Vault polled at no time": {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", pollInterval: 0s}}\n", wantErr: []string{"secretStore.vault.pollInterval: Invalid value"}},
+		"an image for runners": {
+			content: head + "pipelines: {runnerImage: \"registry.example.com:5000/nautes/runner:v1@sha256:0123\"}\n",
+			want:    defaults(func(o *Operator) { o.Pipelines.RunnerImage = "registry.example.com:5000/nautes/runner:v1@sha256:0123" }),
+		},
+		"an image that is a Tekton variable": {content: head + "pipelines: {runnerImage: $(params.image)}\n", wantErr: []string{"pipelines.runnerImage: Invalid value"}},
+		"Argo CD in no namespace":            {content: head + "argocd: {namespace: Argo}\n", wantErr: []string{"argocd.namespace: Invalid value"}},
+		"leader election neither nor":        {content: head + "leaderElection:\n  enabled:\n", wantErr: []string{"leaderElection.enabled: Required value"}},
+		"every problem is in the message":    {content: head + "namespace: _\nmetrics:\n  address: x\n", wantErr: []string{"namespace: Invalid value", "metrics.address: Invalid value"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

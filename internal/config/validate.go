@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,8 @@ func (o *Operator) Validate() error {
 	list = append(list, positive(clusters.Child("failureThreshold"), o.Clusters.FailureThreshold)...)
 	list = append(list, positive(clusters.Child("qps"), o.Clusters.QPS)...)
 	list = append(list, positive(clusters.Child("burst"), o.Clusters.Burst)...)
+
+	list = append(list, image(field.NewPath("pipelines", "runnerImage"), o.Pipelines.RunnerImage)...)
 
 	reconcile := field.NewPath("reconcile")
 	list = append(list, positive(reconcile.Child("safetyInterval"), o.Reconcile.SafetyInterval.Duration)...)
@@ -148,6 +151,17 @@ func vaultAddress(path *field.Path, value string) field.ErrorList {
 		return field.ErrorList{field.Invalid(path, field.OmitValueType{}, "only https is accepted; http is for a host on loopback")}
 	}
 	return nil
+}
+
+// reference is the form of a reference to an image: host, path, tag and digest,
+// of characters that mean nothing to whoever passes them on.
+var reference = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9._:/@-]{0,511}$`)
+
+func image(path *field.Path, value string) field.ErrorList {
+	if value == "" || reference.MatchString(value) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, value, "write the reference of an image, as registry.example.com/nautes-runner:v1")}
 }
 
 // off as an address turns an endpoint off.

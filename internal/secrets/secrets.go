@@ -19,6 +19,9 @@ type Ref = plan.SecretRef
 // ErrNotFound is returned, wrapped, when the store has no secret at a Ref.
 var ErrNotFound = errors.New("secret not found")
 
+// ErrExists is returned, wrapped, by Create when there is a secret already.
+var ErrExists = errors.New("there is a secret already")
+
 // ErrUnavailable is returned, wrapped, when the store does not answer, or cannot
 // at the moment: it is sealed, too slow, or failing. It goes away by itself.
 var ErrUnavailable = errors.New("the secret store does not answer")
@@ -77,6 +80,9 @@ type Store interface {
 	// Put stores the fields at ref and returns the new version. Equal content
 	// writes nothing and keeps the version.
 	Put(ctx context.Context, ref Ref, fields map[string]Value) (version string, err error)
+	// Create stores the fields at ref and returns the version, unless there is a
+	// secret: then nothing is changed, and the error is ErrExists, wrapped.
+	Create(ctx context.Context, ref Ref, fields map[string]Value) (version string, err error)
 	// Delete removes the secret at ref; one that does not exist is no error.
 	Delete(ctx context.Context, ref Ref) error
 	// Version returns the version of the secret at ref without its content;

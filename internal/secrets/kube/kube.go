@@ -98,21 +98,47 @@ func (s *Store) Version(ctx context.Context, ref secrets.Ref) (string, error) {
 // nothing. It returns a *ForeignError when a Secret that is not the store's is
 // in its place.
 func (s *Store) Put(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
-	if err := check(ref); err != nil {
+	data, err := contents(ref, fields)
+	if err != nil {
 		return "", err
 	}
-	data := make(map[string][]byte, len(fields))
-	for name, value := range fields {
-		if !fieldName.MatchString(name) {
-			return "", fmt.Errorf("store the secret %s: a field's name may hold letters, digits, dots, dashes and underscores only", ref)
-		}
-		data[name] = value.Bytes()
-	}
-	err := retry.OnError(retry.DefaultBackoff, isRace, func() error { return s.put(ctx, ref, data) })
+	err = retry.OnError(retry.DefaultBackoff, isRace, func() error { return s.put(ctx, ref, data) })
 	if err != nil {
 		return "", wrap("store", ref, err)
 	}
 	return s.version(data), nil
+}
+
+// Create stores the fields at ref and returns the version; secrets.ErrExists,
+// wrapped, when any Secret is in its place.
+func (s *Store) Create(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
+	data, err := contents(ref, fields)
+	if err != nil {
+		return "", err
+	}
+	err = s.client.Create(ctx, s.secret(ref, data))
+	switch {
+	case apierrors.IsAlreadyExists(err):
+		return "", fmt.Errorf("store the secret %s: %w", ref, secrets.ErrExists)
+	case err != nil:
+		return "", wrap("store", ref, err)
+	}
+	return s.version(data), nil
+}
+
+// contents returns what is stored of the fields of a secret.
+func contents(ref secrets.Ref, fields map[string]secrets.Value) (map[string][]byte, error) {
+	if err := check(ref); err != nil {
+		return nil, err
+	}
+	data := make(map[string][]byte, len(fields))
+	for name, value := range fields {
+		if !fieldName.MatchString(name) {
+			return nil, fmt.Errorf("store the secret %s: a field's name may hold letters, digits, dots, dashes and underscores only", ref)
+		}
+		data[name] = value.Bytes()
+	}
+	return data, nil
 }
 
 func (s *Store) put(ctx context.Context, ref secrets.Ref, data map[string][]byte) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -250,6 +251,28 @@ func TestConcurrentPuts(t *testing.T) {
 	all.Wait()
 	if got := s.object(t, ref).Data; len(got) != 1 {
 		t.Errorf("Secret has %d fields", len(got))
+	}
+}
+
+// Of those who create a secret at the same time one succeeds, and its content stays.
+func TestCreateReplacesNothing(t *testing.T) {
+	s, _ := newStore(t)
+	var created atomic.Value
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			_, err := s.Create(t.Context(), ref, fields("k", fmt.Sprint(i)))
+			switch {
+			case err == nil && !created.CompareAndSwap(nil, fmt.Sprint(i)):
+				t.Error("two have created the secret")
+			case err != nil && !errors.Is(err, secrets.ErrExists):
+				t.Errorf("Create: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if got := string(s.object(t, ref).Data["k"]); got != created.Load() {
+		t.Errorf("the Secret holds %q, want %q", got, created.Load())
 	}
 }
 

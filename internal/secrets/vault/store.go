@@ -99,6 +99,34 @@ func (v *Vault) Put(ctx context.Context, ref secrets.Ref, fields map[string]secr
 	}
 }
 
+// Create stores the fields at ref and returns the version; secrets.ErrExists,
+// wrapped, when there is a secret, or somebody else was faster.
+func (v *Vault) Create(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
+	if err := check(ref); err != nil {
+		return "", err
+	}
+	data, err := texts(ref, fields)
+	if err != nil {
+		return "", err
+	}
+	writes := v.versions.ask(ref)
+	stored, err := v.read(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	if stored.version == "" {
+		var version string
+		if version, err = v.write(ctx, ref, data, stored.number); err == nil {
+			v.learned(ref, version, writes, true)
+			return version, nil
+		}
+		if !isConflict(err) {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("store the secret %s: %w", ref, secrets.ErrExists)
+}
+
 // Delete removes all versions of the secret at ref; one that does not exist is no error.
 func (v *Vault) Delete(ctx context.Context, ref secrets.Ref) error {
 	if err := check(ref); err != nil {

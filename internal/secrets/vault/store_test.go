@@ -217,6 +217,46 @@ func TestPutSeesWhoWasFaster(t *testing.T) {
 	}
 }
 
+// What is there, or comes while it is looked for, is not replaced; what was
+// deleted is made anew.
+func TestCreateReplacesNothing(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "create")
+	g := s.gateway()
+	v := s.open(g.behind)
+	create := func(content string) error {
+		version, err := v.Create(t.Context(), repoKey, map[string]secrets.Value{"a": secrets.NewValue([]byte(content))})
+		if known, _ := v.Version(t.Context(), repoKey); err == nil && version != known {
+			t.Errorf("Create returns the version %q, want %q", version, known)
+		}
+		return err
+	}
+	if err := create("1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := create("2"); !errors.Is(err, secrets.ErrExists) {
+		t.Errorf("Create of what is there: %v", err)
+	}
+	if err := v.Delete(t.Context(), repoKey); err != nil {
+		t.Fatal(err)
+	}
+	first := true
+	g.intercept(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && first {
+			first = false
+			s.ask(http.MethodPost, secrets.DataPath(repoKey), map[string]any{"data": map[string]string{"a": "theirs"}})
+		}
+		panic(errPass)
+	})
+	if err := create("3"); !errors.Is(err, secrets.ErrExists) {
+		t.Errorf("Create of what came meanwhile: %v", err)
+	}
+	secret, err := v.Get(t.Context(), repoKey)
+	if err != nil || contentOf(secret)["a"] != "theirs" {
+		t.Errorf("the secret is %v, %v", contentOf(secret), err)
+	}
+}
+
 func TestStoreRefusesWhatItCannotKeep(t *testing.T) {
 	t.Parallel()
 	v := open(t, Options{Address: "https://127.0.0.1:1", Tenant: tenant, Auth: Auth{Token: &Token{File: "none"}}})
