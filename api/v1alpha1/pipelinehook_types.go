@@ -9,9 +9,21 @@ import (
 // +kubebuilder:validation:Enum=pre;post
 type HookSide string
 
+// Sides of hooks.
+const (
+	HookPre  HookSide = "pre"
+	HookPost HookSide = "post"
+)
+
 // EventSourceType is a type of event sources.
 // +kubebuilder:validation:Enum=gitlab;calendar
 type EventSourceType string
+
+// Types of event sources.
+const (
+	EventSourceGitLab   EventSourceType = "gitlab"
+	EventSourceCalendar EventSourceType = "calendar"
+)
 
 // PipelineHookSpec describes a step that can run before or after a pipeline.
 type PipelineHookSpec struct {

@@ -97,6 +97,10 @@ func SyncedCredentialsName(runtime string) string {
 // sensors of a pipeline runtime create launchers.
 func sensorRoleName(runtime string) string { return unique(sensorPrefix+runtime, true, runtime) }
 
+// launcherPrefix returns what the names of a trigger's launchers begin with, 18
+// characters; the key of the event follows.
+func launcherPrefix(trigger ...string) string { return unique("launch", false, trigger...) + "-" }
+
 // ingressName returns the name of the Ingress of a component.
 func ingressName(component string) string { return unique(ownPrefix+component, true, component) }
 

@@ -1,0 +1,114 @@
+package hooks
+
+import (
+	// Tekton's checks take a context and look in it for its settings only.
+	"context"
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	tekton "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
+)
+
+// parseTask reads the spec of a task strictly and has Tekton check it, with its
+// defaults filled in.
+func parseTask(at *field.Path, raw []byte) (task tekton.TaskSpec, errs field.ErrorList) {
+	unknown, err := kjson.UnmarshalStrict(raw, &task)
+	if err != nil {
+		return task, field.ErrorList{field.Invalid(at, field.OmitValueType{}, "it is not the spec of a Tekton task: "+err.Error())}
+	}
+	for _, err := range unknown {
+		errs = append(errs, field.Invalid(at, field.OmitValueType{}, "it is not the spec of a Tekton task: "+err.Error()))
+	}
+	if len(errs) > 0 {
+		return task, errs
+	}
+	ctx := context.Background()
+	task.SetDefaults(ctx)
+	if err := task.Validate(ctx).Also(tekton.ValidateUsageOfDeclaredParameters(ctx, task.Steps, task.Params)); err != nil {
+		return task, field.ErrorList{field.Invalid(at, field.OmitValueType{}, "Tekton does not accept the task: "+err.Error())}
+	}
+	for i, param := range task.Params {
+		if param.Type != tekton.ParamTypeString {
+			errs = append(errs, field.Invalid(at.Child("params").Index(i).Child("type"), string(param.Type),
+				"the variables of hooks are strings: make "+param.Name+" a string"))
+		}
+	}
+	for i, workspace := range task.Workspaces {
+		errs = append(errs, field.Invalid(at.Child("workspaces").Index(i), workspace.Name, "hooks have no workspaces: use a volume of the task"))
+	}
+	if len(errs) > 0 {
+		return task, errs
+	}
+	var tree any
+	if err := json.Unmarshal(raw, &tree); err != nil {
+		return task, field.ErrorList{field.Invalid(at, field.OmitValueType{}, "it is not JSON: "+err.Error())}
+	}
+	return task, checkReferences(at, tree, task.Params)
+}
+
+var (
+	// ofParam is a reference to a parameter, in all the forms that Tekton knows.
+	ofParam = regexp.MustCompile(`^\$\((?:inputs\.)?params(?:\.([-\w.]+)|\["([^"]*)"\]|\['([^']*)'\])`)
+	// ofOthers is a reference to what is not the task's own.
+	ofOthers = regexp.MustCompile(`^\$\((?:tasks|finally|workspaces|context\.pipeline|context\.pipelineRun|context\.pipelineTask)[.\[]`)
+)
+
+// checkReferences walks through the task for what Tekton would replace in it.
+// What a task does not declare would come from the launcher around it, and a
+// parameter in a script would be read as part of the program.
+func checkReferences(at *field.Path, node any, params tekton.ParamSpecs) (errs field.ErrorList) {
+	switch node := node.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(node)) {
+			text, isText := node[key].(string)
+			if key == "script" && isText && strings.Contains(text, "$(") && hasParam(text) {
+				errs = append(errs, field.Invalid(at.Child(key), field.OmitValueType{},
+					"a parameter in a script is run as part of it: pass it in args or env, and read it from there"))
+				continue
+			}
+			errs = append(errs, checkReferences(at.Child(key), node[key], params)...)
+		}
+	case []any:
+		for i, item := range node {
+			errs = append(errs, checkReferences(at.Index(i), item, params)...)
+		}
+	case string:
+		declared := params.GetNames()
+		for i := range references(node) {
+			match := ofParam.FindStringSubmatch(node[i:])
+			switch {
+			case ofOthers.MatchString(node[i:]):
+				errs = append(errs, field.Invalid(at, node, "a hook knows only its own parameters: remove the variable at character "+strconv.Itoa(i+1)))
+			case match != nil && !slices.Contains(declared, match[1]+match[2]+match[3]):
+				errs = append(errs, field.Invalid(at, node, "the task has no parameter "+match[1]+match[2]+match[3]+": add it to its params"))
+			}
+		}
+	}
+	return errs
+}
+
+func hasParam(text string) bool {
+	for i := range references(text) {
+		if ofParam.MatchString(text[i:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// references yields where variables may begin in a text.
+func references(text string) func(yield func(int) bool) {
+	return func(yield func(int) bool) {
+		for i := range text {
+			if strings.HasPrefix(text[i:], "$(") && !yield(i) {
+				return
+			}
+		}
+	}
+}
