@@ -140,7 +140,7 @@ func PipelineHook(name string, change ...func(*v1alpha1.PipelineHook)) *v1alpha1
 	return changed(&v1alpha1.PipelineHook{
 		ObjectMeta: meta(Namespace, name),
 		Spec: v1alpha1.PipelineHookSpec{
-			Sides: []v1alpha1.HookSide{"pre", "post"}, Task: runtime.RawExtension{Raw: []byte(`{"steps":[]}`)},
+			Sides: []v1alpha1.HookSide{"pre", "post"}, Task: runtime.RawExtension{Raw: []byte(`{"steps":[{"name":"step","image":"bash","command":["true"]}]}`)},
 		},
 	}, change)
 }

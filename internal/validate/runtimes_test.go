@@ -3,7 +3,6 @@ package validate_test
 import (
 	"testing"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -188,45 +187,4 @@ func TestPipelineRuntime(t *testing.T) {
 		"another namespace":               {new: recorded, want: []string{"DestinationImmutable spec.destination.namespace"}},
 		"an account that is always there": {new: pipe(func(s *spec) { s.Account = "default" }), want: []string{"Invalid spec.account"}},
 	})
-}
-
-func TestHooks(t *testing.T) {
-	schema := func(text string) func(*v1alpha1.PipelineHook) {
-		return func(h *v1alpha1.PipelineHook) { h.Spec.VarsSchema = &runtime.RawExtension{Raw: []byte(text)} }
-	}
-	hooks := []client.Object{
-		PipelineHook("lint"), PipelineHook("notify", func(h *v1alpha1.PipelineHook) { h.Spec.Sides = []v1alpha1.HookSide{"post"} }),
-		PipelineHook("clock", func(h *v1alpha1.PipelineHook) { h.Spec.EventSources = []v1alpha1.EventSourceType{"calendar"} }),
-		PipelineHook("vars", schema(`{"type":"object","properties":{"image":{"type":"string"},"path":{"type":"string"}},"required":["image"]}`)),
-		PipelineHook("none", schema(`{"type":"object"}`)), PipelineHook("broken", schema(`[]`)),
-	}
-	with := func(pre, post []v1alpha1.Hook) *v1alpha1.ProjectPipelineRuntime {
-		return PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
-			r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: pre, PostHooks: post}
-		})
-	}
-	type use = []v1alpha1.Hook
-	calendar := with(use{{Name: "clock"}}, nil)
-	calendar.Spec.EventSources = []v1alpha1.EventSource{{Name: "night", Calendar: &v1alpha1.CalendarEventSource{Interval: "24h"}}}
-	tests := map[string]verdict{
-		"one":                              {new: with(use{{Name: "lint"}}, nil)},
-		"on both sides":                    {new: with(use{{Name: "lint"}}, use{{Name: "lint", Alias: "lint-again"}})},
-		"on both sides, by one name":       {new: with(use{{Name: "lint"}}, use{{Name: "lint"}}), want: []string{"Invalid spec.hooks.postHooks[0].alias"}, wantText: "give this one another alias"},
-		"twice on a side":                  {new: with(use{{Name: "lint"}, {Name: "lint", Alias: "again"}}, nil), want: []string{"Invalid spec.hooks.preHooks[1].name"}},
-		"an alias that is another's":       {new: with(use{{Name: "lint"}, {Name: "none", Alias: "lint"}}, nil), want: []string{"Invalid spec.hooks.preHooks[1].alias"}},
-		"absent":                           {new: with(nil, use{{Name: "absent"}}), want: []string{"ReferenceMissing spec.hooks.postHooks[0].name"}},
-		"on its side":                      {new: with(nil, use{{Name: "notify"}})},
-		"on the wrong side":                {new: with(use{{Name: "notify"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].name"}, wantText: "move it to the other side"},
-		"with its event sources":           {new: calendar},
-		"with other event sources":         {new: with(use{{Name: "clock"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].name"}, wantText: "does not work with gitlab event sources"},
-		"with variables":                   {new: with(use{{Name: "vars", Vars: map[string]string{"image": "x", "path": "y"}}}, nil)},
-		"without a variable that it needs": {new: with(use{{Name: "vars"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].vars"}, wantText: "needs the variable image"},
-		"with a variable that it has not":  {new: with(use{{Name: "none", Vars: map[string]string{"x": "y"}}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].vars[x]"}, wantText: "it has none"},
-		"with a schema that is none":       {new: with(use{{Name: "broken"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].vars"}},
-	}
-	for name, test := range tests {
-		test.objects = append(test.objects, hooks...)
-		tests[name] = test
-	}
-	run(t, tests)
 }

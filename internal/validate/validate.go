@@ -153,7 +153,7 @@ func (c *checker) object(o, old v1alpha1.Object) {
 	case *v1alpha1.ComponentCatalogue:
 		c.componentCatalogue(o)
 	case *v1alpha1.PipelineHook:
-		c.ofTenant(o)
+		c.pipelineHook(o)
 	case *v1alpha1.Environment:
 		c.environment(o)
 	case *v1alpha1.Project:
