@@ -355,6 +355,10 @@ func (s *memoryStore) Put(context.Context, secrets.Ref, map[string]secrets.Value
 	return "", errors.New("the applier stores nothing")
 }
 
+func (s *memoryStore) Create(context.Context, secrets.Ref, map[string]secrets.Value) (string, error) {
+	return "", errors.New("the applier stores nothing")
+}
+
 func (s *memoryStore) Delete(context.Context, secrets.Ref) error {
 	return errors.New("the applier removes nothing from the store")
 }

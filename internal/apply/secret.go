@@ -2,6 +2,9 @@ package apply
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -40,6 +43,14 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 		return nil, "", &SecretMissingError{Ref: v.Ref, Field: v.Field}
 	case v.Format == "":
 		return &content, secret.Version, nil
+	case v.Format == plan.FormatWebhookToken && v.Subject == "":
+		return nil, "", &PlanError{ID: r.id, Problem: "it does not say what its webhook token is for"}
+	case v.Format == plan.FormatWebhookToken:
+		if len(content.Bytes()) < minWebhookKey {
+			return nil, "", &FormatError{Ref: v.Ref, Field: v.Field, Format: v.Format, Err: errShortKey}
+		}
+		token := webhookToken(content, v.Subject)
+		return &token, secret.Version, nil
 	}
 	format, ok := r.formats[v.Format]
 	if !ok {
@@ -51,6 +62,19 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 	}
 	content = secrets.NewValue(formatted)
 	return &content, secret.Version, nil
+}
+
+// minWebhookKey is how many bytes a key of webhook tokens has at least.
+const minWebhookKey = 16
+
+var errShortKey = fmt.Errorf("the key has less than %d bytes", minWebhookKey)
+
+// webhookToken returns the token of the hook that subject stands for.
+func webhookToken(key secrets.Value, subject string) secrets.Value {
+	mac := hmac.New(sha256.New, key.Bytes())
+	// A hash never fails to take more.
+	_, _ = mac.Write([]byte(subject))
+	return secrets.NewValue([]byte(hex.EncodeToString(mac.Sum(nil))))
 }
 
 func secretError(ref secrets.Ref, err error) error {

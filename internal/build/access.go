@@ -128,11 +128,22 @@ type grants struct {
 func (g grants) all() []secrets.Ref { return slices.Concat(g.known, g.possible) }
 
 // grants returns what the runtime may read: the credentials of its repository,
-// as far as it has permission there and the product has the repository's name.
+// as far as it has permission there and the product has the repository's name. A
+// pipeline runtime only reads its pipeline files.
 func (m member) grants(s *snapshot.Snapshot) grants {
-	product := m.runtime.Namespace
-	repo := s.CodeRepo(product, m.runtime.Spec.ManifestSource.CodeRepo)
-	permission := s.RuntimePermission(m.runtime)
+	product := m.runtime.GetNamespace()
+	var name string
+	var permission v1alpha1.Permission
+	switch r := m.runtime.(type) {
+	case *v1alpha1.DeploymentRuntime:
+		name, permission = r.Spec.ManifestSource.CodeRepo, s.RuntimePermission(r)
+	case *v1alpha1.ProjectPipelineRuntime:
+		name = r.Spec.PipelineSource
+		if s.Permission(product, r.Spec.Project, name) != "" {
+			permission = v1alpha1.PermissionReadOnly
+		}
+	}
+	repo := s.CodeRepo(product, name)
 	if repo == nil || permission == "" || repo.Spec.CodeRepoProvider == "" {
 		return grants{}
 	}

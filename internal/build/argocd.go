@@ -75,17 +75,20 @@ func (s *space) projectRoles() []argocd.ProjectRole {
 	}}
 }
 
-// addRepositories adds the code repositories that runtimes of the space may read
-// and returns their URLs in order.
+// addRepositories adds the repositories that runtimes of the space have Argo CD
+// read and returns their URLs in order.
 func (s *space) addRepositories(argoNamespace string) []string {
 	readable := map[string]member{}
+	urls := map[string]bool{}
 	for _, m := range s.members {
-		name := m.runtime.Spec.ManifestSource.CodeRepo
-		if _, known := readable[name]; !known && s.snap.RuntimePermission(m.runtime) != "" {
+		name, url := s.manifests(m)
+		if _, known := readable[name]; !known && name != "" {
 			readable[name] = m
 		}
+		if url != "" {
+			urls[url] = true
+		}
 	}
-	urls := map[string]bool{}
 	// Argo CD finds a repository by its URL and takes any of several.
 	present := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(readable)) {
@@ -94,7 +97,7 @@ func (s *space) addRepositories(argoNamespace string) []string {
 		if missing := (*snapshot.MissingError)(nil); errors.As(err, &missing) {
 			// A provider that is away for a moment takes nothing from what runs.
 			s.Keep = append(s.Keep, plan.ID{Kind: secretKind.Kind, Namespace: argoNamespace, Name: RepositoryName(s.product.Name, name)})
-			if last := readable[name].runtime.Status.Source; last != nil && snapshot.CheckAddress(last.URL) == nil {
+			if last := lastSource(readable[name].runtime); last != nil && snapshot.CheckAddress(last.URL) == nil {
 				urls[last.URL] = true
 			}
 			continue
@@ -109,6 +112,36 @@ func (s *space) addRepositories(argoNamespace string) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(urls))
+}
+
+// manifests returns the code repository that a runtime has Argo CD read, or the
+// URL of one that is no CodeRepo; neither without permission.
+func (s *space) manifests(m member) (repo, url string) {
+	switch r := m.runtime.(type) {
+	case *v1alpha1.DeploymentRuntime:
+		if s.snap.RuntimePermission(r) != "" {
+			repo = r.Spec.ManifestSource.CodeRepo
+		}
+	case *v1alpha1.ProjectPipelineRuntime:
+		if r.Spec.AdditionalResources == nil || r.Spec.AdditionalResources.Git == nil {
+			return "", ""
+		}
+		if repo = r.Spec.AdditionalResources.Git.CodeRepo; repo == "" {
+			// Without an error and a refusal.
+			url, _, _ = s.snap.AdditionalResources(r)
+		} else if s.snap.Permission(r.Namespace, r.Spec.Project, repo) == "" {
+			repo = ""
+		}
+	}
+	return repo, url
+}
+
+// lastSource returns what was deployed last for a runtime.
+func lastSource(r v1alpha1.Object) *v1alpha1.RuntimeSource {
+	if d, ok := r.(*v1alpha1.DeploymentRuntime); ok {
+		return d.Status.Source
+	}
+	return nil
 }
 
 // addRepository tells Argo CD of a repository, for this product's project only.

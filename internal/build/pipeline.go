@@ -1,6 +1,9 @@
 package build
 
 import (
+	"fmt"
+	"slices"
+
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/plan"
@@ -9,18 +12,42 @@ import (
 
 // PipelineRuntime returns what a pipeline runtime has for itself: on its cluster
 // the event sources, sensors and what they need, the credentials of its launchers
-// and the Application of its additional resources; in GitLab its hooks. An event
-// source that may not be used is not in the plan, and neither are the triggers
-// that have no other one. The plan of a runtime that is being deleted holds empty
-// sets, and no set when nothing was written. A *snapshot.MissingError or a
-// *snapshot.RepositoryError tells what keeps it from being described.
+// and the Application of its additional resources; in GitLab its hooks. It has one
+// set for each of the two.
+//
+// An event source that may not be used is not in the plan, and neither are the
+// triggers that have no other one; without the repository of the pipeline files
+// nothing is armed. The plan of a runtime that is being deleted, or that is
+// recorded on another cluster than its spec names now, holds empty sets for what
+// it leaves, and no set when nothing was written. A *snapshot.MissingError or a
+// *snapshot.RepositoryError tells what keeps it from being described; the other
+// errors are refused by the rules of package validate too.
 func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (plan.Plan, error) {
 	target, ok := s.EffectiveTarget(r)
 	if !ok {
 		return plan.Plan{}, nil
 	}
-	_ = target
-	return plan.Plan{}, nil
+	p := &pipeline{
+		set:    newSet(s.Tenant, PipelineOwner(r), plan.Cluster(target.Cluster)),
+		gitlab: newSet(s.Tenant, PipelineOwner(r), plan.GitLab),
+		snap:   s, runtime: r, target: target, source: snapshot.RefOf(r),
+	}
+	if !r.DeletionTimestamp.IsZero() {
+		return p.plan(), nil
+	}
+	if wanted, err := s.PipelineTarget(r); err == nil {
+		if wanted.Cluster != target.Cluster {
+			return p.plan(), nil
+		}
+		p.target = wanted
+	}
+	if err := p.find(); err != nil {
+		return plan.Plan{}, err
+	}
+	if err := p.build(); err != nil {
+		return plan.Plan{}, err
+	}
+	return p.plan(), nil
 }
 
 // PipelineOwner returns the owner of what a pipeline runtime has for itself.
@@ -43,4 +70,78 @@ type pipeline struct {
 	// armed are the event sources that may be used and have a trigger, in the
 	// order of the spec.
 	armed []v1alpha1.EventSource
+}
+
+// find looks up where the runtime is, and what of it may be used.
+func (p *pipeline) find() error {
+	if p.cluster = p.snap.Cluster(p.target.Cluster); p.cluster == nil {
+		return &snapshot.MissingError{
+			Missing: plan.Ref{Kind: "Cluster", Namespace: p.snap.Namespace, Name: p.target.Cluster}, Needed: p.source,
+		}
+	}
+	var ok bool
+	if p.events, ok = p.snap.ComponentOf(p.cluster, v1alpha1.CategoryEventListener); !ok {
+		return fmt.Errorf("%s: Cluster %s has no component that listens to events", p.source, p.cluster.Name)
+	}
+	p.events.Namespace = p.snap.EventNamespace(p.cluster)
+	if err := p.checkNamespace(); err != nil {
+		return err
+	}
+	_, refusal, err := p.snap.ProjectRepository(p.runtime.Namespace, p.runtime.Spec.Project, p.runtime.Spec.PipelineSource)
+	if err != nil || refusal != "" {
+		return err
+	}
+	for _, e := range p.runtime.Spec.EventSources {
+		refusal, err := p.snap.EventSourceRefusal(p.runtime, e)
+		if err != nil {
+			return err
+		}
+		if refusal == "" && len(p.triggersOf(e)) > 0 {
+			p.armed = append(p.armed, e)
+		}
+	}
+	return nil
+}
+
+// checkNamespace makes sure that the runtime has its namespace to itself.
+func (p *pipeline) checkNamespace() error {
+	namespace := p.namespace()
+	claim, ok := p.snap.ClaimOf(p.runtime, p.cluster.Name, namespace)
+	switch owner := p.snap.ComponentNamespace(p.cluster, namespace); {
+	case snapshot.SystemNamespace(namespace):
+		return fmt.Errorf("%s: the namespace %s is reserved", p.source, namespace)
+	case owner != "":
+		return fmt.Errorf("%s: the namespace %s belongs to the component %s", p.source, namespace, owner)
+	case !ok:
+		return fmt.Errorf("%s: it does not ask for the namespace %s on cluster %s", p.source, namespace, p.cluster.Name)
+	case !claim.Granted():
+		return fmt.Errorf("%s: the namespace %s on cluster %s is used by %s", p.source, namespace, p.cluster.Name, claim.LosesTo)
+	}
+	return nil
+}
+
+// namespace is where the pipelines run.
+func (p *pipeline) namespace() string { return p.target.Namespaces[0] }
+
+// triggersOf returns the triggers of an event source, in the order of the spec.
+func (p *pipeline) triggersOf(e v1alpha1.EventSource) []v1alpha1.PipelineTrigger {
+	return slices.DeleteFunc(slices.Clone(p.runtime.Spec.PipelineTriggers), func(t v1alpha1.PipelineTrigger) bool {
+		return t.EventSource != e.Name
+	})
+}
+
+// build adds everything.
+func (p *pipeline) build() error {
+	if err := p.addResources(); err != nil {
+		return err
+	}
+	if len(p.armed) == 0 {
+		return nil
+	}
+	p.addSensorAccount()
+	return p.addCredentials()
+}
+
+func (p *pipeline) plan() plan.Plan {
+	return plan.Plan{Sets: []plan.Set{p.set.done(), p.gitlab.done()}}
 }

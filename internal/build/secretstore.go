@@ -7,6 +7,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/snapshot"
 )
 
 // The API package of External Secrets does not compile with our
@@ -77,15 +78,22 @@ func (s *SecretStore) DeepCopyObject() runtime.Object {
 	return out
 }
 
+// syncsSecrets tells whether External Secrets is what brings secrets from Vault
+// to a cluster.
+func syncsSecrets(s *snapshot.Snapshot, c *v1alpha1.Cluster) bool {
+	component, ok := s.ComponentOf(c, v1alpha1.CategorySecretSync)
+	return ok && component.Name == externalSecrets && hasAccess(s, c)
+}
+
 // addSecretStores lets each account of the space read what its role in Vault
 // lets it, in each of its namespaces. The kind comes with External Secrets:
 // until that is ready, what there is stays.
 func (s *space) addSecretStores() {
 	vault := s.snap.Settings.Vault
-	component, ok := s.snap.ComponentOf(s.cluster, v1alpha1.CategorySecretSync)
-	if !ok || component.Name != externalSecrets || !hasAccess(s.snap, s.cluster) {
+	if !syncsSecrets(s.snap, s.cluster) {
 		return
 	}
+	component, _ := s.snap.ComponentOf(s.cluster, v1alpha1.CategorySecretSync)
 	ready := componentReady(s.cluster, component)
 	for at, source := range s.seats() {
 		if !ready {

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
@@ -56,30 +58,48 @@ func newSpace(s *snapshot.Snapshot, product, cluster string, target plan.Target)
 	return space, nil
 }
 
-// member is a runtime that asks for the space.
+// member is a runtime, of either kind, that asks for the space.
 type member struct {
-	runtime *v1alpha1.DeploymentRuntime
+	runtime v1alpha1.Object
 	target  v1alpha1.RuntimeTarget
 }
 
 // membersOf returns the runtimes that ask for a space on one of some clusters, by
-// name: those that are recorded there until they are gone, whatever became of
-// their spec, and those that are to be deployed there and break no rule.
+// kind and name: those that are recorded there until they are gone, whatever
+// became of their spec, and those that are to be deployed there and break no rule.
 func membersOf(s *snapshot.Snapshot, product string, on func(cluster string) bool) []member {
 	var members []member
-	for _, r := range s.DeploymentRuntimes(product) {
+	add := func(r v1alpha1.Object) {
 		target, ok := s.EffectiveTarget(r)
 		if !ok || !on(target.Cluster) {
-			continue
+			return
 		}
-		if snapshot.RecordedTarget(r) == nil {
-			if refusals, _ := validate.Run(s, validate.Request{New: r}); len(refusals) > 0 {
-				continue
-			}
+		if snapshot.RecordedTarget(r) == nil && refused(s, r) {
+			return
 		}
 		members = append(members, member{runtime: r, target: target})
 	}
+	for _, r := range s.DeploymentRuntimes(product) {
+		add(r)
+	}
+	for _, r := range s.PipelineRuntimes(product) {
+		add(r)
+	}
 	return members
+}
+
+// refused tells whether nothing may be deployed for a runtime. A pipeline runtime
+// may lack an event source, or its additional resources.
+func refused(s *snapshot.Snapshot, r v1alpha1.Object) bool {
+	refusals, _ := validate.Run(s, validate.Request{New: r})
+	p, isPipeline := r.(*v1alpha1.ProjectPipelineRuntime)
+	if !isPipeline {
+		return len(refusals) > 0
+	}
+	if _, refusal, err := s.ProjectRepository(p.Namespace, p.Spec.Project, p.Spec.PipelineSource); refusal != "" || err != nil {
+		return true
+	}
+	return slices.ContainsFunc(refusals, func(e *field.Error) bool { return !validate.Disarming(e) })
 }
 
 // space is a Space while it is put together.
@@ -129,13 +149,19 @@ func (s *space) seats() map[seat]plan.Ref {
 	for _, m := range s.members {
 		for _, name := range m.target.Namespaces {
 			at := seat{m.target.Account, name}
-			if _, known := seats[at]; known || s.namespaces[name] == (plan.Ref{}) {
+			if _, known := seats[at]; known || s.namespaces[name] == (plan.Ref{}) || !s.granted(m, name) {
 				continue
 			}
 			seats[at] = snapshot.RefOf(m.runtime)
 		}
 	}
 	return seats
+}
+
+// granted tells whether a runtime has one of the product's namespaces.
+func (s *space) granted(m member, namespace string) bool {
+	claim, ok := s.snap.ClaimOf(m.runtime, s.cluster.Name, namespace)
+	return ok && claim.Granted()
 }
 
 // addAccounts adds a ServiceAccount and its role for each account in each of its

@@ -16,6 +16,7 @@ var (
 	namespaceKind      = corev1.SchemeGroupVersion.WithKind("Namespace")
 	secretKind         = corev1.SchemeGroupVersion.WithKind("Secret")
 	serviceAccountKind = corev1.SchemeGroupVersion.WithKind("ServiceAccount")
+	roleKind           = rbacv1.SchemeGroupVersion.WithKind("Role")
 	roleBindingKind    = rbacv1.SchemeGroupVersion.WithKind("RoleBinding")
 	hierarchyKind      = hnc.GroupVersion.WithKind("HierarchyConfiguration")
 

@@ -12,14 +12,18 @@ func RuntimeKinds() []schema.GroupVersionKind {
 	return []schema.GroupVersionKind{
 		namespaceKind(),
 		{Version: "v1", Kind: "ServiceAccount"},
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "Role"},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "RoleBinding"},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"},
 		secretKind(),
 		{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
 		{Group: "hnc.x-k8s.io", Version: "v1alpha2", Kind: "HierarchyConfiguration"},
 		{Group: "external-secrets.io", Version: "v1", Kind: "SecretStore"},
+		{Group: "external-secrets.io", Version: "v1", Kind: "ExternalSecret"},
 		{Group: "traefik.io", Version: "v1alpha1", Kind: "Middleware"},
 		{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventBus"},
+		{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventSource"},
+		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Sensor"},
 		appProjectKind(),
 		applicationKind(),
 	}

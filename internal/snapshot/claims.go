@@ -62,14 +62,15 @@ func (s *Snapshot) HolderOf(cluster, namespace string) string {
 func (s *Snapshot) allClaims() map[place][]Claim {
 	claims := map[place][]Claim{}
 	add := func(o v1alpha1.Object, exclusive bool) {
-		target, ok := s.EffectiveTarget(o)
-		if !ok {
-			return
-		}
-		claim := Claim{Runtime: RefOf(o), Recorded: RecordedTarget(o) != nil, Exclusive: exclusive, object: o}
-		for _, namespace := range target.Namespaces {
-			at := place{target.Cluster, namespace}
-			claims[at] = append(claims[at], claim)
+		ref := RefOf(o)
+		for _, target := range s.targetsOf(o) {
+			for _, namespace := range target.Namespaces {
+				at := place{target.Cluster, namespace}
+				if slices.ContainsFunc(claims[at], func(c Claim) bool { return c.Runtime == ref }) {
+					continue
+				}
+				claims[at] = append(claims[at], Claim{Runtime: ref, Recorded: target.recorded, Exclusive: exclusive, object: o})
+			}
 		}
 	}
 	s.runtimes.all(func(r *v1alpha1.DeploymentRuntime) { add(r, false) })

@@ -104,14 +104,20 @@ func SetupIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 // it finds those whose cluster depends on their environment.
 func ClaimKey(cluster, namespace string) string { return cluster + "/" + namespace }
 
+// wantedKeys returns the keys of the places that a runtime is at or may want. A
+// pipeline runtime can move from where it is recorded to where its spec says.
 func wantedKeys(o v1alpha1.Object) []string {
-	cluster := ""
-	if recorded := RecordedTarget(o); recorded != nil {
-		cluster = recorded.Cluster
-	}
 	var keys []string
-	for _, namespace := range wantedNamespaces(o) {
-		keys = append(keys, ClaimKey(cluster, namespace))
+	recorded := RecordedTarget(o)
+	if recorded != nil {
+		for _, namespace := range recorded.Namespaces {
+			keys = append(keys, ClaimKey(recorded.Cluster, namespace))
+		}
+	}
+	if _, moves := o.(*v1alpha1.ProjectPipelineRuntime); recorded == nil || moves {
+		for _, namespace := range SpecNamespaces(o) {
+			keys = append(keys, ClaimKey("", namespace))
+		}
 	}
 	return keys
 }

@@ -163,21 +163,20 @@ func (l *Loader) withUsers(ctx context.Context, list client.ObjectList, by clien
 // the next in line when o lets go.
 func (l *Loader) Rivals(ctx context.Context, o v1alpha1.Object) ([]v1alpha1.Object, error) {
 	g := l.gather()
-	cluster := ""
-	if recorded := RecordedTarget(o); recorded != nil {
-		cluster = recorded.Cluster
-	} else if name := environmentOf(o); name != "" {
-		g.get(ctx, &v1alpha1.Environment{}, o.GetNamespace(), name)
-		s, err := g.snapshot()
+	recorded := RecordedTarget(o)
+	if recorded != nil {
+		for _, namespace := range recorded.Namespaces {
+			g.rivals(ctx, o.GetNamespace(), place{recorded.Cluster, namespace})
+		}
+	}
+	if _, moves := o.(*v1alpha1.ProjectPipelineRuntime); recorded == nil || moves {
+		cluster, err := g.clusterOf(ctx, o)
 		if err != nil {
 			return nil, fmt.Errorf("load the rivals of %s: %w", RefOf(o), err)
 		}
-		if e := s.Environment(o.GetNamespace(), name); e != nil {
-			cluster = e.Spec.Cluster
+		for _, namespace := range SpecNamespaces(o) {
+			g.rivals(ctx, o.GetNamespace(), place{cluster, namespace})
 		}
-	}
-	for _, namespace := range wantedNamespaces(o) {
-		g.rivals(ctx, o.GetNamespace(), place{cluster, namespace})
 	}
 	s, err := g.snapshot()
 	if err != nil {
@@ -187,6 +186,21 @@ func (l *Loader) Rivals(ctx context.Context, o v1alpha1.Object) ([]v1alpha1.Obje
 	s.runtimes.all(func(r *v1alpha1.DeploymentRuntime) { rivals = append(rivals, r) })
 	s.pipelines.all(func(r *v1alpha1.ProjectPipelineRuntime) { rivals = append(rivals, r) })
 	return rivals, nil
+}
+
+// clusterOf returns the cluster of the environment that a runtime's spec names;
+// empty when it does not exist.
+func (g *gathering) clusterOf(ctx context.Context, o v1alpha1.Object) (string, error) {
+	name := environmentOf(o)
+	g.get(ctx, &v1alpha1.Environment{}, o.GetNamespace(), name)
+	s, err := g.snapshot()
+	if err != nil {
+		return "", err
+	}
+	if e := s.Environment(o.GetNamespace(), name); e != nil {
+		return e.Spec.Cluster, nil
+	}
+	return "", nil
 }
 
 // gathering collects objects until a read fails.
@@ -316,14 +330,12 @@ func wantedPlaces(s *Snapshot, product string) []place {
 	var places []place
 	seen := map[place]bool{}
 	add := func(o v1alpha1.Object) {
-		target, ok := s.EffectiveTarget(o)
-		if !ok {
-			return
-		}
-		for _, namespace := range target.Namespaces {
-			if at := (place{target.Cluster, namespace}); !seen[at] {
-				seen[at] = true
-				places = append(places, at)
+		for _, target := range s.targetsOf(o) {
+			for _, namespace := range target.Namespaces {
+				if at := (place{target.Cluster, namespace}); !seen[at] {
+					seen[at] = true
+					places = append(places, at)
+				}
 			}
 		}
 	}

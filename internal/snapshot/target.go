@@ -47,8 +47,8 @@ func (s *Snapshot) target(runtime plan.Ref, environment string, namespaces []str
 	}, nil
 }
 
-// wantedNamespaces returns the namespaces of a spec, each once, in its order;
-// the runtime's name when the spec has none.
+// distinct returns the namespaces of a spec, each once, in its order; the
+// runtime's name when the spec has none.
 func distinct(namespaces []string, name string) []string {
 	if len(namespaces) == 0 {
 		return []string{name}
@@ -60,15 +60,6 @@ func distinct(namespaces []string, name string) []string {
 		}
 	}
 	return wanted
-}
-
-// wantedNamespaces returns the namespaces that a deployment or pipeline runtime
-// is in or asks for, the default one first.
-func wantedNamespaces(o v1alpha1.Object) []string {
-	if recorded := RecordedTarget(o); recorded != nil {
-		return recorded.Namespaces
-	}
-	return SpecNamespaces(o)
 }
 
 // SpecNamespaces returns the namespaces that the spec of a deployment or pipeline
@@ -128,4 +119,29 @@ func (s *Snapshot) EffectiveTarget(o v1alpha1.Object) (v1alpha1.RuntimeTarget, b
 	}
 	target, err := resolve()
 	return target, err == nil
+}
+
+// aim is a target that a runtime is at or wants.
+type aim struct {
+	v1alpha1.RuntimeTarget
+	recorded bool
+}
+
+// targetsOf returns where a runtime is or will be, and for a pipeline runtime
+// that moves also where it goes: it has the one until it is at the other.
+func (s *Snapshot) targetsOf(o v1alpha1.Object) []aim {
+	target, ok := s.EffectiveTarget(o)
+	if !ok {
+		return nil
+	}
+	aims := []aim{{RuntimeTarget: target, recorded: RecordedTarget(o) != nil}}
+	r, pipeline := o.(*v1alpha1.ProjectPipelineRuntime)
+	if !pipeline || !aims[0].recorded || !r.DeletionTimestamp.IsZero() {
+		return aims
+	}
+	wanted, err := s.PipelineTarget(r)
+	if err != nil || (wanted.Cluster == target.Cluster && slices.Equal(wanted.Namespaces, target.Namespaces)) {
+		return aims
+	}
+	return append(aims, aim{RuntimeTarget: wanted})
 }

@@ -36,8 +36,8 @@ func (c *checker) environment(e *v1alpha1.Environment) {
 	}
 }
 
-// deployedElsewhere returns the runtimes of an environment that are recorded on
-// another cluster than it names now, and one such cluster.
+// deployedElsewhere returns the runtimes of an environment that cannot move and
+// are recorded on another cluster than it names now, and one such cluster.
 func (c *checker) deployedElsewhere(e *v1alpha1.Environment) (cluster string, users []plan.Ref) {
 	add := func(o v1alpha1.Object) {
 		recorded := snapshot.RecordedTarget(o)
@@ -46,10 +46,8 @@ func (c *checker) deployedElsewhere(e *v1alpha1.Environment) (cluster string, us
 			users = append(users, snapshot.RefOf(o))
 		}
 	}
+	// A pipeline runtime moves along: it keeps nothing but what it can make again.
 	for _, r := range c.s.DeploymentRuntimes(e.Namespace) {
-		add(r)
-	}
-	for _, r := range c.s.PipelineRuntimes(e.Namespace) {
 		add(r)
 	}
 	return cluster, users
@@ -136,7 +134,9 @@ func (c *checker) checkDestination(d destination) {
 		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "account"), d.account,
 			"every namespace has a ServiceAccount of that name already: use another account")
 	}
-	c.immutable(d, cluster)
+	if d.worker == v1alpha1.WorkerTypeDeployment {
+		c.immutable(d, cluster)
+	}
 	c.claims(d)
 }
 
@@ -159,6 +159,14 @@ func (c *checker) runtimeCluster(d destination) *v1alpha1.Cluster {
 	if cluster.Spec.Usage != v1alpha1.UsageWorker || cluster.Spec.WorkerType != d.worker {
 		c.fail(v1alpha1.ReasonInvalid, at, d.environment,
 			"Cluster %s of the environment carries no %s runtimes: use an environment on a worker cluster of the type %s", cluster.Name, d.worker, d.worker)
+	}
+	if d.worker == v1alpha1.WorkerTypePipeline {
+		for _, category := range []v1alpha1.ComponentCategory{v1alpha1.CategoryEventListener, v1alpha1.CategoryPipeline} {
+			if _, ok := c.s.ComponentOf(cluster, category); !ok {
+				c.fail(v1alpha1.ReasonInvalid, at, d.environment,
+					"Cluster %s of the environment has no component of the category %s: choose one in its spec.componentsList, or use another environment", cluster.Name, category)
+			}
+		}
 	}
 	if twin := c.s.ClusterTwin(cluster); twin != nil {
 		c.fail(v1alpha1.ReasonInvalid, at, d.environment,
@@ -207,6 +215,12 @@ func (c *checker) immutable(d destination, cluster *v1alpha1.Cluster) {
 // claims refuses namespaces that another runtime has.
 func (c *checker) claims(d destination) {
 	target, ok := c.s.EffectiveTarget(d.runtime)
+	if r, moves := d.runtime.(*v1alpha1.ProjectPipelineRuntime); moves && ok {
+		// It may be somewhere else, and goes to where its spec says.
+		if wanted, err := c.s.PipelineTarget(r); err == nil {
+			target = wanted
+		}
+	}
 	if !ok {
 		return
 	}

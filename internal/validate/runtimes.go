@@ -77,15 +77,60 @@ func (c *checker) pipelineRuntime(r *v1alpha1.ProjectPipelineRuntime) {
 		worker: v1alpha1.WorkerTypePipeline, account: cmp.Or(r.Spec.Account, r.Name), at: spec.Child("destination"),
 		namespaceAt: func(int) *field.Path { return spec.Child("destination", "namespace") },
 	})
-	project := []string{r.Spec.Project}
-	c.permission(spec.Child("pipelineSource"), r.Namespace, r.Spec.PipelineSource, project)
+	c.permission(pipelineSourceAt(), r.Namespace, r.Spec.PipelineSource, []string{r.Spec.Project})
 	for i, source := range r.Spec.EventSources {
-		if source.GitLab != nil {
-			c.permission(spec.Child("eventSources").Index(i).Child("gitlab", "repoName"), r.Namespace, source.GitLab.RepoName, project)
-		}
+		c.eventSource(eventSourcesAt().Index(i).Child("gitlab", "repoName"), r, source)
 	}
-	if more := r.Spec.AdditionalResources; more != nil && more.Git != nil && more.Git.CodeRepo != "" {
-		c.permission(spec.Child("additionalResources", "git", "codeRepo"), r.Namespace, more.Git.CodeRepo, project)
-	}
+	c.additionalResources(r)
 	c.hooks(r)
+}
+
+func pipelineSourceAt() *field.Path { return field.NewPath("spec", "pipelineSource") }
+
+func eventSourcesAt() *field.Path { return field.NewPath("spec", "eventSources") }
+
+func resourcesAt() *field.Path { return field.NewPath("spec", "additionalResources", "git") }
+
+// Disarming tells whether an error about a pipeline runtime is no reason to leave
+// what it has alone: it takes a repository away, the plan of the runtime lacks
+// what needs it, and is applied so that this ends at once.
+func Disarming(e *field.Error) bool {
+	return e.Field == pipelineSourceAt().String() || strings.HasPrefix(e.Field, resourcesAt().String()+".") ||
+		strings.HasPrefix(e.Field, eventSourcesAt().String()+"[") && strings.HasSuffix(e.Field, "].gitlab.repoName")
+}
+
+// eventSource checks that a runtime may listen to the repository of an event
+// source.
+func (c *checker) eventSource(at *field.Path, r *v1alpha1.ProjectPipelineRuntime, source v1alpha1.EventSource) {
+	if source.GitLab == nil {
+		return
+	}
+	before := len(c.errors)
+	c.permission(at, r.Namespace, source.GitLab.RepoName, []string{r.Spec.Project})
+	if len(c.errors) > before {
+		return
+	}
+	if refusal, err := c.s.EventSourceRefusal(r, source); err == nil && refusal != "" {
+		c.fail(v1alpha1.ReasonInvalid, at, source.GitLab.RepoName, "%s", refusal)
+	}
+}
+
+// additionalResources checks that a runtime may read the repository of its
+// additional resources.
+func (c *checker) additionalResources(r *v1alpha1.ProjectPipelineRuntime) {
+	more := r.Spec.AdditionalResources
+	if more == nil || more.Git == nil {
+		return
+	}
+	if more.Git.CodeRepo != "" {
+		c.permission(resourcesAt().Child("codeRepo"), r.Namespace, more.Git.CodeRepo, []string{r.Spec.Project})
+		return
+	}
+	// The URL is not quoted: it may hold a credential.
+	_, refusal, err := c.s.AdditionalResources(r)
+	if err != nil {
+		c.fail(v1alpha1.ReasonReferenceMissing, resourcesAt().Child("url"), field.OmitValueType{}, "%s", err)
+	} else if refusal != "" {
+		c.fail(v1alpha1.ReasonInvalid, resourcesAt().Child("url"), field.OmitValueType{}, "%s", refusal)
+	}
 }

@@ -1,0 +1,128 @@
+package snapshot
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// defaultEventNamespace is where Argo Events is unless anything says otherwise.
+const defaultEventNamespace = "argo-events"
+
+// providerGitLab is the type of the providers whose events can be listened to.
+const providerGitLab = "gitlab"
+
+// EventNamespace returns the namespace in which a cluster listens to events.
+func (s *Snapshot) EventNamespace(c *v1alpha1.Cluster) string {
+	component, _ := s.ComponentOf(c, v1alpha1.CategoryEventListener)
+	return cmp.Or(component.Namespace, defaultEventNamespace)
+}
+
+// ProjectRepository returns the URL of a code repository that a project of a
+// product may use. A refusal says why the project may not, and what to do; the
+// error is a *MissingError, and means that it cannot be told at the moment.
+func (s *Snapshot) ProjectRepository(product, project, repo string) (url, refusal string, err error) {
+	r := s.CodeRepo(product, repo)
+	if r == nil {
+		return "", "CodeRepo " + repo + " does not exist: create it, or correct the name", nil
+	}
+	if s.Permission(product, project, repo) == "" {
+		return "", fmt.Sprintf("CodeRepo %s is not granted to the project %s: add a CodeRepoBinding for it, or use a repository of the project", repo, project), nil
+	}
+	url, err = s.RepositoryURL(r)
+	var wrong *RepositoryError
+	if errors.As(err, &wrong) {
+		return "", wrong.Error(), nil
+	}
+	return url, "", err
+}
+
+// EventSourceRefusal says why a pipeline runtime may not use an event source,
+// and what to do; empty when it may. The error is that of ProjectRepository.
+func (s *Snapshot) EventSourceRefusal(r *v1alpha1.ProjectPipelineRuntime, e v1alpha1.EventSource) (string, error) {
+	if e.GitLab == nil {
+		return "", nil
+	}
+	_, refusal, err := s.ProjectRepository(r.Namespace, r.Spec.Project, e.GitLab.RepoName)
+	if err != nil || refusal != "" {
+		return refusal, err
+	}
+	repo := s.CodeRepo(r.Namespace, e.GitLab.RepoName)
+	provider := s.CodeRepoProvider(repo.Spec.CodeRepoProvider)
+	if provider == nil || provider.Spec.ProviderType != providerGitLab {
+		return fmt.Sprintf("CodeRepo %s is on no GitLab that is registered: set its spec.codeRepoProvider to one, or remove the event source", repo.Name), nil
+	}
+	return "", nil
+}
+
+// IllegalEventSources lists the event sources that a pipeline runtime may not
+// use, in the order of its spec; none of their triggers is armed. The error is
+// that of ProjectRepository.
+func (s *Snapshot) IllegalEventSources(r *v1alpha1.ProjectPipelineRuntime) ([]v1alpha1.IllegalEventSource, error) {
+	var illegal []v1alpha1.IllegalEventSource
+	for _, e := range r.Spec.EventSources {
+		refusal, err := s.EventSourceRefusal(r, e)
+		if err != nil {
+			return nil, err
+		}
+		if refusal != "" {
+			illegal = append(illegal, v1alpha1.IllegalEventSource{EventSource: e.Name, Reason: refusal})
+		}
+	}
+	return illegal, nil
+}
+
+// AdditionalResources returns the URL of the repository with the additional
+// resources of a pipeline runtime; empty when it has none. The refusal and the
+// error are those of ProjectRepository.
+func (s *Snapshot) AdditionalResources(r *v1alpha1.ProjectPipelineRuntime) (url, refusal string, err error) {
+	if r.Spec.AdditionalResources == nil || r.Spec.AdditionalResources.Git == nil {
+		return "", "", nil
+	}
+	git := r.Spec.AdditionalResources.Git
+	if git.CodeRepo != "" {
+		return s.ProjectRepository(r.Namespace, r.Spec.Project, git.CodeRepo)
+	}
+	refusal, err = s.checkPlainURL(r, git.URL)
+	if err != nil || refusal != "" {
+		return "", refusal, err
+	}
+	return git.URL, "", nil
+}
+
+// checkPlainURL says why a pipeline runtime may not read a URL that is no
+// CodeRepo. It is judged as that of a CodeRepo without a provider, and does not
+// give what a CodeRepo of the same repository does not.
+func (s *Snapshot) checkPlainURL(r *v1alpha1.ProjectPipelineRuntime, url string) (refusal string, err error) {
+	plain := &v1alpha1.CodeRepo{}
+	plain.Namespace, plain.Spec.URL = r.Namespace, url
+	var wrong *RepositoryError
+	switch _, err := s.RepositoryURL(plain); {
+	case errors.As(err, &wrong):
+		return "the URL of the additional resources cannot be used: " + wrong.Problem, nil
+	case err != nil:
+		return "", err
+	}
+	known := slices.IndexFunc(s.repos.byNamespace[r.Namespace], func(repo *v1alpha1.CodeRepo) bool {
+		other, err := s.RepositoryURL(repo)
+		return err == nil && locationOf(other) == locationOf(url) && s.Permission(r.Namespace, r.Spec.Project, repo.Name) == ""
+	})
+	if known >= 0 {
+		name := s.repos.byNamespace[r.Namespace][known].Name
+		return fmt.Sprintf("the URL is that of CodeRepo %s, which is not granted to the project %s: add a CodeRepoBinding for it, and name it in codeRepo", name, r.Spec.Project), nil
+	}
+	return "", nil
+}
+
+// locationOf returns what two URLs of one repository have in common.
+func locationOf(url string) string {
+	a, err := parseAddress(url)
+	if err != nil {
+		return url
+	}
+	return a.host + "/" + strings.ToLower(strings.TrimSuffix(a.path, ".git"))
+}
