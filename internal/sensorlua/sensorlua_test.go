@@ -1,0 +1,250 @@
+package sensorlua
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/testutil/hostile"
+)
+
+// run runs a program of Lua, with what it sees, and returns its result.
+func run(t testing.TB, program string, seen map[string]lua.LValue) lua.LValue {
+	t.Helper()
+	l := lua.NewState()
+	defer l.Close()
+	for name, value := range seen {
+		l.SetGlobal(name, value)
+	}
+	if err := l.DoString(program); err != nil {
+		t.Fatalf("%v\n%s", err, program)
+	}
+	return l.Get(-1)
+}
+
+// FuzzLiteral holds that the engine reads a literal as the bytes that went in,
+// and nothing else.
+func FuzzLiteral(f *testing.F) {
+	for _, value := range hostile.Values() {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		literal := Literal(text)
+		if strings.Trim(literal, `"\0123456789`) != "" {
+			t.Fatalf("%q is not inert", literal)
+		}
+		if got := run(t, "return "+literal, nil); got != lua.LString(text) {
+			t.Errorf("%s is %q, want %q", literal, got, text)
+		}
+	})
+}
+
+// FuzzPayload holds that the encoder in Lua writes what launch.Encode writes, and
+// that encoding/json reads it as what went in.
+func FuzzPayload(f *testing.F) {
+	for _, value := range hostile.Values() {
+		f.Add(value)
+	}
+	program := compact(common + `return object({ "event", "push_events", "ref", text, "title", text })`)
+	// The name hides the program's own function.
+	program = strings.ReplaceAll(program, `"ref", text, "title", text`, `"ref", given, "title", given`)
+	f.Fuzz(func(t *testing.T, text string) {
+		got := string(run(t, program, map[string]lua.LValue{"given": lua.LString(text)}).(lua.LString))
+		want, err := launch.Encode(launch.Event{Event: "push_events", Ref: text, Title: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("the payload of %q is\n%s, want\n%s", text, got, want)
+		}
+		if at := strings.IndexFunc(got, func(r rune) bool { return r == '$' || r < ' ' || r > '~' }); at >= 0 {
+			t.Errorf("%q is not inert at %d", got, at)
+		}
+		var read launch.Event
+		if err := launch.Decode(got, &read); err != nil || read.Ref != valid(text) {
+			t.Errorf("%s is read as %q, %v; want %q", got, read.Ref, err, valid(text))
+		}
+	})
+}
+
+// valid returns a text as encoding/json writes it: each byte that is no UTF-8 is
+// replaced.
+func valid(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// FuzzGitLab holds that the program fails for no delivery whatever.
+func FuzzGitLab(f *testing.F) {
+	for kind := range kinds {
+		f.Add(kind, "id", []byte(`{"ref":1,"object_attributes":[{}],"merge_request":{"labels":[1,{"title":2}]},"commit":"x","after":null}`))
+		f.Add(kind, "id", []byte(`{"ref":"refs/heads/x","object_attributes":{"source_project_id":1,"target_project_id":1,"source_branch":"x"},"checkout_sha":"1"}`))
+	}
+	f.Fuzz(func(t *testing.T, kind, id string, body []byte) {
+		var decoded any
+		if json.Unmarshal(body, &decoded) != nil {
+			t.Skip()
+		}
+		checkResult(t, transformed(t, GitLab(), map[string]any{
+			"headers": map[string]any{"X-Gitlab-Event": []any{kind}, "Idempotency-Key": []any{id}, "X-Gitlab-Event-Uuid": []any{id}},
+			"body":    decoded,
+		}))
+	})
+}
+
+// kinds are the values of X-Gitlab-Event, and what they mean.
+var kinds = map[string]string{
+	"Push Hook": "push_events", "Tag Push Hook": "tag_push_events", "Merge Request Hook": "merge_requests_events",
+	"Issue Hook": "issues_events", "Confidential Issue Hook": "confidential_issues_events", "Note Hook": "note_events",
+	"Confidential Note Hook": "confidential_note_events", "Job Hook": "job_events", "Pipeline Hook": "pipeline_events",
+	"Release Hook": "releases_events", "Deployment Hook": "deployment_events",
+}
+
+// checkResult checks the form of what a program returns.
+func checkResult(t *testing.T, got map[string]string) {
+	t.Helper()
+	if got["event"] == "" {
+		if len(got) != 1 {
+			t.Errorf("an event that runs nothing has %q", got)
+		}
+		return
+	}
+	if key := got["key"]; key == "" || len(key) > MaxKey || strings.Trim(key, "0123456789abcdefghijklmnopqrstuvwxyz-") != "" {
+		t.Errorf("the key %q", key)
+	}
+	if strings.ContainsFunc(got["refText"], func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/@+-%", r)
+	}) {
+		t.Errorf("the ref is %q as a text", got["refText"])
+	}
+	if strings.Trim(got["commit"], "0123456789abcdef") != "" || len(got["commit"])%40 != 0 {
+		t.Errorf("the commit %q", got["commit"])
+	}
+	var event launch.Event
+	if err := launch.Decode(got["payload"], &event); err != nil || event.Ref != got["ref"] || event.Event != got["event"] {
+		t.Errorf("the payload of %q is %+v, %v", got["ref"], event, err)
+	}
+	if len(got["payload"]) > 128000 || strings.Contains(got["payload"], "$") {
+		t.Errorf("the payload has %d bytes, or a dollar sign", len(got["payload"]))
+	}
+}
+
+// transformed runs a program over an event as Argo Events does.
+func transformed(t *testing.T, program string, event map[string]any) map[string]string {
+	t.Helper()
+	table, ok := run(t, program, map[string]lua.LValue{"event": toLua(event)}).(*lua.LTable)
+	if !ok {
+		t.Fatal("the result is no table")
+	}
+	got := map[string]string{}
+	table.ForEach(func(key, value lua.LValue) {
+		if value.Type() != lua.LTString || !utf8.ValidString(value.String()) {
+			t.Errorf("%v is the %v %q", key, value.Type(), value)
+		}
+		got[key.String()] = value.String()
+	})
+	return got
+}
+
+// toLua converts what was read from JSON.
+func toLua(v any) lua.LValue {
+	switch v := v.(type) {
+	case string:
+		return lua.LString(v)
+	case float64:
+		return lua.LNumber(v)
+	case bool:
+		return lua.LBool(v)
+	case []any:
+		table := &lua.LTable{}
+		for _, one := range v {
+			table.Append(toLua(one))
+		}
+		return table
+	case map[string]any:
+		table := &lua.LTable{}
+		for key, one := range v {
+			table.RawSetString(key, toLua(one))
+		}
+		return table
+	}
+	return lua.LNil
+}
+
+func TestCalendar(t *testing.T) {
+	tests := map[string]struct{ time, wantTime, wantKey string }{
+		"UTC":                {time: "2024-01-02 17:00:00.000123456 +0000 UTC m=+12.3", wantTime: "2024-01-02T17:00:00+00:00", wantKey: "20240102t170000p0000"},
+		"a timezone":         {time: "2024-10-27 02:30:00.5 +0200 CEST m=+12.3", wantTime: "2024-10-27T02:30:00+02:00", wantKey: "20241027t023000p0200"},
+		"an hour later":      {time: "2024-10-27 02:30:00.5 +0100 CET m=+12.3", wantTime: "2024-10-27T02:30:00+01:00", wantKey: "20241027t023000p0100"},
+		"west, by its digit": {time: "2024-01-02 17:00:00 -0330 -0330", wantTime: "2024-01-02T17:00:00-03:30", wantKey: "20240102t170000m0330"},
+		"no time":            {time: "soon"},
+		"an empty time":      {},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := transformed(t, Calendar(), map[string]any{"eventTime": test.time})
+			checkResult(t, got)
+			if test.wantTime == "" {
+				if got["event"] != "" {
+					t.Errorf("got %q", got)
+				}
+				return
+			}
+			var event launch.Event
+			if err := launch.Decode(got["payload"], &event); err != nil || event != (launch.Event{Event: launch.EventCalendar, Time: test.wantTime}) {
+				t.Errorf("the payload is %+v, %v", event, err)
+			}
+			if got["key"] != test.wantKey || got["ref"] != "" {
+				t.Errorf("got %q, want the key %s", got, test.wantKey)
+			}
+		})
+	}
+}
+
+func TestMatchRef(t *testing.T) {
+	tests := map[string]struct {
+		pattern string
+		ref     lua.LValue
+		want    bool
+	}{
+		"of the user guide":        {pattern: "^refs/heads/feature%-", ref: lua.LString("refs/heads/feature-1"), want: true},
+		"another branch":           {pattern: "^refs/heads/feature%-", ref: lua.LString("refs/heads/fix-1")},
+		"anywhere":                 {pattern: "main", ref: lua.LString("refs/heads/main-2"), want: true},
+		"anything":                 {pattern: ".*", ref: lua.LString("refs/tags/v1"), want: true},
+		"anything, but there must": {pattern: ".*", ref: lua.LString("")},
+		"no ref":                   {pattern: ".*", ref: lua.LNil},
+		"a number":                 {pattern: ".*", ref: lua.LNumber(1)},
+		"no pattern":               {pattern: "[", ref: lua.LString("[")},
+		"as if it ended":           {pattern: `" return true --`, ref: lua.LString("refs/heads/main")},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			event := &lua.LTable{}
+			event.RawSetString("ref", test.ref)
+			if got := run(t, MatchRef(test.pattern), map[string]lua.LValue{"event": event}); got != lua.LBool(test.want) {
+				t.Errorf("%q and %v: %v", test.pattern, test.ref, got)
+			}
+		})
+	}
+}
+
+// TestPrograms holds that a sensor can carry a program for each of several event
+// sources.
+func TestPrograms(t *testing.T) {
+	for name, program := range map[string]string{"gitlab": GitLab(), "calendar": Calendar(), "ref": MatchRef("main")} {
+		content, err := json.Marshal(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(content) > 8000 {
+			t.Errorf("the program %s is %d bytes long", name, len(content))
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package validate
+
+import (
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/luapattern"
+	"nautes.io/nautes/internal/schedule"
+)
+
+// eventFilter checks that Argo Events can follow what an event source says: one
+// that it cannot follow would take the others of the runtime down with it.
+func (c *checker) eventFilter(at *field.Path, e v1alpha1.EventSource) {
+	if e.GitLab != nil {
+		if err := luapattern.CheckLuaPattern(e.GitLab.Revision); err != nil {
+			c.fail(v1alpha1.ReasonInvalid, at.Child("gitlab", "revision"), e.GitLab.Revision, "%s", err)
+		}
+	}
+	if e.Calendar == nil {
+		return
+	}
+	if cron := e.Calendar.Schedule; cron != "" {
+		if err := schedule.CheckCron(cron); err != nil {
+			c.fail(v1alpha1.ReasonInvalid, at.Child("calendar", "schedule"), cron, "%s", err)
+		}
+	}
+	if err := schedule.CheckTimezone(e.Calendar.Timezone); err != nil {
+		c.fail(v1alpha1.ReasonInvalid, at.Child("calendar", "timezone"), e.Calendar.Timezone, "%s", err)
+	}
+}
