@@ -45,7 +45,8 @@ type PipelineHookSpec struct {
 	EventSources []EventSourceType `json:"eventSources,omitempty"`
 
 	// varsSchema is a JSON schema of the hook's variables: an object whose
-	// properties are strings.
+	// properties are strings. Without it, they are the parameters of the task that
+	// have no built-in value.
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object
@@ -53,7 +54,9 @@ type PipelineHookSpec struct {
 	VarsSchema *runtime.RawExtension `json:"varsSchema,omitempty"`
 
 	// task is the spec of the Tekton task that runs. The variables reach it as
-	// parameters of their names.
+	// parameters of their names, and so do the built-in variables, as ref, commitID
+	// and, after the run, PipelineRunName and PipelineRunStatus. A script must not
+	// refer to parameters: they are for args and env.
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object

@@ -272,6 +272,7 @@ type Hooks struct {
 }
 
 // Hook is one use of a PipelineHook.
+// +kubebuilder:validation:XValidation:rule=`!(has(self.alias) && self.alias != "" ? self.alias : self.name).startsWith("nautes-")`,fieldPath=".alias",reason=FieldValueInvalid,message="names that begin with nautes- are those of our own steps: set another alias"
 type Hook struct {
 	// name of the PipelineHook.
 	// +kubebuilder:validation:MinLength=1
@@ -281,7 +282,8 @@ type Hook struct {
 	// +optional
 	Alias DNSLabel `json:"alias,omitempty"`
 
-	// vars are the values of the hook's variables.
+	// vars are the values of the hook's variables. They must not hold $(, which
+	// Tekton takes for the beginning of a variable.
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches(r'^[A-Za-z_][-A-Za-z0-9_.]{0,127}$'))`,message="the keys are names of variables: they begin with a letter or underscore and hold letters, digits, dashes, dots and underscores, at most 128"
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, size(self[k]) <= 4096)`,message="a value is at most 4096 characters long"
