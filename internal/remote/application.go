@@ -155,7 +155,7 @@ func trouble(app map[string]any, health, phase, message string) string {
 	return ""
 }
 
-// entries returns the objects in a list of an Application's status.
+// entries returns the objects in a list of an object's status.
 func entries(app map[string]any, field string) []map[string]any {
 	value, _, _ := unstructured.NestedFieldNoCopy(app, "status", field)
 	list, _ := value.([]any)
@@ -169,11 +169,13 @@ func entries(app map[string]any, field string) []map[string]any {
 }
 
 // clip cuts a message to maxMessage bytes, between two characters.
-func clip(s string) string {
-	if len(s) <= maxMessage {
+func clip(s string) string { return clipTo(s, maxMessage) }
+
+func clipTo(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	end := maxMessage
+	end := limit
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}

@@ -52,6 +52,8 @@ type ConnOptions struct {
 	Namespaces map[schema.GroupVersionKind]string
 	// EntryPoints: the Services through which traffic enters are looked at, too.
 	EntryPoints bool
+	// Runs: the launchers and runs of pipeline runtimes are looked at, too.
+	Runs bool
 	// Rights says, for messages about what the account may not read, what to do
 	// to give it its rights.
 	Rights string
@@ -77,6 +79,7 @@ type Conn struct {
 	order       []*kindCache
 	kinds       map[schema.GroupKind]*kindCache
 	entryPoints *kindCache // nil when they are not looked at
+	runs        *kindCache // nil when they are not looked at
 	transport   *http.Client
 	stop        context.CancelFunc
 	run         sync.WaitGroup
@@ -202,7 +205,10 @@ func (c *Conn) fill(ctx, run context.Context, s source, o ConnOptions) error {
 		c.order = append(c.order, k)
 		c.kinds[gvk.GroupKind()] = k
 	}
-	sv.kinds = c.order
+	if o.Runs {
+		c.runs = runCache(o.Rights)
+	}
+	sv.kinds = c.watched()
 	if err := sv.lookAll(ctx, run); err != nil {
 		return err
 	}
@@ -212,6 +218,14 @@ func (c *Conn) fill(ctx, run context.Context, s source, o ConnOptions) error {
 		}
 	}
 	return c.watchDefinitions(run, s, sv)
+}
+
+// watched returns the caches that must have been read before anything is believed.
+func (c *Conn) watched() []*kindCache {
+	if c.runs == nil {
+		return c.order
+	}
+	return append(slices.Clone(c.order), c.runs)
 }
 
 // watchDefinitions tells what the cluster serves when its CustomResourceDefinitions change.
@@ -253,7 +267,7 @@ func (c *Conn) watchDefinitions(run context.Context, s source, sv *served) error
 func (c *Conn) Close() {
 	c.stop()
 	c.run.Wait()
-	for _, k := range c.order {
+	for _, k := range c.watched() {
 		k.close()
 	}
 	if c.entryPoints != nil {
@@ -274,7 +288,7 @@ func (c *Conn) Client() client.Client { return c.client }
 // Synced returns nil when everything has been read, and otherwise a
 // *NotSyncedError about one kind that has not.
 func (c *Conn) Synced() error {
-	for _, k := range c.order {
+	for _, k := range c.watched() {
 		if _, err := k.indexer(); err != nil {
 			return err
 		}
@@ -285,7 +299,7 @@ func (c *Conn) Synced() error {
 // denied returns a *NotSyncedError about a kind that the account may not read,
 // or no longer; nil when there is none.
 func (c *Conn) denied() error {
-	for _, k := range c.order {
+	for _, k := range c.watched() {
 		if err := k.denied(); err != nil {
 			return err
 		}

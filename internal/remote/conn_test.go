@@ -243,12 +243,13 @@ func runtimeRules() []rbacv1.PolicyRule {
 		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: read},
 		{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, Verbs: read},
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: read},
-		{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"rolebindings", "clusterrolebindings"}, Verbs: read},
+		{APIGroups: []string{"rbac.authorization.k8s.io"}, Resources: []string{"roles", "rolebindings", "clusterrolebindings"}, Verbs: read},
 		{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"ingresses"}, Verbs: read},
-		{APIGroups: []string{"external-secrets.io"}, Resources: []string{"secretstores"}, Verbs: read},
+		{APIGroups: []string{"external-secrets.io"}, Resources: []string{"secretstores", "externalsecrets"}, Verbs: read},
 		{APIGroups: []string{"traefik.io"}, Resources: []string{"middlewares"}, Verbs: read},
 		{APIGroups: []string{"hnc.x-k8s.io"}, Resources: []string{"hierarchyconfigurations"}, Verbs: read},
-		{APIGroups: []string{"argoproj.io"}, Resources: []string{"appprojects", "applications", "eventbus"}, Verbs: read},
+		{APIGroups: []string{"argoproj.io"}, Resources: []string{"appprojects", "applications", "eventbus", "eventsources", "sensors"}, Verbs: read},
+		{APIGroups: []string{"tekton.dev"}, Resources: []string{"pipelineruns"}, Verbs: read},
 		{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: read},
 	}
 }

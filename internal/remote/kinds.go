@@ -32,7 +32,9 @@ func RuntimeKinds() []schema.GroupVersionKind {
 // RuntimeFacts returns the kinds of runtime clusters that are watched as whole
 // objects, with what is kept of them.
 func RuntimeFacts() map[schema.GroupVersionKind]FactsFunc {
-	return map[schema.GroupVersionKind]FactsFunc{applicationKind(): applicationFacts}
+	return map[schema.GroupVersionKind]FactsFunc{
+		applicationKind(): applicationFacts, eventSourceKind(): eventingFacts, sensorKind(): eventingFacts,
+	}
 }
 
 // TenantKinds returns the kinds that are looked for on the tenant cluster: the
@@ -51,7 +53,9 @@ func TenantKinds() []schema.GroupVersionKind {
 
 // TenantFacts returns the kinds of the tenant cluster that are watched as whole
 // objects, with what is kept of them.
-func TenantFacts() map[schema.GroupVersionKind]FactsFunc { return RuntimeFacts() }
+func TenantFacts() map[schema.GroupVersionKind]FactsFunc {
+	return map[schema.GroupVersionKind]FactsFunc{applicationKind(): applicationFacts}
+}
 
 // TenantNamespaces returns the kinds of the tenant cluster that are looked for in
 // the namespace of its Argo CD only.

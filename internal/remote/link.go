@@ -130,7 +130,7 @@ func (l *link) connect(ctx context.Context, want desired) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.o.ProbeTimeout)
 	defer cancel()
 	conn, err := Connect(ctx, cfg, ConnOptions{
-		Tenant: l.o.Tenant, Kinds: RuntimeKinds(), Facts: RuntimeFacts(), EntryPoints: true, Rights: runtimeRights,
+		Tenant: l.o.Tenant, Kinds: RuntimeKinds(), Facts: RuntimeFacts(), EntryPoints: true, Runs: true, Rights: runtimeRights,
 		Scheme: l.o.Scheme, QPS: l.o.QPS, Burst: l.o.Burst,
 		OnChange: func(gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool) {
 			l.o.OnObject(l.cluster, gvk, meta, deleted)

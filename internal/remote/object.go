@@ -29,15 +29,20 @@ type object struct {
 }
 
 // trimmer returns the transformation from what the API server sends to what a
-// cache holds. It is idempotent.
-func trimmer(gvk schema.GroupVersionKind, facts FactsFunc) cache.TransformFunc {
+// cache holds; more, which may be nil, drops what is not needed beside. It is
+// idempotent.
+func trimmer(gvk schema.GroupVersionKind, facts FactsFunc, more func(*object)) cache.TransformFunc {
 	var trim cache.TransformFunc
 	trim = func(in any) (any, error) {
 		switch o := in.(type) {
 		case *metav1.PartialObjectMetadata:
 			return &object{PartialObjectMetadata: trimmed(gvk, o)}, nil
 		case *unstructured.Unstructured:
-			return &object{PartialObjectMetadata: trimmed(gvk, o), facts: facts(o)}, nil
+			kept := &object{PartialObjectMetadata: trimmed(gvk, o), facts: facts(o)}
+			if more != nil {
+				more(kept)
+			}
+			return kept, nil
 		case cache.DeletedFinalStateUnknown:
 			inner, err := trim(o.Obj)
 			o.Obj = inner

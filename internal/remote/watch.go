@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -30,6 +31,7 @@ type attempt func(error)
 // informer returns an informer of trimmed objects, in one namespace or, when it
 // is empty, in all. With facts, whole objects are read, otherwise their metadata only.
 func (s source) informer(k *kindCache, gvr schema.GroupVersionResource, tried attempt) (cache.SharedIndexInformer, error) {
+	selector := cmp.Or(k.selector, s.selector)
 	var lister cache.ListerWatcher
 	var example runtime.Object
 	if k.facts == nil {
@@ -38,7 +40,7 @@ func (s source) informer(k *kindCache, gvr schema.GroupVersionResource, tried at
 			resource = s.metadata.Resource(gvr).Namespace(k.namespace)
 		}
 		example = &metav1.PartialObjectMetadata{}
-		lister = listWatch(s.selector, s.metadata, tried,
+		lister = listWatch(selector, s.metadata, tried,
 			func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
 			resource.Watch)
 	} else {
@@ -47,15 +49,18 @@ func (s source) informer(k *kindCache, gvr schema.GroupVersionResource, tried at
 			resource = s.dynamic.Resource(gvr).Namespace(k.namespace)
 		}
 		example = &unstructured.Unstructured{}
-		lister = listWatch(s.selector, s.dynamic, tried,
+		lister = listWatch(selector, s.dynamic, tried,
 			func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
 			resource.Watch)
 	}
+	if k.indexers == nil {
+		k.indexers = cache.Indexers{ownerIndex: indexByOwner}
+	}
 	informer := cache.NewSharedIndexInformerWithOptions(lister, example, cache.SharedIndexInformerOptions{
-		Indexers:          cache.Indexers{ownerIndex: indexByOwner},
+		Indexers:          k.indexers,
 		ObjectDescription: gvr.String(),
 	})
-	if err := informer.SetTransform(trimmer(k.gvk, k.facts)); err != nil {
+	if err := informer.SetTransform(trimmer(k.gvk, k.facts, k.trim)); err != nil {
 		return nil, fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
 	}
 	return informer, nil
@@ -88,6 +93,11 @@ type kindCache struct {
 	facts FactsFunc
 	// namespace that is looked at; all when empty.
 	namespace string
+	// selector chooses the objects, if not all of the tenant's; indexers find
+	// them, if not by their owners; trim drops more of them than others need to.
+	selector string
+	indexers cache.Indexers
+	trim     func(*object)
 	// rights says where the account gets its rights, for messages.
 	rights string
 

@@ -103,6 +103,7 @@ func moduleRoot() (string, error) {
 const (
 	CRDApplication            = "github.com/argoproj/argo-cd/v2:manifests/crds/application-crd.yaml"
 	CRDAppProject             = "github.com/argoproj/argo-cd/v2:manifests/crds/appproject-crd.yaml"
+	CRDPipelineRun            = "github.com/tektoncd/pipeline:config/300-crds/300-pipelinerun.yaml"
 	CRDHierarchyConfiguration = "sigs.k8s.io/hierarchical-namespaces:config/crd/bases/hnc.x-k8s.io_hierarchyconfigurations.yaml"
 )
 
