@@ -24,8 +24,11 @@ var (
 	ErrRepositoryMissing = errors.New("repository does not exist")
 	// ErrBranchMissing: the repository has no such branch.
 	ErrBranchMissing = errors.New("branch does not exist")
-	// ErrUnknownRevision: the mirror does not hold the revision.
+	// ErrUnknownRevision: the mirror does not hold the revision, or the repository
+	// has none such.
 	ErrUnknownRevision = errors.New("unknown revision")
+	// ErrFileMissing: the revision has no such file.
+	ErrFileMissing = errors.New("file does not exist")
 )
 
 // Error is a failure of one repository. Its message names the repository by
@@ -110,6 +113,8 @@ var symptoms = []struct {
 }{
 	{regexp.MustCompile(`couldn't find remote ref`), ErrBranchMissing,
 		"the repository has no such branch: push it, or name another one"},
+	{regexp.MustCompile(`not our ref|unadvertised object`), ErrUnknownRevision,
+		"the repository has no such commit, or does not hand it out: push it, or name another one"},
 	{regexp.MustCompile(`Host key verification failed|No \S+ host key is known`), ErrAuthentication,
 		"the server's host key is not among the known hosts: add the right one to known_hosts"},
 	{regexp.MustCompile(`could not read (Username|Password)|Authentication failed|Access denied|returned error: 40[13]|Permission denied \(|Too many authentication failures`), ErrAuthentication,

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -103,16 +104,32 @@ func (m *Mirrors) Head(ctx context.Context, src Source) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	hash := ""
-	err = m.run(ctx, command{
+	refs, err := m.list(ctx, r, r.ref())
+	if err != nil {
+		return "", err
+	}
+	hash := refs[r.ref()]
+	if hash == "" {
+		return "", &Error{Repository: r.display, Err: ErrBranchMissing,
+			Reason: fmt.Sprintf("the repository has no branch %q: push it, or name another one", r.branch)}
+	}
+	return hash, nil
+}
+
+// list asks the server for references by their full names and returns the hashes
+// of those that exist.
+func (m *Mirrors) list(ctx context.Context, r *remote, names ...string) (map[string]string, error) {
+	refs := map[string]string{}
+	err := m.run(ctx, command{
 		remote: r,
-		args:   []string{"ls-remote", "--quiet", "--end-of-options", r.url, r.ref()},
+		args:   append([]string{"ls-remote", "--quiet", "--end-of-options", r.url}, names...),
 		read: func(out io.Reader) error {
 			answer, err := io.ReadAll(io.LimitReader(out, maxAnswer))
 			for line := range strings.Lines(string(answer)) {
-				// The pattern also matches references that end in it.
-				if id, ref, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t"); ref == r.ref() && hashForm.MatchString(id) {
-					hash = id
+				// The names are patterns that also match references that end in them.
+				id, ref, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+				if slices.Contains(names, ref) && hashForm.MatchString(id) {
+					refs[ref] = id
 				}
 			}
 			if err == nil {
@@ -121,14 +138,7 @@ func (m *Mirrors) Head(ctx context.Context, src Source) (string, error) {
 			return err
 		},
 	})
-	if err != nil {
-		return "", err
-	}
-	if hash == "" {
-		return "", &Error{Repository: r.display, Err: ErrBranchMissing,
-			Reason: fmt.Sprintf("the repository has no branch %q: push it, or name another one", r.branch)}
-	}
-	return hash, nil
+	return refs, err
 }
 
 // Fetch brings the mirror of a key up to the head of the source's branch and
@@ -140,6 +150,11 @@ func (m *Mirrors) Fetch(ctx context.Context, key string, src Source) (Commit, er
 	if err != nil {
 		return Commit{}, err
 	}
+	return m.fetch(ctx, key, r)
+}
+
+// fetch is Fetch of what has been checked.
+func (m *Mirrors) fetch(ctx context.Context, key string, r *remote) (Commit, error) {
 	entry, release := m.use(key)
 	defer release()
 	select {
@@ -164,19 +179,20 @@ func (m *Mirrors) Fetch(ctx context.Context, key string, src Source) (Commit, er
 	return commit, nil
 }
 
-// update fetches the branch into the bare repository at dir.
+// update fetches the branch, or the commit, into the bare repository at dir.
 func (m *Mirrors) update(ctx context.Context, dir string, r *remote) (Commit, error) {
-	err := m.run(ctx, command{
-		dir: dir, remote: r,
-		args: []string{"fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head",
-			"--end-of-options", r.url, "+" + r.ref() + ":" + headRef},
-	})
+	args := []string{"fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head"}
+	what := r.ref()
+	if r.commit != "" {
+		args, what = append(args, "--depth=1"), r.commit
+	}
+	err := m.run(ctx, command{dir: dir, remote: r, args: append(args, "--end-of-options", r.url, "+"+what+":"+headRef)})
 	if err != nil {
 		return Commit{}, err
 	}
 	var commit commitObject
 	err = m.session(ctx, dir, r.display, func(s *session) error {
-		commit, err = s.commit(headRef)
+		commit, err = s.commit(headRef + "^{commit}")
 		return err
 	})
 	return commit.Commit, err

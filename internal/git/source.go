@@ -26,7 +26,10 @@ type remote struct {
 	protocol, host string
 	user           string
 	branch         string
-	auth           Auth
+	// commit, when set, is fetched alone and without its history, in place of
+	// the branch.
+	commit string
+	auth   Auth
 }
 
 func (r *remote) ref() string { return "refs/heads/" + r.branch }
@@ -39,9 +42,23 @@ var (
 	hashForm   = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
-// check refuses what git could take for anything but a repository on a server.
-// What cannot be displayed without risk is not displayed.
+// check refuses what git could take for anything but a branch of a repository on
+// a server.
 func (m *Mirrors) check(src Source) (*remote, error) {
+	r, err := m.checkRemote(src)
+	if err != nil {
+		return nil, err
+	}
+	if reason := badBranch(src.Branch); reason != "" {
+		return nil, &Error{Repository: r.display, Err: ErrRefused, Reason: reason}
+	}
+	r.branch = src.Branch
+	return r, nil
+}
+
+// checkRemote refuses what git could take for anything but a repository on a
+// server. What cannot be displayed without risk is not displayed.
+func (m *Mirrors) checkRemote(src Source) (*remote, error) {
 	r, reason := parseURL(src.URL)
 	if reason == "" && !slices.Contains(m.options.AllowedProtocols, r.protocol) {
 		reason = fmt.Sprintf("protocol %s is not allowed: use %s", r.protocol, strings.Join(m.options.AllowedProtocols, " or "))
@@ -51,15 +68,12 @@ func (m *Mirrors) check(src Source) (*remote, error) {
 		display = r.display
 	}
 	if reason == "" {
-		reason = badBranch(src.Branch)
-	}
-	if reason == "" {
 		reason = badAuth(r, src.Auth)
 	}
 	if reason != "" {
 		return nil, &Error{Repository: display, Err: ErrRefused, Reason: reason}
 	}
-	r.branch, r.auth = src.Branch, src.Auth
+	r.auth = src.Auth
 	return r, nil
 }
 
@@ -142,9 +156,16 @@ func parseSCP(raw string) (*remote, string) {
 
 // badBranch follows git check-ref-format.
 func badBranch(branch string) string {
-	if branch == "" {
+	switch {
+	case branch == "":
 		return "the branch is empty: set it, for example to main"
+	case badRefName(branch):
+		return "the branch's name is not one that git allows: use a name such as main or release/1.2"
 	}
+	return ""
+}
+
+func badRefName(branch string) bool {
 	bad := len(branch) > maxBranch || !utf8.ValidString(branch) || branch == "@" ||
 		strings.HasPrefix(branch, "-") || strings.HasSuffix(branch, ".") ||
 		strings.Contains(branch, "..") || strings.Contains(branch, "@{") ||
@@ -152,10 +173,7 @@ func badBranch(branch string) string {
 	for _, component := range strings.Split(branch, "/") {
 		bad = bad || component == "" || strings.HasPrefix(component, ".") || strings.HasSuffix(component, ".lock")
 	}
-	if bad {
-		return "the branch's name is not one that git allows: use a name such as main or release/1.2"
-	}
-	return ""
+	return bad
 }
 
 func badAuth(r *remote, a Auth) string {

@@ -1,0 +1,149 @@
+package runner
+
+import (
+	"context"
+	"flag"
+	"time"
+
+	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"knative.dev/pkg/apis"
+
+	"nautes.io/nautes/internal/launch"
+)
+
+// How a run has ended, as the result of the step says it.
+const (
+	statusSucceeded = "Succeeded"
+	statusFailed    = "Failed"
+	statusCancelled = "Cancelled"
+	statusTimeout   = "Timeout"
+)
+
+// watchFor is how long one watch lasts, in seconds: a connection that died
+// unnoticed costs no more.
+const watchFor = int64(5 * time.Minute / time.Second)
+
+// awaitCommand waits until a run has ended.
+type awaitCommand struct {
+	namespace, name, resultStatus string
+	cluster                       clusterFlags
+}
+
+func (c *awaitCommand) flags(f *flag.FlagSet) {
+	f.StringVar(&c.namespace, "namespace", "", "namespace of the run")
+	f.StringVar(&c.name, "run", "", "name of the run")
+	f.StringVar(&c.resultStatus, "result-status", "", "file for how the run ended: Succeeded, Failed, Cancelled or Timeout")
+	c.cluster.flags(f)
+}
+
+func (c *awaitCommand) run(ctx context.Context, p *Program) error {
+	if c.namespace == "" || c.name == "" {
+		return fail(launch.ExitUsage, "say which run to wait for by --namespace and --run")
+	}
+	runs, err := c.cluster.connect(p, c.namespace)
+	if err != nil {
+		return err
+	}
+	status, err := runs.await(ctx, c.name)
+	if err != nil {
+		return err
+	}
+	p.say("run %s has ended: %s", c.name, status)
+	return writeResult(c.resultStatus, status)
+}
+
+// await returns how a run has ended, however long that takes.
+func (r *pipelineRuns) await(ctx context.Context, name string) (string, error) {
+	var seen types.UID
+	for {
+		run, err := r.get(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		if run == nil || seen != "" && run.UID != seen {
+			return statusCancelled, nil
+		}
+		seen = run.UID
+		if status := ended(run); status != "" {
+			return status, nil
+		}
+		if status := r.follow(ctx, run); status != "" {
+			return status, nil
+		}
+		if err := wait(ctx, r.program.Pause); err != nil {
+			return "", fail(launch.ExitCluster, "wait for the run %s: %w", name, err)
+		}
+	}
+}
+
+// get returns a run; nil when there is none.
+func (r *pipelineRuns) get(ctx context.Context, name string) (run *tektonv1.PipelineRun, err error) {
+	err = r.call(ctx, -1, "read the run "+name, func(ctx context.Context) error {
+		found, err := r.client.Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		if err == nil {
+			run, err = typed(found)
+		}
+		return err
+	})
+	return run, err
+}
+
+// follow watches a run and returns how it has ended; empty when the watch has
+// ended before.
+func (r *pipelineRuns) follow(ctx context.Context, run *tektonv1.PipelineRun) string {
+	seconds := watchFor
+	watcher, err := r.client.Watch(ctx, metav1.ListOptions{
+		FieldSelector:   fields.OneTermEqualSelector(metav1.ObjectNameField, run.Name).String(),
+		ResourceVersion: run.ResourceVersion, TimeoutSeconds: &seconds,
+	})
+	if err != nil {
+		// The next look at the run tells what is wrong.
+		return ""
+	}
+	defer watcher.Stop()
+	for event := range watcher.ResultChan() {
+		object, isRun := event.Object.(*unstructured.Unstructured)
+		if !isRun {
+			return ""
+		}
+		now, err := typed(object)
+		if err != nil {
+			return ""
+		}
+		if status := ended(now); status != "" {
+			return status
+		}
+		if event.Type == watch.Deleted {
+			return statusCancelled
+		}
+	}
+	return ""
+}
+
+// ended returns how a run has ended; empty while it has not.
+func ended(run *tektonv1.PipelineRun) string {
+	condition := run.Status.GetCondition(apis.ConditionSucceeded)
+	switch {
+	case condition == nil || condition.Status == corev1.ConditionUnknown:
+		return ""
+	case condition.Status == corev1.ConditionTrue:
+		return statusSucceeded
+	}
+	switch tektonv1.PipelineRunReason(condition.Reason) {
+	case tektonv1.PipelineRunReasonTimedOut:
+		return statusTimeout
+	case tektonv1.PipelineRunReasonCancelled, tektonv1.PipelineRunReasonCancelledRunningFinally, tektonv1.PipelineRunReasonStoppedRunningFinally:
+		return statusCancelled
+	}
+	return statusFailed
+}

@@ -1,0 +1,155 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	tektonv1beta1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
+	"go.yaml.in/yaml/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"knative.dev/pkg/apis"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"nautes.io/nautes/internal/launch"
+)
+
+const (
+	kindPipeline    = "Pipeline"
+	kindPipelineRun = "PipelineRun"
+	versionV1       = "tekton.dev/v1"
+	versionV1beta1  = "tekton.dev/v1beta1"
+)
+
+// draft is the run that a pipeline file describes.
+type draft struct {
+	// run has the file's metadata and the specification.
+	run *tektonv1.PipelineRun
+	// open are the parameters of the run, by their index, that the file gives
+	// no value; true when the run can do without.
+	open map[int]bool
+}
+
+// parse reads a pipeline file: one document with a Pipeline or a PipelineRun.
+func parse(content []byte) (*draft, error) {
+	kind, version, err := typeOf(content)
+	if err != nil {
+		return nil, err
+	}
+	if version != versionV1 && version != versionV1beta1 || kind != kindPipeline && kind != kindPipelineRun {
+		return nil, fail(launch.ExitPipeline, "the file holds a %q of %q: write a Pipeline or PipelineRun of %s or %s", kind, version, versionV1, versionV1beta1)
+	}
+	if kind == kindPipeline {
+		pipeline := &tektonv1.Pipeline{}
+		if err := decode(content, version, pipeline, &tektonv1beta1.Pipeline{}); err != nil {
+			return nil, err
+		}
+		return ofPipeline(pipeline), nil
+	}
+	run := &tektonv1.PipelineRun{}
+	if err := decode(content, version, run, &tektonv1beta1.PipelineRun{}); err != nil {
+		return nil, err
+	}
+	return ofRun(run), nil
+}
+
+// typeOf returns the kind and version of the only document. Comments alone are
+// no document.
+func typeOf(content []byte) (kind, version string, err error) {
+	var only *yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	for {
+		var document yaml.Node
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", "", fail(launch.ExitPipeline, "the file is no YAML: %w", err)
+		}
+		switch {
+		case len(document.Content) == 0 || document.Content[0].Tag == "!!null":
+		case only != nil:
+			return "", "", fail(launch.ExitPipeline, "the file holds several documents: leave one Pipeline or PipelineRun in it")
+		default:
+			only = document.Content[0]
+		}
+	}
+	if only == nil {
+		return "", "", fail(launch.ExitPipeline, "the file is empty: write a Pipeline or PipelineRun")
+	}
+	var meta metav1.TypeMeta
+	if err := sigsyaml.Unmarshal(content, &meta); err != nil {
+		return "", "", fail(launch.ExitPipeline, "the file holds no Kubernetes object: %w", err)
+	}
+	return meta.Kind, meta.APIVersion, nil
+}
+
+type convertible interface {
+	apis.Convertible
+	metav1.Object
+}
+
+// decode reads an object of one of the two versions into one of v1. Fields that
+// are not known would be lost, so they are refused.
+func decode(content []byte, version string, v1, v1beta1 convertible) error {
+	into := v1
+	if version == versionV1beta1 {
+		into = v1beta1
+	}
+	if err := sigsyaml.UnmarshalStrict(content, into); err != nil {
+		return fail(launch.ExitPipeline, "the file is not valid: %w", err)
+	}
+	if into == v1 {
+		return nil
+	}
+	if err := v1beta1.ConvertTo(context.Background(), v1); err != nil {
+		return fail(launch.ExitPipeline, "the file cannot be converted to %s: %w", versionV1, err)
+	}
+	return nil
+}
+
+func ofRun(run *tektonv1.PipelineRun) *draft {
+	d := &draft{run: run, open: map[int]bool{}}
+	for i := range run.Spec.Params {
+		if value := &run.Spec.Params[i].Value; value.Type == "" {
+			*value = *tektonv1.NewStructuredValues("")
+			d.open[i] = false
+		}
+	}
+	return d
+}
+
+// ofPipeline returns a run of a pipeline. It has the pipeline's parameters, in
+// their order, for inputs to set; those that nothing sets are taken out again.
+func ofPipeline(pipeline *tektonv1.Pipeline) *draft {
+	d := &draft{run: &tektonv1.PipelineRun{ObjectMeta: pipeline.ObjectMeta}, open: map[int]bool{}}
+	d.run.Spec.PipelineSpec = &pipeline.Spec
+	for i, declared := range pipeline.Spec.Params {
+		param := tektonv1.Param{Name: declared.Name, Value: *tektonv1.NewStructuredValues("")}
+		if declared.Default != nil {
+			param.Value = *declared.Default.DeepCopy()
+		}
+		d.run.Spec.Params = append(d.run.Spec.Params, param)
+		d.open[i] = declared.Default != nil
+	}
+	return d
+}
+
+// close takes out the parameters that nothing has set.
+func (d *draft) close(set map[int]bool) error {
+	var params tektonv1.Params
+	for i, param := range d.run.Spec.Params {
+		optional, open := d.open[i]
+		switch {
+		case !open || set[i]:
+			params = append(params, param)
+		case !optional:
+			return fail(launch.ExitPipeline, "the parameter %q has no value: give it a default, or set it by an input of the trigger at /spec/params/%d/value", param.Name, i)
+		}
+	}
+	d.run.Spec.Params = params
+	return nil
+}

@@ -1,0 +1,100 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"nautes.io/nautes/internal/git"
+	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/secrets"
+)
+
+// sourceFlags say how repositories are read.
+type sourceFlags struct {
+	workDir, credentials, caFile, protocols string
+}
+
+func (s *sourceFlags) flags(f *flag.FlagSet) {
+	f.StringVar(&s.workDir, "work-dir", "", "directory for what is fetched; a temporary one when empty")
+	f.StringVar(&s.credentials, "credentials", launch.CredentialsDir, "directory with the credentials of the repository")
+	f.StringVar(&s.caFile, "git-ca-file", "", "certificates in PEM that the Git server is checked against; the system's when empty")
+	f.StringVar(&s.protocols, "git-protocols", "https,ssh", "protocols that the repository's URL may have, separated by commas, out of https, ssh, http and file")
+}
+
+// mirrorKey is the key of the one repository that a launcher reads.
+const mirrorKey = "pipelines"
+
+// read returns the pipeline file and the commit that it was read at.
+func (s *sourceFlags) read(ctx context.Context, p *Program, c *launch.Config, e *launch.Event) (content []byte, commit string, err error) {
+	dir := s.workDir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "nautes-runner-"); err != nil {
+			return nil, "", fail(launch.ExitUsage, "make a directory to work in: %w", err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+	}
+	mirrors, err := git.New(dir, git.Options{AllowedProtocols: strings.Split(s.protocols, ","), CAFile: s.caFile})
+	if err != nil {
+		return nil, "", fail(launch.ExitUsage, "%w", err)
+	}
+	auth, err := credentials(s.credentials)
+	if err != nil {
+		return nil, "", err
+	}
+	var fetched git.Commit
+	unreachable := func(err error) bool { return errors.Is(err, git.ErrUnreachable) }
+	err = p.retry(ctx, p.Attempts, unreachable, func(ctx context.Context) error {
+		fetched, err = mirrors.FetchRevision(ctx, mirrorKey, git.Source{URL: c.URL, Auth: auth}, revision(c, e))
+		return err
+	})
+	switch {
+	case errors.Is(err, git.ErrUnknownRevision):
+		return nil, "", fail(launch.ExitRevision, "%w", err)
+	case err != nil:
+		return nil, "", fail(launch.ExitGit, "%w", err)
+	}
+	content, err = mirrors.File(ctx, mirrorKey, fetched.Hash, c.Path)
+	var limit *git.LimitError
+	switch {
+	case errors.Is(err, git.ErrFileMissing), errors.Is(err, git.ErrRefused), errors.As(err, &limit):
+		return nil, "", fail(launch.ExitFile, "pipeline file at commit %s: %w", fetched.Hash, err)
+	case err != nil:
+		return nil, "", fail(launch.ExitGit, "%w", err)
+	}
+	return content, fetched.Hash, nil
+}
+
+// revision returns what the pipeline file is read at; empty stands for the
+// default branch. A commit counts in its own repository only, a name in each.
+func revision(c *launch.Config, e *launch.Event) string {
+	switch {
+	case c.Revision != "":
+		return c.Revision
+	case e.Commit != "" && c.EventRepository == c.Repository:
+		return e.Commit
+	}
+	return e.Ref
+}
+
+// credentials reads the files of a directory, which need not exist.
+func credentials(dir string) (git.Auth, error) {
+	fields := map[string][]byte{}
+	for _, name := range []string{"username", "password", "ssh-privatekey", "known_hosts"} {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return git.Auth{}, fail(launch.ExitUsage, "read the credentials: %w", err)
+		}
+		fields[name] = content
+	}
+	return git.Auth{
+		Username:   string(fields["username"]),
+		Password:   secrets.NewValue(fields["password"]),
+		SSHKey:     secrets.NewValue(fields["ssh-privatekey"]),
+		KnownHosts: fields["known_hosts"],
+	}, nil
+}
