@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -16,6 +17,9 @@ import (
 const (
 	// maxName is the longest name that is good for every kind and label.
 	maxName = 63
+	// maxEventSource is the longest name of an EventSource: that of its Service has
+	// a suffix.
+	maxEventSource = maxName - len(serviceSuffix)
 	// hashLength is the number of hexadecimal digits of a hash.
 	hashLength = 10
 
@@ -101,6 +105,56 @@ func sensorRoleName(runtime string) string { return unique(sensorPrefix+runtime,
 // characters; the key of the event follows.
 func launcherPrefix(trigger ...string) string { return unique("launch", false, trigger...) + "-" }
 
+// sharedEventSourceName returns the name of the one EventSource of a kind that a
+// pipeline runtime has, and exclusiveEventSourceName that of one of several.
+func sharedEventSourceName(product, runtime, kind string) string {
+	return uniqueWithin(maxEventSource, product+"-"+runtime+"-"+kind, splitsOff(product), product, runtime, kind)
+}
+
+func exclusiveEventSourceName(product, runtime, source, kind string) string {
+	return uniqueWithin(maxEventSource, product+"-"+runtime+"-"+source+"-"+kind, false, product, runtime, source, kind)
+}
+
+// sharedSensorName returns the name of a Sensor with all triggers of a pipeline
+// runtime; there are more than number 0 only when they are too large for one.
+// exclusiveSensorName returns that of a Sensor with one trigger.
+func sharedSensorName(product, runtime string, number int) string {
+	if number == 0 {
+		return qualified(product, runtime)
+	}
+	return unique(product+"-"+runtime, false, product, runtime, strconv.Itoa(number))
+}
+
+func exclusiveSensorName(product, runtime, source, pipeline, revision, kind string) string {
+	return unique(product+"-"+runtime+"-"+source+"-"+pipeline, false, product, runtime, source, pipeline, revision, kind)
+}
+
+// eventName, dependencyName and sensorTriggerName return the names of parts of
+// EventSources and Sensors. Argo Events makes of them subjects, keys and
+// expressions in which a dot means something.
+func eventName(source string) string {
+	return unique(dashed(source), !strings.Contains(source, "."), source)
+}
+
+func dependencyName(source, kind string) string {
+	return unique(kind+"-"+dashed(source), !strings.Contains(source, "."), kind, source)
+}
+
+func sensorTriggerName(source, pipeline, revision, kind string) string {
+	return unique(dashed(source)+"-"+dashed(pipeline), false, source, pipeline, revision, kind)
+}
+
+func dashed(name string) string { return strings.ReplaceAll(name, ".", "-") }
+
+// hookSecretName returns the name of the Secret with the token of the hook of an
+// event source, and of the hook in GitLab.
+func hookSecretName(product, runtime, source string) string {
+	return unique(product+"-"+runtime+"-"+dashed(source), false, product, runtime, source)
+}
+
+// hookIngressName returns the name of the Ingress of a runtime's hooks.
+func hookIngressName(product, runtime string) string { return qualified(product, runtime) }
+
 // ingressName returns the name of the Ingress of a component.
 func ingressName(component string) string { return unique(ownPrefix+component, true, component) }
 
@@ -111,16 +165,25 @@ func accountBinding(account string) string {
 
 // qualified joins a product's id and a name of the product's.
 func qualified(product, name string) string {
+	return unique(product+"-"+name, splitsOff(product), product, name)
+}
+
+// splitsOff tells whether a product's id can be told from the name after it: with
+// a dash in the id, product-a-b + c would be product-a + b-c.
+func splitsOff(product string) bool {
 	id, found := strings.CutPrefix(product, productPrefix)
-	// With a dash in the id, product-a-b + c would be product-a + b-c.
-	splits := found && id != "" && !strings.Contains(id, "-")
-	return unique(product+"-"+name, splits, product, name)
+	return found && id != "" && !strings.Contains(id, "-")
 }
 
 // unique returns the joined name as it is when it can be told from every other
 // one, else a name with a hash of the parts.
 func unique(joined string, splits bool, parts ...string) string {
-	if splits && len(joined) <= maxName && !endsInHash(joined) {
+	return uniqueWithin(maxName, joined, splits, parts...)
+}
+
+// uniqueWithin is unique for names of another length.
+func uniqueWithin(longest int, joined string, splits bool, parts ...string) string {
+	if splits && len(joined) <= longest && !endsInHash(joined) {
 		return joined
 	}
 	sum := sha256.New()
@@ -129,7 +192,7 @@ func unique(joined string, splits bool, parts ...string) string {
 		// fails to take more.
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
-	short := joined[:min(len(joined), maxName-hashLength-1)]
+	short := joined[:min(len(joined), longest-hashLength-1)]
 	return strings.TrimRight(short, "-.") + "-" + hex.EncodeToString(sum.Sum(nil))[:hashLength]
 }
 

@@ -139,7 +139,10 @@ func (p *pipeline) build() error {
 		return nil
 	}
 	p.addSensorAccount()
-	return p.addCredentials()
+	if err := p.addCredentials(); err != nil {
+		return err
+	}
+	return p.addEvents()
 }
 
 func (p *pipeline) plan() plan.Plan {

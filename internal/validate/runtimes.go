@@ -80,6 +80,7 @@ func (c *checker) pipelineRuntime(r *v1alpha1.ProjectPipelineRuntime) {
 	c.permission(pipelineSourceAt(), r.Namespace, r.Spec.PipelineSource, []string{r.Spec.Project})
 	for i, source := range r.Spec.EventSources {
 		c.eventSource(eventSourcesAt().Index(i).Child("gitlab", "repoName"), r, source)
+		c.eventFilter(eventSourcesAt().Index(i), source)
 	}
 	c.additionalResources(r)
 	c.hooks(r)

@@ -1,0 +1,361 @@
+package build
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/schedule"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+const (
+	// hookPort is where event sources listen.
+	hookPort = 12000
+	// hookHost begins the name of the host that the hooks of a cluster call.
+	hookHost = "webhook."
+	// defaultHTTPSPort needs no mention in a URL.
+	defaultHTTPSPort = 443
+
+	// The keys of the Secret of a hook. An event source looks at the token of a
+	// delivery only when it is also given an access token for GitLab, which it does
+	// not use as long as it has no projects: the placeholder opens nothing.
+	keyHookToken       = "token"
+	keyHookPlaceholder = "placeholder"
+	hookPlaceholder    = "not-a-token"
+
+	// serviceSuffix is what Argo Events appends to the name of an event source to
+	// name its Service.
+	serviceSuffix = "-eventsource-svc"
+)
+
+var (
+	eventSourceKind = argoevents.EventSourceGroupVersionKind
+	sensorKind      = argoevents.SensorGroupVersionKind
+)
+
+// HostError says that a pipeline runtime cannot be reached by GitLab: its cluster
+// has no name for the host that hooks call.
+type HostError struct {
+	Cluster plan.Ref
+	// Problem says what is wrong and what to do.
+	Problem string
+}
+
+// Error names the cluster and says what to do.
+func (e *HostError) Error() string { return fmt.Sprintf("%s: %s", e.Cluster, e.Problem) }
+
+// addEvents adds what listens to the events of the armed event sources, and runs
+// their triggers.
+func (p *pipeline) addEvents() error {
+	if err := p.addEventSources(); err != nil {
+		return err
+	}
+	if err := p.addHookIngress(); err != nil {
+		return err
+	}
+	if err := p.addHooks(); err != nil {
+		return err
+	}
+	return p.addSensors()
+}
+
+// of returns the armed event sources that have a kind.
+func (p *pipeline) of(kind v1alpha1.EventSourceType) []v1alpha1.EventSource {
+	return slices.DeleteFunc(slices.Clone(p.armed), func(e v1alpha1.EventSource) bool { return !slices.Contains(kindsOf(e), kind) })
+}
+
+// kindsOf returns the kinds that an event source has, in order.
+func kindsOf(e v1alpha1.EventSource) []v1alpha1.EventSourceType {
+	var kinds []v1alpha1.EventSourceType
+	if e.GitLab != nil {
+		kinds = append(kinds, v1alpha1.EventSourceGitLab)
+	}
+	if e.Calendar != nil {
+		kinds = append(kinds, v1alpha1.EventSourceCalendar)
+	}
+	return kinds
+}
+
+// exclusive: nothing is shared between the event sources of the runtime.
+func (p *pipeline) exclusive() bool { return p.runtime.Spec.Isolation == v1alpha1.IsolationExclusive }
+
+// eventSourceName returns the name of the object that listens to an event source.
+func (p *pipeline) eventSourceName(e v1alpha1.EventSource, kind v1alpha1.EventSourceType) string {
+	if p.exclusive() {
+		return exclusiveEventSourceName(p.runtime.Namespace, p.runtime.Name, e.Name, string(kind))
+	}
+	return sharedEventSourceName(p.runtime.Namespace, p.runtime.Name, string(kind))
+}
+
+// addEventSources adds what listens to GitLab and to the clock. Argo Events does
+// not put the two into one object.
+func (p *pipeline) addEventSources() error {
+	objects := map[string]*argoevents.EventSource{}
+	object := func(name string) *argoevents.EventSource {
+		if objects[name] == nil {
+			objects[name] = &argoevents.EventSource{
+				ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name},
+				Spec:       argoevents.EventSourceSpec{EventBusName: eventBus},
+			}
+			p.add(plan.StageWorkload, eventSourceKind, objects[name], p.source)
+		}
+		return objects[name]
+	}
+	for _, e := range p.of(v1alpha1.EventSourceGitLab) {
+		entry, err := p.gitlabEntry(e)
+		if err != nil {
+			return err
+		}
+		p.addHookSecret(e)
+		o := object(p.eventSourceName(e, v1alpha1.EventSourceGitLab))
+		if o.Spec.Gitlab == nil {
+			o.Spec.Gitlab = map[string]argoevents.GitlabEventSource{}
+			o.Spec.Service = &argoevents.Service{Ports: []corev1.ServicePort{{Port: hookPort, TargetPort: intstr.FromInt32(hookPort)}}}
+		}
+		o.Spec.Gitlab[eventName(e.Name)] = entry
+	}
+	for _, e := range p.of(v1alpha1.EventSourceCalendar) {
+		o := object(p.eventSourceName(e, v1alpha1.EventSourceCalendar))
+		if o.Spec.Calendar == nil {
+			o.Spec.Calendar = map[string]argoevents.CalendarEventSource{}
+		}
+		o.Spec.Calendar[eventName(e.Name)] = calendarEntry(e.Calendar)
+	}
+	return nil
+}
+
+// gitlabEntry only listens: it has no project whose hooks it could manage.
+func (p *pipeline) gitlabEntry(e v1alpha1.EventSource) (argoevents.GitlabEventSource, error) {
+	provider, err := p.providerOf(e)
+	if err != nil {
+		return argoevents.GitlabEventSource{}, err
+	}
+	base, err := p.hookBase()
+	if err != nil {
+		return argoevents.GitlabEventSource{}, err
+	}
+	var events []string
+	for _, event := range hookEvents(e) {
+		events = append(events, argoEvent(event))
+	}
+	key := func(name string) *corev1.SecretKeySelector {
+		return &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: p.hookSecret(e)}, Key: name}
+	}
+	return argoevents.GitlabEventSource{
+		Webhook: &argoevents.WebhookContext{
+			Endpoint: p.hookPath(e), Method: "POST", Port: strconv.Itoa(hookPort), URL: base,
+		},
+		Events:      events,
+		AccessToken: key(keyHookPlaceholder), SecretToken: key(keyHookToken),
+		EnableSSLVerification: true, GitlabBaseURL: provider.Spec.APIServer,
+	}, nil
+}
+
+// hookEvents returns the events that count for an event source, in order.
+func hookEvents(e v1alpha1.EventSource) []string {
+	var events []string
+	for _, event := range e.GitLab.Events {
+		events = append(events, string(event))
+	}
+	slices.Sort(events)
+	return slices.Compact(events)
+}
+
+// argoEvent returns what Argo Events calls an event: PushEvents for push_events.
+func argoEvent(event string) string {
+	var b strings.Builder
+	for word := range strings.SplitSeq(event, "_") {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return b.String()
+}
+
+func calendarEntry(c *v1alpha1.CalendarEventSource) argoevents.CalendarEventSource {
+	entry := argoevents.CalendarEventSource{Schedule: schedule.Fields(c.Schedule), Timezone: c.Timezone}
+	if entry.Schedule == "" {
+		entry.Interval = c.Interval
+	}
+	for _, date := range c.ExclusionDates {
+		if day, ok := schedule.ExclusionDay(date); ok && !slices.Contains(entry.ExclusionDates, day) {
+			entry.ExclusionDates = append(entry.ExclusionDates, day)
+		}
+	}
+	return entry
+}
+
+// hookPath returns the path that GitLab calls for an event source. It does not
+// depend on the isolation, and two event sources never share one.
+func (p *pipeline) hookPath(e v1alpha1.EventSource) string {
+	return "/" + qualified(p.runtime.Namespace, p.runtime.Name) + "/" + e.Name
+}
+
+func (p *pipeline) hookSecret(e v1alpha1.EventSource) string {
+	return hookSecretName(p.runtime.Namespace, p.runtime.Name, e.Name)
+}
+
+// hookToken makes the token of the hook of an event source. A runtime that is
+// deleted and created again gets other ones.
+func (p *pipeline) hookToken(e v1alpha1.EventSource) plan.SecretValue {
+	return plan.SecretValue{
+		Key: keyHookToken, Ref: secrets.WebhookKey(), Field: secrets.WebhookKeyField, Format: plan.FormatWebhookToken,
+		// None of the parts holds a slash.
+		Subject: strings.Join([]string{p.runtime.Namespace, p.runtime.Name, string(p.runtime.UID), e.Name}, "/"),
+	}
+}
+
+func (p *pipeline) addHookSecret(e v1alpha1.EventSource) {
+	p.add(plan.StageConfig, secretKind, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: p.hookSecret(e)},
+		Type:       corev1.SecretTypeOpaque,
+		Data:       map[string][]byte{keyHookPlaceholder: []byte(hookPlaceholder)},
+	}, p.source, p.hookToken(e))
+}
+
+// providerOf returns the GitLab that an event source listens to.
+func (p *pipeline) providerOf(e v1alpha1.EventSource) (*v1alpha1.CodeRepoProvider, error) {
+	repo := p.snap.CodeRepo(p.runtime.Namespace, e.GitLab.RepoName)
+	if repo == nil {
+		return nil, &snapshot.MissingError{
+			Missing: plan.Ref{Kind: "CodeRepo", Namespace: p.runtime.Namespace, Name: e.GitLab.RepoName}, Needed: p.source,
+		}
+	}
+	provider := p.snap.CodeRepoProvider(repo.Spec.CodeRepoProvider)
+	if provider == nil {
+		return nil, &snapshot.MissingError{
+			Missing: plan.Ref{Kind: "CodeRepoProvider", Namespace: p.snap.Namespace, Name: repo.Spec.CodeRepoProvider}, Needed: snapshot.RefOf(repo),
+		}
+	}
+	return provider, nil
+}
+
+// domain returns the host that hooks call. A virtual cluster without a domain of
+// its own is reached through its host's.
+func (p *pipeline) domain() (string, error) {
+	domain := p.cluster.Spec.PrimaryDomain
+	if host := p.snap.HostOf(p.cluster); domain == "" && host != nil {
+		domain = host.Spec.PrimaryDomain
+	}
+	if domain = cmp.Or(domain, catalogue.PrimaryDomain(p.cluster)); domain == "" {
+		return "", &HostError{Cluster: snapshot.RefOf(p.cluster), Problem: "GitLab has no name by which to call it: set spec.primaryDomain"}
+	}
+	return hookHost + p.cluster.Name + "." + domain, nil
+}
+
+// hookBase returns the beginning of the URLs of hooks: scheme, host and port.
+func (p *pipeline) hookBase() (string, error) {
+	host, err := p.domain()
+	if err != nil {
+		return "", err
+	}
+	port, err := httpsPort(p.snap, p.cluster)
+	if err != nil {
+		return "", err
+	}
+	if port == defaultHTTPSPort {
+		return "https://" + host, nil
+	}
+	return "https://" + host + ":" + strconv.FormatInt(port, 10), nil
+}
+
+// httpsPort returns the port by which a cluster is reached from outside, which
+// for a virtual one is its host's; the default one where no gateway says which.
+func httpsPort(s *snapshot.Snapshot, c *v1alpha1.Cluster) (int64, error) {
+	if host := s.HostOf(c); host != nil {
+		c = host
+	}
+	components, wrong := s.ClusterComponents(c)
+	if err := wrong.ToAggregate(); err != nil {
+		return 0, &HostError{Cluster: snapshot.RefOf(c), Problem: "its port cannot be told while its components are invalid: " + err.Error()}
+	}
+	gateway, _ := ofCategory(components, v1alpha1.CategoryGateway)
+	if port, ok := gateway.Settings["httpsNodePort"].(int64); ok {
+		return port, nil
+	}
+	return defaultHTTPSPort, nil
+}
+
+// addHookIngress leads each path to the event source that listens there.
+func (p *pipeline) addHookIngress() error {
+	sources := p.of(v1alpha1.EventSourceGitLab)
+	if len(sources) == 0 {
+		return nil
+	}
+	host, err := p.domain()
+	if err != nil {
+		return err
+	}
+	exact := networkingv1.PathTypeExact
+	var paths []networkingv1.HTTPIngressPath
+	for _, e := range sources {
+		paths = append(paths, networkingv1.HTTPIngressPath{
+			Path: p.hookPath(e), PathType: &exact,
+			Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
+				Name: p.eventSourceName(e, v1alpha1.EventSourceGitLab) + serviceSuffix,
+				Port: networkingv1.ServiceBackendPort{Number: hookPort},
+			}},
+		})
+	}
+	slices.SortFunc(paths, func(a, b networkingv1.HTTPIngressPath) int { return cmp.Compare(a.Path, b.Path) })
+	p.add(plan.StageConfig, ingressKind, &networkingv1.Ingress{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: p.events.Namespace, Name: hookIngressName(p.runtime.Namespace, p.runtime.Name),
+			Annotations: map[string]string{routerEntryPoints: "websecure", routerTLS: "true"},
+		},
+		Spec: networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{{
+			Host:             host,
+			IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{Paths: paths}},
+		}}},
+	}, p.source)
+	return nil
+}
+
+// addHooks adds a hook in GitLab for each event source, for its events.
+func (p *pipeline) addHooks() error {
+	for _, e := range p.of(v1alpha1.EventSourceGitLab) {
+		base, err := p.hookBase()
+		if err != nil {
+			return err
+		}
+		provider, err := p.providerOf(e)
+		if err != nil {
+			return err
+		}
+		p.gitlab.addBody(plan.StageConfig, plan.GitLabHookID(e.GitLab.RepoName, p.hookSecret(e)), plan.GitLabHook{
+			Provider: provider.Name, Repository: e.GitLab.RepoName, URL: base + p.hookPath(e), Events: hookEvents(e), Token: p.hookToken(e),
+		}, p.source)
+	}
+	return nil
+}
+
+// Webhooks returns where the hooks of a pipeline runtime call, by its plan, in the
+// order of its event sources.
+func Webhooks(p plan.Plan, r *v1alpha1.ProjectPipelineRuntime) []v1alpha1.WebhookStatus {
+	var hooks []v1alpha1.WebhookStatus
+	for _, e := range r.Spec.EventSources {
+		if e.GitLab == nil {
+			continue
+		}
+		id := plan.GitLabHookID(e.GitLab.RepoName, hookSecretName(r.Namespace, r.Name, e.Name))
+		for _, set := range p.Sets {
+			for _, item := range set.Items {
+				if hook, ok := item.Body.(plan.GitLabHook); ok && item.ID == id {
+					hooks = append(hooks, v1alpha1.WebhookStatus{EventSource: e.Name, CodeRepo: hook.Repository, URL: hook.URL, Events: hook.Events})
+				}
+			}
+		}
+	}
+	return hooks
+}
