@@ -46,6 +46,10 @@ $(eval $(call tool,hnc-manager,hnc,sigs.k8s.io/hierarchical-namespaces/cmd/manag
 $(eval $(call tool,argocd,argocd,github.com/argoproj/argo-cd/v2/cmd,6 minutes,$(TOOLS_ARGOCD_FLAGS)))
 $(eval $(call tool,redis,redis,.,10 seconds,))
 $(eval $(call tool,vault,vault,.,2 minutes,))
+$(eval $(call tool,argoevents,argoevents,.,6 minutes,))
+$(eval $(call tool,nats-server,nats,github.com/nats-io/nats-server/v2,1 minute,))
+$(eval $(call tool,tekton-controller,tekton,github.com/tektoncd/pipeline/cmd/controller,4 minutes,))
+$(eval $(call tool,pod,pod,.,5 seconds,))
 $(eval $(call tool,controller-gen,controller-gen,sigs.k8s.io/controller-tools/cmd/controller-gen,40 seconds,))
 
 # KUBEBUILDER_ASSETS is a directory that holds etcd and kube-apiserver already.
@@ -59,4 +63,4 @@ endif
 
 .PHONY: tools demo-tools
 tools: $(TOOLS_CONTROL_PLANE) bin/kube-controller-manager bin/vault bin/controller-gen ## Build what tests need into bin/: etcd, kube-apiserver, kube-controller-manager, vault, controller-gen.
-demo-tools: tools bin/hnc-manager bin/argocd bin/redis ## Build all that the demo runs: the same and Argo CD, HNC and redis.
+demo-tools: tools bin/hnc-manager bin/argocd bin/redis bin/argoevents bin/nats-server bin/tekton-controller bin/pod ## Build all that the demo runs: the same and Argo CD, HNC, redis, Argo Events, NATS and Tekton.

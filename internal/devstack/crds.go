@@ -54,6 +54,10 @@ func InstallCRDs(ctx context.Context, config *rest.Config, dirs ...string) error
 		}
 		crds = append(crds, found...)
 	}
+	return installCRDs(ctx, config, crds)
+}
+
+func installCRDs(ctx context.Context, config *rest.Config, crds []crdFile) error {
 	client, err := apiextensionsclient.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("install CRDs: %w", err)

@@ -23,6 +23,7 @@ const podPlayerUser = "pod-player"
 // every Pod that it runs and is ready, and of a Job's Pod that it has succeeded.
 // Nothing runs: no image is fetched, no probe is asked, no log is written. It is
 // for those who install components and want to see Deployments become available.
+// The Pods of Tekton's TaskRuns, whose steps have results, are left to RunSteps.
 type PodPlayer struct {
 	set    kubernetes.Interface
 	pods   corev1listers.PodLister
@@ -104,6 +105,11 @@ func (p *PodPlayer) seen(object any) {
 
 // waits tells whether a Pod waits for a kubelet that will never come.
 func waits(pod *corev1.Pod) bool {
+	_, step := pod.Labels[taskRunLabel]
+	return !step && isPending(pod)
+}
+
+func isPending(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp == nil && pod.Spec.NodeName == "" &&
 		(pod.Status.Phase == "" || pod.Status.Phase == corev1.PodPending)
 }

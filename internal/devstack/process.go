@@ -37,6 +37,10 @@ type Program struct {
 	Logs string
 	// Ready is asked until it returns nil; nil means ready at once.
 	Ready func(context.Context) error
+
+	// mounts makes it a mounting program: it is root, in a user namespace when
+	// this process is not.
+	mounts bool
 }
 
 // ExitError tells that a program ended by itself or did not become ready.
@@ -104,7 +108,7 @@ func (p *Process) spawn() error {
 	p.command.Dir = p.program.Home
 	p.command.Env = append(scrubbedEnv(p.program.Home), p.program.Env...)
 	p.command.Stdout, p.command.Stderr = log, log
-	p.command.SysProcAttr = childAttributes()
+	p.command.SysProcAttr = childAttributes(p.program.mounts)
 
 	started := make(chan error)
 	go func() {

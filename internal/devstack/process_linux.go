@@ -2,15 +2,23 @@ package devstack
 
 import (
 	"errors"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // childAttributes gives a child its own process group and ends it when this
-// process ends, however it ends.
-func childAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// process ends, however it ends. One that mounts is root, if only in a user
+// namespace.
+func childAttributes(mounts bool) *syscall.SysProcAttr {
+	attributes := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if uid := os.Getuid(); mounts && uid != 0 {
+		attributes.Cloneflags = syscall.CLONE_NEWUSER
+		attributes.UidMappings = []syscall.SysProcIDMap{{HostID: uid, Size: 1}}
+		attributes.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	return attributes
 }
 
 // waitFrozen returns when a child that was sent SIGSTOP has stopped, or has

@@ -6,7 +6,7 @@ import "syscall"
 
 // childAttributes gives a child its own process group. Only Linux can end it
 // with its parent.
-func childAttributes() *syscall.SysProcAttr {
+func childAttributes(bool) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 

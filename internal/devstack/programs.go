@@ -20,6 +20,10 @@ const (
 	programArgoCD            = "argocd"
 	programRedis             = "redis"
 	programVault             = "vault"
+	programArgoEvents        = "argoevents"
+	programNATS              = "nats-server"
+	programTekton            = "tekton-controller"
+	programPod               = "pod"
 )
 
 // assetsVariable names the directory that holds etcd and kube-apiserver, when it is set.

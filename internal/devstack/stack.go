@@ -38,6 +38,9 @@ type Options struct {
 	Vault bool
 	// ArgoCD and HNC run on every runtime control plane.
 	ArgoCD, HNC bool
+	// Pipelines has the programs looked for that StartArgoEvents, StartTekton and
+	// RunSteps run.
+	Pipelines bool
 	// TenantArgoCD runs Argo CD, with its CRDs, on the tenant's control plane.
 	TenantArgoCD bool
 	// Progress is told each step that has ended, one at a time; nil: nobody.
@@ -66,10 +69,18 @@ type Stack struct {
 	ports     ports
 
 	proxies []*FaultProxy
+	parts   []part
 
-	// mutex guards the maps, proxies, stopped and calls of Progress.
+	// mutex guards the maps, proxies, parts, stopped and calls of Progress.
 	mutex   sync.Mutex
 	stopped bool
+}
+
+// part is something that was started beside what the options ask for.
+type part interface {
+	Stop() error
+	// Err returns nil while it runs, and what ended by itself otherwise.
+	Err() error
 }
 
 var (
@@ -114,6 +125,9 @@ func (o Options) needed() []string {
 	}
 	if o.HNC {
 		needed = append(needed, programHNC)
+	}
+	if o.Pipelines {
+		needed = append(needed, programArgoEvents, programNATS, programTekton, programPod)
 	}
 	return needed
 }
@@ -310,6 +324,13 @@ func (s *Stack) runtime(name string) (*ControlPlane, error) {
 	return plane, nil
 }
 
+// keep has a part stopped with the stack.
+func (s *Stack) keep(p part) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.parts = append(s.parts, p)
+}
+
 // step runs one step and tells how long it took.
 func (s *Stack) step(name string, run func() error) error {
 	started := time.Now()
@@ -342,6 +363,9 @@ func (s *Stack) Err() error {
 	for _, vault := range s.Vaults {
 		all = append(all, vault.Err())
 	}
+	for _, part := range s.parts {
+		all = append(all, part.Err())
+	}
 	return errors.Join(all...)
 }
 
@@ -364,6 +388,9 @@ func (s *Stack) Stop() error {
 	}
 	for _, proxy := range s.proxies {
 		controllers = append(controllers, proxy.Stop)
+	}
+	for _, part := range s.parts {
+		controllers = append(controllers, part.Stop)
 	}
 	for _, vault := range s.Vaults {
 		planes = append(planes, vault.Stop)

@@ -51,8 +51,8 @@ func TestStartNamesMissingPrograms(t *testing.T) {
 			wantCommand:  "make demo-tools",
 		},
 		"the demo": {
-			options:      Options{ArgoCD: true, HNC: true},
-			wantPrograms: []string{"etcd", "kube-apiserver", "argocd", "redis", "hnc-manager"},
+			options:      Options{ArgoCD: true, HNC: true, Pipelines: true},
+			wantPrograms: []string{"etcd", "kube-apiserver", "argocd", "redis", "hnc-manager", "argoevents", "nats-server", "tekton-controller", "pod"},
 			wantCommand:  "make demo-tools",
 		},
 	}

@@ -1,0 +1,3 @@
+module nautes.io/nautes/hack/tools/pod
+
+go 1.26
