@@ -2,6 +2,8 @@ package launch
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"strings"
 )
 
@@ -44,9 +46,16 @@ func writeUnit(b *strings.Builder, unit rune) {
 	}
 }
 
-// Decode reads what Encode wrote, and refuses keys that it does not know.
+// Decode reads what Encode wrote, and refuses keys that it does not know and
+// whatever comes behind the value.
 func Decode(text string, v any) error {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
-	return d.Decode(v)
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("there is more than one value")
+	}
+	return nil
 }
