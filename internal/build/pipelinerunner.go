@@ -86,6 +86,8 @@ func (l *launcher) builtIn(name string, side v1alpha1.HookSide) (string, error) 
 // constant returns a built-in variable that no event changes.
 func (l *launcher) constant(name string) (string, error) {
 	switch name {
+	case hooks.VarRunnerImage:
+		return l.snap.Settings.RunnerImage, nil
 	case hooks.VarNamespace:
 		return l.namespace(), nil
 	case hooks.VarServiceAccount:

@@ -28,13 +28,14 @@ const (
 	// escaped as in a URL that is no letter, digit or one of ._/@+-; empty when
 	// the event has none.
 	VarRef = "ref"
-	// VarCommit is the commit of the event; after the run and without one, the
-	// commit that the pipeline file was read at.
+	// VarCommit is the commit of the event; empty when the event has none.
 	VarCommit = "commitID"
 	// VarRunName is the name of the PipelineRun, and VarRunStatus how it ended:
 	// Succeeded, Failed, Cancelled or Timeout. Post hooks have them.
 	VarRunName   = "PipelineRunName"
 	VarRunStatus = "PipelineRunStatus"
+	// VarRunnerImage is the image with nautes-runner.
+	VarRunnerImage = "RunnerImage"
 )
 
 // RunVars returns the built-in variables that inputs of a run can take, in order.
@@ -49,7 +50,7 @@ func RunVars() []string {
 // isBuiltIn tells whether a hook on a side can take a variable from us.
 func isBuiltIn(name string, side v1alpha1.HookSide) bool {
 	switch name {
-	case VarRef, VarCommit:
+	case VarRef, VarCommit, VarRunnerImage:
 		return true
 	case VarRunName, VarRunStatus:
 		return side == v1alpha1.HookPost
