@@ -3,13 +3,14 @@ package devstack
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/uuid"
 )
 
 // hookTimeout is how long GitLab waits for an answer.
@@ -20,6 +21,9 @@ type Hook struct {
 	URL string
 	// Token is sent as X-Gitlab-Token; none when it is empty.
 	Token string
+	// Host is the host that is asked for when the URL leads to a gateway's
+	// address; empty: that of the URL.
+	Host string
 }
 
 // Delivery is one call of a hook.
@@ -33,6 +37,10 @@ type Delivery struct {
 	Status int
 	Err    error
 	Took   time.Duration
+
+	hook   Hook
+	header http.Header
+	body   []byte
 }
 
 // AddHook calls a URL after each push to a repository. Like GitLab, the host
@@ -98,25 +106,50 @@ func (g *GitHost) announce(ctx context.Context, repository *repository, before, 
 
 func (g *GitHost) deliver(repository *repository, hook Hook, update refUpdate, body []byte) {
 	started := time.Now()
-	delivery := Delivery{Hook: hook.URL, Event: update.event(), Ref: update.ref, Before: update.before, After: update.after}
-	delivery.Status, delivery.Err = g.call(hook, delivery.Event, body)
+	delivery := Delivery{
+		Hook: hook.URL, Event: update.event(), Ref: update.ref, Before: update.before, After: update.after,
+		hook: hook, header: g.header(update.event()), body: body,
+	}
+	delivery.Status, delivery.Err = g.call(g.hooks, hook, delivery.header, body)
 	delivery.Took = time.Since(started)
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	repository.deliveries = append(repository.deliveries, delivery)
 }
 
-func (g *GitHost) call(hook Hook, event string, body []byte) (int, error) {
-	request, err := http.NewRequestWithContext(g.hooks, http.MethodPost, hook.URL, bytes.NewReader(body))
+// Redeliver sends a delivery again, as GitLab does after a failure: it is the same
+// byte by byte. With a token it claims to come from somebody else. It returns the
+// HTTP status of the answer.
+func (g *GitHost) Redeliver(ctx context.Context, d Delivery, token string) (int, error) {
+	if token != "" {
+		d.hook.Token = token
+	}
+	return g.call(ctx, d.hook, d.header, d.body)
+}
+
+// header returns what GitLab says of a new delivery.
+func (g *GitHost) header(event string) http.Header {
+	header := http.Header{}
+	for name, value := range map[string]string{
+		"Content-Type":          "application/json",
+		"User-Agent":            "GitLab/17.5.0",
+		"Idempotency-Key":       string(uuid.NewUUID()),
+		"X-Gitlab-Event":        event,
+		"X-Gitlab-Instance":     g.URL,
+		"X-Gitlab-Event-UUID":   string(uuid.NewUUID()),
+		"X-Gitlab-Webhook-UUID": string(uuid.NewUUID()),
+	} {
+		header.Set(name, value)
+	}
+	return header
+}
+
+func (g *GitHost) call(ctx context.Context, hook Hook, header http.Header, body []byte) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, hook.URL, bytes.NewReader(body))
 	if err != nil {
 		return 0, fmt.Errorf("call hook: %w", err)
 	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "GitLab/17.5.0")
-	request.Header.Set("X-Gitlab-Event", event)
-	request.Header.Set("X-Gitlab-Instance", g.URL)
-	request.Header.Set("X-Gitlab-Event-UUID", rand.Text())
-	request.Header.Set("X-Gitlab-Webhook-UUID", rand.Text())
+	request.Header, request.Host = header.Clone(), hook.Host
 	if hook.Token != "" {
 		request.Header.Set("X-Gitlab-Token", hook.Token)
 	}

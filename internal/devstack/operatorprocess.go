@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 )
 
+// RunnerImage is the image that launchers of pipelines name.
+const RunnerImage = "registry.example/nautes:devstack"
+
 // Operator is nautes-operator as a process beside a stack's tenant.
 type Operator struct {
 	*Process
@@ -83,6 +86,8 @@ func (s *Stack) writeOperatorFiles(ctx context.Context, dir string, o OperatorOp
 		"receiver": map[string]any{"address": loopback(ports[2])},
 		// There is one; it is not to end when its machine is too busy to renew a lease.
 		"leaderElection": map[string]any{"enabled": false},
+		// Nobody fetches it.
+		"pipelines": map[string]any{"runnerImage": RunnerImage},
 	}
 	if o.Vault != nil {
 		if files["vault-token"], err = s.InstallVault(ctx, o.Vault, o.Tenant); err != nil {

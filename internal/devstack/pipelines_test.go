@@ -124,7 +124,7 @@ func TestPipelinesRunWithoutANode(t *testing.T) {
 	if _, err := stack.StartTekton(t.Context(), runtimeA); err != nil {
 		t.Fatal(err)
 	}
-	steps, err := stack.RunSteps(t.Context(), runtimeA, map[string]string{"/bin/sh": "/bin/sh"})
+	steps, err := stack.RunSteps(t.Context(), runtimeA, map[string]StepProgram{"/bin/sh": {Path: "/bin/sh"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,15 +69,15 @@ type Stack struct {
 	ports     ports
 
 	proxies []*FaultProxy
-	parts   []part
+	parts   []Part
 
 	// mutex guards the maps, proxies, parts, stopped and calls of Progress.
 	mutex   sync.Mutex
 	stopped bool
 }
 
-// part is something that was started beside what the options ask for.
-type part interface {
+// Part is something that was started beside what the options ask for.
+type Part interface {
 	Stop() error
 	// Err returns nil while it runs, and what ended by itself otherwise.
 	Err() error
@@ -325,10 +325,18 @@ func (s *Stack) runtime(name string) (*ControlPlane, error) {
 }
 
 // keep has a part stopped with the stack.
-func (s *Stack) keep(p part) {
+func (s *Stack) keep(p Part) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.parts = append(s.parts, p)
+}
+
+// End stops a part before the stack does.
+func (s *Stack) End(p Part) error {
+	s.mutex.Lock()
+	s.parts = slices.DeleteFunc(s.parts, func(one Part) bool { return one == p })
+	s.mutex.Unlock()
+	return p.Stop()
 }
 
 // step runs one step and tells how long it took.

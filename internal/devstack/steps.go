@@ -31,11 +31,10 @@ const taskRunLabel = "tekton.dev/taskRun"
 // entrypoint would. A step of any other image does not run: it is said to have
 // ended well, without results.
 type StepRunner struct {
-	plane *ControlPlane
-	set   kubernetes.Interface
-	stack *Stack
-	// programs are files of this machine, by their paths in images.
-	programs map[string]string
+	plane    *ControlPlane
+	set      kubernetes.Interface
+	stack    *Stack
+	programs map[string]StepProgram
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -44,6 +43,15 @@ type StepRunner struct {
 	mutex sync.Mutex
 	known map[types.UID]bool
 	steps []Step
+}
+
+// StepProgram takes the place of a program in an image.
+type StepProgram struct {
+	// Path of the file on this machine.
+	Path string
+	// Args are put in after the first argument of the step, by that argument:
+	// what this machine has otherwise than a cluster.
+	Args map[string][]string
 }
 
 // Step is a step that has ended.
@@ -63,8 +71,8 @@ type Step struct {
 }
 
 // RunSteps starts a StepRunner on a runtime control plane, which ends with the
-// stack. programs are files of this machine, by their paths in images.
-func (s *Stack) RunSteps(ctx context.Context, runtime string, programs map[string]string) (*StepRunner, error) {
+// stack. The programs go by their paths in images.
+func (s *Stack) RunSteps(ctx context.Context, runtime string, programs map[string]StepProgram) (*StepRunner, error) {
 	plane, err := s.runtime(runtime)
 	if err != nil {
 		return nil, err
@@ -176,9 +184,12 @@ func (r *StepRunner) write(ctx context.Context, pod *corev1.Pod, status corev1.P
 func (r *StepRunner) step(ctx context.Context, pod *corev1.Pod, spec *corev1.Container) (Step, string) {
 	program, results, args := entrypoint(spec.Args)
 	step := Step{Namespace: pod.Namespace, Pod: pod.Name, TaskRun: pod.Labels[taskRunLabel], Program: program, Args: args}
-	file, ok := r.programs[program]
+	own, ok := r.programs[program]
 	if !ok {
 		return step, ""
+	}
+	if len(args) > 0 {
+		args = slices.Insert(slices.Clone(args), 1, own.Args[args[0]]...)
 	}
 	began := time.Now()
 	room := container{
@@ -186,7 +197,7 @@ func (r *StepRunner) step(ctx context.Context, pod *corev1.Pod, spec *corev1.Con
 		dir: filepath.Join(r.stack.Dir, r.plane.Name+"-steps", string(pod.UID)),
 	}
 	step.Ran, step.Log = true, filepath.Join(r.stack.logs(), pod.Name+".log")
-	if err := r.process(ctx, room, file, args); err != nil {
+	if err := r.process(ctx, room, own.Path, args); err != nil {
 		step.Code = 1
 		var ended *exec.ExitError
 		if errors.As(err, &ended) {
