@@ -1,6 +1,7 @@
 // Command demo shows the main jobs of Nautes on the real parts: clusters are
-// registered and get their components, and a push to default.project becomes a
-// deployment on one of them. It exits with 0 when every step held, and says
+// registered and get their components, a push to default.project becomes a
+// deployment on one of them, and a push to a feature branch runs a pipeline on
+// another. It exits with 0 when every step held, and says
 // otherwise which did not, and why. With STAY=1 in its environment it keeps
 // everything up until it is interrupted.
 package main
@@ -18,7 +19,7 @@ import (
 )
 
 // removals is how many acts, the last ones, take away what the others made.
-const removals = 3
+const removals = 4
 
 // budget bounds the whole demo: a step that hangs is a failure, not a wait. A
 // machine with two cores and nothing else to do needs a quarter of it.
@@ -82,7 +83,11 @@ func (d *demo) acts() []act {
 		{"Vault: what is there, and what the product's account may read", d.secretAccess},
 		{"A change to a manifest, and a change to the runtime", d.changes},
 		{"A bad file, explained, and mended", d.badFile},
+		{"On the virtual worker, what runs pipelines begins to work", d.pipelinePrograms},
+		{"A pipeline runtime: four event sources, a calendar, hooks, by git push", d.pipelineRuntime},
+		{"A push to a feature branch runs its pipeline, once", d.pipelineRun},
 		{"At rest: nothing is written", d.rest},
+		{"The pipeline runtime is deleted, and everything is gone", d.pipelineRemoval},
 		{"The runtime is deleted, and everything is gone", d.removal},
 		{"The runtime comes back, and the whole product is deleted with kubectl", d.productRemoval},
 		{"The clusters are unregistered, by git push", d.unregistration},
@@ -104,6 +109,8 @@ type demo struct {
 	before map[string][]string
 	// innerPods plays the Pods of the virtual cluster.
 	innerPods *devstack.PodPlayer
+	// pipelines is what runs pipelines on the virtual worker.
+	pipelines pipelineParts
 	// accountToken is what the product's account got from Vault.
 	accountToken string
 }

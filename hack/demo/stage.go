@@ -38,7 +38,7 @@ func (d *demo) stage(ctx context.Context) error {
 	var err error
 	d.stack, err = devstack.Start(ctx, devstack.Options{
 		Dir: filepath.Join(d.dir, "stack"), Runtimes: []string{hostName, workerName, innerName},
-		ControllerManager: true, BareRuntimes: true, TenantArgoCD: true, Vault: true, Progress: d.screen.done,
+		ControllerManager: true, BareRuntimes: true, TenantArgoCD: true, Vault: true, Pipelines: true, Progress: d.screen.done,
 	})
 	if err != nil {
 		return err

@@ -115,12 +115,22 @@ func (d *demo) confirm(ctx context.Context, c client.Client, pushed time.Time) e
 	return nil
 }
 
-// stopWorkerPrograms ends the processes of the worker's Argo CD and HNC.
+// stopWorkerPrograms ends the processes of the workers' Argo CD and HNC. Argo
+// Events goes on for as long as it has an event bus to take down.
 func (d *demo) stopWorkerPrograms() error {
-	err := errors.Join(d.stack.ArgoCD[workerName].Stop(), d.stack.HNC[workerName].Stop())
-	delete(d.stack.ArgoCD, workerName)
-	delete(d.stack.HNC, workerName)
-	return err
+	var all []error
+	for _, name := range []string{workerName, innerName} {
+		all = append(all, d.stack.ArgoCD[name].Stop(), d.stack.HNC[name].Stop())
+		delete(d.stack.ArgoCD, name)
+		delete(d.stack.HNC, name)
+	}
+	return errors.Join(all...)
+}
+
+// stopPipelinePrograms ends what ran pipelines on the virtual worker.
+func (d *demo) stopPipelinePrograms() error {
+	p := d.pipelines
+	return errors.Join(d.stack.End(p.steps), d.stack.End(p.tekton), d.stack.End(p.gateway), d.stack.End(p.events))
 }
 
 // endVirtual ends the control plane that plays the virtual cluster, as soon as
@@ -140,7 +150,7 @@ func (d *demo) endVirtual(ctx context.Context, pushed time.Time) error {
 	inner := d.stack.Runtimes[innerName]
 	delete(d.stack.Runtimes, innerName)
 	d.innerPods.Stop()
-	return inner.Kill()
+	return errors.Join(d.stopPipelinePrograms(), inner.Kill())
 }
 
 // hostInUse shows that a host stays while a virtual cluster is on it.

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/internal/build"
+)
+
+var errNoExtract = errors.New("the ExternalSecret takes no stored secret")
+
+// fetchCredentials does what External Secrets would do where its Pod runs: as the
+// account of the runtime it reads the stored credentials of the repository, and
+// writes them for the launchers.
+func (d *demo) fetchCredentials(ctx context.Context) error {
+	began := time.Now()
+	w, err := d.innerClient()
+	if err != nil {
+		return err
+	}
+	wanted, store := &build.ExternalSecret{}, &build.SecretStore{}
+	name := build.SyncedCredentialsName(pipelineRuntime)
+	if err := readAs(ctx, w, [3]string{"external-secrets.io", "v1", "ExternalSecret"}, name, wanted); err != nil {
+		return err
+	}
+	if err := readAs(ctx, w, [3]string{"external-secrets.io", "v1", "SecretStore"}, wanted.Spec.SecretStoreRef.Name, store); err != nil {
+		return err
+	}
+	vault := store.Spec.Provider.Vault
+	if len(wanted.Spec.DataFrom) != 1 || vault == nil {
+		return errNoExtract
+	}
+	auth, from := vault.Auth.Kubernetes, wanted.Spec.DataFrom[0]
+	account, err := d.stack.Runtimes[innerName].AccountToken(ctx, pipelineNamespace, auth.ServiceAccountRef.Name)
+	if err != nil {
+		return err
+	}
+	status, answer, err := d.vault().Request(ctx, http.MethodPost, "auth/"+auth.MountPath+"/login", "", map[string]any{"role": auth.Role, "jwt": account})
+	if err != nil {
+		return err
+	}
+	login, _ := answer["auth"].(map[string]any)
+	if status != http.StatusOK || login["client_token"] == nil {
+		return fmt.Errorf("ServiceAccount %s logs in to Vault: %w: status %d", auth.ServiceAccountRef.Name, errVault, status)
+	}
+	data, err := d.askVault(ctx, fmt.Sprint(login["client_token"]), http.MethodGet, vault.Path+"/data/"+from.Extract.Key, nil)
+	if err != nil {
+		return err
+	}
+	fields, _ := data["data"].(map[string]any)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: pipelineNamespace, Name: wanted.Spec.Target.Name}, StringData: map[string]string{}}
+	for key, value := range fields {
+		for _, rewrite := range from.Rewrite {
+			pattern, err := regexp.Compile(rewrite.Regexp.Source)
+			if err != nil {
+				return fmt.Errorf("read the ExternalSecret %s: %w", name, err)
+			}
+			key = pattern.ReplaceAllString(key, rewrite.Regexp.Target)
+		}
+		secret.StringData[key] = fmt.Sprint(value)
+	}
+	if err := w.Create(ctx, secret); err != nil {
+		return fmt.Errorf("write the credentials of launchers: %w", err)
+	}
+	d.screen.done(fmt.Sprintf("as External Secrets would, %s/%s read %s", pipelineNamespace, auth.ServiceAccountRef.Name, from.Extract.Key), time.Since(began))
+	return nil
+}
+
+// readAs reads an object of the runtime's namespace.
+func readAs(ctx context.Context, w client.Client, kind [3]string, name string, into any) error {
+	o := object(kind[0], kind[1], kind[2], pipelineNamespace, name)
+	if err := w.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+		return fmt.Errorf("read %s %s: %w", kind[2], name, err)
+	}
+	return runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, into)
+}

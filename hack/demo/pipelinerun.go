@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/launch"
+)
+
+const (
+	featureBranch = "feature-login"
+	featureSource = "webhook-feature-push"
+	wrongToken    = "not-the-token"
+)
+
+// pipelineRun pushes a commit, and follows it to the run of its pipeline.
+func (d *demo) pipelineRun(ctx context.Context) error {
+	if err := d.fetchCredentials(ctx); err != nil {
+		return err
+	}
+	if err := d.addPipelineHooks(ctx); err != nil {
+		return err
+	}
+	commit, delivery, err := d.pushFeature(ctx, "Begin the login")
+	if err != nil {
+		return err
+	}
+	pushed := time.Now()
+	launchers, err := d.runs(ctx, launch.RoleLauncher, 1)
+	if err != nil {
+		return err
+	}
+	d.measured("git push → launcher on the virtual worker, by event source, bus and sensor", time.Since(pushed))
+	runs, err := d.runs(ctx, launch.RoleRun, 1)
+	if err != nil {
+		return err
+	}
+	d.screen.done("the user's PipelineRun is there", time.Since(pushed))
+	step, err := d.launchStep(ctx, launchers[0].GetName())
+	if err != nil {
+		return err
+	}
+	d.showStep(step)
+	if got := runs[0].GetLabels()[launch.LabelCommit]; got != commit {
+		return fmt.Errorf("the run is of commit %q, and %s was pushed", got, commit)
+	}
+	if err := d.launcherEnds(ctx, launchers[0].GetName()); err != nil {
+		return err
+	}
+	d.screen.done("the launcher has ended: pre hook, launch, the wait for the run, post hook", time.Since(pushed))
+	if err := d.showRuns(ctx); err != nil {
+		return err
+	}
+	return d.replay(ctx, delivery)
+}
+
+// pushFeature pushes a commit to a branch whose pushes run a pipeline, and returns
+// the commit and the delivery for the event source.
+func (d *demo) pushFeature(ctx context.Context, message string) (commit string, delivery devstack.Delivery, err error) {
+	commit, err = d.stack.Git.Push(ctx, pipelineRepo, devstack.Commit{
+		Message: message, Branch: featureBranch, Files: map[string]string{"login.go": "// " + message + "\npackage login\n"},
+	})
+	if err != nil {
+		return "", delivery, err
+	}
+	err = d.until(ctx, "the delivery of the push", func(context.Context) error {
+		all, err := d.stack.Git.Deliveries(pipelineRepo)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(all, func(one devstack.Delivery) bool {
+			return one.After == commit && strings.HasSuffix(one.Hook, "/"+featureSource)
+		})
+		if at < 0 {
+			return errors.New("not yet delivered")
+		}
+		delivery = all[at]
+		return nil
+	})
+	if err == nil && delivery.Status != http.StatusOK {
+		err = fmt.Errorf("the event source answers %d to the delivery: %w", delivery.Status, delivery.Err)
+	}
+	return commit, delivery, err
+}
+
+// runs waits until there are as many PipelineRuns with a role, and returns them
+// in order of their creation.
+func (d *demo) runs(ctx context.Context, role string, want int) ([]unstructured.Unstructured, error) {
+	w, err := d.innerClient()
+	if err != nil {
+		return nil, err
+	}
+	all := &unstructured.UnstructuredList{}
+	all.SetGroupVersionKind(schema.GroupVersionKind{Group: "tekton.dev", Version: "v1", Kind: "PipelineRunList"})
+	err = d.until(ctx, fmt.Sprintf("%d PipelineRuns with the role %s", want, role), func(ctx context.Context) error {
+		if err := w.List(ctx, all, client.InNamespace(pipelineNamespace), client.MatchingLabels{launch.LabelRole: role, launch.LabelProduct: productName}); err != nil {
+			return err
+		}
+		if len(all.Items) < want {
+			return errors.Join(fmt.Errorf("there are %d", len(all.Items)), d.failedStep())
+		}
+		return nil
+	})
+	if err == nil && len(all.Items) != want {
+		err = fmt.Errorf("there are %d PipelineRuns with the role %s, want %d", len(all.Items), role, want)
+	}
+	slices.SortFunc(all.Items, func(a, b unstructured.Unstructured) int {
+		return a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time)
+	})
+	return all.Items, err
+}
+
+// failedStep says which step has failed, and where its log is.
+func (d *demo) failedStep() error {
+	for _, step := range d.pipelines.steps.Ended() {
+		if step.Code != 0 {
+			return fmt.Errorf("%s of %s ended with %d, see %s", step.Program, step.TaskRun, step.Code, step.Log)
+		}
+	}
+	return nil
+}
+
+// launchStep returns the step of a launcher that created the run.
+func (d *demo) launchStep(ctx context.Context, launcher string) (devstack.Step, error) {
+	var found devstack.Step
+	err := d.until(ctx, "the step of the launcher", func(context.Context) error {
+		for _, step := range d.pipelines.steps.Ended() {
+			if step.Program == runnerPath && slices.Contains(step.Args, "--launcher="+launcher) {
+				found = step
+				return nil
+			}
+		}
+		return errors.New("it has not ended")
+	})
+	return found, err
+}
+
+// showStep prints what the Pod of a launcher runs.
+func (d *demo) showStep(step devstack.Step) {
+	d.measured("launcher start → run created, by nautes-runner as a process", step.Took)
+	d.screen.say("Tekton made the TaskRun %s and the Pod %s of the launcher; in place of its step ran:", step.TaskRun, step.Pod)
+	d.screen.say("  nautes-runner")
+	for _, arg := range step.Args {
+		if len(arg) > shownArgument {
+			arg = arg[:shownArgument] + "…"
+		}
+		d.screen.say("    %s", arg)
+	}
+}
+
+// shownArgument is how much of an argument is shown.
+const shownArgument = 110
+
+// launcherEnds waits until the launcher has succeeded.
+func (d *demo) launcherEnds(ctx context.Context, name string) error {
+	w, err := d.innerClient()
+	if err != nil {
+		return err
+	}
+	run := object("tekton.dev", "v1", "PipelineRun", pipelineNamespace, name)
+	return d.until(ctx, "the end of the launcher "+name, func(ctx context.Context) error {
+		if err := w.Get(ctx, client.ObjectKeyFromObject(run), run); err != nil {
+			return err
+		}
+		conditions, _, _ := unstructured.NestedSlice(run.Object, "status", "conditions")
+		for _, one := range conditions {
+			condition, _ := one.(map[string]any)
+			switch {
+			case condition["type"] != "Succeeded":
+				continue
+			case condition["status"] == "True":
+				return nil
+			}
+			return errors.Join(fmt.Errorf("%v: %v", condition["reason"], condition["message"]), d.failedStep())
+		}
+		return errors.New("it has no condition yet")
+	})
+}
+
+// showRuns prints the runs as Tekton has them, and as Nautes reports them.
+func (d *demo) showRuns(ctx context.Context) error {
+	gv := schema.GroupVersion{Group: "tekton.dev", Version: "v1"}
+	if err := d.screen.table(ctx, d.stack.Runtimes[innerName].Config(), gv, "pipelineruns", pipelineNamespace, "StartTime", "CompletionTime"); err != nil {
+		return err
+	}
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	runtime := pipelineObject()
+	err = d.until(ctx, "the result of the run in the runtime's status", func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(runtime), runtime); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(runtime.Status.Runs, func(r v1alpha1.PipelineRunStatus) bool { return r.CompletionTime != nil }) {
+			return fmt.Errorf("its runs are %+v", runtime.Status.Runs)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{"RUN", "PIPELINE", "EVENT SOURCE", "EVENT", "COMMIT", "RESULT"}}
+	for _, r := range runtime.Status.Runs {
+		rows = append(rows, []string{r.Name, r.Pipeline, r.EventSource, r.Event, short(r.Commit), r.Result})
+	}
+	d.screen.say("status.runs of the pipeline runtime:")
+	d.screen.rows(rows)
+	return nil
+}
+
+// replay sends a delivery again, and with a token that is not the hook's: neither
+// runs anything.
+func (d *demo) replay(ctx context.Context, delivery devstack.Delivery) error {
+	began := time.Now()
+	status, err := d.stack.Git.Redeliver(ctx, delivery, "")
+	if err != nil {
+		return err
+	}
+	refused, err := d.stack.Git.Redeliver(ctx, delivery, wrongToken)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK || refused != http.StatusBadRequest {
+		return fmt.Errorf("a delivery again: status %d, want 200; with a wrong token: status %d, want 400", status, refused)
+	}
+	d.screen.say("the same delivery again: status %d; with a wrong token: status %d", status, refused)
+	// The bus keeps the order, so what follows is later than what should not be.
+	if _, _, err := d.pushFeature(ctx, "Finish the login"); err != nil {
+		return err
+	}
+	if _, err := d.runs(ctx, launch.RoleLauncher, 2); err != nil {
+		return err
+	}
+	if _, err := d.runs(ctx, launch.RoleRun, 2); err != nil {
+		return err
+	}
+	d.screen.done("the next push made the second launcher and the second run: the repeated delivery made none", time.Since(began))
+	return nil
+}
+
+// pipelineRemoval deletes the pipeline runtime, and waits until nothing is left.
+func (d *demo) pipelineRemoval(ctx context.Context) error {
+	w, err := d.innerClient()
+	if err != nil {
+		return err
+	}
+	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Run no pipelines", Delete: []string{pipelineFile}}); err != nil {
+		return err
+	}
+	pushed := time.Now()
+	err = d.until(ctx, "the end of what the pipeline runtime had", func(ctx context.Context) error {
+		left, err := list(ctx, w, append(runtimeKinds(), [3]string{"", "v1", "Namespace"}), client.MatchingLabels{
+			managedBy: "nautes", "nautes.io/product": productName,
+		})
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("left: %s", strings.Join(left, ", "))
+		}
+		if running := d.pipelines.events.Running(); err == nil && len(running) > 0 {
+			err = fmt.Errorf("services that run: %s", strings.Join(running, ", "))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := gone(ctx, w, object("", "v1", "Namespace", "", pipelineNamespace)); err != nil {
+		return err
+	}
+	d.screen.done("event sources, sensors, hook paths, tokens, accounts, the Application and its namespace are gone", time.Since(pushed))
+	return d.stack.Git.RemoveHooks(pipelineRepo)
+}

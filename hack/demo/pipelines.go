@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/secrets"
+)
+
+// pipelineParts run the pipelines of the virtual worker.
+type pipelineParts struct {
+	events  *devstack.ArgoEvents
+	gateway *devstack.Gateway
+	tekton  *devstack.Tekton
+	steps   *devstack.StepRunner
+}
+
+// runnerPath is where the image of launchers has its program.
+const runnerPath = "/usr/local/bin/nautes-runner"
+
+func pipelineObject() *v1alpha1.ProjectPipelineRuntime {
+	return &v1alpha1.ProjectPipelineRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: productName, Name: pipelineRuntime}}
+}
+
+func (d *demo) innerClient() (client.Client, error) {
+	return newClient(d.stack.Runtimes[innerName].Config())
+}
+
+// pipelinePrograms starts the processes of what was installed on the virtual worker.
+func (d *demo) pipelinePrograms(ctx context.Context) error {
+	if err := d.stack.StartArgoCD(ctx, innerName); err != nil {
+		return err
+	}
+	if err := d.stack.StartHNC(ctx, innerName); err != nil {
+		return err
+	}
+	var err error
+	if d.pipelines.events, err = d.stack.StartArgoEvents(ctx, innerName); err != nil {
+		return err
+	}
+	if d.pipelines.gateway, err = d.stack.StartGateway(d.pipelines.events); err != nil {
+		return err
+	}
+	if d.pipelines.tekton, err = d.stack.StartTekton(ctx, innerName); err != nil {
+		return err
+	}
+	root, err := devstack.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	d.pipelines.steps, err = d.stack.RunSteps(ctx, innerName, map[string]devstack.StepProgram{
+		runnerPath: {
+			Path: filepath.Join(root, "bin", "nautes-runner"),
+			// The demo's Git host speaks plain HTTP on loopback.
+			Args: map[string][]string{"launch": {"--git-protocols=http"}},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	d.screen.say("No node runs, so in place of Pods there are processes, with the Pods' arguments, volumes and accounts:")
+	d.screen.say("  the controllers, the event bus, each event source and sensor, and the steps of nautes-runner.")
+	d.screen.say("What does not run: any other image, so hooks and the steps of users are only said to have ended well;")
+	d.screen.say("  the gateway, which a small proxy plays by the Ingresses; the admission webhooks of Tekton and Argo Events.")
+	return nil
+}
+
+// pipelineRuntime declares the guide's pipeline runtime.
+func (d *demo) pipelineRuntime(ctx context.Context) error {
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	hook, err := hookFile()
+	if err != nil {
+		return err
+	}
+	if _, err := d.stack.Git.AddRepository(ctx, pipelineRepo); err != nil {
+		return err
+	}
+	d.stack.Git.Grant("pipeline-token", devstack.Read, pipelineRepo)
+	err = d.putSecret(ctx, secrets.RepositoryReadOnly("gitlab", pipelineCodeRepo), map[string]string{"username": "deploy", "password": "pipeline-token"})
+	if err != nil {
+		return err
+	}
+	for _, push := range []struct {
+		repository string
+		commit     devstack.Commit
+	}{
+		{tenantRepo, devstack.Commit{Message: "Offer a hook", Files: map[string]string{"hooks/" + hookName + ".yaml": hook}}},
+		{pipelineRepo, devstack.Commit{Message: "Add the pipelines", Files: userPipelines()}},
+		{productRepo, devstack.Commit{Message: "Run pipelines", Files: d.pipelineDeclarations()}},
+	} {
+		if _, err := d.stack.Git.Push(ctx, push.repository, push.commit); err != nil {
+			return err
+		}
+	}
+	pushed := time.Now()
+	if err := d.waitReady(ctx, c, pipelineObject()); err != nil {
+		return err
+	}
+	d.measured("git push → the guide's pipeline runtime is Ready, all triggers armed", time.Since(pushed))
+	if err := d.screen.table(ctx, d.stack.Tenant.Config(), v1alpha1.GroupVersion, "projectpipelineruntimes", productName, "Age"); err != nil {
+		return err
+	}
+	runtime := pipelineObject()
+	if err := c.Get(ctx, client.ObjectKeyFromObject(runtime), runtime); err != nil {
+		return err
+	}
+	rows := [][]string{{"TRIGGER", "PIPELINE", "ARMED", "MESSAGE"}}
+	for _, trigger := range runtime.Status.Triggers {
+		rows = append(rows, []string{trigger.EventSource, trigger.Pipeline, fmt.Sprint(trigger.Armed), trigger.Message})
+	}
+	d.screen.rows(rows)
+	return d.showPipeline(ctx, runtime)
+}
+
+// showPipeline prints what the runtime has on its cluster.
+func (d *demo) showPipeline(ctx context.Context, runtime *v1alpha1.ProjectPipelineRuntime) error {
+	w, err := d.innerClient()
+	if err != nil {
+		return err
+	}
+	root := branch{text: "cluster " + virtualName}
+	for _, namespace := range []string{devstack.ArgoEventsNamespace, pipelineNamespace, devstack.ArgoCDNamespace} {
+		found, err := list(ctx, w, runtimeKinds(), client.InNamespace(namespace), client.MatchingLabels{
+			managedBy: "nautes", "nautes.io/product": productName, "nautes.io/owner-name": pipelineRuntime,
+		})
+		if err != nil {
+			return err
+		}
+		child := branch{text: "Namespace " + namespace}
+		for _, one := range found {
+			child.children = append(child.children, branch{text: one})
+		}
+		root.children = append(root.children, child)
+	}
+	d.screen.tree(root)
+	for _, hook := range runtime.Status.Webhooks {
+		d.screen.say("  %s: %s for %s", hook.CodeRepo, hook.URL, strings.Join(hook.Events, ", "))
+	}
+	d.screen.say("%d services of Argo Events run for it", len(d.pipelines.events.Running()))
+	return nil
+}
+
+// runtimeKinds are the kinds that a pipeline runtime has for itself.
+func runtimeKinds() [][3]string {
+	return [][3]string{
+		{"argoproj.io", "v1alpha1", "EventSource"}, {"argoproj.io", "v1alpha1", "Sensor"}, {"networking.k8s.io", "v1", "Ingress"},
+		{"", "v1", "Secret"}, {"", "v1", "ServiceAccount"}, {"rbac.authorization.k8s.io", "v1", "Role"},
+		{"rbac.authorization.k8s.io", "v1", "RoleBinding"}, {"external-secrets.io", "v1", "ExternalSecret"},
+		{"argoproj.io", "v1alpha1", "Application"},
+	}
+}
+
+// addPipelineHooks registers the hooks that the runtime plans, as a person would
+// do in GitLab.
+func (d *demo) addPipelineHooks(ctx context.Context) error {
+	c, err := d.tenantClient()
+	if err != nil {
+		return err
+	}
+	w, err := d.innerClient()
+	if err != nil {
+		return err
+	}
+	runtime := pipelineObject()
+	if err := c.Get(ctx, client.ObjectKeyFromObject(runtime), runtime); err != nil {
+		return err
+	}
+	for _, hook := range runtime.Status.Webhooks {
+		where, err := url.Parse(hook.URL)
+		if err != nil {
+			return fmt.Errorf("read the URL of a hook: %w", err)
+		}
+		token, err := hookToken(ctx, w, where.Path)
+		if err != nil {
+			return err
+		}
+		err = d.stack.Git.AddHook(pipelineRepo, devstack.Hook{URL: d.pipelines.gateway.URL + where.Path, Host: where.Host, Token: token})
+		if err != nil {
+			return err
+		}
+	}
+	d.screen.say("the %d hooks are registered in the Git host by hand: Nautes plans them, and does not register them yet", len(runtime.Status.Webhooks))
+	return nil
+}
+
+// hookToken returns the token of the event source that listens at a path.
+func hookToken(ctx context.Context, w client.Client, path string) (string, error) {
+	all := &unstructured.UnstructuredList{}
+	all.SetGroupVersionKind(schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventSourceList"})
+	if err := w.List(ctx, all, client.InNamespace(devstack.ArgoEventsNamespace)); err != nil {
+		return "", fmt.Errorf("list the event sources: %w", err)
+	}
+	for _, o := range all.Items {
+		entries, _, _ := unstructured.NestedMap(o.Object, "spec", "gitlab")
+		for _, entry := range entries {
+			fields, _ := entry.(map[string]any)
+			if endpoint, _, _ := unstructured.NestedString(fields, "webhook", "endpoint"); endpoint != path {
+				continue
+			}
+			name, _, _ := unstructured.NestedString(fields, "secretToken", "name")
+			key, _, _ := unstructured.NestedString(fields, "secretToken", "key")
+			secret := &corev1.Secret{}
+			if err := w.Get(ctx, client.ObjectKey{Namespace: devstack.ArgoEventsNamespace, Name: name}, secret); err != nil {
+				return "", fmt.Errorf("read the token of a hook: %w", err)
+			}
+			return string(secret.Data[key]), nil
+		}
+	}
+	return "", errNoListener
+}
+
+var errNoListener = errors.New("no event source listens at the path of the hook")
