@@ -110,8 +110,6 @@ func (l *launcher) codeRepo(name string) (*v1alpha1.CodeRepo, error) {
 	return nil, l.missing("CodeRepo", l.runtime.Namespace, name)
 }
 
-func (l *launcher) namespace() string { return l.target.Namespaces[0] }
-
 func (l *launcher) hooks() v1alpha1.Hooks {
 	if l.runtime.Spec.Hooks == nil {
 		return v1alpha1.Hooks{}

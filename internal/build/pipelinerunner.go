@@ -143,13 +143,8 @@ func (l *launcher) dashboard() string {
 	if !ok || component.Ingress == nil {
 		return ""
 	}
-	entrance := components
-	if host := l.snap.HostOf(l.cluster); host != nil {
-		entrance, _ = l.snap.ClusterComponents(host)
-	}
-	gateway, _ := ofCategory(entrance, v1alpha1.CategoryGateway)
-	port, ok := gateway.Settings["httpsNodePort"].(int64)
-	if !ok {
+	port, err := httpsPort(l.snap, l.cluster)
+	if err != nil {
 		return ""
 	}
 	return "https://" + component.Ingress.Host + ":" + strconv.FormatInt(port, 10)
