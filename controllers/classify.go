@@ -12,6 +12,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
@@ -45,6 +46,8 @@ func classify(err error) *engine.Error {
 		beaten  *apply.ConflictError
 		repo    *snapshot.RepositoryError
 		holder  interface{ Holder() string }
+		host    *build.HostError
+		size    *build.SizeError
 	)
 	switch {
 	case errors.Is(err, secrets.ErrUnavailable):
@@ -65,6 +68,8 @@ func classify(err error) *engine.Error {
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonReferenceMissing, Message: missing.Error()}
 	case errors.As(err, &repo):
 		return &engine.Error{Class: engine.ClassTerminal, Reason: repo.Reason(), Message: repo.Error()}
+	case errors.As(err, &host), errors.As(err, &size):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonInvalid, Message: err.Error()}
 	case errors.As(err, &leaving):
 		outcome := &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonDeleting, Message: leaving.Error()}
 		if leaving.Unwatched {

@@ -49,6 +49,12 @@ func (s *Shared) Cluster() error {
 		}
 		return []reconcile.Request{request(s.Namespace, r.Status.Target.Cluster)}
 	})
+	watchPipelineRuntimes(b, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
+		if r.Status.Target == nil {
+			return nil
+		}
+		return []reconcile.Request{request(s.Namespace, r.Status.Target.Cluster)}
+	})
 	// Beside the connection, which wakes by itself, a cluster reads only the
 	// specs of the others.
 	b.Watches(&v1alpha1.Cluster{}, keysOf(s.clustersBeside), builder.WithPredicates(predicate.GenerationChangedPredicate{}))

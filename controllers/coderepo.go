@@ -36,7 +36,7 @@ func (s *Shared) CodeRepo() error {
 	watch(b, &v1alpha1.DeploymentRuntime{}, func(_ context.Context, r *v1alpha1.DeploymentRuntime) []reconcile.Request {
 		return requests(r.Namespace, r.Spec.ManifestSource.CodeRepo)
 	})
-	watch(b, &v1alpha1.ProjectPipelineRuntime{}, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
+	watchPipelineRuntimes(b, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
 		return requests(r.Namespace, snapshot.ReposOf(r)...)
 	})
 	watch(b, &v1alpha1.CodeRepoBinding{}, func(_ context.Context, r *v1alpha1.CodeRepoBinding) []reconcile.Request {

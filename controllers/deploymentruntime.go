@@ -41,9 +41,9 @@ func (s *Shared) DeploymentRuntime() error {
 	b := ctrl.NewControllerManagedBy(s.Manager).Named("deploymentruntime").For(&v1alpha1.DeploymentRuntime{}).
 		WatchesRawSource(s.WakeDeploymentRuntime.Source())
 	watch(b, &v1alpha1.DeploymentRuntime{}, s.rivalsOfRuntime)
-	watch(b, &v1alpha1.ProjectPipelineRuntime{}, s.rivalsOfPipelineRuntime)
+	watchPipelineRuntimes(b, s.rivalsOfPipelineRuntime)
 	watch(b, &v1alpha1.Environment{}, s.runtimesOfEnvironment)
-	watch(b, &v1alpha1.Environment{}, s.rivalsOfEnvironment)
+	watch(b, &v1alpha1.Environment{}, s.deploymentRivalsOfEnvironment)
 	watch(b, &v1alpha1.Cluster{}, s.runtimesOfCluster)
 	watch(b, &v1alpha1.CodeRepo{}, s.runtimesOfCodeRepo)
 	watch(b, &v1alpha1.ComponentCatalogue{}, s.runtimesOfCatalogue)
@@ -191,11 +191,16 @@ func (w deploymentRuntimeWork) observeDeployed(ctx context.Context, s *engine.Se
 
 // observe tells what Argo CD says of the Application.
 func (w deploymentRuntimeWork) observe(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], cluster string) error {
-	status := s.Object.Status.Application
 	conn, err := w.Clusters.Get(cluster)
 	if err != nil {
 		return err
 	}
+	return observeApplication(ctx, conn, s.Facts, s.Object.Status.Application, comparedSource(s.Object))
+}
+
+// observeApplication brings what Argo CD says of an Application, whose source is
+// known, into its status and the facts.
+func observeApplication(ctx context.Context, conn *remote.Conn, facts *engine.Facts, status *v1alpha1.ApplicationStatus, source remote.ApplicationSource) error {
 	app, err := conn.Application(ctx, status.Namespace, status.Name)
 	if err != nil {
 		return err
@@ -203,13 +208,13 @@ func (w deploymentRuntimeWork) observe(ctx context.Context, s *engine.Session[*v
 	if app == nil {
 		app = &remote.Application{}
 	}
-	if app.Compared != comparedSource(s.Object) {
+	if app.Compared != source {
 		// What Argo CD says is about what was deployed before.
 		app.Sync = ""
 	}
 	status.Sync, status.Health = app.Sync, app.Health
 	status.Revision, status.Message = app.Revision, app.Message
-	return applicationFacts(s.Facts, status)
+	return applicationFacts(facts, status)
 }
 
 // comparedSource is the source that Argo CD must have looked at, for its words

@@ -26,8 +26,12 @@ func (s *Shared) Environment() error {
 		}
 		return wake
 	})
-	watch(b, &v1alpha1.ProjectPipelineRuntime{}, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
-		return []reconcile.Request{request(r.Namespace, r.Spec.Destination.Environment)}
+	watchPipelineRuntimes(b, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
+		wake := []reconcile.Request{request(r.Namespace, r.Spec.Destination.Environment)}
+		if r.Status.Target != nil {
+			wake = append(wake, request(r.Namespace, r.Status.Target.Environment))
+		}
+		return wake
 	})
 	work := declaredWork[*v1alpha1.Environment]{Shared: s}
 	return start(s, b, work, engine.Options[*v1alpha1.Environment]{

@@ -1,48 +1,399 @@
 package controllers
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/validate"
 )
 
-// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=projectpipelineruntimes;pipelinehooks,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=projectpipelineruntimes/status;pipelinehooks/status,verbs=patch
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=projectpipelineruntimes,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=projectpipelineruntimes/status,verbs=patch
 
-// ProjectPipelineRuntime starts the controller of ProjectPipelineRuntimes: it
-// checks them, and says that nothing is deployed for them yet.
+// pipelineRuntimeWork turns a ProjectPipelineRuntime into event sources and
+// sensors on its cluster, once the space that its launchers need is there, and
+// tells whether its triggers are armed and what its pipelines did.
+type pipelineRuntimeWork struct {
+	*Shared
+	slow lane
+}
+
+// ProjectPipelineRuntime starts the controller of ProjectPipelineRuntimes.
 func (s *Shared) ProjectPipelineRuntime() error {
-	b := ctrl.NewControllerManagedBy(s.Manager).Named("projectpipelineruntime").For(&v1alpha1.ProjectPipelineRuntime{})
+	s.Spaces.OnChange(func(key SpaceKey) {
+		for _, r := range s.pipelineRuntimesIn(context.Background(), key) {
+			s.WakePipelineRuntime.Wake(r)
+		}
+	})
+	b := ctrl.NewControllerManagedBy(s.Manager).Named("projectpipelineruntime").For(&v1alpha1.ProjectPipelineRuntime{}).
+		WatchesRawSource(s.WakePipelineRuntime.Source())
+	watchPipelineRuntimes(b, s.pipelineRivalsOfPipelineRuntime)
+	watch(b, &v1alpha1.DeploymentRuntime{}, s.pipelineRivalsOfRuntime)
 	watch(b, &v1alpha1.Product{}, s.pipelineRuntimesOfProduct)
 	watch(b, &v1alpha1.Environment{}, s.pipelineRuntimesOfEnvironment)
+	watch(b, &v1alpha1.Environment{}, s.pipelineRivalsOfEnvironment)
 	watch(b, &v1alpha1.Cluster{}, s.pipelineRuntimesOfCluster)
+	watch(b, &v1alpha1.ComponentCatalogue{}, s.pipelineRuntimesOfCatalogue)
 	watch(b, &v1alpha1.Project{}, s.pipelineRuntimesOfProject)
 	watch(b, &v1alpha1.CodeRepo{}, s.pipelineRuntimesOfCodeRepo)
 	watch(b, &v1alpha1.CodeRepoBinding{}, s.pipelineRuntimesOfBinding)
+	watch(b, &v1alpha1.CodeRepoProvider{}, s.pipelineRuntimesOfProvider)
 	watch(b, &v1alpha1.PipelineHook{}, s.pipelineRuntimesOfHook)
-	work := declaredWork[*v1alpha1.ProjectPipelineRuntime]{
-		Shared: s, ready: notServed,
-	}
-	return start(s, b, work, engine.Options[*v1alpha1.ProjectPipelineRuntime]{
+	watch(b, &corev1.Secret{}, s.pipelineRuntimesOfSecret)
+	return start(s, b, pipelineRuntimeWork{Shared: s, slow: newLane(s.Workers)}, engine.Options[*v1alpha1.ProjectPipelineRuntime]{
 		Kind: "ProjectPipelineRuntime", New: func() *v1alpha1.ProjectPipelineRuntime { return &v1alpha1.ProjectPipelineRuntime{} },
-		Suspended:   func(r *v1alpha1.ProjectPipelineRuntime) bool { return r.Spec.Suspend },
-		NoFinalizer: true,
+		Suspended: func(r *v1alpha1.ProjectPipelineRuntime) bool { return r.Spec.Suspend },
 	})
 }
 
-func notServed(*engine.Session[*v1alpha1.ProjectPipelineRuntime], *snapshot.Snapshot) (string, error) {
-	return "", engine.Terminal(v1alpha1.ReasonNotServed,
-		"every rule holds, but this release only checks pipeline runtimes and deploys nothing for them")
+// pipelinePass is one reconciliation of a pipeline runtime.
+type pipelinePass struct {
+	pipelineRuntimeWork
+	*engine.Session[*v1alpha1.ProjectPipelineRuntime]
+	snap *snapshot.Snapshot
+	// plan of the runtime, and planned: it could be made.
+	plan    plan.Plan
+	planned bool
+	// failed are the objects that could not be written.
+	failed []apply.ItemError
 }
 
-// PipelineHook starts the controller of PipelineHooks.
-func (s *Shared) PipelineHook() error {
-	b := ctrl.NewControllerManagedBy(s.Manager).Named("pipelinehook").For(&v1alpha1.PipelineHook{})
-	watch(b, &v1alpha1.ProjectPipelineRuntime{}, s.hooksOfPipelineRuntime)
-	work := declaredWork[*v1alpha1.PipelineHook]{Shared: s}
-	return start(s, b, work, engine.Options[*v1alpha1.PipelineHook]{
-		Kind: "PipelineHook", New: func() *v1alpha1.PipelineHook { return &v1alpha1.PipelineHook{} },
-	})
+// Reconcile implements engine.Work.
+func (w pipelineRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) error {
+	r := s.Object
+	snap, err := w.Loader.Product(ctx, r.Namespace)
+	if err != nil {
+		return err
+	}
+	leave, err := w.slow.enter(w.isSlow, clustersOf(snap, r)...)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	p := &pipelinePass{pipelineRuntimeWork: w, Session: s, snap: snap}
+	invalid, stop := p.check()
+	var deployed error
+	switch {
+	case stop == nil:
+		deployed = p.deploy(ctx)
+	case r.Status.Target != nil:
+		// What runs is left alone, but for what may not be used any longer.
+		deployed = p.disarm(ctx)
+	}
+	if engine.Classify(deployed, classify).Class == engine.ClassSilent {
+		return deployed
+	}
+	if deployed != nil {
+		fails(s.Facts, v1alpha1.ConditionApplied, deployed)
+	} else if stop == nil {
+		s.Facts.True(v1alpha1.ConditionApplied, v1alpha1.ReasonApplied, "on cluster "+r.Status.Target.Cluster)
+	}
+	return errors.Join(invalid, deployed, p.observe(ctx, deployed))
+}
+
+// clustersOf returns the clusters that a pipeline runtime is on or goes to.
+func clustersOf(snap *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) []string {
+	var clusters []string
+	if r.Status.Target != nil {
+		clusters = append(clusters, r.Status.Target.Cluster)
+	}
+	if target, err := snap.PipelineTarget(r); err == nil && !slices.Contains(clusters, target.Cluster) {
+		clusters = append(clusters, target.Cluster)
+	}
+	return clusters
+}
+
+// check tells what is wrong with a runtime: all of it, and what stops it from
+// being deployed. Where only a repository may not be used, the rest goes on.
+func (p *pipelinePass) check() (invalid, stop error) {
+	r := p.Object
+	if illegal, err := p.snap.IllegalEventSources(r); err == nil {
+		r.Status.IllegalEventSources = illegal
+	}
+	refusals, _ := validate.Run(p.snap, validate.Request{New: r})
+	if invalid = verdict(refusals); invalid != nil {
+		fails(p.Facts, v1alpha1.ConditionValid, invalid)
+	} else {
+		p.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
+	}
+	if p.snap.Settings.RunnerImage == "" {
+		stop = engine.Terminal(v1alpha1.ReasonNotServed,
+			"pipelines.runnerImage is missing in the operator's configuration: set it to the image with nautes-runner")
+		return errors.Join(invalid, stop), stop
+	}
+	if stop = verdict(slices.DeleteFunc(slices.Clone(refusals), validate.Disarming)); stop == nil && r.Status.Target == nil && p.sourceRefusal() != "" {
+		// Nothing of it would work, so nothing is begun.
+		stop = invalid
+	}
+	return invalid, stop
+}
+
+// sourceRefusal says why the runtime may not read its pipeline files; empty when
+// it may, or when that cannot be told.
+func (p *pipelinePass) sourceRefusal() string {
+	_, refusal, err := p.snap.ProjectRepository(p.Object.Namespace, p.Object.Spec.Project, p.Object.Spec.PipelineSource)
+	if err != nil {
+		return ""
+	}
+	return refusal
+}
+
+// set makes the plan of the runtime and returns what it has on its cluster. When
+// that cannot be told, and it may not read its pipeline files, it is nothing but
+// its additional resources.
+func (p *pipelinePass) set() (plan.Set, error) {
+	r := p.Object
+	made, err := build.PipelineRuntime(p.snap, r)
+	if err == nil {
+		p.plan, p.planned = made, true
+		for _, set := range made.Sets {
+			if set.Target.Kind == plan.TargetCluster {
+				return set, nil
+			}
+		}
+		return plan.Set{}, fmt.Errorf("the plan of %s has no cluster", snapshot.RefOf(r))
+	}
+	if p.sourceRefusal() == "" || r.Status.Target == nil {
+		return plan.Set{}, err
+	}
+	set := plan.Set{Owner: build.PipelineOwner(r), Target: plan.Cluster(r.Status.Target.Cluster)}
+	if app := r.Status.Application; app != nil {
+		set.Keep = []plan.ID{applicationID(app)}
+	}
+	p.planned = true
+	return set, nil
+}
+
+// deploy brings the runtime to where its spec says.
+func (p *pipelinePass) deploy(ctx context.Context) error {
+	r := p.Object
+	target, err := p.snap.PipelineTarget(r)
+	if err != nil {
+		return err
+	}
+	if at := r.Status.Target; at != nil && at.Cluster != target.Cluster {
+		return p.move(ctx, target)
+	}
+	set, err := p.set()
+	if err != nil {
+		return err
+	}
+	if at := r.Status.Target; at != nil && !reflect.DeepEqual(*at, target) {
+		// The space follows what is on record.
+		r.Status.Target, r.Status.Runs = &target, nil
+		if err := p.Record(ctx); err != nil {
+			return err
+		}
+	}
+	conn, err := p.conn(p.snap, target.Cluster)
+	if err != nil {
+		return err
+	}
+	held, waits := p.holdBack(set, target)
+	if len(held.Items) == 0 && waits != nil && (r.Status.Target == nil || !p.refused()) {
+		return waits
+	}
+	r.Status.Target = &target
+	p.tellApplication(held)
+	if err := p.Record(ctx); err != nil {
+		return err
+	}
+	return errors.Join(p.write(ctx, conn, held), waits)
+}
+
+// move takes the runtime off the cluster where it is, and puts on record where it
+// goes. Nothing is written there before that.
+func (p *pipelinePass) move(ctx context.Context, target v1alpha1.RuntimeTarget) error {
+	r := p.Object
+	from := r.Status.Target.Cluster
+	p.planned, r.Status.Webhooks = true, nil
+	if err := p.withdraw(ctx, p.snap, r, from); err != nil {
+		return err
+	}
+	r.Status.Target, r.Status.Application, r.Status.Runs = &target, nil, nil
+	if err := p.Record(ctx); err != nil {
+		return err
+	}
+	return engine.Waiting(v1alpha1.ReasonProgressing, "it has left cluster %s and goes to cluster %s", from, target.Cluster)
+}
+
+// refused tells whether the runtime may not use something that it names.
+func (p *pipelinePass) refused() bool {
+	_, resources, err := p.snap.AdditionalResources(p.Object)
+	return len(p.Object.Status.IllegalEventSources) > 0 || err == nil && resources != "" || p.sourceRefusal() != ""
+}
+
+// disarm removes what a runtime with other faults may not use any longer, and
+// writes nothing.
+func (p *pipelinePass) disarm(ctx context.Context) error {
+	if !p.refused() {
+		return nil
+	}
+	set, err := p.set()
+	if err != nil {
+		// It is among the faults.
+		return nil
+	}
+	conn, err := p.conn(p.snap, set.Target.Name)
+	if err != nil {
+		return err
+	}
+	return p.write(ctx, conn, kept(set))
+}
+
+// kept returns the set that removes what set removes, and writes nothing.
+func kept(set plan.Set) plan.Set {
+	set.Keep = slices.Clone(set.Keep)
+	for _, item := range set.Items {
+		set.Keep = append(set.Keep, item.ID)
+	}
+	set.Items = nil
+	return set
+}
+
+// holdBack returns what of a set can be written to a space as it is now, and what
+// the rest waits for; what may not be there any longer waits for nothing.
+func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (plan.Set, error) {
+	r := p.Object
+	space, known := p.Spaces.Get(SpaceKey{Product: r.Namespace, Cluster: target.Cluster})
+	if !known {
+		return kept(set), engine.ErrNotYet
+	}
+	if err := space.problemFor(target, r.Namespace, ""); err != nil {
+		return kept(set), err
+	}
+	if !slices.Contains(space.Namespaces, target.Namespaces[0]) {
+		return kept(set), engine.Waiting(v1alpha1.ReasonProgressing, "namespace %s on cluster %s is not written yet", target.Namespaces[0], target.Cluster)
+	}
+	url, refusal, err := p.snap.AdditionalResources(r)
+	if err != nil || refusal != "" || url == "" {
+		return set, err
+	}
+	repo := r.Spec.AdditionalResources.Git.CodeRepo
+	if err = space.problemFor(target, r.Namespace, repo); err == nil && !slices.Contains(space.Repositories, url) {
+		err = engine.Waiting(v1alpha1.ReasonProgressing, "Argo CD on cluster %s has not been told of the repository of the additional resources yet", target.Cluster)
+	}
+	if err != nil {
+		set = without(set, func(id plan.ID) bool { return id.Kind == kindApplication })
+	}
+	return set, err
+}
+
+// without returns a set that leaves some of its items as they are.
+func without(set plan.Set, stays func(plan.ID) bool) plan.Set {
+	some := set
+	some.Items, some.Keep = nil, slices.Clone(set.Keep)
+	for _, item := range set.Items {
+		if stays(item.ID) {
+			some.Keep = append(some.Keep, item.ID)
+		} else {
+			some.Items = append(some.Items, item)
+		}
+	}
+	return some
+}
+
+const kindApplication = "Application"
+
+func applicationID(app *v1alpha1.ApplicationStatus) plan.ID {
+	return plan.ID{Group: "argoproj.io", Kind: kindApplication, Namespace: app.Namespace, Name: app.Name}
+}
+
+// write applies a set. No object holds up another one, and nothing that must go
+// waits until Argo CD has removed the additional resources.
+func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Set) error {
+	r := p.Object
+	failed := []error{p.ensureWebhookKey(ctx, set)}
+	r.Status.Webhooks = build.Webhooks(p.plan, r)
+	options := apply.Options{NoGuard: true, Isolate: true}
+	if app := r.Status.Application; app != nil && !holds(set, applicationID(app)) {
+		first := set
+		first.Keep = append(slices.Clone(set.Keep), applicationID(app))
+		if _, err := p.applySet(ctx, conn, first, options); err != nil {
+			return err
+		}
+	}
+	result, err := p.applySet(ctx, conn, set, options)
+	p.failed = result.Failed
+	if err != nil {
+		return err
+	}
+	if app := r.Status.Application; app != nil && !holds(set, applicationID(app)) && !slices.Contains(result.Removing, applicationID(app)) {
+		r.Status.Application = nil
+	}
+	for i := range result.Failed {
+		failed = append(failed, &result.Failed[i])
+	}
+	return errors.Join(append(failed, removing(result, "cluster "+set.Target.Name))...)
+}
+
+// holds tells whether a set writes or keeps something.
+func holds(set plan.Set, id plan.ID) bool {
+	return slices.Contains(set.Keep, id) || slices.ContainsFunc(set.Items, func(item plan.Item) bool { return item.ID == id })
+}
+
+// tellApplication notes the Application of the additional resources.
+func (p *pipelinePass) tellApplication(set plan.Set) {
+	for _, item := range set.Items {
+		if item.ID.Kind == kindApplication {
+			p.Object.Status.Application = applicationStatus(item.ID, p.Object.Status.Application)
+		}
+	}
+}
+
+// withdraw removes everything of a runtime from a cluster. It returns nil when all
+// is gone, or given up as the annotation asks.
+func (w pipelineRuntimeWork) withdraw(ctx context.Context, snap *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, cluster string) error {
+	conn, err := w.conn(snap, cluster)
+	if errors.Is(err, engine.ErrNotYet) {
+		return err
+	}
+	if err != nil {
+		if r.Annotations[v1alpha1.AnnotationAbandon] == cluster {
+			w.abandoned(r, cluster)
+			return nil
+		}
+		return engine.Waiting(v1alpha1.ReasonNotConnected,
+			"cluster %s is not connected, so its event sources cannot be removed; the annotation %s: %s gives them up", cluster, v1alpha1.AnnotationAbandon, cluster)
+	}
+	set := plan.Set{Owner: build.PipelineOwner(r), Target: plan.Cluster(cluster)}
+	first := set
+	if app := r.Status.Application; app != nil {
+		// Nothing is triggered while Argo CD removes the additional resources.
+		first.Keep = []plan.ID{applicationID(app)}
+		if _, err := w.applySet(ctx, conn, first, apply.Options{NoGuard: true}); err != nil {
+			return err
+		}
+	}
+	result, err := w.applySet(ctx, conn, set, apply.Options{NoGuard: true})
+	if err != nil {
+		return err
+	}
+	return removing(result, "cluster "+cluster)
+}
+
+// Finalize implements engine.Work: the event sources go, and then what Argo CD
+// deployed; the space follows when the runtime is gone.
+func (w pipelineRuntimeWork) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) error {
+	if s.Object.Status.Target == nil {
+		return nil
+	}
+	snap, err := w.Loader.Product(ctx, s.Object.Namespace)
+	if err != nil {
+		return err
+	}
+	return w.withdraw(ctx, snap, s.Object, s.Object.Status.Target.Cluster)
 }

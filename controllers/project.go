@@ -20,7 +20,7 @@ func (s *Shared) Project() error {
 	watch(b, &v1alpha1.DeploymentRuntime{}, func(_ context.Context, r *v1alpha1.DeploymentRuntime) []reconcile.Request {
 		return requests(r.Namespace, r.Spec.ProjectsRef...)
 	})
-	watch(b, &v1alpha1.ProjectPipelineRuntime{}, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
+	watchPipelineRuntimes(b, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
 		return requests(r.Namespace, r.Spec.Project)
 	})
 	watch(b, &v1alpha1.CodeRepo{}, func(_ context.Context, r *v1alpha1.CodeRepo) []reconcile.Request {

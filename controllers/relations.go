@@ -91,24 +91,32 @@ func sortedKeys(keys map[SpaceKey]bool) []SpaceKey {
 	return sorted
 }
 
-// spacesOfRuntime returns the spaces that a runtime is part of, and those of
-// the products that want the same namespaces.
-func (s *Shared) spacesOfRuntime(ctx context.Context, r *v1alpha1.DeploymentRuntime) []SpaceKey {
+// spacesOfRuntime returns the spaces that a runtime, of either kind, is or will be
+// part of, and those of the runtimes that want the same namespaces.
+func (s *Shared) spacesOfRuntime(ctx context.Context, r v1alpha1.Object) []SpaceKey {
 	keys := map[SpaceKey]bool{}
-	add := func(r *v1alpha1.DeploymentRuntime) {
-		if r.Status.Target != nil {
-			keys[SpaceKey{r.Namespace, r.Status.Target.Cluster}] = true
+	for _, one := range append(s.rivals(ctx, r), r) {
+		if recorded := snapshot.RecordedTarget(one); recorded != nil {
+			keys[SpaceKey{one.GetNamespace(), recorded.Cluster}] = true
 		}
 		e := &v1alpha1.Environment{}
-		if err := s.Client.Get(ctx, client.ObjectKey{Namespace: r.Namespace, Name: r.Spec.Destination.Environment}, e); err == nil {
-			keys[SpaceKey{r.Namespace, e.Spec.Cluster}] = true
+		key := client.ObjectKey{Namespace: one.GetNamespace(), Name: environmentOf(one)}
+		if err := s.Client.Get(ctx, key, e); err == nil {
+			keys[SpaceKey{one.GetNamespace(), e.Spec.Cluster}] = true
 		}
 	}
-	add(r)
-	for _, rival := range s.rivals(ctx, r) {
-		add(rival)
-	}
 	return sortedKeys(keys)
+}
+
+// environmentOf returns the environment that the spec of a runtime names.
+func environmentOf(o v1alpha1.Object) string {
+	switch r := o.(type) {
+	case *v1alpha1.DeploymentRuntime:
+		return r.Spec.Destination.Environment
+	case *v1alpha1.ProjectPipelineRuntime:
+		return r.Spec.Destination.Environment
+	}
+	return ""
 }
 
 // spacesOn returns the spaces on a cluster.
@@ -117,8 +125,8 @@ func (s *Shared) spacesOn(ctx context.Context, cluster string) []SpaceKey {
 	for _, e := range s.environmentsByCluster(ctx, cluster) {
 		keys[SpaceKey{e.Namespace, cluster}] = true
 	}
-	for _, r := range s.runtimesByCluster(ctx, cluster) {
-		keys[SpaceKey{r.Namespace, cluster}] = true
+	for _, r := range s.runtimesOfBothKinds(ctx, client.MatchingFields{snapshot.IndexRecordedCluster: cluster}) {
+		keys[SpaceKey{r.GetNamespace(), cluster}] = true
 	}
 	for _, p := range find[*v1alpha1.Product](ctx, s, &v1alpha1.ProductList{}, nil,
 		client.InNamespace(s.Namespace), client.MatchingFields{snapshot.IndexSpaceCluster: cluster}) {
@@ -127,22 +135,12 @@ func (s *Shared) spacesOn(ctx context.Context, cluster string) []SpaceKey {
 	return sortedKeys(keys)
 }
 
-// spacesOfPipelineRuntime returns the spaces whose runtimes may have a namespace
-// when a pipeline runtime lets go of it.
-func (s *Shared) spacesOfPipelineRuntime(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []SpaceKey {
-	keys := s.spacesOf(ctx, r.Namespace)
-	for _, rival := range s.rivals(ctx, r) {
-		keys = append(keys, s.spacesOf(ctx, rival.Namespace)...)
-	}
-	return keys
-}
-
 // spacesOfEnvironment returns the spaces that an environment concerns: those of
 // its product, and of the products that want the namespaces of its runtimes.
 func (s *Shared) spacesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []SpaceKey {
 	keys := append(s.spacesOf(ctx, e.Namespace), SpaceKey{e.Namespace, e.Spec.Cluster})
 	for _, r := range s.rivalsOfEnvironment(ctx, e) {
-		keys = append(keys, s.spacesOf(ctx, r.Namespace)...)
+		keys = append(keys, s.spacesOf(ctx, r.GetNamespace())...)
 	}
 	return keys
 }
@@ -234,8 +232,8 @@ func (s *Shared) syncsByProvider(ctx context.Context) []SyncKey {
 func (s *Shared) spacesWanting(ctx context.Context, cluster, namespace string) []SpaceKey {
 	keys := map[SpaceKey]bool{}
 	for _, place := range []string{snapshot.ClaimKey(cluster, namespace), snapshot.ClaimKey("", namespace)} {
-		for _, r := range find[*v1alpha1.DeploymentRuntime](ctx, s, &v1alpha1.DeploymentRuntimeList{}, nil, client.MatchingFields{snapshot.IndexWantedNamespace: place}) {
-			keys[SpaceKey{r.Namespace, cluster}] = true
+		for _, r := range s.runtimesOfBothKinds(ctx, client.MatchingFields{snapshot.IndexWantedNamespace: place}) {
+			keys[SpaceKey{r.GetNamespace(), cluster}] = true
 		}
 	}
 	return sortedKeys(keys)
@@ -259,49 +257,91 @@ func (s *Shared) runtimesByCluster(ctx context.Context, cluster string) []*v1alp
 	return find[*v1alpha1.DeploymentRuntime](ctx, s, &v1alpha1.DeploymentRuntimeList{}, nil, client.MatchingFields{snapshot.IndexRecordedCluster: cluster})
 }
 
+// runtimesOfBothKinds returns the deployment and the pipeline runtimes of some
+// list options.
+func (s *Shared) runtimesOfBothKinds(ctx context.Context, options ...client.ListOption) []v1alpha1.Object {
+	var found []v1alpha1.Object
+	for _, list := range []client.ObjectList{&v1alpha1.DeploymentRuntimeList{}, &v1alpha1.ProjectPipelineRuntimeList{}} {
+		found = append(found, find[v1alpha1.Object](ctx, s, list, nil, options...)...)
+	}
+	return found
+}
+
 func (s *Shared) codeReposByProvider(ctx context.Context, provider string) []*v1alpha1.CodeRepo {
 	return find[*v1alpha1.CodeRepo](ctx, s, &v1alpha1.CodeRepoList{}, nil, client.MatchingFields{snapshot.IndexCodeRepoProvider: provider})
 }
 
 // Of DeploymentRuntimes.
 
-// rivals returns the runtimes of other products that want one of the namespaces
-// of a runtime.
-func (s *Shared) rivals(ctx context.Context, r v1alpha1.Object) []*v1alpha1.DeploymentRuntime {
-	objects, err := s.Loader.Rivals(ctx, r)
+// rivals returns the runtimes, of both kinds, that want one of the namespaces of
+// a runtime: those of other products, and those of its own that cannot share it.
+func (s *Shared) rivals(ctx context.Context, r v1alpha1.Object) []v1alpha1.Object {
+	found, err := s.Loader.Rivals(ctx, r)
 	if err != nil {
 		// Reading the cache fails only when the manager stops.
 		log.FromContext(ctx).Error(err, "list who wants the namespaces of a runtime")
 	}
-	var found []*v1alpha1.DeploymentRuntime
+	wanted := namespacesOf(r)
+	for _, other := range s.runtimesOfBothKinds(ctx, client.InNamespace(r.GetNamespace())) {
+		if snapshot.RefOf(other) == snapshot.RefOf(r) || isDeployment(other) && isDeployment(r) {
+			continue
+		}
+		if slices.ContainsFunc(namespacesOf(other), func(name string) bool { return slices.Contains(wanted, name) }) {
+			found = append(found, other)
+		}
+	}
+	return found
+}
+
+// namespacesOf returns the namespaces that a runtime has or wants.
+func namespacesOf(r v1alpha1.Object) []string {
+	names := snapshot.SpecNamespaces(r)
+	if recorded := snapshot.RecordedTarget(r); recorded != nil {
+		names = append(names, recorded.Namespaces...)
+	}
+	return names
+}
+
+func isDeployment(o v1alpha1.Object) bool {
+	_, is := o.(*v1alpha1.DeploymentRuntime)
+	return is
+}
+
+// only returns those of some objects that are of one kind.
+func only[T client.Object](objects []v1alpha1.Object) []T {
+	var found []T
 	for _, o := range objects {
-		if rival, ok := o.(*v1alpha1.DeploymentRuntime); ok {
-			found = append(found, rival)
+		if object, ok := o.(T); ok {
+			found = append(found, object)
 		}
 	}
 	return found
 }
 
 func (s *Shared) rivalsOfRuntime(ctx context.Context, r *v1alpha1.DeploymentRuntime) []reconcile.Request {
-	return requestsFor(s.rivals(ctx, r))
+	return requestsFor(only[*v1alpha1.DeploymentRuntime](s.rivals(ctx, r)))
 }
 
 // rivalsOfPipelineRuntime returns the runtimes that can have the namespace of a
-// pipeline runtime when it lets go, those of its own product included.
+// pipeline runtime when it lets go.
 func (s *Shared) rivalsOfPipelineRuntime(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
-	return append(requestsFor(s.rivals(ctx, r)), s.runtimes(ctx, r.Namespace, nil)...)
+	return requestsFor(only[*v1alpha1.DeploymentRuntime](s.rivals(ctx, r)))
 }
 
-// rivalsOfEnvironment returns the runtimes of other products that want a
-// namespace of a runtime in the environment, which may have moved.
-func (s *Shared) rivalsOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {
-	var wake []reconcile.Request
-	for _, r := range find(ctx, s, &v1alpha1.DeploymentRuntimeList{}, func(r *v1alpha1.DeploymentRuntime) bool {
-		return r.Spec.Destination.Environment == e.Name
-	}, client.InNamespace(e.Namespace)) {
-		wake = append(wake, requestsFor(s.rivals(ctx, r))...)
+// rivalsOfEnvironment returns the runtimes that want a namespace of a runtime in
+// the environment, which may have moved.
+func (s *Shared) rivalsOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []v1alpha1.Object {
+	var wake []v1alpha1.Object
+	for _, r := range s.runtimesOfBothKinds(ctx, client.InNamespace(e.Namespace)) {
+		if environmentOf(r) == e.Name {
+			wake = append(wake, s.rivals(ctx, r)...)
+		}
 	}
 	return wake
+}
+
+func (s *Shared) deploymentRivalsOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {
+	return requestsFor(only[*v1alpha1.DeploymentRuntime](s.rivalsOfEnvironment(ctx, e)))
 }
 
 // runtimes returns the runtimes of a product that match.

@@ -11,7 +11,6 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
-	"nautes.io/nautes/internal/snapshot"
 )
 
 // Of the kinds that are only declared.
@@ -66,52 +65,6 @@ func (s *Shared) productProvidersOf(ctx context.Context, p *v1alpha1.CodeRepoPro
 	return requestsFor(find(ctx, s, &v1alpha1.ProductProviderList{}, func(o *v1alpha1.ProductProvider) bool { return o.Spec.Name == p.Name }, client.InNamespace(s.Namespace)))
 }
 
-// Of ProjectPipelineRuntimes.
-
-func (s *Shared) pipelineRuntimes(ctx context.Context, product string, match func(*v1alpha1.ProjectPipelineRuntime) bool) []reconcile.Request {
-	return requestsFor(find(ctx, s, &v1alpha1.ProjectPipelineRuntimeList{}, match, client.InNamespace(product)))
-}
-
-func (s *Shared) pipelineRuntimesOfProduct(ctx context.Context, p *v1alpha1.Product) []reconcile.Request {
-	return s.pipelineRuntimes(ctx, p.Name, nil)
-}
-
-func (s *Shared) pipelineRuntimesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {
-	return s.pipelineRuntimes(ctx, e.Namespace, func(r *v1alpha1.ProjectPipelineRuntime) bool { return r.Spec.Destination.Environment == e.Name })
-}
-
-func (s *Shared) pipelineRuntimesOfCluster(ctx context.Context, c *v1alpha1.Cluster) []reconcile.Request {
-	var wake []reconcile.Request
-	for _, e := range s.environmentsByCluster(ctx, c.Name) {
-		wake = append(wake, s.pipelineRuntimesOfEnvironment(ctx, e)...)
-	}
-	return wake
-}
-
-func (s *Shared) pipelineRuntimesOfProject(ctx context.Context, p *v1alpha1.Project) []reconcile.Request {
-	return s.pipelineRuntimes(ctx, p.Namespace, func(r *v1alpha1.ProjectPipelineRuntime) bool { return r.Spec.Project == p.Name })
-}
-
-func (s *Shared) pipelineRuntimesOfCodeRepo(ctx context.Context, repo *v1alpha1.CodeRepo) []reconcile.Request {
-	return s.pipelineRuntimes(ctx, repo.Namespace, func(r *v1alpha1.ProjectPipelineRuntime) bool {
-		return slices.Contains(snapshot.ReposOf(r), repo.Name)
-	})
-}
-
-func (s *Shared) pipelineRuntimesOfBinding(ctx context.Context, b *v1alpha1.CodeRepoBinding) []reconcile.Request {
-	return s.pipelineRuntimes(ctx, b.Namespace, func(r *v1alpha1.ProjectPipelineRuntime) bool {
-		return slices.Contains(snapshot.ReposOf(r), b.Spec.CodeRepo)
-	})
-}
-
-func (s *Shared) pipelineRuntimesOfHook(ctx context.Context, h *v1alpha1.PipelineHook) []reconcile.Request {
-	return requestsFor(find[*v1alpha1.ProjectPipelineRuntime](ctx, s, &v1alpha1.ProjectPipelineRuntimeList{}, nil, client.MatchingFields{snapshot.IndexPipelineHook: h.Name}))
-}
-
-func (s *Shared) hooksOfPipelineRuntime(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
-	return requests(s.Namespace, snapshot.HooksOf(r)...)
-}
-
 // Of Clusters.
 
 // clustersOfSecret returns the clusters whose kubeconfig a Secret holds.
@@ -143,6 +96,9 @@ func (s *Shared) secretChanged(ref secrets.Ref) {
 	for _, key := range s.spacesOfRef(ctx, ref) {
 		s.WakeSpace.Wake(key)
 	}
+	for _, r := range s.pipelineRuntimesOfRef(ctx, ref) {
+		s.WakePipelineRuntime.Wake(r)
+	}
 	if ref.Engine == secrets.ProviderToken("").Engine {
 		for _, key := range s.syncsByProvider(ctx) {
 			s.WakeSync.Wake(key)
@@ -158,6 +114,9 @@ func (s *Shared) secretsReturned() {
 		for _, key := range s.spacesOn(ctx, r.Name) {
 			s.WakeSpace.Wake(key)
 		}
+	}
+	for _, r := range s.pipelineRuntimes(ctx, "", nil) {
+		s.WakePipelineRuntime.Wake(r)
 	}
 	for _, key := range s.syncs(ctx, nil) {
 		s.WakeSync.Wake(key)

@@ -24,6 +24,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/git"
+	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
@@ -60,9 +61,9 @@ type Shared struct {
 
 	// The queues of the controllers that are woken by more than objects of the
 	// tenant cluster.
-	WakeProduct, WakeCodeRepo, WakeDeploymentRuntime, WakeCluster Waker[reconcile.Request]
-	WakeSpace                                                     Waker[SpaceKey]
-	WakeSync                                                      Waker[SyncKey]
+	WakeProduct, WakeCodeRepo, WakeDeploymentRuntime, WakePipelineRuntime, WakeCluster Waker[reconcile.Request]
+	WakeSpace                                                                          Waker[SpaceKey]
+	WakeSync                                                                           Waker[SyncKey]
 
 	// pushed notes that a repository has moved; set by the gitsync controller.
 	pushed func(SyncKey)
@@ -107,6 +108,9 @@ func (s *Shared) changed(cluster string, gvk schema.GroupVersionKind, meta *meta
 	case gvk.Kind == "Service":
 		// The entry points of a host are those of its virtual clusters.
 		s.wakeRegistrations(context.Background(), cluster)
+	case remote.IsRun(gvk):
+		// Anybody can write its labels; waking a runtime in vain does no harm.
+		s.WakePipelineRuntime.Wake(request(meta.Labels[launch.LabelProduct], meta.Labels[launch.LabelRuntime]))
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerCluster:
 		s.WakeCluster.Wake(request(s.Namespace, name))
 	case product == "":
@@ -120,6 +124,8 @@ func (s *Shared) changed(cluster string, gvk schema.GroupVersionKind, meta *meta
 		}
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerDeploymentRuntime:
 		s.WakeDeploymentRuntime.Wake(request(product, name))
+	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerPipelineRuntime:
+		s.WakePipelineRuntime.Wake(request(product, name))
 	}
 }
 
@@ -145,8 +151,12 @@ func (s *Shared) wakeCluster(cluster string) {
 	for _, key := range s.spacesOn(ctx, cluster) {
 		s.WakeSpace.Wake(key)
 	}
-	for _, r := range s.runtimesOfCluster(ctx, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: cluster}}) {
+	named := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: cluster}}
+	for _, r := range s.runtimesOfCluster(ctx, named) {
 		s.WakeDeploymentRuntime.Wake(r)
+	}
+	for _, r := range s.pipelineRuntimesOfCluster(ctx, named) {
+		s.WakePipelineRuntime.Wake(r)
 	}
 }
 

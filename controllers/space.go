@@ -43,8 +43,12 @@ func (s *Shared) Space() error {
 			return s.spacesOf(ctx, p.Name)
 		})).
 		Watches(&v1alpha1.Environment{}, keysOf(s.spacesOfEnvironment)).
-		Watches(&v1alpha1.DeploymentRuntime{}, keysOf(s.spacesOfRuntime)).
-		Watches(&v1alpha1.ProjectPipelineRuntime{}, keysOf(s.spacesOfPipelineRuntime)).
+		Watches(&v1alpha1.DeploymentRuntime{}, keysOf(func(ctx context.Context, r *v1alpha1.DeploymentRuntime) []SpaceKey {
+			return s.spacesOfRuntime(ctx, r)
+		})).
+		Watches(&v1alpha1.ProjectPipelineRuntime{}, keysOf(func(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []SpaceKey {
+			return s.spacesOfRuntime(ctx, r)
+		}), moved()).
 		Watches(&v1alpha1.Project{}, keysOf(func(ctx context.Context, p *v1alpha1.Project) []SpaceKey {
 			return s.spacesOf(ctx, p.Namespace)
 		})).

@@ -2,9 +2,12 @@ package controllers
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -80,6 +83,35 @@ func (s *Shared) openVault(o *config.Operator) (*vault.Vault, error) {
 	}
 	s.Loader.Settings.Vault = &snapshot.VaultSettings{Address: c.Address, CABundle: string(options.CABundle), Namespace: c.Namespace}
 	return v, s.Manager.Add(v)
+}
+
+// webhookKeySize is how many bytes the key of the tokens of webhooks has.
+const webhookKeySize = 32
+
+// ensureWebhookKey makes the key that the tokens of all webhooks are made with, if
+// a set needs it and there is none. One that is there is never replaced: all
+// tokens would change.
+func (s *Shared) ensureWebhookKey(ctx context.Context, set plan.Set) error {
+	needed := slices.ContainsFunc(set.Items, func(item plan.Item) bool {
+		return slices.ContainsFunc(item.Secrets, func(v plan.SecretValue) bool { return v.Ref == secrets.WebhookKey() })
+	})
+	if !needed {
+		return nil
+	}
+	if _, err := s.Secrets.Version(ctx, secrets.WebhookKey()); !errors.Is(err, secrets.ErrNotFound) {
+		return err
+	}
+	key := make([]byte, webhookKeySize)
+	// It never returns an error: see the documentation of crypto/rand.
+	_, _ = rand.Read(key)
+	_, err := s.Secrets.Create(ctx, secrets.WebhookKey(), map[string]secrets.Value{
+		secrets.WebhookKeyField: secrets.NewValue([]byte(hex.EncodeToString(key))),
+	})
+	if errors.Is(err, secrets.ErrExists) {
+		// The cache did not show it yet.
+		return nil
+	}
+	return err
 }
 
 // namedSecrets is the secret store, and beside it the Secrets of the operator's

@@ -124,7 +124,7 @@ const (
 	// ReasonDisarmed: events run nothing, since a trigger or its event source is
 	// not in place.
 	ReasonDisarmed = "Disarmed"
-	// ReasonNotServed: this release checks the object and deploys nothing for it.
+	// ReasonNotServed: the operator is not configured to deploy anything for the object.
 	ReasonNotServed = "NotServed"
 	// ReasonInternalError: an unexpected error; it is tried again.
 	ReasonInternalError = "InternalError"
