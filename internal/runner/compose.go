@@ -145,18 +145,22 @@ func setAccount(spec *tektonv1.PipelineRunSpec, account string) (notes []string)
 	return notes
 }
 
-// check lets Tekton's own rules decide, over a copy with Tekton's defaults: those
-// of the cluster can be others. Which of its features are on is for the cluster
-// to say as well.
-func check(run *tektonv1.PipelineRun) error {
+// settings are Tekton's own, with all of its features: which of them are on is
+// for the cluster to say.
+func settings() context.Context {
 	flags := *config.DefaultFeatureFlags
 	flags.EnableAPIFields = config.AlphaAPIFields
-	settings := config.FromContextOrDefaults(context.Background())
-	settings.FeatureFlags = &flags
-	ctx := config.ToContext(context.Background(), settings)
+	all := config.FromContextOrDefaults(context.Background())
+	all.FeatureFlags = &flags
+	return config.ToContext(context.Background(), all)
+}
+
+// check lets Tekton's own rules decide, over a copy with Tekton's defaults: those
+// of the cluster can be others.
+func check(run *tektonv1.PipelineRun) error {
 	checked := run.DeepCopy()
-	checked.SetDefaults(ctx)
-	if err := checked.Validate(ctx); err != nil {
+	checked.SetDefaults(settings())
+	if err := checked.Validate(settings()); err != nil {
 		return fail(launch.ExitPipeline, "Tekton refuses the pipeline: %w", err)
 	}
 	problems := metav1validation.ValidateLabels(run.Labels, field.NewPath("metadata", "labels"))

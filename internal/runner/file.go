@@ -2,9 +2,14 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
 
 	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	tektonv1beta1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
@@ -42,14 +47,14 @@ func parse(content []byte) (*draft, error) {
 		return nil, fail(launch.ExitPipeline, "the file holds a %q of %q: write a Pipeline or PipelineRun of %s or %s", kind, version, versionV1, versionV1beta1)
 	}
 	if kind == kindPipeline {
-		pipeline := &tektonv1.Pipeline{}
-		if err := decode(content, version, pipeline, &tektonv1beta1.Pipeline{}); err != nil {
+		pipeline, old := &tektonv1.Pipeline{}, &tektonv1beta1.Pipeline{}
+		if err := decode(content, version, pipeline, old); err != nil {
 			return nil, err
 		}
 		return ofPipeline(pipeline), nil
 	}
-	run := &tektonv1.PipelineRun{}
-	if err := decode(content, version, run, &tektonv1beta1.PipelineRun{}); err != nil {
+	run, old := &tektonv1.PipelineRun{}, &tektonv1beta1.PipelineRun{}
+	if err := decode(content, version, run, old); err != nil {
 		return nil, err
 	}
 	return ofRun(run), nil
@@ -87,28 +92,85 @@ func typeOf(content []byte) (kind, version string, err error) {
 	return meta.Kind, meta.APIVersion, nil
 }
 
-type convertible interface {
-	apis.Convertible
-	metav1.Object
-}
-
 // decode reads an object of one of the two versions into one of v1. Fields that
 // are not known would be lost, so they are refused.
-func decode(content []byte, version string, v1, v1beta1 convertible) error {
-	into := v1
+func decode(content []byte, version string, object, old apis.Convertible) error {
+	into := object
 	if version == versionV1beta1 {
-		into = v1beta1
+		into = old
 	}
 	if err := sigsyaml.UnmarshalStrict(content, into); err != nil {
 		return fail(launch.ExitPipeline, "the file is not valid: %w", err)
 	}
-	if into == v1 {
+	if into == object {
 		return nil
 	}
-	if err := v1beta1.ConvertTo(context.Background(), v1); err != nil {
+	if err := old.ConvertTo(context.Background(), object); err != nil {
 		return fail(launch.ExitPipeline, "the file cannot be converted to %s: %w", versionV1, err)
 	}
+	return checkKept(old, object)
+}
+
+// checkKept refuses an object of which Tekton's conversion forgets a part without
+// a word: that part of the pipeline would not be what its writer means.
+func checkKept(old, object apis.Convertible) error {
+	back, ok := reflect.New(reflect.TypeOf(old).Elem()).Interface().(apis.Convertible)
+	if !ok {
+		return nil
+	}
+	if err := back.ConvertFrom(context.Background(), object); err != nil {
+		return fail(launch.ExitPipeline, "the file cannot be converted to %s: %w", versionV1, err)
+	}
+	for _, one := range []apis.Convertible{old, back} {
+		if run, isRun := one.(*tektonv1beta1.PipelineRun); isRun {
+			// A parameter without a value cannot be written; ofRun counts them in v1.
+			for i := range run.Spec.Params {
+				run.Spec.Params[i].Value.Type = cmp.Or(run.Spec.Params[i].Value.Type, tektonv1beta1.ParamTypeString)
+			}
+		}
+	}
+	var before, after map[string]any
+	if err := errors.Join(convert(old, &before), convert(back, &after)); err != nil {
+		return fail(launch.ExitPipeline, "the file is not valid: %w", err)
+	}
+	if spec, isMap := before["spec"].(map[string]any); isMap {
+		// This one has another name, and comes back by that.
+		delete(spec, "timeout")
+	}
+	if field := forgotten(before["spec"], after["spec"], "/spec"); field != "" {
+		return fail(launch.ExitPipeline, "the field %s of %s is no more: write the file for %s", field, versionV1beta1, versionV1)
+	}
 	return nil
+}
+
+// forgotten returns the path of the first field that one value has and the other
+// has not; empty when there is none.
+func forgotten(before, after any, path string) string {
+	switch before := before.(type) {
+	case map[string]any:
+		other, _ := after.(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(before)) {
+			at := path + "/" + key
+			if _, kept := other[key]; !kept {
+				return at
+			}
+			if field := forgotten(before[key], other[key], at); field != "" {
+				return field
+			}
+		}
+	case []any:
+		other, _ := after.([]any)
+		for i := range before {
+			at := path + "/" + strconv.Itoa(i)
+			if i >= len(other) {
+				return at
+			}
+			if field := forgotten(before[i], other[i], at); field != "" {
+				return field
+			}
+		}
+	}
+	return ""
 }
 
 func ofRun(run *tektonv1.PipelineRun) *draft {

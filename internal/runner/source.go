@@ -23,7 +23,7 @@ func (s *sourceFlags) flags(f *flag.FlagSet) {
 	f.StringVar(&s.workDir, "work-dir", "", "directory for what is fetched; a temporary one when empty")
 	f.StringVar(&s.credentials, "credentials", launch.CredentialsDir, "directory with the credentials of the repository")
 	f.StringVar(&s.caFile, "git-ca-file", "", "certificates in PEM that the Git server is checked against; the system's when empty")
-	f.StringVar(&s.protocols, "git-protocols", "https,ssh", "protocols that the repository's URL may have, separated by commas, out of https, ssh, http and file")
+	f.StringVar(&s.protocols, "git-protocols", "https,ssh,http", "protocols that the repository's URL may have, separated by commas, out of https, ssh, http and file")
 }
 
 // mirrorKey is the key of the one repository that a launcher reads.

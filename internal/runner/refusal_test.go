@@ -1,0 +1,169 @@
+package runner_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/rest"
+
+	"nautes.io/nautes/internal/git/gittest"
+	"nautes.io/nautes/internal/launch"
+)
+
+const noRun = "apiVersion: tekton.dev/v1\nkind: "
+
+// Files that are no pipeline, each refused with words that say what is wrong.
+func TestLaunchRefusesFiles(t *testing.T) {
+	inline := func(step string) string {
+		return noRun + "Pipeline\nmetadata: {name: p}\nspec: {tasks: [{name: t, taskSpec: {steps: [" + step + "]}}]}\n"
+	}
+	tests := map[string]struct{ file, wantSaid string }{
+		"nothing":                {"", "empty"},
+		"comments":               {"# nothing\n---\n# here\n", "empty"},
+		"no YAML":                {"a: [", "no YAML"},
+		"a list":                 {"- a\n- b\n", "no Kubernetes object"},
+		"a text":                 {"hello", "no Kubernetes object"},
+		"two documents":          {fileRun + "---\n" + fileRun, "several documents"},
+		"another kind":           {"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n", `a "Secret" of "v1"`},
+		"a cluster role":         {"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: s}\n", "ClusterRoleBinding"},
+		"a task":                 {noRun + "Task\nmetadata: {name: t}\nspec: {steps: [{image: a}]}\n", "Task"},
+		"an older version":       {strings.Replace(fileRun, "tekton.dev/v1", "tekton.dev/v1alpha1", 1), "v1alpha1"},
+		"a list of runs":         {"apiVersion: tekton.dev/v1\nkind: PipelineRunList\nitems: []\n", "PipelineRunList"},
+		"an unknown field":       {strings.Replace(fileRun, "  params:", "  parameters: []\n  params:", 1), "parameters"},
+		"a field of v1beta1":     {strings.Replace(fileRun, "spec:\n", "spec:\n  serviceAccountName: a\n", 1), "serviceAccountName"},
+		"a field twice":          {strings.Replace(fileRun, "spec:\n", "spec:\n  status: \"\"\n  status: \"\"\n", 1), "status"},
+		"an unknown old field":   {strings.Replace(fileRunOld, "  timeout:", "  timeLimit:", 1), "timeLimit"},
+		"what is no more":        {"apiVersion: tekton.dev/v1beta1\nkind: Pipeline\nmetadata: {name: p}\nspec: {tasks: [{name: t, taskRef: {name: a, bundle: b}}]}\n", "bundle"},
+		"no pipeline":            {noRun + "PipelineRun\nmetadata: {name: p}\nspec: {}\n", "pipelineRef"},
+		"no steps":               {inline(""), "steps"},
+		"an unknown variable":    {inline(`{name: s, image: a, args: ["$(params.absent)"]}`), "params.absent"},
+		"a cycle":                {noRun + "Pipeline\nmetadata: {name: p}\nspec: {tasks: [{name: a, taskRef: {name: x}, runAfter: [b]}, {name: b, taskRef: {name: x}, runAfter: [a]}]}\n", "cycle"},
+		"a bad name":             {strings.Replace(filePipeline, "name: build", "name: Build_1", 1), "name"},
+		"a bad label":            {strings.Replace(fileRun, "team: blue", "team: \"a b\"", 1), "label"},
+		"a bad annotation":       {strings.Replace(fileRun, "note: kept", "\"a b\": kept", 1), "annotations"},
+		"a parameter unset":      {strings.Replace(filePipeline, "- name: level\n    default: debug", "- name: level", 1), `"level"`},
+		"a run's parameter":      {strings.Replace(fileRun, "  - name: platforms\n    value: [linux, darwin]", "  - name: platforms", 1), `"platforms"`},
+		"a parameter of a task":  {strings.Replace(fileRun, "        value: $(params.revision)\n", "", 1), "not valid"},
+		"aliases without an end": {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n", "aliasing"},
+		"control characters":     {"\x1b[2Jkind: \x00", "no YAML"},
+	}
+	w := newWorld(t)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := w.within(t)
+			w.repo.Push(map[string]string{"pipelines/dev.yaml": tt.file})
+			got := w.launch(w.config(), launch.Event{Event: "push_events", Ref: "refs/heads/main"}, nameFor(name))
+			if got.code != launch.ExitPipeline || got.run != "" || !strings.Contains(got.stderr, tt.wantSaid) {
+				t.Errorf("the program ended so: %+v; want exit code %d and %q", got, launch.ExitPipeline, tt.wantSaid)
+			}
+			if strings.Count(got.stderr, "\n") != 1 || strings.ContainsAny(strings.TrimSuffix(got.stderr, "\n"), "\x00\x1b\r\n") {
+				t.Errorf("what it says is not one line of text: %q", got.stderr)
+			}
+		})
+	}
+	if runs := w.runs(); len(runs) != 0 {
+		t.Errorf("%d runs were created", len(runs))
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	w := newWorld(t)
+	w.repo.Commit(gittest.Commit{
+		Files: map[string]string{"pipelines/dev.yaml": fileRun, "large.yaml": "# " + strings.Repeat("x", 1<<20)},
+		Links: map[string]string{"link.yaml": "pipelines/dev.yaml"},
+	})
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusServiceUnavailable) }))
+	defer broken.Close()
+	nobody := rest.CopyConfig(server)
+	nobody.Impersonate.UserName = "nobody"
+	short := []string{"--timeout=2s"}
+	tests := map[string]struct {
+		change   func(*launch.Config, *launch.Event)
+		launcher string
+		args     []string
+		want     int
+		wantSaid string
+	}{
+		"everything well":    {want: launch.ExitOK},
+		"no launcher":        {launcher: "-", want: launch.ExitUsage, wantSaid: "--launcher"},
+		"unknown flag":       {args: []string{"--x"}, want: launch.ExitUsage, wantSaid: "-x"},
+		"argument":           {args: []string{"x"}, want: launch.ExitUsage, wantSaid: `"x"`},
+		"no configuration":   {args: []string{"--config="}, want: launch.ExitUsage, wantSaid: "--config"},
+		"no event":           {args: []string{"--event={}"}, want: launch.ExitUsage, wantSaid: "--event"},
+		"half an event":      {args: []string{`--event={"event":"push_events"`}, want: launch.ExitUsage, wantSaid: "--event"},
+		"no path":            {change: func(c *launch.Config, _ *launch.Event) { c.Path = "" }, want: launch.ExitUsage, wantSaid: "path"},
+		"no commit":          {change: func(_ *launch.Config, e *launch.Event) { e.Commit = "$(id)" }, want: launch.ExitUsage, wantSaid: "commit"},
+		"no kubeconfig":      {args: []string{"--kubeconfig=/nonexistent"}, want: launch.ExitUsage, wantSaid: "cluster"},
+		"not in a cluster":   {args: []string{"--kubeconfig="}, want: launch.ExitUsage, wantSaid: "cluster"},
+		"protocol":           {args: []string{"--git-protocols=https"}, want: launch.ExitGit, wantSaid: "http"},
+		"no Git server":      {change: func(c *launch.Config, _ *launch.Event) { c.URL = "http://127.0.0.1:1/x.git" }, args: short, want: launch.ExitGit, wantSaid: "unreachable"},
+		"no repository":      {change: func(c *launch.Config, _ *launch.Event) { c.URL = w.host.URL + "/demo/absent.git" }, want: launch.ExitGit, wantSaid: "does not exist"},
+		"SSH without a key":  {change: func(c *launch.Config, _ *launch.Event) { c.URL = "git@127.0.0.1:x.git" }, args: []string{"--git-protocols=ssh"}, want: launch.ExitGit, wantSaid: "ssh-privatekey"},
+		"no branch":          {change: func(c *launch.Config, _ *launch.Event) { c.Revision = "absent" }, want: launch.ExitRevision, wantSaid: "absent"},
+		"no pushed branch":   {change: func(_ *launch.Config, e *launch.Event) { e.Ref = "refs/heads/gone" }, want: launch.ExitRevision, wantSaid: "gone"},
+		"no such commit":     {change: func(_ *launch.Config, e *launch.Event) { e.Commit = strings.Repeat("ab", 20) }, want: launch.ExitRevision, wantSaid: "commit"},
+		"hostile branch":     {change: func(_ *launch.Config, e *launch.Event) { e.Ref = "--upload-pack=id" }, want: launch.ExitRevision, wantSaid: "revision"},
+		"no file":            {change: func(c *launch.Config, _ *launch.Event) { c.Path = "absent.yaml" }, want: launch.ExitFile, wantSaid: "absent.yaml"},
+		"a directory":        {change: func(c *launch.Config, _ *launch.Event) { c.Path = "pipelines" }, want: launch.ExitFile, wantSaid: "directory"},
+		"a link":             {change: func(c *launch.Config, _ *launch.Event) { c.Path = "link.yaml" }, want: launch.ExitFile, wantSaid: "link"},
+		"a large file":       {change: func(c *launch.Config, _ *launch.Event) { c.Path = "large.yaml" }, want: launch.ExitFile, wantSaid: "limit"},
+		"an impossible path": {change: func(c *launch.Config, _ *launch.Event) { c.Path = "pipelines/../../x" }, want: launch.ExitFile, wantSaid: "path"},
+		"no such field":      {change: inputAt("/spec/params/7/value"), want: launch.ExitInput, wantSaid: "/spec/params/7/value"},
+		"no namespace":       {change: func(c *launch.Config, _ *launch.Event) { c.Namespace = "absent" }, want: launch.ExitDenied, wantSaid: "absent"},
+		"no rights":          {args: []string{"--kubeconfig=" + kubeconfig(t, nobody)}, want: launch.ExitDenied, wantSaid: "nobody"},
+		"no API server":      {args: append(short, "--kubeconfig="+kubeconfig(t, &rest.Config{Host: "http://127.0.0.1:1"})), want: launch.ExitCluster, wantSaid: "does not answer"},
+		"API server broken":  {args: append(short, "--kubeconfig="+kubeconfig(t, &rest.Config{Host: broken.URL})), want: launch.ExitCluster, wantSaid: "does not answer"},
+		"no place to report": {args: []string{"--result-run=" + filepath.Join(t.TempDir(), "absent", "run")}, want: launch.ExitReport, wantSaid: "result"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := w.within(t)
+			c, e := w.config(), launch.Event{Event: "push_events", Ref: "refs/heads/main"}
+			if tt.change != nil {
+				tt.change(&c, &e)
+			}
+			launcher := tt.launcher
+			if launcher == "" {
+				launcher = nameFor(name)
+			}
+			got := w.launch(c, e, launcher, tt.args...)
+			if got.code != tt.want || !strings.Contains(got.stderr, tt.wantSaid) {
+				t.Errorf("the program ended so: %+v; want exit code %d and %q", got, tt.want, tt.wantSaid)
+			}
+			if tt.want != launch.ExitOK && got.run != "" {
+				t.Errorf("it reports the run %q", got.run)
+			}
+		})
+	}
+}
+
+// inputAt returns a change that sets one input from the event.
+func inputAt(pointer string) func(*launch.Config, *launch.Event) {
+	return func(c *launch.Config, _ *launch.Event) { c.Inputs = []launch.Input{{Path: pointer, FromEvent: "ref"}} }
+}
+
+func TestUsage(t *testing.T) {
+	tests := map[string]struct {
+		args     []string
+		want     int
+		wantSaid string
+	}{
+		"nothing":           {nil, launch.ExitUsage, "nautes-runner launch"},
+		"help":              {[]string{"--help"}, launch.ExitOK, "nautes-runner launch"},
+		"help of a command": {[]string{"await", "--help"}, launch.ExitOK, "result-status"},
+		"unknown command":   {[]string{"run\x1b"}, launch.ExitUsage, "launch, await or commit-status"},
+		"await of nothing":  {[]string{"await"}, launch.ExitUsage, "--run"},
+	}
+	newWorld(t)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := execute(t, t.Context(), tt.args...)
+			if got.code != tt.want || !strings.Contains(got.stdout+got.stderr, tt.wantSaid) {
+				t.Errorf("the program ended so: %+v; want exit code %d and %q", got, tt.want, tt.wantSaid)
+			}
+		})
+	}
+}
