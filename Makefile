@@ -41,7 +41,7 @@ test-race: tools ## Run the tests of the concurrent packages with the race detec
 	CGO_ENABLED=1 go test -race -timeout 20m $(RACE_PACKAGES)
 
 .PHONY: bench
-bench: tools ## Measure: the Go benchmarks, and the figures of the whole system where hack/bench has them.
+bench: tools $(TOOLS_PIPELINES) build ## Measure: the Go benchmarks, and the figures of the whole system where hack/bench has them.
 	@packages=$$(grep -rl --include='*_test.go' --exclude-dir=.git '^func Benchmark' . | xargs -rn1 dirname | sort -u); \
 	if [ -n "$$packages" ]; then go test -run '^$$' -bench . -benchmem $$packages; else echo "no package has benchmarks"; fi
 	@if [ -d hack/bench ]; then go build -o bin/bench ./hack/bench && bin/bench; fi

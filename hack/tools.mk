@@ -61,6 +61,9 @@ else
 TOOLS_CONTROL_PLANE :=
 endif
 
+# What runs pipelines.
+TOOLS_PIPELINES := bin/argoevents bin/nats-server bin/tekton-controller bin/pod
+
 .PHONY: tools demo-tools
 tools: $(TOOLS_CONTROL_PLANE) bin/kube-controller-manager bin/vault bin/controller-gen ## Build what tests need into bin/: etcd, kube-apiserver, kube-controller-manager, vault, controller-gen.
-demo-tools: tools bin/hnc-manager bin/argocd bin/redis bin/argoevents bin/nats-server bin/tekton-controller bin/pod ## Build all that the demo runs: the same and Argo CD, HNC, redis, Argo Events, NATS and Tekton.
+demo-tools: tools bin/hnc-manager bin/argocd bin/redis $(TOOLS_PIPELINES) ## Build all that the demo runs: the same and Argo CD, HNC, redis, Argo Events, NATS and Tekton.

@@ -1,12 +1,15 @@
 // Command bench measures the whole system on real control planes and a real Git
 // server, and prints a report: how long a push takes, how long it takes to
-// register many clusters at once, what is written at rest and by a restart, and
-// how much memory the operator takes. It judges nothing: figures depend on the
+// register many clusters at once, how long an event takes to become a pipeline,
+// what is written at rest and by a restart, and how much memory the operator
+// takes. It judges nothing: figures depend on the
 // machine, and belong into docs/bench.md with its name.
 //
 // BENCH_PRODUCTS lists the numbers of products to measure with (10,100), and
-// BENCH_PUSHES the number of pushes each (100). With -clusters, only the
-// registration of so many clusters is measured; they are simulated.
+// BENCH_PUSHES the number of pushes each (100); BENCH_DELIVERIES is the number of
+// events (100). With -clusters, only the
+// registration of so many clusters is measured; they are simulated. With
+// -pipelines, only pipelines are, and the memory of so many of their runtimes.
 package main
 
 import (
@@ -26,6 +29,8 @@ const (
 	fewClusters = 40
 	// troubleShare: one of so many clusters is slow, and one is dead.
 	troubleShare = 40
+	// fewRuntimes of pipelines are declared when nothing is said.
+	fewRuntimes = 100
 )
 
 func main() {
@@ -34,16 +39,23 @@ func main() {
 	clusters := flag.Int("clusters", 0, "measure only the registration of this `number` of clusters")
 	slowOnes := flag.Int("slow", -1, "how many of the clusters answer slowly (one of 40)")
 	deadOnes := flag.Int("dead", -1, "how many of the clusters accept connections and never answer (one of 40)")
+	runtimes := flag.Int("pipelines", 0, "measure only pipelines, with this `number` of runtimes")
 	flag.Parse()
-	if err := run(ctx, *clusters, *slowOnes, *deadOnes); err != nil {
+	if err := run(ctx, *clusters, *slowOnes, *deadOnes, *runtimes); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, clusters, slowOnes, deadOnes int) error {
+func run(ctx context.Context, clusters, slowOnes, deadOnes, runtimes int) error {
+	if runtimes > 0 {
+		return measuredPipelines(ctx, runtimes)
+	}
 	if clusters == 0 {
 		if err := runProducts(ctx); err != nil {
+			return err
+		}
+		if err := measuredPipelines(ctx, fewRuntimes); err != nil {
 			return err
 		}
 		clusters = fewClusters
@@ -59,6 +71,14 @@ func run(ctx context.Context, clusters, slowOnes, deadOnes int) error {
 		return errors.New("-clusters must be more than -slow and -dead together")
 	}
 	return runClusters(ctx, sizes)
+}
+
+func measuredPipelines(ctx context.Context, runtimes int) error {
+	deliveries, err := numbers("BENCH_DELIVERIES", "100")
+	if err != nil {
+		return err
+	}
+	return runPipelines(ctx, deliveries[0], runtimes)
 }
 
 func runProducts(ctx context.Context) error {

@@ -55,7 +55,7 @@ func measure(ctx context.Context, products, pushes int) (row result, err error) 
 		return row, err
 	}
 	defer func() { _ = b.operator.Stop() }()
-	if err := b.prepare(ctx); err != nil {
+	if err := b.prepare(ctx, "deployment"); err != nil {
 		return row, err
 	}
 	if err := b.populate(ctx, products); err != nil {
@@ -80,8 +80,8 @@ func measure(ctx context.Context, products, pushes int) (row result, err error) 
 	return row, err
 }
 
-// prepare registers the cluster with its credentials.
-func (b *bench) prepare(ctx context.Context) error {
+// prepare registers the cluster, for one type of work, with its credentials.
+func (b *bench) prepare(ctx context.Context, workerType string) error {
 	for plane, c := range map[*devstack.ControlPlane]*client.WithWatch{b.stack.Tenant: &b.tenant, b.stack.Runtimes[cluster]: &b.runtime} {
 		cfg := plane.Config()
 		cfg.QPS = -1
@@ -104,7 +104,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(clusterManifest(b.stack.Runtimes[cluster].Config().Host)))
+	return devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(clusterManifest(b.stack.Runtimes[cluster].Config().Host, workerType)))
 }
 
 // hook returns the push hook of a product.

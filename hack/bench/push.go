@@ -19,6 +19,24 @@ func repository(i int) string { return fmt.Sprintf("group-%d/default.project", i
 
 // populate declares the products and waits until each has its Application.
 func (b *bench) populate(ctx context.Context, products int) error {
+	err := b.declare(ctx, products, func(i int) map[string]string { return files(i, "first") })
+	if err != nil {
+		return err
+	}
+	return until(ctx, "an Application for each product", func() error {
+		list := applications()
+		if err := b.runtime.List(ctx, list, client.InNamespace(devstack.ArgoCDNamespace)); err != nil {
+			return err
+		}
+		if len(list.Items) != products {
+			return fmt.Errorf("%d of %d are there", len(list.Items), products)
+		}
+		return nil
+	})
+}
+
+// declare pushes the files of products, and declares the products.
+func (b *bench) declare(ctx context.Context, products int, files func(int) map[string]string) error {
 	credentials := "apiVersion: v1\nkind: Secret\nmetadata: {name: git, namespace: nautes}\nstringData: {username: any, password: bench}\n"
 	if err := devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(credentials)); err != nil {
 		return err
@@ -29,7 +47,7 @@ func (b *bench) populate(ctx context.Context, products int) error {
 			return err
 		}
 		b.stack.Git.Grant("bench", devstack.Read, repository(i))
-		if _, err := b.stack.Git.Push(ctx, repository(i), devstack.Commit{Files: files(i, "first")}); err != nil {
+		if _, err := b.stack.Git.Push(ctx, repository(i), devstack.Commit{Files: files(i)}); err != nil {
 			return err
 		}
 		hook, err := b.hook(ctx, product(i))
@@ -43,16 +61,7 @@ func (b *bench) populate(ctx context.Context, products int) error {
 			return err
 		}
 	}
-	return until(ctx, "an Application for each product", func() error {
-		list := applications()
-		if err := b.runtime.List(ctx, list, client.InNamespace(devstack.ArgoCDNamespace)); err != nil {
-			return err
-		}
-		if len(list.Items) != products {
-			return fmt.Errorf("%d of %d are there", len(list.Items), products)
-		}
-		return nil
-	})
+	return nil
 }
 
 func applications() *unstructured.UnstructuredList {
@@ -176,7 +185,7 @@ func productManifest(i int, url string) string {
 		v1alpha1.GroupVersion, product(i), i, url)
 }
 
-func clusterManifest(host string) string {
-	return fmt.Sprintf("apiVersion: %s\nkind: Cluster\nmetadata: {name: %s, namespace: nautes}\nspec: {apiServer: %q, clusterType: physical, usage: worker, workerType: deployment}\n",
-		v1alpha1.GroupVersion, cluster, host)
+func clusterManifest(host, workerType string) string {
+	return fmt.Sprintf("apiVersion: %s\nkind: Cluster\nmetadata: {name: %s, namespace: nautes}\nspec: {apiServer: %q, clusterType: physical, usage: worker, workerType: %s, primaryDomain: bench.example}\n",
+		v1alpha1.GroupVersion, cluster, host, workerType)
 }

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+const (
+	pipelineRepo       = "repo-3"
+	pipelineRepository = "pipelines/" + pipelineRepo
+	pipelinePath       = "pipelines/dev.yaml"
+)
+
+// hookManifest is the hook of the guide's runtime.
+const hookManifest = `---
+apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: PipelineHook
+metadata: {name: ls, namespace: nautes}
+spec:
+  sides: [pre, post]
+  eventSources: [gitlab, calendar]
+  varsSchema: {type: object, properties: {imageName: {type: string}, printPath: {type: string}}}
+  task:
+    params: [{name: imageName, type: string}, {name: printPath, type: string}]
+    steps: [{name: ls, image: $(params.imageName), command: [ls], args: [$(params.printPath)]}]
+`
+
+// pipelineManifest is the file that each of the pipelines reads.
+const pipelineManifest = `apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: dev}
+spec:
+  params: [{name: revision, type: string}]
+  tasks:
+  - name: build
+    taskSpec: {steps: [{name: build, image: registry.example/build:1.0, command: [build]}]}
+`
+
+func providerManifest(git string) string {
+	return fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: CodeRepoProvider
+metadata: {name: gitlab, namespace: nautes}
+spec: {httpAddress: %[1]q, sshAddress: "ssh://git@127.0.0.1:22", apiServer: "%[1]s/api/v4", providerType: gitlab}
+`, git)
+}
+
+// runtimeName is the name of a pipeline runtime of a product.
+func runtimeName(n int) string { return fmt.Sprintf("pr-%d", n) }
+
+// pipelineFiles declare a product with runtimes like the guide's: four event
+// sources, one of them with a calendar too, four triggers and two hooks.
+func (b *bench) pipelineFiles(i, runtimes int, isolation v1alpha1.Isolation) map[string]string {
+	header := "apiVersion: " + v1alpha1.GroupVersion.String() + "\n"
+	files := map[string]string{
+		"envs/dev.yaml":            header + "kind: Environment\nmetadata: {name: dev}\nspec: {cluster: " + cluster + ", envType: dev}\n",
+		"projects/demo/demo.yaml":  header + "kind: Project\nmetadata: {name: demo}\nspec: {language: go}\n",
+		"code-repos/repo-3/b.yaml": header + "kind: CodeRepoBinding\nmetadata: {name: demo-runs}\nspec: {codeRepo: repo-3, product: " + product(i) + ", projects: [demo], permissions: readonly}\n",
+		"code-repos/repo-3/repo-3.yaml": header + fmt.Sprintf("kind: CodeRepo\nmetadata: {name: repo-3}\nspec: {codeRepoProvider: gitlab, repoName: repo-3, project: demo, pipelineRuntime: true, url: \"%s/%s.git\"}\n",
+			b.stack.Git.URL, pipelineRepository),
+	}
+	for n := range runtimes {
+		files["projects/demo/"+runtimeName(n)+".yaml"] = header + pipelineRuntime(i, n, isolation)
+	}
+	return files
+}
+
+func pipelineRuntime(i, n int, isolation v1alpha1.Isolation) string {
+	var sources, triggers strings.Builder
+	for _, source := range [][3]string{
+		{"webhook-feature-push", "push_events", "^refs/heads/feature%-"}, {"webhook-fix-push", "push_events", "^refs/heads/fix%-"},
+		{"webhook-main-push", "push_events", "refs/heads/main"}, {"webhook-main-tag", "tag_push_events", ".*"},
+	} {
+		calendar := ""
+		if source[0] == "webhook-main-push" {
+			calendar = ", calendar: {schedule: '0 17 * * 1-5'}"
+		}
+		fmt.Fprintf(&sources, "  - {name: %s, gitlab: {repoName: repo-3, events: [%s], revision: %q}%s}\n", source[0], source[1], source[2], calendar)
+		fmt.Fprintf(&triggers, "  - {eventSource: %s, pipeline: dev}\n", source[0])
+	}
+	return fmt.Sprintf(`kind: ProjectPipelineRuntime
+metadata: {name: %[1]s}
+spec:
+  project: demo
+  pipelineSource: repo-3
+  destination: {environment: dev, namespace: runs-%[2]d-%[3]d}
+  isolation: %[4]s
+  pipelines: [{name: dev, path: %[5]s}]
+  additionalResources: {git: {codeRepo: repo-3, revision: main, path: test}}
+  hooks:
+    preHooks: [{name: ls, alias: pre-ls, vars: {imageName: bash, printPath: /var}}]
+    postHooks: [{name: ls, alias: post-ls, vars: {imageName: bash, printPath: /var}}]
+  eventSources:
+%[6]s  pipelineTriggers:
+%[7]s`, runtimeName(n), i, n, isolation, pipelinePath, sources.String(), triggers.String())
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/secrets/kube"
+)
+
+// pipelineFigures is what is measured of pipeline runtimes.
+type pipelineFigures struct {
+	// launched is from the answer to a delivery to the launcher on the cluster,
+	// created the life of a runner.
+	launched, created []time.Duration
+	// footprints of the guide's runtime, by its isolation.
+	footprints map[v1alpha1.Isolation]footprint
+}
+
+// footprint is what one runtime has on its cluster.
+type footprint struct {
+	// objects that Nautes writes, and pods that Argo Events makes of them.
+	objects, pods int
+}
+
+// runPipelines prints what pipelines take.
+func runPipelines(ctx context.Context, deliveries, runtimes int) error {
+	fmt.Println("\nPipelines, on real Argo Events as processes, the operator as a process of its own:")
+	figures, err := measurePipelines(ctx, deliveries)
+	if err != nil {
+		return fmt.Errorf("pipelines: %w", err)
+	}
+	fmt.Printf("event accepted → launcher created, p50/p99 of %d: %s\n", len(figures.launched), spread(figures.launched))
+	fmt.Printf("launcher start → user run created, the runner alone, p50/p99 of %d: %s\n", len(figures.created), spread(figures.created))
+	for _, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationShared, v1alpha1.IsolationExclusive} {
+		of := figures.footprints[isolation]
+		fmt.Printf("the guide's runtime, %s: %d objects, %d pods\n", isolation, of.objects, of.pods)
+	}
+	before, after, err := pipelineMemory(ctx, runtimes)
+	if err != nil {
+		return fmt.Errorf("%d pipeline runtimes: %w", runtimes, err)
+	}
+	fmt.Printf("memory of the operator with %d pipeline runtimes: %d → %d MiB, %d MiB for 1,000\n",
+		runtimes, before>>20, after>>20, (after-before)*1000/int64(runtimes)>>20)
+	return nil
+}
+
+// pipelineStack starts a stack whose one cluster runs pipelines.
+func pipelineStack(ctx context.Context, dir string) (*bench, error) {
+	b := &bench{}
+	var err error
+	b.stack, err = devstack.Start(ctx, devstack.Options{
+		Dir: filepath.Join(dir, "stack"), Runtimes: []string{cluster}, ControllerManager: true, Pipelines: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := b.stack.InstallPipelines(ctx, cluster); err != nil {
+		return b, err
+	}
+	if b.operator, err = b.stack.StartOperator(ctx, devstack.OperatorOptions{Tenant: "bench"}); err != nil {
+		return b, err
+	}
+	if err := b.prepare(ctx, "pipeline"); err != nil {
+		return b, err
+	}
+	if err := devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(providerManifest(b.stack.Git.URL)+hookManifest)); err != nil {
+		return b, err
+	}
+	if _, err := b.stack.Git.AddRepository(ctx, pipelineRepository); err != nil {
+		return b, err
+	}
+	if _, err := b.stack.Git.Push(ctx, pipelineRepository, devstack.Commit{Files: map[string]string{pipelinePath: pipelineManifest}}); err != nil {
+		return b, err
+	}
+	store := kube.New(b.tenant, b.tenant, devstack.OperatorNamespace)
+	b.stack.Git.Grant("pipelines", devstack.Read, pipelineRepository)
+	_, err = store.Put(ctx, secrets.RepositoryReadOnly("gitlab", pipelineRepo), map[string]secrets.Value{
+		"username": secrets.NewValue([]byte("any")), "password": secrets.NewValue([]byte("pipelines")),
+	})
+	return b, err
+}
+
+func (b *bench) close() error {
+	if b == nil || b.stack == nil {
+		return nil
+	}
+	if b.operator != nil {
+		_ = b.operator.Stop()
+	}
+	return b.stack.Stop()
+}
+
+func measurePipelines(ctx context.Context, deliveries int) (figures pipelineFigures, err error) {
+	dir, err := os.MkdirTemp("", "nautes-bench-")
+	if err != nil {
+		return figures, fmt.Errorf("make a directory: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b, err := pipelineStack(ctx, dir)
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err != nil {
+		return figures, err
+	}
+	events, err := b.stack.StartArgoEvents(ctx, cluster)
+	if err != nil {
+		return figures, err
+	}
+	gateway, err := b.stack.StartGateway(events)
+	if err != nil {
+		return figures, err
+	}
+	figures.footprints = map[v1alpha1.Isolation]footprint{}
+	for i, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationExclusive, v1alpha1.IsolationShared} {
+		if figures.footprints[isolation], err = b.footprint(ctx, events, i == 0, isolation); err != nil {
+			return figures, err
+		}
+	}
+	if figures.launched, err = b.deliver(ctx, gateway.URL, deliveries); err != nil {
+		return figures, err
+	}
+	figures.created, err = b.launch(ctx, dir)
+	return figures, err
+}
+
+// footprint declares the guide's runtime, or gives it another isolation, and
+// counts what it has when all of its services run.
+func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, first bool, isolation v1alpha1.Isolation) (of footprint, err error) {
+	if first {
+		err = b.declare(ctx, 1, func(i int) map[string]string { return b.pipelineFiles(i, 1, isolation) })
+	} else {
+		_, err = b.stack.Git.Push(ctx, repository(0), devstack.Commit{Files: b.pipelineFiles(0, 1, isolation)})
+	}
+	if err != nil {
+		return of, err
+	}
+	// Each of the four event sources and of the four triggers has its own, and the
+	// one with a calendar has one more; or there is one for each kind, and a sensor.
+	of.pods = map[v1alpha1.Isolation]int{v1alpha1.IsolationExclusive: 10, v1alpha1.IsolationShared: 3}[isolation]
+	err = until(ctx, "the services of the runtime", func() error {
+		if got := len(events.Running()); got != of.pods {
+			return fmt.Errorf("%d of %d run", got, of.pods)
+		}
+		return nil
+	})
+	if err != nil {
+		return of, err
+	}
+	of.objects, err = b.count(ctx)
+	return of, err
+}
+
+// count counts what Nautes has written for the runtime.
+func (b *bench) count(ctx context.Context) (int, error) {
+	total := 0
+	for _, kind := range []schema.GroupVersionKind{
+		{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventSource"}, {Group: "argoproj.io", Version: "v1alpha1", Kind: "Sensor"},
+		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Application"}, {Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
+		{Version: "v1", Kind: "Secret"}, {Version: "v1", Kind: "ServiceAccount"},
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "Role"}, {Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "RoleBinding"},
+	} {
+		all := &unstructured.UnstructuredList{}
+		all.SetGroupVersionKind(kind)
+		err := b.runtime.List(ctx, all, client.MatchingLabels{"nautes.io/owner-kind": "ProjectPipelineRuntime", "nautes.io/product": product(0)})
+		if err != nil {
+			return 0, fmt.Errorf("list %s: %w", kind.Kind, err)
+		}
+		total += len(all.Items)
+	}
+	return total, nil
+}
+
+// pipelineMemory returns the memory of the operator before and after it has
+// runtimes, ten of them in each product.
+func pipelineMemory(ctx context.Context, runtimes int) (before, after int64, err error) {
+	dir, err := os.MkdirTemp("", "nautes-bench-")
+	if err != nil {
+		return 0, 0, fmt.Errorf("make a directory: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	b, err := pipelineStack(ctx, dir)
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err != nil {
+		return 0, 0, err
+	}
+	if before, err = rss(b.operator.PID()); err != nil {
+		return 0, 0, err
+	}
+	const each = 10
+	err = b.declare(ctx, runtimes/each, func(i int) map[string]string { return b.pipelineFiles(i, each, v1alpha1.IsolationShared) })
+	if err != nil {
+		return 0, 0, err
+	}
+	err = until(ctx, "a sensor for each runtime", func() error {
+		all := &unstructured.UnstructuredList{}
+		all.SetGroupVersionKind(schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "SensorList"})
+		if err := b.runtime.List(ctx, all); err != nil {
+			return err
+		}
+		if len(all.Items) < runtimes/each*each {
+			return fmt.Errorf("%d of %d are there", len(all.Items), runtimes)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := pause(ctx, settleTime); err != nil {
+		return 0, 0, err
+	}
+	after, err = rss(b.operator.PID())
+	return before, after, err
+}
