@@ -146,6 +146,22 @@ func TestSpaceAccess(t *testing.T) {
 			),
 			want: []string{readRepo1, writeRepo1, readWrite},
 		},
+		// A pipeline runtime has the account to itself on its cluster, and only reads.
+		"a pipeline runtime": {
+			objects: base(Environment("product-1", "ci", "c"), Cluster("c", PipelineWorker), PipelineRuntime("product-1", "app", "api", "ci", "repo-1")),
+			want:    []string{readRepo1, readOnly},
+		},
+		"a pipeline runtime that is granted to write": {
+			objects: base(Environment("product-1", "ci", "c"), Cluster("c", PipelineWorker), Binding("product-1", "b", "repo-1", "readwrite", "web"),
+				PipelineRuntime("product-1", "app", "web", "ci", "repo-1")),
+			want: []string{readRepo1, readOnly},
+		},
+		"a pipeline runtime, no longer granted": {
+			objects: base(Environment("product-1", "ci", "c"), Cluster("c", PipelineWorker), PipelineRuntime("product-1", "app", "web", "ci", "repo-1", func(r *v1alpha1.ProjectPipelineRuntime) {
+				r.Status.Target = &v1alpha1.RuntimeTarget{Environment: "ci", Cluster: "c", Namespaces: []string{"app"}}
+			})),
+			want: []string{noPolicies},
+		},
 		"no namespace at all": {objects: base(app("api", Into("kube-system")))},
 		"what other clusters need": {
 			objects: base(
@@ -282,6 +298,9 @@ func readsOwn(t *testing.T, s *snapshot.Snapshot, product string, policy plan.Va
 	granted := slices.ContainsFunc(s.DeploymentRuntimes(product), func(r *v1alpha1.DeploymentRuntime) bool {
 		permission := s.RuntimePermission(r)
 		return r.Spec.ManifestSource.CodeRepo == repo.Name && (permission == "readwrite" || permission == "readonly" && parts[5] == "readonly")
+	})
+	granted = granted || slices.ContainsFunc(s.PipelineRuntimes(product), func(r *v1alpha1.ProjectPipelineRuntime) bool {
+		return r.Spec.PipelineSource == repo.Name && s.Permission(product, r.Spec.Project, repo.Name) != "" && parts[5] == "readonly"
 	})
 	if !granted {
 		t.Errorf("%s: the policy %s is granted to no runtime", product, policy.Name)

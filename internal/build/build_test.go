@@ -16,6 +16,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/internal/testutil"
+	"nautes.io/nautes/internal/validate"
 )
 
 func newSnapshot(objects ...client.Object) *snapshot.Snapshot {
@@ -56,8 +57,28 @@ func everything(t *testing.T, s *snapshot.Snapshot, products ...string) []plan.S
 			}
 			sets = append(sets, p.Sets...)
 		}
+		for _, r := range s.PipelineRuntimes(product) {
+			if p, ok := pipelinePlan(t, s, r); ok {
+				sets = append(sets, p.Sets...)
+			}
+		}
 	}
 	return sets
+}
+
+// pipelinePlan returns the plan of a pipeline runtime; false when the rules
+// refuse it, or what it needs is missing.
+func pipelinePlan(t *testing.T, s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (plan.Plan, bool) {
+	t.Helper()
+	p, err := build.PipelineRuntime(s, r)
+	var missing *snapshot.MissingError
+	if err == nil || errors.As(err, &missing) {
+		return p, err == nil
+	}
+	if refusals, _ := validate.Run(s, validate.Request{New: r}); len(refusals) == 0 {
+		t.Fatalf("%v: %v, and the rules have nothing against it", snapshot.RefOf(r), err)
+	}
+	return plan.Plan{}, false
 }
 
 // repoOf returns the repository of a product, repo-1 for product-1: no two

@@ -11,6 +11,7 @@ import (
 	hnc "sigs.k8s.io/hierarchical-namespaces/api/v1alpha2"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/internal/testutil"
@@ -26,13 +27,17 @@ func TestNoCrossing(t *testing.T) {
 	for seed := range uint64(worlds) {
 		w := NewWorld(seed)
 		s := newSnapshot(w.Objects...)
+		if seed%2 == 0 {
+			s = newSnapshot(append(w.Objects, external("external-secrets"))...).WithSettings(withVault())
+		}
 		taken := map[plan.Target]map[plan.ID]plan.Owner{}
 		credentials := map[plan.SecretRef]string{}
+		shared := map[string]plan.Owner{}
 		for _, set := range everything(t, s, w.Products...) {
 			if taken[set.Target] == nil {
 				taken[set.Target] = map[plan.ID]plan.Owner{}
 			}
-			c := crossing{t: t, seed: seed, s: s, set: set, seen: seen, credentials: credentials}
+			c := crossing{t: t, seed: seed, s: s, set: set, seen: seen, credentials: credentials, shared: shared}
 			for _, item := range set.Items {
 				if other, ok := taken[set.Target][item.ID]; ok {
 					t.Errorf("world %d: %v and %v both have %v on %v", seed, other, set.Owner, item.ID, set.Target)
@@ -42,7 +47,10 @@ func TestNoCrossing(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"Namespace", "ServiceAccount", "RoleBinding", "HierarchyConfiguration", "AppProject", "Secret", "Application"} {
+	for _, kind := range []string{
+		"Namespace", "ServiceAccount", "RoleBinding", "HierarchyConfiguration", "AppProject", "Secret", "Application",
+		"EventSource", "Sensor", "Ingress", "Role", "Hook", "SecretStore", "ExternalSecret",
+	} {
 		if seen[kind] < 20 {
 			t.Errorf("only %d objects of the kind %s were seen: the worlds are too poor to show anything", seen[kind], kind)
 		}
@@ -58,6 +66,8 @@ type crossing struct {
 	seen map[string]int
 	// credentials are the products that got each of them.
 	credentials map[plan.SecretRef]string
+	// shared are the owners of what is told apart by more than an ID.
+	shared map[string]plan.Owner
 }
 
 func (c crossing) fail(item plan.Item, format string, args ...any) {
@@ -78,7 +88,14 @@ func (c crossing) owns(namespace string) bool {
 
 func (c crossing) check(item plan.Item) {
 	c.seen[item.ID.Kind]++
+	if item.Source.Namespace != c.product() && item.Source != (plan.Ref{Kind: "Product", Namespace: Namespace, Name: c.product()}) {
+		c.fail(item, "it is asked for by %v", item.Source)
+	}
 	o := item.Object
+	if o == nil {
+		c.hook(item)
+		return
+	}
 	for key, want := range c.set.Owner.Labels(Tenant) {
 		if got := o.GetLabels()[key]; got != want {
 			c.fail(item, "the label %s is %q, want %q", key, got, want)
@@ -87,8 +104,9 @@ func (c crossing) check(item plan.Item) {
 	if gvk := o.GetObjectKind().GroupVersionKind(); gvk.Kind != item.ID.Kind || gvk.Version == "" {
 		c.fail(item, "the object says it is a %v", gvk)
 	}
-	if item.Source.Namespace != c.product() && item.Source != (plan.Ref{Kind: "Product", Namespace: Namespace, Name: c.product()}) {
-		c.fail(item, "it is asked for by %v", item.Source)
+	if c.set.Owner.Kind == build.OwnerPipelineRuntime {
+		c.pipeline(item)
+		return
 	}
 	switch o := o.(type) {
 	case *corev1.Namespace:
@@ -106,6 +124,10 @@ func (c crossing) check(item plan.Item) {
 	case *corev1.ServiceAccount:
 		if !c.owns(o.Namespace) || o.Namespace == c.product() {
 			c.fail(item, "the namespace is not a runtime's of the product")
+		}
+	case *build.SecretStore:
+		if !c.owns(o.Namespace) || o.Spec.Provider.Vault.Auth.Kubernetes.Role != build.AccessRoleName(c.product(), o.Spec.Provider.Vault.Auth.Kubernetes.ServiceAccountRef.Name) {
+			c.fail(item, "it logs in as %v", o.Spec.Provider.Vault.Auth)
 		}
 	case *argocd.AppProject:
 		c.project(item, o)
@@ -148,6 +170,19 @@ func (c crossing) urls() map[string]string {
 			urls[url] = repo.Name
 		} else if r.Status.Source != nil {
 			urls[r.Status.Source.URL] = repo.Name
+		}
+	}
+	for _, r := range c.s.PipelineRuntimes(c.product()) {
+		if r.Spec.AdditionalResources == nil {
+			continue
+		}
+		git := r.Spec.AdditionalResources.Git
+		if repo := c.s.CodeRepo(c.product(), git.CodeRepo); repo != nil && c.s.Permission(c.product(), r.Spec.Project, repo.Name) != "" {
+			if url, err := c.s.RepositoryURL(repo); err == nil {
+				urls[url] = repo.Name
+			}
+		} else if git.CodeRepo == "" && (strings.HasPrefix(git.URL, "https://public.") || strings.HasPrefix(git.URL, "https://"+Host+"/"+Group(c.product())+"/")) {
+			urls[git.URL] = ""
 		}
 	}
 	return urls
@@ -246,7 +281,7 @@ func TestRevocation(t *testing.T) {
 						return repo.Spec.Project != project
 					})
 				})
-				if !owned {
+				if !owned && !pipelineOwns(after, set, item, string(secret.Data["name"])) {
 					t.Errorf("world %d: %v still has %v", seed, set.Owner, item.ID)
 				}
 			}

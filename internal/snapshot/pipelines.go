@@ -87,6 +87,9 @@ func (s *Snapshot) AdditionalResources(r *v1alpha1.ProjectPipelineRuntime) (url,
 	if git.CodeRepo != "" {
 		return s.ProjectRepository(r.Namespace, r.Spec.Project, git.CodeRepo)
 	}
+	if git.URL == "" {
+		return "", "", nil
+	}
 	refusal, err = s.checkPlainURL(r, git.URL)
 	if err != nil || refusal != "" {
 		return "", refusal, err

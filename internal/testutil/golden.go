@@ -62,6 +62,12 @@ func SetsYAML(sets ...plan.Set) ([]byte, error) {
 				if value.Format != "" {
 					fmt.Fprintf(&out, " as %s", value.Format)
 				}
+				if value.Optional {
+					out.WriteString(" if it is there")
+				}
+				if value.Subject != "" {
+					fmt.Fprintf(&out, " for %s", value.Subject)
+				}
 				out.WriteString("\n")
 			}
 			if item.Object == nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -46,6 +47,12 @@ func NewWorld(seed uint64) World {
 	for _, product := range w.Products {
 		w.addProduct(d, product)
 	}
+	// Dice of their own, so that the rest of a world does not depend on them.
+	d = dice{rand.New(rand.NewPCG(seed, 3))}
+	w.add(PipelineHook("lint"))
+	for _, product := range w.Products {
+		w.addPipelines(d, product)
+	}
 	return w
 }
 
@@ -59,7 +66,7 @@ func (w World) Shuffled(seed uint64) []client.Object {
 }
 
 func (w *World) addClusters(d dice) {
-	w.Clusters = []string{"hierarchical", "native", "pipelines", "host"}
+	w.Clusters = []string{"hierarchical", "native", "pipelines", "tools", "host"}
 	grant := func(c *v1alpha1.Cluster) {
 		c.Spec.ReservedNamespacesAllowedProducts = map[string][]string{
 			d.of("argo-rollouts", "argocd", "cert-manager", "tekton"): {Group(d.of(w.Products...))},
@@ -74,7 +81,7 @@ func (w *World) addClusters(d dice) {
 	}
 	w.add(
 		Cluster("hierarchical", grant), Cluster("native", grant, NativeTenancy),
-		Cluster("pipelines", PipelineWorker), Cluster("host", HostCluster))
+		Cluster("pipelines", PipelineWorker), Cluster("tools", PipelineWorker, NativeTenancy), Cluster("host", HostCluster))
 }
 
 func (w *World) addProduct(d dice, product string) {
@@ -111,11 +118,6 @@ func (w *World) addProduct(d dice, product string) {
 	d.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	for _, name := range names[:1+d.IntN(5)] {
 		w.addRuntime(d, product, name, d.of(environments...), d.of(repos...))
-	}
-	if d.chance(30) {
-		w.add(PipelineRuntime(product, "pipe", "api", "test", "repo-1", func(r *v1alpha1.ProjectPipelineRuntime) {
-			r.Spec.Destination.Namespace = d.of("shared", "pipe")
-		}))
 	}
 }
 
@@ -154,6 +156,65 @@ func (w *World) addRuntime(d dice, product, name, environment, repo string) {
 		Deleting(r)
 	}
 	w.add(r)
+}
+
+// addPipelines adds pipeline runtimes, which have the names of those of other
+// products, and an environment on the cluster that carries them.
+func (w *World) addPipelines(d dice, product string) {
+	w.add(Environment(product, "ci", d.of("pipelines", "pipelines", "pipelines", "tools", "native")))
+	names := []string{"pipe", "b-c", "c", "b", "b-0123456789", strings.Repeat("long-", 12) + "x"}
+	d.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	for _, name := range names[:d.IntN(4)] {
+		repos := []string{"repo-" + product, "repo-" + product, "repo-1", "repo-2", "absent"}
+		r := At(d.IntN(9), PipelineRuntime(product, name, d.of("api", "web"), "ci", d.of(repos...), func(r *v1alpha1.ProjectPipelineRuntime) {
+			r.Spec.Isolation = v1alpha1.Isolation(d.of("shared", "exclusive"))
+			r.Spec.Account = d.of("", "", "deployer", "pipe")
+			r.UID = types.UID("uid-of-" + product + "-" + name)
+			if d.chance(70) {
+				r.Spec.Destination.Namespace = d.of(product[8:]+"-ci", product[8:]+"-ci-2", "shared", "pipe", "product-b", "argo-events")
+			}
+			r.Spec.Pipelines = append(r.Spec.Pipelines, v1alpha1.Pipeline{Name: "main.v1", Path: "pipelines/main.yaml"})
+			w.addEvents(d, r, repos)
+			if d.chance(40) {
+				r.Spec.AdditionalResources = &v1alpha1.AdditionalResources{Git: &v1alpha1.AdditionalResourcesGit{
+					CodeRepo: d.of("", repos[0], "repo-1"), Revision: "main", Path: "resources",
+					URL: d.of("https://public.example.org/more.git", "https://"+Host+"/"+Group(d.of(w.Products...))+"/more.git", "https://public.example.org/*"),
+				}}
+			}
+			if d.chance(20) {
+				r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: d.of("lint", "lint", "absent")}}}
+			}
+		}))
+		if d.chance(50) {
+			r.Status.Target = &v1alpha1.RuntimeTarget{
+				Environment: "ci", Cluster: d.of("pipelines", "pipelines", "tools"), Account: "before",
+				Namespaces: []string{d.of(product[8:]+"-ci", product[8:]+"-before", "shared")},
+			}
+		}
+		if d.chance(15) {
+			Deleting(r)
+		}
+		w.add(r)
+	}
+}
+
+// addEvents gives a pipeline runtime event sources whose names collide when they
+// are joined with that of the runtime, and triggers for some of them.
+func (w *World) addEvents(d dice, r *v1alpha1.ProjectPipelineRuntime, repos []string) {
+	r.Spec.EventSources, r.Spec.PipelineTriggers = nil, nil
+	for _, name := range append(d.some("b.c", "b-c", "gitlab", "pipe"), "push") {
+		e := v1alpha1.EventSource{Name: name}
+		if d.chance(80) {
+			e.GitLab = &v1alpha1.GitLabEventSource{RepoName: d.of(repos...), Revision: d.of("", "main"), Events: []v1alpha1.GitLabEvent{"push_events"}}
+		}
+		if e.GitLab == nil || d.chance(30) {
+			e.Calendar = &v1alpha1.CalendarEventSource{Schedule: "0 17 * * 1-5"}
+		}
+		r.Spec.EventSources = append(r.Spec.EventSources, e)
+		for _, pipeline := range d.some("dev", "main.v1") {
+			r.Spec.PipelineTriggers = append(r.Spec.PipelineTriggers, v1alpha1.PipelineTrigger{EventSource: name, Pipeline: pipeline})
+		}
+	}
 }
 
 // BigProduct returns a product, product-1, with that many deployed runtimes of

@@ -159,20 +159,25 @@ func (c *checker) runtimeCluster(d destination) *v1alpha1.Cluster {
 	if cluster.Spec.Usage != v1alpha1.UsageWorker || cluster.Spec.WorkerType != d.worker {
 		c.fail(v1alpha1.ReasonInvalid, at, d.environment,
 			"Cluster %s of the environment carries no %s runtimes: use an environment on a worker cluster of the type %s", cluster.Name, d.worker, d.worker)
-	}
-	if d.worker == v1alpha1.WorkerTypePipeline {
-		for _, category := range []v1alpha1.ComponentCategory{v1alpha1.CategoryEventListener, v1alpha1.CategoryPipeline} {
-			if _, ok := c.s.ComponentOf(cluster, category); !ok {
-				c.fail(v1alpha1.ReasonInvalid, at, d.environment,
-					"Cluster %s of the environment has no component of the category %s: choose one in its spec.componentsList, or use another environment", cluster.Name, category)
-			}
-		}
+	} else if d.worker == v1alpha1.WorkerTypePipeline {
+		c.pipelineComponents(at, cluster, d.environment)
 	}
 	if twin := c.s.ClusterTwin(cluster); twin != nil {
 		c.fail(v1alpha1.ReasonInvalid, at, d.environment,
 			"Cluster %s of the environment is the same cluster as %s: use an environment on that one", cluster.Name, twin.Name)
 	}
 	return cluster
+}
+
+// pipelineComponents refuses a cluster that cannot listen to events or run
+// pipelines.
+func (c *checker) pipelineComponents(at *field.Path, cluster *v1alpha1.Cluster, environment string) {
+	for _, category := range []v1alpha1.ComponentCategory{v1alpha1.CategoryEventListener, v1alpha1.CategoryPipeline} {
+		if _, ok := c.s.ComponentOf(cluster, category); !ok {
+			c.fail(v1alpha1.ReasonInvalid, at, environment,
+				"Cluster %s of the environment has no component of the category %s: choose one in its spec.componentsList, or use another environment", cluster.Name, category)
+		}
+	}
 }
 
 // usableNamespace refuses the namespaces of Kubernetes, of products and of

@@ -21,7 +21,7 @@ func TestEnvironment(t *testing.T) {
 		"of another product":                 {new: Environment("product-1", "new", "c", func(e *v1alpha1.Environment) { e.Spec.Product = "product-2" }), want: []string{"Invalid spec.product"}, wantWarning: "is on cluster c already"},
 		"moved while nothing is deployed":    {objects: []client.Object{spare, DeploymentRuntime("product-1", "app", "dev", "whole")}, new: Environment("product-1", "dev", "spare")},
 		"moved while a runtime is deployed":  {objects: []client.Object{spare, app}, new: Environment("product-1", "dev", "spare"), want: []string{"DestinationImmutable spec.cluster"}, wantText: "set spec.cluster back to it, or delete and create again DeploymentRuntime product-1/app"},
-		"moved while a pipeline is deployed": {objects: []client.Object{spare, pipe}, new: Environment("product-1", "ci", "spare"), want: []string{"DestinationImmutable spec.cluster"}},
+		"moved while a pipeline is deployed": {objects: []client.Object{spare, pipe}, new: Environment("product-1", "ci", "spare")},
 		"moved while another's is deployed":  {objects: []client.Object{spare, Deployed("c", DeploymentRuntime("product-2", "app", "dev", "theirs"))}, new: Environment("product-1", "dev", "spare")},
 		"where a runtime is deployed":        {objects: []client.Object{app}, new: Environment("product-1", "dev", "c")},
 		"the second on a cluster":            {new: At(5, Environment("product-1", "new", "c")), wantWarning: "Environment dev is on cluster c already"},

@@ -3,10 +3,12 @@ package validate_test
 import (
 	"testing"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
 	. "nautes.io/nautes/internal/testutil"
+	"nautes.io/nautes/internal/validate"
 )
 
 func TestDeploymentRuntimeReferences(t *testing.T) {
@@ -158,13 +160,16 @@ func TestPipelineRuntime(t *testing.T) {
 		return r
 	}
 	type spec = v1alpha1.ProjectPipelineRuntimeSpec
-	resources := func(repo string) func(*spec) {
+	resources := func(repo, url string) func(*spec) {
 		return func(s *spec) {
-			s.AdditionalResources = &v1alpha1.AdditionalResources{Git: &v1alpha1.AdditionalResourcesGit{CodeRepo: repo}}
+			s.AdditionalResources = &v1alpha1.AdditionalResources{Git: &v1alpha1.AdditionalResourcesGit{CodeRepo: repo, URL: url}}
 		}
 	}
+	byURL := []string{"Invalid spec.additionalResources.git.url"}
 	source := func(s *spec) { s.EventSources[0].GitLab.RepoName = "whole" }
 	namespace := func(name string) func(*spec) { return func(s *spec) { s.Destination.Namespace = name } }
+	moved := pipe()
+	moved.Status.Target = &v1alpha1.RuntimeTarget{Environment: "old", Cluster: "old", Namespaces: []string{"pipe"}}
 	recorded := pipe(namespace("new"))
 	recorded.Status.Target = &v1alpha1.RuntimeTarget{Environment: "ci", Cluster: "ci", Namespaces: []string{"old"}}
 	run(t, map[string]verdict{
@@ -177,14 +182,56 @@ func TestPipelineRuntime(t *testing.T) {
 		"a source that is granted":        {objects: []client.Object{Binding("product-1", "b", "whole", "readonly", "api")}, new: pipe(func(s *spec) { s.PipelineSource = "whole" })},
 		"an event source not granted":     {new: pipe(source), want: []string{"PermissionDenied spec.eventSources[0].gitlab.repoName"}},
 		"an event source that is granted": {objects: []client.Object{Binding("product-1", "b", "whole", "readonly")}, new: pipe(source)},
-		"resources that are owned":        {new: pipe(resources("repo"))},
-		"resources that are not granted":  {new: pipe(resources("whole")), want: []string{"PermissionDenied spec.additionalResources.git.codeRepo"}},
-		"resources by URL":                {new: pipe(resources(""))},
+		"resources that are owned":        {new: pipe(resources("repo", ""))},
+		"resources that are not granted":  {new: pipe(resources("whole", "")), want: []string{"PermissionDenied spec.additionalResources.git.codeRepo"}},
+		"resources by URL":                {new: pipe(resources("", "https://public.example.org/a/b.git"))},
+		"resources by a pattern":          {new: pipe(resources("", "https://public.example.org/*")), want: byURL},
+		"resources of another group":      {new: pipe(resources("", "https://"+Host+"/team-2/code-theirs.git")), want: byURL, wantText: "uses the repositories of its own group only"},
+		"resources not granted, by URL":   {new: pipe(resources("", "https://"+Host+"/team-1/CODE-whole")), want: byURL, wantText: "that of CodeRepo whole, which is not granted to the project api"},
+		"resources owned, by URL":         {new: pipe(resources("", "https://"+Host+"/team-1/code-repo"))},
+		"an event source on no GitLab": {
+			objects: []client.Object{CodeRepoProvider(Provider, func(p *v1alpha1.CodeRepoProvider) { p.Spec.ProviderType = "github" })}, new: pipe(),
+			want: []string{"Invalid spec.eventSources[0].gitlab.repoName"}, wantText: "on no GitLab that is registered",
+		},
 		"a namespace":                     {new: pipe(namespace("ci-runs"))},
 		"a component's namespace":         {new: pipe(namespace("tekton-pipelines")), want: []string{"Invalid spec.destination.namespace"}},
 		"a namespace that is taken":       {objects: []client.Object{At(1, PipelineRuntime("product-1", "first", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = "pipe" }))}, new: pipe(), want: []string{"NamespaceClaimed spec.destination.namespace"}},
 		"a namespace that is taken later": {objects: []client.Object{At(3, PipelineRuntime("product-1", "second", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = "pipe" }))}, new: pipe()},
-		"another namespace":               {new: recorded, want: []string{"DestinationImmutable spec.destination.namespace"}},
+		"another namespace":               {new: recorded},
+		"another namespace, which is taken": {
+			objects: []client.Object{At(1, PipelineRuntime("product-1", "first", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = "new" }))},
+			new:     recorded, want: []string{"NamespaceClaimed spec.destination.namespace"}, wantText: "ProjectPipelineRuntime product-1/first",
+		},
+		"another cluster": {objects: []client.Object{Cluster("ci", PipelineWorker), Cluster("old", PipelineWorker)}, new: moved},
+		"another cluster, where the namespace is taken": {
+			objects: []client.Object{Cluster("old", PipelineWorker), Environment("product-2", "ci", "ci"), CodeRepo("product-2", "theirs", "api"),
+				At(1, PipelineRuntime("product-2", "first", "api", "ci", "theirs", func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = "pipe" }))},
+			new: moved, want: []string{"NamespaceClaimed spec.destination.namespace"}, wantText: "product-2/first of another product",
+		},
 		"an account that is always there": {new: pipe(func(s *spec) { s.Account = "default" }), want: []string{"Invalid spec.account"}},
 	})
+}
+
+// TestDisarming holds which errors about a pipeline runtime only take away what
+// it may not use.
+func TestDisarming(t *testing.T) {
+	tests := map[string]bool{
+		"spec.pipelineSource":                         true,
+		"spec.eventSources[12].gitlab.repoName":       true,
+		"spec.additionalResources.git.codeRepo":       true,
+		"spec.additionalResources.git.url":            true,
+		"spec.eventSources[0].gitlab.revision":        false,
+		"spec.eventSources[0].calendar.schedule":      false,
+		"spec.destination.namespace":                  false,
+		"spec.hooks.preHooks[0].name":                 false,
+		"spec.project":                                false,
+		"spec.pipelineTriggers[0].inputs[0].source":   false,
+		"spec.eventSources":                           false,
+		"spec.additionalResources.gitolite.something": false,
+	}
+	for at, want := range tests {
+		if got := validate.Disarming(field.Invalid(field.NewPath(at), "", "")); got != want {
+			t.Errorf("Disarming(%s) is %v", at, got)
+		}
+	}
 }
