@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,9 +25,11 @@ import (
 	"k8s.io/client-go/restmapper"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/internal/testutil"
 )
 
@@ -41,10 +44,15 @@ func crds() map[string][]string {
 		". github.com/argoproj/argo-cd/v2": {
 			"manifests/crds/application-crd.yaml", "manifests/crds/appproject-crd.yaml",
 		},
-		". github.com/argoproj/argo-events":                                 {"manifests/base/crds/argoproj.io_eventbus.yaml"},
-		". sigs.k8s.io/hierarchical-namespaces":                             {"config/crd/bases/hnc.x-k8s.io_hierarchyconfigurations.yaml"},
-		"hack/tools/manifests github.com/external-secrets/external-secrets": {"config/crds/bases/external-secrets.io_secretstores.yaml"},
-		"hack/tools/manifests github.com/traefik/traefik/v3":                {"docs/content/reference/dynamic-configuration/traefik.io_middlewares.yaml"},
+		". github.com/argoproj/argo-events": {
+			"manifests/base/crds/argoproj.io_eventbus.yaml", "manifests/base/crds/argoproj.io_eventsources.yaml", "manifests/base/crds/argoproj.io_sensors.yaml",
+		},
+		". github.com/tektoncd/pipeline":        {"config/300-crds/300-pipelinerun.yaml"},
+		". sigs.k8s.io/hierarchical-namespaces": {"config/crd/bases/hnc.x-k8s.io_hierarchyconfigurations.yaml"},
+		"hack/tools/manifests github.com/external-secrets/external-secrets": {
+			"config/crds/bases/external-secrets.io_secretstores.yaml", "config/crds/bases/external-secrets.io_externalsecrets.yaml",
+		},
+		"hack/tools/manifests github.com/traefik/traefik/v3": {"docs/content/reference/dynamic-configuration/traefik.io_middlewares.yaml"},
 	}
 }
 
@@ -139,9 +147,39 @@ func content(t *testing.T, o client.Object) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: converted}
 }
 
+// guidePipelines returns what the guide's pipeline runtime asks for, in both
+// isolations, with Vault and without, and the launchers that its sensors make.
+func guidePipelines(t *testing.T) []plan.Set {
+	var sets []plan.Set
+	launchers := plan.Set{}
+	for _, settings := range []snapshot.Settings{{}, withVault()} {
+		for _, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationExclusive, v1alpha1.IsolationShared} {
+			s, r := guideSnapshot(t, settings, isolated(isolation))
+			space, err := build.Space(s, guideProduct, guideCluster)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := mustPipeline(t, s, r)
+			sets = append(append(sets, space), p.Sets...)
+			for _, item := range p.Sets[0].Items {
+				sensor, ok := item.Object.(*argoevents.Sensor)
+				if !ok {
+					continue
+				}
+				for _, trigger := range sensor.Spec.Triggers {
+					run := launcherOf(trigger)
+					run.Name += "key"
+					launchers.Items = append(launchers.Items, plan.Item{ID: plan.ID{Kind: "PipelineRun", Name: run.Name}, Object: run})
+				}
+			}
+		}
+	}
+	return append(sets, launchers)
+}
+
 // TestServerAccepts holds that a real API server with the definitions of the
-// other projects takes everything that clusters and spaces ask for, keeps all of
-// it, and finds nothing to change when it is applied again.
+// other projects takes everything that clusters, spaces and pipeline runtimes ask
+// for, keeps all of it, and finds nothing to change when it is applied again.
 func TestServerAccepts(t *testing.T) {
 	s := newServer(t)
 	var objects []client.Object
@@ -161,7 +199,7 @@ func TestServerAccepts(t *testing.T) {
 		t.Fatal(err)
 	}
 	accepted := map[string]int{}
-	for _, set := range append(sets, space) {
+	for _, set := range slices.Concat(sets, []plan.Set{space}, guidePipelines(t)) {
 		for _, item := range set.Items {
 			if item.Object == nil {
 				continue
@@ -183,7 +221,8 @@ func TestServerAccepts(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{
-		"AppProject", "Application", "ClusterRoleBinding", "EventBus", "Ingress", "Middleware", "Namespace", "Secret", "SecretStore", "ServiceAccount",
+		"AppProject", "Application", "ClusterRoleBinding", "EventBus", "EventSource", "ExternalSecret", "Ingress", "Middleware", "Namespace",
+		"PipelineRun", "Role", "RoleBinding", "Secret", "SecretStore", "Sensor", "ServiceAccount",
 	} {
 		if accepted[kind] == 0 {
 			t.Errorf("no %s was accepted", kind)
@@ -238,9 +277,10 @@ func TestServerRefuses(t *testing.T) {
 		group, version, kind string
 		path                 []string
 	}{
-		"a SecretStore":  {"external-secrets.io", "v1", "SecretStore", []string{"spec", "provider", "vault", "adress"}},
-		"a Middleware":   {"traefik.io", "v1alpha1", "Middleware", []string{"spec", "forwardAuth", "adress"}},
-		"an Application": {"argoproj.io", "v1alpha1", "Application", []string{"spec", "destination", "cluster"}},
+		"a SecretStore":     {"external-secrets.io", "v1", "SecretStore", []string{"spec", "provider", "vault", "adress"}},
+		"a Middleware":      {"traefik.io", "v1alpha1", "Middleware", []string{"spec", "forwardAuth", "adress"}},
+		"an Application":    {"argoproj.io", "v1alpha1", "Application", []string{"spec", "destination", "cluster"}},
+		"an ExternalSecret": {"external-secrets.io", "v1", "ExternalSecret", []string{"spec", "secretStoreRef", "nam"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
