@@ -335,9 +335,11 @@ func TestNames(t *testing.T) {
 // Whatever a file holds, it makes a run or an error with an exit code.
 func FuzzCompose(f *testing.F) {
 	f.Add(inputFile)
-	for _, value := range hostile.Values() {
-		f.Add(value)
-		f.Add(strings.ReplaceAll(inputFile, "default", value))
+	for i, value := range hostile.Values() {
+		if i%20 == 0 && len(value) < 1000 {
+			f.Add(value)
+			f.Add(strings.ReplaceAll(inputFile, "default", value))
+		}
 	}
 	f.Fuzz(func(t *testing.T, file string) {
 		c, e := everywhere("refs/heads/main")

@@ -1,5 +1,7 @@
 package runner
 
+//lint:file-ignore SA1019 repositories hold files of v1beta1 for as long as Tekton reads them
+
 import (
 	"bytes"
 	"cmp"
