@@ -56,6 +56,28 @@ func TestAccountBinding(t *testing.T) {
 	}
 }
 
+// TestPipelineNames holds that what a pipeline runtime has is told from what others
+// have, also where names are cut.
+func TestPipelineNames(t *testing.T) {
+	long := strings.Repeat("n", 62)
+	taken := map[string]string{}
+	for _, runtime := range []string{"r", "r-resources", "pipeline-r", "0123456789", long + "a", long + "b"} {
+		for what, name := range map[string]string{
+			"Application": ApplicationName("product-1", runtime), "resources": ResourcesApplicationName("product-1", runtime),
+			"credentials": PipelineCredentialsName(runtime), "synced credentials": SyncedCredentialsName(runtime), "role": sensorRoleName(runtime),
+			"account": accountBinding(runtime),
+		} {
+			if other, ok := taken[name]; ok {
+				t.Errorf("%s of %s and %s are both %s", what, runtime, other, name)
+			}
+			taken[name] = what + " of " + runtime
+			if len(name) > maxName || len(validation.IsDNS1123Subdomain(name)) > 0 {
+				t.Errorf("%s of %s is %s", what, runtime, name)
+			}
+		}
+	}
+}
+
 // FuzzNames holds that no two tuples have one name, and that every name is one
 // that Kubernetes takes.
 func FuzzNames(f *testing.F) {

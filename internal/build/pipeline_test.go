@@ -168,6 +168,21 @@ func kindsOf(p plan.Plan) map[string]int {
 	return kinds
 }
 
+// guideKinds returns how many items of each kind the guide's runtime has, with
+// some numbers changed. It has four event sources with a trigger each, and one of
+// them is a calendar as well.
+func guideKinds(changes map[string]int) map[string]int {
+	kinds := map[string]int{
+		"Application": 1, "EventSource": 5, "Hook": 4, "Ingress": 1, "Role": 1, "RoleBinding": 1, "Secret": 5, "Sensor": 5, "ServiceAccount": 1,
+	}
+	for kind, n := range changes {
+		if kinds[kind] = n; n == 0 {
+			delete(kinds, kind)
+		}
+	}
+	return kinds
+}
+
 // TestPipelineRuntime holds what is in the plan as permissions come and go, and
 // as the runtime moves.
 func TestPipelineRuntime(t *testing.T) {
@@ -188,22 +203,7 @@ func TestPipelineRuntime(t *testing.T) {
 	project := func(name string) change {
 		return func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Project = name }
 	}
-	// The guide has four event sources with a trigger each, and one of them is a
-	// calendar as well.
-	whole := map[string]int{
-		"Application": 1, "EventSource": 5, "Hook": 4, "Ingress": 1, "Role": 1, "RoleBinding": 1, "Secret": 5, "Sensor": 5, "ServiceAccount": 1,
-	}
-	but := func(changes map[string]int) map[string]int {
-		kinds := map[string]int{}
-		for _, from := range []map[string]int{whole, changes} {
-			for kind, n := range from {
-				if kinds[kind] = n; n == 0 {
-					delete(kinds, kind)
-				}
-			}
-		}
-		return kinds
-	}
+	whole, but := guideKinds(nil), guideKinds
 	lessOne := but(map[string]int{"EventSource": 4, "Hook": 3, "Secret": 4, "Sensor": 4})
 	nothing := map[string]int{}
 	theirs := CodeRepo(guideProduct, "repo-4", "api-server")

@@ -380,6 +380,14 @@ func TestRivals(t *testing.T) {
 			of:   Deployed("d", DeploymentRuntime("product-2", "elsewhere", "prod", "repo", Into("shared"))),
 			want: []string{"DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web"},
 		},
+		"of a pipeline that moves": {
+			of: PipelineRuntime("product-3", "pipe", "api", "dev", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
+				r.Spec.Destination.Namespace = "shared"
+				r.Status.Target = &v1alpha1.RuntimeTarget{Environment: "old", Cluster: "c", Namespaces: []string{"web"}}
+			}),
+			// Those of product-1 do not say yet that they are on another cluster.
+			want: []string{"DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web", "DeploymentRuntime product-2/elsewhere", "DeploymentRuntime product-2/recorded", "DeploymentRuntime product-2/rival"},
+		},
 		"of one whose environment is missing": {
 			of:   DeploymentRuntime("product-1", "new", "absent", "repo", Into("web")),
 			want: nil,

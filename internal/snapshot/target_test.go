@@ -112,6 +112,14 @@ func TestClaims(t *testing.T) {
 			r.Spec.Destination.Namespace = "shared"
 		}))
 	}
+	// moving is at another place, from where it goes to the shared one.
+	moving := func(product, name, cluster, namespace string, minute int) *v1alpha1.ProjectPipelineRuntime {
+		r := pipe(product, name, minute)
+		r.Status.Target = &v1alpha1.RuntimeTarget{Environment: "old", Cluster: cluster, Namespaces: []string{namespace}}
+		return r
+	}
+	away := moving("product-1", "p", "c", "shared", 9)
+	away.Spec.Destination.Namespace = "elsewhere"
 	notYet := app("product-2", "a", 0)
 	notYet.CreationTimestamp.Reset()
 	// Each line is the product and the name of a runtime, and whom it loses to.
@@ -132,12 +140,17 @@ func TestClaims(t *testing.T) {
 			objects: []client.Object{app("product-1", "a", 1), app("product-2", "b", 2), app("product-1", "c", 3)},
 			want:    []string{"product-1/a", "product-2/b < product-1/a", "product-1/c"},
 		},
-		"a deployed one that is being deleted keeps it": {objects: []client.Object{Deleting(Deployed("c", app("product-1", "a", 9))), app("product-2", "a", 0)}, want: []string{"product-1/a", "product-2/a < product-1/a"}},
-		"one that is deleted before it was deployed":    {objects: []client.Object{Deleting(app("product-1", "a", 0)), app("product-2", "a", 9)}, want: []string{"product-2/a"}},
-		"a pipeline runtime shares with no deployment":  {objects: []client.Object{pipe("product-1", "p", 1), app("product-1", "a", 2)}, want: []string{"product-1/p", "product-1/a < product-1/p"}},
-		"a deployment is not joined by a pipeline":      {objects: []client.Object{pipe("product-1", "p", 2), app("product-1", "a", 1)}, want: []string{"product-1/a", "product-1/p < product-1/a"}},
-		"a pipeline runtime shares with no other one":   {objects: []client.Object{pipe("product-1", "p", 2), pipe("product-1", "q", 1)}, want: []string{"product-1/q", "product-1/p < product-1/q"}},
-		"runtimes of two kinds may be of the same name": {objects: []client.Object{pipe("product-1", "a", 1), app("product-1", "a", 1)}, want: []string{"product-1/a", "product-1/a < product-1/a"}},
+		"a deployed one that is being deleted keeps it":        {objects: []client.Object{Deleting(Deployed("c", app("product-1", "a", 9))), app("product-2", "a", 0)}, want: []string{"product-1/a", "product-2/a < product-1/a"}},
+		"one that is deleted before it was deployed":           {objects: []client.Object{Deleting(app("product-1", "a", 0)), app("product-2", "a", 9)}, want: []string{"product-2/a"}},
+		"a pipeline runtime shares with no deployment":         {objects: []client.Object{pipe("product-1", "p", 1), app("product-1", "a", 2)}, want: []string{"product-1/p", "product-1/a < product-1/p"}},
+		"a deployment is not joined by a pipeline":             {objects: []client.Object{pipe("product-1", "p", 2), app("product-1", "a", 1)}, want: []string{"product-1/a", "product-1/p < product-1/a"}},
+		"a pipeline runtime shares with no other one":          {objects: []client.Object{pipe("product-1", "p", 2), pipe("product-1", "q", 1)}, want: []string{"product-1/q", "product-1/p < product-1/q"}},
+		"a pipeline runtime has where it is until it has left": {objects: []client.Object{away, app("product-1", "a", 1)}, want: []string{"product-1/p", "product-1/a < product-1/p"}},
+		"a pipeline runtime wants where it goes":               {objects: []client.Object{moving("product-1", "p", "c", "old", 1), app("product-2", "a", 2)}, want: []string{"product-1/p", "product-2/a < product-1/p"}},
+		"and from another cluster":                             {objects: []client.Object{moving("product-1", "p", "d", "shared", 2), app("product-2", "a", 1)}, want: []string{"product-2/a", "product-1/p < product-2/a"}},
+		"what is there comes before the older that moves":      {objects: []client.Object{moving("product-1", "p", "c", "old", 1), Deployed("c", app("product-2", "a", 2))}, want: []string{"product-2/a", "product-1/p < product-2/a"}},
+		"who is deleted goes nowhere":                          {objects: []client.Object{Deleting(moving("product-1", "p", "c", "old", 1)), app("product-2", "a", 2)}, want: []string{"product-2/a"}},
+		"runtimes of two kinds may be of the same name":        {objects: []client.Object{pipe("product-1", "a", 1), app("product-1", "a", 1)}, want: []string{"product-1/a", "product-1/a < product-1/a"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
