@@ -105,6 +105,11 @@ func sensorRoleName(runtime string) string { return unique(sensorPrefix+runtime,
 // characters; the key of the event follows.
 func launcherPrefix(trigger ...string) string { return unique("launch", false, trigger...) + "-" }
 
+// dashed returns a name without dots. Argo Events makes subjects, buckets,
+// expressions and names of Services of what it is given, in which a dot means
+// something or may not be.
+func dashed(name string) string { return strings.ReplaceAll(name, ".", "-") }
+
 // sharedEventSourceName returns the name of the one EventSource of a kind that a
 // pipeline runtime has, and exclusiveEventSourceName that of one of several.
 func sharedEventSourceName(product, runtime, kind string) string {
@@ -112,7 +117,7 @@ func sharedEventSourceName(product, runtime, kind string) string {
 }
 
 func exclusiveEventSourceName(product, runtime, source, kind string) string {
-	return uniqueWithin(maxEventSource, product+"-"+runtime+"-"+source+"-"+kind, false, product, runtime, source, kind)
+	return uniqueWithin(maxEventSource, dashed(product+"-"+runtime+"-"+source+"-"+kind), false, product, runtime, source, kind)
 }
 
 // sharedSensorName returns the name of a Sensor with all triggers of a pipeline
@@ -126,12 +131,11 @@ func sharedSensorName(product, runtime string, number int) string {
 }
 
 func exclusiveSensorName(product, runtime, source, pipeline, revision, kind string) string {
-	return unique(product+"-"+runtime+"-"+source+"-"+pipeline, false, product, runtime, source, pipeline, revision, kind)
+	return unique(dashed(product+"-"+runtime+"-"+source+"-"+pipeline), false, product, runtime, source, pipeline, revision, kind)
 }
 
 // eventName, dependencyName and sensorTriggerName return the names of parts of
-// EventSources and Sensors. Argo Events makes of them subjects, keys and
-// expressions in which a dot means something.
+// EventSources and Sensors.
 func eventName(source string) string {
 	return unique(dashed(source), !strings.Contains(source, "."), source)
 }
@@ -143,8 +147,6 @@ func dependencyName(source, kind string) string {
 func sensorTriggerName(source, pipeline, revision, kind string) string {
 	return unique(dashed(source)+"-"+dashed(pipeline), false, source, pipeline, revision, kind)
 }
-
-func dashed(name string) string { return strings.ReplaceAll(name, ".", "-") }
 
 // hookSecretName returns the name of the Secret with the token of the hook of an
 // event source, and of the hook in GitLab.
