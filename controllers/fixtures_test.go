@@ -185,8 +185,13 @@ func (s *shop) appProject() *unstructured.Unstructured {
 // synced writes what Argo CD would report of the runtime's Application.
 func (s *shop) synced(t *testing.T, sync, health string) {
 	t.Helper()
-	app := s.application()
-	c := s.w.runtimes[s.cluster]
+	reportSynced(t, s.w.runtimes[s.cluster], s.application(), sync, health)
+}
+
+// reportSynced writes what Argo CD would report of an Application on a runtime
+// cluster.
+func reportSynced(t *testing.T, c client.Client, app *unstructured.Unstructured, sync, health string) {
+	t.Helper()
 	exists(t, c, app)
 	before := app.DeepCopy()
 	source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")

@@ -381,9 +381,12 @@ func TestSecondPassWritesNothing(t *testing.T) {
 
 // quiet waits until the API servers are at rest, does something, and checks
 // that nothing is written in the seconds after it.
-func quiet(t *testing.T, w *world, do func()) {
+func quiet(t *testing.T, w *world, do func(), runtimes ...string) {
 	t.Helper()
 	planes := map[string]*devstack.ControlPlane{"tenant": w.Tenant, "alpha": w.Runtimes["alpha"]}
+	for _, name := range runtimes {
+		planes[name] = w.Runtimes[name]
+	}
 	marks := map[string]devstack.Mark{}
 	settle := func() {
 		until(t, "a world at rest", func() error {

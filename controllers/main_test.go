@@ -45,7 +45,8 @@ const patience = 90 * time.Second
 const tenantName = "test"
 
 var stack = devstack.Shared{Options: devstack.Options{
-	Runtimes: []string{"alpha", "beta", "gamma", "lost", bareWorker, bareHost, bareInner}, ControllerManager: true,
+	Runtimes:          []string{"alpha", "beta", "gamma", "lost", bareWorker, bareHost, bareInner, pipelineWorker, otherPipelineWorker},
+	ControllerManager: true,
 }}
 
 func TestMain(m *testing.M) {
@@ -189,6 +190,7 @@ metrics: {address: "0"}
 probes: {address: "0"}
 leaderElection: {enabled: false}
 clusters: {probeInterval: 1s}
+pipelines: {runnerImage: "registry.example.com/nautes-runner:v1"}
 `, tenantName, dir)
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
@@ -367,14 +369,26 @@ func (w *world) push(t *testing.T, path string, commit devstack.Commit) string {
 // labelled lists what carries the label of a product on a runtime cluster.
 func labelled(t *testing.T, c client.Client, product string) []string {
 	t.Helper()
+	return withLabels(t, c, client.MatchingLabels{v1alpha1.LabelProduct: product})
+}
+
+// withLabels lists what carries labels on a runtime cluster, as kind namespace/name.
+func withLabels(t *testing.T, c client.Client, labels client.MatchingLabels) []string {
+	t.Helper()
 	var found []string
 	for _, kind := range [][2]string{
-		{"v1", "Namespace"}, {"v1", "Secret"}, {"v1", "ServiceAccount"}, {"rbac.authorization.k8s.io/v1", "RoleBinding"},
+		{"v1", "Namespace"}, {"v1", "Secret"}, {"v1", "ServiceAccount"}, {"networking.k8s.io/v1", "Ingress"},
+		{"rbac.authorization.k8s.io/v1", "Role"}, {"rbac.authorization.k8s.io/v1", "RoleBinding"},
 		{"hnc.x-k8s.io/v1alpha2", "HierarchyConfiguration"}, {"argoproj.io/v1alpha1", "AppProject"}, {"argoproj.io/v1alpha1", "Application"},
+		{"argoproj.io/v1alpha1", "EventSource"}, {"argoproj.io/v1alpha1", "Sensor"},
 	} {
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(object(kind[0], kind[1]+"List", "", "").GroupVersionKind())
-		if err := c.List(context.Background(), list, client.MatchingLabels{v1alpha1.LabelProduct: product}); err != nil {
+		err := c.List(context.Background(), list, labels)
+		if meta.IsNoMatchError(err) {
+			continue
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		for _, o := range list.Items {
@@ -399,7 +413,7 @@ func empty(t *testing.T, c client.Client, product string) {
 func (w *world) dump(t *testing.T) {
 	for _, list := range []client.ObjectList{
 		&v1alpha1.ClusterList{}, &v1alpha1.ProductList{}, &v1alpha1.EnvironmentList{}, &v1alpha1.ProjectList{}, &v1alpha1.CodeRepoList{},
-		&v1alpha1.CodeRepoBindingList{}, &v1alpha1.DeploymentRuntimeList{},
+		&v1alpha1.CodeRepoBindingList{}, &v1alpha1.DeploymentRuntimeList{}, &v1alpha1.ProjectPipelineRuntimeList{},
 	} {
 		if err := w.c.List(context.Background(), list); err != nil {
 			t.Logf("list %T: %v", list, err)

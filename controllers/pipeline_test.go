@@ -1,0 +1,336 @@
+package controllers_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/secrets"
+)
+
+// The example of the user guide becomes ready, and a second pass over it, after a
+// restart at that, writes nothing.
+func TestPipelineOfTheGuide(t *testing.T) {
+	w := thePipelines(t)
+	m := newMill(w, "1001")
+	m.open(t, m.guide(t))
+	r := m.ready(t)
+	m.has(t, pipelineWorker, inExclusive)
+	if r.Status.Armed != "4/4" || len(r.Status.Triggers) != 4 || len(r.Status.Webhooks) != 4 || len(r.Status.IllegalEventSources) > 0 {
+		t.Errorf("the status is %+v", r.Status)
+	}
+	want := v1alpha1.WebhookStatus{
+		EventSource: "webhook-main-tag", CodeRepo: m.source, Events: []string{"tag_push_events"},
+		URL: "https://webhook.mill.example.com:30443/" + m.product + "-pr/webhook-main-tag",
+	}
+	if !slices.ContainsFunc(r.Status.Webhooks, func(h v1alpha1.WebhookStatus) bool { return cmp.Equal(h, want) }) {
+		t.Errorf("the webhooks are %+v, want among them %+v", r.Status.Webhooks, want)
+	}
+	for _, condition := range []string{"Valid", "Applied", "Armed", "Synced", "Healthy"} {
+		w.condition(t, r, condition, metav1.ConditionTrue, "")
+	}
+	exists(t, w.runtimes[pipelineWorker], m.resources(),
+		object("v1", "Namespace", "", m.namespace), object("v1", "ServiceAccount", m.namespace, "pr-demo-account"))
+	key, err := w.store.Get(t.Context(), secrets.WebhookKey())
+	if err != nil || len(key.Fields[secrets.WebhookKeyField].Bytes()) != 64 {
+		t.Errorf("the key of the webhooks: %v", err)
+	}
+	w.condition(t, m.productObject(), "Ready", metav1.ConditionTrue, "")
+	quiet(t, w, func() {}, pipelineWorker)
+	quiet(t, w, func() {
+		w.restart(t)
+		until(t, "the new operator at work", func() error {
+			if _, known := w.op.Shared.Spaces.Get(spaceKey(m.product, pipelineWorker)); !known {
+				return errors.New("it has not looked at the space yet")
+			}
+			return nil
+		})
+	}, pipelineWorker)
+	again, err := w.store.Get(t.Context(), secrets.WebhookKey())
+	if err != nil || string(again.Fields[secrets.WebhookKeyField].Bytes()) != string(key.Fields[secrets.WebhookKeyField].Bytes()) {
+		t.Errorf("the key of the webhooks has changed: %v", err)
+	}
+}
+
+// Triggers are armed when Argo Events has deployed what they rely on, and say
+// what they wait for until then.
+func TestPipelineWaitsForArgoEvents(t *testing.T) {
+	t.Parallel()
+	w := thePipelines(t)
+	m := newMill(w, "1002")
+	m.declare(t)
+	w.putText(t, secrets.RepositoryReadOnly("gitlab", m.source), "deploykey", "key")
+	m.push(t, m.files(t, m.guide(t)))
+	r := m.pipelines()
+	message := w.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
+	until(t, "the cause", func() error {
+		message = w.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
+		if !strings.Contains(message, "Argo Events has not looked at EventSource") || r.Status.Armed != "0/4" {
+			return errors.New(message)
+		}
+		return nil
+	})
+	m.has(t, pipelineWorker, inExclusive)
+	c := w.runtimes[pipelineWorker]
+	sensors := m.list(c, "Sensor")
+	slices.SortFunc(sensors, func(a, b unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
+	broken := sensors[0]
+	broken.Object["status"] = map[string]any{"conditions": []any{map[string]any{
+		"type": "Deployed", "status": "False", "message": "EventBus not ready.", "lastTransitionTime": "2026-01-01T00:00:00Z",
+	}}}
+	if err := c.Status().Update(t.Context(), &broken); err != nil {
+		t.Fatal(err)
+	}
+	m.playControllers(t)
+	until(t, "one trigger that is not armed", func() error {
+		message = w.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
+		if r.Status.Armed != "3/4" || !strings.Contains(message, "EventBus not ready.") {
+			return fmt.Errorf("%s armed: %s", r.Status.Armed, message)
+		}
+		return nil
+	})
+}
+
+// A revoked binding disarms at once, whatever else is going on, and a new one
+// heals it.
+func TestPipelineRevokedBinding(t *testing.T) {
+	t.Parallel()
+	w := thePipelines(t)
+	m := newMill(w, "1003")
+	spec := m.guide(t)
+	spec.EventSources[3].GitLab.RepoName = m.events
+	m.open(t, spec)
+	m.ready(t)
+
+	m.push(t, nil, bindingPath(m.events))
+	r := m.pipelines()
+	message := w.condition(t, r, "Ready", metav1.ConditionFalse, v1alpha1.ReasonPermissionDenied)
+	if !strings.Contains(message, m.events) {
+		t.Errorf("the message does not name the repository: %s", message)
+	}
+	m.has(t, pipelineWorker, "Application 1, EventSource 4, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 4, ServiceAccount 1")
+	if illegal := r.Status.IllegalEventSources; len(illegal) != 1 || illegal[0].EventSource != "webhook-main-tag" || r.Status.Armed != "3/4" {
+		t.Errorf("illegal are %+v, armed %s", illegal, r.Status.Armed)
+	}
+	// The files cannot be read any longer: nothing runs, though Argo CD does not
+	// come to remove the additional resources, and though something else is wrong.
+	hold := func(finalizers ...string) {
+		t.Helper()
+		app := m.resources()
+		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"finalizers":[%s]}}`, strings.Join(finalizers, ",")))
+		if err := client.IgnoreNotFound(w.runtimes[pipelineWorker].Patch(context.Background(), app, patch)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold(`"resources-finalizer.argocd.argoproj.io"`, `"example.com/held"`)
+	t.Cleanup(func() { hold() })
+	spec.Hooks.PreHooks[0].Name = "unknown"
+	m.push(t, map[string]string{pipelineFile: m.file(t, spec)}, bindingPath(m.source))
+	until(t, "nothing that listens", func() error {
+		for _, o := range m.owned(t, pipelineWorker) {
+			if !strings.HasPrefix(o, "Application ") {
+				return fmt.Errorf("there is %s", o)
+			}
+		}
+		return nil
+	})
+	until(t, "a status that says so", func() error {
+		w.condition(t, r, "Ready", metav1.ConditionFalse, "")
+		if r.Status.Armed != "0/4" || len(r.Status.Webhooks) > 0 {
+			return fmt.Errorf("%s armed, webhooks %v", r.Status.Armed, r.Status.Webhooks)
+		}
+		return nil
+	})
+
+	spec.Hooks.PreHooks[0].Name = "ls"
+	m.push(t, map[string]string{pipelineFile: m.file(t, spec), bindingPath(m.source): m.grant(m.source), bindingPath(m.events): m.grant(m.events)})
+	hold()
+	m.ready(t)
+	m.has(t, pipelineWorker, inExclusive)
+}
+
+// Whatever changes, no old object stays, and the paths of the hooks stay.
+func TestPipelineChangesLeaveNothing(t *testing.T) {
+	t.Parallel()
+	w := thePipelines(t)
+	m := newMill(w, "1004")
+	m.open(t, m.guide(t))
+	before := m.ready(t).Status.Webhooks
+
+	m.change(t, func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Isolation = v1alpha1.IsolationShared })
+	m.has(t, pipelineWorker, inShared)
+	if diff := cmp.Diff(before, m.ready(t).Status.Webhooks); diff != "" {
+		t.Errorf("the hooks differ in the other isolation (-exclusive +shared):\n%s", diff)
+	}
+	m.change(t, func(*v1alpha1.ProjectPipelineRuntimeSpec) {})
+	m.has(t, pipelineWorker, inExclusive)
+	m.change(t, func(s *v1alpha1.ProjectPipelineRuntimeSpec) {
+		s.EventSources, s.PipelineTriggers, s.AdditionalResources = s.EventSources[:1], s.PipelineTriggers[:1], nil
+	})
+	m.has(t, pipelineWorker, "EventSource 1, Ingress 1, Role 1, RoleBinding 1, Secret 2, Sensor 1, ServiceAccount 1")
+	if r := m.ready(t); r.Status.Application != nil || r.Status.Armed != "1/1" {
+		t.Errorf("the status is %+v", r.Status)
+	}
+
+	// The namespace.
+	old := m.namespace
+	m.namespace = "elsewhere-1004"
+	m.change(t, func(*v1alpha1.ProjectPipelineRuntimeSpec) {})
+	m.ready(t)
+	m.has(t, pipelineWorker, inExclusive)
+	gone(t, w.runtimes[pipelineWorker], object("v1", "Namespace", "", old))
+	for _, o := range m.owned(t, pipelineWorker) {
+		if strings.Contains(o, " "+old+"/") {
+			t.Errorf("%s is in the old namespace", o)
+		}
+	}
+
+	// The cluster: by another environment, and by the environment's own.
+	m.push(t, map[string]string{"envs/far.yaml": strings.NewReplacer("name: dev", "name: far", pipelineWorker, otherPipelineWorker).Replace(m.env())})
+	m.change(t, func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Environment = "far" })
+	m.has(t, otherPipelineWorker, inExclusive)
+	empty(t, w.runtimes[pipelineWorker], m.product)
+	r := m.ready(t)
+	if r.Status.Target.Cluster != otherPipelineWorker || !strings.HasPrefix(r.Status.Webhooks[0].URL, "https://webhook.weir.example.com:30443/") {
+		t.Errorf("it is at %+v, with hooks %+v", r.Status.Target, r.Status.Webhooks)
+	}
+	m.push(t, map[string]string{"envs/far.yaml": strings.Replace(m.env(), "name: dev", "name: far", 1)}, envFile)
+	m.has(t, pipelineWorker, inExclusive)
+	empty(t, w.runtimes[otherPipelineWorker], m.product)
+	m.ready(t)
+}
+
+// Every order of removing the files ends clean, the additional resources included.
+func TestPipelineDeletionInAnyOrder(t *testing.T) {
+	t.Parallel()
+	w := thePipelines(t)
+	m0 := newMill(w, "1020")
+	for i, order := range [][]string{
+		{pipelineFile, bindingPath(m0.source), repoPath(m0.source), projectFile, envFile},
+		{envFile, repoPath(m0.source), projectFile, bindingPath(m0.source), pipelineFile},
+		{repoPath(m0.source), pipelineFile, bindingPath(m0.source), envFile, projectFile},
+	} {
+		t.Run(strings.Join(order, " "), func(t *testing.T) {
+			t.Parallel()
+			m := newMill(w, fmt.Sprintf("102%d", i))
+			m.open(t, m.guide(t))
+			m.ready(t)
+			m.push(t, nil, repoPath(m.events), bindingPath(m.events))
+			for n, file := range order {
+				file = strings.ReplaceAll(file, m0.source, m.source)
+				m.confirm(t, m.push(t, map[string]string{"README.md": fmt.Sprint(n)}, file))
+			}
+			for _, o := range []client.Object{
+				m.pipelines(), &v1alpha1.Environment{ObjectMeta: m.meta("dev")}, &v1alpha1.Project{ObjectMeta: m.meta("app")},
+				&v1alpha1.CodeRepo{ObjectMeta: m.meta(m.source)}, &v1alpha1.CodeRepoBinding{ObjectMeta: m.meta(m.source + "-app")},
+			} {
+				gone(t, w.c, o)
+			}
+			empty(t, w.runtimes[pipelineWorker], m.product)
+		})
+	}
+}
+
+// Two products with equal names of everything share nothing, and a namespace that
+// is in use is refused with the name of who has it.
+func TestPipelinesOfTwoProducts(t *testing.T) {
+	t.Parallel()
+	w := thePipelines(t)
+	first, second := newMill(w, "1005"), newMill(w, "1006")
+	first.open(t, first.guide(t))
+	second.open(t, second.guide(t))
+	first.has(t, pipelineWorker, inExclusive)
+	second.has(t, pipelineWorker, inExclusive)
+	theirs := second.owned(t, pipelineWorker)
+	for _, o := range first.owned(t, pipelineWorker) {
+		if slices.Contains(theirs, o) {
+			t.Errorf("both have %s", o)
+		}
+	}
+	urls := map[string]bool{}
+	for _, hook := range slices.Concat(first.ready(t).Status.Webhooks, second.ready(t).Status.Webhooks) {
+		if urls[hook.URL] {
+			t.Errorf("two hooks call %s", hook.URL)
+		}
+		urls[hook.URL] = true
+	}
+	tokens := map[string]bool{}
+	for _, o := range slices.Concat(first.owned(t, pipelineWorker), theirs) {
+		name, found := strings.CutPrefix(o, "Secret argo-events/")
+		if !found {
+			continue
+		}
+		secret := object("v1", "Secret", "argo-events", name)
+		exists(t, w.runtimes[pipelineWorker], secret)
+		data, _, _ := unstructured.NestedStringMap(secret.Object, "data")
+		if data["token"] == "" || tokens[data["token"]] {
+			t.Errorf("%s has no token of its own", name)
+		}
+		tokens[data["token"]] = true
+	}
+
+	third := newMill(w, "1007")
+	third.namespace = first.namespace
+	third.open(t, third.guide(t))
+	message := w.condition(t, third.pipelines(), "Ready", metav1.ConditionFalse, v1alpha1.ReasonNamespaceClaimed)
+	if !strings.Contains(message, first.product+"/pr") {
+		t.Errorf("the message does not name %s: %s", first.product, message)
+	}
+	if left := labelled(t, w.runtimes[pipelineWorker], third.product); len(left) > 0 {
+		t.Errorf("a refused runtime wrote %v", left)
+	}
+	first.push(t, nil, pipelineFile)
+	third.ready(t)
+}
+
+// The last runs are in the status, and those that nobody could start.
+func TestPipelineRunsAreTold(t *testing.T) {
+	t.Parallel()
+	w := thePipelines(t)
+	m := newMill(w, "1008")
+	m.open(t, m.guide(t))
+	m.ready(t)
+	labels := func(role string, more ...string) map[string]string {
+		all := map[string]string{launch.LabelProduct: m.product, launch.LabelRuntime: "pr", launch.LabelRole: role, launch.LabelPipeline: "pipeline-dev"}
+		for i := 0; i < len(more); i += 2 {
+			all[more[i]] = more[i+1]
+		}
+		return all
+	}
+	commit := strings.Repeat("ab", 20)
+	m.run(t, m.namespace, "launch-1", labels(launch.RoleLauncher), "True", "Succeeded")
+	m.run(t, m.namespace, "run-1", labels(launch.RoleRun, launch.LabelLauncher, "launch-1", launch.LabelCommit, commit, launch.LabelEvent, "push_events"), "False", "PipelineRunTimeout")
+	m.run(t, m.namespace, "launch-2", labels(launch.RoleLauncher), "False", "Failed")
+	m.run(t, m.namespace, "launch-3", labels(launch.RoleLauncher), "", "")
+	m.run(t, "default", "forged", labels(launch.RoleRun), "True", "Succeeded")
+	t.Cleanup(func() {
+		_ = w.runtimes[pipelineWorker].Delete(context.Background(), object("tekton.dev/v1", "PipelineRun", "default", "forged"))
+	})
+	r := m.pipelines()
+	until(t, "the runs", func() error {
+		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+			return err
+		}
+		var told []string
+		for _, run := range r.Status.Runs {
+			told = append(told, fmt.Sprintf("%s %s %s %s", run.Name, run.Pipeline, run.Result, run.Commit))
+		}
+		slices.Sort(told)
+		want := []string{"launch-2 pipeline-dev NotStarted ", "run-1 pipeline-dev Timeout " + commit}
+		if diff := cmp.Diff(want, told); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	})
+	m.ready(t)
+}

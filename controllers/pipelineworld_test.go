@@ -1,0 +1,288 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/secrets"
+)
+
+// The clusters of pipeline runtimes, with the real kinds of Argo Events and
+// Tekton. Their controllers do not run beside these tests: what they would report
+// is played.
+const pipelineWorker, otherPipelineWorker = "mill", "weir"
+
+var pipelinesOnce sync.Once
+
+// thePipelines returns the one world, with the clusters of pipeline runtimes.
+func thePipelines(t *testing.T) *world {
+	t.Helper()
+	w := theWorld(t)
+	pipelinesOnce.Do(func() {
+		hook, err := os.ReadFile(filepath.Join("..", "config", "samples", "tenant", "hooks", "ls.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.apply(t, strings.Replace(string(hook), "name: ls\n", "name: ls\n  namespace: nautes\n", 1), `
+apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: CodeRepoProvider
+metadata: {name: forge, namespace: nautes}
+spec: {httpAddress: "https://forge.example", sshAddress: "ssh://git@forge.example:22", apiServer: "https://forge.example", providerType: gitlab}
+`)
+		for _, name := range []string{pipelineWorker, otherPipelineWorker} {
+			if err := w.InstallPipelines(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+			w.putKubeconfig(t, name, name)
+			w.apply(t, bareCluster(w, name, name, "usage: worker\n  clusterType: physical\n  workerType: pipeline"))
+		}
+	})
+	return w
+}
+
+// mill is a product with a pipeline runtime: that of the user guide.
+type mill struct {
+	*shop
+	// source and events are CodeRepos: of the pipeline files, and of the events.
+	source, events string
+}
+
+const pipelineFile = "projects/app/pr.yaml"
+
+func newMill(w *world, id string) *mill {
+	m := &mill{shop: newShop(w, id, pipelineWorker), source: "repo-s" + id, events: "repo-e" + id}
+	m.namespace = "pipelines-" + id
+	return m
+}
+
+func repoPath(repo string) string    { return "code-repos/" + repo + "/" + repo + ".yaml" }
+func bindingPath(repo string) string { return "code-repos/" + repo + "/app.yaml" }
+
+func (m *mill) repo(name string) string {
+	return fmt.Sprintf("apiVersion: nautes.resource.nautes.io/v1alpha1\nkind: CodeRepo\nmetadata:\n  name: %s\nspec:\n  product: %s\n  codeRepoProvider: forge\n  repoName: %s\n", name, m.product, name)
+}
+
+func (m *mill) grant(repo string) string {
+	return strings.NewReplacer("name: app\n", "name: "+repo+"-app\n", "repo-1", repo).Replace(m.binding("readonly"))
+}
+
+// guide is the spec of the resource file that the user guide prints, in the words
+// of this product.
+func (m *mill) guide(t *testing.T) *v1alpha1.ProjectPipelineRuntimeSpec {
+	t.Helper()
+	printed, err := os.ReadFile(filepath.Join("..", "config", "samples", "default.project", "projects", "project-demo", "pr-demo.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &v1alpha1.ProjectPipelineRuntime{}
+	if err := yaml.UnmarshalStrict(printed, r); err != nil {
+		t.Fatal(err)
+	}
+	spec := &r.Spec
+	spec.Project, spec.PipelineSource, spec.Destination.Environment, spec.Destination.Namespace = "app", m.source, "dev", m.namespace
+	spec.AdditionalResources.Git.CodeRepo = m.source
+	for i := range spec.EventSources {
+		spec.EventSources[i].GitLab.RepoName = m.source
+	}
+	return spec
+}
+
+// file returns the resource file of the runtime.
+func (m *mill) file(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) string {
+	t.Helper()
+	text, err := yaml.Marshal(map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "ProjectPipelineRuntime", "metadata": map[string]any{"name": "pr"}, "spec": spec,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// change pushes a changed runtime.
+func (m *mill) change(t *testing.T, change func(*v1alpha1.ProjectPipelineRuntimeSpec)) {
+	t.Helper()
+	spec := m.guide(t)
+	change(spec)
+	m.push(t, map[string]string{pipelineFile: m.file(t, spec)})
+}
+
+func (m *mill) files(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) map[string]string {
+	t.Helper()
+	files := map[string]string{envFile: m.env(), projectFile: m.project(), pipelineFile: m.file(t, spec)}
+	for _, repo := range []string{m.source, m.events} {
+		files[repoPath(repo)], files[bindingPath(repo)] = m.repo(repo), m.grant(repo)
+	}
+	return files
+}
+
+// open declares the product, stores its deploy key, pushes its files, and lets
+// Argo Events and Argo CD do their part.
+func (m *mill) open(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) {
+	t.Helper()
+	m.declare(t)
+	m.playControllers(t)
+	m.w.putText(t, secrets.RepositoryReadOnly("gitlab", m.source), "deploykey", "key-of-"+m.source)
+	m.push(t, m.files(t, spec))
+}
+
+// playControllers reports what Argo Events and Argo CD would of the product's
+// objects, until the test ends and the product is gone.
+func (m *mill) playControllers(t *testing.T) {
+	t.Helper()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(100 * time.Millisecond):
+				for _, name := range []string{pipelineWorker, otherPipelineWorker} {
+					m.play(m.w.runtimes[name])
+				}
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		// The product is removed first, which needs Argo CD.
+		m.remove(t)
+		close(stop)
+		<-done
+	})
+}
+
+func (m *mill) play(c client.Client) {
+	ctx := context.Background()
+	for kind, conditions := range map[string][]string{
+		"EventSource": {"SourcesProvided", "Deployed"}, "Sensor": {"DependenciesProvided", "TriggersProvided", "Deployed"},
+	} {
+		list := m.list(c, kind)
+		for i := range list {
+			if _, seen, _ := unstructured.NestedSlice(list[i].Object, "status", "conditions"); seen {
+				continue
+			}
+			var all []any
+			for _, name := range conditions {
+				all = append(all, map[string]any{"type": name, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"})
+			}
+			before := list[i].DeepCopy()
+			_ = unstructured.SetNestedSlice(list[i].Object, all, "status", "conditions")
+			_ = c.Status().Patch(ctx, &list[i], client.MergeFrom(before))
+		}
+	}
+	for _, app := range m.list(c, "Application") {
+		before := app.DeepCopy()
+		if app.GetDeletionTimestamp() != nil {
+			app.SetFinalizers(nil)
+			_ = c.Patch(ctx, &app, client.MergeFrom(before))
+			continue
+		}
+		source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
+		app.Object["status"] = map[string]any{
+			"sync":   map[string]any{"status": "Synced", "comparedTo": map[string]any{"source": source, "destination": map[string]any{}}, "revision": "0123456789abcdef0123456789abcdef01234567"},
+			"health": map[string]any{"status": "Healthy"},
+		}
+		_ = c.Patch(ctx, &app, client.MergeFrom(before))
+	}
+}
+
+// list returns the product's objects of a kind of Argo's on a cluster.
+func (m *mill) list(c client.Client, kind string) []unstructured.Unstructured {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(object("argoproj.io/v1alpha1", kind+"List", "", "").GroupVersionKind())
+	if err := c.List(context.Background(), list, client.MatchingLabels{v1alpha1.LabelProduct: m.product}); err != nil {
+		return nil
+	}
+	return list.Items
+}
+
+func (m *mill) pipelines() *v1alpha1.ProjectPipelineRuntime {
+	return &v1alpha1.ProjectPipelineRuntime{ObjectMeta: m.meta("pr")}
+}
+
+// owned lists what the runtime has for itself on a cluster.
+func (m *mill) owned(t *testing.T, cluster string) []string {
+	t.Helper()
+	return withLabels(t, m.w.runtimes[cluster], client.MatchingLabels{
+		v1alpha1.LabelProduct: m.product, v1alpha1.LabelOwnerKind: build.OwnerPipelineRuntime,
+	})
+}
+
+// has waits until the runtime has so many objects of each kind on a cluster, as
+// "EventSource 2, Sensor 1", and nothing else.
+func (m *mill) has(t *testing.T, cluster, want string) {
+	t.Helper()
+	until(t, fmt.Sprintf("%s on %s: %s", m.product, cluster, want), func() error {
+		count := map[string]int{}
+		owned := m.owned(t, cluster)
+		for _, o := range owned {
+			kind, _, _ := strings.Cut(o, " ")
+			count[kind]++
+		}
+		var kinds []string
+		for _, kind := range slices.Sorted(maps.Keys(count)) {
+			kinds = append(kinds, fmt.Sprintf("%s %d", kind, count[kind]))
+		}
+		if got := strings.Join(kinds, ", "); got != want {
+			return fmt.Errorf("it has %s: %v", got, owned)
+		}
+		return nil
+	})
+}
+
+// exclusive and shared are what the guide's runtime has in both isolations.
+const (
+	inExclusive = "Application 1, EventSource 5, Ingress 1, Role 1, RoleBinding 1, Secret 5, Sensor 5, ServiceAccount 1"
+	inShared    = "Application 1, EventSource 2, Ingress 1, Role 1, RoleBinding 1, Secret 5, Sensor 1, ServiceAccount 1"
+)
+
+// ready waits until the runtime is ready and returns it.
+func (m *mill) ready(t *testing.T) *v1alpha1.ProjectPipelineRuntime {
+	t.Helper()
+	r := m.pipelines()
+	m.w.condition(t, r, "Ready", metav1.ConditionTrue, v1alpha1.ReasonReady)
+	return r
+}
+
+// run creates a PipelineRun with the labels of the runtime in a namespace.
+func (m *mill) run(t *testing.T, namespace, name string, labels map[string]string, succeeded, reason string) {
+	t.Helper()
+	c := m.w.runtimes[pipelineWorker]
+	run := object("tekton.dev/v1", "PipelineRun", namespace, name)
+	run.SetLabels(labels)
+	run.Object["spec"] = map[string]any{"pipelineRef": map[string]any{"name": "any"}}
+	if err := c.Create(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	if succeeded == "" {
+		return
+	}
+	run.Object["status"] = map[string]any{"startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:01:00Z", "conditions": []any{
+		map[string]any{"type": "Succeeded", "status": succeeded, "reason": reason, "message": "says Tekton", "lastTransitionTime": "2026-01-01T00:01:00Z"},
+	}}
+	if err := c.Status().Update(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// resources is the Application of the additional resources.
+func (m *mill) resources() *unstructured.Unstructured {
+	return object("argoproj.io/v1alpha1", "Application", devstack.ArgoCDNamespace, m.product+"-pr.resources")
+}
