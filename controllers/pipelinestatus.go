@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,7 +145,7 @@ type cause struct{ reason, message string }
 
 func causeOf(err error) cause {
 	outcome := engine.Classify(err, classify)
-	return cause{outcome.Reason, outcome.Message}
+	return cause{cmp.Or(outcome.Reason, v1alpha1.ReasonProgressing), outcome.Message}
 }
 
 // triggerFacts decide whether triggers are armed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,10 +14,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
 )
 
 func TestTriggersAreArmedWhenAllTheyRelyOnIsDeployed(t *testing.T) {
@@ -53,6 +56,7 @@ func TestTriggersAreArmedWhenAllTheyRelyOnIsDeployed(t *testing.T) {
 			facts: triggerFacts{failed: map[plan.ID]cause{sensor: {"ApplyFailed", "refused"}}}, states: deployed,
 			wantDisarmed: true, wantReason: "ApplyFailed", wantMessage: "refused",
 		},
+		"not known yet":  {err: &remote.NotSyncedError{Group: "argoproj.io", Kind: "Sensor"}, wantDisarmed: true, wantReason: "Progressing", wantMessage: message(&remote.NotSyncedError{Group: "argoproj.io", Kind: "Sensor"})},
 		"cannot be told": {err: errors.New("boom"), wantDisarmed: true, wantReason: "InternalError", wantMessage: message(errors.New("boom"))},
 	}
 	for name, test := range tests {
@@ -149,6 +153,24 @@ func TestPartsOfSets(t *testing.T) {
 	}
 	if len(set.Items) != 2 || len(set.Keep) != 1 {
 		t.Errorf("the set itself has changed: %+v", set)
+	}
+}
+
+// Without the image of the runner nothing is deployed, and the message says what
+// to do.
+func TestPipelinesNeedTheRunnersImage(t *testing.T) {
+	session := &engine.Session[*v1alpha1.ProjectPipelineRuntime]{
+		Object: &v1alpha1.ProjectPipelineRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "pr"}}, Facts: &engine.Facts{},
+	}
+	snap := snapshot.New("tenant", "nautes")
+	_, stop := (&pipelinePass{Session: session, snap: snap}).check()
+	if outcome := engine.Classify(stop, classify); outcome.Reason != v1alpha1.ReasonNotServed || !strings.Contains(outcome.Message, "pipelines.runnerImage") {
+		t.Errorf("without an image it is stopped by %v", stop)
+	}
+	snap = snap.WithSettings(snapshot.Settings{RunnerImage: "runner"})
+	_, stop = (&pipelinePass{Session: session, snap: snap}).check()
+	if outcome := engine.Classify(stop, classify); outcome.Reason != v1alpha1.ReasonReferenceMissing {
+		t.Errorf("with an image it is stopped by %v", stop)
 	}
 }
 
