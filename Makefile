@@ -16,7 +16,7 @@ IMAGE ?= nautes:dev
 RACE_PACKAGES := $(addprefix ./,$(addsuffix /...,$(wildcard internal/apply internal/remote internal/git internal/engine internal/receiver)))
 
 # Tests against the code of others that would not fit into the product's module.
-TEST_MODULES := hack/argocdtest
+TEST_MODULES := hack/argocdtest hack/eventstest
 
 include hack/tools.mk
 

@@ -37,7 +37,7 @@ func check(pattern string) error {
 			}
 			switch c := pattern[i]; {
 			case c == 'f':
-				return errors.New("Argo Events knows no frontier pattern %f: write the pattern without it")
+				return errors.New("%f, the frontier pattern, is unknown to Argo Events: write the pattern without it")
 			case c == 'b':
 				if i += 2; i >= len(pattern) {
 					return errors.New("%b needs the two characters that it balances, as %b()")

@@ -68,7 +68,7 @@ local function request(m)
   source, target = name(m.source_branch), name(m.target_branch)
   if source ~= "" then ref = "refs/heads/" .. source end
   commit = sha(tab(m.last_commit).id)
-  title, state = cut(m.title), cut(m.state)
+  title, state = cut(m.title), text(m.state, 64)
   local all = tab(m.labels)
   if #all == 0 then all = tab(body.labels) end
   for i = 1, #all do
