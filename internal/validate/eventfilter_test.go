@@ -1,0 +1,36 @@
+package validate_test
+
+import (
+	"testing"
+
+	"nautes.io/nautes/api/v1alpha1"
+	. "nautes.io/nautes/internal/testutil"
+)
+
+// TestEventFilter holds that what Argo Events could not follow is refused.
+func TestEventFilter(t *testing.T) {
+	listening := func(e v1alpha1.EventSource) *v1alpha1.ProjectPipelineRuntime {
+		return PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
+			e.Name = "push"
+			r.Spec.EventSources = []v1alpha1.EventSource{e}
+		})
+	}
+	pattern := func(revision string) *v1alpha1.ProjectPipelineRuntime {
+		return listening(v1alpha1.EventSource{GitLab: &v1alpha1.GitLabEventSource{RepoName: "repo", Revision: revision, Events: []v1alpha1.GitLabEvent{"push_events"}}})
+	}
+	clock := func(schedule, timezone string) *v1alpha1.ProjectPipelineRuntime {
+		return listening(v1alpha1.EventSource{Calendar: &v1alpha1.CalendarEventSource{Schedule: schedule, Timezone: timezone}})
+	}
+	revision, schedule := []string{"Invalid spec.eventSources[0].gitlab.revision"}, []string{"Invalid spec.eventSources[0].calendar.schedule"}
+	run(t, map[string]verdict{
+		"the user guide's pattern": {new: pattern("^refs/heads/feature%-")},
+		"any ref":                  {new: pattern("")},
+		"an open set":              {new: pattern("refs/heads/["), want: revision, wantText: "a [ is not closed"},
+		"an open capture":          {new: pattern("refs/heads/("), want: revision, wantText: "a ( is not closed"},
+		"the user guide's clock":   {new: clock("0 17 * * 1-5", "")},
+		"daily in a timezone":      {new: clock("@daily", "Europe/Berlin")},
+		"no such hour":             {new: clock("0 24 * * *", ""), want: schedule, wantText: "no cron expression"},
+		"a day that never comes":   {new: clock("0 0 30 2 *", ""), want: schedule, wantText: "never comes"},
+		"no such timezone":         {new: clock("@daily", "Europe/Berln"), want: []string{"Invalid spec.eventSources[0].calendar.timezone"}, wantText: "no such time zone"},
+	})
+}
