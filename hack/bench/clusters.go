@@ -27,7 +27,7 @@ import (
 
 // slowPatience is how long slow clusters may take after the healthy ones are
 // ready, and how long the operator has to tell that dead ones are dead.
-const slowPatience = 30 * time.Second
+const slowPatience = 4 * time.Minute
 
 // registration is what was measured of the registration of many clusters at once.
 type registration struct {
