@@ -29,12 +29,19 @@ demo: demo-tools build ## Show the main job on the real parts, and end; STAY=1 k
 	go build -o bin/demo ./hack/demo
 	STAY=$(STAY) bin/demo
 
+# The packages whose tests start Vaults, which keeps a core busy each.
+WITH_VAULT := /controllers/vaulted$$|/internal/secrets/vault$$
+
 .PHONY: test
-test: tools ## Run all tests, and those of the concurrent packages with the race detector.
-	go test -timeout 20m ./...
+test: tools ## Run the tests, and those of the concurrent packages with the race detector; test-vault has the rest.
+	go test -timeout 20m $$(go list ./... | grep -vE '$(WITH_VAULT)')
 	@for module in $(TEST_MODULES); do echo "go -C $$module test ./..."; go -C $$module test -timeout 10m ./... || exit 1; done
 	@if command -v $$(go env CC) >/dev/null; then $(MAKE) --no-print-directory test-race; \
 	else echo "no C compiler: the tests were not run with the race detector"; fi
+
+.PHONY: test-vault
+test-vault: tools ## Run the tests with a real Vault: the secret store, and the whole operator; they take minutes.
+	go test -timeout 20m -p 1 $$(go list ./... | grep -E '$(WITH_VAULT)')
 
 .PHONY: test-race
 test-race: tools ## Run the tests of the concurrent packages with the race detector; RACE_PACKAGES=./... for all.

@@ -1,5 +1,3 @@
-//go:build vaulted
-
 package vaulted_test
 
 import (

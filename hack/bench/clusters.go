@@ -27,7 +27,7 @@ import (
 
 // slowPatience is how long slow clusters may take after the healthy ones are
 // ready, and how long the operator has to tell that dead ones are dead.
-const slowPatience = 30 * time.Second
+const slowPatience = 4 * time.Minute
 
 // registration is what was measured of the registration of many clusters at once.
 type registration struct {
@@ -108,6 +108,10 @@ func (r *registering) run(ctx context.Context, result *registration) error {
 	for _, name := range r.fleet.names(slow) {
 		if _, is := r.readied.at(name); is {
 			result.slowReady++
+			continue
+		}
+		if err := r.tellCluster(ctx, name); err != nil {
+			return err
 		}
 	}
 	if err := r.rest(ctx, result); err != nil {
@@ -115,6 +119,18 @@ func (r *registering) run(ctx context.Context, result *registration) error {
 	}
 	result.after, err = rss(r.operator.PID())
 	return err
+}
+
+// tellCluster says what keeps a cluster from being ready.
+func (r *registering) tellCluster(ctx context.Context, name string) error {
+	c := &v1alpha1.Cluster{}
+	if err := r.tenant.Get(ctx, client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: name}, c); err != nil {
+		return err
+	}
+	for _, condition := range c.Status.Conditions {
+		fmt.Fprintf(os.Stderr, "bench: cluster %s: %s=%s %s: %s\n", name, condition.Type, condition.Status, condition.Reason, condition.Message)
+	}
+	return nil
 }
 
 // prepareTenant starts the operator, with Argo CD played, and gives it the

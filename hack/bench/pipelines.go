@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -149,7 +150,7 @@ func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, firs
 	of.pods = map[v1alpha1.Isolation]int{v1alpha1.IsolationExclusive: 10, v1alpha1.IsolationShared: 3}[isolation]
 	err = until(ctx, "the services of the runtime", func() error {
 		if got := len(events.Running()); got != of.pods {
-			return fmt.Errorf("%d of %d run", got, of.pods)
+			return fmt.Errorf("%d of %d run; the runtime says: %s", got, of.pods, b.told(ctx))
 		}
 		return nil
 	})
@@ -158,6 +159,19 @@ func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, firs
 	}
 	of.objects, err = b.count(ctx)
 	return of, err
+}
+
+// told returns what the first runtime says of itself, for messages.
+func (b *bench) told(ctx context.Context) string {
+	runtime := &v1alpha1.ProjectPipelineRuntime{}
+	if err := b.tenant.Get(ctx, client.ObjectKey{Namespace: product(0), Name: runtimeName(0)}, runtime); err != nil {
+		return err.Error()
+	}
+	ready := meta.FindStatusCondition(runtime.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil {
+		return "nothing"
+	}
+	return ready.Reason + ": " + ready.Message
 }
 
 // count counts what Nautes has written for the runtime.
@@ -208,7 +222,7 @@ func pipelineMemory(ctx context.Context, runtimes int) (before, after int64, err
 			return err
 		}
 		if len(all.Items) < runtimes/each*each {
-			return fmt.Errorf("%d of %d are there", len(all.Items), runtimes)
+			return fmt.Errorf("%d of %d are there; the first runtime says: %s", len(all.Items), runtimes, b.told(ctx))
 		}
 		return nil
 	})

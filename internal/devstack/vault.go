@@ -50,6 +50,8 @@ type Vault struct {
 	mutex     sync.Mutex
 	process   *Process
 	rootToken string
+
+	audited audited
 }
 
 var (

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -72,14 +74,40 @@ var (
 // record before it answers, so that what a client has seen done is here. What
 // it answers while it is sealed is not.
 func (v *Vault) Requests() ([]VaultRequest, error) {
-	content, err := os.ReadFile(v.file(auditLog))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	v.audited.mutex.Lock()
+	defer v.audited.mutex.Unlock()
+	err := v.audited.read(v.file(auditLog))
 	if err != nil {
 		return nil, fmt.Errorf("read the audit log of the Vault %s: %w", v.Name, err)
 	}
-	var requests []VaultRequest
+	return slices.Clone(v.audited.requests), nil
+}
+
+// audited is what has been read of an audit log, which only grows, so that a
+// test which asks often reads each line once.
+type audited struct {
+	mutex    sync.Mutex
+	offset   int64
+	requests []VaultRequest
+}
+
+// read reads the lines that were written since the last time.
+func (a *audited) read(file string) error {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	if _, err := f.Seek(a.offset, io.SeekStart); err != nil {
+		return err
+	}
+	content, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
 	for line := range bytes.Lines(content) {
 		if !bytes.HasSuffix(line, []byte("\n")) {
 			// The rest of this line is being written.
@@ -87,13 +115,14 @@ func (v *Vault) Requests() ([]VaultRequest, error) {
 		}
 		record := vaultRecord{}
 		if err := json.Unmarshal(line, &record); err != nil {
-			return nil, fmt.Errorf("read the audit log of the Vault %s: %w", v.Name, err)
+			return err
 		}
+		a.offset += int64(len(line))
 		if record.Type == "response" {
-			requests = append(requests, record.request())
+			a.requests = append(a.requests, record.request())
 		}
 	}
-	return requests, nil
+	return nil
 }
 
 // Writes returns those of Requests that are writes, refused ones too.

@@ -66,6 +66,9 @@ type ConnOptions struct {
 	Burst int
 	// Timeout of one request of the client; 30 seconds when zero.
 	Timeout time.Duration
+	// ProbeTimeout bounds how long the cluster may take to say who it is, and
+	// then what it serves; nothing does when zero.
+	ProbeTimeout time.Duration
 }
 
 // Conn is a connection to one cluster: a client, and caches of the metadata of
@@ -93,18 +96,33 @@ func Connect(ctx context.Context, cfg *rest.Config, o ConnOptions) (*Conn, error
 		return nil, err
 	}
 	began := time.Now()
-	if c.uid, c.version, err = c.identity(ctx); err != nil {
+	err = within(ctx, o.ProbeTimeout, func(ctx context.Context) error {
+		c.uid, c.version, err = c.identity(ctx)
+		return err
+	})
+	if err != nil {
 		c.transport.CloseIdleConnections()
 		return nil, err
 	}
 	c.took = time.Since(began)
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop = stop
-	if err := c.fill(ctx, run, sources, o); err != nil {
+	err = within(ctx, o.ProbeTimeout, func(ctx context.Context) error { return c.fill(ctx, run, sources, o) })
+	if err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// within bounds a part of connecting, unless there is no bound.
+func within(ctx context.Context, bound time.Duration, f func(context.Context) error) error {
+	if bound > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, bound)
+		defer cancel()
+	}
+	return f(ctx)
 }
 
 // dial makes the clients, which share one transport and one rate limit.

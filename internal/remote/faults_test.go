@@ -98,7 +98,8 @@ func (c *cable) set(cut bool) {
 // another cluster, or does not answer probes, or late.
 type impostor struct {
 	*httptest.Server
-	delay  atomic.Int64 // nanoseconds
+	delay  atomic.Int64 // nanoseconds, of the probes
+	slow   atomic.Int64 // nanoseconds, of all answers
 	other  atomic.Bool
 	ill    atomic.Bool
 	probes atomic.Int64
@@ -127,6 +128,10 @@ func newImpostor(t *testing.T) *impostor {
 			r.Out.Header.Del("Accept-Encoding")
 		},
 		ModifyResponse: func(r *http.Response) error {
+			select {
+			case <-time.After(time.Duration(i.slow.Load())):
+			case <-r.Request.Context().Done():
+			}
 			if !strings.HasSuffix(r.Request.URL.Path, "/namespaces/kube-system") {
 				return nil
 			}

@@ -127,11 +127,9 @@ func (l *link) connect(ctx context.Context, want desired) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.o.ProbeTimeout)
-	defer cancel()
 	conn, err := Connect(ctx, cfg, ConnOptions{
 		Tenant: l.o.Tenant, Kinds: RuntimeKinds(), Facts: RuntimeFacts(), EntryPoints: true, Runs: true, Rights: runtimeRights,
-		Scheme: l.o.Scheme, QPS: l.o.QPS, Burst: l.o.Burst,
+		Scheme: l.o.Scheme, QPS: l.o.QPS, Burst: l.o.Burst, ProbeTimeout: l.o.ProbeTimeout,
 		OnChange: func(gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool) {
 			l.o.OnObject(l.cluster, gvk, meta, deleted)
 		},

@@ -23,7 +23,7 @@ type ManagerOptions struct {
 	Scheme *runtime.Scheme
 	// ProbeInterval between two probes of a connected cluster; 10 seconds when zero.
 	ProbeInterval time.Duration
-	// ProbeTimeout of one probe, and of connecting; 10 seconds when zero.
+	// ProbeTimeout of one probe, and of each part of connecting; 10 seconds when zero.
 	ProbeTimeout time.Duration
 	// FailureThreshold is how many probes in a row must fail before a cluster
 	// counts as not connected; 3 when zero.

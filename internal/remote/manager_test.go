@@ -281,6 +281,18 @@ func TestSlowCluster(t *testing.T) {
 	slow(true)
 }
 
+// A cluster that takes its time for each answer, and stays within the time of a
+// probe, is connected, however many answers that takes.
+func TestClusterThatIsAlwaysSlowIsConnected(t *testing.T) {
+	i := newImpostor(t)
+	i.slow.Store(int64(300 * time.Millisecond))
+	m, _ := started(t, ManagerOptions{ProbeTimeout: time.Second, SlowAfter: 100 * time.Millisecond})
+	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
+	if s := waitState(t, m, "c", v1alpha1.ReasonConnected); !s.Slow {
+		t.Errorf("state is %+v, want slow", s)
+	}
+}
+
 func TestReplacedCluster(t *testing.T) {
 	m, _ := started(t, ManagerOptions{FailureThreshold: 1 << 20})
 	i := newImpostor(t)

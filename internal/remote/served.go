@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -41,21 +42,41 @@ type served struct {
 // lookAll looks at every kind once, bounded by ctx; the watches that it starts
 // last until run ends. An error says that nothing is known of some kinds.
 func (s *served) lookAll(ctx, run context.Context) error {
-	resources := map[schema.GroupVersion][]metav1.APIResource{}
+	resources, err := s.allResources(ctx)
+	if err != nil {
+		return err
+	}
 	for _, k := range s.kinds {
-		gv := k.gvk.GroupVersion()
-		if _, ok := resources[gv]; !ok {
-			list, err := s.resources(ctx, gv)
-			if err != nil {
-				return err
-			}
-			resources[gv] = list
-		}
-		if _, err := s.set(run, k, resources[gv]); err != nil {
+		if _, err := s.set(run, k, resources[k.gvk.GroupVersion()]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// allResources returns what the cluster serves of the groups and versions of all
+// kinds. It asks for them at the same time: a slow cluster takes as long for all
+// of them as for one.
+func (s *served) allResources(ctx context.Context) (map[schema.GroupVersion][]metav1.APIResource, error) {
+	var mu sync.Mutex
+	found := map[schema.GroupVersion][]metav1.APIResource{}
+	asked := map[schema.GroupVersion]bool{}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, k := range s.kinds {
+		gv := k.gvk.GroupVersion()
+		if asked[gv] {
+			continue
+		}
+		asked[gv] = true
+		g.Go(func() error {
+			list, err := s.resources(ctx, gv)
+			mu.Lock()
+			defer mu.Unlock()
+			found[gv] = list
+			return err
+		})
+	}
+	return found, g.Wait()
 }
 
 // resources returns what the cluster serves of a group and version; nothing

@@ -24,8 +24,10 @@ func (s server) outages() map[string]outage {
 	ctx := s.t.Context()
 	return map[string]outage{
 		"sealed":  {func() error { return s.Seal(ctx) }, func() error { return s.Unseal(ctx) }, "sealed"},
-		"stopped": {s.Stop, func() error { return s.Start(ctx) }, "it refuses the connection"},
-		"killed":  {s.Kill, func() error { return s.Start(ctx) }, "it refuses the connection"},
+		// The first to notice may be one whose connection broke under way: it is not
+		// refused, it fails.
+		"stopped": {s.Stop, func() error { return s.Start(ctx) }, "connection"},
+		"killed":  {s.Kill, func() error { return s.Start(ctx) }, "connection"},
 		"frozen":  {s.Pause, s.Resume, "it did not answer within 1s"},
 	}
 }
