@@ -256,8 +256,8 @@ type delivery struct {
 	Body    map[string]any    `json:"body"`
 }
 
-// recorded returns a delivery of an event as GitLab sends it.
-func recorded(t testing.TB, event string) delivery {
+// documented returns a delivery of an event as GitLab documents it.
+func documented(t testing.TB, event string) delivery {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("testdata", event+".json"))
 	if err != nil {

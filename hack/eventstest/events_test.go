@@ -17,7 +17,7 @@ import (
 	"nautes.io/nautes/internal/launch"
 )
 
-// everyEvent are all events of GitLab with what the recorded deliveries of them
+// everyEvent are all events of GitLab with what the documented deliveries of them
 // are about.
 func everyEvent() map[nautes.GitLabEvent]launch.Event {
 	request := launch.Event{
@@ -57,7 +57,7 @@ func TestEveryEvent(t *testing.T) {
 			if strings.HasPrefix(want.Ref, "refs/tags/") {
 				match = "^refs/tags/v%d+%.%d+%.%d+$"
 			}
-			d := recorded(t, string(event))
+			d := documented(t, string(event))
 			for name, source := range map[string]struct {
 				revision string
 				events   []nautes.GitLabEvent
@@ -93,7 +93,7 @@ func TestEveryEvent(t *testing.T) {
 	}
 }
 
-// TestDeliveries holds what becomes of deliveries that are not like the recorded
+// TestDeliveries holds what becomes of deliveries that are not like the documented
 // ones.
 func TestDeliveries(t *testing.T) {
 	zero := strings.Repeat("0", 40)
@@ -139,7 +139,7 @@ func TestDeliveries(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			e := newEngine(t, listening("pipe", gitlabSource("any", "", events...), gitlabSource("some", ".*", events...)))
-			d := recorded(t, test.event).with(t, test.path, test.value)
+			d := documented(t, test.event).with(t, test.path, test.value)
 			created, failed := e.gitlab("any", d)
 			matched, more := e.gitlab("some", d)
 			if len(failed)+len(more) > 0 {
@@ -170,7 +170,7 @@ func TestOneRepository(t *testing.T) {
 				var fired []string
 				// GitLab sends the push to both hooks.
 				for _, name := range []string{"feature", "fix"} {
-					created, failed := e.gitlab(name, recorded(t, "push_events").with(t, "ref", ref))
+					created, failed := e.gitlab(name, documented(t, "push_events").with(t, "ref", ref))
 					if len(failed) > 0 {
 						t.Fatal(failed)
 					}
@@ -189,7 +189,7 @@ func TestOneRepository(t *testing.T) {
 // TestReplay holds that a delivery that is repeated creates nothing twice, and
 // that two deliveries are told apart.
 func TestReplay(t *testing.T) {
-	push := recorded(t, "push_events")
+	push := documented(t, "push_events")
 	withoutKey := push.with(t, "headers.Idempotency-Key", "")
 	bare := withoutKey.with(t, "headers.X-Gitlab-Event-Uuid", "")
 	tests := map[string]struct {

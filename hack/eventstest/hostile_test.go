@@ -164,7 +164,7 @@ func TestHostile(t *testing.T) {
 			t.Run(g.name(), func(t *testing.T) {
 				t.Parallel()
 				e := newEngine(t, listening("pipe", gitlabSource("any", "", nautes.GitLabEvent(g.event)), gitlabSource("some", "main", nautes.GitLabEvent(g.event))))
-				harmless := recorded(t, g.event)
+				harmless := documented(t, g.event)
 				want, failed := e.gitlab("any", harmless)
 				if len(want) != 1 || len(failed) > 0 {
 					t.Fatalf("%d launchers, %v", len(want), failed)
