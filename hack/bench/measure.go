@@ -26,7 +26,7 @@ const (
 	cluster    = "worker"
 	restTime   = 10 * time.Second
 	settleTime = 2 * time.Second
-	patience   = 1 * time.Minute
+	patience   = 3 * time.Minute
 )
 
 // bench is one stack with its operator.

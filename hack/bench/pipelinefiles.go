@@ -8,10 +8,12 @@ import (
 )
 
 const (
-	pipelineRepo       = "repo-3"
-	pipelineRepository = "pipelines/" + pipelineRepo
-	pipelinePath       = "pipelines/dev.yaml"
+	pipelineRepo = "repo-3"
+	pipelinePath = "pipelines/dev.yaml"
 )
+
+// pipelineRepository is the path of the repository with a product's pipelines.
+func pipelineRepository(i int) string { return fmt.Sprintf("group-%d/%s", i, pipelineRepo) }
 
 // hookManifest is the hook of the guide's runtime.
 const hookManifest = `---
@@ -21,7 +23,7 @@ metadata: {name: ls, namespace: nautes}
 spec:
   sides: [pre, post]
   eventSources: [gitlab, calendar]
-  varsSchema: {type: object, properties: {imageName: {type: string}, printPath: {type: string}}}
+  varsSchema: {type: object, required: [imageName, printPath], properties: {imageName: {type: string}, printPath: {type: string}}}
   task:
     params: [{name: imageName, type: string}, {name: printPath, type: string}]
     steps: [{name: ls, image: $(params.imageName), command: [ls], args: [$(params.printPath)]}]
@@ -58,7 +60,7 @@ func (b *bench) pipelineFiles(i, runtimes int, isolation v1alpha1.Isolation) map
 		"projects/demo/demo.yaml":  header + "kind: Project\nmetadata: {name: demo}\nspec: {language: go}\n",
 		"code-repos/repo-3/b.yaml": header + "kind: CodeRepoBinding\nmetadata: {name: demo-runs}\nspec: {codeRepo: repo-3, product: " + product(i) + ", projects: [demo], permissions: readonly}\n",
 		"code-repos/repo-3/repo-3.yaml": header + fmt.Sprintf("kind: CodeRepo\nmetadata: {name: repo-3}\nspec: {codeRepoProvider: gitlab, repoName: repo-3, project: demo, pipelineRuntime: true, url: \"%s/%s.git\"}\n",
-			b.stack.Git.URL, pipelineRepository),
+			b.stack.Git.URL, pipelineRepository(i)),
 	}
 	for n := range runtimes {
 		files["projects/demo/"+runtimeName(n)+".yaml"] = header + pipelineRuntime(i, n, isolation)

@@ -78,14 +78,14 @@ func pipelineStack(ctx context.Context, dir string) (*bench, error) {
 	if err := devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(providerManifest(b.stack.Git.URL)+hookManifest)); err != nil {
 		return b, err
 	}
-	if _, err := b.stack.Git.AddRepository(ctx, pipelineRepository); err != nil {
+	if _, err := b.stack.Git.AddRepository(ctx, pipelineRepository(0)); err != nil {
 		return b, err
 	}
-	if _, err := b.stack.Git.Push(ctx, pipelineRepository, devstack.Commit{Files: map[string]string{pipelinePath: pipelineManifest}}); err != nil {
+	if _, err := b.stack.Git.Push(ctx, pipelineRepository(0), devstack.Commit{Files: map[string]string{pipelinePath: pipelineManifest}}); err != nil {
 		return b, err
 	}
 	store := kube.New(b.tenant, b.tenant, devstack.OperatorNamespace)
-	b.stack.Git.Grant("pipelines", devstack.Read, pipelineRepository)
+	b.stack.Git.Grant("pipelines", devstack.Read, pipelineRepository(0))
 	_, err = store.Put(ctx, secrets.RepositoryReadOnly("gitlab", pipelineRepo), map[string]secrets.Value{
 		"username": secrets.NewValue([]byte("any")), "password": secrets.NewValue([]byte("pipelines")),
 	})
