@@ -315,9 +315,9 @@ kind: ProductProvider
 metadata: {name: products}
 spec: {type: coderepo, name: gitlab}
 `,
-		"hooks/ls.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
+		"hooks/list.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: PipelineHook
-metadata: {name: ls}
+metadata: {name: list}
 spec:
   sides: [pre, post]
   task: {steps: [{name: ls, image: bash, command: [ls]}]}
@@ -328,7 +328,7 @@ spec:
 	}
 	w.condition(t, &v1alpha1.CodeRepoProvider{ObjectMeta: named("gitlab")}, "Ready", "True", "Ready")
 	w.condition(t, &v1alpha1.ProductProvider{ObjectMeta: named("products")}, "Ready", "True", "Ready")
-	w.condition(t, &v1alpha1.PipelineHook{ObjectMeta: named("ls")}, "Ready", "True", "Ready")
+	w.condition(t, &v1alpha1.PipelineHook{ObjectMeta: named("list")}, "Ready", "True", "Ready")
 	w.condition(t, &v1alpha1.Cluster{ObjectMeta: named("mirrored")}, "Ready", "False", v1alpha1.ReasonSecretMissing)
 	management := v1alpha1.CodeRepo{ObjectMeta: named("management")}
 	w.condition(t, &management, "Ready", "True", "Ready")
