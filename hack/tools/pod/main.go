@@ -16,9 +16,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -100,8 +102,10 @@ func fill(root, program string, volumes mounts) error {
 	if err := os.Mkdir(filepath.Join(root, "tmp"), 0o777|os.ModeSticky); err != nil {
 		return err
 	}
-	for path, from := range volumes {
-		if err := show(from, filepath.Join(root, path)); err != nil {
+	// In order, so that what is below a mount, as the program may be below /tmp, is
+	// not hidden by it.
+	for _, path := range slices.Sorted(maps.Keys(volumes)) {
+		if err := show(volumes[path], filepath.Join(root, path)); err != nil {
 			return err
 		}
 	}
