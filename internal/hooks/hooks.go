@@ -114,8 +114,10 @@ func (h *Hook) CheckVars(at *field.Path, vars map[string]string) field.ErrorList
 }
 
 // Task returns a use of the hook as a task of a pipeline: the variables that the
-// runtime gives, else the defaults of the schema, and the built-in variables that
-// the task takes. Those and nothing else must be in builtIns.
+// runtime gives, and the built-in variables that the task takes, else the defaults
+// of the schema or of the task. Those variables and nothing else must be in
+// builtIns. Every parameter is given a value: Tekton would take the one of the
+// pipeline's parameter of that name before it took the default of the task.
 func (h *Hook) Task(name string, vars, builtIns map[string]string) tekton.PipelineTask {
 	task := tekton.PipelineTask{Name: name, TaskSpec: &tekton.EmbeddedTask{TaskSpec: *h.task.DeepCopy()}}
 	for _, param := range h.task.Params {
@@ -125,6 +127,9 @@ func (h *Hook) Task(name string, vars, builtIns map[string]string) tekton.Pipeli
 		}
 		if fallback := h.vars.fallback(param.Name); !given && fallback != nil {
 			value, given = *fallback, true
+		}
+		if !given && param.Default != nil {
+			value, given = param.Default.StringVal, true
 		}
 		if given {
 			task.Params = append(task.Params, tekton.Param{Name: param.Name, Value: *tekton.NewStructuredValues(value)})

@@ -85,6 +85,7 @@ func TestParse(t *testing.T) {
 		"one in a sidecar":                 {task: `{"params":[{"name":"a"}],"steps":[{"image":"x"}],"sidecars":[{"name":"s","image":"x","script":"$(params.a)"}]}`, want: []string{"spec.task.sidecars[0].script: a parameter in a script is run as part of it"}},
 		"a parameter in the environment":   {task: withSteps(`{"image":"x","env":[{"name":"A","value":"$(params.a)"}],"script":"echo \"$A\" $(date)"}`)},
 		"a list":                           {task: withParam(`{"name":"b","type":"array","default":[]}`), want: []string{"spec.task.params[1].type: the variables of hooks are strings"}},
+		"a default with a variable":        {task: withParam(`{"name":"b","default":"$(params.a)"}`), want: []string{"spec.task.params[1].default: write a default without $("}},
 		"a parameter twice":                {task: withParam(`{"name":"a"}`), want: []string{"spec.task: Tekton does not accept the task"}},
 		"a workspace":                      {task: `{"workspaces":[{"name":"w"}],"steps":[{"image":"x"}]}`, want: []string{"spec.task.workspaces[0]: hooks have no workspaces"}},
 
@@ -186,9 +187,9 @@ func TestTask(t *testing.T) {
 		wantBuiltIns []string
 		want         map[string]string
 	}{
-		"before":      {vars: map[string]string{"a": "x"}, side: "pre", wantBuiltIns: []string{"ref"}, want: map[string]string{"a": "x", "b": "of the schema", "ref": "ours"}},
-		"after":       {vars: map[string]string{"a": "x", "b": ""}, side: "post", wantBuiltIns: []string{"PipelineRunName", "ref"}, want: map[string]string{"a": "x", "b": "", "ref": "ours", "PipelineRunName": "ours"}},
-		"of the task": {vars: map[string]string{"a": "$x"}, side: "pre", wantBuiltIns: []string{"ref"}, want: map[string]string{"a": "$x", "b": "of the schema", "ref": "ours"}},
+		"before":      {vars: map[string]string{"a": "x"}, side: "pre", wantBuiltIns: []string{"ref"}, want: map[string]string{"a": "x", "b": "of the schema", "c": "of the task", "ref": "ours", "PipelineRunName": "of the task"}},
+		"after":       {vars: map[string]string{"a": "x", "b": ""}, side: "post", wantBuiltIns: []string{"PipelineRunName", "ref"}, want: map[string]string{"a": "x", "b": "", "c": "of the task", "ref": "ours", "PipelineRunName": "ours"}},
+		"of the task": {vars: map[string]string{"a": "$x"}, side: "pre", wantBuiltIns: []string{"ref"}, want: map[string]string{"a": "$x", "b": "of the schema", "c": "of the task", "ref": "ours", "PipelineRunName": "of the task"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

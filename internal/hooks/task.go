@@ -37,6 +37,8 @@ func parseTask(at *field.Path, raw []byte) (task tekton.TaskSpec, errs field.Err
 		if param.Type != tekton.ParamTypeString {
 			errs = append(errs, field.Invalid(at.Child("params").Index(i).Child("type"), string(param.Type),
 				"the variables of hooks are strings: make "+param.Name+" a string"))
+		} else if param.Default != nil && !Inert(param.Default.StringVal) {
+			errs = append(errs, field.Invalid(at.Child("params").Index(i).Child("default"), param.Default.StringVal, "write a default without $("))
 		}
 	}
 	for i, workspace := range task.Workspaces {
