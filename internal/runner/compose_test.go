@@ -40,11 +40,13 @@ spec:
     tasks:
     - name: build
       retries: 1
+      when: [{input: a, operator: in, values: [a]}]
       taskSpec:
         steps:
         - name: build
           image: registry.example.com/builder:1
           script: make
+          when: [{input: a, operator: in, values: [a]}]
 `
 
 func testConfig(inputs ...launch.Input) *launch.Config {
@@ -86,6 +88,8 @@ func TestInputs(t *testing.T) {
 		// want is what is at the input's path afterwards.
 		want     any
 		wantCode int
+		// wantSaid is a part of the message.
+		wantSaid string
 	}{
 		"constant":             {input: launch.Input{Path: "/spec/params/0/value", Value: text("$(context.pipelineRun.name)")}, want: "$(context.pipelineRun.name)"},
 		"empty constant":       {input: launch.Input{Path: "/spec/params/0/value", Value: text("")}, want: ""},
@@ -107,6 +111,7 @@ func TestInputs(t *testing.T) {
 		"duration":             {input: launch.Input{Path: "/spec/timeouts/pipeline", Value: text("2h")}, want: "2h0m0s"},
 		"new field":            {input: launch.Input{Path: "/spec/timeouts/tasks", Value: text("30m")}, want: "30m0s"},
 		"image":                {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/taskSpec/steps/0/image", Value: text("b")}, want: "b"},
+		"input of a condition": {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/when/0/input", FromEvent: "ref"}, event: all, want: "refs/heads/topic"},
 		"constant as a script": {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/taskSpec/steps/0/script", Value: text("x")}, want: "x"},
 		"account":              {input: launch.Input{Path: "/spec/taskRunTemplate/serviceAccountName", Value: text("admin")}, want: "acc"},
 
@@ -128,7 +133,10 @@ func TestInputs(t *testing.T) {
 		"an object's place":       {input: launch.Input{Path: "/spec/pipelineSpec", Value: text("x")}, wantCode: launch.ExitInput},
 		"a number's place":        {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/retries", Value: text("2")}, wantCode: launch.ExitInput},
 		"no duration":             {input: launch.Input{Path: "/spec/timeouts/pipeline", FromEvent: "ref"}, event: all, wantCode: launch.ExitInput},
-		"event value as a script": {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/taskSpec/steps/0/script", FromEvent: "ref"}, event: all, wantCode: launch.ExitInput},
+		"event value as a script": {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/taskSpec/steps/0/script", FromEvent: "ref"}, event: all, wantCode: launch.ExitInput, wantSaid: "a program"},
+		"one in another case":     {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/taskSpec/steps/0/Script", FromEvent: "ref"}, event: all, wantCode: launch.ExitInput, wantSaid: "a program"},
+		"one as a condition":      {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/when/0/cel", FromEvent: "ref"}, event: all, wantCode: launch.ExitInput, wantSaid: "a program"},
+		"one as a step's":         {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/taskSpec/steps/0/when/0/CEL", FromEvent: "ref"}, event: all, wantCode: launch.ExitInput, wantSaid: "a program"},
 		"no label":                {input: launch.Input{Path: "/metadata/labels/x", FromEvent: "title"}, event: all, wantCode: launch.ExitInput},
 		"no source":               {input: launch.Input{Path: "/spec/params/0/value"}, wantCode: launch.ExitUsage},
 		"two sources":             {input: launch.Input{Path: "/spec/params/0/value", FromEvent: "ref", Value: text("x")}, wantCode: launch.ExitUsage},
@@ -144,8 +152,8 @@ func TestInputs(t *testing.T) {
 			}
 			run, _, err := compose(c, &e, testLauncher, testCommit, []byte(inputFile))
 			if tt.wantCode != 0 {
-				if got := codeOf(err); got != tt.wantCode {
-					t.Errorf("compose: %v, exit code %d; want %d", err, got, tt.wantCode)
+				if got := codeOf(err); got != tt.wantCode || !strings.Contains(err.Error(), tt.wantSaid) {
+					t.Errorf("compose: %v, exit code %d; want %d and %q", err, got, tt.wantCode, tt.wantSaid)
 				}
 				return
 			}

@@ -149,16 +149,24 @@ func tokens(pointer string) ([]string, error) {
 // check refuses a value that would be more than a value where it is put.
 func (in input) check() error {
 	isLabel := in.tokens[0] == "metadata" && in.tokens[1] == "labels"
-	isScript := in.tokens[1] == "pipelineSpec" && slices.Contains(in.tokens, "script")
 	switch {
-	case in.foreign && isScript:
-		return fail(launch.ExitInput, "a value of an event cannot be put into a script, at %q: make it a parameter, and give that to the script as an environment variable", in.pointer)
+	case in.foreign && in.isProgram():
+		return fail(launch.ExitInput, "a value of an event cannot be put into a program, at %q: make it a parameter; "+
+			"give that to a script as an environment variable, and to a condition as its input", in.pointer)
 	case in.foreign && variable.MatchString(in.value):
 		return fail(launch.ExitInput, "the value of the event for %q holds %q, which Tekton or Kubernetes would replace: rename the branch, or change the text", in.pointer, variable.FindString(in.value))
 	case isLabel && len(validation.IsValidLabelValue(in.value)) > 0:
 		return fail(launch.ExitInput, "the value for %q cannot be a label: put it into an annotation or a parameter", in.pointer)
 	}
 	return nil
+}
+
+// isProgram tells whether what the input sets is run, or evaluated as the
+// condition of a task or step. A field is found in whatever case it is written.
+func (in input) isProgram() bool {
+	return in.tokens[1] == "pipelineSpec" && slices.ContainsFunc(in.tokens, func(token string) bool {
+		return strings.EqualFold(token, "script") || strings.EqualFold(token, "cel")
+	})
 }
 
 // param returns the index of the parameter whose value the input sets.
