@@ -7,6 +7,7 @@ import (
 	tekton "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/selection"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/hooks"
@@ -24,10 +25,11 @@ const (
 )
 
 const (
-	// launchTask creates the run, awaitTask waits until it has ended. Hooks may
-	// not be called so (hooks.ReservedPrefix).
+	// launchTask creates the run, awaitTask waits until it has ended, verifyTask
+	// fails when there was none. Hooks may not be called so (hooks.ReservedPrefix).
 	launchTask = hooks.ReservedPrefix + "launch"
 	awaitTask  = hooks.ReservedPrefix + "await"
+	verifyTask = hooks.ReservedPrefix + "verify"
 
 	runnerProgram = "/usr/local/bin/nautes-runner"
 	// runnerWorkDir is the one directory that the runner may write to.
@@ -189,13 +191,17 @@ func (l *launcher) tasks(config string) ([]tekton.PipelineTask, error) {
 	if err != nil {
 		return nil, err
 	}
-	tasks = append(tasks, l.launch(config))
+	start := l.launch(config)
+	tasks = append(tasks, start)
 	if after := l.hooks().PostHooks; len(after) > 0 {
+		// They are told as well of a pipeline that could not be started: what has
+		// been announced before it is not left hanging.
+		start.TaskSpec.Steps[0].OnError = tekton.Continue
 		post, err := l.hookTasks(v1alpha1.HookPost, after)
 		if err != nil {
 			return nil, err
 		}
-		tasks = append(append(tasks, l.await()), post...)
+		tasks = append(append(append(tasks, l.await()), post...), l.verify())
 	}
 	for i := range tasks[1:] {
 		tasks[i+1].RunAfter = []string{tasks[i].Name}
@@ -260,6 +266,16 @@ func (l *launcher) await() tekton.PipelineTask {
 	task.Timeout = &metav1.Duration{}
 	// It waits as long as the run takes, and its node may go away meanwhile.
 	task.Retries = awaitRetries
+	return task
+}
+
+// verify returns the task that makes the launcher fail after a launch that
+// failed; after any other it does not run.
+func (l *launcher) verify() tekton.PipelineTask {
+	task := l.runner(verifyTask, []string{"run"}, nil, "verify", "--run=$(params.run)")
+	run := resultOf(launchTask, launch.ResultRun)
+	task.Params[0].Value = *tekton.NewStructuredValues(run)
+	task.When = tekton.WhenExpressions{{Input: run, Operator: selection.In, Values: []string{""}}}
 	return task
 }
 

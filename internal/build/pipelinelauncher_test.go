@@ -48,7 +48,8 @@ func pipelineWorld(t *testing.T) *snapshot.Snapshot {
 const everything = `{"params":[{"name":"CodeRepoProviderURL"},{"name":"EventSourceCodeRepoName"},{"name":"EventSourceCodeRepoURL"},{"name":"Namespace"},` +
 	`{"name":"PipelineCodeRepoName"},{"name":"PipelineCodeRepoURL"},{"name":"PipelineDashBoardURL"},{"name":"PipelineFilePath"},{"name":"PipelineLabel"},` +
 	`{"name":"PipelineRevision"},{"name":"ProviderType"},{"name":"RunnerImage"},{"name":"ServiceAccount"},{"name":"ref"},{"name":"commitID"},` +
-	`{"name":"PipelineRunName","default":"none"},{"name":"PipelineRunStatus","default":"none"},{"name":"text","default":"none"}],` +
+	`{"name":"PipelineRunName","default":"none"},{"name":"PipelineRunStatus","default":"none"},{"name":"text","default":"none"},` +
+	`{"name":"event","default":"none"},{"name":"commit","default":"none"}],` +
 	`"steps":[{"image":"bash","args":["$(params.PipelineFilePath)","$(params.text)"]}]}`
 
 func readSample(t *testing.T, path string, into any) {
@@ -159,7 +160,7 @@ func TestLauncherOfTheGuide(t *testing.T) {
 	}
 	names := map[string]bool{}
 	for name, run := range launchers {
-		want := []string{"pre-ls", "nautes-launch after pre-ls", "nautes-await after nautes-launch", "post-ls after nautes-await"}
+		want := []string{"pre-ls", "nautes-launch after pre-ls", "nautes-await after nautes-launch", "post-ls after nautes-await", "nautes-verify after post-ls"}
 		if diff := cmp.Diff(want, order(run)); diff != "" {
 			t.Errorf("%s: tasks (-want +got):\n%s", name, diff)
 		}
@@ -240,10 +241,10 @@ func TestLauncher(t *testing.T) {
 		want   []string
 	}{
 		"without hooks":   {change: func(*runtime) {}, want: []string{"nautes-launch"}},
-		"with everything": {change: all, want: []string{"gitlab-commit-status", "every after gitlab-commit-status", "nautes-launch after every", "nautes-await after nautes-launch", "after after nautes-await", "done after after"}},
-		"with a revision": {change: func(r *runtime) { all(r); r.Spec.PipelineTriggers[0].Revision = "main" }, want: []string{"gitlab-commit-status", "every after gitlab-commit-status", "nautes-launch after every", "nautes-await after nautes-launch", "after after nautes-await", "done after after"}},
+		"with everything": {change: all, want: []string{"gitlab-commit-status", "every after gitlab-commit-status", "nautes-launch after every", "nautes-await after nautes-launch", "after after nautes-await", "done after after", "nautes-verify after done"}},
+		"with a revision": {change: func(r *runtime) { all(r); r.Spec.PipelineTriggers[0].Revision = "main" }, want: []string{"gitlab-commit-status", "every after gitlab-commit-status", "nautes-launch after every", "nautes-await after nautes-launch", "after after nautes-await", "done after after", "nautes-verify after done"}},
 		"before only":     {change: func(r *runtime) { all(r); r.Spec.Hooks.PostHooks = nil }, want: []string{"gitlab-commit-status", "every after gitlab-commit-status", "nautes-launch after every"}},
-		"after only":      {change: func(r *runtime) { all(r); r.Spec.Hooks.PreHooks = nil }, want: []string{"nautes-launch", "nautes-await after nautes-launch", "after after nautes-await", "done after after"}},
+		"after only":      {change: func(r *runtime) { all(r); r.Spec.Hooks.PreHooks = nil }, want: []string{"nautes-launch", "nautes-await after nautes-launch", "after after nautes-await", "done after after", "nautes-verify after done"}},
 		"without a label": {change: func(r *runtime) { r.Spec.Pipelines[0].Label = "" }, want: []string{"nautes-launch"}},
 		"long names": {change: func(r *runtime) {
 			long := strings.Repeat("n", 63)
@@ -284,6 +285,18 @@ func checkSteps(t *testing.T, run *tekton.PipelineRun) {
 	for _, task := range run.Spec.PipelineSpec.Tasks {
 		if task.TaskRef != nil || len(task.TaskSpec.Workspaces) > 0 {
 			t.Errorf("%s is not a task of its own: %+v", task.Name, task)
+		}
+		// What a task declares and is not given comes from the launcher's parameter
+		// of that name, before the default of the task.
+		var declared, given []string
+		for _, param := range task.TaskSpec.Params {
+			declared = append(declared, param.Name)
+		}
+		for _, param := range task.Params {
+			given = append(given, param.Name)
+		}
+		if diff := cmp.Diff(declared, given); diff != "" {
+			t.Errorf("parameters of %s (-declared +given):\n%s", task.Name, diff)
 		}
 		if !strings.HasPrefix(task.Name, "nautes-") {
 			continue
@@ -351,6 +364,7 @@ func TestLauncherBuiltIns(t *testing.T) {
 				"PipelineCodeRepoName": "repo-3", "PipelineCodeRepoURL": url, "PipelineFilePath": "pipelines/dev.yaml", "PipelineLabel": "dev",
 				"PipelineDashBoardURL": "https://tekton.ci.ci.example.com:30443",
 				"ProviderType":         provider.ProviderType, "ServiceAccount": "pipe", "RunnerImage": "registry.example.com/nautes:1", "ref": "$(params.ref)", "commitID": "$(params.commit)",
+				"PipelineRunName": "none", "PipelineRunStatus": "none", "text": "none", "event": "none", "commit": "none",
 			}
 			for name, value := range test.want {
 				want[name] = value
@@ -414,4 +428,39 @@ func manifestOf(t *testing.T, run *tekton.PipelineRun) []byte {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// A pipeline that cannot be started has post hooks as well, and its launcher
+// fails after them.
+func TestLauncherWithoutARun(t *testing.T) {
+	launchers, err := launchersOf(pipelineWorld(t), testutil.PipelineRuntime("product-1", "pipe", "api", "ci", "repo-3", all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tasks := map[string]tekton.PipelineTask{}
+	for _, task := range launchers["push/dev/gitlab"].Spec.PipelineSpec.Tasks {
+		tasks[task.Name] = task
+	}
+	const ran = "$(tasks.nautes-launch.results.run)"
+	if onError := tasks["nautes-launch"].TaskSpec.Steps[0].OnError; onError != tekton.Continue {
+		t.Errorf("after a launch that failed it does %q", onError)
+	}
+	want := tekton.WhenExpressions{{Input: ran, Operator: "in", Values: []string{""}}}
+	if diff := cmp.Diff(want, tasks["nautes-verify"].When); diff != "" {
+		t.Errorf("the last task runs when (-want +got):\n%s", diff)
+	}
+	for _, name := range []string{"nautes-await", "nautes-verify"} {
+		task := tasks[name]
+		if task.Params[0].Value.StringVal != ran || task.TaskSpec.Steps[0].OnError != "" {
+			t.Errorf("%s is %+v", name, task)
+		}
+	}
+
+	launchers, err = launchersOf(pipelineWorld(t), testutil.PipelineRuntime("product-1", "pipe", "api", "ci", "repo-3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if onError := launchers["push/dev/gitlab"].Spec.PipelineSpec.Tasks[0].TaskSpec.Steps[0].OnError; onError != "" {
+		t.Errorf("without hooks it does %q after a launch that failed", onError)
+	}
 }

@@ -100,8 +100,9 @@ const (
 const CredentialsDir = "/nautes/credentials"
 
 // The results of a launcher's step: the name of the run and the commit that the
-// pipeline file was read at; and the one of the step that waits for the run:
-// how it ended, Succeeded, Failed, Cancelled or Timeout.
+// pipeline file was read at, both empty when it has failed; and the one of the
+// step that waits for the run: how it ended, Succeeded, Failed, Cancelled or
+// Timeout. Without a run that is Failed.
 const (
 	ResultRun    = "run"
 	ResultCommit = "commit"
@@ -129,4 +130,6 @@ const (
 	ExitCluster = 9
 	// ExitReport: the result could not be reported.
 	ExitReport = 10
+	// ExitNoRun: the launcher has created no run.
+	ExitNoRun = 11
 )

@@ -38,14 +38,18 @@ type awaitCommand struct {
 
 func (c *awaitCommand) flags(f *flag.FlagSet) {
 	f.StringVar(&c.namespace, "namespace", "", "namespace of the run")
-	f.StringVar(&c.name, "run", "", "name of the run")
+	f.StringVar(&c.name, "run", "", "name of the run; a launch that failed has none, which counts as a run that failed")
 	f.StringVar(&c.resultStatus, "result-status", "", "file for how the run ended: Succeeded, Failed, Cancelled or Timeout")
 	c.cluster.flags(f)
 }
 
 func (c *awaitCommand) run(ctx context.Context, p *Program) error {
-	if c.namespace == "" || c.name == "" {
-		return fail(launch.ExitUsage, "say which run to wait for by --namespace and --run")
+	switch {
+	case c.namespace == "":
+		return fail(launch.ExitUsage, "--namespace is missing: name the namespace of the run")
+	case c.name == "":
+		p.say("no run has been created, so there is none to wait for: " + statusFailed)
+		return writeResult(c.resultStatus, statusFailed)
 	}
 	runs, err := c.cluster.connect(p, c.namespace)
 	if err != nil {
@@ -57,6 +61,22 @@ func (c *awaitCommand) run(ctx context.Context, p *Program) error {
 	}
 	p.say("run %s has ended: %s", c.name, status)
 	return writeResult(c.resultStatus, status)
+}
+
+// verifyCommand makes a launcher fail that has run the hooks after a pipeline
+// that could not be started.
+type verifyCommand struct{ name string }
+
+func (c *verifyCommand) flags(f *flag.FlagSet) {
+	f.StringVar(&c.name, "run", "", "name of the run; empty when none was created")
+}
+
+func (c *verifyCommand) run(_ context.Context, p *Program) error {
+	if c.name == "" {
+		return fail(launch.ExitNoRun, "no run has been created: the log of nautes-launch says why")
+	}
+	p.say("run %s was created", c.name)
+	return nil
 }
 
 // await returns how a run has ended, however long that takes.

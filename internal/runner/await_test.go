@@ -161,6 +161,9 @@ func TestAwait(t *testing.T) {
 
 func TestAwaitOfNoRun(t *testing.T) {
 	w := newWorld(t)
+	if got := <-w.await("", "/nonexistent"); got.code != launch.ExitOK || got.status != "Failed" {
+		t.Errorf("for a launch that failed the program ended so: %+v; want the status Failed", got)
+	}
 	if got := <-w.await("absent", w.kubeconfig); got.code != launch.ExitOK || got.status != "Cancelled" {
 		t.Errorf("the program ended so: %+v; want the status Cancelled", got)
 	}

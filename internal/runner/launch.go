@@ -65,6 +65,10 @@ func (c *launchCommand) understand() error {
 }
 
 func (c *launchCommand) run(ctx context.Context, p *Program) error {
+	// However it ends, the steps after it find results.
+	if err := c.report("", ""); err != nil {
+		return err
+	}
 	if err := c.understand(); err != nil {
 		return err
 	}

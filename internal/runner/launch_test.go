@@ -236,3 +236,23 @@ func TestLaunchUsesCredentialsAndPrintsNone(t *testing.T) {
 		}
 	}
 }
+
+// The steps after one that failed read its results.
+func TestLaunchThatFailsHasResults(t *testing.T) {
+	w := newWorld(t)
+	w.repo.Push(map[string]string{"pipelines/dev.yaml": "a: ["})
+	e := launch.Event{Event: "push_events", Ref: "refs/heads/main"}
+	for name, more := range map[string][]string{"the file": nil, "the configuration": {"--config="}, "the cluster": {"--kubeconfig=/nonexistent"}} {
+		dir := t.TempDir()
+		run, commit := filepath.Join(dir, "run"), filepath.Join(dir, "commit")
+		got := w.launch(w.config(), e, "launcher", append([]string{"--result-run=" + run, "--result-commit=" + commit}, more...)...)
+		if got.code == launch.ExitOK {
+			t.Errorf("%s: the program ended so: %+v", name, got)
+		}
+		for _, file := range []string{run, commit} {
+			if content, err := os.ReadFile(file); err != nil || len(content) > 0 {
+				t.Errorf("%s: the result is %q, %v; want an empty one", name, content, err)
+			}
+		}
+	}
+}

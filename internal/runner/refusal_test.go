@@ -154,8 +154,10 @@ func TestUsage(t *testing.T) {
 		"nothing":           {nil, launch.ExitUsage, "nautes-runner launch"},
 		"help":              {[]string{"--help"}, launch.ExitOK, "nautes-runner launch"},
 		"help of a command": {[]string{"await", "--help"}, launch.ExitOK, "result-status"},
-		"unknown command":   {[]string{"run\x1b"}, launch.ExitUsage, "launch, await or commit-status"},
-		"await of nothing":  {[]string{"await"}, launch.ExitUsage, "--run"},
+		"unknown command":   {[]string{"run\x1b"}, launch.ExitUsage, "launch, await, verify or commit-status"},
+		"await of nothing":  {[]string{"await"}, launch.ExitUsage, "--namespace"},
+		"verify":            {[]string{"verify", "--run=run-1"}, launch.ExitOK, ""},
+		"verify no run":     {[]string{"verify", "--run="}, launch.ExitNoRun, "nautes-launch"},
 	}
 	newWorld(t)
 	for name, tt := range tests {

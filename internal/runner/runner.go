@@ -70,6 +70,7 @@ const usage = `nautes-runner is run by the launchers of pipeline runtimes.
 
   nautes-runner launch          creates the run of a pipeline
   nautes-runner await           waits until a run has ended
+  nautes-runner verify          fails when no run was created
   nautes-runner commit-status   reports a run to GitLab
 
 nautes-runner <command> --help lists the flags of a command.
@@ -82,14 +83,16 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 		_, _ = io.WriteString(p.Err, usage)
 		return launch.ExitUsage
 	}
-	commands := map[string]command{"launch": &launchCommand{}, "await": &awaitCommand{}, "commit-status": &statusCommand{}}
+	commands := map[string]command{
+		"launch": &launchCommand{}, "await": &awaitCommand{}, "verify": &verifyCommand{}, "commit-status": &statusCommand{},
+	}
 	c := commands[args[0]]
 	switch {
 	case args[0] == "help" || args[0] == "--help" || args[0] == "-h":
 		_, _ = io.WriteString(p.Out, usage)
 		return launch.ExitOK
 	case c == nil:
-		p.complain("there is no command %q: use launch, await or commit-status", args[0])
+		p.complain("there is no command %q: use launch, await, verify or commit-status", args[0])
 		return launch.ExitUsage
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
