@@ -110,9 +110,13 @@ func launcherPrefix(trigger ...string) string { return unique("launch", false, t
 // something or may not be.
 func dashed(name string) string { return strings.ReplaceAll(name, ".", "-") }
 
-// sharedEventSourceName returns the name of the one EventSource of a kind that a
-// pipeline runtime has, and exclusiveEventSourceName that of one of several.
-func sharedEventSourceName(product, runtime, kind string) string {
+// sharedEventSourceName returns the name of the EventSource of a kind that a
+// pipeline runtime has; there are more than number 0 only when it is too large for
+// one. exclusiveEventSourceName returns that of one for a single event source.
+func sharedEventSourceName(product, runtime, kind string, number int) string {
+	if number > 0 {
+		return uniqueWithin(maxEventSource, product+"-"+runtime+"-"+kind, false, product, runtime, kind, "number", strconv.Itoa(number))
+	}
 	return uniqueWithin(maxEventSource, product+"-"+runtime+"-"+kind, splitsOff(product), product, runtime, kind)
 }
 

@@ -10,6 +10,7 @@ import (
 	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -92,49 +93,105 @@ func kindsOf(e v1alpha1.EventSource) []v1alpha1.EventSourceType {
 // exclusive: nothing is shared between the event sources of the runtime.
 func (p *pipeline) exclusive() bool { return p.runtime.Spec.Isolation == v1alpha1.IsolationExclusive }
 
+// listener is what listens to an event source: one kind of event, in one object.
+type listener struct {
+	source string
+	kind   v1alpha1.EventSourceType
+}
+
 // eventSourceName returns the name of the object that listens to an event source.
 func (p *pipeline) eventSourceName(e v1alpha1.EventSource, kind v1alpha1.EventSourceType) string {
-	if p.exclusive() {
-		return exclusiveEventSourceName(p.runtime.Namespace, p.runtime.Name, e.Name, string(kind))
-	}
-	return sharedEventSourceName(p.runtime.Namespace, p.runtime.Name, string(kind))
+	return p.listeners[listener{e.Name, kind}]
 }
 
 // addEventSources adds what listens to GitLab and to the clock. Argo Events does
-// not put the two into one object.
+// not put the two into one object, and cannot run one of any size: what does not
+// fit into the first of a kind goes into the next.
 func (p *pipeline) addEventSources() error {
-	objects := map[string]*argoevents.EventSource{}
-	object := func(name string) *argoevents.EventSource {
-		if objects[name] == nil {
-			objects[name] = &argoevents.EventSource{
-				ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name},
-				Spec:       argoevents.EventSourceSpec{EventBusName: eventBus},
+	p.listeners = map[listener]string{}
+	for _, kind := range []v1alpha1.EventSourceType{v1alpha1.EventSourceGitLab, v1alpha1.EventSourceCalendar} {
+		var current *argoevents.EventSource
+		number := 0
+		for _, e := range p.of(kind) {
+			fits := false
+			var err error
+			if current != nil && !p.exclusive() {
+				if fits, err = p.listen(current, e, kind); err != nil {
+					return err
+				}
 			}
-			p.add(plan.StageWorkload, eventSourceKind, objects[name], p.source)
+			if !fits {
+				current = p.newEventSource(e, kind, number)
+				number++
+				if fits, err = p.listen(current, e, kind); err != nil {
+					return err
+				}
+			}
+			if !fits {
+				return &SizeError{
+					Runtime: p.source, Part: "the " + string(kind) + " part of the event source " + e.Name, Remedy: "shorten its fields, or use fewer exclusion dates",
+				}
+			}
+			p.listeners[listener{e.Name, kind}] = current.Name
+			if kind == v1alpha1.EventSourceGitLab {
+				p.addHookSecret(e)
+			}
 		}
-		return objects[name]
-	}
-	for _, e := range p.of(v1alpha1.EventSourceGitLab) {
-		entry, err := p.gitlabEntry(e)
-		if err != nil {
-			return err
-		}
-		p.addHookSecret(e)
-		o := object(p.eventSourceName(e, v1alpha1.EventSourceGitLab))
-		if o.Spec.Gitlab == nil {
-			o.Spec.Gitlab = map[string]argoevents.GitlabEventSource{}
-			o.Spec.Service = &argoevents.Service{Ports: []corev1.ServicePort{{Port: hookPort, TargetPort: intstr.FromInt32(hookPort)}}}
-		}
-		o.Spec.Gitlab[eventName(e.Name)] = entry
-	}
-	for _, e := range p.of(v1alpha1.EventSourceCalendar) {
-		o := object(p.eventSourceName(e, v1alpha1.EventSourceCalendar))
-		if o.Spec.Calendar == nil {
-			o.Spec.Calendar = map[string]argoevents.CalendarEventSource{}
-		}
-		o.Spec.Calendar[eventName(e.Name)] = calendarEntry(e.Calendar)
 	}
 	return nil
+}
+
+// newEventSource adds an object that listens to nothing yet.
+func (p *pipeline) newEventSource(e v1alpha1.EventSource, kind v1alpha1.EventSourceType, number int) *argoevents.EventSource {
+	name := sharedEventSourceName(p.runtime.Namespace, p.runtime.Name, string(kind), number)
+	if p.exclusive() {
+		name = exclusiveEventSourceName(p.runtime.Namespace, p.runtime.Name, e.Name, string(kind))
+	}
+	o := &argoevents.EventSource{
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name},
+		Spec: argoevents.EventSourceSpec{
+			EventBusName: eventBus, Template: &argoevents.Template{Container: eventContainer()},
+		},
+	}
+	switch kind {
+	case v1alpha1.EventSourceGitLab:
+		o.Spec.Gitlab = map[string]argoevents.GitlabEventSource{}
+		o.Spec.Service = &argoevents.Service{Ports: []corev1.ServicePort{{Port: hookPort, TargetPort: intstr.FromInt32(hookPort)}}}
+	case v1alpha1.EventSourceCalendar:
+		o.Spec.Calendar = map[string]argoevents.CalendarEventSource{}
+	}
+	p.add(plan.StageWorkload, eventSourceKind, o, p.source)
+	return o
+}
+
+// eventContainer bounds what a process of Argo Events takes of its node: what it
+// works on is chosen by whoever pushes.
+func eventContainer() *argoevents.Container {
+	return &argoevents.Container{Resources: corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
+	}}
+}
+
+// listen has an object listen to one kind of event of an event source, if that
+// fits into it.
+func (p *pipeline) listen(o *argoevents.EventSource, e v1alpha1.EventSource, kind v1alpha1.EventSourceType) (bool, error) {
+	name := eventName(e.Name)
+	if kind == v1alpha1.EventSourceCalendar {
+		o.Spec.Calendar[name] = calendarEntry(e.Calendar)
+	} else {
+		entry, err := p.gitlabEntry(e)
+		if err != nil {
+			return false, err
+		}
+		o.Spec.Gitlab[name] = entry
+	}
+	if jsonSize(o) <= maxObject {
+		return true, nil
+	}
+	delete(o.Spec.Calendar, name)
+	delete(o.Spec.Gitlab, name)
+	return false, nil
 }
 
 // gitlabEntry only listens: it has no project whose hooks it could manage.

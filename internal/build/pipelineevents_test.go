@@ -1,12 +1,16 @@
 package build_test
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	"github.com/google/go-cmp/cmp"
@@ -360,5 +364,84 @@ func TestLargeSensor(t *testing.T) {
 	var large *build.SizeError
 	if _, err := build.PipelineRuntime(pipelineWorld(pipelineWorker(), []string{"product-1"}, r, hook), r); !errors.As(err, &large) {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestLargeEventSource holds that no event source is larger than Argo Events can
+// run, whatever a runtime has, and that all its parts find the one that they need.
+func TestLargeEventSource(t *testing.T) {
+	var sources []v1alpha1.EventSource
+	for i := range 100 {
+		e := pushes("product-1", fmt.Sprintf("%s-%d", strings.Repeat("x", 60), i), "")
+		e.Calendar = &v1alpha1.CalendarEventSource{Schedule: "@daily"}
+		for day := range 100 {
+			date := time.Date(2030, 1, 1+day, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
+			e.Calendar.ExclusionDates = append(e.Calendar.ExclusionDates, v1alpha1.ISODate(date))
+		}
+		sources = append(sources, e)
+	}
+	for isolation, least := range map[v1alpha1.Isolation]int{v1alpha1.IsolationShared: 4, v1alpha1.IsolationExclusive: 200} {
+		r := listening("product-1", "pipe", isolation, sources...)
+		p := planOf(t, pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r)
+		listeners := objectsOf[*argoevents.EventSource](p)
+		if len(listeners) < least || isolation == v1alpha1.IsolationShared && (len(listeners) > 10 || listeners["product-1-pipe-calendar"] == nil) {
+			t.Errorf("%s: %d event sources", isolation, len(listeners))
+		}
+		entries := 0
+		for name, listener := range listeners {
+			content, err := json.Marshal(listener)
+			if err != nil || base64.StdEncoding.EncodedLen(len(content)) > 128<<10-100 {
+				t.Errorf("%s has %d bytes, %v", name, len(content), err)
+			}
+			entries += len(listener.Spec.Gitlab) + len(listener.Spec.Calendar)
+		}
+		if entries != 200 || len(backends(p)) != 100 {
+			t.Errorf("%s: %d entries and %d paths", isolation, entries, len(backends(p)))
+		}
+		for address, service := range backends(p) {
+			listener := listeners[strings.TrimSuffix(service, "-eventsource-svc")]
+			if listener == nil || !slices.ContainsFunc(slices.Collect(maps.Values(listener.Spec.Gitlab)), func(e argoevents.GitlabEventSource) bool {
+				return strings.HasSuffix(address, e.Webhook.Endpoint)
+			}) {
+				t.Errorf("%s: nobody listens to %s behind %s", isolation, address, service)
+			}
+		}
+		for name, sensor := range objectsOf[*argoevents.Sensor](p) {
+			for _, d := range sensor.Spec.Dependencies {
+				listener := listeners[d.EventSourceName]
+				if listener == nil || listener.Spec.Gitlab[d.EventName].Webhook == nil && listener.Spec.Calendar[d.EventName].Schedule == "" {
+					t.Errorf("%s depends on %s of %s", name, d.EventName, d.EventSourceName)
+				}
+			}
+		}
+	}
+	one := nightly("nightly")
+	one.Calendar.Timezone = strings.Repeat("x", 100_000)
+	r := listening("product-1", "pipe", v1alpha1.IsolationShared, one)
+	var large *build.SizeError
+	if _, err := build.PipelineRuntime(pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r); !errors.As(err, &large) || !strings.Contains(err.Error(), "nightly") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestBounded holds that what listens and decides is bounded, for it works on what
+// strangers send.
+func TestBounded(t *testing.T) {
+	r := listening("product-1", "pipe", v1alpha1.IsolationExclusive, pushes("product-1", "push", ""), nightly("nightly"))
+	p := planOf(t, pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r)
+	var templates []*argoevents.Template
+	for _, listener := range objectsOf[*argoevents.EventSource](p) {
+		templates = append(templates, listener.Spec.Template)
+	}
+	for _, sensor := range objectsOf[*argoevents.Sensor](p) {
+		templates = append(templates, sensor.Spec.Template)
+	}
+	for _, template := range templates {
+		if template == nil || template.Container == nil || template.Container.Resources.Limits.Cpu().IsZero() || template.Container.Resources.Limits.Memory().IsZero() {
+			t.Errorf("%+v is not bounded", template)
+		}
+	}
+	if len(templates) != 4 {
+		t.Errorf("%d templates", len(templates))
 	}
 }

@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// maxSensor is how large the JSON of a sensor may be: Argo Events hands it to
-	// the sensor's process in one environment variable, in base64, and Linux has no
-	// longer ones than 128 KiB.
-	maxSensor = 96_000
+	// maxObject is how large the JSON of an event source or a sensor may be: Argo
+	// Events hands it to its process in one environment variable, in base64, and
+	// Linux has no longer ones than 128 KiB.
+	maxObject = 96_000
 
 	// A trigger is tried that often, for about a quarter of a minute. A launcher
 	// that there is already is tried as often, and holds up the next event that
@@ -32,16 +32,16 @@ const (
 	triggerJitter = "0.1"
 )
 
-// SizeError says that a trigger is too large for Argo Events.
+// SizeError says that a part of a pipeline runtime is too large for Argo Events.
 type SizeError struct {
 	Runtime plan.Ref
-	Trigger v1alpha1.PipelineTrigger
+	// Part is what is too large, and Remedy what to do.
+	Part, Remedy string
 }
 
-// Error names the trigger and says what to do.
+// Error names the part and says what to do.
 func (e *SizeError) Error() string {
-	return fmt.Sprintf("%s: the trigger of %s by %s is too large for Argo Events: use fewer or smaller hooks, or fewer inputs",
-		e.Runtime, e.Trigger.Pipeline, e.Trigger.EventSource)
+	return fmt.Sprintf("%s: %s is too large for Argo Events: %s", e.Runtime, e.Part, e.Remedy)
 }
 
 // addSensors adds what runs the triggers of the armed event sources: a sensor for
@@ -58,15 +58,17 @@ func (p *pipeline) addSensors() error {
 					return err
 				}
 				if current != nil && !p.exclusive() {
-					if joined := join(current.Spec, added); sensorSize(current.ObjectMeta, joined) <= maxSensor {
+					if joined := join(current.Spec, added); sensorSize(current.ObjectMeta, joined) <= maxObject {
 						current.Spec = joined
 						continue
 					}
 				}
 				current = p.newSensor(p.sensorName(t, kind, number), added)
 				number++
-				if sensorSize(current.ObjectMeta, current.Spec) > maxSensor {
-					return &SizeError{Runtime: p.source, Trigger: t}
+				if sensorSize(current.ObjectMeta, current.Spec) > maxObject {
+					return &SizeError{
+						Runtime: p.source, Part: "the trigger of " + t.Pipeline + " by " + t.EventSource, Remedy: "use fewer or smaller hooks, or fewer inputs",
+					}
 				}
 				p.add(plan.StageWorkload, sensorKind, current, p.source)
 			}
@@ -77,7 +79,9 @@ func (p *pipeline) addSensors() error {
 
 func (p *pipeline) newSensor(name string, spec argoevents.SensorSpec) *argoevents.Sensor {
 	spec.EventBusName = eventBus
-	spec.Template = &argoevents.Template{ServiceAccountName: SensorAccountName(p.runtime.Namespace, p.runtime.Name)}
+	spec.Template = &argoevents.Template{
+		ServiceAccountName: SensorAccountName(p.runtime.Namespace, p.runtime.Name), Container: eventContainer(),
+	}
 	return &argoevents.Sensor{ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name}, Spec: spec}
 }
 
@@ -100,11 +104,16 @@ func join(a, b argoevents.SensorSpec) argoevents.SensorSpec {
 	return a
 }
 
-// sensorSize returns the length of what Argo Events hands to a sensor's process.
+// sensorSize returns the length of what Argo Events hands to a sensor's process,
+// and jsonSize that of the JSON of anything.
 func sensorSize(meta metav1.ObjectMeta, spec argoevents.SensorSpec) int {
-	content, err := json.Marshal(&argoevents.Sensor{ObjectMeta: meta, Spec: spec})
+	return jsonSize(&argoevents.Sensor{ObjectMeta: meta, Spec: spec})
+}
+
+func jsonSize(o any) int {
+	content, err := json.Marshal(o)
 	if err != nil {
-		return maxSensor + 1
+		return maxObject + 1
 	}
 	return len(content)
 }

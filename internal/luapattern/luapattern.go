@@ -1,6 +1,7 @@
 // Package luapattern reads the patterns of Lua. It guarantees that a pattern that
 // it accepts means to the Lua of Argo Events what it means to Lua, and can be
-// matched against any text without an error.
+// matched against any text without an error, and against one of MaxText bytes in
+// a time that has an end.
 package luapattern
 
 import (
@@ -13,6 +14,9 @@ import (
 // CheckLuaPattern returns what is wrong with a pattern, and nil when nothing is.
 func CheckLuaPattern(pattern string) error {
 	if err := check(pattern); err != nil {
+		return err
+	}
+	if err := measure(pattern).check(); err != nil {
 		return err
 	}
 	// An empty text is enough to have the pattern compiled.

@@ -56,8 +56,8 @@ func FuzzCheckLuaPattern(f *testing.F) {
 		f.Add(pattern, "refs/heads/feature-1")
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		// Patterns can be slow, on purpose.
-		if len(pattern) > 40 || len(text) > 40 || strings.Count(pattern, "-")+strings.Count(pattern, "*")+strings.Count(pattern, "+")+strings.Count(pattern, "?") > 3 {
+		// With longer ones it takes long to see little.
+		if len(pattern) > 40 || len(text) > 40 {
 			t.Skip()
 		}
 		if CheckLuaPattern(pattern) != nil {

@@ -44,7 +44,8 @@ func GitLab() string { return compact(common + gitlab) }
 func Calendar() string { return compact(calendar) }
 
 // MatchRef returns the program that tells whether the ref that another program
-// found matches a Lua pattern. What is no pattern matches nothing.
+// found matches a Lua pattern. What is no pattern matches nothing, and a ref of
+// more than luapattern.MaxText bytes matches none.
 func MatchRef(pattern string) string {
 	return "local pattern = " + Literal(pattern) + "\n" + compact(ref)
 }

@@ -9,6 +9,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/luapattern"
 	"nautes.io/nautes/internal/testutil/hostile"
 )
 
@@ -221,6 +222,8 @@ func TestMatchRef(t *testing.T) {
 		"anything, but there must": {pattern: ".*", ref: lua.LString("")},
 		"no ref":                   {pattern: ".*", ref: lua.LNil},
 		"a number":                 {pattern: ".*", ref: lua.LNumber(1)},
+		"as long as may be":        {pattern: ".*", ref: lua.LString(strings.Repeat("x", luapattern.MaxText)), want: true},
+		"too long":                 {pattern: ".*", ref: lua.LString(strings.Repeat("x", luapattern.MaxText+1))},
 		"no pattern":               {pattern: "[", ref: lua.LString("[")},
 		"as if it ended":           {pattern: `" return true --`, ref: lua.LString("refs/heads/main")},
 	}
