@@ -112,13 +112,43 @@ func TestPipelineRevokedBinding(t *testing.T) {
 	m.open(t, spec)
 	m.ready(t)
 
-	m.push(t, nil, bindingPath(m.events))
 	r := m.pipelines()
+	// Whatever else is wrong, and also when the runtime is to be left alone.
+	const rest = "Application 1, EventSource 4, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 4, ServiceAccount 1"
+	for name, wrong := range map[string]func(*v1alpha1.ProjectPipelineRuntimeSpec){
+		"a hook that there is not": func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Hooks.PreHooks[0].Name = "unknown" },
+		"a reserved namespace":     func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Namespace = "kube-system" },
+		"suspended":                func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Suspend = true },
+		"no such environment":      func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Environment = "absent" },
+	} {
+		faulty := m.guide(t)
+		faulty.EventSources[3].GitLab.RepoName = m.events
+		wrong(faulty)
+		m.push(t, map[string]string{pipelineFile: m.file(t, faulty)})
+		w.condition(t, r, "Ready", metav1.ConditionFalse, "")
+		m.has(t, pipelineWorker, inExclusive)
+		m.push(t, nil, bindingPath(m.events))
+		m.has(t, pipelineWorker, rest)
+		until(t, "a status that tells of it with "+name, func() error {
+			if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+				return err
+			}
+			if len(r.Status.IllegalEventSources) != 1 || r.Status.Armed != "3/4" || len(r.Status.Webhooks) != 3 {
+				return fmt.Errorf("illegal are %v, %s armed, webhooks %v", r.Status.IllegalEventSources, r.Status.Armed, r.Status.Webhooks)
+			}
+			return nil
+		})
+		m.push(t, map[string]string{pipelineFile: m.file(t, spec), bindingPath(m.events): m.grant(m.events)})
+		m.ready(t)
+		m.has(t, pipelineWorker, inExclusive)
+	}
+
+	m.push(t, nil, bindingPath(m.events))
 	message := w.condition(t, r, "Ready", metav1.ConditionFalse, v1alpha1.ReasonPermissionDenied)
 	if !strings.Contains(message, m.events) {
 		t.Errorf("the message does not name the repository: %s", message)
 	}
-	m.has(t, pipelineWorker, "Application 1, EventSource 4, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 4, ServiceAccount 1")
+	m.has(t, pipelineWorker, rest)
 	if illegal := r.Status.IllegalEventSources; len(illegal) != 1 || illegal[0].EventSource != "webhook-main-tag" || r.Status.Armed != "3/4" {
 		t.Errorf("illegal are %+v, armed %s", illegal, r.Status.Armed)
 	}

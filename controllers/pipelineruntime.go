@@ -55,7 +55,6 @@ func (s *Shared) ProjectPipelineRuntime() error {
 	watch(b, &corev1.Secret{}, s.pipelineRuntimesOfSecret)
 	return start(s, b, pipelineRuntimeWork{Shared: s, slow: newLane(s.Workers)}, engine.Options[*v1alpha1.ProjectPipelineRuntime]{
 		Kind: "ProjectPipelineRuntime", New: func() *v1alpha1.ProjectPipelineRuntime { return &v1alpha1.ProjectPipelineRuntime{} },
-		Suspended: func(r *v1alpha1.ProjectPipelineRuntime) bool { return r.Spec.Suspend },
 	})
 }
 
@@ -67,6 +66,8 @@ type pipelinePass struct {
 	// plan of the runtime, and planned: it could be made.
 	plan    plan.Plan
 	planned bool
+	// gone are the event sources that were taken from what is deployed, with why.
+	gone map[string]string
 	// failed are the objects that could not be written.
 	failed []apply.ItemError
 }
@@ -84,12 +85,15 @@ func (w pipelineRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[*v
 		return err
 	}
 	p := &pipelinePass{pipelineRuntimeWork: w, Session: s, snap: snap}
+	if r.Spec.Suspend {
+		return p.suspended(ctx)
+	}
 	invalid, stop := p.check()
 	var deployed error
 	switch {
 	case stop == nil:
 		deployed = p.deploy(ctx)
-	case r.Status.Target != nil:
+	default:
 		// What runs is left alone, but for what may not be used any longer.
 		deployed = p.disarm(ctx)
 	}
@@ -120,9 +124,7 @@ func clustersOf(snap *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) []s
 // being deployed. Where only a repository may not be used, the rest goes on.
 func (p *pipelinePass) check() (invalid, stop error) {
 	r := p.Object
-	if illegal, err := p.snap.IllegalEventSources(r); err == nil {
-		r.Status.IllegalEventSources = illegal
-	}
+	r.Status.IllegalEventSources = p.snap.IllegalEventSources(r)
 	refusals, _ := validate.Run(p.snap, validate.Request{New: r})
 	if invalid = verdict(refusals); invalid != nil {
 		fails(p.Facts, v1alpha1.ConditionValid, invalid)
@@ -151,30 +153,19 @@ func (p *pipelinePass) sourceRefusal() string {
 	return refusal
 }
 
-// set makes the plan of the runtime and returns what it has on its cluster. When
-// that cannot be told, and it may not read its pipeline files, it is nothing but
-// its additional resources.
+// set makes the plan of the runtime and returns what it has on its cluster.
 func (p *pipelinePass) set() (plan.Set, error) {
-	r := p.Object
-	made, err := build.PipelineRuntime(p.snap, r)
-	if err == nil {
-		p.plan, p.planned = made, true
-		for _, set := range made.Sets {
-			if set.Target.Kind == plan.TargetCluster {
-				return set, nil
-			}
-		}
-		return plan.Set{}, fmt.Errorf("the plan of %s has no cluster", snapshot.RefOf(r))
-	}
-	if p.sourceRefusal() == "" || r.Status.Target == nil {
+	made, err := build.PipelineRuntime(p.snap, p.Object)
+	if err != nil {
 		return plan.Set{}, err
 	}
-	set := plan.Set{Owner: build.PipelineOwner(r), Target: plan.Cluster(r.Status.Target.Cluster)}
-	if app := r.Status.Application; app != nil {
-		set.Keep = []plan.ID{applicationID(app)}
+	p.plan, p.planned = made, true
+	for _, set := range made.Sets {
+		if set.Target.Kind == plan.TargetCluster {
+			return set, nil
+		}
 	}
-	p.planned = true
-	return set, nil
+	return plan.Set{}, fmt.Errorf("the plan of %s has no cluster", snapshot.RefOf(p.Object))
 }
 
 // deploy brings the runtime to where its spec says.
@@ -189,7 +180,7 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 	}
 	set, err := p.set()
 	if err != nil {
-		return err
+		return errors.Join(err, p.disarm(ctx))
 	}
 	if at := r.Status.Target; at != nil && !reflect.DeepEqual(*at, target) {
 		// The space follows what is on record.
@@ -211,6 +202,7 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 	if err := p.Record(ctx); err != nil {
 		return err
 	}
+	r.Status.Webhooks = build.Webhooks(p.plan, r)
 	return errors.Join(p.write(ctx, conn, held), waits)
 }
 
@@ -237,21 +229,50 @@ func (p *pipelinePass) refused() bool {
 }
 
 // disarm removes what a runtime with other faults may not use any longer, and
-// writes nothing.
+// leaves everything else as it was deployed.
 func (p *pipelinePass) disarm(ctx context.Context) error {
-	if !p.refused() {
+	r := p.Object
+	if r.Status.Target == nil {
 		return nil
 	}
-	set, err := p.set()
-	if err != nil {
-		// It is among the faults.
-		return nil
-	}
-	conn, err := p.conn(p.snap, set.Target.Name)
+	conn, err := p.conn(p.snap, r.Status.Target.Cluster)
 	if err != nil {
 		return err
 	}
-	return p.write(ctx, conn, kept(set))
+	owned, err := conn.Owned(ctx, build.PipelineOwner(r))
+	if err != nil {
+		return err
+	}
+	there := make([]plan.ID, 0, len(owned))
+	for i := range owned {
+		there = append(there, plan.IDOf(owned[i].GroupVersionKind(), &owned[i]))
+	}
+	disarmed := build.PipelineDisarmed(p.snap, r, there)
+	p.gone = disarmed.Gone
+	if len(disarmed.Set.Keep) == len(there) {
+		return nil
+	}
+	err = p.write(ctx, conn, disarmed.Set)
+	if err != nil && (len(p.failed) > 0 || engine.Classify(err, classify).Class != engine.ClassWaiting) {
+		// A later pass goes by what is on record as listened to.
+		return err
+	}
+	r.Status.Webhooks = slices.DeleteFunc(r.Status.Webhooks, func(hook v1alpha1.WebhookStatus) bool {
+		_, gone := p.gone[hook.EventSource]
+		return gone
+	})
+	return err
+}
+
+// suspended leaves a runtime alone, but for what it may not use any longer.
+func (p *pipelinePass) suspended(ctx context.Context) error {
+	p.Object.Status.IllegalEventSources = p.snap.IllegalEventSources(p.Object)
+	err := p.disarm(ctx)
+	p.tellGone()
+	if err != nil {
+		return err
+	}
+	return engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: nothing is changed until it is removed, but for what may not be used any longer")
 }
 
 // kept returns the set that removes what set removes, and writes nothing.
@@ -317,7 +338,6 @@ func applicationID(app *v1alpha1.ApplicationStatus) plan.ID {
 func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Set) error {
 	r := p.Object
 	failed := []error{p.ensureWebhookKey(ctx, set)}
-	r.Status.Webhooks = build.Webhooks(p.plan, r)
 	options := apply.Options{NoGuard: true, Isolate: true}
 	if app := r.Status.Application; app != nil && !holds(set, applicationID(app)) {
 		first := set

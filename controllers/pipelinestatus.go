@@ -72,7 +72,7 @@ func (p *pipelinePass) tellTriggers(state func(plan.ID) (*remote.Eventing, error
 	if p.planned {
 		r.Status.Triggers = p.triggers(state, deployed).statuses(r.Spec.PipelineTriggers)
 	}
-	r.Status.Armed = armed(r.Status.Triggers)
+	p.tellGone()
 	var not []string
 	reason := v1alpha1.ReasonDisarmed
 	for _, t := range r.Status.Triggers {
@@ -92,6 +92,19 @@ func (p *pipelinePass) tellTriggers(state func(plan.ID) (*remote.Eventing, error
 		p.Facts.ReadyMessage = fmt.Sprintf("%s triggers are armed on cluster %s", r.Status.Armed, r.Status.Target.Cluster)
 	}
 	return nil
+}
+
+// tellGone notes that nothing runs the triggers whose event sources were taken
+// away, whatever else is known of them.
+func (p *pipelinePass) tellGone() {
+	r := p.Object
+	for i := range r.Status.Triggers {
+		t := &r.Status.Triggers[i]
+		if why, gone := p.gone[t.EventSource]; gone && t.Armed {
+			t.Armed, t.Reason, t.Message = false, v1alpha1.ReasonPermissionDenied, why
+		}
+	}
+	r.Status.Armed = armed(r.Status.Triggers)
 }
 
 // armed is how many of some triggers are armed, as 3/4.
@@ -229,7 +242,7 @@ func lastRuns(all []remote.Run) []v1alpha1.PipelineRunStatus {
 		result := run.Result
 		switch {
 		case run.Role == launch.RoleRun:
-		case run.Role == launch.RoleLauncher && !started[run.Name] && slices.Contains(failures(), result):
+		case run.Role == launch.RoleLauncher && !run.Launched && !started[run.Name] && slices.Contains(failures(), result):
 			result = runNotStarted
 		default:
 			continue

@@ -106,6 +106,9 @@ func TestLastRuns(t *testing.T) {
 			runs: []remote.Run{launcher("c", "Timeout"), launcher("b", "Cancelled"), launcher("a", "Failed"), run("r", "other", "Failed")},
 			want: []string{"c NotStarted", "b NotStarted", "a NotStarted", "r Failed"},
 		},
+		"a launcher whose run is gone, and that failed after it": {
+			runs: []remote.Run{{Name: "l", Role: launch.RoleLauncher, Result: "Failed", Launched: true}},
+		},
 		"whoever has another role": {runs: []remote.Run{{Name: "x", Role: "guest", Result: "Failed"}}},
 	}
 	many := make([]remote.Run, 0, 20)

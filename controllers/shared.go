@@ -109,8 +109,7 @@ func (s *Shared) changed(cluster string, gvk schema.GroupVersionKind, meta *meta
 		// The entry points of a host are those of its virtual clusters.
 		s.wakeRegistrations(context.Background(), cluster)
 	case remote.IsRun(gvk):
-		// Anybody can write its labels; waking a runtime in vain does no harm.
-		s.WakePipelineRuntime.Wake(request(meta.Labels[launch.LabelProduct], meta.Labels[launch.LabelRuntime]))
+		s.runChanged(context.Background(), cluster, meta)
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerCluster:
 		s.WakeCluster.Wake(request(s.Namespace, name))
 	case product == "":
@@ -126,6 +125,19 @@ func (s *Shared) changed(cluster string, gvk schema.GroupVersionKind, meta *meta
 		s.WakeDeploymentRuntime.Wake(request(product, name))
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerPipelineRuntime:
 		s.WakePipelineRuntime.Wake(request(product, name))
+	}
+}
+
+// runChanged wakes the pipeline runtime of a run. Anybody can write the labels of
+// one, so only those in the namespace that the runtime has count.
+func (s *Shared) runChanged(ctx context.Context, cluster string, meta *metav1.PartialObjectMetadata) {
+	wake := request(meta.Labels[launch.LabelProduct], meta.Labels[launch.LabelRuntime])
+	r := &v1alpha1.ProjectPipelineRuntime{}
+	if err := s.Client.Get(ctx, wake.NamespacedName, r); err != nil {
+		return
+	}
+	if at := snapshot.RecordedTarget(r); at != nil && at.Cluster == cluster && at.Namespaces[0] == meta.Namespace {
+		s.WakePipelineRuntime.Wake(wake)
 	}
 }
 

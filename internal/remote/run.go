@@ -40,6 +40,8 @@ type Run struct {
 	Pipeline, EventSource, Event, Commit string
 	// Result is one of RunRunning, RunSucceeded and so on.
 	Result string
+	// Launched: a launcher names the run that it created, which may be gone.
+	Launched bool
 	// Message says why it did not succeed, in Tekton's words.
 	Message string
 	// Created, Started and Ended are in seconds since 1970; 0: not yet.
@@ -124,6 +126,9 @@ func runFacts(u *unstructured.Unstructured) any {
 		Event: labels[launch.LabelEvent], Commit: labels[launch.LabelCommit],
 		Created: u.GetCreationTimestamp().Unix(),
 		Started: seconds(u, "startTime"), Ended: seconds(u, "completionTime"),
+	}
+	for _, result := range entries(u.Object, "results") {
+		run.Launched = run.Launched || result["name"] == launch.ResultRun && result["value"] != ""
 	}
 	run.Result = RunRunning
 	for _, condition := range entries(u.Object, "conditions") {

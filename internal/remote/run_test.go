@@ -136,6 +136,12 @@ func TestRunFacts(t *testing.T) {
 			status: conditions("Succeeded", "False", "Failed", strings.Repeat("ü", 1000)),
 			want:   Run{Result: RunFailed, Message: strings.Repeat("ü", maxRunMessage/2) + "…"},
 		},
+		"a launcher that failed after it had created a run": {
+			status: map[string]any{"results": []any{map[string]any{"name": "run", "value": "build-1"}}}, want: Run{Result: RunRunning, Launched: true},
+		},
+		"a launcher that created none": {
+			status: map[string]any{"results": []any{map[string]any{"name": "run", "value": ""}, map[string]any{"name": "commit", "value": "0123"}}}, want: Run{Result: RunRunning},
+		},
 		"a status of another form": {status: map[string]any{"conditions": "none", "startTime": "soon"}, want: Run{Result: RunRunning}},
 		"labels": {
 			labels: map[string]string{

@@ -60,20 +60,16 @@ func (s *Snapshot) EventSourceRefusal(r *v1alpha1.ProjectPipelineRuntime, e v1al
 }
 
 // IllegalEventSources lists the event sources that a pipeline runtime may not
-// use, in the order of its spec; none of their triggers is armed. The error is
-// that of ProjectRepository.
-func (s *Snapshot) IllegalEventSources(r *v1alpha1.ProjectPipelineRuntime) ([]v1alpha1.IllegalEventSource, error) {
+// use, in the order of its spec; none of their triggers is armed. One of which
+// that cannot be told at the moment is not among them, and hides no other.
+func (s *Snapshot) IllegalEventSources(r *v1alpha1.ProjectPipelineRuntime) []v1alpha1.IllegalEventSource {
 	var illegal []v1alpha1.IllegalEventSource
 	for _, e := range r.Spec.EventSources {
-		refusal, err := s.EventSourceRefusal(r, e)
-		if err != nil {
-			return nil, err
-		}
-		if refusal != "" {
+		if refusal, err := s.EventSourceRefusal(r, e); err == nil && refusal != "" {
 			illegal = append(illegal, v1alpha1.IllegalEventSource{EventSource: e.Name, Reason: refusal})
 		}
 	}
-	return illegal, nil
+	return illegal
 }
 
 // AdditionalResources returns the URL of the repository with the additional

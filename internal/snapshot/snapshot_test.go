@@ -279,6 +279,31 @@ func TestRuntimePermission(t *testing.T) {
 	}
 }
 
+// TestIllegalEventSources holds that each event source is judged by itself.
+func TestIllegalEventSources(t *testing.T) {
+	listens := func(name, repo string) v1alpha1.EventSource {
+		return v1alpha1.EventSource{Name: name, GitLab: &v1alpha1.GitLabEventSource{RepoName: repo}}
+	}
+	r := PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
+		r.Spec.EventSources = []v1alpha1.EventSource{
+			listens("unsure", "unsure"), listens("theirs", "theirs"), listens("mine", "mine"), listens("absent", "absent"),
+			{Name: "night", Calendar: &v1alpha1.CalendarEventSource{Schedule: "@daily"}},
+		}
+	})
+	s := newSnapshot(Product("product-1"), CodeRepoProvider("gitlab"), CodeRepo("product-1", "mine", "api"), CodeRepo("product-1", "theirs", "web"),
+		CodeRepo("product-1", "unsure", "api", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }), r)
+	if _, err := s.EventSourceRefusal(r, r.Spec.EventSources[0]); err == nil {
+		t.Error("nothing can be told of a repository without its provider")
+	}
+	var got []string
+	for _, illegal := range s.IllegalEventSources(r) {
+		got = append(got, illegal.EventSource)
+	}
+	if want := []string{"theirs", "absent"}; !slices.Equal(got, want) {
+		t.Errorf("illegal are %v, want %v", got, want)
+	}
+}
+
 func TestUsersOf(t *testing.T) {
 	pipeline := PipelineRuntime("product-1", "pipe", "api", "ci", "repo-2", func(r *v1alpha1.ProjectPipelineRuntime) {
 		r.Spec.Hooks = &v1alpha1.Hooks{PostHooks: []v1alpha1.Hook{{Name: "lint"}}}
