@@ -18,6 +18,7 @@ const (
 	pipelineRepo      = groupName + "/" + pipelineCodeRepo
 	pipelineFile      = "projects/project-demo/pr-demo.yaml"
 	hookName          = "ls"
+	hookPath          = "hooks/" + hookName + ".yaml"
 )
 
 // pipelineYAML is the resource file as the guide prints it.

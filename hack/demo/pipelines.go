@@ -100,7 +100,7 @@ func (d *demo) pipelineRuntime(ctx context.Context) error {
 		repository string
 		commit     devstack.Commit
 	}{
-		{tenantRepo, devstack.Commit{Message: "Offer a hook", Files: map[string]string{"hooks/" + hookName + ".yaml": hook}}},
+		{tenantRepo, devstack.Commit{Message: "Offer a hook", Files: map[string]string{hookPath: hook}}},
 		{pipelineRepo, devstack.Commit{Message: "Add the pipelines", Files: userPipelines()}},
 		{productRepo, devstack.Commit{Message: "Run pipelines", Files: d.pipelineDeclarations()}},
 	} {

@@ -52,8 +52,8 @@ func (d *demo) unregistration(ctx context.Context) error {
 	if err := d.stopWorkerPrograms(); err != nil {
 		return err
 	}
-	_, err = d.stack.Git.Push(ctx, tenantRepo, devstack.Commit{Message: "Give up all clusters", Delete: []string{
-		clusterPath(hostName), clusterPath(virtualName), clusterPath(workerName),
+	_, err = d.stack.Git.Push(ctx, tenantRepo, devstack.Commit{Message: "Give up all clusters, and the hook of their pipelines", Delete: []string{
+		clusterPath(hostName), clusterPath(virtualName), clusterPath(workerName), hookPath,
 	}})
 	if err != nil {
 		return err
