@@ -60,6 +60,8 @@ func (p *pipeline) launcher(t v1alpha1.PipelineTrigger, e v1alpha1.EventSource, 
 	if err != nil {
 		return nil, err
 	}
+	// It tells which run it created, also when that is gone and a hook has failed.
+	results := []tekton.PipelineResult{{Name: launch.ResultRun, Value: *tekton.NewStructuredValues(resultOf(launchTask, launch.ResultRun))}}
 	run := &tekton.PipelineRun{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: l.namespace(),
@@ -67,7 +69,7 @@ func (p *pipeline) launcher(t v1alpha1.PipelineTrigger, e v1alpha1.EventSource, 
 			Labels:    l.labels(),
 		},
 		Spec: tekton.PipelineRunSpec{
-			PipelineSpec:    &tekton.PipelineSpec{Tasks: tasks},
+			PipelineSpec:    &tekton.PipelineSpec{Tasks: tasks, Results: results},
 			TaskRunTemplate: tekton.PipelineTaskRunTemplate{ServiceAccountName: p.target.Account},
 		},
 	}
