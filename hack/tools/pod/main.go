@@ -55,6 +55,10 @@ func run(root string, volumes mounts, args []string) error {
 	if root == "" || len(args) == 0 || !filepath.IsAbs(args[0]) {
 		return errors.New("--root and the absolute path of a program are needed")
 	}
+	program, err := filepath.EvalSymlinks(args[0])
+	if err != nil {
+		return fmt.Errorf("find the program: %w", err)
+	}
 	// Namespaces belong to threads: the one that gets a new one becomes the program.
 	runtime.LockOSThread()
 	if err := syscall.Unshare(syscall.CLONE_NEWNS); err != nil {
@@ -66,7 +70,7 @@ func run(root string, volumes mounts, args []string) error {
 	if err := syscall.Mount("tmpfs", root, "tmpfs", 0, "mode=0755"); err != nil {
 		return fmt.Errorf("make a root: %w", err)
 	}
-	if err := fill(root, args[0], volumes); err != nil {
+	if err := fill(root, program, volumes); err != nil {
 		return fmt.Errorf("fill the root: %w", err)
 	}
 	if err := syscall.Chroot(root); err != nil {
@@ -75,7 +79,7 @@ func run(root string, volumes mounts, args []string) error {
 	if err := syscall.Chdir("/"); err != nil {
 		return fmt.Errorf("enter the root: %w", err)
 	}
-	return fmt.Errorf("run %s: %w", args[0], syscall.Exec(args[0], args, os.Environ()))
+	return fmt.Errorf("run %s: %w", program, syscall.Exec(program, args, os.Environ()))
 }
 
 // fill puts a root together.
