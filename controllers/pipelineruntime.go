@@ -249,7 +249,8 @@ func (p *pipelinePass) disarm(ctx context.Context) error {
 	}
 	disarmed := build.PipelineDisarmed(p.snap, r, there)
 	p.gone = disarmed.Gone
-	if len(disarmed.Set.Keep) == len(there) {
+	app := r.Status.Application
+	if len(p.gone) == 0 && len(disarmed.Set.Keep) == len(there) && (app == nil || holds(disarmed.Set, applicationID(app))) {
 		return nil
 	}
 	err = p.write(ctx, conn, disarmed.Set)
