@@ -156,9 +156,8 @@ func TestPipelineRevokedBinding(t *testing.T) {
 	// come to remove the additional resources, and though something else is wrong.
 	hold := func(finalizers ...string) {
 		t.Helper()
-		app := m.resources()
 		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"finalizers":[%s]}}`, strings.Join(finalizers, ",")))
-		if err := client.IgnoreNotFound(w.runtimes[pipelineWorker].Patch(context.Background(), app, patch)); err != nil {
+		if err := client.IgnoreNotFound(w.runtimes[pipelineWorker].Patch(context.Background(), m.resources(), patch)); err != nil {
 			t.Fatal(err)
 		}
 	}

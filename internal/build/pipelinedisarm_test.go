@@ -29,11 +29,27 @@ func tally(set plan.Set) map[string]int {
 	return kinds
 }
 
+// otherFaults are what may be wrong with a runtime at the same time.
+func otherFaults() map[string]func(*v1alpha1.ProjectPipelineRuntime) {
+	const nobody = "a-name-that-nobody-has"
+	return map[string]func(*v1alpha1.ProjectPipelineRuntime){
+		"no other fault": func(*v1alpha1.ProjectPipelineRuntime) {},
+		"an unknown hook": func(r *v1alpha1.ProjectPipelineRuntime) {
+			r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: nobody}}}
+		},
+		"a reserved namespace":    func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = "kube-system" },
+		"another environment":     func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Environment = "env-test-demo" },
+		"an environment gone":     func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Environment = nobody },
+		"the isolation changed":   func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Isolation = "other" },
+		"the resources taken out": func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.AdditionalResources = nil },
+	}
+}
+
 // TestPipelineDisarmed holds that what may not be used goes, whatever else is
 // wrong with a runtime, and that everything else stays as it is.
 func TestPipelineDisarmed(t *testing.T) {
 	type change = func(*v1alpha1.ProjectPipelineRuntime)
-	const revoked, theirs, unsure, theirName = "webhook-main-tag", "repo-4", "repo-5", "a-name-that-nobody-has"
+	const revoked, theirs, unsure = "webhook-main-tag", "repo-4", "repo-5"
 	listens := func(at int, repo string) change {
 		return func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.EventSources[at].GitLab.RepoName = repo }
 	}
@@ -55,17 +71,6 @@ func TestPipelineDisarmed(t *testing.T) {
 			return guideKinds(map[string]int{"Hook": 0, "EventSource": 2, "Sensor": 1, "Secret": 5 - n})
 		}
 		return guideKinds(map[string]int{"Hook": 0, "EventSource": 5 - n, "Sensor": 5 - n, "Secret": 5 - n})
-	}
-	faults := map[string]change{
-		"no other fault": func(*v1alpha1.ProjectPipelineRuntime) {},
-		"an unknown hook": func(r *v1alpha1.ProjectPipelineRuntime) {
-			r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: theirName}}}
-		},
-		"a reserved namespace":    func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = "kube-system" },
-		"another environment":     func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Environment = "env-test-demo" },
-		"an environment gone":     func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Environment = theirName },
-		"the isolation changed":   func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Isolation = "other" },
-		"the resources taken out": func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.AdditionalResources = nil },
 	}
 	for _, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationExclusive, v1alpha1.IsolationShared} {
 		s, r := guideSnapshot(t, snapshot.Settings{}, isolated(isolation))
@@ -119,7 +124,7 @@ func TestPipelineDisarmed(t *testing.T) {
 			},
 		}
 		for name, test := range tests {
-			for fault, wrong := range faults {
+			for fault, wrong := range otherFaults() {
 				if name == "the resources are refused" && fault == "the resources taken out" {
 					continue
 				}
