@@ -142,7 +142,6 @@ func TestPipelineRevokedBinding(t *testing.T) {
 		m.ready(t)
 		m.has(t, pipelineWorker, inExclusive)
 	}
-
 	m.push(t, nil, bindingPath(m.events))
 	message := w.condition(t, r, "Ready", metav1.ConditionFalse, v1alpha1.ReasonPermissionDenied)
 	if !strings.Contains(message, m.events) {

@@ -29,6 +29,29 @@ func tally(set plan.Set) map[string]int {
 	return kinds
 }
 
+// deployedGuide returns the guide's runtime as it is on record when it has been
+// deployed, and what there is then.
+func deployedGuide(t *testing.T, isolation v1alpha1.Isolation) (*snapshot.Snapshot, *v1alpha1.ProjectPipelineRuntime, plan.Plan, []plan.ID) {
+	t.Helper()
+	s, r := guideSnapshot(t, snapshot.Settings{}, isolated(isolation))
+	deployed := mustPipeline(t, s, r)
+	var there []plan.ID
+	for _, item := range deployed.Sets[0].Items {
+		there = append(there, item.ID)
+	}
+	target, err := s.PipelineTarget(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Status.Target, r.Status.Webhooks = &target, build.Webhooks(deployed, r)
+	for _, trigger := range r.Spec.PipelineTriggers {
+		r.Status.Triggers = append(r.Status.Triggers, v1alpha1.PipelineTriggerStatus{
+			EventSource: trigger.EventSource, Pipeline: trigger.Pipeline, Revision: trigger.Revision,
+		})
+	}
+	return s, r, deployed, there
+}
+
 // otherFaults are what may be wrong with a runtime at the same time.
 func otherFaults() map[string]func(*v1alpha1.ProjectPipelineRuntime) {
 	const nobody = "a-name-that-nobody-has"
@@ -45,21 +68,24 @@ func otherFaults() map[string]func(*v1alpha1.ProjectPipelineRuntime) {
 	}
 }
 
+// listens has an event source listen to another repository.
+func listens(at int, repo string) func(*v1alpha1.ProjectPipelineRuntime) {
+	return func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.EventSources[at].GitLab.RepoName = repo }
+}
+
+// allOf makes several changes.
+func allOf(changes ...func(*v1alpha1.ProjectPipelineRuntime)) func(*v1alpha1.ProjectPipelineRuntime) {
+	return func(r *v1alpha1.ProjectPipelineRuntime) {
+		for _, f := range changes {
+			f(r)
+		}
+	}
+}
+
 // TestPipelineDisarmed holds that what may not be used goes, whatever else is
 // wrong with a runtime, and that everything else stays as it is.
 func TestPipelineDisarmed(t *testing.T) {
-	type change = func(*v1alpha1.ProjectPipelineRuntime)
 	const revoked, theirs, unsure = "webhook-main-tag", "repo-4", "repo-5"
-	listens := func(at int, repo string) change {
-		return func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.EventSources[at].GitLab.RepoName = repo }
-	}
-	all := func(changes ...change) change {
-		return func(r *v1alpha1.ProjectPipelineRuntime) {
-			for _, f := range changes {
-				f(r)
-			}
-		}
-	}
 	revoke := listens(3, theirs)
 	whole, but := func(isolation v1alpha1.Isolation) map[string]int {
 		if isolation == v1alpha1.IsolationShared {
@@ -73,22 +99,7 @@ func TestPipelineDisarmed(t *testing.T) {
 		return guideKinds(map[string]int{"Hook": 0, "EventSource": 5 - n, "Sensor": 5 - n, "Secret": 5 - n})
 	}
 	for _, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationExclusive, v1alpha1.IsolationShared} {
-		s, r := guideSnapshot(t, snapshot.Settings{}, isolated(isolation))
-		deployed := mustPipeline(t, s, r)
-		var there []plan.ID
-		for _, item := range deployed.Sets[0].Items {
-			there = append(there, item.ID)
-		}
-		target, err := s.PipelineTarget(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Status.Target, r.Status.Webhooks = &target, build.Webhooks(deployed, r)
-		for _, trigger := range r.Spec.PipelineTriggers {
-			r.Status.Triggers = append(r.Status.Triggers, v1alpha1.PipelineTriggerStatus{
-				EventSource: trigger.EventSource, Pipeline: trigger.Pipeline, Revision: trigger.Revision,
-			})
-		}
+		s, r, deployed, there := deployedGuide(t, isolation)
 		s = s.With(CodeRepo(guideProduct, theirs, "api-server"))
 		s = s.With(CodeRepo(guideProduct, unsure, "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }))
 		names := make([]string, 0, len(r.Spec.EventSources))
@@ -97,7 +108,7 @@ func TestPipelineDisarmed(t *testing.T) {
 		}
 		shared := isolation == v1alpha1.IsolationShared
 		tests := map[string]struct {
-			change change
+			change func(*v1alpha1.ProjectPipelineRuntime)
 			want   map[string]int
 			gone   []string
 		}{
@@ -115,7 +126,7 @@ func TestPipelineDisarmed(t *testing.T) {
 				change: func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.PipelineSource = theirs }, want: map[string]int{"Application": 1}, gone: names,
 			},
 			"all are refused": {
-				change: all(listens(0, theirs), listens(1, theirs), listens(2, theirs), revoke), want: map[string]int{"Application": 1}, gone: names,
+				change: allOf(listens(0, theirs), listens(1, theirs), listens(2, theirs), revoke), want: map[string]int{"Application": 1}, gone: names,
 			},
 			"the resources are refused": {
 				change: func(r *v1alpha1.ProjectPipelineRuntime) {
@@ -195,17 +206,7 @@ func checkRemade(t *testing.T, item plan.Item, deployed plan.Plan, gone []string
 // told goes with the EventSource that it shares with a refused one, and no other.
 func TestPipelineDisarmedOfMany(t *testing.T) {
 	for isolation, want := range map[v1alpha1.Isolation]int{v1alpha1.IsolationExclusive: 1, v1alpha1.IsolationShared: 2} {
-		s, r := guideSnapshot(t, snapshot.Settings{}, isolated(isolation))
-		deployed := mustPipeline(t, s, r)
-		var there []plan.ID
-		for _, item := range deployed.Sets[0].Items {
-			there = append(there, item.ID)
-		}
-		target, err := s.PipelineTarget(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Status.Target, r.Status.Webhooks = &target, build.Webhooks(deployed, r)
+		s, r, deployed, there := deployedGuide(t, isolation)
 		r.Spec.EventSources[2].GitLab.RepoName, r.Spec.EventSources[3].GitLab.RepoName = "unsure", "absent"
 		s = s.With(CodeRepo(guideProduct, "unsure", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }))
 		if got := build.PipelineDisarmed(s.With(r), r, there); len(got.Gone) != want || got.Gone["webhook-main-tag"] == "" || tally(got.Set)["Application"] != 1 {
