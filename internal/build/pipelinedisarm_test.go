@@ -206,7 +206,7 @@ func checkRemade(t *testing.T, item plan.Item, deployed plan.Plan, gone []string
 // told goes with the EventSource that it shares with a refused one, and no other.
 func TestPipelineDisarmedOfMany(t *testing.T) {
 	for isolation, want := range map[v1alpha1.Isolation]int{v1alpha1.IsolationExclusive: 1, v1alpha1.IsolationShared: 2} {
-		s, r, deployed, there := deployedGuide(t, isolation)
+		s, r, _, there := deployedGuide(t, isolation)
 		r.Spec.EventSources[2].GitLab.RepoName, r.Spec.EventSources[3].GitLab.RepoName = "unsure", "absent"
 		s = s.With(CodeRepo(guideProduct, "unsure", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }))
 		if got := build.PipelineDisarmed(s.With(r), r, there); len(got.Gone) != want || got.Gone["webhook-main-tag"] == "" || tally(got.Set)["Application"] != 1 {
