@@ -23,7 +23,7 @@ type outage struct {
 func (s server) outages() map[string]outage {
 	ctx := s.t.Context()
 	return map[string]outage{
-		"sealed":  {func() error { return s.Seal(ctx) }, func() error { return s.Unseal(ctx) }, "sealed"},
+		"sealed": {func() error { return s.Seal(ctx) }, func() error { return s.Unseal(ctx) }, "sealed"},
 		// The first to notice may be one whose connection broke under way: it is not
 		// refused, it fails.
 		"stopped": {s.Stop, func() error { return s.Start(ctx) }, "connection"},
