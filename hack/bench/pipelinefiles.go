@@ -8,12 +8,14 @@ import (
 )
 
 const (
-	pipelineRepo = "repo-3"
 	pipelinePath = "pipelines/dev.yaml"
 )
 
-// pipelineRepository is the path of the repository with a product's pipelines.
-func pipelineRepository(i int) string { return fmt.Sprintf("group-%d/%s", i, pipelineRepo) }
+// pipelineRepo is the repository with a product's pipelines, whose name no other
+// product's has, and pipelineRepository its path.
+func pipelineRepo(i int) string { return fmt.Sprintf("repo-%d", i+3) }
+
+func pipelineRepository(i int) string { return fmt.Sprintf("group-%d/%s", i, pipelineRepo(i)) }
 
 // hookManifest is the hook of the guide's runtime.
 const hookManifest = `---
@@ -55,12 +57,13 @@ func runtimeName(n int) string { return fmt.Sprintf("pr-%d", n) }
 // sources, one of them with a calendar too, four triggers and two hooks.
 func (b *bench) pipelineFiles(i, runtimes int, isolation v1alpha1.Isolation) map[string]string {
 	header := "apiVersion: " + v1alpha1.GroupVersion.String() + "\n"
+	repo := pipelineRepo(i)
 	files := map[string]string{
-		"envs/dev.yaml":            header + "kind: Environment\nmetadata: {name: dev}\nspec: {cluster: " + cluster + ", envType: dev}\n",
-		"projects/demo/demo.yaml":  header + "kind: Project\nmetadata: {name: demo}\nspec: {language: go}\n",
-		"code-repos/repo-3/b.yaml": header + "kind: CodeRepoBinding\nmetadata: {name: demo-runs}\nspec: {codeRepo: repo-3, product: " + product(i) + ", projects: [demo], permissions: readonly}\n",
-		"code-repos/repo-3/repo-3.yaml": header + fmt.Sprintf("kind: CodeRepo\nmetadata: {name: repo-3}\nspec: {codeRepoProvider: gitlab, repoName: repo-3, project: demo, pipelineRuntime: true, url: \"%s/%s.git\"}\n",
-			b.stack.Git.URL, pipelineRepository(i)),
+		"envs/dev.yaml":                  header + "kind: Environment\nmetadata: {name: dev}\nspec: {cluster: " + cluster + ", envType: dev}\n",
+		"projects/demo/demo.yaml":        header + "kind: Project\nmetadata: {name: demo}\nspec: {language: go}\n",
+		"code-repos/" + repo + "/b.yaml": header + "kind: CodeRepoBinding\nmetadata: {name: demo-runs}\nspec: {codeRepo: " + repo + ", product: " + product(i) + ", projects: [demo], permissions: readonly}\n",
+		"code-repos/" + repo + "/" + repo + ".yaml": header + fmt.Sprintf("kind: CodeRepo\nmetadata: {name: %[1]s}\nspec: {codeRepoProvider: gitlab, repoName: %[1]s, project: demo, pipelineRuntime: true, url: \"%[2]s/%[3]s.git\"}\n",
+			repo, b.stack.Git.URL, pipelineRepository(i)),
 	}
 	for n := range runtimes {
 		files["projects/demo/"+runtimeName(n)+".yaml"] = header + pipelineRuntime(i, n, isolation)
@@ -78,22 +81,22 @@ func pipelineRuntime(i, n int, isolation v1alpha1.Isolation) string {
 		if source[0] == "webhook-main-push" {
 			calendar = ", calendar: {schedule: '0 17 * * 1-5'}"
 		}
-		fmt.Fprintf(&sources, "  - {name: %s, gitlab: {repoName: repo-3, events: [%s], revision: %q}%s}\n", source[0], source[1], source[2], calendar)
+		fmt.Fprintf(&sources, "  - {name: %s, gitlab: {repoName: %s, events: [%s], revision: %q}%s}\n", source[0], pipelineRepo(i), source[1], source[2], calendar)
 		fmt.Fprintf(&triggers, "  - {eventSource: %s, pipeline: dev}\n", source[0])
 	}
 	return fmt.Sprintf(`kind: ProjectPipelineRuntime
 metadata: {name: %[1]s}
 spec:
   project: demo
-  pipelineSource: repo-3
+  pipelineSource: %[8]s
   destination: {environment: dev, namespace: runs-%[2]d-%[3]d}
   isolation: %[4]s
   pipelines: [{name: dev, path: %[5]s}]
-  additionalResources: {git: {codeRepo: repo-3, revision: main, path: test}}
+  additionalResources: {git: {codeRepo: %[8]s, revision: main, path: test}}
   hooks:
     preHooks: [{name: ls, alias: pre-ls, vars: {imageName: bash, printPath: /var}}]
     postHooks: [{name: ls, alias: post-ls, vars: {imageName: bash, printPath: /var}}]
   eventSources:
 %[6]s  pipelineTriggers:
-%[7]s`, runtimeName(n), i, n, isolation, pipelinePath, sources.String(), triggers.String())
+%[7]s`, runtimeName(n), i, n, isolation, pipelinePath, sources.String(), triggers.String(), pipelineRepo(i))
 }

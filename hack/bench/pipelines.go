@@ -84,12 +84,25 @@ func pipelineStack(ctx context.Context, dir string) (*bench, error) {
 	if _, err := b.stack.Git.Push(ctx, pipelineRepository(0), devstack.Commit{Files: map[string]string{pipelinePath: pipelineManifest}}); err != nil {
 		return b, err
 	}
+	b.stack.Git.Grant(pipelineToken, devstack.Read, pipelineRepository(0))
+	return b, b.storeCredentials(ctx, 1)
+}
+
+// pipelineToken opens the repositories with pipelines.
+const pipelineToken = "pipelines"
+
+// storeCredentials stores what opens the repositories with the pipelines of products.
+func (b *bench) storeCredentials(ctx context.Context, products int) error {
 	store := kube.New(b.tenant, b.tenant, devstack.OperatorNamespace)
-	b.stack.Git.Grant("pipelines", devstack.Read, pipelineRepository(0))
-	_, err = store.Put(ctx, secrets.RepositoryReadOnly("gitlab", pipelineRepo), map[string]secrets.Value{
-		"username": secrets.NewValue([]byte("any")), "password": secrets.NewValue([]byte("pipelines")),
-	})
-	return b, err
+	for i := range products {
+		_, err := store.Put(ctx, secrets.RepositoryReadOnly("gitlab", pipelineRepo(i)), map[string]secrets.Value{
+			"username": secrets.NewValue([]byte("any")), "password": secrets.NewValue([]byte(pipelineToken)),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *bench) close() error {
@@ -211,6 +224,9 @@ func pipelineMemory(ctx context.Context, runtimes int) (before, after int64, err
 		return 0, 0, err
 	}
 	const each = 10
+	if err := b.storeCredentials(ctx, runtimes/each); err != nil {
+		return 0, 0, err
+	}
 	err = b.declare(ctx, runtimes/each, func(i int) map[string]string { return b.pipelineFiles(i, each, v1alpha1.IsolationShared) })
 	if err != nil {
 		return 0, 0, err
