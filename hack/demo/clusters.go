@@ -124,12 +124,33 @@ func (d *demo) condition(ctx context.Context, c client.Client, name, kind, reaso
 }
 
 // playVirtual does what a vcluster does when it starts: it leaves a kubeconfig in
-// its namespace on the host, with an address that nobody else can use. Another
-// control plane plays the cluster itself.
+// its namespace on the host, with an address that nobody else can use, and is
+// ready after that. Another control plane plays the cluster itself.
 func (d *demo) playVirtual(ctx context.Context, pushed time.Time) error {
 	host, err := newClient(d.stack.Runtimes[hostName].Config())
 	if err != nil {
 		return err
+	}
+	inner := d.stack.Runtimes[innerName]
+	kubeconfig, err := inner.RegisterInstaller(ctx)
+	if err != nil {
+		return err
+	}
+	err = d.until(ctx, "the namespace of the vcluster", func(ctx context.Context) error {
+		return host.Get(ctx, client.ObjectKey{Name: virtualName}, &corev1.Namespace{})
+	})
+	if err != nil {
+		return err
+	}
+	const address = "https://localhost:8443"
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: virtualName, Name: "vc-vcluster"},
+		Data: map[string][]byte{
+			build.VirtualKubeconfigKey: bytes.ReplaceAll(kubeconfig, []byte(inner.URL), []byte(address)),
+		},
+	}
+	if err := host.Create(ctx, secret); err != nil {
+		return fmt.Errorf("leave the kubeconfig of the virtual cluster: %w", err)
 	}
 	err = d.until(ctx, "the Pod of the vcluster", func(ctx context.Context) error {
 		pods := &corev1.PodList{}
@@ -145,22 +166,7 @@ func (d *demo) playVirtual(ctx context.Context, pushed time.Time) error {
 		return err
 	}
 	d.screen.done("the vcluster runs on "+hostName+", in the namespace "+virtualName, time.Since(pushed))
-	inner := d.stack.Runtimes[innerName]
-	kubeconfig, err := inner.RegisterInstaller(ctx)
-	if err != nil {
-		return err
-	}
-	const address = "https://localhost:8443"
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: virtualName, Name: "vc-vcluster"},
-		Data: map[string][]byte{
-			build.VirtualKubeconfigKey: bytes.ReplaceAll(kubeconfig, []byte(inner.URL), []byte(address)),
-		},
-	}
-	if err := host.Create(ctx, secret); err != nil {
-		return fmt.Errorf("leave the kubeconfig of the virtual cluster: %w", err)
-	}
-	d.screen.say("it leaves its kubeconfig in the Secret vc-vcluster, for %s; another control plane plays it", address)
+	d.screen.say("it left its kubeconfig in the Secret vc-vcluster, for %s; another control plane plays it", address)
 	return nil
 }
 
