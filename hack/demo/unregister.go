@@ -200,9 +200,9 @@ func (d *demo) nothingLeft(ctx context.Context, c client.Client) error {
 	}
 	d.showVault(found)
 	if len(found.roles) != 1 || len(found.policies) != 1 || slices.ContainsFunc(found.secrets, func(path string) bool { return strings.HasPrefix(path, "cluster/") }) {
-		return errors.New("the secret store holds more than what people stored, and the operator's own access")
+		return errors.New("the secret store holds more than what people stored, the key of hooks, and the operator's own access")
 	}
-	d.screen.say("Vault holds what people stored, and the operator's own access")
+	d.screen.say("Vault holds what people stored, the key of the tokens of hooks, and the operator's own access")
 	return nil
 }
 
