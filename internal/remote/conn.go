@@ -220,11 +220,15 @@ func (c *Conn) fill(ctx, run context.Context, s source, o ConnOptions) error {
 	}
 	for _, gvk := range o.Kinds {
 		k := &kindCache{gvk: gvk, facts: o.Facts[gvk], namespace: o.Namespaces[gvk], rights: o.Rights}
+		// What a cluster says it serves can be out of date: nothing tells of a
+		// definition that went before the connection was there.
+		k.missing = func() { sv.lookAgain(gvk.Group) }
 		c.order = append(c.order, k)
 		c.kinds[gvk.GroupKind()] = k
 	}
 	if o.Runs {
 		c.runs = runCache(o.Rights)
+		c.runs.missing = func() { sv.lookAgain(c.runs.gvk.Group) }
 	}
 	sv.kinds = c.watched()
 	if err := sv.lookAll(ctx, run); err != nil {

@@ -100,10 +100,18 @@ type impostor struct {
 	*httptest.Server
 	delay  atomic.Int64 // nanoseconds, of the probes
 	slow   atomic.Int64 // nanoseconds, of all answers
+	stale  atomic.Int64 // how often it says that it serves what it does not
 	other  atomic.Bool
 	ill    atomic.Bool
 	probes atomic.Int64
 }
+
+// What is said of a group whose definitions are gone.
+const (
+	stalePath  = "/apis/external-secrets.io/v1"
+	staleKinds = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"external-secrets.io/v1","resources":[` +
+		`{"name":"secretstores","singularName":"secretstore","namespaced":true,"kind":"SecretStore","verbs":["list","watch"]}]}`
+)
 
 // otherUID is who the impostor claims to be.
 const otherUID = "00000000-0000-0000-0000-000000000000"
@@ -131,6 +139,11 @@ func newImpostor(t *testing.T) *impostor {
 			select {
 			case <-time.After(time.Duration(i.slow.Load())):
 			case <-r.Request.Context().Done():
+			}
+			if r.Request.URL.Path == stalePath && i.stale.Add(-1) >= 0 {
+				r.StatusCode, r.Status = http.StatusOK, ""
+				r.Header = http.Header{"Content-Type": {"application/json"}}
+				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(staleKinds)), int64(len(staleKinds))
 			}
 			if !strings.HasSuffix(r.Request.URL.Path, "/namespaces/kube-system") {
 				return nil

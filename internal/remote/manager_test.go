@@ -281,6 +281,19 @@ func TestSlowCluster(t *testing.T) {
 	slow(true)
 }
 
+// A cluster that says it serves a kind whose definition has just gone is
+// connected as soon as it says otherwise.
+func TestStaleKindKeepsNobodyWaiting(t *testing.T) {
+	i := newImpostor(t)
+	i.stale.Store(3)
+	m, _ := started(t, ManagerOptions{})
+	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
+	waitState(t, m, "c", v1alpha1.ReasonConnected)
+	if left := i.stale.Load(); left > -1 {
+		t.Errorf("it was asked %d times less than it said so", left+1)
+	}
+}
+
 // A cluster that takes its time for each answer, and stays within the time of a
 // probe, is connected, however many answers that takes.
 func TestClusterThatIsAlwaysSlowIsConnected(t *testing.T) {

@@ -220,8 +220,15 @@ func (s *served) definitionChanged(name string, deleted bool) {
 		return
 	}
 	s.mu.Lock()
-	s.dirty[group] = true
 	s.defined[name] = !deleted
+	s.mu.Unlock()
+	s.lookAgain(group)
+}
+
+// lookAgain has a group looked at.
+func (s *served) lookAgain(group string) {
+	s.mu.Lock()
+	s.dirty[group] = true
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:

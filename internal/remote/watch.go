@@ -100,6 +100,8 @@ type kindCache struct {
 	trim     func(*object)
 	// rights says where the account gets its rights, for messages.
 	rights string
+	// missing is called when the cluster does not serve what it said it serves.
+	missing func()
 
 	mu       sync.Mutex
 	known    bool // discovery has answered
@@ -121,8 +123,11 @@ func (k *kindCache) start(ctx context.Context, run *sync.WaitGroup, s source, gv
 	}
 	tried := func(err error) {
 		k.mu.Lock()
-		defer k.mu.Unlock()
 		k.cause = err
+		k.mu.Unlock()
+		if apierrors.IsNotFound(err) && k.missing != nil {
+			k.missing()
+		}
 	}
 	informer, err := s.informer(k, gvr, tried)
 	if err != nil {
