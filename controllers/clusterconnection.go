@@ -96,8 +96,11 @@ func (w clusterWork) kubeconfig(ctx context.Context, c *v1alpha1.Cluster) (secre
 			"Secret %s/%s with the key %s does not exist: create it with the cluster's kubeconfig",
 			w.Namespace, c.Spec.KubeconfigSecretRef.Name, build.KubeconfigKey(c.Spec.KubeconfigSecretRef))
 	case missing && c.Spec.ClusterType == v1alpha1.ClusterVirtual:
-		return secrets.Value{}, "", engine.Waiting(v1alpha1.ReasonSecretMissing,
-			"the virtual cluster has not started on cluster %s yet: its kubeconfig is read from there", c.Spec.HostCluster)
+		// The Secret on the host is not ours, so nothing tells when it comes.
+		return secrets.Value{}, "", &engine.Error{
+			Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretMissing, RetryAfter: tokenRetry,
+			Message: fmt.Sprintf("the virtual cluster has not started on cluster %s yet: its kubeconfig is read from there", c.Spec.HostCluster),
+		}
 	case missing:
 		return secrets.Value{}, "", engine.Waiting(v1alpha1.ReasonSecretMissing,
 			"the secret store has no kubeconfig at %s: store one there, or name a Secret in spec.kubeconfigSecretRef", at)
