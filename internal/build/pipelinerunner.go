@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/hooks"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/plan"
@@ -139,7 +138,7 @@ func (l *launcher) missing(kind, namespace, name string) error {
 // dashboard returns the address of Tekton's dashboard; empty when there is none.
 func (l *launcher) dashboard() string {
 	components, _ := l.snap.ClusterComponents(l.cluster)
-	component, ok := ofCategory(components, v1alpha1.CategoryPipeline)
+	component, ok := snapshot.OfCategory(components, v1alpha1.CategoryPipeline)
 	if !ok || component.Ingress == nil {
 		return ""
 	}
@@ -148,13 +147,4 @@ func (l *launcher) dashboard() string {
 		return ""
 	}
 	return "https://" + component.Ingress.Host + ":" + strconv.FormatInt(port, 10)
-}
-
-func ofCategory(components []catalogue.Component, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
-	for _, component := range components {
-		if component.Category == category {
-			return component, true
-		}
-	}
-	return catalogue.Component{}, false
 }

@@ -36,7 +36,7 @@ func (s *Snapshot) Components(c *v1alpha1.Cluster) []catalogue.Component {
 		if known := s.Catalogue().Component(component.Name); known != nil && known.Category == component.Category {
 			continue
 		}
-		if was, ok := ofCategory(recorded, component.Category); ok {
+		if was, ok := OfCategory(recorded, component.Category); ok {
 			components[i] = was
 		}
 	}
@@ -56,7 +56,8 @@ func recordedComponents(c *v1alpha1.Cluster) []catalogue.Component {
 	return recorded
 }
 
-func ofCategory(components []catalogue.Component, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
+// OfCategory returns the component of a category; false when there is none.
+func OfCategory(components []catalogue.Component, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
 	for _, component := range components {
 		if component.Category == category {
 			return component, true
@@ -68,7 +69,7 @@ func ofCategory(components []catalogue.Component, category v1alpha1.ComponentCat
 // ComponentOf returns the component of a category on a cluster; false when it
 // has none.
 func (s *Snapshot) ComponentOf(c *v1alpha1.Cluster, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
-	return ofCategory(s.Components(c), category)
+	return OfCategory(s.Components(c), category)
 }
 
 // DeploymentNamespace returns the namespace of Argo CD on a cluster.
