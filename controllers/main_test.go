@@ -376,14 +376,9 @@ func labelled(t *testing.T, c client.Client, product string) []string {
 func withLabels(t *testing.T, c client.Client, labels client.MatchingLabels) []string {
 	t.Helper()
 	var found []string
-	for _, kind := range [][2]string{
-		{"v1", "Namespace"}, {"v1", "Secret"}, {"v1", "ServiceAccount"}, {"networking.k8s.io/v1", "Ingress"},
-		{"rbac.authorization.k8s.io/v1", "Role"}, {"rbac.authorization.k8s.io/v1", "RoleBinding"},
-		{"hnc.x-k8s.io/v1alpha2", "HierarchyConfiguration"}, {"argoproj.io/v1alpha1", "AppProject"}, {"argoproj.io/v1alpha1", "Application"},
-		{"argoproj.io/v1alpha1", "EventSource"}, {"argoproj.io/v1alpha1", "Sensor"},
-	} {
+	for _, gvk := range remote.RuntimeKinds() {
 		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(object(kind[0], kind[1]+"List", "", "").GroupVersionKind())
+		list.SetGroupVersionKind(gvk)
 		err := c.List(context.Background(), list, labels)
 		if meta.IsNoMatchError(err) {
 			continue
@@ -392,7 +387,7 @@ func withLabels(t *testing.T, c client.Client, labels client.MatchingLabels) []s
 			t.Fatal(err)
 		}
 		for _, o := range list.Items {
-			found = append(found, strings.TrimPrefix(kind[1]+" "+o.GetNamespace()+"/"+o.GetName(), "/"))
+			found = append(found, strings.TrimPrefix(gvk.Kind+" "+o.GetNamespace()+"/"+o.GetName(), "/"))
 		}
 	}
 	return found

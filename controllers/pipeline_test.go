@@ -114,7 +114,7 @@ func TestPipelineRevokedBinding(t *testing.T) {
 
 	r := m.pipelines()
 	// Whatever else is wrong, and also when the runtime is to be left alone.
-	const rest = "Application 1, EventSource 4, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 4, ServiceAccount 1"
+	const rest = "Application 1, ConfigMap 4, EventSource 4, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 4, ServiceAccount 1"
 	for name, wrong := range map[string]func(*v1alpha1.ProjectPipelineRuntimeSpec){
 		"a hook that there is not": func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Hooks.PreHooks[0].Name = "unknown" },
 		"a reserved namespace":     func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Namespace = "kube-system" },
@@ -205,7 +205,7 @@ func TestPipelineChangesLeaveNothing(t *testing.T) {
 	m.change(t, func(s *v1alpha1.ProjectPipelineRuntimeSpec) {
 		s.EventSources, s.PipelineTriggers, s.AdditionalResources = s.EventSources[:1], s.PipelineTriggers[:1], nil
 	})
-	m.has(t, pipelineWorker, "EventSource 1, Ingress 1, Role 1, RoleBinding 1, Secret 2, Sensor 1, ServiceAccount 1")
+	m.has(t, pipelineWorker, "ConfigMap 1, EventSource 1, Ingress 1, Role 1, RoleBinding 1, Secret 2, Sensor 1, ServiceAccount 1")
 	if r := m.ready(t); r.Status.Application != nil || r.Status.Armed != "1/1" {
 		t.Errorf("the status is %+v", r.Status)
 	}

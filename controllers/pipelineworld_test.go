@@ -249,8 +249,8 @@ func (m *mill) has(t *testing.T, cluster, want string) {
 
 // exclusive and shared are what the guide's runtime has in both isolations.
 const (
-	inExclusive = "Application 1, EventSource 5, Ingress 1, Role 1, RoleBinding 1, Secret 5, Sensor 5, ServiceAccount 1"
-	inShared    = "Application 1, EventSource 2, Ingress 1, Role 1, RoleBinding 1, Secret 5, Sensor 1, ServiceAccount 1"
+	inExclusive = "Application 1, ConfigMap 5, EventSource 5, Ingress 1, Role 1, RoleBinding 1, Secret 5, Sensor 5, ServiceAccount 1"
+	inShared    = "Application 1, ConfigMap 1, EventSource 2, Ingress 1, Role 1, RoleBinding 1, Secret 5, Sensor 1, ServiceAccount 1"
 )
 
 // ready waits until the runtime is ready and returns it.

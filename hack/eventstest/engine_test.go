@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	standardk8s "github.com/argoproj/argo-events/pkg/sensors/triggers/standard-k8s"
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -95,13 +97,21 @@ func newEngine(t testing.TB, r *nautes.ProjectPipelineRuntime) *engine {
 func engineOf(t testing.TB, p plan.Plan) *engine {
 	t.Helper()
 	e := &engine{t: t}
+	volumes := map[string]string{}
+	for _, set := range p.Sets {
+		for _, item := range set.Items {
+			if o, ok := item.Object.(*corev1.ConfigMap); ok {
+				volumes[o.Name] = volumeOf(t, o)
+			}
+		}
+	}
 	for _, set := range p.Sets {
 		for _, item := range set.Items {
 			switch o := item.Object.(type) {
 			case *v1alpha1.EventSource:
 				e.sources = append(e.sources, o)
 			case *v1alpha1.Sensor:
-				e.sensors = append(e.sensors, stored(t, o))
+				e.sensors = append(e.sensors, stored(t, o, volumes))
 			}
 		}
 	}
@@ -112,12 +122,32 @@ func engineOf(t testing.TB, p plan.Plan) *engine {
 	return e
 }
 
-// stored returns a sensor as its process gets it: through JSON.
-func stored(t testing.TB, sensor *v1alpha1.Sensor) *v1alpha1.Sensor {
+// volumeOf returns a directory with what a ConfigMap holds, as a kubelet makes one.
+func volumeOf(t testing.TB, config *corev1.ConfigMap) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range config.Data {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// stored returns a sensor as its process gets it: through JSON. Its volumes are
+// elsewhere, for which no one needs to be root: the paths in it are changed.
+func stored(t testing.TB, sensor *v1alpha1.Sensor, volumes map[string]string) *v1alpha1.Sensor {
 	t.Helper()
 	content, err := json.Marshal(sensor)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, mount := range sensor.Spec.Template.Container.VolumeMounts {
+		at := slices.IndexFunc(sensor.Spec.Template.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name })
+		if at < 0 || volumes[sensor.Spec.Template.Volumes[at].ConfigMap.Name] == "" {
+			t.Fatalf("%s mounts %s, which there is not", sensor.Name, mount.Name)
+		}
+		content = bytes.ReplaceAll(content, []byte(mount.MountPath+"/"), []byte(volumes[sensor.Spec.Template.Volumes[at].ConfigMap.Name]+"/"))
 	}
 	read := &v1alpha1.Sensor{}
 	if err := json.Unmarshal(content, read); err != nil {

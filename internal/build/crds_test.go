@@ -167,7 +167,7 @@ func guidePipelines(t *testing.T) []plan.Set {
 					continue
 				}
 				for _, trigger := range sensor.Spec.Triggers {
-					run := launcherOf(trigger)
+					run := launcherOf(p.Sets[0], sensor, trigger)
 					run.Name += "key"
 					launchers.Items = append(launchers.Items, plan.Item{ID: plan.ID{Kind: "PipelineRun", Name: run.Name}, Object: run})
 				}

@@ -49,7 +49,7 @@ func TestNoCrossing(t *testing.T) {
 	}
 	for _, kind := range []string{
 		"Namespace", "ServiceAccount", "RoleBinding", "HierarchyConfiguration", "AppProject", "Secret", "Application",
-		"EventSource", "Sensor", "Ingress", "Role", "Hook", "SecretStore", "ExternalSecret",
+		"EventSource", "Sensor", "ConfigMap", "Ingress", "Role", "Hook", "SecretStore", "ExternalSecret",
 	} {
 		if seen[kind] < 20 {
 			t.Errorf("only %d objects of the kind %s were seen: the worlds are too poor to show anything", seen[kind], kind)

@@ -4,7 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -111,12 +112,9 @@ func launcherPrefix(trigger ...string) string { return unique("launch", false, t
 func dashed(name string) string { return strings.ReplaceAll(name, ".", "-") }
 
 // sharedEventSourceName returns the name of the EventSource of a kind that a
-// pipeline runtime has; there are more than number 0 only when it is too large for
-// one. exclusiveEventSourceName returns that of one for a single event source.
-func sharedEventSourceName(product, runtime, kind string, number int) string {
-	if number > 0 {
-		return uniqueWithin(maxEventSource, product+"-"+runtime+"-"+kind, false, product, runtime, kind, "number", strconv.Itoa(number))
-	}
+// pipeline runtime has, exclusiveEventSourceName that of one for a single event
+// source.
+func sharedEventSourceName(product, runtime, kind string) string {
 	return uniqueWithin(maxEventSource, product+"-"+runtime+"-"+kind, splitsOff(product), product, runtime, kind)
 }
 
@@ -124,18 +122,26 @@ func exclusiveEventSourceName(product, runtime, source, kind string) string {
 	return uniqueWithin(maxEventSource, dashed(product+"-"+runtime+"-"+source+"-"+kind), false, product, runtime, source, kind)
 }
 
-// sharedSensorName returns the name of a Sensor with all triggers of a pipeline
-// runtime; there are more than number 0 only when they are too large for one.
-// exclusiveSensorName returns that of a Sensor with one trigger.
-func sharedSensorName(product, runtime string, number int) string {
-	if number == 0 {
-		return qualified(product, runtime)
-	}
-	return unique(product+"-"+runtime, false, product, runtime, strconv.Itoa(number))
-}
+// sharedSensorName returns the name of the Sensor with all triggers of a pipeline
+// runtime, exclusiveSensorName that of a Sensor with one trigger.
+func sharedSensorName(product, runtime string) string { return qualified(product, runtime) }
 
 func exclusiveSensorName(product, runtime, source, pipeline, revision, kind string) string {
 	return unique(dashed(product+"-"+runtime+"-"+source+"-"+pipeline), false, product, runtime, source, pipeline, revision, kind)
+}
+
+// sensorFilesName returns the name of the ConfigMap with the files of a sensor;
+// isSensorFiles tells whether a name is one of them, of whatever files.
+func sensorFilesName(sensor string, files map[string]string) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		parts = append(parts, name, files[name])
+	}
+	return sensor + "-" + hash(parts...)
+}
+
+func isSensorFiles(sensor, name string) bool {
+	return len(name) == len(sensor)+1+hashLength && strings.HasPrefix(name, sensor+"-") && endsInHash(name)
 }
 
 // eventName, dependencyName and sensorTriggerName return the names of parts of
@@ -192,14 +198,18 @@ func uniqueWithin(longest int, joined string, splits bool, parts ...string) stri
 	if splits && len(joined) <= longest && !endsInHash(joined) {
 		return joined
 	}
+	short := joined[:min(len(joined), longest-hashLength-1)]
+	return strings.TrimRight(short, "-.") + "-" + hash(parts...)
+}
+
+func hash(parts ...string) string {
 	sum := sha256.New()
 	for _, part := range parts {
 		// The lengths keep ("ab", "c") and ("a", "bc") apart. A hash never
 		// fails to take more.
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
-	short := joined[:min(len(joined), longest-hashLength-1)]
-	return strings.TrimRight(short, "-.") + "-" + hex.EncodeToString(sum.Sum(nil))[:hashLength]
+	return hex.EncodeToString(sum.Sum(nil))[:hashLength]
 }
 
 // endsInHash tells whether a name ends as those with a hash do.

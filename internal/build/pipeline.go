@@ -70,8 +70,6 @@ type pipeline struct {
 	// armed are the event sources that may be used and have a trigger, in the
 	// order of the spec.
 	armed []v1alpha1.EventSource
-	// listeners are the names of the objects that listen to them.
-	listeners map[listener]string
 }
 
 // find looks up where the runtime is, and what of it may be used.

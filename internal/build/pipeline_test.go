@@ -173,7 +173,7 @@ func kindsOf(p plan.Plan) map[string]int {
 // them is a calendar as well.
 func guideKinds(changes map[string]int) map[string]int {
 	kinds := map[string]int{
-		"Application": 1, "EventSource": 5, "Hook": 4, "Ingress": 1, "Role": 1, "RoleBinding": 1, "Secret": 5, "Sensor": 5, "ServiceAccount": 1,
+		"Application": 1, "ConfigMap": 5, "EventSource": 5, "Hook": 4, "Ingress": 1, "Role": 1, "RoleBinding": 1, "Secret": 5, "Sensor": 5, "ServiceAccount": 1,
 	}
 	for kind, n := range changes {
 		if kinds[kind] = n; n == 0 {
@@ -204,7 +204,7 @@ func TestPipelineRuntime(t *testing.T) {
 		return func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Project = name }
 	}
 	whole, but := guideKinds(nil), guideKinds
-	lessOne := but(map[string]int{"EventSource": 4, "Hook": 3, "Secret": 4, "Sensor": 4})
+	lessOne := but(map[string]int{"ConfigMap": 4, "EventSource": 4, "Hook": 3, "Secret": 4, "Sensor": 4})
 	nothing := map[string]int{}
 	theirs := CodeRepo(guideProduct, "repo-4", "api-server")
 	github := CodeRepoProvider("hub", func(p *v1alpha1.CodeRepoProvider) { p.Spec.ProviderType = "github" })
@@ -222,7 +222,7 @@ func TestPipelineRuntime(t *testing.T) {
 		wantMissing string
 	}{
 		"as the guide prints it":              {want: whole},
-		"shared":                              {change: []change{isolated(v1alpha1.IsolationShared)}, want: but(map[string]int{"EventSource": 2, "Sensor": 1})},
+		"shared":                              {change: []change{isolated(v1alpha1.IsolationShared)}, want: but(map[string]int{"ConfigMap": 1, "EventSource": 2, "Sensor": 1})},
 		"an event source that is not granted": {objects: []client.Object{theirs}, change: []change{listens("repo-4")}, want: lessOne},
 		"an event source that is granted":     {objects: []client.Object{theirs, binding}, change: []change{listens("repo-4")}, want: whole},
 		"an event source that is no longer granted": {

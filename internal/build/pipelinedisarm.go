@@ -114,7 +114,7 @@ func (d *disarming) dropOwn() {
 			own[[2]string{eventSourceKind.Kind, exclusiveEventSourceName(product, name, source, string(kind))}] = true
 			for _, t := range triggers {
 				if t.EventSource == source {
-					own[[2]string{sensorKind.Kind, exclusiveSensorName(product, name, source, t.Pipeline, t.Revision, string(kind))}] = true
+					d.dropSensor(exclusiveSensorName(product, name, source, t.Pipeline, t.Revision, string(kind)))
 				}
 			}
 		}
@@ -122,49 +122,55 @@ func (d *disarming) dropOwn() {
 	d.dropAll(func(id plan.ID) bool { return own[[2]string{id.Kind, id.Name}] })
 }
 
+// dropSensor drops a sensor and its files.
+func (d *disarming) dropSensor(name string) {
+	d.dropAll(func(id plan.ID) bool {
+		return id.Kind == sensorKind.Kind && id.Name == name || id.Kind == configMapKind.Kind && isSensorFiles(name, id.Name)
+	})
+}
+
+// sourceKinds are the kinds of what event sources listen to, in order.
 func sourceKinds() []v1alpha1.EventSourceType {
 	return []v1alpha1.EventSourceType{v1alpha1.EventSourceGitLab, v1alpha1.EventSourceCalendar}
 }
 
 // remakeShared makes the shared EventSources again, without those that are gone.
-// Sensors need not change: nobody tells them of those events any longer. What
+// The Sensor need not change: nobody tells it of those events any longer. What
 // listens to nothing that is known goes as well.
 func (d *disarming) remakeShared() {
-	own := d.ownListeners()
-	calendars := d.calendars()
-	clock := map[plan.ID]bool{}
-	// That of a calendar is kept also when the spec has no calendar any longer.
-	known, _ := d.make(append(slices.Clone(calendars), someCalendar()))
-	for id := range known {
-		clock[id] = true
-	}
-	var hooks, timers []plan.ID
-	for _, id := range d.there {
+	product, name := d.runtime.Namespace, d.runtime.Name
+	known := d.ownListeners()
+	for _, kind := range sourceKinds() {
+		shared := sharedEventSourceName(product, name, string(kind))
+		known[shared] = true
+		at := slices.IndexFunc(d.there, func(id plan.ID) bool { return id.Kind == eventSourceKind.Kind && id.Name == shared })
 		switch {
-		case id.Kind != eventSourceKind.Kind || own[id.Name]:
-		case !clock[id]:
-			hooks = append(hooks, id)
+		case at < 0:
+		case kind == v1alpha1.EventSourceGitLab:
+			d.remakeHooks(d.there[at])
 		case d.mayHaveCalendar():
-			timers = append(timers, id)
+			if made, err := d.make(d.calendars()); err == nil {
+				d.remake(d.there[at], made)
+			}
 		}
 	}
-	if len(hooks) > 0 {
+	d.dropAll(func(id plan.ID) bool { return id.Kind == eventSourceKind.Kind && !known[id.Name] })
+}
+
+// remakeHooks makes the EventSource again that listens to the hooks on record.
+func (d *disarming) remakeHooks(id plan.ID) {
+	for _, e := range d.recorded() {
+		if err := d.unsure[e.Name]; err != nil {
+			d.gone[e.Name] = err.Error()
+		}
+	}
+	made, err := d.make(d.recorded())
+	if err != nil {
 		for _, e := range d.recorded() {
-			if err := d.unsure[e.Name]; err != nil {
-				d.gone[e.Name] = err.Error()
-			}
+			d.gone[e.Name] = err.Error()
 		}
-		made, err := d.make(d.recorded())
-		if err != nil {
-			for _, e := range d.recorded() {
-				d.gone[e.Name] = err.Error()
-			}
-		}
-		d.remake(hooks, made)
 	}
-	if made, err := d.make(calendars); err == nil {
-		d.remake(timers, made)
-	}
+	d.remake(id, made)
 }
 
 // ownListeners returns the names of the EventSources that listen to one event
@@ -197,10 +203,6 @@ func (d *disarming) calendars() []v1alpha1.EventSource {
 		}
 	}
 	return calendars
-}
-
-func someCalendar() v1alpha1.EventSource {
-	return v1alpha1.EventSource{Name: "any", Calendar: &v1alpha1.CalendarEventSource{Interval: "1h"}}
 }
 
 // mayHaveCalendar tells whether an event source that is gone has a calendar, or
@@ -241,7 +243,7 @@ func (d *disarming) remakeIngress() {
 		err = p.addHookIngress()
 	}
 	if err == nil {
-		d.remake(d.there[at:at+1], itemsOf(p))
+		d.remake(d.there[at], itemsOf(p))
 	}
 }
 
@@ -280,13 +282,11 @@ func itemsOf(p *pipeline) map[plan.ID]plan.Item {
 	return items
 }
 
-// remake replaces objects by what they are to be now, if anything.
-func (d *disarming) remake(there []plan.ID, by map[plan.ID]plan.Item) {
-	for _, id := range there {
-		d.drop[id] = true
-		if item, ok := by[id]; ok {
-			d.made[id] = item
-		}
+// remake replaces an object by what it is to be now, if anything.
+func (d *disarming) remake(id plan.ID, by map[plan.ID]plan.Item) {
+	d.drop[id] = true
+	if item, ok := by[id]; ok {
+		d.made[id] = item
 	}
 }
 

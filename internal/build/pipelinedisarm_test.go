@@ -89,14 +89,14 @@ func TestPipelineDisarmed(t *testing.T) {
 	revoke := listens(3, theirs)
 	whole, but := func(isolation v1alpha1.Isolation) map[string]int {
 		if isolation == v1alpha1.IsolationShared {
-			return guideKinds(map[string]int{"Hook": 0, "EventSource": 2, "Sensor": 1})
+			return guideKinds(map[string]int{"Hook": 0, "ConfigMap": 1, "EventSource": 2, "Sensor": 1})
 		}
 		return guideKinds(map[string]int{"Hook": 0})
 	}, func(isolation v1alpha1.Isolation, n int) map[string]int {
 		if isolation == v1alpha1.IsolationShared {
-			return guideKinds(map[string]int{"Hook": 0, "EventSource": 2, "Sensor": 1, "Secret": 5 - n})
+			return guideKinds(map[string]int{"Hook": 0, "ConfigMap": 1, "EventSource": 2, "Sensor": 1, "Secret": 5 - n})
 		}
-		return guideKinds(map[string]int{"Hook": 0, "EventSource": 5 - n, "Sensor": 5 - n, "Secret": 5 - n})
+		return guideKinds(map[string]int{"Hook": 0, "ConfigMap": 5 - n, "EventSource": 5 - n, "Sensor": 5 - n, "Secret": 5 - n})
 	}
 	for _, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationExclusive, v1alpha1.IsolationShared} {
 		s, r, deployed, there := deployedGuide(t, isolation)

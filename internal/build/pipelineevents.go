@@ -45,6 +45,7 @@ const (
 var (
 	eventSourceKind = argoevents.EventSourceGroupVersionKind
 	sensorKind      = argoevents.SensorGroupVersionKind
+	configMapKind   = corev1.SchemeGroupVersion.WithKind("ConfigMap")
 )
 
 // HostError says that a pipeline runtime cannot be reached by GitLab: its cluster
@@ -93,60 +94,46 @@ func kindsOf(e v1alpha1.EventSource) []v1alpha1.EventSourceType {
 // exclusive: nothing is shared between the event sources of the runtime.
 func (p *pipeline) exclusive() bool { return p.runtime.Spec.Isolation == v1alpha1.IsolationExclusive }
 
-// listener is what listens to an event source: one kind of event, in one object.
-type listener struct {
-	source string
-	kind   v1alpha1.EventSourceType
-}
-
-// eventSourceName returns the name of the object that listens to an event source.
+// eventSourceName returns the name of the object that listens to one kind of event
+// of an event source.
 func (p *pipeline) eventSourceName(e v1alpha1.EventSource, kind v1alpha1.EventSourceType) string {
-	return p.listeners[listener{e.Name, kind}]
+	if p.exclusive() {
+		return exclusiveEventSourceName(p.runtime.Namespace, p.runtime.Name, e.Name, string(kind))
+	}
+	return sharedEventSourceName(p.runtime.Namespace, p.runtime.Name, string(kind))
 }
 
-// addEventSources adds what listens to GitLab and to the clock. Argo Events does
-// not put the two into one object, and cannot run one of any size: what does not
-// fit into the first of a kind goes into the next.
+// addEventSources adds what listens to GitLab and to the clock, which Argo Events
+// does not put into one object: one of each, or two for each event source.
 func (p *pipeline) addEventSources() error {
-	p.listeners = map[listener]string{}
-	for _, kind := range []v1alpha1.EventSourceType{v1alpha1.EventSourceGitLab, v1alpha1.EventSourceCalendar} {
-		var current *argoevents.EventSource
-		number := 0
-		for _, e := range p.of(kind) {
-			fits := false
-			var err error
-			if current != nil && !p.exclusive() {
-				if fits, err = p.listen(current, e, kind); err != nil {
-					return err
-				}
+	for _, kind := range sourceKinds() {
+		listeners := p.of(kind)
+		if !p.exclusive() {
+			if len(listeners) == 0 {
+				continue
 			}
-			if !fits {
-				current = p.newEventSource(e, kind, number)
-				number++
-				if fits, err = p.listen(current, e, kind); err != nil {
-					return err
-				}
+			name := sharedEventSourceName(p.runtime.Namespace, p.runtime.Name, string(kind))
+			part := fmt.Sprintf("an event source of kind %s for all %d", kind, len(listeners))
+			if err := p.addEventSource(name, kind, listeners, &SizeError{Runtime: p.source, Part: part, Remedy: sharedRemedy}); err != nil {
+				return err
 			}
-			if !fits {
-				return &SizeError{
-					Runtime: p.source, Part: "the " + string(kind) + " part of the event source " + e.Name, Remedy: "shorten its fields, or use fewer exclusion dates",
-				}
-			}
-			p.listeners[listener{e.Name, kind}] = current.Name
-			if kind == v1alpha1.EventSourceGitLab {
-				p.addHookSecret(e)
+			continue
+		}
+		for _, e := range listeners {
+			part := "the " + string(kind) + " part of the event source " + e.Name
+			err := p.addEventSource(p.eventSourceName(e, kind), kind, []v1alpha1.EventSource{e},
+				&SizeError{Runtime: p.source, Part: part, Remedy: "shorten its fields, or use fewer exclusion dates"})
+			if err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// newEventSource adds an object that listens to nothing yet.
-func (p *pipeline) newEventSource(e v1alpha1.EventSource, kind v1alpha1.EventSourceType, number int) *argoevents.EventSource {
-	name := sharedEventSourceName(p.runtime.Namespace, p.runtime.Name, string(kind), number)
-	if p.exclusive() {
-		name = exclusiveEventSourceName(p.runtime.Namespace, p.runtime.Name, e.Name, string(kind))
-	}
+// addEventSource adds an object that listens to one kind of event of some event
+// sources.
+func (p *pipeline) addEventSource(name string, kind v1alpha1.EventSourceType, sources []v1alpha1.EventSource, tooLarge *SizeError) error {
 	o := &argoevents.EventSource{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name},
 		Spec: argoevents.EventSourceSpec{
@@ -157,11 +144,25 @@ func (p *pipeline) newEventSource(e v1alpha1.EventSource, kind v1alpha1.EventSou
 	case v1alpha1.EventSourceGitLab:
 		o.Spec.Gitlab = map[string]argoevents.GitlabEventSource{}
 		o.Spec.Service = &argoevents.Service{Ports: []corev1.ServicePort{{Port: hookPort, TargetPort: intstr.FromInt32(hookPort)}}}
+		for _, e := range sources {
+			entry, err := p.gitlabEntry(e)
+			if err != nil {
+				return err
+			}
+			o.Spec.Gitlab[eventName(e.Name)] = entry
+			p.addHookSecret(e)
+		}
 	case v1alpha1.EventSourceCalendar:
 		o.Spec.Calendar = map[string]argoevents.CalendarEventSource{}
+		for _, e := range sources {
+			o.Spec.Calendar[eventName(e.Name)] = calendarEntry(e.Calendar)
+		}
+	}
+	if jsonSize(o) > maxObject {
+		return tooLarge
 	}
 	p.add(plan.StageWorkload, eventSourceKind, o, p.source)
-	return o
+	return nil
 }
 
 // eventContainer bounds what a process of Argo Events takes of its node: what it
@@ -171,27 +172,6 @@ func eventContainer() *argoevents.Container {
 		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
 		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
 	}}
-}
-
-// listen has an object listen to one kind of event of an event source, if that
-// fits into it.
-func (p *pipeline) listen(o *argoevents.EventSource, e v1alpha1.EventSource, kind v1alpha1.EventSourceType) (bool, error) {
-	name := eventName(e.Name)
-	if kind == v1alpha1.EventSourceCalendar {
-		o.Spec.Calendar[name] = calendarEntry(e.Calendar)
-	} else {
-		entry, err := p.gitlabEntry(e)
-		if err != nil {
-			return false, err
-		}
-		o.Spec.Gitlab[name] = entry
-	}
-	if jsonSize(o) <= maxObject {
-		return true, nil
-	}
-	delete(o.Spec.Calendar, name)
-	delete(o.Spec.Gitlab, name)
-	return false, nil
 }
 
 // gitlabEntry only listens: it has no project whose hooks it could manage.

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -342,85 +342,120 @@ func checkName(t *testing.T, seen map[string]string, owner, name string, good bo
 	}
 }
 
-// TestLargeSensor holds that a runtime that does not fit into one sensor has more,
-// and that a trigger that fits into none is refused.
-func TestLargeSensor(t *testing.T) {
+// TestSharedIsOne holds that a shared runtime has one object of each kind, however
+// much it has, and that what is too large for one is refused with what to do.
+func TestSharedIsOne(t *testing.T) {
 	var sources []v1alpha1.EventSource
-	for i := range 40 {
-		sources = append(sources, pushes("product-1", fmt.Sprintf("push-%d", i), "main"))
+	for i := range 100 {
+		e := pushes("product-1", fmt.Sprintf("push-to-a-branch-%d", i), fmt.Sprintf("^refs/heads/feature%%-%d", i))
+		if i%10 == 0 {
+			e.Calendar = &v1alpha1.CalendarEventSource{Schedule: "@daily"}
+		}
+		sources = append(sources, e)
 	}
-	r := listening("product-1", "pipe", v1alpha1.IsolationShared, sources...)
-	p := planOf(t, pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r)
-	sensors := objectsOf[*argoevents.Sensor](p)
-	if len(sensors) < 2 || sensors["product-1-pipe"] == nil {
-		t.Errorf("%d sensors", len(sensors))
+	r := listening("product-1", "pipe", v1alpha1.IsolationShared, sources[:50]...)
+	s := pipelineWorld(pipelineWorker(), []string{"product-1"}, r)
+	p := planOf(t, s, r)
+	if listeners, sensors, files := objectsOf[*argoevents.EventSource](p), objectsOf[*argoevents.Sensor](p), objectsOf[*corev1.ConfigMap](p); len(listeners) != 2 || len(sensors) != 1 || len(files) != 1 {
+		t.Errorf("%d event sources, %d sensors and %d sets of files", len(listeners), len(sensors), len(files))
 	}
 	checkTriggers(t, p, r)
+	checkSizes(t, p)
+	r.Spec.Isolation = v1alpha1.IsolationExclusive
+	checkSizes(t, planOf(t, s, r))
+	r = listening("product-1", "pipe", v1alpha1.IsolationShared, sources...)
+	wantTooLarge(t, r, "110 triggers", "isolation: exclusive")
+	r.Spec.Isolation = v1alpha1.IsolationExclusive
+	checkSizes(t, planOf(t, pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r))
+}
+
+// TestTooLarge holds that what fits into no object of its own is refused by its name.
+func TestTooLarge(t *testing.T) {
+	var dates []v1alpha1.ISODate
+	for day := range 100 {
+		dates = append(dates, v1alpha1.ISODate(time.Date(2030, 1, 1+day, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)))
+	}
+	var sources []v1alpha1.EventSource
+	for i := range 90 {
+		e := nightly(fmt.Sprintf("night-%d", i))
+		e.Calendar.ExclusionDates = dates
+		sources = append(sources, e)
+	}
+	wantTooLarge(t, listening("product-1", "pipe", v1alpha1.IsolationShared, sources...), "kind calendar for all 90", "isolation: exclusive")
+	one := nightly("nightly")
+	one.Calendar.Timezone = strings.Repeat("x", 100_000)
+	wantTooLarge(t, listening("product-1", "pipe", v1alpha1.IsolationExclusive, one), "nightly", "exclusion dates")
 	hook := PipelineHook("large", func(h *v1alpha1.PipelineHook) {
-		h.Spec.Task = runtime.RawExtension{Raw: []byte(`{"steps":[{"name":"a","image":"a","args":["` + strings.Repeat("x", 100_000) + `"]}]}`)}
+		h.Spec.Task = runtime.RawExtension{Raw: []byte(`{"steps":[{"name":"a","image":"a","args":["` + strings.Repeat("x", 1_000_000) + `"]}]}`)}
 	})
-	r = listening("product-1", "pipe", v1alpha1.IsolationShared, pushes("product-1", "push", ""))
-	r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: "large"}}}
+	for isolation, want := range map[v1alpha1.Isolation]string{v1alpha1.IsolationShared: "all of the 1 triggers", v1alpha1.IsolationExclusive: "dev by push"} {
+		r := listening("product-1", "pipe", isolation, pushes("product-1", "push", ""))
+		r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: "large"}}}
+		wantTooLarge(t, r, want, "", hook)
+	}
+}
+
+func wantTooLarge(t *testing.T, r *v1alpha1.ProjectPipelineRuntime, part, remedy string, more ...client.Object) {
+	t.Helper()
 	var large *build.SizeError
-	if _, err := build.PipelineRuntime(pipelineWorld(pipelineWorker(), []string{"product-1"}, r, hook), r); !errors.As(err, &large) {
+	_, err := build.PipelineRuntime(pipelineWorld(pipelineWorker(), []string{"product-1"}, append(more, r)...), r)
+	if !errors.As(err, &large) || !strings.Contains(large.Part, part) || !strings.Contains(large.Remedy, remedy) {
 		t.Errorf("the error is %v", err)
 	}
 }
 
-// TestLargeEventSource holds that no event source is larger than Argo Events can
-// run, whatever a runtime has, and that all its parts find the one that they need.
-func TestLargeEventSource(t *testing.T) {
-	var sources []v1alpha1.EventSource
-	for i := range 100 {
-		e := pushes("product-1", fmt.Sprintf("%s-%d", strings.Repeat("x", 60), i), "")
-		e.Calendar = &v1alpha1.CalendarEventSource{Schedule: "@daily"}
-		for day := range 100 {
-			date := time.Date(2030, 1, 1+day, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
-			e.Calendar.ExclusionDates = append(e.Calendar.ExclusionDates, v1alpha1.ISODate(date))
+// checkSizes checks that everything fits to where Argo Events and Kubernetes put it.
+func checkSizes(t *testing.T, p plan.Plan) {
+	t.Helper()
+	for _, set := range p.Sets {
+		for _, item := range set.Items {
+			content, err := json.Marshal(item.Object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kind := item.ID.Kind; (kind == "EventSource" || kind == "Sensor") && base64.StdEncoding.EncodedLen(len(content)) > 128<<10-100 {
+				t.Errorf("%v has %d bytes", item.ID, len(content))
+			}
+			if len(content) > 1<<20 {
+				t.Errorf("%v has %d bytes", item.ID, len(content))
+			}
 		}
-		sources = append(sources, e)
 	}
-	for isolation, least := range map[v1alpha1.Isolation]int{v1alpha1.IsolationShared: 4, v1alpha1.IsolationExclusive: 200} {
-		r := listening("product-1", "pipe", isolation, sources...)
+}
+
+// TestFiles holds that a sensor finds its launchers and programs, that they are
+// others under another name when anything in them is, and that they never change.
+func TestFiles(t *testing.T) {
+	names := map[string]bool{}
+	for _, revision := range []string{"main", "next", "main"} {
+		r := listening("product-1", "pipe", v1alpha1.IsolationShared, pushes("product-1", "push", "main"), nightly("nightly"))
+		r.Spec.PipelineTriggers[0].Revision = revision
 		p := planOf(t, pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r)
-		listeners := objectsOf[*argoevents.EventSource](p)
-		if len(listeners) < least || isolation == v1alpha1.IsolationShared && (len(listeners) > 10 || listeners["product-1-pipe-calendar"] == nil) {
-			t.Errorf("%s: %d event sources", isolation, len(listeners))
-		}
-		entries := 0
-		for name, listener := range listeners {
-			content, err := json.Marshal(listener)
-			if err != nil || base64.StdEncoding.EncodedLen(len(content)) > 128<<10-100 {
-				t.Errorf("%s has %d bytes, %v", name, len(content), err)
+		for name, files := range objectsOf[*corev1.ConfigMap](p) {
+			names[name] = true
+			if files.Immutable == nil || !*files.Immutable {
+				t.Errorf("%s may change", name)
 			}
-			entries += len(listener.Spec.Gitlab) + len(listener.Spec.Calendar)
-		}
-		if entries != 200 || len(backends(p)) != 100 {
-			t.Errorf("%s: %d entries and %d paths", isolation, entries, len(backends(p)))
-		}
-		for address, service := range backends(p) {
-			listener := listeners[strings.TrimSuffix(service, "-eventsource-svc")]
-			if listener == nil || !slices.ContainsFunc(slices.Collect(maps.Values(listener.Spec.Gitlab)), func(e argoevents.GitlabEventSource) bool {
-				return strings.HasSuffix(address, e.Webhook.Endpoint)
-			}) {
-				t.Errorf("%s: nobody listens to %s behind %s", isolation, address, service)
-			}
-		}
-		for name, sensor := range objectsOf[*argoevents.Sensor](p) {
-			for _, d := range sensor.Spec.Dependencies {
-				listener := listeners[d.EventSourceName]
-				if listener == nil || listener.Spec.Gitlab[d.EventName].Webhook == nil && listener.Spec.Calendar[d.EventName].Schedule == "" {
-					t.Errorf("%s depends on %s of %s", name, d.EventName, d.EventSourceName)
+			want := map[string]bool{"gitlab.lua": true, "calendar.lua": true, "ref.lua": true}
+			for _, sensor := range objectsOf[*argoevents.Sensor](p) {
+				for _, trigger := range sensor.Spec.Triggers {
+					want[path.Base(trigger.Template.K8s.Source.File.Path)] = true
+					if run := launcherOf(p.Sets[0], sensor, trigger); run.Kind != "PipelineRun" {
+						t.Errorf("%s finds no launcher", trigger.Template.Name)
+					}
 				}
 			}
+			got := map[string]bool{}
+			for file := range files.Data {
+				got[file] = true
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the files (-want +got):\n%s", diff)
+			}
 		}
 	}
-	one := nightly("nightly")
-	one.Calendar.Timezone = strings.Repeat("x", 100_000)
-	r := listening("product-1", "pipe", v1alpha1.IsolationShared, one)
-	var large *build.SizeError
-	if _, err := build.PipelineRuntime(pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r); !errors.As(err, &large) || !strings.Contains(err.Error(), "nightly") {
-		t.Errorf("the error is %v", err)
+	if len(names) != 2 {
+		t.Errorf("the names are %v", names)
 	}
 }
 

@@ -81,6 +81,8 @@ func (c crossing) pipeline(item plan.Item) {
 		if o.Spec.DataFrom[0].Extract.Key != "gitlab/"+source+"/default/readonly" || c.s.Permission(c.product(), c.runtime().Spec.Project, source) == "" {
 			c.fail(item, "it reads %v", o.Spec.DataFrom)
 		}
+	case *corev1.ConfigMap:
+		c.own(item, "files", o.Name)
 	case *argoevents.EventSource:
 		c.eventSource(item, o)
 	case *argoevents.Sensor:
@@ -164,7 +166,7 @@ func (c crossing) sensor(item plan.Item, o *argoevents.Sensor) {
 		c.listener(item, dependency.EventSourceName)
 	}
 	for _, trigger := range o.Spec.Triggers {
-		run := launcherOf(trigger)
+		run := launcherOf(c.set, o, trigger)
 		if !c.holds(run.Namespace) || run.Spec.TaskRunTemplate.ServiceAccountName == "" {
 			c.fail(item, "it creates %s/%s", run.Namespace, run.Name)
 		}
@@ -173,11 +175,16 @@ func (c crossing) sensor(item plan.Item, o *argoevents.Sensor) {
 	}
 }
 
-// launcherOf returns what a trigger creates.
-func launcherOf(trigger argoevents.Trigger) *tekton.PipelineRun {
+// launcherOf returns what a trigger creates, by the file that its sensor finds in
+// its set. What it does not find, or is no JSON, is no run.
+func launcherOf(set plan.Set, sensor *argoevents.Sensor, trigger argoevents.Trigger) *tekton.PipelineRun {
 	run := &tekton.PipelineRun{}
-	// What is no JSON is no run.
-	_ = json.Unmarshal(trigger.Template.K8s.Source.Resource.Value, run)
+	file, found := strings.CutPrefix(trigger.Template.K8s.Source.File.Path, sensor.Spec.Template.Container.VolumeMounts[0].MountPath+"/")
+	for _, item := range set.Items {
+		if o, ok := item.Object.(*corev1.ConfigMap); ok && found && o.Name == sensor.Spec.Template.Volumes[0].ConfigMap.Name {
+			_ = json.Unmarshal([]byte(o.Data[file]), run)
+		}
+	}
 	return run
 }
 

@@ -3,11 +3,13 @@ package build
 import (
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
 	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	tekton "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,6 +24,12 @@ const (
 	// Events hands it to its process in one environment variable, in base64, and
 	// Linux has no longer ones than 128 KiB.
 	maxObject = 96_000
+	// maxFiles is how much a ConfigMap may hold, with its keys.
+	maxFiles = 1_000_000
+
+	// filesDir is where a sensor finds its programs and launchers.
+	filesDir    = "/nautes/sensor"
+	filesVolume = "files"
 
 	// A trigger is tried that often, for about a quarter of a minute. A launcher
 	// that there is already is tried as often, and holds up the next event that
@@ -44,72 +52,121 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("%s: %s is too large for Argo Events: %s", e.Runtime, e.Part, e.Remedy)
 }
 
+// sharedRemedy is what to do when all of a runtime is too large for one object.
+const sharedRemedy = "use isolation: exclusive, which gives each event source and trigger an object of its own, or spread them over several runtimes"
+
 // addSensors adds what runs the triggers of the armed event sources: a sensor for
-// each trigger and kind of event, or one for all. As Argo Events cannot run a
-// sensor of any size, what does not fit into the one goes into the next.
+// each trigger and kind of event, or one for all.
 func (p *pipeline) addSensors() error {
-	var current *argoevents.Sensor
-	number := 0
+	var all []sensorPart
 	for _, e := range p.armed {
 		for _, kind := range kindsOf(e) {
 			for _, t := range p.triggersOf(e) {
-				added, err := p.sensorPart(e, kind, t)
+				launcher, err := p.launcher(t, e, kind)
 				if err != nil {
 					return err
 				}
-				if current != nil && !p.exclusive() {
-					if joined := join(current.Spec, added); sensorSize(current.ObjectMeta, joined) <= maxObject {
-						current.Spec = joined
-						continue
-					}
-				}
-				current = p.newSensor(p.sensorName(t, kind, number), added)
-				number++
-				if sensorSize(current.ObjectMeta, current.Spec) > maxObject {
-					return &SizeError{
-						Runtime: p.source, Part: "the trigger of " + t.Pipeline + " by " + t.EventSource, Remedy: "use fewer or smaller hooks, or fewer inputs",
-					}
-				}
-				p.add(plan.StageWorkload, sensorKind, current, p.source)
+				all = append(all, sensorPart{source: e, kind: kind, trigger: t, launcher: launcher})
 			}
+		}
+	}
+	if !p.exclusive() {
+		return p.addSensor(sharedSensorName(p.runtime.Namespace, p.runtime.Name), all,
+			&SizeError{Runtime: p.source, Part: fmt.Sprintf("a sensor for all of the %d triggers", len(all)), Remedy: sharedRemedy})
+	}
+	for _, part := range all {
+		t := part.trigger
+		name := exclusiveSensorName(p.runtime.Namespace, p.runtime.Name, t.EventSource, t.Pipeline, t.Revision, string(part.kind))
+		err := p.addSensor(name, []sensorPart{part}, &SizeError{
+			Runtime: p.source, Part: "the trigger of " + t.Pipeline + " by " + t.EventSource, Remedy: "use fewer or smaller hooks, or fewer inputs",
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (p *pipeline) newSensor(name string, spec argoevents.SensorSpec) *argoevents.Sensor {
+// sensorPart is what a sensor has for a trigger and one kind of event.
+type sensorPart struct {
+	source   v1alpha1.EventSource
+	kind     v1alpha1.EventSourceType
+	trigger  v1alpha1.PipelineTrigger
+	launcher *tekton.PipelineRun
+}
+
+// addSensor adds a sensor, and the files that it works with. Each of their states
+// is a ConfigMap of its own, so that a sensor starts anew when they change and
+// never sees those of another state.
+func (p *pipeline) addSensor(name string, parts []sensorPart, tooLarge *SizeError) error {
+	spec, files, err := p.sensorSpec(parts)
+	if err != nil {
+		return err
+	}
+	yes := true
+	config := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: sensorFilesName(name, files)},
+		Immutable:  &yes,
+		Data:       files,
+	}
+	container := eventContainer()
+	container.VolumeMounts = []corev1.VolumeMount{{Name: filesVolume, MountPath: filesDir, ReadOnly: true}}
 	spec.EventBusName = eventBus
 	spec.Template = &argoevents.Template{
-		ServiceAccountName: SensorAccountName(p.runtime.Namespace, p.runtime.Name), Container: eventContainer(),
+		ServiceAccountName: SensorAccountName(p.runtime.Namespace, p.runtime.Name), Container: container,
+		Volumes: []corev1.Volume{{Name: filesVolume, VolumeSource: corev1.VolumeSource{
+			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config.Name}},
+		}}},
 	}
-	return &argoevents.Sensor{ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name}, Spec: spec}
+	sensor := &argoevents.Sensor{ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name}, Spec: spec}
+	if jsonSize(sensor) > maxObject || filesSize(files) > maxFiles {
+		return tooLarge
+	}
+	p.add(plan.StageConfig, configMapKind, config, p.source)
+	p.add(plan.StageWorkload, sensorKind, sensor, p.source)
+	return nil
 }
 
-func (p *pipeline) sensorName(t v1alpha1.PipelineTrigger, kind v1alpha1.EventSourceType, number int) string {
-	if p.exclusive() {
-		return exclusiveSensorName(p.runtime.Namespace, p.runtime.Name, t.EventSource, t.Pipeline, t.Revision, string(kind))
-	}
-	return sharedSensorName(p.runtime.Namespace, p.runtime.Name, number)
-}
-
-// join returns a sensor's spec with what another one has as well. The triggers of
-// an event source share what it depends on.
-func join(a, b argoevents.SensorSpec) argoevents.SensorSpec {
-	a.Dependencies, a.Triggers = slices.Clone(a.Dependencies), slices.Concat(a.Triggers, b.Triggers)
-	for _, dependency := range b.Dependencies {
-		if !slices.ContainsFunc(a.Dependencies, func(d argoevents.EventDependency) bool { return d.Name == dependency.Name }) {
-			a.Dependencies = append(a.Dependencies, dependency)
+// sensorSpec returns what a sensor does, and its files: the programs that it runs
+// and the launchers that it creates. The triggers of an event source share what
+// they depend on.
+func (p *pipeline) sensorSpec(parts []sensorPart) (argoevents.SensorSpec, map[string]string, error) {
+	var spec argoevents.SensorSpec
+	files := map[string]string{}
+	programs := sensorlua.Files()
+	for _, part := range parts {
+		for _, program := range programsOf(part.kind) {
+			files[program] = programs[program]
 		}
+		dependency := p.dependency(part.source, part.kind)
+		if !slices.ContainsFunc(spec.Dependencies, func(d argoevents.EventDependency) bool { return d.Name == dependency.Name }) {
+			spec.Dependencies = append(spec.Dependencies, dependency)
+		}
+		name := triggerName(part.trigger, part.kind)
+		file := name + ".json"
+		trigger, err := newTrigger(name, dependency.Name, path.Join(filesDir, file), part.launcher)
+		if err != nil {
+			return spec, nil, fmt.Errorf("%s: %w", p.source, err)
+		}
+		content, err := manifest(part.launcher)
+		if err != nil {
+			return spec, nil, fmt.Errorf("%s: %w", p.source, err)
+		}
+		spec.Triggers, files[file] = append(spec.Triggers, trigger), content
 	}
-	return a
+	return spec, files, nil
 }
 
-// sensorSize returns the length of what Argo Events hands to a sensor's process,
-// and jsonSize that of the JSON of anything.
-func sensorSize(meta metav1.ObjectMeta, spec argoevents.SensorSpec) int {
-	return jsonSize(&argoevents.Sensor{ObjectMeta: meta, Spec: spec})
+// programsOf returns the programs that a sensor runs for one kind of event.
+func programsOf(kind v1alpha1.EventSourceType) []string {
+	if kind == v1alpha1.EventSourceCalendar {
+		return []string{sensorlua.Calendar}
+	}
+	return []string{sensorlua.GitLab, sensorlua.Ref}
 }
 
+// jsonSize returns the length of the JSON of an object, as Argo Events hands it to
+// a process.
 func jsonSize(o any) int {
 	content, err := json.Marshal(o)
 	if err != nil {
@@ -118,18 +175,12 @@ func jsonSize(o any) int {
 	return len(content)
 }
 
-// sensorPart returns what a sensor has for a trigger and one kind of event.
-func (p *pipeline) sensorPart(e v1alpha1.EventSource, kind v1alpha1.EventSourceType, t v1alpha1.PipelineTrigger) (argoevents.SensorSpec, error) {
-	launcher, err := p.launcher(t, e, kind)
-	if err != nil {
-		return argoevents.SensorSpec{}, err
+func filesSize(files map[string]string) int {
+	size := 0
+	for name, content := range files {
+		size += len(name) + len(content)
 	}
-	dependency := p.dependency(e, kind)
-	trigger, err := newTrigger(triggerName(t, kind), dependency.Name, launcher)
-	if err != nil {
-		return argoevents.SensorSpec{}, fmt.Errorf("%s: %w", p.source, err)
-	}
-	return argoevents.SensorSpec{Dependencies: []argoevents.EventDependency{dependency}, Triggers: []argoevents.Trigger{trigger}}, nil
+	return size
 }
 
 func triggerName(t v1alpha1.PipelineTrigger, kind v1alpha1.EventSourceType) string {
@@ -142,15 +193,15 @@ func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceT
 	d := argoevents.EventDependency{
 		Name:            dependencyName(e.Name, string(kind)),
 		EventSourceName: p.eventSourceName(e, kind), EventName: eventName(e.Name),
-		Transform: &argoevents.EventDependencyTransformer{Script: sensorlua.Calendar()},
+		Transform: &argoevents.EventDependencyTransformer{Script: sensorlua.Run(filesDir, sensorlua.Calendar)},
 		Filters:   &argoevents.EventDependencyFilter{},
 	}
 	events := []string{string(v1alpha1.EventSourceCalendar)}
 	if kind == v1alpha1.EventSourceGitLab {
 		events = hookEvents(e)
-		d.Transform.Script = sensorlua.GitLab()
+		d.Transform.Script = sensorlua.Run(filesDir, sensorlua.GitLab)
 		if e.GitLab.Revision != "" {
-			d.Filters.Script = sensorlua.MatchRef(e.GitLab.Revision)
+			d.Filters.Script = sensorlua.MatchRef(filesDir, e.GitLab.Revision)
 		}
 	}
 	d.Filters.Data = []argoevents.DataFilter{{
@@ -159,14 +210,10 @@ func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceT
 	return d
 }
 
-// newTrigger returns what creates a launcher. The name of the launcher follows
+// newTrigger returns what creates a launcher, which is in a file. The name of the launcher follows
 // from the delivery, so that a delivery that is repeated, by GitLab or after a
 // crash of the sensor, creates nothing twice.
-func newTrigger(name, dependency string, launcher *tekton.PipelineRun) (argoevents.Trigger, error) {
-	content, err := manifest(launcher)
-	if err != nil {
-		return argoevents.Trigger{}, err
-	}
+func newTrigger(name, dependency, file string, launcher *tekton.PipelineRun) (argoevents.Trigger, error) {
 	empty := ""
 	parameters := []argoevents.TriggerParameter{{
 		Src: &argoevents.TriggerParameterSource{DependencyName: dependency, DataKey: "key"},
@@ -183,13 +230,12 @@ func newTrigger(name, dependency string, launcher *tekton.PipelineRun) (argoeven
 			Dest: fmt.Sprintf("spec.params.%d.value", at),
 		})
 	}
-	resource := argoevents.NewK8SResource(content)
 	wait, factor, jitter := argoevents.FromString(triggerWait), argoevents.NewAmount(triggerFactor), argoevents.NewAmount(triggerJitter)
 	return argoevents.Trigger{
 		Template: &argoevents.TriggerTemplate{
 			Name: name, Conditions: dependency,
 			K8s: &argoevents.StandardK8STrigger{
-				Operation: argoevents.Create, Source: &argoevents.ArtifactLocation{Resource: &resource}, Parameters: parameters,
+				Operation: argoevents.Create, Source: &argoevents.ArtifactLocation{File: &argoevents.FileArtifact{Path: file}}, Parameters: parameters,
 			},
 		},
 		// Without it Argo Events takes an event for done before it has tried, and
@@ -199,15 +245,20 @@ func newTrigger(name, dependency string, launcher *tekton.PipelineRun) (argoeven
 	}, nil
 }
 
-// manifest returns a launcher without what only the cluster knows.
-func manifest(launcher *tekton.PipelineRun) (map[string]any, error) {
+// manifest returns the JSON of a launcher, in lines that people can read in the
+// ConfigMap, without what only the cluster knows.
+func manifest(launcher *tekton.PipelineRun) (string, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(launcher)
 	if err != nil {
-		return nil, fmt.Errorf("convert the launcher %s: %w", launcher.Name, err)
+		return "", fmt.Errorf("convert the launcher %s: %w", launcher.Name, err)
 	}
 	delete(content, "status")
 	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
-	return content, nil
+	text, err := json.MarshalIndent(content, "", " ")
+	if err != nil {
+		return "", fmt.Errorf("convert the launcher %s: %w", launcher.Name, err)
+	}
+	return string(text), nil
 }
 
 // TriggerParts returns the event sources and sensors in the plan of a pipeline

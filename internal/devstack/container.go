@@ -109,6 +109,8 @@ func (c container) writeVolume(ctx context.Context, dir string, volume *corev1.V
 	case volume.Secret != nil:
 		source := volume.Secret
 		return c.writeSecret(ctx, dir, source.SecretName, source.Items, source.Optional)
+	case volume.ConfigMap != nil:
+		return c.writeConfigMap(ctx, dir, volume.ConfigMap)
 	case volume.DownwardAPI != nil:
 		// A label or an annotation that appears later: nothing is there at first.
 		return nil
@@ -134,14 +136,35 @@ func (c container) writeSecret(ctx context.Context, dir, name string, items []co
 	if err != nil {
 		return err
 	}
+	return writeFiles(dir, secret.Data, items)
+}
+
+func (c container) writeConfigMap(ctx context.Context, dir string, source *corev1.ConfigMapVolumeSource) error {
+	config, err := c.set.CoreV1().ConfigMaps(c.namespace).Get(ctx, source.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) && source.Optional != nil && *source.Optional {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	data := map[string][]byte{}
+	maps.Copy(data, config.BinaryData)
+	for key, content := range config.Data {
+		data[key] = []byte(content)
+	}
+	return writeFiles(dir, data, source.Items)
+}
+
+// writeFiles writes the items of what an object holds; all of it when there are none.
+func writeFiles(dir string, data map[string][]byte, items []corev1.KeyToPath) error {
 	if items == nil {
-		for key := range secret.Data {
+		for key := range data {
 			items = append(items, corev1.KeyToPath{Key: key, Path: key})
 		}
 	}
 	for _, item := range items {
 		path := filepath.Join(dir, filepath.FromSlash(item.Path))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, secret.Data[item.Key], 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, data[item.Key], 0o600)); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ func RuntimeKinds() []schema.GroupVersionKind {
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "RoleBinding"},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"},
 		secretKind(),
+		{Version: "v1", Kind: "ConfigMap"},
 		{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
 		{Group: "hnc.x-k8s.io", Version: "v1alpha2", Kind: "HierarchyConfiguration"},
 		{Group: "external-secrets.io", Version: "v1", Kind: "SecretStore"},

@@ -1,6 +1,8 @@
 // Package sensorlua holds the Lua programs that sensors run over events. It
-// guarantees that they are the same for everybody: the one thing of a runtime in
-// them, the pattern of a ref, is a literal that can be nothing but its bytes.
+// guarantees that they are the same for everybody: they are files, and the one
+// thing of a runtime beside them, the pattern of a ref, is a literal that can be
+// nothing but its bytes. Files keep the sensors small, which have to fit into one
+// environment variable.
 //
 // Argo Events lets a program see an event as the global event, and turns the
 // table that a transformation returns into the data that filters and parameters
@@ -19,11 +21,19 @@ package sensorlua
 import (
 	_ "embed"
 	"fmt"
+	"path"
 	"strings"
 )
 
 // MaxKey is the length of the longest key.
 const MaxKey = 45
+
+// The programs, as Files names them.
+const (
+	GitLab   = "gitlab.lua"
+	Calendar = "calendar.lua"
+	Ref      = "ref.lua"
+)
 
 var (
 	//go:embed common.lua
@@ -36,18 +46,21 @@ var (
 	ref string
 )
 
-// GitLab returns the program that reads a delivery of GitLab: its headers and
-// body. Deletions, and what concerns the code of a fork, run nothing.
-func GitLab() string { return compact(common + gitlab) }
+// Files returns the programs by their file names. GitLab reads a delivery of
+// GitLab, its headers and body: deletions, and what concerns the code of a fork,
+// run nothing. Calendar reads an event of a calendar. Ref is for MatchRef.
+func Files() map[string]string {
+	return map[string]string{GitLab: common + gitlab, Calendar: calendar, Ref: ref}
+}
 
-// Calendar returns the program that reads an event of a calendar.
-func Calendar() string { return compact(calendar) }
+// Run returns a program that runs one of the Files, which are in a directory.
+func Run(dir, file string) string { return fmt.Sprintf("return dofile(%q)", path.Join(dir, file)) }
 
-// MatchRef returns the program that tells whether the ref that another program
-// found matches a Lua pattern. What is no pattern matches nothing, and a ref of
-// more than luapattern.MaxText bytes matches none.
-func MatchRef(pattern string) string {
-	return "local pattern = " + Literal(pattern) + "\n" + compact(ref)
+// MatchRef returns a program that tells whether the ref that another program
+// found matches a Lua pattern; the Files are in a directory. What is no pattern
+// matches nothing, and a ref of more than luapattern.MaxText bytes matches none.
+func MatchRef(dir, pattern string) string {
+	return "pattern = " + Literal(pattern) + "\n" + Run(dir, Ref)
 }
 
 // Literal returns a text as a literal of Lua that holds digits and backslashes
@@ -59,19 +72,5 @@ func Literal(text string) string {
 		fmt.Fprintf(&b, `\%03d`, text[i])
 	}
 	b.WriteByte('"')
-	return b.String()
-}
-
-// compact takes the comments and the indentation out of a program: a sensor
-// carries it once for each of its event sources.
-func compact(program string) string {
-	var b strings.Builder
-	for line := range strings.Lines(program) {
-		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "--") {
-			b.WriteString(line)
-			b.WriteByte('\n')
-		}
-	}
 	return b.String()
 }
