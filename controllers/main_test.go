@@ -33,9 +33,9 @@ import (
 	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/devstack"
-	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/receiver"
+	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
 )
