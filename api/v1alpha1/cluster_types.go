@@ -183,6 +183,34 @@ type ComponentsList struct {
 	OauthProxy *Component `json:"oauthProxy,omitempty"`
 }
 
+// Chosen returns what a cluster chooses of a category; nil when it leaves the
+// choice to the catalogue.
+func (list *ComponentsList) Chosen(category ComponentCategory) *Component {
+	switch category {
+	case CategoryCertManagement:
+		return list.CertManagement
+	case CategoryDeployment:
+		return list.Deployment
+	case CategoryEventListener:
+		return list.EventListener
+	case CategoryGateway:
+		return list.Gateway
+	case CategoryMultiTenant:
+		return list.MultiTenant
+	case CategoryPipeline:
+		return list.Pipeline
+	case CategoryProgressiveDelivery:
+		return list.ProgressiveDelivery
+	case CategorySecretManagement:
+		return list.SecretManagement
+	case CategorySecretSync:
+		return list.SecretSync
+	case CategoryOauthProxy:
+		return list.OauthProxy
+	}
+	return nil
+}
+
 // Component is one chosen component.
 type Component struct {
 	// name of the component in the catalogue.

@@ -83,34 +83,6 @@ func (c *Catalogue) possible(category v1alpha1.ComponentCategory, cluster *v1alp
 	return names
 }
 
-// chosen returns what a cluster chooses of a category; nil when it leaves the
-// choice to the catalogue.
-func chosen(list *v1alpha1.ComponentsList, category v1alpha1.ComponentCategory) *v1alpha1.Component {
-	switch category {
-	case v1alpha1.CategoryCertManagement:
-		return list.CertManagement
-	case v1alpha1.CategoryDeployment:
-		return list.Deployment
-	case v1alpha1.CategoryEventListener:
-		return list.EventListener
-	case v1alpha1.CategoryGateway:
-		return list.Gateway
-	case v1alpha1.CategoryMultiTenant:
-		return list.MultiTenant
-	case v1alpha1.CategoryPipeline:
-		return list.Pipeline
-	case v1alpha1.CategoryProgressiveDelivery:
-		return list.ProgressiveDelivery
-	case v1alpha1.CategorySecretManagement:
-		return list.SecretManagement
-	case v1alpha1.CategorySecretSync:
-		return list.SecretSync
-	case v1alpha1.CategoryOauthProxy:
-		return list.OauthProxy
-	}
-	return nil
-}
-
 // mayBeIdle tells whether a choice of a category has simply no effect on clusters
 // that have no such component: forms fill these in for every cluster.
 func mayBeIdle(category v1alpha1.ComponentCategory) bool {
@@ -162,7 +134,7 @@ func (c *Catalogue) choose(cluster *v1alpha1.Cluster) ([]choice, field.ErrorList
 
 func (c *Catalogue) chooseOne(cluster *v1alpha1.Cluster, category v1alpha1.ComponentCategory) (choice, *field.Error) {
 	spec := &cluster.Spec
-	from, usual := chosen(&spec.ComponentsList, category), c.usual(category, spec)
+	from, usual := spec.ComponentsList.Chosen(category), c.usual(category, spec)
 	if from == nil {
 		return choice{component: usual}, nil
 	}
@@ -204,7 +176,7 @@ func (c *Catalogue) Components(cluster *v1alpha1.Cluster) []Component {
 	for _, category := range categories() {
 		made, err := c.chooseOne(cluster, category)
 		if err != nil {
-			from := chosen(&cluster.Spec.ComponentsList, category)
+			from := cluster.Spec.ComponentsList.Chosen(category)
 			found = append(found, Component{Name: from.Name, Category: category, Namespace: from.Namespace})
 			continue
 		}

@@ -105,7 +105,7 @@ func portSetting(c *v1alpha1.Cluster, component catalogue.Component, setting v1a
 		}
 	}
 	addition := "spec.componentsList." + string(component.Category) + ".additions[" + setting.Name + "]"
-	if chosen := chosenComponent(c, component.Category); chosen != nil && chosen.Additions[setting.Name] != "" {
+	if chosen := c.Spec.ComponentsList.Chosen(component.Category); chosen != nil && chosen.Additions[setting.Name] != "" {
 		return chosen.Additions[setting.Name], addition
 	}
 	if component.Category == v1alpha1.CategoryVirtualCluster && setting.Name == "httpsNodePort" {
@@ -114,33 +114,4 @@ func portSetting(c *v1alpha1.Cluster, component catalogue.Component, setting v1a
 		}
 	}
 	return setting.Default, addition
-}
-
-// chosenComponent returns what a cluster chooses of a category; nil when it
-// leaves the choice to the catalogue.
-func chosenComponent(c *v1alpha1.Cluster, category v1alpha1.ComponentCategory) *v1alpha1.Component {
-	list := c.Spec.ComponentsList
-	switch category {
-	case v1alpha1.CategoryCertManagement:
-		return list.CertManagement
-	case v1alpha1.CategoryDeployment:
-		return list.Deployment
-	case v1alpha1.CategoryEventListener:
-		return list.EventListener
-	case v1alpha1.CategoryGateway:
-		return list.Gateway
-	case v1alpha1.CategoryMultiTenant:
-		return list.MultiTenant
-	case v1alpha1.CategoryPipeline:
-		return list.Pipeline
-	case v1alpha1.CategoryProgressiveDelivery:
-		return list.ProgressiveDelivery
-	case v1alpha1.CategorySecretManagement:
-		return list.SecretManagement
-	case v1alpha1.CategorySecretSync:
-		return list.SecretSync
-	case v1alpha1.CategoryOauthProxy:
-		return list.OauthProxy
-	}
-	return nil
 }
