@@ -16,6 +16,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/remote"
 )
 
 const (
@@ -261,7 +262,7 @@ func (d *demo) pipelineRemoval(ctx context.Context) error {
 	}
 	pushed := time.Now()
 	err = d.until(ctx, "the end of what the pipeline runtime had", func(ctx context.Context) error {
-		left, err := list(ctx, w, append(runtimeKinds(), [3]string{"", "v1", "Namespace"}), client.MatchingLabels{
+		left, err := list(ctx, w, remote.RuntimeKinds(), client.MatchingLabels{
 			managedBy: "nautes", "nautes.io/product": productName,
 		})
 		if err == nil && len(left) > 0 {

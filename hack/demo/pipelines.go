@@ -17,6 +17,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -136,7 +137,7 @@ func (d *demo) showPipeline(ctx context.Context, runtime *v1alpha1.ProjectPipeli
 	}
 	root := branch{text: "cluster " + virtualName}
 	for _, namespace := range []string{devstack.ArgoEventsNamespace, pipelineNamespace, devstack.ArgoCDNamespace} {
-		found, err := list(ctx, w, runtimeKinds(), client.InNamespace(namespace), client.MatchingLabels{
+		found, err := list(ctx, w, remote.RuntimeKinds(), client.InNamespace(namespace), client.MatchingLabels{
 			managedBy: "nautes", "nautes.io/product": productName, "nautes.io/owner-name": pipelineRuntime,
 		})
 		if err != nil {
@@ -154,16 +155,6 @@ func (d *demo) showPipeline(ctx context.Context, runtime *v1alpha1.ProjectPipeli
 	}
 	d.screen.say("%d services of Argo Events run for it", len(d.pipelines.events.Running()))
 	return nil
-}
-
-// runtimeKinds are the kinds that a pipeline runtime has for itself.
-func runtimeKinds() [][3]string {
-	return [][3]string{
-		{"argoproj.io", "v1alpha1", "EventSource"}, {"argoproj.io", "v1alpha1", "Sensor"}, {"networking.k8s.io", "v1", "Ingress"},
-		{"", "v1", "Secret"}, {"", "v1", "ServiceAccount"}, {"rbac.authorization.k8s.io", "v1", "Role"},
-		{"rbac.authorization.k8s.io", "v1", "RoleBinding"}, {"external-secrets.io", "v1", "ExternalSecret"},
-		{"argoproj.io", "v1alpha1", "Application"},
-	}
 }
 
 // addPipelineHooks registers the hooks that the runtime plans, as a person would

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -208,12 +209,7 @@ func (d *demo) productRemoval(ctx context.Context) error {
 
 // labelled lists what carries the labels of a product on the runtime cluster.
 func (d *demo) labelled(ctx context.Context, w client.Client) ([]string, error) {
-	return list(ctx, w, [][3]string{
-		{"", "v1", "Namespace"}, {"", "v1", "Secret"}, {"", "v1", "ServiceAccount"},
-		{"rbac.authorization.k8s.io", "v1", "RoleBinding"}, {"hnc.x-k8s.io", "v1alpha2", "HierarchyConfiguration"},
-		{"external-secrets.io", "v1", "SecretStore"},
-		{"argoproj.io", "v1alpha1", "AppProject"}, {"argoproj.io", "v1alpha1", "Application"},
-	}, client.MatchingLabels{managedBy: "nautes", "nautes.io/product": productName})
+	return list(ctx, w, remote.RuntimeKinds(), client.MatchingLabels{managedBy: "nautes", "nautes.io/product": productName})
 }
 
 // showCluster prints what is on the runtime cluster as a tree, and checks that

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -36,8 +37,9 @@ func (d *demo) contents(ctx context.Context, name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return list(ctx, c, [][3]string{
-		{"", "v1", "Namespace"}, {"rbac.authorization.k8s.io", "v1", "ClusterRole"}, {"rbac.authorization.k8s.io", "v1", "ClusterRoleBinding"},
+	return list(ctx, c, []schema.GroupVersionKind{
+		{Version: "v1", Kind: "Namespace"}, {Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole"},
+		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"},
 	})
 }
 
@@ -178,14 +180,15 @@ func (d *demo) nothingLeft(ctx context.Context, c client.Client) error {
 		if err != nil {
 			return err
 		}
-		crds, err := list(ctx, on, [][3]string{{"apiextensions.k8s.io", "v1", "CustomResourceDefinition"}})
+		crds, err := list(ctx, on, []schema.GroupVersionKind{{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}})
 		if err != nil {
 			return err
 		}
 		d.screen.say("%s: every namespace, ClusterRole and ClusterRoleBinding is gone; %d CRDs stay, which Argo CD never removes", name, len(crds))
 	}
-	left, err := list(ctx, c, [][3]string{
-		{"", "v1", "Secret"}, {"argoproj.io", "v1alpha1", "AppProject"}, {"argoproj.io", "v1alpha1", "Application"},
+	left, err := list(ctx, c, []schema.GroupVersionKind{
+		{Version: "v1", Kind: "Secret"}, {Group: "argoproj.io", Version: "v1alpha1", Kind: "AppProject"},
+		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Application"},
 	}, client.InNamespace(devstack.ArgoCDNamespace), client.MatchingLabels{managedBy: "nautes"})
 	if err != nil {
 		return err
@@ -209,20 +212,20 @@ func (d *demo) nothingLeft(ctx context.Context, c client.Client) error {
 const managedBy = "app.kubernetes.io/managed-by"
 
 // list names the objects of some kinds; a kind that does not exist has none.
-func list(ctx context.Context, c client.Client, kinds [][3]string, options ...client.ListOption) ([]string, error) {
+func list(ctx context.Context, c client.Client, kinds []schema.GroupVersionKind, options ...client.ListOption) ([]string, error) {
 	var found []string
 	for _, kind := range kinds {
 		all := &unstructured.UnstructuredList{}
-		all.SetGroupVersionKind(object(kind[0], kind[1], kind[2]+"List", "", "").GroupVersionKind())
+		all.SetGroupVersionKind(kind)
 		err := c.List(ctx, all, options...)
 		if meta.IsNoMatchError(err) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", kind[2], err)
+			return nil, fmt.Errorf("list %s: %w", kind.Kind, err)
 		}
 		for _, o := range all.Items {
-			found = append(found, kind[2]+" "+o.GetName())
+			found = append(found, kind.Kind+" "+o.GetName())
 		}
 	}
 	return found, nil
