@@ -22,7 +22,8 @@ const (
 	firstShare = 4
 	// progressTime is how often progress is printed.
 	progressTime = 10 * time.Second
-	// quietTime without a write of the operator means that it has done its work.
+	// quietTime without a write or a look at a runtime means that the operator has
+	// done its work.
 	quietTime = 5 * time.Second
 	// collectTime is longer than the pause between two garbage collections of a
 	// process that does nothing: Go makes it two minutes at most.
@@ -137,8 +138,9 @@ func reach(ctx context.Context, what string, want int, count func() int, why fun
 	}
 }
 
-// settled waits until the operator has nothing to write any more and has collected
-// its garbage since, and returns what it has done until then.
+// settled waits until the operator has nothing to do any more and has collected its
+// garbage since, and returns what it has done until then: what is garbage a moment
+// later, at work, is more than what it keeps.
 func (b *bench) settled(ctx context.Context) (telemetry, error) {
 	last, err := b.telemetry(ctx)
 	if err != nil {
@@ -154,7 +156,7 @@ func (b *bench) settled(ctx context.Context) (telemetry, error) {
 			return telemetry{}, err
 		}
 		switch still := time.Since(quiet); {
-		case now.tenant.writes != last.tenant.writes || now.cluster.writes != last.cluster.writes:
+		case now.looks != last.looks, now.tenant.writes != last.tenant.writes, now.cluster.writes != last.cluster.writes:
 			last, quiet = now, time.Now()
 		case still < quietTime:
 			// What is collected before everything is at rest does not count.

@@ -20,8 +20,8 @@ type telemetry struct {
 	// live is the heap that the last garbage collection has found in use, and
 	// resident what the process has of the machine's memory, in bytes.
 	live, resident int64
-	// collections of garbage.
-	collections int64
+	// collections of garbage, and looks at pipeline runtimes and their spaces.
+	collections, looks int64
 	// tenant and cluster are the requests to the two control planes.
 	tenant, cluster requests
 }
@@ -60,6 +60,10 @@ func (b *bench) telemetry(ctx context.Context) (t telemetry, err error) {
 			t.live = int64(value)
 		case "go_gc_cycles_total_gc_cycles_total":
 			t.collections = int64(value)
+		case "controller_runtime_reconcile_total":
+			if of := labels["controller"]; of == "projectpipelineruntime" || of == "space" {
+				t.looks += int64(value)
+			}
 		case "rest_client_requests_total":
 			if r := hosts[labels["host"]]; r != nil && labels["method"] == http.MethodGet {
 				r.reads += int64(value)
@@ -71,7 +75,7 @@ func (b *bench) telemetry(ctx context.Context) (t telemetry, err error) {
 	if err := lines.Err(); err != nil {
 		return t, fmt.Errorf("read the operator's metrics: %w", err)
 	}
-	if t.live == 0 || t.collections == 0 || t.cluster.reads == 0 {
+	if t.live == 0 || t.collections == 0 || t.cluster.reads == 0 || t.looks == 0 {
 		return t, fmt.Errorf("the operator's metrics lack what is measured: %+v", t)
 	}
 	return t, nil
