@@ -29,7 +29,7 @@ import (
 // log in to the secret store, and tells how far all of that is.
 type clusterWork struct {
 	*Shared
-	slow lane
+	slow *lane[reconcile.Request]
 }
 
 // Cluster starts the controller of Clusters.
@@ -61,7 +61,7 @@ func (s *Shared) Cluster() error {
 	watch(b, &v1alpha1.ComponentCatalogue{}, func(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []reconcile.Request {
 		return s.clusters(ctx, nil)
 	})
-	return start(s, b, clusterWork{Shared: s, slow: newLane(s.Workers)}, engine.Options[*v1alpha1.Cluster]{
+	return start(s, b, clusterWork{Shared: s, slow: newLane(s.Workers, s.WakeCluster.Wake)}, engine.Options[*v1alpha1.Cluster]{
 		Kind: "Cluster", New: func() *v1alpha1.Cluster { return &v1alpha1.Cluster{} },
 	})
 }
@@ -82,7 +82,7 @@ func (s *Shared) ComponentCatalogue() error {
 // Reconcile implements engine.Work.
 func (w clusterWork) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.Cluster]) error {
 	c := s.Object
-	leave, err := w.slow.enter(w.isSlow, c.Name, c.Spec.HostCluster)
+	leave, err := w.slow.enter(w.isSlow, request(c.Namespace, c.Name), c.Name, c.Spec.HostCluster)
 	defer leave()
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 // then what was installed goes, or stays as spec.deletionPolicy says.
 func (w clusterWork) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.Cluster]) error {
 	c := s.Object
-	leave, err := w.slow.enter(w.isSlow, c.Name, c.Spec.HostCluster)
+	leave, err := w.slow.enter(w.isSlow, request(c.Namespace, c.Name), c.Name, c.Spec.HostCluster)
 	defer leave()
 	if err != nil {
 		return err

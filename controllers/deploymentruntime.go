@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
@@ -28,7 +29,7 @@ import (
 // on its cluster, once the space that the Application needs is there.
 type deploymentRuntimeWork struct {
 	*Shared
-	slow lane
+	slow *lane[reconcile.Request]
 }
 
 // DeploymentRuntime starts the controller of DeploymentRuntimes.
@@ -50,7 +51,7 @@ func (s *Shared) DeploymentRuntime() error {
 	watch(b, &v1alpha1.CodeRepoBinding{}, s.runtimesOfBinding)
 	watch(b, &v1alpha1.Project{}, s.runtimesOfProject)
 	watch(b, &v1alpha1.Product{}, s.runtimesOfProduct)
-	return start(s, b, deploymentRuntimeWork{Shared: s, slow: newLane(s.Workers)}, engine.Options[*v1alpha1.DeploymentRuntime]{
+	return start(s, b, deploymentRuntimeWork{Shared: s, slow: newLane(s.Workers, s.WakeDeploymentRuntime.Wake)}, engine.Options[*v1alpha1.DeploymentRuntime]{
 		Kind: "DeploymentRuntime", New: func() *v1alpha1.DeploymentRuntime { return &v1alpha1.DeploymentRuntime{} },
 		Suspended: func(r *v1alpha1.DeploymentRuntime) bool { return r.Spec.Suspend },
 	})
@@ -110,7 +111,7 @@ func illegalProjects(snap *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) []v
 // in place.
 func (w deploymentRuntimeWork) apply(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot, target v1alpha1.RuntimeTarget) error {
 	r := s.Object
-	leave, err := w.slow.enter(w.isSlow, target.Cluster)
+	leave, err := w.slow.enter(w.isSlow, request(r.Namespace, r.Name), target.Cluster)
 	defer leave()
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
@@ -28,7 +29,7 @@ import (
 // tells whether its triggers are armed and what its pipelines did.
 type pipelineRuntimeWork struct {
 	*Shared
-	slow lane
+	slow *lane[reconcile.Request]
 }
 
 // ProjectPipelineRuntime starts the controller of ProjectPipelineRuntimes.
@@ -53,7 +54,7 @@ func (s *Shared) ProjectPipelineRuntime() error {
 	watch(b, &v1alpha1.CodeRepoProvider{}, s.pipelineRuntimesOfProvider)
 	watch(b, &v1alpha1.PipelineHook{}, s.pipelineRuntimesOfHook)
 	watch(b, &corev1.Secret{}, s.pipelineRuntimesOfSecret)
-	return start(s, b, pipelineRuntimeWork{Shared: s, slow: newLane(s.Workers)}, engine.Options[*v1alpha1.ProjectPipelineRuntime]{
+	return start(s, b, pipelineRuntimeWork{Shared: s, slow: newLane(s.Workers, s.WakePipelineRuntime.Wake)}, engine.Options[*v1alpha1.ProjectPipelineRuntime]{
 		Kind: "ProjectPipelineRuntime", New: func() *v1alpha1.ProjectPipelineRuntime { return &v1alpha1.ProjectPipelineRuntime{} },
 	})
 }
@@ -79,7 +80,7 @@ func (w pipelineRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[*v
 	if err != nil {
 		return err
 	}
-	leave, err := w.slow.enter(w.isSlow, clustersOf(snap, r)...)
+	leave, err := w.slow.enter(w.isSlow, request(r.Namespace, r.Name), clustersOf(snap, r)...)
 	defer leave()
 	if err != nil {
 		return err

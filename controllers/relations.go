@@ -350,13 +350,19 @@ func (s *Shared) runtimes(ctx context.Context, product string, match func(*v1alp
 }
 
 func (s *Shared) runtimesIn(ctx context.Context, key SpaceKey) []reconcile.Request {
+	on := s.environmentsIn(ctx, key)
+	return s.runtimes(ctx, key.Product, func(r *v1alpha1.DeploymentRuntime) bool {
+		return on[r.Spec.Destination.Environment] || (r.Status.Target != nil && r.Status.Target.Cluster == key.Cluster)
+	})
+}
+
+// environmentsIn returns the names of the environments that a space is for.
+func (s *Shared) environmentsIn(ctx context.Context, key SpaceKey) map[string]bool {
 	on := map[string]bool{}
 	for _, e := range find(ctx, s, &v1alpha1.EnvironmentList{}, func(e *v1alpha1.Environment) bool { return e.Spec.Cluster == key.Cluster }, client.InNamespace(key.Product)) {
 		on[e.Name] = true
 	}
-	return s.runtimes(ctx, key.Product, func(r *v1alpha1.DeploymentRuntime) bool {
-		return on[r.Spec.Destination.Environment] || (r.Status.Target != nil && r.Status.Target.Cluster == key.Cluster)
-	})
+	return on
 }
 
 func (s *Shared) runtimesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -65,8 +64,10 @@ func (s *Shared) pipelineRuntimesOfCluster(ctx context.Context, c *v1alpha1.Clus
 
 // pipelineRuntimesIn returns the pipeline runtimes that are or will be in a space.
 func (s *Shared) pipelineRuntimesIn(ctx context.Context, key SpaceKey) []reconcile.Request {
-	return slices.DeleteFunc(s.pipelineRuntimesOfCluster(ctx, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: key.Cluster}}),
-		func(r reconcile.Request) bool { return r.Namespace != key.Product })
+	on := s.environmentsIn(ctx, key)
+	return s.pipelineRuntimes(ctx, key.Product, func(r *v1alpha1.ProjectPipelineRuntime) bool {
+		return on[r.Spec.Destination.Environment] || (r.Status.Target != nil && r.Status.Target.Cluster == key.Cluster)
+	})
 }
 
 func (s *Shared) pipelineRuntimesOfCatalogue(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []reconcile.Request {
@@ -114,8 +115,18 @@ func (s *Shared) pipelineRuntimesOfHook(ctx context.Context, h *v1alpha1.Pipelin
 	return requestsFor(find[*v1alpha1.ProjectPipelineRuntime](ctx, s, &v1alpha1.ProjectPipelineRuntimeList{}, nil, client.MatchingFields{snapshot.IndexPipelineHook: h.Name}))
 }
 
-func (s *Shared) hooksOfPipelineRuntime(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
-	return requests(s.Namespace, snapshot.HooksOf(r)...)
+// hooksOfPipelineRuntime returns the hooks of a pipeline runtime that wait until
+// nobody uses them any more. The others do not care who does, and there can be many.
+func (s *Shared) hooksOfPipelineRuntime(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
+	var wake []reconcile.Request
+	for _, name := range snapshot.HooksOf(r) {
+		hook := &v1alpha1.PipelineHook{}
+		err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, hook, client.UnsafeDisableDeepCopy)
+		if err == nil && hook.DeletionTimestamp != nil {
+			wake = append(wake, request(s.Namespace, name))
+		}
+	}
+	return wake
 }
 
 // pipelineRuntimesOfSecret returns the pipeline runtimes that a stored secret is for.

@@ -33,7 +33,7 @@ type spaceWork struct {
 	*Shared
 	// access is held for a product while its access to the secret store is written.
 	access keymutex.KeyMutex
-	slow   lane
+	slow   *lane[SpaceKey]
 }
 
 // Space starts the controller of the spaces.
@@ -68,7 +68,7 @@ func (s *Shared) Space() error {
 		Watches(&v1alpha1.ComponentCatalogue{}, keysOf(s.spacesOfCatalogue)).
 		WatchesRawSource(s.WakeSpace.Source()).
 		WithOptions(controller.TypedOptions[SpaceKey]{MaxConcurrentReconciles: s.Workers})
-	if err := b.Complete(spaceWork{Shared: s, access: keymutex.NewHashed(accessLocks), slow: newLane(s.Workers)}); err != nil {
+	if err := b.Complete(spaceWork{Shared: s, access: keymutex.NewHashed(accessLocks), slow: newLane(s.Workers, s.WakeSpace.Wake)}); err != nil {
 		return fmt.Errorf("start the controller of the spaces: %w", err)
 	}
 	return nil
@@ -79,7 +79,7 @@ const accessLocks = 64
 
 // Reconcile implements reconcile.TypedReconciler.
 func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Result, error) {
-	leave, err := w.slow.enter(w.isSlow, key.Cluster)
+	leave, err := w.slow.enter(w.isSlow, key, key.Cluster)
 	defer leave()
 	if err != nil {
 		return reconcile.Result{RequeueAfter: laneRetry}, nil

@@ -9,7 +9,8 @@
 // BENCH_PUSHES the number of pushes each (100); BENCH_DELIVERIES is the number of
 // events (100). With -clusters, only the
 // registration of so many clusters is measured; they are simulated. With
-// -pipelines, only pipelines are, and the memory of so many of their runtimes.
+// -pipelines, only pipelines are, and what so many of their runtimes take; with
+// -runtimes, only the latter.
 package main
 
 import (
@@ -39,17 +40,21 @@ func main() {
 	clusters := flag.Int("clusters", 0, "measure only the registration of this `number` of clusters")
 	slowOnes := flag.Int("slow", -1, "how many of the clusters answer slowly (one of 40)")
 	deadOnes := flag.Int("dead", -1, "how many of the clusters accept connections and never answer (one of 40)")
-	runtimes := flag.Int("pipelines", 0, "measure only pipelines, with this `number` of runtimes")
+	pipelines := flag.Int("pipelines", 0, "measure only pipelines, with this `number` of runtimes")
+	runtimes := flag.Int("runtimes", 0, "measure only what this `number` of pipeline runtimes takes, without Argo Events")
 	flag.Parse()
-	if err := run(ctx, *clusters, *slowOnes, *deadOnes, *runtimes); err != nil {
+	if err := run(ctx, *clusters, *slowOnes, *deadOnes, *pipelines, *runtimes); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, clusters, slowOnes, deadOnes, runtimes int) error {
-	if runtimes > 0 {
-		return measuredPipelines(ctx, runtimes)
+func run(ctx context.Context, clusters, slowOnes, deadOnes, pipelines, runtimes int) error {
+	switch {
+	case runtimes > 0:
+		return runRuntimes(ctx, runtimes)
+	case pipelines > 0:
+		return measuredPipelines(ctx, pipelines)
 	}
 	if clusters == 0 {
 		if err := runProducts(ctx); err != nil {
@@ -78,7 +83,10 @@ func measuredPipelines(ctx context.Context, runtimes int) error {
 	if err != nil {
 		return err
 	}
-	return runPipelines(ctx, deliveries[0], runtimes)
+	if err := runPipelines(ctx, deliveries[0]); err != nil {
+		return err
+	}
+	return runRuntimes(ctx, runtimes)
 }
 
 func runProducts(ctx context.Context) error {

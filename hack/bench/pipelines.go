@@ -35,7 +35,7 @@ type footprint struct {
 }
 
 // runPipelines prints what pipelines take.
-func runPipelines(ctx context.Context, deliveries, runtimes int) error {
+func runPipelines(ctx context.Context, deliveries int) error {
 	fmt.Println("\nPipelines, on real Argo Events as processes, the operator as a process of its own:")
 	figures, err := measurePipelines(ctx, deliveries)
 	if err != nil {
@@ -47,12 +47,6 @@ func runPipelines(ctx context.Context, deliveries, runtimes int) error {
 		of := figures.footprints[isolation]
 		fmt.Printf("the guide's runtime, %s: %d objects, %d pods\n", isolation, of.objects, of.pods)
 	}
-	before, after, err := pipelineMemory(ctx, runtimes)
-	if err != nil {
-		return fmt.Errorf("%d pipeline runtimes: %w", runtimes, err)
-	}
-	fmt.Printf("memory of the operator with %d pipeline runtimes: %d → %d MiB, %d MiB for 1,000\n",
-		runtimes, before>>20, after>>20, (after-before)*1000/int64(runtimes)>>20)
 	return nil
 }
 
@@ -85,16 +79,17 @@ func pipelineStack(ctx context.Context, dir string) (*bench, error) {
 		return b, err
 	}
 	b.stack.Git.Grant(pipelineToken, devstack.Read, pipelineRepository(0))
-	return b, b.storeCredentials(ctx, 1)
+	return b, b.storeCredentials(ctx, 0, 1)
 }
 
 // pipelineToken opens the repositories with pipelines.
 const pipelineToken = "pipelines"
 
-// storeCredentials stores what opens the repositories with the pipelines of products.
-func (b *bench) storeCredentials(ctx context.Context, products int) error {
+// storeCredentials stores what opens the repositories with the pipelines of the
+// products between two numbers, the second one left out.
+func (b *bench) storeCredentials(ctx context.Context, from, to int) error {
 	store := kube.New(b.tenant, b.tenant, devstack.OperatorNamespace)
-	for i := range products {
+	for i := from; i < to; i++ {
 		_, err := store.Put(ctx, secrets.RepositoryReadOnly("gitlab", pipelineRepo(i)), map[string]secrets.Value{
 			"username": secrets.NewValue([]byte("any")), "password": secrets.NewValue([]byte(pipelineToken)),
 		})
@@ -151,7 +146,7 @@ func measurePipelines(ctx context.Context, deliveries int) (figures pipelineFigu
 // counts what it has when all of its services run.
 func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, first bool, isolation v1alpha1.Isolation) (of footprint, err error) {
 	if first {
-		err = b.declare(ctx, 1, func(i int) map[string]string { return b.pipelineFiles(i, 1, isolation) })
+		err = b.declare(ctx, 0, 1, func(i int) map[string]string { return b.pipelineFiles(i, 1, isolation) })
 	} else {
 		_, err = b.stack.Git.Push(ctx, repository(0), devstack.Commit{Files: b.pipelineFiles(0, 1, isolation)})
 	}
@@ -205,49 +200,4 @@ func (b *bench) count(ctx context.Context) (int, error) {
 		total += len(all.Items)
 	}
 	return total, nil
-}
-
-// pipelineMemory returns the memory of the operator before and after it has
-// runtimes, ten of them in each product.
-func pipelineMemory(ctx context.Context, runtimes int) (before, after int64, err error) {
-	dir, err := os.MkdirTemp("", "nautes-bench-")
-	if err != nil {
-		return 0, 0, fmt.Errorf("make a directory: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	b, err := pipelineStack(ctx, dir)
-	defer func() { err = errors.Join(err, b.close()) }()
-	if err != nil {
-		return 0, 0, err
-	}
-	if before, err = rss(b.operator.PID()); err != nil {
-		return 0, 0, err
-	}
-	const each = 10
-	if err := b.storeCredentials(ctx, runtimes/each); err != nil {
-		return 0, 0, err
-	}
-	err = b.declare(ctx, runtimes/each, func(i int) map[string]string { return b.pipelineFiles(i, each, v1alpha1.IsolationShared) })
-	if err != nil {
-		return 0, 0, err
-	}
-	err = until(ctx, "a sensor for each runtime", func() error {
-		all := &unstructured.UnstructuredList{}
-		all.SetGroupVersionKind(schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "SensorList"})
-		if err := b.runtime.List(ctx, all); err != nil {
-			return err
-		}
-		if len(all.Items) < runtimes/each*each {
-			return fmt.Errorf("%d of %d are there; the first runtime says: %s", len(all.Items), runtimes, b.told(ctx))
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, 0, err
-	}
-	if err := pause(ctx, settleTime); err != nil {
-		return 0, 0, err
-	}
-	after, err = rss(b.operator.PID())
-	return before, after, err
 }

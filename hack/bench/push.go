@@ -19,7 +19,7 @@ func repository(i int) string { return fmt.Sprintf("group-%d/default.project", i
 
 // populate declares the products and waits until each has its Application.
 func (b *bench) populate(ctx context.Context, products int) error {
-	err := b.declare(ctx, products, func(i int) map[string]string { return files(i, "first") })
+	err := b.declare(ctx, 0, products, func(i int) map[string]string { return files(i, "first") })
 	if err != nil {
 		return err
 	}
@@ -35,13 +35,14 @@ func (b *bench) populate(ctx context.Context, products int) error {
 	})
 }
 
-// declare pushes the files of products, and declares the products.
-func (b *bench) declare(ctx context.Context, products int, files func(int) map[string]string) error {
+// declare pushes the files of the products between two numbers, the second one
+// left out, and declares the products.
+func (b *bench) declare(ctx context.Context, from, to int, files func(int) map[string]string) error {
 	credentials := "apiVersion: v1\nkind: Secret\nmetadata: {name: git, namespace: nautes}\nstringData: {username: any, password: bench}\n"
 	if err := devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(credentials)); err != nil {
 		return err
 	}
-	for i := range products {
+	for i := from; i < to; i++ {
 		found, err := b.stack.Git.AddRepository(ctx, repository(i))
 		if err != nil {
 			return err
@@ -93,6 +94,12 @@ func (a *arrivals) at(path string) (time.Time, bool) {
 	defer a.mu.Unlock()
 	when, ok := a.seen[path]
 	return when, ok
+}
+
+func (a *arrivals) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.seen)
 }
 
 // push changes one runtime after another, and measures from the moment that the

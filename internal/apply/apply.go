@@ -21,8 +21,8 @@ type Connection interface {
 	// Client reads and writes the API server directly.
 	Client() client.Client
 	// Get returns the cached metadata of one object that carries the tenant's
-	// labels; nil when there is none. Managed fields hold at most the entry of
-	// the field manager nautes. An error when the cache has not synced.
+	// labels; nil when there is none. Of the managed fields, plan.DigestFields
+	// need be right and nothing else. An error when the cache has not synced.
 	Get(ctx context.Context, id plan.ID) (*metav1.PartialObjectMetadata, error)
 	// Owned returns the cached metadata of everything that carries the labels
 	// of owner. Kinds that the cluster does not serve hold nothing. An error

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -16,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
-	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 )
@@ -165,22 +163,6 @@ func (p *pass) fill(ctx context.Context, in intent) (*unstructured.Unstructured,
 		}
 	}
 	return object, nil
-}
-
-// fingerprint returns what the server notes of our fields: which they are, with
-// those taken out that somebody else has changed since. Values are not in it.
-func fingerprint(o metav1.Object) string {
-	for _, entry := range o.GetManagedFields() {
-		if isOurs(entry) && entry.FieldsV1 != nil {
-			sum := sha256.Sum256(append([]byte(entry.APIVersion+"\x00"), entry.FieldsV1.Raw...))
-			return hex.EncodeToString(sum[:])
-		}
-	}
-	return ""
-}
-
-func isOurs(entry metav1.ManagedFieldsEntry) bool {
-	return entry.Manager == v1alpha1.ManagedBy && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
 }
 
 // older tells whether version a of an object is before version b.

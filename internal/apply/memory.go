@@ -15,9 +15,9 @@ type record struct {
 	gvk schema.GroupVersionKind
 	// intent is the hash of what was asked for.
 	intent string
-	// fingerprint is what the server noted as ours: it changes when somebody
-	// changes a field that we set.
-	fingerprint string
+	// fields is what the server noted as ours: it changes when somebody changes
+	// a field that we set.
+	fields plan.FieldsDigest
 	// version is the object's resourceVersion after the write.
 	version string
 	// secrets holds the versions of the secrets that a System was given.

@@ -115,7 +115,7 @@ func (p *pass) place() place { return place{uid: p.uid, owner: p.set.Owner} }
 func (p *pass) settled(id plan.ID, hash string, seen *metav1.PartialObjectMetadata) bool {
 	r, ok := p.memory.get(p.place(), id)
 	return ok && r.settled && r.intent == hash && seen != nil && seen.DeletionTimestamp == nil && p.owns(seen) &&
-		(fingerprint(seen) == r.fingerprint || older(seen.ResourceVersion, r.version))
+		(plan.DigestFields(seen) == r.fields || older(seen.ResourceVersion, r.version))
 }
 
 // owns tells whether an object carries exactly the owner's labels.
@@ -226,7 +226,7 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 		p.result.Written++
 	}
 	p.memory.put(p.place(), id, record{
-		gvk: in.gvk, intent: hash, fingerprint: fingerprint(object), version: object.GetResourceVersion(), settled: true,
+		gvk: in.gvk, intent: hash, fields: plan.DigestFields(object), version: object.GetResourceVersion(), settled: true,
 	})
 	return nil
 }
@@ -235,7 +235,7 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 // object that our apply has just created has none.
 func hasOtherManager(o metav1.Object) bool {
 	for _, entry := range o.GetManagedFields() {
-		if !isOurs(entry) {
+		if !plan.OurFields(entry) {
 			return true
 		}
 	}

@@ -14,8 +14,8 @@ const RunnerImage = "registry.example/nautes:devstack"
 // Operator is nautes-operator as a process beside a stack's tenant.
 type Operator struct {
 	*Process
-	// Hooks is the base URL of its receiver of push hooks.
-	Hooks string
+	// Hooks is the base URL of its receiver of push hooks, Metrics the URL of its metrics.
+	Hooks, Metrics string
 
 	start func(context.Context) error
 }
@@ -47,7 +47,7 @@ func (s *Stack) StartOperator(ctx context.Context, options OperatorOptions) (*Op
 	if err := s.writeOperatorFiles(ctx, dir, options, taken); err != nil {
 		return nil, err
 	}
-	o := &Operator{Hooks: "http://" + loopback(taken[2])}
+	o := &Operator{Hooks: "http://" + loopback(taken[2]), Metrics: "http://" + loopback(taken[0]) + "/metrics"}
 	o.start = func(ctx context.Context) (err error) {
 		o.Process, err = StartProcess(ctx, Program{
 			Name: "nautes-operator", Path: filepath.Join(root, "bin", "nautes-operator"), Home: dir, Logs: s.logs(),

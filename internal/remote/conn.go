@@ -267,7 +267,7 @@ func (c *Conn) watchDefinitions(run context.Context, s source, sv *served) error
 				in = unknown.Obj
 			}
 			if o, ok := in.(*object); ok {
-				sv.definitionChanged(o.Name, deleted)
+				sv.definitionChanged(o.name, deleted)
 			}
 		}
 	}

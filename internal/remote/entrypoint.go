@@ -66,8 +66,8 @@ func (c *Conn) EntryPoints() (map[string]v1alpha1.EntryPoint, error) {
 			continue
 		}
 		point, _ := o.facts.(v1alpha1.EntryPoint)
-		if _, taken := points[o.Name]; !taken && point.Type != "" {
-			points[o.Name] = point
+		if _, taken := points[o.name]; !taken && point.Type != "" {
+			points[o.name] = point
 		}
 	}
 	return points, nil

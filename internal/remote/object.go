@@ -1,13 +1,15 @@
 package remote
 
 import (
-	"bytes"
 	"maps"
 	"strings"
+	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -22,10 +24,59 @@ const ownerIndex = "owner"
 type FactsFunc func(*unstructured.Unstructured) any
 
 // object is what a cache holds: trimmed metadata, and the facts of kinds that
-// are watched as a whole.
+// are watched as a whole. There are many, so it is packed: what is the same in
+// many objects is there once, and our managed fields are a digest.
 type object struct {
-	metav1.PartialObjectMetadata
-	facts any
+	gvk             *schema.GroupVersionKind
+	namespace       unique.Handle[string]
+	name            string
+	uid             types.UID
+	resourceVersion string
+	generation      int64
+	// created is in seconds since 1970; 0: it is not known.
+	created     int64
+	deleted     *metav1.Time
+	labels      labelSet
+	annotations map[string]string
+	fields      plan.FieldsDigest
+	facts       any
+}
+
+// GetObjectMeta implements metav1.ObjectMetaAccessor for the caches: they want to
+// know which object it is, and of which version.
+func (o *object) GetObjectMeta() metav1.Object {
+	return &metav1.ObjectMeta{Namespace: o.namespace.Value(), Name: o.name, UID: o.uid, ResourceVersion: o.resourceVersion}
+}
+
+// labelSet is the labels of an object, in the form of a selector.
+type labelSet struct{ unique.Handle[string] }
+
+func packLabels(all map[string]string) labelSet {
+	return labelSet{unique.Make(labels.Set(all).String())}
+}
+
+// unpack returns the labels; nil when there are none.
+func (l labelSet) unpack() map[string]string {
+	packed := l.Value()
+	if packed == "" {
+		return nil
+	}
+	all := make(map[string]string, strings.Count(packed, ",")+1)
+	for label := range strings.SplitSeq(packed, ",") {
+		key, value, _ := strings.Cut(label, "=")
+		all[key] = value
+	}
+	return all
+}
+
+// get returns the value of a label; empty when there is none.
+func (l labelSet) get(key string) string {
+	for label := range strings.SplitSeq(l.Value(), ",") {
+		if name, value, _ := strings.Cut(label, "="); name == key {
+			return value
+		}
+	}
+	return ""
 }
 
 // trimmer returns the transformation from what the API server sends to what a
@@ -36,9 +87,10 @@ func trimmer(gvk schema.GroupVersionKind, facts FactsFunc, more func(*object)) c
 	trim = func(in any) (any, error) {
 		switch o := in.(type) {
 		case *metav1.PartialObjectMetadata:
-			return &object{PartialObjectMetadata: trimmed(gvk, o)}, nil
+			return trimmed(&gvk, o), nil
 		case *unstructured.Unstructured:
-			kept := &object{PartialObjectMetadata: trimmed(gvk, o), facts: facts(o)}
+			kept := trimmed(&gvk, o)
+			kept.facts = facts(o)
 			if more != nil {
 				more(kept)
 			}
@@ -53,69 +105,71 @@ func trimmer(gvk schema.GroupVersionKind, facts FactsFunc, more func(*object)) c
 	return trim
 }
 
-// trimmed keeps identity, labels, our annotations and our managed fields.
-func trimmed(gvk schema.GroupVersionKind, o metav1.Object) metav1.PartialObjectMetadata {
-	m := metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
-		Namespace:         o.GetNamespace(),
-		Name:              o.GetName(),
-		UID:               o.GetUID(),
-		ResourceVersion:   o.GetResourceVersion(),
-		Generation:        o.GetGeneration(),
-		CreationTimestamp: o.GetCreationTimestamp(),
-		DeletionTimestamp: o.GetDeletionTimestamp(),
-		Labels:            maps.Clone(o.GetLabels()),
-	}}
-	m.SetGroupVersionKind(gvk)
+// trimmed keeps identity, labels, our annotations and the digest of our managed fields.
+func trimmed(gvk *schema.GroupVersionKind, o metav1.Object) *object {
+	kept := &object{
+		gvk:             gvk,
+		namespace:       unique.Make(o.GetNamespace()),
+		name:            o.GetName(),
+		uid:             o.GetUID(),
+		resourceVersion: o.GetResourceVersion(),
+		generation:      o.GetGeneration(),
+		deleted:         o.GetDeletionTimestamp(),
+		labels:          packLabels(o.GetLabels()),
+		fields:          plan.DigestFields(o),
+	}
+	if at := o.GetCreationTimestamp(); !at.IsZero() {
+		kept.created = at.Unix()
+	}
 	for key, value := range o.GetAnnotations() {
 		if !strings.HasPrefix(key, "nautes.io/") {
 			continue
 		}
-		if m.Annotations == nil {
-			m.Annotations = map[string]string{}
+		if kept.annotations == nil {
+			kept.annotations = map[string]string{}
 		}
-		m.Annotations[key] = value
+		kept.annotations[key] = value
 	}
-	for _, entry := range o.GetManagedFields() {
-		if entry.Manager == v1alpha1.ManagedBy && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" {
-			m.ManagedFields = append(m.ManagedFields, *entry.DeepCopy())
-		}
-	}
-	return m
+	return kept
 }
 
 // alike tells whether two versions of an object are the same to us: what others
 // keep writing into it, as a status, wakes nobody.
 func alike(a, b *object) bool {
-	if a.UID != b.UID || (a.DeletionTimestamp == nil) != (b.DeletionTimestamp == nil) ||
-		!maps.Equal(a.Labels, b.Labels) || !maps.Equal(a.Annotations, b.Annotations) ||
-		a.facts != b.facts || len(a.ManagedFields) != len(b.ManagedFields) {
-		return false
-	}
-	for i := range a.ManagedFields {
-		x, y := a.ManagedFields[i], b.ManagedFields[i]
-		if x.APIVersion != y.APIVersion || (x.FieldsV1 == nil) != (y.FieldsV1 == nil) ||
-			x.FieldsV1 != nil && !bytes.Equal(x.FieldsV1.Raw, y.FieldsV1.Raw) {
-			return false
-		}
-	}
-	return true
+	return a.uid == b.uid && (a.deleted == nil) == (b.deleted == nil) && a.labels == b.labels &&
+		maps.Equal(a.annotations, b.annotations) && a.facts == b.facts && a.fields == b.fields
 }
 
-// view returns the metadata of a cached object; its maps belong to the cache.
+// view returns the metadata of a cached object; its annotations belong to the
+// cache. Its managed fields carry only the digest of ours.
 func (o *object) view() *metav1.PartialObjectMetadata {
-	m := o.PartialObjectMetadata
-	return &m
+	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Namespace:         o.namespace.Value(),
+		Name:              o.name,
+		UID:               o.uid,
+		ResourceVersion:   o.resourceVersion,
+		Generation:        o.generation,
+		DeletionTimestamp: o.deleted,
+		Labels:            o.labels.unpack(),
+		Annotations:       o.annotations,
+		ManagedFields:     o.fields.Entries(),
+	}}
+	if o.created != 0 {
+		m.CreationTimestamp = metav1.Unix(o.created, 0)
+	}
+	m.SetGroupVersionKind(*o.gvk)
+	return m
 }
 
 func indexByOwner(in any) ([]string, error) {
 	o, ok := in.(*object)
-	if !ok || o.Labels[v1alpha1.LabelOwnerKind] == "" {
+	if !ok || o.labels.get(v1alpha1.LabelOwnerKind) == "" {
 		return nil, nil
 	}
 	return []string{ownerKey(plan.Owner{
-		Kind:    o.Labels[v1alpha1.LabelOwnerKind],
-		Product: o.Labels[v1alpha1.LabelProduct],
-		Name:    o.Labels[v1alpha1.LabelOwnerName],
+		Kind:    o.labels.get(v1alpha1.LabelOwnerKind),
+		Product: o.labels.get(v1alpha1.LabelProduct),
+		Name:    o.labels.get(v1alpha1.LabelOwnerName),
 	})}, nil
 }
 

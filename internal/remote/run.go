@@ -3,7 +3,6 @@ package remote
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/plan"
 )
 
 // The results of a Run.
@@ -105,7 +105,7 @@ func indexByRuntime(in any) ([]string, error) {
 	if !ok {
 		return nil, nil
 	}
-	return []string{runKey(o.Namespace, o.Labels[launch.LabelProduct], o.Labels[launch.LabelRuntime])}, nil
+	return []string{runKey(o.namespace.Value(), o.labels.get(launch.LabelProduct), o.labels.get(launch.LabelRuntime))}, nil
 }
 
 func runKey(namespace, product, runtime string) string {
@@ -114,8 +114,10 @@ func runKey(namespace, product, runtime string) string {
 
 // trimRun keeps of the metadata what tells whose the run is.
 func trimRun(o *object) {
-	maps.DeleteFunc(o.Labels, func(key, _ string) bool { return key != launch.LabelProduct && key != launch.LabelRuntime })
-	o.Annotations, o.ManagedFields = nil, nil
+	o.labels = packLabels(map[string]string{
+		launch.LabelProduct: o.labels.get(launch.LabelProduct), launch.LabelRuntime: o.labels.get(launch.LabelRuntime),
+	})
+	o.annotations, o.fields = nil, plan.FieldsDigest{}
 }
 
 func runFacts(u *unstructured.Unstructured) any {

@@ -1,0 +1,52 @@
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
+
+// FieldsDigest stands for the fields of an object that we have set, as the API
+// server notes them: it changes when they do, and when somebody else takes one of
+// them. It is zero when we have set none.
+type FieldsDigest [sha256.Size]byte
+
+// DigestFields returns the digest of our fields of an object. It is the same for
+// an object that carries only the digest.
+func DigestFields(o metav1.Object) FieldsDigest {
+	for _, entry := range o.GetManagedFields() {
+		if !OurFields(entry) || entry.FieldsV1 == nil {
+			continue
+		}
+		raw := entry.FieldsV1.Raw
+		var d FieldsDigest
+		// Fields are a JSON object, so a string is a digest.
+		if text := bytes.Trim(raw, `"`); len(text) == hex.EncodedLen(len(d)) && len(raw) == len(text)+2 {
+			if _, err := hex.Decode(d[:], text); err == nil {
+				return d
+			}
+		}
+		return sha256.Sum256(append([]byte(entry.APIVersion+"\x00"), raw...))
+	}
+	return FieldsDigest{}
+}
+
+// OurFields tells whether an entry of managed fields is about what we have applied.
+func OurFields(entry metav1.ManagedFieldsEntry) bool {
+	return entry.Manager == v1alpha1.ManagedBy && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
+}
+
+// Entries returns managed fields that carry only the digest; nil for zero.
+func (d FieldsDigest) Entries() []metav1.ManagedFieldsEntry {
+	if d == (FieldsDigest{}) {
+		return nil
+	}
+	return []metav1.ManagedFieldsEntry{{
+		Manager: v1alpha1.ManagedBy, Operation: metav1.ManagedFieldsOperationApply, FieldsType: "FieldsV1",
+		FieldsV1: &metav1.FieldsV1{Raw: []byte(`"` + hex.EncodeToString(d[:]) + `"`)},
+	}}
+}
