@@ -243,11 +243,12 @@ func (w *world) apply(t *testing.T, manifests ...string) {
 	}
 }
 
-// until polls until ask returns nil.
+// until polls until ask returns nil, ever less often: what comes at once is seen
+// at once, and what takes seconds is not held up by those who wait for it.
 func until(t *testing.T, what string, ask func() error) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
-	for {
+	for pause := 20 * time.Millisecond; ; pause = min(pause*3/2, 200*time.Millisecond) {
 		err := ask()
 		if err == nil {
 			return
@@ -258,7 +259,7 @@ func until(t *testing.T, what string, ask func() error) {
 			}
 			t.Fatalf("%s: not within %s: %v", what, patience, err)
 		}
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -153,7 +154,7 @@ func (m *mill) playControllers(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(250 * time.Millisecond):
 				for _, name := range []string{pipelineWorker, otherPipelineWorker} {
 					m.play(m.w.runtimes[name])
 				}
@@ -195,10 +196,14 @@ func (m *mill) play(c client.Client) {
 			continue
 		}
 		source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
-		app.Object["status"] = map[string]any{
+		status := map[string]any{
 			"sync":   map[string]any{"status": "Synced", "comparedTo": map[string]any{"source": source, "destination": map[string]any{}}, "revision": "0123456789abcdef0123456789abcdef01234567"},
 			"health": map[string]any{"status": "Healthy"},
 		}
+		if equality.Semantic.DeepEqual(app.Object["status"], status) {
+			continue
+		}
+		app.Object["status"] = status
 		_ = c.Patch(ctx, &app, client.MergeFrom(before))
 	}
 }

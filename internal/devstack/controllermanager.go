@@ -38,7 +38,7 @@ func (c *ControlPlane) startManager(ctx context.Context) (*Process, error) {
 		return nil, err
 	}
 	return StartProcess(ctx, Program{
-		Name: c.Name + "-controller-manager", Path: path, Home: c.dir, Logs: c.logs,
+		Name: c.Name + "-controller-manager", Path: path, Env: thrifty(), Home: c.dir, Logs: c.logs,
 		Args: []string{
 			"--kubeconfig=" + file,
 			"--controllers=" + controllers,

@@ -231,7 +231,7 @@ func (c *ControlPlane) startServer(ctx context.Context) (*Process, error) {
 		return nil, err
 	}
 	return StartProcess(ctx, Program{
-		Name: c.Name + "-apiserver", Path: path, Args: args, Home: c.dir, Logs: c.logs,
+		Name: c.Name + "-apiserver", Path: path, Args: args, Env: thrifty(), Home: c.dir, Logs: c.logs,
 		Ready: func(ctx context.Context) error { return serverReady(ctx, set) },
 	})
 }

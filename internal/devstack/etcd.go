@@ -29,6 +29,7 @@ func startEtcd(ctx context.Context, path string, dir, logs string, ports *ports)
 		Path: path,
 		Home: dir,
 		Logs: logs,
+		Env:  thrifty(),
 		Args: []string{
 			"--data-dir=" + filepath.Join(dir, "data"),
 			"--listen-client-urls=" + client,

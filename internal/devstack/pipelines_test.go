@@ -121,7 +121,8 @@ func TestPipelinesRunWithoutANode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stack.StartTekton(t.Context(), runtimeA); err != nil {
+	tekton, err := stack.StartTekton(t.Context(), runtimeA)
+	if err != nil {
 		t.Fatal(err)
 	}
 	steps, err := stack.RunSteps(t.Context(), runtimeA, map[string]StepProgram{"/bin/sh": {Path: "/bin/sh"}})
@@ -161,7 +162,7 @@ func TestPipelinesRunWithoutANode(t *testing.T) {
 	if len(ended) != 1 || !ended[0].Ran || ended[0].Code != 0 || !slices.Contains(ended[0].Args, ref) {
 		t.Errorf("steps that ended: %+v, want one that ran with the argument %q", ended, ref)
 	}
-	if err := errors.Join(events.Err(), stack.Err()); err != nil {
+	if err := errors.Join(events.Err(), tekton.Err(), plane.Err()); err != nil {
 		t.Error(err)
 	}
 }

