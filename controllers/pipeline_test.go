@@ -102,7 +102,7 @@ func TestPipelineWaitsForArgoEvents(t *testing.T) {
 }
 
 // A revoked binding disarms at once, whatever else is going on, and a new one
-// heals it.
+// heals it; what is granted goes on.
 func TestPipelineRevokedBinding(t *testing.T) {
 	t.Parallel()
 	w := thePipelines(t)
@@ -111,37 +111,9 @@ func TestPipelineRevokedBinding(t *testing.T) {
 	spec.EventSources[3].GitLab.RepoName = m.events
 	m.open(t, spec)
 	m.ready(t)
-
-	r := m.pipelines()
-	// Whatever else is wrong, and also when the runtime is to be left alone.
 	const rest = "Application 1, ConfigMap 4, EventSource 4, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 4, ServiceAccount 1"
-	for name, wrong := range map[string]func(*v1alpha1.ProjectPipelineRuntimeSpec){
-		"a hook that there is not": func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Hooks.PreHooks[0].Name = "unknown" },
-		"a reserved namespace":     func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Namespace = "kube-system" },
-		"suspended":                func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Suspend = true },
-		"no such environment":      func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Environment = "absent" },
-	} {
-		faulty := m.guide(t)
-		faulty.EventSources[3].GitLab.RepoName = m.events
-		wrong(faulty)
-		m.push(t, map[string]string{pipelineFile: m.file(t, faulty)})
-		w.condition(t, r, "Ready", metav1.ConditionFalse, "")
-		m.has(t, pipelineWorker, inExclusive)
-		m.push(t, nil, bindingPath(m.events))
-		m.has(t, pipelineWorker, rest)
-		until(t, "a status that tells of it with "+name, func() error {
-			if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
-				return err
-			}
-			if len(r.Status.IllegalEventSources) != 1 || r.Status.Armed != "3/4" || len(r.Status.Webhooks) != 3 {
-				return fmt.Errorf("illegal are %v, %s armed, webhooks %v", r.Status.IllegalEventSources, r.Status.Armed, r.Status.Webhooks)
-			}
-			return nil
-		})
-		m.push(t, map[string]string{pipelineFile: m.file(t, spec), bindingPath(m.events): m.grant(m.events)})
-		m.ready(t)
-		m.has(t, pipelineWorker, inExclusive)
-	}
+	m.revokes(t, spec, inExclusive, rest)
+	r := m.pipelines()
 	m.push(t, nil, bindingPath(m.events))
 	message := w.condition(t, r, "Ready", metav1.ConditionFalse, v1alpha1.ReasonPermissionDenied)
 	if !strings.Contains(message, m.events) {
@@ -185,6 +157,97 @@ func TestPipelineRevokedBinding(t *testing.T) {
 	hold()
 	m.ready(t)
 	m.has(t, pipelineWorker, inExclusive)
+}
+
+// So it does where all event sources share one object.
+func TestPipelineRevokedBindingOfShared(t *testing.T) {
+	t.Parallel()
+	w := thePipelines(t)
+	m := newMill(w, "1009")
+	spec := m.guide(t)
+	spec.Isolation, spec.EventSources[3].GitLab.RepoName = v1alpha1.IsolationShared, m.events
+	m.open(t, spec)
+	m.ready(t)
+	m.revokes(t, spec, inShared, "Application 1, ConfigMap 1, EventSource 2, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 1, ServiceAccount 1")
+}
+
+// revokes takes the binding of the runtime's fourth event source away and gives it
+// back, with other faults beside it, also when the runtime is to be left alone:
+// the runtime has the objects of whole before and after, and those of rest between.
+func (m *mill) revokes(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec, whole, rest string) {
+	t.Helper()
+	r := m.pipelines()
+	if err := m.w.runtimes[pipelineWorker].Create(context.Background(), object("v1", "ServiceAccount", m.namespace, "of-somebody")); err != nil {
+		t.Fatal(err)
+	}
+	for name, wrong := range map[string]func(*v1alpha1.ProjectPipelineRuntimeSpec){
+		"a hook that there is not":    func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Hooks.PreHooks[0].Name = "unknown" },
+		"a reserved namespace":        func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Namespace = "kube-system" },
+		"suspended":                   func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Suspend = true },
+		"no such environment":         func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Environment = "absent" },
+		"an account that is not ours": func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Account = "of-somebody" },
+		"not ours, and other launchers": func(s *v1alpha1.ProjectPipelineRuntimeSpec) {
+			s.Account, s.Pipelines[0].Path = "of-somebody", "other.yaml"
+		},
+	} {
+		faulty := spec.DeepCopy()
+		wrong(faulty)
+		m.push(t, map[string]string{pipelineFile: m.file(t, faulty)})
+		m.w.condition(t, r, "Ready", metav1.ConditionFalse, "")
+		m.has(t, pipelineWorker, whole)
+		m.push(t, nil, bindingPath(m.events))
+		m.has(t, pipelineWorker, rest)
+		m.findsFiles(t)
+		until(t, "a status that tells of it with "+name, func() error {
+			if err := m.w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+				return err
+			}
+			if len(r.Status.IllegalEventSources) != 1 || r.Status.Armed != "3/4" || len(r.Status.Webhooks) != 3 {
+				return fmt.Errorf("illegal are %v, %s armed, webhooks %v", r.Status.IllegalEventSources, r.Status.Armed, r.Status.Webhooks)
+			}
+			return nil
+		})
+		m.deaf(t, "webhook-main-tag")
+		m.push(t, map[string]string{pipelineFile: m.file(t, spec), bindingPath(m.events): m.grant(m.events)})
+		m.ready(t)
+		m.has(t, pipelineWorker, whole)
+	}
+}
+
+// findsFiles checks that the files of each sensor are there.
+func (m *mill) findsFiles(t *testing.T) {
+	t.Helper()
+	owned, sensors := m.owned(t, pipelineWorker), m.list(m.w.runtimes[pipelineWorker], "Sensor")
+	if len(sensors) == 0 {
+		t.Error("there is no Sensor")
+	}
+	for _, sensor := range sensors {
+		volumes, _, _ := unstructured.NestedSlice(sensor.Object, "spec", "template", "volumes")
+		for _, volume := range volumes {
+			name, _, _ := unstructured.NestedString(volume.(map[string]any), "configMap", "name")
+			if !slices.Contains(owned, "ConfigMap argo-events/"+name) {
+				t.Errorf("the Sensor %s mounts the ConfigMap %s, which is gone", sensor.GetName(), name)
+			}
+		}
+		if len(volumes) != 1 {
+			t.Errorf("the Sensor %s mounts %v", sensor.GetName(), volumes)
+		}
+	}
+}
+
+// deaf checks that nobody listens to an event source.
+func (m *mill) deaf(t *testing.T, source string) {
+	t.Helper()
+	listeners := m.list(m.w.runtimes[pipelineWorker], "EventSource")
+	if len(listeners) == 0 {
+		t.Error("there is no EventSource")
+	}
+	for _, listener := range listeners {
+		entries, _, _ := unstructured.NestedMap(listener.Object, "spec", "gitlab")
+		if _, listens := entries[source]; listens {
+			t.Errorf("the EventSource %s listens to %s", listener.GetName(), source)
+		}
+	}
 }
 
 // Whatever changes, no old object stays, and the paths of the hooks stay.

@@ -194,17 +194,41 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held, waits := p.holdBack(set, target)
-	if len(held.Items) == 0 && waits != nil && (r.Status.Target == nil || !p.refused()) {
-		return waits
+	some, waits := p.holdBack(set, target)
+	if some == nil {
+		return errors.Join(waits, p.disarm(ctx))
 	}
 	r.Status.Target = &target
-	p.tellApplication(held)
+	p.tellApplication(*some)
 	if err := p.Record(ctx); err != nil {
 		return err
 	}
-	r.Status.Webhooks = build.Webhooks(p.plan, r)
-	return errors.Join(p.write(ctx, conn, held), waits)
+	err = p.write(ctx, conn, *some)
+	p.tellDeployed(err)
+	return errors.Join(err, waits)
+}
+
+// tellDeployed notes which hooks and pipeline files are in use. After a write that
+// failed, in whole or in part, they may still be those before it.
+func (p *pipelinePass) tellDeployed(err error) {
+	r := p.Object
+	hooks := build.Webhooks(p.plan, r)
+	if wrote(p.failed, err) {
+		r.Status.Webhooks, r.Status.PipelineSource = hooks, r.Spec.PipelineSource
+		return
+	}
+	for _, before := range r.Status.Webhooks {
+		if !slices.ContainsFunc(hooks, func(hook v1alpha1.WebhookStatus) bool { return hook.EventSource == before.EventSource }) {
+			hooks = append(hooks, before)
+		}
+	}
+	r.Status.Webhooks = hooks
+}
+
+// wrote tells whether everything was written, though something that was removed
+// may not be gone yet.
+func wrote(failed []apply.ItemError, err error) bool {
+	return len(failed) == 0 && (err == nil || engine.Classify(err, classify).Class == engine.ClassWaiting)
 }
 
 // move takes the runtime off the cluster where it is, and puts on record where it
@@ -212,7 +236,7 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 func (p *pipelinePass) move(ctx context.Context, target v1alpha1.RuntimeTarget) error {
 	r := p.Object
 	from := r.Status.Target.Cluster
-	p.planned, r.Status.Webhooks = true, nil
+	p.planned, r.Status.Webhooks, r.Status.PipelineSource = true, nil, ""
 	if err := p.withdraw(ctx, p.snap, r, from); err != nil {
 		return err
 	}
@@ -221,12 +245,6 @@ func (p *pipelinePass) move(ctx context.Context, target v1alpha1.RuntimeTarget) 
 		return err
 	}
 	return engine.Waiting(v1alpha1.ReasonProgressing, "it has left cluster %s and goes to cluster %s", from, target.Cluster)
-}
-
-// refused tells whether the runtime may not use something that it names.
-func (p *pipelinePass) refused() bool {
-	_, resources, err := p.snap.AdditionalResources(p.Object)
-	return len(p.Object.Status.IllegalEventSources) > 0 || err == nil && resources != "" || p.sourceRefusal() != ""
 }
 
 // disarm removes what a runtime with other faults may not use any longer, and
@@ -250,12 +268,15 @@ func (p *pipelinePass) disarm(ctx context.Context) error {
 	}
 	disarmed := build.PipelineDisarmed(p.snap, r, there)
 	p.gone = disarmed.Gone
+	if disarmed.Set.Keep, err = withoutUnused(ctx, conn, disarmed.Set.Keep); err != nil {
+		return err
+	}
 	app := r.Status.Application
 	if len(p.gone) == 0 && len(disarmed.Set.Keep) == len(there) && (app == nil || holds(disarmed.Set, applicationID(app))) {
 		return nil
 	}
 	err = p.write(ctx, conn, disarmed.Set)
-	if err != nil && (len(p.failed) > 0 || engine.Classify(err, classify).Class != engine.ClassWaiting) {
+	if !wrote(p.failed, err) {
 		// A later pass goes by what is on record as listened to.
 		return err
 	}
@@ -277,33 +298,23 @@ func (p *pipelinePass) suspended(ctx context.Context) error {
 	return engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: nothing is changed until it is removed, but for what may not be used any longer")
 }
 
-// kept returns the set that removes what set removes, and writes nothing.
-func kept(set plan.Set) plan.Set {
-	set.Keep = slices.Clone(set.Keep)
-	for _, item := range set.Items {
-		set.Keep = append(set.Keep, item.ID)
-	}
-	set.Items = nil
-	return set
-}
-
-// holdBack returns what of a set can be written to a space as it is now, and what
-// the rest waits for; what may not be there any longer waits for nothing.
-func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (plan.Set, error) {
+// holdBack returns what of a set can be written to a space as it is now, nil for
+// nothing, and what the rest waits for.
+func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (*plan.Set, error) {
 	r := p.Object
 	space, known := p.Spaces.Get(SpaceKey{Product: r.Namespace, Cluster: target.Cluster})
 	if !known {
-		return kept(set), engine.ErrNotYet
+		return nil, engine.ErrNotYet
 	}
 	if err := space.problemFor(target, r.Namespace, ""); err != nil {
-		return kept(set), err
+		return nil, err
 	}
 	if !slices.Contains(space.Namespaces, target.Namespaces[0]) {
-		return kept(set), engine.Waiting(v1alpha1.ReasonProgressing, "namespace %s on cluster %s is not written yet", target.Namespaces[0], target.Cluster)
+		return nil, engine.Waiting(v1alpha1.ReasonProgressing, "namespace %s on cluster %s is not written yet", target.Namespaces[0], target.Cluster)
 	}
 	url, refusal, err := p.snap.AdditionalResources(r)
 	if err != nil || refusal != "" || url == "" {
-		return set, err
+		return &set, err
 	}
 	repo := r.Spec.AdditionalResources.Git.CodeRepo
 	if err = space.problemFor(target, r.Namespace, repo); err == nil && !slices.Contains(space.Repositories, url) {
@@ -312,7 +323,7 @@ func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (pl
 	if err != nil {
 		set = without(set, func(id plan.ID) bool { return id.Kind == kindApplication })
 	}
-	return set, err
+	return &set, err
 }
 
 // without returns a set that leaves some of its items as they are.
@@ -329,7 +340,11 @@ func without(set plan.Set, stays func(plan.ID) bool) plan.Set {
 	return some
 }
 
-const kindApplication = "Application"
+const (
+	kindApplication = "Application"
+	kindSensor      = "Sensor"
+	kindFiles       = "ConfigMap"
+)
 
 func applicationID(app *v1alpha1.ApplicationStatus) plan.ID {
 	return plan.ID{Group: "argoproj.io", Kind: kindApplication, Namespace: app.Namespace, Name: app.Name}
@@ -339,6 +354,10 @@ func applicationID(app *v1alpha1.ApplicationStatus) plan.ID {
 // waits until Argo CD has removed the additional resources.
 func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Set) error {
 	r := p.Object
+	set, err := keepFiles(ctx, conn, set)
+	if err != nil {
+		return err
+	}
 	failed := []error{p.ensureWebhookKey(ctx, set)}
 	options := apply.Options{NoGuard: true, Isolate: true}
 	if app := r.Status.Application; app != nil && !holds(set, applicationID(app)) {

@@ -44,8 +44,26 @@ func (p *pipelinePass) observe(ctx context.Context, deployed error) error {
 	if runs, err := conn.Runs(r.Status.Target.Namespaces[0], r.Namespace, r.Name); err == nil {
 		r.Status.Runs = lastRuns(runs)
 	}
-	triggers := p.tellTriggers(func(id plan.ID) (*remote.Eventing, error) { return conn.Eventing(ctx, id) }, deployed)
+	triggers := p.tellTriggers(func(id plan.ID) (*remote.Eventing, error) { return eventing(ctx, conn, id) }, deployed)
 	return errors.Join(triggers, p.observeResources(ctx, conn))
+}
+
+// eventing returns what is known of an EventSource or a Sensor, and nil when it is
+// not there. A sensor whose files are gone works only until its Pod starts again.
+// The files themselves are those of a sensor that is there, or not in use yet.
+func eventing(ctx context.Context, conn *remote.Conn, id plan.ID) (*remote.Eventing, error) {
+	if id.Group == "" {
+		return &remote.Eventing{Deployed: true}, nil
+	}
+	state, err := conn.Eventing(ctx, id)
+	if err != nil || state == nil || state.Files == "" {
+		return state, err
+	}
+	files, err := conn.Get(ctx, build.SensorFilesID(id, state.Files))
+	if err == nil && files == nil {
+		state = &remote.Eventing{Failed: true, Message: "its ConfigMap " + state.Files + " is gone, and is made again when the runtime can be deployed"}
+	}
+	return state, err
 }
 
 // observeResources tells what Argo CD says of the additional resources.

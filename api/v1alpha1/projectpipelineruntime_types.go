@@ -300,6 +300,11 @@ type ProjectPipelineRuntimeStatus struct {
 	// +optional
 	Target *RuntimeTarget `json:"target,omitempty"`
 
+	// pipelineSource is the CodeRepo whose pipeline files run now, which is the one
+	// of the spec once that is deployed.
+	// +optional
+	PipelineSource string `json:"pipelineSource,omitempty"`
+
 	// illegalEventSources lists the event sources that are not deployed, and why.
 	// +optional
 	// +listType=map

@@ -105,7 +105,6 @@ func groups() []group {
 			}
 		}},
 	}
-	noCommit := field{path: "commit_url", into: func(e *launch.Event, _ string) { e.Commit = "" }}
 	issue := ignored(nil, "object_attributes.title", "object_attributes.description", "labels.0.title")
 	return []group{
 		{event: "push_events", matched: true, fields: ignored([]field{ref("ref", "", ""), sha("checkout_sha", commit)},
@@ -125,7 +124,7 @@ func groups() []group {
 		{event: "pipeline_events", fields: ignored([]field{ref("object_attributes.ref", "x", "refs/heads/"), sha("object_attributes.sha", "")},
 			"object_attributes.name", "object_attributes.status", "commit.message")},
 		{event: "releases_events", fields: ignored([]field{tag, sha("commit.id", "")}, "name", "description")},
-		{event: "deployment_events", fields: ignored([]field{ref("ref", "x", "refs/heads/"), noCommit}, "commit_title", "environment", "status")},
+		{event: "deployment_events", fields: ignored([]field{ref("ref", "x", "refs/heads/")}, "commit_url", "commit_title", "environment", "status")},
 	}
 }
 

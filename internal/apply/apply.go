@@ -105,7 +105,7 @@ func (a *Applier) Forget(uid string) { a.memory.forget(uid) }
 //
 // The first error ends it, except for the errors of single items with
 // Options.Isolate. The errors are *KindMissingError, *SecretMissingError,
-// *TerminatingError and *ConflictError, which go away by themselves or by the
+// *TerminatingError, *ConflictError and *NeedError, which go away by themselves or by the
 // arrival of what is missing; *NotOursError, *FormatError, *PlanError and
 // *GuardError, which need a person; those of the connection; and those of the API server, which
 // errors.As finds as *errors.StatusError. Errors about one item are wrapped in

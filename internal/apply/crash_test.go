@@ -297,6 +297,17 @@ func TestIsolation(t *testing.T) {
 	if err != nil || len(r.Failed) != 2 || w.live(inside.ID) != nil {
 		t.Errorf("items of a foreign namespace: %+v, %v", r, err)
 	}
+	// What needs something that could not be written stays as it is.
+	lacking, content := w.secret(ns, "lacking"), w.secret(ns, "content")
+	lacking.Needs, content.Needs = []plan.ID{good.ID, foreign.ID}, []plan.ID{good.ID}
+	r, err = w.apply(a, apply.Options{Isolate: true}, good, foreign, lacking, content)
+	if err != nil || len(r.Failed) != 2 || w.live(lacking.ID) != nil || w.live(content.ID) == nil {
+		t.Errorf("an item that needs others: %+v, %v", r, err)
+	}
+	var need *apply.NeedError
+	if !errors.As(&r.Failed[1], &need) || need.ID != foreign.ID {
+		t.Errorf("it was not written since %v", &r.Failed[1])
+	}
 	// Trouble of the server is not a single item's.
 	for name, trouble := range map[string]error{
 		"busy":    apierrors.NewTooManyRequests("later", 1),

@@ -128,6 +128,18 @@ func (e *TerminatingError) Error() string {
 	return fmt.Sprintf("%s on %s is being deleted; it is made anew when it is gone", e.ID, e.Target)
 }
 
+// NeedError: an object was not written since another one of its set, which it
+// cannot do without, could not be.
+type NeedError struct {
+	ID     plan.ID
+	Target plan.Target
+}
+
+// Error names the other object.
+func (e *NeedError) Error() string {
+	return fmt.Sprintf("it stays as it is: it needs %s on %s, which could not be written", e.ID, e.Target)
+}
+
 // ConflictError: an object was changed by somebody else at the same time. The
 // next attempt sees the change.
 type ConflictError struct {
@@ -216,11 +228,12 @@ func concernsOne(err error) bool {
 		terminating *TerminatingError
 		conflict    *ConflictError
 		wrong       *PlanError
+		need        *NeedError
 		status      *apierrors.StatusError
 	)
 	switch {
 	case errors.As(err, &notOurs), errors.As(err, &format), errors.As(err, &kind),
-		errors.As(err, &terminating), errors.As(err, &conflict), errors.As(err, &wrong),
+		errors.As(err, &terminating), errors.As(err, &conflict), errors.As(err, &wrong), errors.As(err, &need),
 		errors.Is(err, secrets.ErrNotFound), errors.Is(err, secrets.ErrDenied):
 		return true
 	case !errors.As(err, &status):

@@ -32,7 +32,7 @@ func StageOf(id plan.ID) plan.Stage {
 		return plan.StageNamespace
 	case id.Group == "" && id.Kind == "ServiceAccount", id.Group == "rbac.authorization.k8s.io":
 		return plan.StageAccount
-	case id.Group == "argoproj.io" && id.Kind == "Application", id.Group == v1alpha1.GroupVersion.Group:
+	case id.Group == "argoproj.io" && slices.Contains([]string{"Application", "EventSource", "Sensor"}, id.Kind), id.Group == v1alpha1.GroupVersion.Group:
 		return plan.StageWorkload
 	}
 	return plan.StageConfig

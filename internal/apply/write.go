@@ -24,6 +24,9 @@ func (p *pass) write(ctx context.Context, in intent) error {
 	if err := p.mayEnter(ctx, id); err != nil {
 		return err
 	}
+	if err := p.lacks(in.item); err != nil {
+		return err
+	}
 	hash, err := p.hash(ctx, in)
 	if err != nil {
 		return p.asBefore(ctx, id, err)
@@ -55,6 +58,16 @@ func (p *pass) write(ctx context.Context, in intent) error {
 		return &ConflictError{ID: id, Target: p.set.Target, Err: err}
 	}
 	return err
+}
+
+// lacks returns a *NeedError when something that an item needs could not be written.
+func (p *pass) lacks(item plan.Item) error {
+	for _, failed := range p.result.Failed {
+		if !failed.Kept && slices.Contains(item.Needs, failed.ID) {
+			return &NeedError{ID: failed.ID, Target: p.set.Target}
+		}
+	}
+	return nil
 }
 
 // met returns the error about an object that belongs to somebody else; nil when

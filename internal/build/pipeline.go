@@ -20,8 +20,9 @@ import (
 // nothing is armed. The plan of a runtime that is being deleted, or that is
 // recorded on another cluster than its spec names now, holds empty sets for what
 // it leaves, and no set when nothing was written. A *snapshot.MissingError or a
-// *snapshot.RepositoryError tells what keeps it from being described; the other
-// errors are refused by the rules of package validate too.
+// *snapshot.RepositoryError tells what keeps it from being described, a *SizeError
+// that Argo Events could not run it; the other errors are refused by the rules of
+// package validate too.
 func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (plan.Plan, error) {
 	target, ok := s.EffectiveTarget(r)
 	if !ok {

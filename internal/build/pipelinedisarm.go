@@ -63,8 +63,16 @@ func (d *disarming) judge() {
 	for _, hook := range r.Status.Webhooks {
 		sources = append(sources, recordedSource(hook))
 	}
-	_, closed, err := d.snap.ProjectRepository(r.Namespace, r.Spec.Project, r.Spec.PipelineSource)
-	d.closed = err == nil && closed != ""
+	// The launchers that there are read the files of the one on record.
+	closed := ""
+	for _, source := range []string{r.Spec.PipelineSource, r.Status.PipelineSource} {
+		if source != "" && closed == "" {
+			if _, refusal, err := d.snap.ProjectRepository(r.Namespace, r.Spec.Project, source); err == nil {
+				closed = refusal
+			}
+		}
+	}
+	d.closed = closed != ""
 	for _, e := range sources {
 		refusal, err := d.snap.EventSourceRefusal(r, e)
 		switch {

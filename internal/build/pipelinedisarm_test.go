@@ -125,6 +125,9 @@ func TestPipelineDisarmed(t *testing.T) {
 			"the pipeline files are refused": {
 				change: func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.PipelineSource = theirs }, want: map[string]int{"Application": 1}, gone: names,
 			},
+			"the pipeline files of before are refused": {
+				change: func(r *v1alpha1.ProjectPipelineRuntime) { r.Status.PipelineSource = theirs }, want: map[string]int{"Application": 1}, gone: names,
+			},
 			"all are refused": {
 				change: allOf(listens(0, theirs), listens(1, theirs), listens(2, theirs), revoke), want: map[string]int{"Application": 1}, gone: names,
 			},

@@ -137,7 +137,7 @@ func (p *pipeline) addEventSource(name string, kind v1alpha1.EventSourceType, so
 	o := &argoevents.EventSource{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name},
 		Spec: argoevents.EventSourceSpec{
-			EventBusName: eventBus, Template: &argoevents.Template{Container: eventContainer()},
+			EventBusName: eventBus, Template: &argoevents.Template{Container: eventContainer(eventMemory)},
 		},
 	}
 	switch kind {
@@ -165,12 +165,16 @@ func (p *pipeline) addEventSource(name string, kind v1alpha1.EventSourceType, so
 	return nil
 }
 
+// eventMemory is what a process of Argo Events may take of its node at least, in
+// bytes.
+const eventMemory = 256 << 20
+
 // eventContainer bounds what a process of Argo Events takes of its node: what it
-// works on is chosen by whoever pushes.
-func eventContainer() *argoevents.Container {
+// works on is chosen by whoever pushes. memory is in bytes.
+func eventContainer(memory int64) *argoevents.Container {
 	return &argoevents.Container{Resources: corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
-		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: *resource.NewQuantity(memory, resource.BinarySI)},
 	}}
 }
 

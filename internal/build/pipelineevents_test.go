@@ -158,14 +158,14 @@ func checkTriggers(t *testing.T, p plan.Plan, r *v1alpha1.ProjectPipelineRuntime
 	t.Helper()
 	for _, trigger := range r.Spec.PipelineTriggers {
 		e := r.Spec.EventSources[slices.IndexFunc(r.Spec.EventSources, func(e v1alpha1.EventSource) bool { return e.Name == trigger.EventSource })]
-		want := map[string]int{"EventSource": 0, "Sensor": 1}
+		want := map[string]int{"EventSource": 0, "Sensor": 1, "ConfigMap": 1}
 		for _, has := range []bool{e.GitLab != nil, e.Calendar != nil} {
 			if has {
 				want["EventSource"]++
 			}
 		}
 		if r.Spec.Isolation == v1alpha1.IsolationExclusive {
-			want["Sensor"] = want["EventSource"]
+			want["Sensor"], want["ConfigMap"] = want["EventSource"], want["EventSource"]
 		}
 		got := map[string]int{}
 		for _, id := range build.TriggerParts(p, trigger) {

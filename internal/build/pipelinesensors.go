@@ -109,7 +109,8 @@ func (p *pipeline) addSensor(name string, parts []sensorPart, tooLarge *SizeErro
 		Immutable:  &yes,
 		Data:       files,
 	}
-	container := eventContainer()
+	// Triggers look at an event all at once.
+	container := eventContainer(max(eventMemory, int64(len(parts))*sensorlua.Memory))
 	container.VolumeMounts = []corev1.VolumeMount{{Name: filesVolume, MountPath: filesDir, ReadOnly: true}}
 	spec.EventBusName = eventBus
 	spec.Template = &argoevents.Template{
@@ -122,9 +123,14 @@ func (p *pipeline) addSensor(name string, parts []sensorPart, tooLarge *SizeErro
 	if jsonSize(sensor) > maxObject || filesSize(files) > maxFiles {
 		return tooLarge
 	}
-	p.add(plan.StageConfig, configMapKind, config, p.source)
-	p.add(plan.StageWorkload, sensorKind, sensor, p.source)
+	held := p.add(plan.StageConfig, configMapKind, config, p.source).ID
+	p.add(plan.StageWorkload, sensorKind, sensor, p.source).Needs = []plan.ID{held}
 	return nil
+}
+
+// SensorFilesID returns the ID of the files of a sensor by their name.
+func SensorFilesID(sensor plan.ID, name string) plan.ID {
+	return plan.ID{Kind: configMapKind.Kind, Namespace: sensor.Namespace, Name: name}
 }
 
 // sensorSpec returns what a sensor does, and its files: the programs that it runs
@@ -262,8 +268,8 @@ func manifest(launcher *tekton.PipelineRun) (string, error) {
 }
 
 // TriggerParts returns the event sources and sensors in the plan of a pipeline
-// runtime that a trigger relies on, each once and in order; none when the trigger
-// is not armed.
+// runtime that a trigger relies on, with their files, each once and in order; none
+// when the trigger is not armed.
 func TriggerParts(p plan.Plan, t v1alpha1.PipelineTrigger) []plan.ID {
 	var parts []plan.ID
 	for _, set := range p.Sets {
@@ -274,7 +280,7 @@ func TriggerParts(p plan.Plan, t v1alpha1.PipelineTrigger) []plan.ID {
 			}
 			for _, kind := range []v1alpha1.EventSourceType{v1alpha1.EventSourceGitLab, v1alpha1.EventSourceCalendar} {
 				if source := sourceOf(sensor, triggerName(t, kind)); source != "" {
-					parts = append(parts, item.ID, plan.ID{
+					parts = append(append(parts, item.Needs...), item.ID, plan.ID{
 						Group: eventSourceKind.Group, Kind: eventSourceKind.Kind, Namespace: sensor.Namespace, Name: source,
 					})
 				}

@@ -159,6 +159,9 @@ type Item struct {
 	// IfAbsent: an object of that name that is not ours is as good as our own; it
 	// is used as it is, and never changed or removed.
 	IfAbsent bool
+	// Needs are items of an earlier stage of the set without which this one would
+	// not work: it is not written when one of them could not be.
+	Needs []ID
 	// Source is the custom resource that asks for the item.
 	Source Ref
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +21,8 @@ type Eventing struct {
 	Failed bool
 	// Message says why it is not deployed, in Argo Events' words.
 	Message string
+	// Files is the ConfigMap in its namespace that its Pods mount; empty for none.
+	Files string
 }
 
 // Eventing returns what the cache knows of an EventSource or a Sensor that
@@ -42,7 +45,7 @@ func (c *Conn) Eventing(_ context.Context, id plan.ID) (*Eventing, error) {
 const conditionDeployed = "Deployed"
 
 func eventingFacts(u *unstructured.Unstructured) any {
-	var state Eventing
+	state := Eventing{Files: FilesOf(u)}
 	for _, condition := range entries(u.Object, "conditions") {
 		status, _ := condition["status"].(string)
 		if condition["type"] == conditionDeployed && status == string(metav1.ConditionTrue) {
@@ -55,6 +58,19 @@ func eventingFacts(u *unstructured.Unstructured) any {
 	}
 	state.Deployed = state.Deployed && !state.Failed
 	return state
+}
+
+// FilesOf returns the Eventing.Files of a Sensor.
+func FilesOf(u *unstructured.Unstructured) string {
+	files := ""
+	volumes, _, _ := unstructured.NestedSlice(u.Object, "spec", "template", "volumes")
+	for _, volume := range volumes {
+		if volume, ok := volume.(map[string]any); ok {
+			name, _, _ := unstructured.NestedString(volume, "configMap", "name")
+			files = cmp.Or(name, files)
+		}
+	}
+	return files
 }
 
 func eventSourceKind() schema.GroupVersionKind {

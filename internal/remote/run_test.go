@@ -172,13 +172,14 @@ func TestEventingFacts(t *testing.T) {
 		return map[string]any{"type": kind, "status": status, "message": message}
 	}
 	tests := map[string]struct {
-		status map[string]any
-		want   Eventing
+		status, spec map[string]any
+		want         Eventing
 	}{
 		"new":             {},
 		"not looked at":   {status: list(condition("SourcesProvided", "Unknown", ""), condition("Deployed", "Unknown", ""))},
 		"only valid":      {status: list(condition("SourcesProvided", "True", ""), condition("Deployed", "Unknown", ""))},
 		"deployed":        {status: list(condition("Deployed", "True", ""), condition("SourcesProvided", "True", "")), want: Eventing{Deployed: true}},
+		"with files":      {spec: map[string]any{"template": map[string]any{"volumes": []any{map[string]any{"name": "tmp", "emptyDir": map[string]any{}}, map[string]any{"name": "files", "configMap": map[string]any{"name": "s-1"}}}}}, want: Eventing{Files: "s-1"}},
 		"without a bus":   {status: list(condition("Deployed", "False", "EventBus not ready."), condition("SourcesProvided", "True", "")), want: Eventing{Failed: true, Message: "EventBus not ready."}},
 		"invalid":         {status: list(condition("DependenciesProvided", "False", "no such event"), condition("Deployed", "Unknown", "")), want: Eventing{Failed: true, Message: "no such event"}},
 		"invalid by now":  {status: list(condition("Deployed", "True", ""), condition("TriggersProvided", "False", "no template")), want: Eventing{Failed: true, Message: "no template"}},
@@ -189,6 +190,9 @@ func TestEventingFacts(t *testing.T) {
 			u := untyped(sensorKind(), "ns", "s", nil, nil)
 			if test.status != nil {
 				u.Object["status"] = test.status
+			}
+			if test.spec != nil {
+				u.Object["spec"] = test.spec
 			}
 			if diff := cmp.Diff(any(test.want), eventingFacts(u)); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)

@@ -66,8 +66,9 @@ func parse(content []byte) (*draft, error) {
 // no document.
 func typeOf(content []byte) (kind, version string, err error) {
 	var only *yaml.Node
+	first := true
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
-	for {
+	for ; ; first = false {
 		var document yaml.Node
 		err := decoder.Decode(&document)
 		if errors.Is(err, io.EOF) {
@@ -78,6 +79,9 @@ func typeOf(content []byte) (kind, version string, err error) {
 		}
 		switch {
 		case len(document.Content) == 0 || document.Content[0].Tag == "!!null":
+		case !first && only == nil:
+			// What reads the object reads the first document.
+			return "", "", fail(launch.ExitPipeline, "the file begins with an empty document: remove what is before its Pipeline or PipelineRun")
 		case only != nil:
 			return "", "", fail(launch.ExitPipeline, "the file holds several documents: leave one Pipeline or PipelineRun in it")
 		default:

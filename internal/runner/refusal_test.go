@@ -27,6 +27,7 @@ func TestLaunchRefusesFiles(t *testing.T) {
 		"a list":                 {"- a\n- b\n", "no Kubernetes object"},
 		"a text":                 {"hello", "no Kubernetes object"},
 		"two documents":          {fileRun + "---\n" + fileRun, "several documents"},
+		"an empty document":      {"---\n---\n" + fileRun, "begins with an empty document"},
 		"another kind":           {"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n", `a "Secret" of "v1"`},
 		"a cluster role":         {"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: s}\n", "ClusterRoleBinding"},
 		"a task":                 {noRun + "Task\nmetadata: {name: t}\nspec: {steps: [{image: a}]}\n", "Task"},

@@ -99,9 +99,8 @@ elseif kind == "releases_events" then
   commit = sha(tab(body.commit).id)
   never(body.action == "delete")
 elseif kind == "deployment_events" then
+  -- Whoever may deploy can say any commit with any ref, so only the ref counts.
   ref = full(body.ref, false)
-  local _, _, id = find(text(body.commit_url, 4096), "/commit/(%x+)$")
-  commit = sha(id)
 end
 
 -- The same delivery has the same key, and two deliveries have two.

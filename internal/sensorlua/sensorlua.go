@@ -28,6 +28,10 @@ import (
 // MaxKey is the length of the longest key.
 const MaxKey = 45
 
+// Memory is what a program needs at most for an event of 1 MiB, which is the
+// largest that Argo Events takes, in bytes.
+const Memory = 32 << 20
+
 // The programs, as Files names them.
 const (
 	GitLab   = "gitlab.lua"

@@ -2,8 +2,10 @@ package sensorlua
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -192,6 +194,38 @@ func toLua(v any) lua.LValue {
 		return table
 	}
 	return lua.LNil
+}
+
+// TestMemory holds that the largest push that Argo Events takes costs no more
+// memory than a sensor has for each of its triggers, garbage included.
+func TestMemory(t *testing.T) {
+	dir := installed(t)
+	var commits []any
+	size := 0
+	for range 20 {
+		var files []any
+		for i := range 5000 {
+			files = append(files, fmt.Sprintf("%05d", i))
+			size += len(`"00000",`)
+		}
+		commits = append(commits, map[string]any{"id": strings.Repeat("a", 40), "modified": files})
+	}
+	delivery := map[string]any{
+		"headers": map[string]any{"X-Gitlab-Event": []any{"Push Hook"}},
+		"body":    map[string]any{"ref": "refs/heads/main", "checkout_sha": strings.Repeat("a", 40), "commits": commits},
+	}
+	if size < 750<<10 || size > 1<<20 {
+		t.Fatalf("the delivery has %d bytes", size)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if got := transformed(t, Run(dir, GitLab), delivery); got["ref"] != "refs/heads/main" {
+		t.Errorf("the ref is %q", got["ref"])
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > Memory {
+		t.Errorf("it takes %d MiB, and a trigger has %d", took>>20, Memory>>20)
+	}
 }
 
 func TestCalendar(t *testing.T) {
