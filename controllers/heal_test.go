@@ -127,11 +127,11 @@ func TestProjectArrivesLast(t *testing.T) {
 // What is on a cluster that is lost for ever can be given up, step by step, and
 // nothing waits for it any more.
 func TestAbandonedCluster(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
 	const name = "abandoned"
-	plane := w.Runtimes["gamma"]
+	plane := w.alone(t)
 	w.registerCluster(t, name, plane)
-	w.runtimes[name] = w.runtimes["gamma"]
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: name}}
 	w.condition(t, cluster, "Ready", "True", "Ready")
 	s := newShop(w, "905", name)

@@ -280,8 +280,9 @@ func (s *shop) confirm(t *testing.T, revision string) {
 // A namespace that is deleted as a whole, and a cluster that is asked to go
 // while it is in use, wait for what needs them and end clean.
 func TestClusterInUseStays(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
-	plane := w.Runtimes["gamma"]
+	plane := w.alone(t)
 	kubeconfig, err := plane.RegisterUser(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -318,9 +319,13 @@ func TestLostClusterHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
 	const name = "lost"
-	plane := w.Runtimes[name]
+	plane := w.alone(t)
 	w.registerCluster(t, name, plane)
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: name}}
+	t.Cleanup(func() {
+		_ = w.c.Delete(context.Background(), cluster)
+		gone(t, w.c, cluster)
+	})
 	w.condition(t, cluster, "Ready", "True", "Ready")
 	s, other := newShop(w, "701", name), newShop(w, "702", "alpha")
 	s.open(t)
@@ -360,23 +365,33 @@ func TestLostClusterHoldsUpNobodyElse(t *testing.T) {
 // A second pass over an unchanged world, after a restart at that, writes
 // nothing: counted at the API servers.
 func TestSecondPassWritesNothing(t *testing.T) {
-	w := theWorld(t)
-	s := newShop(w, "801", "alpha")
+	w := thePipelines(t)
+	s, m := newShop(w, "801", "alpha"), newMill(w, "1009")
+	m.open(t, m.guide(t))
 	s.open(t)
 	s.synced(t, "Synced", "Healthy")
 	w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
 	w.condition(t, s.productObject(), "Ready", "True", "Ready")
-	quiet(t, w, func() {})
+	m.ready(t)
+	w.condition(t, m.productObject(), "Ready", "True", "Ready")
+	key := w.webhookKey(t)
+	quiet(t, w, func() {}, pipelineWorker)
 	quiet(t, w, func() {
 		w.restart(t)
 		until(t, "the new operator at work", func() error {
-			_, known := w.op.Shared.Spaces.Get(spaceKey(s.product, "alpha"))
-			if !known {
-				return errors.New("it has not looked at the space yet")
+			for product, cluster := range map[string]string{s.product: s.cluster, m.product: m.cluster} {
+				if _, known := w.op.Shared.Spaces.Get(spaceKey(product, cluster)); !known {
+					return fmt.Errorf("it has not looked at the space of %s yet", product)
+				}
 			}
 			return nil
 		})
-	})
+	}, pipelineWorker)
+	if w.webhookKey(t) != key {
+		t.Error("the key of the webhooks has changed")
+	}
+	// Nobody else is at work until here; the products go while the others are.
+	t.Parallel()
 }
 
 // quiet waits until the API servers are at rest, does something, and checks
@@ -430,8 +445,9 @@ func quiet(t *testing.T, w *world, do func(), runtimes ...string) {
 
 // A rotated kubeconfig is used, a broken one is explained.
 func TestKubeconfigIsWatched(t *testing.T) {
+	t.Parallel()
 	w := theWorld(t)
-	plane := w.Runtimes["gamma"]
+	plane := w.alone(t)
 	w.apply(t, clusterYAML("delta", plane.Config().Host))
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "delta"}}
 	t.Cleanup(func() {

@@ -45,8 +45,12 @@ const patience = 90 * time.Second
 
 const tenantName = "test"
 
+// lonely is the control plane of the tests that stop it, or take its clusters
+// away; they have it one at a time.
+const lonely = "gamma"
+
 var stack = devstack.Shared{Options: devstack.Options{
-	Runtimes:          []string{"alpha", "beta", "gamma", "lost", bareWorker, bareHost, bareInner, pipelineWorker, otherPipelineWorker},
+	Runtimes:          []string{"alpha", "beta", lonely, bareWorker, bareInner, pipelineWorker, otherPipelineWorker},
 	ControllerManager: true,
 }}
 
@@ -60,7 +64,7 @@ func TestMain(m *testing.M) {
 	klog.SetLogger(logger)
 	flag.Parse()
 	// The tests wait for the API servers most of the time, not for the processor.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
 	code := stack.Run(m)
@@ -100,6 +104,8 @@ type world struct {
 	runtimes map[string]client.Client
 	op       *running
 	store    secrets.Store
+	// loneliness is held by the test that has the control plane of that name.
+	loneliness sync.Mutex
 }
 
 // running is an operator that runs in this process.
@@ -143,6 +149,8 @@ func theWorld(t *testing.T) *world {
 		if err := devstack.InstallCRDs(t.Context(), s.Tenant.Config(), crds); err != nil {
 			t.Fatal(err)
 		}
+		// Clusters of other names on the same control plane.
+		w.runtimes["lost"], w.runtimes["abandoned"] = w.runtimes[lonely], w.runtimes[lonely]
 		for _, name := range []string{"alpha", "beta"} {
 			w.registerCluster(t, name, s.Runtimes[name])
 		}
@@ -153,6 +161,14 @@ func theWorld(t *testing.T) *world {
 		t.Fatal("the world was not prepared; an earlier test says why")
 	}
 	return prepared
+}
+
+// alone gives the test the lonely control plane until it has cleaned up,.
+func (w *world) alone(t *testing.T) *devstack.ControlPlane {
+	t.Helper()
+	w.loneliness.Lock()
+	t.Cleanup(w.loneliness.Unlock)
+	return w.Runtimes[lonely]
 }
 
 func newClient(t *testing.T, cfg *rest.Config) client.Client {

@@ -23,7 +23,7 @@ import (
 // has, and the components that are installed on them. The tenant's Argo CD
 // is played: the tests say what it reports, and take its finalizer off.
 const (
-	bareWorker, bareHost, bareInner = "sigma", "rho", "tau"
+	bareWorker, bareHost, bareInner = "sigma", "sigma", "tau"
 
 	managedComponents = `
   - {name: argocd, installation: External, rules: [{usage: worker, requirement: Default}]}
@@ -153,10 +153,18 @@ func (w *world) component(t *testing.T, cluster, name string) v1alpha1.Component
 	return c.Status.Components[i]
 }
 
+// One after another, since they have the same control plane.
+func TestRegistration(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t)
+	t.Run("worker", w.registerWorker)
+	t.Run("virtual worker", w.registerVirtualWorker)
+	t.Run("orphan and abandon", w.unregisterOrphanAndAbandon)
+}
+
 // The life of a physical worker: each failure is told in one condition, the
 // components come one after another, and unregistering takes all of it away.
-func TestRegisterWorker(t *testing.T) {
-	w := theWorld(t)
+func (w *world) registerWorker(t *testing.T) {
 	const name, argocd, traefik = "bare-worker", "bare-worker.managed-argocd", "bare-worker.managed-traefik"
 	c := clusterObject(name)
 	w.apply(t, bareCluster(w, name, bareWorker, `clusterType: physical
@@ -277,8 +285,7 @@ func (w *world) nothingOf(t *testing.T, name string, planes ...string) {
 
 // A virtual cluster is installed on its host, registered with the kubeconfig that
 // it leaves there, and goes after what runs on it.
-func TestRegisterVirtualWorker(t *testing.T) {
-	w := theWorld(t)
+func (w *world) registerVirtualWorker(t *testing.T) {
 	const host, name, vcluster, argocd = "bare-host", "bare-virtual", "bare-virtual.bare-host.vcluster", "bare-virtual.managed-argocd"
 	w.putKubeconfig(t, host, bareHost)
 	inner := w.Runtimes[bareInner]
@@ -340,8 +347,7 @@ func TestRegisterVirtualWorker(t *testing.T) {
 }
 
 // What was installed stays on request, and a cluster that is lost is given up.
-func TestUnregisterOrphanAndAbandon(t *testing.T) {
-	w := theWorld(t)
+func (w *world) unregisterOrphanAndAbandon(t *testing.T) {
 	for test, start := range map[string]struct {
 		spec string
 		lose bool
