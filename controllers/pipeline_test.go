@@ -162,6 +162,31 @@ func TestPipelineRevokedBindingOfShared(t *testing.T) {
 	m.open(t, spec)
 	m.ready(t)
 	m.revokes(t, spec, inShared, "Application 1, ConfigMap 1, EventSource 2, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 1, ServiceAccount 1")
+
+	// Files that are taken away are missed, also while they cannot be made again.
+	r := m.pipelines()
+	held := spec.DeepCopy()
+	held.Account = "of-somebody"
+	m.push(t, map[string]string{pipelineFile: m.file(t, held)})
+	w.condition(t, r, "Applied", metav1.ConditionFalse, "")
+	m.has(t, pipelineWorker, inShared)
+	for _, o := range m.owned(t, pipelineWorker) {
+		if name, ok := strings.CutPrefix(o, "ConfigMap argo-events/"); ok {
+			if err := w.runtimes[pipelineWorker].Delete(context.Background(), object("v1", "ConfigMap", "argo-events", name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	until(t, "triggers without files", func() error {
+		message := w.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
+		if r.Status.Armed != "0/4" || !strings.Contains(message, "ConfigMap") || !strings.Contains(message, "is gone") {
+			return fmt.Errorf("%s armed: %s", r.Status.Armed, message)
+		}
+		return nil
+	})
+	m.push(t, map[string]string{pipelineFile: m.file(t, spec)})
+	m.ready(t)
+	m.has(t, pipelineWorker, inShared)
 }
 
 // revokes takes the binding of the runtime's fourth event source away and gives it
