@@ -10,11 +10,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
 )
@@ -185,15 +185,13 @@ func (b *bench) told(ctx context.Context) string {
 // count counts what Nautes has written for the runtime.
 func (b *bench) count(ctx context.Context) (int, error) {
 	total := 0
-	for _, kind := range []schema.GroupVersionKind{
-		{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventSource"}, {Group: "argoproj.io", Version: "v1alpha1", Kind: "Sensor"},
-		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Application"}, {Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
-		{Version: "v1", Kind: "Secret"}, {Version: "v1", Kind: "ServiceAccount"},
-		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "Role"}, {Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "RoleBinding"},
-	} {
+	for _, kind := range remote.RuntimeKinds() {
 		all := &unstructured.UnstructuredList{}
 		all.SetGroupVersionKind(kind)
 		err := b.runtime.List(ctx, all, client.MatchingLabels{"nautes.io/owner-kind": "ProjectPipelineRuntime", "nautes.io/product": product(0)})
+		if meta.IsNoMatchError(err) {
+			continue
+		}
 		if err != nil {
 			return 0, fmt.Errorf("list %s: %w", kind.Kind, err)
 		}
