@@ -156,7 +156,7 @@ func TestPipelineRevokedBinding(t *testing.T) {
 func TestPipelineRevokedBindingOfShared(t *testing.T) {
 	t.Parallel()
 	w := thePipelines(t)
-	m := newMill(w, "1009")
+	m := newMill(w, "1010")
 	spec := m.guide(t)
 	spec.Isolation, spec.EventSources[3].GitLab.RepoName = v1alpha1.IsolationShared, m.events
 	m.open(t, spec)

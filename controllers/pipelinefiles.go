@@ -2,13 +2,7 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"slices"
-
-	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/plan"
@@ -59,15 +53,7 @@ func withoutUnused(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]pla
 	if err != nil || !slices.ContainsFunc(ids, unused(used)) {
 		return ids, err
 	}
-	used, err = filesOf(ids, func(sensor plan.ID) (string, error) {
-		o := &unstructured.Unstructured{}
-		o.SetGroupVersionKind(argoevents.SensorGroupVersionKind)
-		err := conn.Client().Get(ctx, client.ObjectKey{Namespace: sensor.Namespace, Name: sensor.Name}, o)
-		if err != nil && !apierrors.IsNotFound(err) {
-			return "", fmt.Errorf("look which files %s has: %w", sensor, err)
-		}
-		return remote.FilesOf(o), nil
-	})
+	used, err = filesOf(ids, func(sensor plan.ID) (string, error) { return conn.ReadFiles(ctx, sensor) })
 	if err != nil {
 		return nil, err
 	}

@@ -3,10 +3,13 @@ package remote
 import (
 	"cmp"
 	"context"
+	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/internal/plan"
 )
@@ -45,7 +48,7 @@ func (c *Conn) Eventing(_ context.Context, id plan.ID) (*Eventing, error) {
 const conditionDeployed = "Deployed"
 
 func eventingFacts(u *unstructured.Unstructured) any {
-	state := Eventing{Files: FilesOf(u)}
+	state := Eventing{Files: filesOf(u)}
 	for _, condition := range entries(u.Object, "conditions") {
 		status, _ := condition["status"].(string)
 		if condition["type"] == conditionDeployed && status == string(metav1.ConditionTrue) {
@@ -60,8 +63,20 @@ func eventingFacts(u *unstructured.Unstructured) any {
 	return state
 }
 
-// FilesOf returns the Eventing.Files of a Sensor.
-func FilesOf(u *unstructured.Unstructured) string {
+// ReadFiles returns the Eventing.Files of a Sensor as the cluster itself knows it
+// now, which the cache may not do yet; empty when there is no such Sensor. The
+// errors are those of the API server.
+func (c *Conn) ReadFiles(ctx context.Context, sensor plan.ID) (string, error) {
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(sensorKind())
+	err := c.Client().Get(ctx, client.ObjectKey{Namespace: sensor.Namespace, Name: sensor.Name}, u)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return "", fmt.Errorf("look which files %s has: %w", sensor, err)
+	}
+	return filesOf(u), nil
+}
+
+func filesOf(u *unstructured.Unstructured) string {
 	files := ""
 	volumes, _, _ := unstructured.NestedSlice(u.Object, "spec", "template", "volumes")
 	for _, volume := range volumes {
