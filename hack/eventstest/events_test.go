@@ -29,7 +29,9 @@ func everyEvent() map[nautes.GitLabEvent]launch.Event {
 	want := map[nautes.GitLabEvent]launch.Event{
 		"push_events": branch, "tag_push_events": tag, "merge_requests_events": request, "issues_events": {},
 		"confidential_issues_events": {}, "note_events": request, "confidential_note_events": request, "job_events": branch,
-		"pipeline_events": branch, "releases_events": tag, "deployment_events": branch,
+		"pipeline_events": branch, "releases_events": tag,
+		// Its commit is whatever the deployer says.
+		"deployment_events": {Ref: branch.Ref},
 	}
 	for event, about := range want {
 		about.Event = string(event)
