@@ -11,9 +11,12 @@ export GOFLAGS ?= -buildvcs=false
 
 IMAGE ?= nautes:dev
 
-# Where goroutines share state. Their dependencies are few, which keeps the
-# second, instrumented build of them short.
-RACE_PACKAGES := $(addprefix ./,$(addsuffix /...,$(wildcard internal/apply internal/remote internal/git internal/engine internal/receiver)))
+# Where goroutines share state: these are tested with the race detector, which
+# needs a C compiler. Their dependencies are few, which keeps the second,
+# instrumented build of them short.
+CONCURRENT := apply remote git engine receiver
+RACE_PACKAGES := $(addprefix ./internal/,$(addsuffix /...,$(CONCURRENT)))
+HAS_CC := $(shell command -v "$$(go env CC)")
 
 # Tests against the code of others that would not fit into the product's module.
 TEST_MODULES := hack/argocdtest hack/eventstest
@@ -31,13 +34,15 @@ demo: demo-tools build ## Show the main job on the real parts, and end; STAY=1 k
 
 # The packages whose tests start Vaults, which keeps a core busy each.
 WITH_VAULT := /controllers/vaulted$$|/internal/secrets/vault$$
+# What test leaves to the other targets.
+empty :=
+ELSEWHERE := $(WITH_VAULT)$(if $(HAS_CC),|/internal/($(subst $(empty) $(empty),|,$(CONCURRENT)))(/|$$))
 
 .PHONY: test
-test: tools ## Run the tests, and those of the concurrent packages with the race detector; test-vault has the rest.
-	go test -timeout 20m $$(go list ./... | grep -vE '$(WITH_VAULT)')
+test: tools ## Run the tests, those of the concurrent packages with the race detector; test-vault has the rest.
+	go test -timeout 20m $$(go list ./... | grep -vE '$(ELSEWHERE)')
 	@for module in $(TEST_MODULES); do echo "go -C $$module test ./..."; go -C $$module test -timeout 10m ./... || exit 1; done
-	@if command -v $$(go env CC) >/dev/null; then $(MAKE) --no-print-directory test-race; \
-	else echo "no C compiler: the tests were not run with the race detector"; fi
+	@$(if $(HAS_CC),$(MAKE) --no-print-directory test-race,echo "no C compiler: nothing was tested with the race detector")
 
 .PHONY: test-vault
 test-vault: tools ## Run the tests with a real Vault: the secret store, and the whole operator; they take minutes.
