@@ -16,24 +16,18 @@ import (
 // cluster still works with, though another state of it is to have others: they go
 // when the sensor is seen to have changed, which wakes the runtime.
 func keepFiles(ctx context.Context, conn *remote.Conn, set plan.Set) (plan.Set, error) {
-	owned, err := conn.Owned(ctx, set.Owner)
+	ids := slices.Clone(set.Keep)
+	for _, item := range set.Items {
+		ids = append(ids, item.ID)
+	}
+	used, err := filesOf(ids, cachedFiles(ctx, conn))
 	if err != nil {
 		return set, err
 	}
 	set.Keep = slices.Clone(set.Keep)
-	for i := range owned {
-		id := plan.IDOf(owned[i].GroupVersionKind(), &owned[i])
-		if id.Kind != kindSensor || !holds(set, id) {
-			continue
-		}
-		state, err := conn.Eventing(ctx, id)
-		if err != nil {
-			return set, err
-		}
-		if state != nil && state.Files != "" {
-			if files := build.SensorFilesID(id, state.Files); !holds(set, files) {
-				set.Keep = append(set.Keep, files)
-			}
+	for files := range used {
+		if !slices.Contains(ids, files) {
+			set.Keep = append(set.Keep, files)
 		}
 	}
 	return set, nil
@@ -43,13 +37,7 @@ func keepFiles(ctx context.Context, conn *remote.Conn, set plan.Set) (plan.Set, 
 // works with. The cache may be behind a sensor that was just written, so the
 // cluster is asked when there seem to be such files.
 func withoutUnused(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]plan.ID, error) {
-	used, err := filesOf(ids, func(sensor plan.ID) (string, error) {
-		state, err := conn.Eventing(ctx, sensor)
-		if err != nil || state == nil {
-			return "", err
-		}
-		return state.Files, nil
-	})
+	used, err := filesOf(ids, cachedFiles(ctx, conn))
 	if err != nil || !slices.ContainsFunc(ids, unused(used)) {
 		return ids, err
 	}
@@ -58,6 +46,17 @@ func withoutUnused(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]pla
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(ids), unused(used)), nil
+}
+
+// cachedFiles tells which files a sensor was seen to work with.
+func cachedFiles(ctx context.Context, conn *remote.Conn) func(sensor plan.ID) (string, error) {
+	return func(sensor plan.ID) (string, error) {
+		state, err := conn.Eventing(ctx, sensor)
+		if err != nil || state == nil {
+			return "", err
+		}
+		return state.Files, nil
+	}
 }
 
 // filesOf returns the files that the sensors among some IDs work with.
@@ -71,7 +70,9 @@ func filesOf(ids []plan.ID, of func(sensor plan.ID) (string, error)) (map[plan.I
 		if err != nil {
 			return nil, err
 		}
-		used[build.SensorFilesID(id, files)] = true
+		if files != "" {
+			used[build.SensorFilesID(id, files)] = true
+		}
 	}
 	return used, nil
 }

@@ -350,19 +350,22 @@ func (s *Shared) runtimes(ctx context.Context, product string, match func(*v1alp
 }
 
 func (s *Shared) runtimesIn(ctx context.Context, key SpaceKey) []reconcile.Request {
-	on := s.environmentsIn(ctx, key)
+	within := s.within(ctx, key)
 	return s.runtimes(ctx, key.Product, func(r *v1alpha1.DeploymentRuntime) bool {
-		return on[r.Spec.Destination.Environment] || (r.Status.Target != nil && r.Status.Target.Cluster == key.Cluster)
+		return within(r.Spec.Destination.Environment, r.Status.Target)
 	})
 }
 
-// environmentsIn returns the names of the environments that a space is for.
-func (s *Shared) environmentsIn(ctx context.Context, key SpaceKey) map[string]bool {
+// within returns what tells whether a runtime of a space's product is or will be in
+// the space, by the environment that it names and by where it is on record.
+func (s *Shared) within(ctx context.Context, key SpaceKey) func(environment string, at *v1alpha1.RuntimeTarget) bool {
 	on := map[string]bool{}
 	for _, e := range find(ctx, s, &v1alpha1.EnvironmentList{}, func(e *v1alpha1.Environment) bool { return e.Spec.Cluster == key.Cluster }, client.InNamespace(key.Product)) {
 		on[e.Name] = true
 	}
-	return on
+	return func(environment string, at *v1alpha1.RuntimeTarget) bool {
+		return on[environment] || at != nil && at.Cluster == key.Cluster
+	}
 }
 
 func (s *Shared) runtimesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {

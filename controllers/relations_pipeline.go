@@ -64,9 +64,9 @@ func (s *Shared) pipelineRuntimesOfCluster(ctx context.Context, c *v1alpha1.Clus
 
 // pipelineRuntimesIn returns the pipeline runtimes that are or will be in a space.
 func (s *Shared) pipelineRuntimesIn(ctx context.Context, key SpaceKey) []reconcile.Request {
-	on := s.environmentsIn(ctx, key)
+	within := s.within(ctx, key)
 	return s.pipelineRuntimes(ctx, key.Product, func(r *v1alpha1.ProjectPipelineRuntime) bool {
-		return on[r.Spec.Destination.Environment] || (r.Status.Target != nil && r.Status.Target.Cluster == key.Cluster)
+		return within(r.Spec.Destination.Environment, r.Status.Target)
 	})
 }
 

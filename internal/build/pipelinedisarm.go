@@ -137,11 +137,6 @@ func (d *disarming) dropSensor(name string) {
 	})
 }
 
-// sourceKinds are the kinds of what event sources listen to, in order.
-func sourceKinds() []v1alpha1.EventSourceType {
-	return []v1alpha1.EventSourceType{v1alpha1.EventSourceGitLab, v1alpha1.EventSourceCalendar}
-}
-
 // remakeShared makes the shared EventSources again, without those that are gone.
 // The Sensor need not change: nobody tells it of those events any longer. What
 // listens to nothing that is known goes as well.

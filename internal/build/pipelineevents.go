@@ -79,6 +79,11 @@ func (p *pipeline) of(kind v1alpha1.EventSourceType) []v1alpha1.EventSource {
 	return slices.DeleteFunc(slices.Clone(p.armed), func(e v1alpha1.EventSource) bool { return !slices.Contains(kindsOf(e), kind) })
 }
 
+// sourceKinds are the kinds of what event sources listen to, in order.
+func sourceKinds() []v1alpha1.EventSourceType {
+	return []v1alpha1.EventSourceType{v1alpha1.EventSourceGitLab, v1alpha1.EventSourceCalendar}
+}
+
 // kindsOf returns the kinds that an event source has, in order.
 func kindsOf(e v1alpha1.EventSource) []v1alpha1.EventSourceType {
 	var kinds []v1alpha1.EventSourceType

@@ -216,9 +216,9 @@ func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceT
 	return d
 }
 
-// newTrigger returns what creates a launcher, which is in a file. The name of the launcher follows
-// from the delivery, so that a delivery that is repeated, by GitLab or after a
-// crash of the sensor, creates nothing twice.
+// newTrigger returns what creates a launcher, which is in a file. The name of the
+// launcher follows from the delivery, so that a delivery that is repeated, by
+// GitLab or after a crash of the sensor, creates nothing twice.
 func newTrigger(name, dependency, file string, launcher *tekton.PipelineRun) (argoevents.Trigger, error) {
 	empty := ""
 	parameters := []argoevents.TriggerParameter{{
@@ -278,7 +278,7 @@ func TriggerParts(p plan.Plan, t v1alpha1.PipelineTrigger) []plan.ID {
 			if !ok {
 				continue
 			}
-			for _, kind := range []v1alpha1.EventSourceType{v1alpha1.EventSourceGitLab, v1alpha1.EventSourceCalendar} {
+			for _, kind := range sourceKinds() {
 				if source := sourceOf(sensor, triggerName(t, kind)); source != "" {
 					parts = append(append(parts, item.Needs...), item.ID, plan.ID{
 						Group: eventSourceKind.Group, Kind: eventSourceKind.Kind, Namespace: sensor.Namespace, Name: source,
