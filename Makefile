@@ -67,21 +67,21 @@ lint: bin/staticcheck ## Check the form: gofmt, size limits, go vet, staticcheck
 	go run ./hack/limits
 	go vet ./...
 	bin/staticcheck ./...
-	@for module in $(TEST_MODULES); do (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
+	@for module in api $(TEST_MODULES); do (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
 
 .PHONY: verify
 verify: lint ## Check the form, that what is generated is up to date, and the modules.
 	hack/verify-generated.sh
 	go mod tidy -diff
-	@for module in $(TEST_MODULES); do go -C $$module mod tidy -diff || exit 1; done
+	@for module in api $(TEST_MODULES); do go -C $$module mod tidy -diff || exit 1; done
 	go mod verify
 
 ##@ Make
 
 .PHONY: generate
 generate: bin/controller-gen ## Write deepcopy code, CRDs, RBAC roles and the API reference from the Go sources.
-	bin/controller-gen object paths=./api/...
-	bin/controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+	cd api && ../bin/controller-gen object paths=./...
+	cd api && ../bin/controller-gen crd paths=./... output:crd:dir=../config/crd/bases
 	bin/controller-gen rbac:roleName=nautes-operator paths=./controllers/... output:rbac:dir=config/rbac
 	go run ./hack/apidoc
 

@@ -179,6 +179,7 @@ require (
 	k8s.io/kube-aggregator v0.34.0 // indirect
 	k8s.io/kubectl v0.34.0 // indirect
 	k8s.io/kubernetes v1.34.0 // indirect
+	nautes.io/nautes/api v0.0.0
 	oras.land/oras-go/v2 v2.5.0 // indirect
 	sigs.k8s.io/kustomize/api v0.20.1 // indirect
 	sigs.k8s.io/kustomize/kyaml v0.20.1 // indirect
@@ -228,3 +229,5 @@ replace github.com/argoproj/gitops-engine => github.com/argoproj/gitops-engine v
 
 // A later release removed a function that go-git, through Argo CD, still calls.
 replace github.com/cyphar/filepath-securejoin => github.com/cyphar/filepath-securejoin v0.3.6
+
+replace nautes.io/nautes/api => ./api

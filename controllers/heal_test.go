@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 // Credentials that arrive late, or are rotated, are used at once.

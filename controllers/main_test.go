@@ -32,12 +32,12 @@ import (
 	"nautes.io/nautes/controllers"
 	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/config"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
+	"nautes.io/nautes/test/devstack"
 )
 
 // patience bounds every wait of a test. Many tests at a time make each of them

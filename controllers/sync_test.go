@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/test/devstack"
 )
 
 func TestPushBecomesApplication(t *testing.T) {

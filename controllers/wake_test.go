@@ -13,7 +13,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/internal/testutil"
+	"nautes.io/nautes/test/testutil"
 )
 
 // TestRunsWakeTheirRuntime holds that a run wakes the pipeline runtime that its

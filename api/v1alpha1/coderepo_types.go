@@ -112,5 +112,3 @@ type CodeRepoList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []CodeRepo `json:"items"`
 }
-
-func init() { SchemeBuilder.Register(&CodeRepo{}, &CodeRepoList{}) }

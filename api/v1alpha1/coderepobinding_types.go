@@ -73,5 +73,3 @@ type CodeRepoBindingList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []CodeRepoBinding `json:"items"`
 }
-
-func init() { SchemeBuilder.Register(&CodeRepoBinding{}, &CodeRepoBindingList{}) }

@@ -62,5 +62,3 @@ type CodeRepoProviderList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []CodeRepoProvider `json:"items"`
 }
-
-func init() { SchemeBuilder.Register(&CodeRepoProvider{}, &CodeRepoProviderList{}) }

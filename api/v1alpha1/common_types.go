@@ -2,13 +2,14 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // Object is a Nautes kind: an API object that reports its state by conditions.
 // +kubebuilder:object:generate=false
 type Object interface {
-	client.Object
+	metav1.Object
+	runtime.Object
 	// GetStatus returns the part of the status that every kind has.
 	GetStatus() *Status
 }

@@ -1,7 +1,6 @@
 package v1alpha1
 
 import (
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -256,8 +255,10 @@ type ComponentPatchOperation struct {
 
 	// value of the field: any JSON but null. The operations add and replace need
 	// it, and remove has none.
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
 	// +optional
-	Value *apiextensionsv1.JSON `json:"value,omitempty"`
+	Value *JSON `json:"value,omitempty"`
 }
 
 // ComponentSetting is a setting of a component that each cluster can give.
@@ -383,5 +384,3 @@ type ComponentCatalogueList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []ComponentCatalogue `json:"items"`
 }
-
-func init() { SchemeBuilder.Register(&ComponentCatalogue{}, &ComponentCatalogueList{}) }

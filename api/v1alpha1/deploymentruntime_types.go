@@ -190,5 +190,3 @@ type DeploymentRuntimeList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []DeploymentRuntime `json:"items"`
 }
-
-func init() { SchemeBuilder.Register(&DeploymentRuntime{}, &DeploymentRuntimeList{}) }

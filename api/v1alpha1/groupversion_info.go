@@ -7,8 +7,9 @@
 package v1alpha1
 
 import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/scheme"
 )
 
 var (
@@ -16,8 +17,27 @@ var (
 	GroupVersion = schema.GroupVersion{Group: "nautes.resource.nautes.io", Version: "v1alpha1"}
 
 	// SchemeBuilder collects the Nautes kinds.
-	SchemeBuilder = &scheme.Builder{GroupVersion: GroupVersion}
+	SchemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 
 	// AddToScheme adds the Nautes kinds to a scheme.
 	AddToScheme = SchemeBuilder.AddToScheme
 )
+
+func addKnownTypes(scheme *runtime.Scheme) error {
+	scheme.AddKnownTypes(GroupVersion,
+		&Product{}, &ProductList{},
+		&ProductProvider{}, &ProductProviderList{},
+		&CodeRepoProvider{}, &CodeRepoProviderList{},
+		&Cluster{}, &ClusterList{},
+		&ComponentCatalogue{}, &ComponentCatalogueList{},
+		&PipelineHook{}, &PipelineHookList{},
+		&Environment{}, &EnvironmentList{},
+		&Project{}, &ProjectList{},
+		&CodeRepo{}, &CodeRepoList{},
+		&CodeRepoBinding{}, &CodeRepoBindingList{},
+		&DeploymentRuntime{}, &DeploymentRuntimeList{},
+		&ProjectPipelineRuntime{}, &ProjectPipelineRuntimeList{},
+	)
+	metav1.AddToGroupVersion(scheme, GroupVersion)
+	return nil
+}

@@ -97,5 +97,3 @@ type PipelineHookList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []PipelineHook `json:"items"`
 }
-
-func init() { SchemeBuilder.Register(&PipelineHook{}, &PipelineHookList{}) }

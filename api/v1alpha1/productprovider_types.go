@@ -48,5 +48,3 @@ type ProductProviderList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []ProductProvider `json:"items"`
 }
-
-func init() { SchemeBuilder.Register(&ProductProvider{}, &ProductProviderList{}) }

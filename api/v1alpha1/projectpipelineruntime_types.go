@@ -462,5 +462,3 @@ type ProjectPipelineRuntimeList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []ProjectPipelineRuntime `json:"items"`
 }
-
-func init() { SchemeBuilder.Register(&ProjectPipelineRuntime{}, &ProjectPipelineRuntimeList{}) }

@@ -19,8 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 // No secret is where it is not meant to be: in an object of any kind on any

@@ -21,8 +21,8 @@ import (
 
 	"nautes.io/nautes/controllers"
 	"nautes.io/nautes/internal/config"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/telemetry"
+	"nautes.io/nautes/test/devstack"
 )
 
 const tenantName = "test"

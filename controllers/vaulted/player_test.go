@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/client-go/dynamic"
 
-	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/test/devstack"
 )
 
 // playArgoCD plays the Argo CD of every cluster, as long as the process runs:

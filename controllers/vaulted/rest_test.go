@@ -13,8 +13,8 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/controllers"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 // rounds is how many looks at each secret in use a world at rest is watched for.

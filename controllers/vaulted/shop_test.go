@@ -18,9 +18,9 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 const (

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 // What the operators of these tests are told of Vault.

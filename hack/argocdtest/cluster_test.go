@@ -33,7 +33,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/snapshot"
-	"nautes.io/nautes/internal/testutil"
+	"nautes.io/nautes/test/testutil"
 )
 
 const (

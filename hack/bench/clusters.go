@@ -19,10 +19,10 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
+	"nautes.io/nautes/test/devstack"
 )
 
 // slowPatience is how long slow clusters may take after the healthy ones are

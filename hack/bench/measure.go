@@ -15,11 +15,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
+	"nautes.io/nautes/test/devstack"
 )
 
 const (

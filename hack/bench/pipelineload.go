@@ -20,8 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/test/devstack"
 )
 
 // runnerRuns is how often the runner is measured: each time it fetches anew.

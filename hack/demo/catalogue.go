@@ -13,8 +13,8 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/receiver"
+	"nautes.io/nautes/test/devstack"
 )
 
 // standIns are for what a chart would bring and the demo wants to see: the entry

@@ -15,7 +15,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
-	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/test/devstack"
 )
 
 func clusterObject(name string) *v1alpha1.Cluster {

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/test/devstack"
 )
 
 // removals is how many acts, the last ones, take away what the others made.

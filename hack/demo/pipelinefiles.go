@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"nautes.io/nautes/internal/devstack"
+	"nautes.io/nautes/test/devstack"
 )
 
 // The pipeline runtime of the user guide, and what it needs in default.project.

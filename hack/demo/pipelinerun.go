@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/test/devstack"
 )
 
 const (

@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 // pipelineParts run the pipelines of the virtual worker.

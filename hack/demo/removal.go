@@ -15,9 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 const (

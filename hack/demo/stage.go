@@ -12,9 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 // The names of the demo. Clusters have the names of their control planes, but for

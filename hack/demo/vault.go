@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 func (d *demo) vault() *devstack.Vault { return d.stack.Vaults[devstack.VaultName] }

@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/foreign"
+	"nautes.io/nautes/test/devstack"
 )
 
 const (

@@ -222,6 +222,7 @@ require (
 	k8s.io/kubernetes v1.34.0 // indirect
 	k8s.io/utils v0.0.0-20251002143259-bc988d571ff4 // indirect
 	knative.dev/pkg v0.0.0-20250415155312-ed3e2158b883 // indirect
+	nautes.io/nautes/api v0.0.0
 	oras.land/oras-go/v2 v2.5.0 // indirect
 	sigs.k8s.io/hierarchical-namespaces v1.1.0 // indirect
 	sigs.k8s.io/json v0.0.0-20250730193827-2d320260d730 // indirect
@@ -280,3 +281,5 @@ replace github.com/argoproj/gitops-engine => github.com/argoproj/gitops-engine v
 
 // A later release removed a function that go-git, through Argo CD, still calls.
 replace github.com/cyphar/filepath-securejoin => github.com/cyphar/filepath-securejoin v0.3.6
+
+replace nautes.io/nautes/api => ../../api

@@ -11,7 +11,7 @@ import (
 
 	nautes "nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/internal/testutil/hostile"
+	"nautes.io/nautes/test/testutil/hostile"
 )
 
 // field is what a pusher controls in a delivery.

@@ -18,8 +18,8 @@ import (
 
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote/remotetest"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/remotetest"
 )
 
 func ifAbsent(i plan.Item) plan.Item {

@@ -19,7 +19,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote/remotetest"
+	"nautes.io/nautes/test/remotetest"
 )
 
 // gone tells which of the items are deleted, or being deleted, on the server.

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"nautes.io/nautes/internal/apply"
-	"nautes.io/nautes/internal/remote/remotetest"
+	"nautes.io/nautes/test/remotetest"
 )
 
 // The role for the account of a runtime cluster's kubeconfig is enough: a set is

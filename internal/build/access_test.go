@@ -15,7 +15,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
+	. "nautes.io/nautes/test/testutil"
 )
 
 // accessLines tells a set for Vault in lines that can be compared.

@@ -15,8 +15,8 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
 	"nautes.io/nautes/internal/validate"
+	. "nautes.io/nautes/test/testutil"
 )
 
 func newSnapshot(objects ...client.Object) *snapshot.Snapshot {

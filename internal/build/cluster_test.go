@@ -18,7 +18,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
+	. "nautes.io/nautes/test/testutil"
 )
 
 // withVault are the settings of a tenant whose secret store is Vault.

@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/api/v1alpha1"
-	. "nautes.io/nautes/internal/testutil"
+	. "nautes.io/nautes/test/testutil"
 )
 
 // TestClusterUnmet holds that nothing is installed on a cluster that was never

@@ -27,10 +27,10 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
+	"nautes.io/nautes/test/devstack"
+	. "nautes.io/nautes/test/testutil"
 )
 
 var shared = devstack.Shared{Options: devstack.Options{Bare: true}}

@@ -21,8 +21,8 @@ import (
 	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
 	"nautes.io/nautes/internal/validate"
+	. "nautes.io/nautes/test/testutil"
 )
 
 // guideProduct and guideCluster are those of the guide's pipeline runtime pr-demo.

@@ -14,7 +14,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
+	. "nautes.io/nautes/test/testutil"
 )
 
 // tally counts the kinds of what stays.

@@ -23,9 +23,9 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/snapshot"
-	"nautes.io/nautes/internal/testutil"
-	"nautes.io/nautes/internal/testutil/hostile"
 	"nautes.io/nautes/internal/validate"
+	"nautes.io/nautes/test/testutil"
+	"nautes.io/nautes/test/testutil/hostile"
 )
 
 // crdRules returns what the API server holds against a pipeline runtime: the

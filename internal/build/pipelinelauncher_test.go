@@ -21,7 +21,7 @@ import (
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
-	"nautes.io/nautes/internal/testutil"
+	"nautes.io/nautes/test/testutil"
 )
 
 // pipelineWorld is a tenant in which the pipeline runtimes of these tests are in

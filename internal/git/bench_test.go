@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"nautes.io/nautes/internal/git/gittest"
+	"nautes.io/nautes/test/gittest"
 )
 
 // BenchmarkPush measures what follows a push: the fetch, the comparison with

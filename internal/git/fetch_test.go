@@ -16,8 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nautes.io/nautes/internal/git/gittest"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/gittest"
 )
 
 func TestFetchFollowsTheBranch(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"nautes.io/nautes/internal/git/gittest"
+	"nautes.io/nautes/test/gittest"
 )
 
 // testMirrors returns mirrors that may use the protocols of the tests.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nautes.io/nautes/internal/git/gittest"
+	"nautes.io/nautes/test/gittest"
 )
 
 const someCommit = "1234567890123456789012345678901234567890"

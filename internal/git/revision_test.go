@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"nautes.io/nautes/internal/git/gittest"
-	"nautes.io/nautes/internal/testutil/hostile"
+	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/testutil/hostile"
 )
 
 func TestFetchRevision(t *testing.T) {

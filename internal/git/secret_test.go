@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nautes.io/nautes/internal/git/gittest"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/gittest"
 )
 
 const canary = "cAnArY-0123456789"

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"nautes.io/nautes/internal/git/gittest"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/gittest"
 )
 
 func TestFetchBySSH(t *testing.T) {

@@ -10,8 +10,9 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"nautes.io/nautes/api/v1alpha1"
 )
 
 // convert checks a value against the Go type that it is for, and returns it as
@@ -27,7 +28,7 @@ func convert(node *yaml.Node, t reflect.Type, field string) (any, *fault) {
 		}
 		return free(node, field)
 	}
-	if t == reflect.TypeFor[apiextensionsv1.JSON]() {
+	if t == reflect.TypeFor[v1alpha1.JSON]() {
 		return free(node, field)
 	}
 	switch t.Kind() {

@@ -17,7 +17,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote/remotetest"
+	"nautes.io/nautes/test/remotetest"
 )
 
 var _ apply.Connection = (*Conn)(nil)

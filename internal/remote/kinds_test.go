@@ -20,7 +20,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote/remotetest"
+	"nautes.io/nautes/test/remotetest"
 )
 
 func secret(namespace, name string, labels map[string]string) *corev1.Secret {

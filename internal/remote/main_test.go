@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote/remotetest"
+	"nautes.io/nautes/test/remotetest"
 )
 
 const tenant = "acme"

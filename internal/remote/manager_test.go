@@ -18,8 +18,8 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote/remotetest"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/remotetest"
 )
 
 var (

@@ -13,7 +13,7 @@ import (
 
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote/remotetest"
+	"nautes.io/nautes/test/remotetest"
 )
 
 func runLabels(product, runtime string, more ...string) map[string]string {

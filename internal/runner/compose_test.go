@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/internal/testutil/hostile"
+	"nautes.io/nautes/test/testutil/hostile"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/internal/testutil/hostile"
+	"nautes.io/nautes/test/testutil/hostile"
 )
 
 // every how many hostile value goes through the whole program; the pure part of

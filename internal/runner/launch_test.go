@@ -10,8 +10,8 @@ import (
 	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"nautes.io/nautes/internal/git/gittest"
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/test/gittest"
 )
 
 const pushedRef = "refs/heads/feature-1"

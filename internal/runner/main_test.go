@@ -22,9 +22,9 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"nautes.io/nautes/internal/git/gittest"
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/internal/remote/remotetest"
+	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/remotetest"
 )
 
 const crdPipelineRun = "github.com/tektoncd/pipeline:config/300-crds/300-pipelinerun.yaml"

@@ -9,8 +9,8 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"nautes.io/nautes/internal/git/gittest"
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/test/gittest"
 )
 
 const noRun = "apiVersion: tekton.dev/v1\nkind: "

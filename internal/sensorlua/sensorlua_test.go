@@ -14,7 +14,7 @@ import (
 
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/luapattern"
-	"nautes.io/nautes/internal/testutil/hostile"
+	"nautes.io/nautes/test/testutil/hostile"
 )
 
 // run runs a program of Lua, with what it sees, and returns its result.

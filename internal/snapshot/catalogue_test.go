@@ -10,7 +10,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
+	. "nautes.io/nautes/test/testutil"
 )
 
 // moved is a catalogue that has Argo CD in another namespace, and broken one

@@ -14,7 +14,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
+	. "nautes.io/nautes/test/testutil"
 )
 
 func on(provider string) func(*v1alpha1.CodeRepo) {

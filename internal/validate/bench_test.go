@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
 	"nautes.io/nautes/internal/validate"
+	. "nautes.io/nautes/test/testutil"
 )
 
 func BenchmarkValidate(b *testing.B) {

@@ -12,8 +12,8 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/internal/testutil"
 	"nautes.io/nautes/internal/validate"
+	. "nautes.io/nautes/test/testutil"
 )
 
 func TestClusterHost(t *testing.T) {

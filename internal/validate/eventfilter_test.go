@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"nautes.io/nautes/api/v1alpha1"
-	. "nautes.io/nautes/internal/testutil"
+	. "nautes.io/nautes/test/testutil"
 )
 
 // TestEventFilter holds that what Argo Events could not follow is refused.

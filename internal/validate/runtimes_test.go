@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	. "nautes.io/nautes/internal/testutil"
 	"nautes.io/nautes/internal/validate"
+	. "nautes.io/nautes/test/testutil"
 )
 
 func TestDeploymentRuntimeReferences(t *testing.T) {

@@ -21,8 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/remote/remotetest"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/remotetest"
 )
 
 var _ secrets.Store = (*Store)(nil)

@@ -14,9 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 // cluster is a real cluster whose accounts log in to Vault.

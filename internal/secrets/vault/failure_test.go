@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 // outage is a way in which a server fails, and comes back.

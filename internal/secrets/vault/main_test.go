@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"nautes.io/nautes/internal/devstack"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 )
 
 const (

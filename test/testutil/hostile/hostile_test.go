@@ -5,7 +5,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"nautes.io/nautes/internal/testutil/hostile"
+	"nautes.io/nautes/test/testutil/hostile"
 )
 
 func TestValues(t *testing.T) {

@@ -1,4 +1,4 @@
-package v1alpha1_test
+package api_test
 
 import (
 	"encoding/json"
@@ -99,7 +99,7 @@ func TestCatalogueKeepsAnyValue(t *testing.T) {
 					Sources: []v1alpha1.ComponentSource{
 						{Name: "chart", Values: &runtime.RawExtension{Raw: []byte(values)}},
 						{Name: "manifests", Patches: []v1alpha1.ComponentPatch{{Kind: "Deployment", Operations: []v1alpha1.ComponentPatchOperation{
-							{Op: "add", Path: "/a", Value: &apiextensions.JSON{Raw: []byte(value)}},
+							{Op: "add", Path: "/a", Value: &v1alpha1.JSON{Raw: []byte(value)}},
 						}}}},
 					},
 				}}},
