@@ -21,9 +21,6 @@ import (
 // maxRuns is how many of the last runs a status lists.
 const maxRuns = 10
 
-// runNotStarted is the result of a launcher that ended without creating a run.
-const runNotStarted = "NotStarted"
-
 // observe tells what became of the triggers, of the runs and of the additional
 // resources. deployed is why something could not be written.
 func (p *pipelinePass) observe(ctx context.Context, deployed error) error {
@@ -261,7 +258,7 @@ func lastRuns(all []remote.Run) []v1alpha1.PipelineRunStatus {
 		switch {
 		case run.Role == launch.RoleRun:
 		case run.Role == launch.RoleLauncher && !run.Launched && !started[run.Name] && slices.Contains(failures(), result):
-			result = runNotStarted
+			result = launch.RunNotStarted
 		default:
 			continue
 		}
@@ -277,7 +274,7 @@ func lastRuns(all []remote.Run) []v1alpha1.PipelineRunStatus {
 }
 
 // failures are the results of a launcher that did not do its work.
-func failures() []string { return []string{remote.RunFailed, remote.RunCancelled, remote.RunTimeout} }
+func failures() []string { return []string{launch.RunFailed, launch.RunCancelled, launch.RunTimeout} }
 
 func moment(seconds int64) *metav1.Time {
 	if seconds == 0 {

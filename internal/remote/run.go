@@ -16,15 +16,6 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// The results of a Run.
-const (
-	RunRunning   = "Running"
-	RunSucceeded = "Succeeded"
-	RunFailed    = "Failed"
-	RunCancelled = "Cancelled"
-	RunTimeout   = "Timeout"
-)
-
 // maxRunMessage is how much of a message of Tekton is kept, in bytes: there can
 // be many runs.
 const maxRunMessage = 256
@@ -38,7 +29,7 @@ type Run struct {
 	Role, Launcher string
 	// Pipeline, EventSource, Event and Commit are what the labels say.
 	Pipeline, EventSource, Event, Commit string
-	// Result is one of RunRunning, RunSucceeded and so on.
+	// Result is one of the results of package launch, such as launch.RunSucceeded.
 	Result string
 	// Launched: a launcher names the run that it created, which may be gone.
 	Launched bool
@@ -132,33 +123,20 @@ func runFacts(u *unstructured.Unstructured) any {
 	for _, result := range entries(u.Object, "results") {
 		run.Launched = run.Launched || result["name"] == launch.ResultRun && result["value"] != ""
 	}
-	run.Result = RunRunning
+	run.Result = launch.RunRunning
 	for _, condition := range entries(u.Object, "conditions") {
-		if condition["type"] != "Succeeded" {
+		if condition["type"] != launch.ConditionSucceeded {
 			continue
 		}
+		status, _ := condition["status"].(string)
 		reason, _ := condition["reason"].(string)
-		switch condition["status"] {
-		case string(metav1.ConditionTrue):
-			run.Result = RunSucceeded
-		case string(metav1.ConditionFalse):
-			run.Result = failedResult(reason)
+		run.Result = launch.RunResult(status, reason)
+		if status == string(metav1.ConditionFalse) {
 			message, _ := condition["message"].(string)
 			run.Message = clipTo(message, maxRunMessage)
 		}
 	}
 	return run
-}
-
-// failedResult is the result of a run that ended with a reason of Tekton.
-func failedResult(reason string) string {
-	switch reason {
-	case "Cancelled":
-		return RunCancelled
-	case "PipelineRunTimeout":
-		return RunTimeout
-	}
-	return RunFailed
 }
 
 func seconds(u *unstructured.Unstructured, field string) int64 {

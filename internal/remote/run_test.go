@@ -74,7 +74,7 @@ func TestRuns(t *testing.T) {
 	synced(t, conn)
 
 	runs, err := conn.Runs(ns, "product-1", "r")
-	if err != nil || len(runs) != 1 || runs[0].Name != "mine" || runs[0].Pipeline != "build" || runs[0].Result != RunRunning {
+	if err != nil || len(runs) != 1 || runs[0].Name != "mine" || runs[0].Pipeline != "build" || runs[0].Result != launch.RunRunning {
 		t.Fatalf("Runs: %+v, %v, want the one named mine", runs, err)
 	}
 	indexer, err := conn.runs.indexer()
@@ -92,7 +92,7 @@ func TestRuns(t *testing.T) {
 	setStatus(t, c, mine, conditions("Succeeded", "False", "Failed", "Tasks Completed: 2 (Failed: 1)"))
 	remotetest.Eventually(t, "wait for the end of the run", func(context.Context) error {
 		runs, err := conn.Runs(ns, "product-1", "r")
-		return errors.Join(err, want(len(runs) == 1 && runs[0].Result == RunFailed, "runs are %+v", runs))
+		return errors.Join(err, want(len(runs) == 1 && runs[0].Result == launch.RunFailed, "runs are %+v", runs))
 	})
 	remotetest.Eventually(t, "wait for word of it", func(context.Context) error {
 		n := told.count("PipelineRun/" + ns + "/mine/is")
@@ -123,32 +123,32 @@ func TestRunFacts(t *testing.T) {
 		status map[string]any
 		want   Run
 	}{
-		"new":     {want: Run{Result: RunRunning}},
-		"pending": {status: conditions("Succeeded", "Unknown", "PipelineRunPending", "waits"), want: Run{Result: RunRunning}},
+		"new":     {want: Run{Result: launch.RunRunning}},
+		"pending": {status: conditions("Succeeded", "Unknown", "PipelineRunPending", "waits"), want: Run{Result: launch.RunRunning}},
 		"running": {
-			status: map[string]any{"startTime": "2026-01-01T00:00:10Z"}, want: Run{Result: RunRunning, Started: 1767225610},
+			status: map[string]any{"startTime": "2026-01-01T00:00:10Z"}, want: Run{Result: launch.RunRunning, Started: 1767225610},
 		},
-		"succeeded": {status: conditions("Succeeded", "True", "Completed", "Tasks Completed: 1"), want: Run{Result: RunSucceeded}},
-		"failed":    {status: conditions("Succeeded", "False", "CouldntGetTask", "no such task"), want: Run{Result: RunFailed, Message: "no such task"}},
-		"cancelled": {status: conditions("Succeeded", "False", "Cancelled", "by hand"), want: Run{Result: RunCancelled, Message: "by hand"}},
-		"timed out": {status: conditions("Succeeded", "False", "PipelineRunTimeout", "after 1h"), want: Run{Result: RunTimeout, Message: "after 1h"}},
+		"succeeded": {status: conditions("Succeeded", "True", "Completed", "Tasks Completed: 1"), want: Run{Result: launch.RunSucceeded}},
+		"failed":    {status: conditions("Succeeded", "False", "CouldntGetTask", "no such task"), want: Run{Result: launch.RunFailed, Message: "no such task"}},
+		"cancelled": {status: conditions("Succeeded", "False", "Cancelled", "by hand"), want: Run{Result: launch.RunCancelled, Message: "by hand"}},
+		"timed out": {status: conditions("Succeeded", "False", "PipelineRunTimeout", "after 1h"), want: Run{Result: launch.RunTimeout, Message: "after 1h"}},
 		"a long message": {
 			status: conditions("Succeeded", "False", "Failed", strings.Repeat("ü", 1000)),
-			want:   Run{Result: RunFailed, Message: strings.Repeat("ü", maxRunMessage/2) + "…"},
+			want:   Run{Result: launch.RunFailed, Message: strings.Repeat("ü", maxRunMessage/2) + "…"},
 		},
 		"a launcher that failed after it had created a run": {
-			status: map[string]any{"results": []any{map[string]any{"name": "run", "value": "build-1"}}}, want: Run{Result: RunRunning, Launched: true},
+			status: map[string]any{"results": []any{map[string]any{"name": "run", "value": "build-1"}}}, want: Run{Result: launch.RunRunning, Launched: true},
 		},
 		"a launcher that created none": {
-			status: map[string]any{"results": []any{map[string]any{"name": "run", "value": ""}, map[string]any{"name": "commit", "value": "0123"}}}, want: Run{Result: RunRunning},
+			status: map[string]any{"results": []any{map[string]any{"name": "run", "value": ""}, map[string]any{"name": "commit", "value": "0123"}}}, want: Run{Result: launch.RunRunning},
 		},
-		"a status of another form": {status: map[string]any{"conditions": "none", "startTime": "soon"}, want: Run{Result: RunRunning}},
+		"a status of another form": {status: map[string]any{"conditions": "none", "startTime": "soon"}, want: Run{Result: launch.RunRunning}},
 		"labels": {
 			labels: map[string]string{
 				launch.LabelRole: "launcher", launch.LabelLauncher: "l", launch.LabelPipeline: "p", launch.LabelEventSource: "e",
 				launch.LabelEvent: "push_events", launch.LabelCommit: "0123",
 			},
-			want: Run{Role: "launcher", Launcher: "l", Pipeline: "p", EventSource: "e", Event: "push_events", Commit: "0123", Result: RunRunning},
+			want: Run{Role: "launcher", Launcher: "l", Pipeline: "p", EventSource: "e", Event: "push_events", Commit: "0123", Result: launch.RunRunning},
 		},
 	}
 	for name, test := range tests {

@@ -6,24 +6,14 @@ import (
 	"time"
 
 	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
-	"knative.dev/pkg/apis"
 
 	"nautes.io/nautes/internal/launch"
-)
-
-// How a run has ended, as the result of the step says it.
-const (
-	statusSucceeded = "Succeeded"
-	statusFailed    = "Failed"
-	statusCancelled = "Cancelled"
-	statusTimeout   = "Timeout"
 )
 
 // watchFor is how long one watch lasts, in seconds: a connection that died
@@ -48,8 +38,8 @@ func (c *awaitCommand) run(ctx context.Context, p *Program) error {
 	case c.namespace == "":
 		return fail(launch.ExitUsage, "--namespace is missing: name the namespace of the run")
 	case c.name == "":
-		p.say("no run has been created, so there is none to wait for: " + statusFailed)
-		return writeResult(c.resultStatus, statusFailed)
+		p.say("no run has been created, so there is none to wait for: " + launch.RunFailed)
+		return writeResult(c.resultStatus, launch.RunFailed)
 	}
 	runs, err := c.cluster.connect(p, c.namespace)
 	if err != nil {
@@ -88,7 +78,7 @@ func (r *pipelineRuns) await(ctx context.Context, name string) (string, error) {
 			return "", err
 		}
 		if run == nil || seen != "" && run.UID != seen {
-			return statusCancelled, nil
+			return launch.RunCancelled, nil
 		}
 		seen = run.UID
 		if status := ended(run); status != "" {
@@ -144,26 +134,20 @@ func (r *pipelineRuns) follow(ctx context.Context, run *tektonv1.PipelineRun) st
 			return status
 		}
 		if event.Type == watch.Deleted {
-			return statusCancelled
+			return launch.RunCancelled
 		}
 	}
 	return ""
 }
 
-// ended returns how a run has ended; empty while it has not.
+// ended returns the result of a run, or "" while it runs.
 func ended(run *tektonv1.PipelineRun) string {
-	condition := run.Status.GetCondition(apis.ConditionSucceeded)
-	switch {
-	case condition == nil || condition.Status == corev1.ConditionUnknown:
+	condition := run.Status.GetCondition(launch.ConditionSucceeded)
+	if condition == nil {
 		return ""
-	case condition.Status == corev1.ConditionTrue:
-		return statusSucceeded
 	}
-	switch tektonv1.PipelineRunReason(condition.Reason) {
-	case tektonv1.PipelineRunReasonTimedOut:
-		return statusTimeout
-	case tektonv1.PipelineRunReasonCancelled, tektonv1.PipelineRunReasonCancelledRunningFinally, tektonv1.PipelineRunReasonStoppedRunningFinally:
-		return statusCancelled
+	if result := launch.RunResult(string(condition.Status), condition.Reason); result != launch.RunRunning {
+		return result
 	}
-	return statusFailed
+	return ""
 }

@@ -112,40 +112,44 @@ func until(t *testing.T, what string, holds func() bool) {
 }
 
 func TestAwait(t *testing.T) {
+	type condition struct {
+		status corev1.ConditionStatus
+		reason tektonv1.PipelineRunReason
+	}
+	running := condition{corev1.ConditionUnknown, tektonv1.PipelineRunReasonRunning}
+	stopping := condition{corev1.ConditionUnknown, tektonv1.PipelineRunReasonStoppedRunningFinally}
+	succeeded := condition{corev1.ConditionTrue, tektonv1.PipelineRunReasonSuccessful}
 	tests := map[string]struct {
 		// before is written before the program begins, after while it watches.
-		before, after corev1.ConditionStatus
-		reason        tektonv1.PipelineRunReason
+		before, after condition
 		remove        bool
 		want          string
 	}{
-		"succeeded":            {after: corev1.ConditionTrue, reason: tektonv1.PipelineRunReasonSuccessful, want: "Succeeded"},
-		"tasks skipped":        {after: corev1.ConditionTrue, reason: tektonv1.PipelineRunReasonCompleted, want: "Succeeded"},
-		"failed":               {after: corev1.ConditionFalse, reason: tektonv1.PipelineRunReasonFailed, want: "Failed"},
-		"invalid":              {after: corev1.ConditionFalse, reason: tektonv1.PipelineRunReasonFailedValidation, want: "Failed"},
-		"cancelled":            {after: corev1.ConditionFalse, reason: tektonv1.PipelineRunReasonCancelled, want: "Cancelled"},
-		"stopped":              {after: corev1.ConditionFalse, reason: tektonv1.PipelineRunReasonStoppedRunningFinally, want: "Cancelled"},
-		"timed out":            {after: corev1.ConditionFalse, reason: tektonv1.PipelineRunReasonTimedOut, want: "Timeout"},
-		"ended before":         {before: corev1.ConditionTrue, reason: tektonv1.PipelineRunReasonSuccessful, want: "Succeeded"},
-		"running, then ended":  {before: corev1.ConditionUnknown, after: corev1.ConditionTrue, reason: tektonv1.PipelineRunReasonRunning, want: "Succeeded"},
+		"succeeded":            {after: succeeded, want: "Succeeded"},
+		"failed":               {after: condition{corev1.ConditionFalse, tektonv1.PipelineRunReasonFailed}, want: "Failed"},
+		"cancelled":            {after: condition{corev1.ConditionFalse, tektonv1.PipelineRunReasonCancelled}, want: "Cancelled"},
+		"timed out":            {after: condition{corev1.ConditionFalse, tektonv1.PipelineRunReasonTimedOut}, want: "Timeout"},
+		"ended before":         {before: succeeded, want: "Succeeded"},
+		"running, then ended":  {before: running, after: succeeded, want: "Succeeded"},
+		"stopped, then ended":  {before: stopping, after: condition{corev1.ConditionFalse, tektonv1.PipelineRunReasonCancelled}, want: "Cancelled"},
 		"deleted":              {remove: true, want: "Cancelled"},
-		"deleted while it ran": {before: corev1.ConditionUnknown, reason: tektonv1.PipelineRunReasonRunning, remove: true, want: "Cancelled"},
+		"deleted while it ran": {before: running, remove: true, want: "Cancelled"},
 	}
 	w := newWorld(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := w.within(t)
 			run := w.add(nameFor(name))
-			if tt.before != "" {
-				w.end(run, tt.before, tt.reason)
+			if tt.before != (condition{}) {
+				w.end(run, tt.before.status, tt.before.reason)
 			}
 			g := newGate(t, nil, nil)
 			ended := w.await(run.Name, g.kubeconfig(t))
-			if tt.after != "" || tt.remove {
+			if tt.after != (condition{}) || tt.remove {
 				until(t, "the program watches", func() bool { return g.watches.Load() > 0 })
 			}
-			if tt.after != "" {
-				w.end(run, tt.after, tt.reason)
+			if tt.after != (condition{}) {
+				w.end(run, tt.after.status, tt.after.reason)
 			}
 			if tt.remove {
 				if err := w.client.Delete(t.Context(), run); err != nil {

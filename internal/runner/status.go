@@ -51,8 +51,8 @@ var codeRepoName = regexp.MustCompile(`^repo-([0-9]+)$`)
 // state returns the name that GitLab has for a status.
 func state(status string) (string, bool) {
 	name, known := map[string]string{
-		"Pending": "pending", "Running": "running",
-		statusSucceeded: "success", statusFailed: "failed", statusTimeout: "failed", statusCancelled: "canceled",
+		launch.RunPending: "pending", launch.RunRunning: "running", launch.RunSucceeded: "success",
+		launch.RunFailed: "failed", launch.RunTimeout: "failed", launch.RunCancelled: "canceled",
 	}[status]
 	return name, known
 }
