@@ -103,7 +103,7 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	if err == nil && len(set.Items) > 0 && recorded == nil {
 		// On record before the first write, so that the deletion of the product
 		// knows where to look.
-		space := v1alpha1.SpaceStatus{Cluster: key.Cluster, Message: "being written"}
+		space := v1alpha1.ProductSpace{Cluster: key.Cluster, Message: "being written"}
 		if err := w.record(ctx, key, &space); err != nil {
 			return reconcile.Result{}, err
 		}
@@ -186,7 +186,7 @@ func pruneConfirmed(p *v1alpha1.Product) bool {
 	return value == strconv.FormatInt(p.Generation, 10) || (p.Status.Sync != nil && value != "" && value == p.Status.Sync.Revision)
 }
 
-func recordedSpace(p *v1alpha1.Product, cluster string) *v1alpha1.SpaceStatus {
+func recordedSpace(p *v1alpha1.Product, cluster string) *v1alpha1.ProductSpace {
 	if p == nil {
 		return nil
 	}
@@ -212,7 +212,7 @@ func (w spaceWork) tell(ctx context.Context, key SpaceKey, set plan.Set, o space
 		return reconcile.Result{}, nil
 	}
 	telemetry.ReconcileOutcomes.WithLabelValues("Space", outcome.Class.String()).Inc()
-	entry := &v1alpha1.SpaceStatus{Cluster: key.Cluster, Ready: err == nil, Namespaces: result.Namespaces, Message: outcome.Message}
+	entry := &v1alpha1.ProductSpace{Cluster: key.Cluster, Ready: err == nil, Namespaces: result.Namespaces, Message: outcome.Message}
 	if err == nil && len(set.Items) == 0 {
 		entry = nil
 		w.Spaces.Drop(key)
@@ -254,7 +254,7 @@ func spaceResult(set plan.Set, err error, failed []apply.ItemError) SpaceResult 
 // record writes the state of one space into the status of its product; nil
 // removes it. The list is shared by the spaces of a product, so each write is
 // guarded by the resourceVersion and done again when it was beaten.
-func (w spaceWork) record(ctx context.Context, key SpaceKey, space *v1alpha1.SpaceStatus) error {
+func (w spaceWork) record(ctx context.Context, key SpaceKey, space *v1alpha1.ProductSpace) error {
 	reader := client.Reader(w.Client)
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		p := &v1alpha1.Product{}
@@ -265,11 +265,11 @@ func (w spaceWork) record(ctx context.Context, key SpaceKey, space *v1alpha1.Spa
 		// when it was beaten.
 		reader = w.Manager.GetAPIReader()
 		before := p.DeepCopy()
-		spaces := slices.DeleteFunc(slices.Clone(p.Status.Spaces), func(have v1alpha1.SpaceStatus) bool { return have.Cluster == key.Cluster })
+		spaces := slices.DeleteFunc(slices.Clone(p.Status.Spaces), func(have v1alpha1.ProductSpace) bool { return have.Cluster == key.Cluster })
 		if space != nil {
 			spaces = append(spaces, *space)
 		}
-		slices.SortFunc(spaces, func(a, b v1alpha1.SpaceStatus) int { return compare(a.Cluster, b.Cluster) })
+		slices.SortFunc(spaces, func(a, b v1alpha1.ProductSpace) int { return compare(a.Cluster, b.Cluster) })
 		if slices.EqualFunc(p.Status.Spaces, spaces, sameSpace) {
 			return nil
 		}
@@ -282,6 +282,6 @@ func (w spaceWork) record(ctx context.Context, key SpaceKey, space *v1alpha1.Spa
 	return err
 }
 
-func sameSpace(a, b v1alpha1.SpaceStatus) bool {
+func sameSpace(a, b v1alpha1.ProductSpace) bool {
 	return a.Cluster == b.Cluster && a.Ready == b.Ready && a.Message == b.Message && slices.Equal(a.Namespaces, b.Namespaces)
 }

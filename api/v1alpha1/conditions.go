@@ -126,6 +126,8 @@ const (
 	ReasonDisarmed = "Disarmed"
 	// ReasonNotServed: the operator is not configured to deploy anything for the object.
 	ReasonNotServed = "NotServed"
+	// ReasonNotEvaluated: the last pass ended before it came to this condition.
+	ReasonNotEvaluated = "NotEvaluated"
 	// ReasonInternalError: an unexpected error; it is tried again.
 	ReasonInternalError = "InternalError"
 )

@@ -76,6 +76,11 @@ type DeploymentRuntimeStatus struct {
 	// +optional
 	Target *RuntimeTarget `json:"target,omitempty"`
 
+	// deployed is the spec that was deployed last. While the spec is invalid, the
+	// deployment follows this record.
+	// +optional
+	Deployed *DeployedSpec `json:"deployed,omitempty"`
+
 	// source is what is deployed.
 	// +optional
 	Source *RuntimeSource `json:"source,omitempty"`
@@ -107,6 +112,19 @@ type RuntimeTarget struct {
 	// account of the runtime in these namespaces.
 	// +optional
 	Account string `json:"account,omitempty"`
+}
+
+// DeployedSpec is a spec of a runtime that was deployed.
+type DeployedSpec struct {
+	// generation of the object that had this spec.
+	Generation int64 `json:"generation"`
+
+	// spec as it was. It is kept as it is even if later versions of Nautes would
+	// refuse it.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	Spec JSON `json:"spec"`
 }
 
 // RuntimeSource is where a runtime's manifests come from.

@@ -37,6 +37,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&CodeRepoBinding{}, &CodeRepoBindingList{},
 		&DeploymentRuntime{}, &DeploymentRuntimeList{},
 		&ProjectPipelineRuntime{}, &ProjectPipelineRuntimeList{},
+		&Space{}, &SpaceList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

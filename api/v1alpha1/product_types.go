@@ -50,15 +50,15 @@ type ProductStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=cluster
-	Spaces []SpaceStatus `json:"spaces,omitempty"`
+	Spaces []ProductSpace `json:"spaces,omitempty"`
 }
 
-// SpaceStatus is the shared layer of a product on one cluster.
-type SpaceStatus struct {
+// ProductSpace is the summary of a Space of the product.
+type ProductSpace struct {
 	// cluster that the space is on.
 	Cluster string `json:"cluster"`
 
-	// ready tells whether everything of the space is written.
+	// ready is true if everything of the space is written.
 	Ready bool `json:"ready"`
 
 	// namespaces of the space, the product's own one first.

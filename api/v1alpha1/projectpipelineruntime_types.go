@@ -300,6 +300,11 @@ type ProjectPipelineRuntimeStatus struct {
 	// +optional
 	Target *RuntimeTarget `json:"target,omitempty"`
 
+	// deployed is the spec that was deployed last. While the spec is invalid, the
+	// deployment follows this record.
+	// +optional
+	Deployed *DeployedSpec `json:"deployed,omitempty"`
+
 	// pipelineSource is the CodeRepo whose pipeline files run now, which is the one
 	// of the spec once that is deployed.
 	// +optional

@@ -25,7 +25,7 @@ func TestEveryReasonIsPublished(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: run `make generate`", err)
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "conditions.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "api/v1alpha1/conditions.go"), nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func readObject(t *testing.T, path string) *unstructured.Unstructured {
 // filled returns the object of the kind that has every field set.
 func filled(t *testing.T, kind string) *unstructured.Unstructured {
 	t.Helper()
-	return readObject(t, filepath.Join("api/v1alpha1/testdata/filled", strings.ToLower(kind)+".yaml"))
+	return readObject(t, filepath.Join("test/api/testdata/filled", strings.ToLower(kind)+".yaml"))
 }
 
 // definitions returns the generated CRDs by kind.

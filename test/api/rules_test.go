@@ -73,6 +73,14 @@ func TestNames(t *testing.T) {
 					"upper case": {changes: []change{set("Default", "metadata", "name")}, wantErr: "Invalid value"},
 				}
 			}
+			if kind == "Space" {
+				const cluster = "a space has the name of its cluster"
+				tests = map[string]ruleCase{
+					"of its cluster":     {},
+					"of another cluster": {changes: []change{set("other", "metadata", "name")}, wantErr: cluster},
+					"64 letters":         {changes: []change{set(long, "metadata", "name"), set(long, "spec", "cluster")}, wantErr: "may not be more than 63"},
+				}
+			}
 			checkRules(t, filled(t, kind), tests)
 		})
 	}

@@ -33,6 +33,7 @@ var kinds = map[string]struct{ plural, singular, short string }{
 	"ProductProvider":        {"productproviders", "productprovider", "pp"},
 	"Project":                {"projects", "project", "proj"},
 	"ProjectPipelineRuntime": {"projectpipelineruntimes", "projectpipelineruntime", "ppr"},
+	"Space":                  {"spaces", "space", "spc"},
 }
 
 func TestKindsAreServed(t *testing.T) {

@@ -75,6 +75,11 @@ func TestImmutableFields(t *testing.T) {
 		"other projects":     {after: []change{set([]any{"other"}, "spec", "projects")}},
 		"another permission": {after: []change{set("readonly", "spec", "permissions")}},
 	})
+	checkTransitions(t, filled(t, "Space"), map[string]transition{
+		"another product": {after: []change{set("product-other", "spec", "product")}, wantErr: "the product of a space cannot change"},
+		"another cluster": {after: []change{set("other", "spec", "cluster")}, wantErr: "the cluster of a space cannot change"},
+		"labels":          {after: []change{set("x", "metadata", "labels", "x")}},
+	})
 	target := set(map[string]any{"environment": "staging", "cluster": "worker", "namespaces": []any{"filled"}}, "status", "target")
 	project := set("other", "spec", "project")
 	checkTransitions(t, filled(t, "ProjectPipelineRuntime"), map[string]transition{
