@@ -13,6 +13,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/remote/kubeconfig"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -131,12 +132,12 @@ func (w clusterWork) fetchVirtual(ctx context.Context, snap *snapshot.Snapshot, 
 	if err != nil {
 		return fmt.Errorf("read Secret %s/%s on cluster %s: %w", at.Namespace, at.Name, c.Spec.HostCluster, err)
 	}
-	kubeconfig, err := remote.RewriteKubeconfig(secret.Data[build.VirtualKubeconfigKey], c.Spec.APIServer)
+	rewritten, err := kubeconfig.Rewrite(secret.Data[build.VirtualKubeconfigKey], c.Spec.APIServer)
 	if err != nil {
 		return engine.Terminal(v1alpha1.ReasonCredentialsInvalid, "Secret %s/%s on cluster %s: %s", at.Namespace, at.Name, c.Spec.HostCluster, err)
 	}
 	_, err = w.Secrets.Put(ctx, secrets.ClusterKubeconfig(c.Name), map[string]secrets.Value{
-		build.KubeconfigField: secrets.NewValue(kubeconfig),
+		build.KubeconfigField: secrets.NewValue(rewritten),
 	})
 	return err
 }

@@ -19,7 +19,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/remote/kubeconfig"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/internal/secrets/vault"
@@ -41,8 +41,8 @@ func (s *Shared) openStore(o *config.Operator) error {
 	}
 	s.Secrets = namedSecrets{Store: store, reader: s.Client, namespace: o.Namespace}
 	s.Applier = apply.New(o.Tenant, s.Secrets, apply.WithFormats(map[plan.Format]apply.FormatFunc{
-		plan.FormatArgoCDCluster: remote.ArgoCDCluster,
-		plan.FormatKubeconfigCA:  remote.KubeconfigCA,
+		plan.FormatArgoCDCluster: kubeconfig.ArgoCDCluster,
+		plan.FormatKubeconfigCA:  kubeconfig.CA,
 	}))
 	return nil
 }

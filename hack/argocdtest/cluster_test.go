@@ -31,7 +31,7 @@ import (
 	nautes "nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/remote/kubeconfig"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/test/testutil"
 )
@@ -41,8 +41,8 @@ const (
 	worlds    = 40
 )
 
-// kubeconfig returns credentials that are good for nothing.
-func kubeconfig(t *testing.T) []byte {
+// worthless returns a kubeconfig whose credentials no server accepts.
+func worthless(t *testing.T) []byte {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
@@ -119,7 +119,7 @@ func filled(t *testing.T, secret *corev1.Secret, values []plan.SecretValue) *cor
 		if value.Format != plan.FormatArgoCDCluster {
 			t.Fatalf("%s has %s in the format %q", secret.Name, value.Key, value.Format)
 		}
-		content, err := remote.ArgoCDCluster(kubeconfig(t))
+		content, err := kubeconfig.ArgoCDCluster(worthless(t))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/remote/kubeconfig"
 )
 
 // A figure of the fleet means something only if its clusters are to Nautes what
@@ -90,11 +91,11 @@ func (e notThere) Error() string { return fmt.Sprintf("%d are found: %v", e.foun
 
 func connect(t *testing.T, f *fleet, m *member) *remote.Conn {
 	t.Helper()
-	kubeconfig, err := f.kubeconfig(m)
+	credentials, err := f.kubeconfig(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := remote.ParseKubeconfig(kubeconfig)
+	cfg, err := kubeconfig.Parse(credentials)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,8 @@ var may = map[string][]string{
 	"internal/config":  {},
 	"internal/foreign": {"api/v1alpha1"},
 
+	"internal/remote/kubeconfig": {},
+
 	"internal/launch":     {},
 	"internal/luapattern": {},
 	"internal/schedule":   {},
@@ -38,7 +40,7 @@ var may = map[string][]string{
 	"internal/build":      {"api/v1alpha1", "internal/catalogue", "internal/hooks", "internal/launch", "internal/plan", "internal/schedule", "internal/secrets", "internal/sensorlua", "internal/snapshot", "internal/validate"},
 
 	"internal/apply":         {"api/v1alpha1", "internal/plan", "internal/secrets"},
-	"internal/remote":        {"api/v1alpha1", "internal/launch", "internal/plan", "internal/secrets"},
+	"internal/remote":        {"api/v1alpha1", "internal/launch", "internal/plan", "internal/secrets", "internal/remote/kubeconfig"},
 	"internal/git":           {"api/v1alpha1", "internal/plan", "internal/secrets"},
 	"internal/layout":        {"api/v1alpha1", "internal/plan", "internal/secrets"},
 	"internal/secrets/kube":  {"api/v1alpha1", "internal/plan", "internal/secrets"},

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/remote/kubeconfig"
 )
 
 // ErrNotConnected is what every *NotConnectedError is.
@@ -108,13 +109,13 @@ func (e *readError) Unwrap() error { return e.err }
 
 // reasonOf returns the condition reason of a failure to connect.
 func reasonOf(err error) string {
-	var kubeconfig *KubeconfigError
+	var refused *kubeconfig.Error
 	var replaced *replacedError
 	var expired *expiredError
 	switch {
 	case errors.As(err, &replaced):
 		return v1alpha1.ReasonClusterReplaced
-	case errors.As(err, &kubeconfig), errors.As(err, &expired), apierrors.IsUnauthorized(err):
+	case errors.As(err, &refused), errors.As(err, &expired), apierrors.IsUnauthorized(err):
 		return v1alpha1.ReasonCredentialsInvalid
 	}
 	return v1alpha1.ReasonNotConnected
@@ -124,7 +125,7 @@ func reasonOf(err error) string {
 // where the account gets its rights. The texts of the transport and of the API
 // server, which hold addresses and may hold more, are not repeated.
 func explain(err error, rights string) string {
-	var kubeconfig *KubeconfigError
+	var refused *kubeconfig.Error
 	var replaced *replacedError
 	var expired *expiredError
 	var unsynced *NotSyncedError
@@ -132,8 +133,8 @@ func explain(err error, rights string) string {
 	switch {
 	case err == nil:
 		return ""
-	case errors.As(err, &kubeconfig):
-		return kubeconfig.Error()
+	case errors.As(err, &refused):
+		return refused.Error()
 	case errors.As(err, &replaced):
 		return replaced.Error()
 	case errors.As(err, &expired):

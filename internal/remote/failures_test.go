@@ -24,6 +24,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/remote/kubeconfig"
 )
 
 // authority signs certificates for tests.
@@ -91,7 +92,7 @@ func (a *authority) serve(t *testing.T, address string, end time.Time, configure
 	}
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	return kubeconfigOf("server: "+s.URL+"\ncertificate-authority-data: "+base64.StdEncoding.EncodeToString(a.pem), user)
+	return kubeconfigWith("server: "+s.URL+"\ncertificate-authority-data: "+base64.StdEncoding.EncodeToString(a.pem), user)
 }
 
 // status answers as an API server does that refuses.
@@ -118,7 +119,7 @@ func TestEachFailureSaysWhatToDo(t *testing.T) {
 	quiet, _ := silent(t)
 	// No test is given this port.
 	const refusing = local + ":1"
-	at := func(address string) string { return kubeconfigOf("server: https://"+address, goodUser) }
+	at := func(address string) string { return kubeconfigWith("server: https://"+address, goodUser) }
 
 	tests := map[string]struct {
 		kubeconfig string
@@ -241,7 +242,7 @@ func TestOutdatedIsSaidOfOldCertificatesOnly(t *testing.T) {
 // explainable returns the error of connecting to a server.
 func explainable(t *testing.T, a *authority, answer http.HandlerFunc) error {
 	t.Helper()
-	cfg, err := ParseKubeconfig([]byte(a.serve(t, "127.0.0.1", time.Now().Add(time.Hour), nil, goodUser, answer)))
+	cfg, err := kubeconfig.Parse([]byte(a.serve(t, "127.0.0.1", time.Now().Add(time.Hour), nil, goodUser, answer)))
 	if err != nil {
 		t.Fatal(err)
 	}

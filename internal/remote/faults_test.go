@@ -196,7 +196,7 @@ func replaceUID(body []byte) []byte {
 
 func (i *impostor) kubeconfig() string {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.Certificate().Raw})
-	return kubeconfigOf("server: "+i.URL+"\ncertificate-authority-data: "+base64.StdEncoding.EncodeToString(ca), goodUser)
+	return kubeconfigWith("server: "+i.URL+"\ncertificate-authority-data: "+base64.StdEncoding.EncodeToString(ca), goodUser)
 }
 
 // silent accepts connections and never says a word.

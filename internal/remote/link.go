@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/remote/kubeconfig"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -147,9 +148,9 @@ func (l *link) connect(ctx context.Context, want desired) (*Conn, error) {
 // config returns how the API server is reached.
 func (d desired) config() (*rest.Config, error) {
 	if d.server == "" {
-		return ParseKubeconfig(d.kubeconfig.Bytes())
+		return kubeconfig.Parse(d.kubeconfig.Bytes())
 	}
-	return parseFor(d.kubeconfig.Bytes(), d.server)
+	return kubeconfig.ParseFor(d.kubeconfig.Bytes(), d.server)
 }
 
 // outdated finds the reason for a refusal in the client certificate: an API

@@ -140,10 +140,22 @@ func with(labels map[string]string, key, value string) map[string]string {
 // kubeconfigFor returns the administrator's kubeconfig for an address.
 func kubeconfigFor(address string) string {
 	b64 := base64.StdEncoding.EncodeToString
-	return kubeconfigOf(
+	return kubeconfigWith(
 		"server: https://"+address+"\ncertificate-authority-data: "+b64(server.CAData),
 		"client-certificate-data: "+b64(server.CertData)+"\nclient-key-data: "+b64(server.KeyData))
 }
+
+// kubeconfigWith returns a kubeconfig with the given lines in its cluster and user.
+func kubeconfigWith(cluster, user string) string {
+	indent := func(lines string) string { return "    " + strings.ReplaceAll(lines, "\n", "\n    ") }
+	return "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n" +
+		"clusters:\n- name: k\n  cluster:\n" + indent(cluster) + "\nusers:\n- name: u\n  user:\n" + indent(user) + "\n"
+}
+
+const (
+	secretToken = "sEcReT.token-Value"
+	goodUser    = "token: " + secretToken
+)
 
 // limited returns the configuration of an account that has the given rules only.
 func limited(t *testing.T, name string, rules []rbacv1.PolicyRule) *rest.Config {

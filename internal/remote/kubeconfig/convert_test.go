@@ -1,4 +1,4 @@
-package remote
+package kubeconfig
 
 import (
 	"encoding/base64"
@@ -12,7 +12,7 @@ import (
 )
 
 func TestArgoCDCluster(t *testing.T) {
-	certificate, key := pair(t)
+	certificate, key := keyPair(t)
 	b64 := base64.StdEncoding.EncodeToString
 	ca := "\ncertificate-authority-data: " + b64(certificate)
 	tests := map[string]struct {
@@ -20,17 +20,17 @@ func TestArgoCDCluster(t *testing.T) {
 		want map[string]any
 	}{
 		"token": {
-			give: kubeconfigOf(goodServer+ca, goodUser),
+			give: kubeconfigWith(goodServer+ca, goodUser),
 			want: map[string]any{"bearerToken": secretToken, "tlsClientConfig": map[string]any{"insecure": false, "caData": b64(certificate)}},
 		},
 		"client certificate": {
-			give: kubeconfigOf(goodServer+ca, "client-certificate-data: "+b64(certificate)+"\nclient-key-data: "+b64(key)),
+			give: kubeconfigWith(goodServer+ca, "client-certificate-data: "+b64(certificate)+"\nclient-key-data: "+b64(key)),
 			want: map[string]any{"tlsClientConfig": map[string]any{
 				"insecure": false, "caData": b64(certificate), "certData": b64(certificate), "keyData": b64(key),
 			}},
 		},
 		"a public authority": {
-			give: kubeconfigOf(goodServer, goodUser),
+			give: kubeconfigWith(goodServer, goodUser),
 			want: map[string]any{"bearerToken": secretToken, "tlsClientConfig": map[string]any{"insecure": false}},
 		},
 	}
@@ -51,25 +51,25 @@ func TestArgoCDCluster(t *testing.T) {
 	}
 }
 
-func TestKubeconfigCA(t *testing.T) {
-	certificate, _ := pair(t)
-	got, err := KubeconfigCA([]byte(kubeconfigOf(goodServer+"\ncertificate-authority-data: "+base64.StdEncoding.EncodeToString(certificate), goodUser)))
+func TestCA(t *testing.T) {
+	certificate, _ := keyPair(t)
+	got, err := CA([]byte(kubeconfigWith(goodServer+"\ncertificate-authority-data: "+base64.StdEncoding.EncodeToString(certificate), goodUser)))
 	if err != nil || string(got) != string(certificate) {
-		t.Errorf("KubeconfigCA: %s, %v", got, err)
+		t.Errorf("CA: %s, %v", got, err)
 	}
-	var refused *KubeconfigError
-	if _, err := KubeconfigCA([]byte(kubeconfigOf(goodServer, goodUser))); !errors.As(err, &refused) || !strings.HasSuffix(refused.Field, "certificate-authority-data") {
+	var refused *Error
+	if _, err := CA([]byte(kubeconfigWith(goodServer, goodUser))); !errors.As(err, &refused) || !strings.HasSuffix(refused.Field, "certificate-authority-data") {
 		t.Errorf("without an authority: %v", err)
 	}
 }
 
-func TestRewriteKubeconfig(t *testing.T) {
-	certificate, key := pair(t)
+func TestRewrite(t *testing.T) {
+	certificate, key := keyPair(t)
 	b64 := base64.StdEncoding.EncodeToString
-	give := strings.Replace(kubeconfigOf("server: https://localhost:8443\ncertificate-authority-data: "+b64(certificate),
+	give := strings.Replace(kubeconfigWith("server: https://localhost:8443\ncertificate-authority-data: "+b64(certificate),
 		"client-certificate-data: "+b64(certificate)+"\nclient-key-data: "+b64(key)),
 		"users:\n", "users:\n- name: other\n  user:\n    token: other-token\n", 1)
-	out, err := RewriteKubeconfig([]byte(give), "https://10.0.0.1:30443")
+	out, err := Rewrite([]byte(give), "https://10.0.0.1:30443")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,44 +90,44 @@ func TestRewriteKubeconfig(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	again, err := RewriteKubeconfig(out, "https://10.0.0.1:30443")
+	again, err := Rewrite(out, "https://10.0.0.1:30443")
 	if err != nil || string(again) != string(out) {
-		t.Errorf("it is another one the second time: %v\n%s", err, again)
+		t.Errorf("rewriting it again changes it: %v\n%s", err, again)
 	}
-	token, err := RewriteKubeconfig([]byte(kubeconfigOf(goodServer, goodUser)), "https://h")
+	token, err := Rewrite([]byte(kubeconfigWith(goodServer, goodUser)), "https://h")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := ParseKubeconfig(token)
+	cfg, err := Parse(token)
 	if err != nil || cfg.BearerToken != secretToken || cfg.Host != "https://h" || cfg.CAData != nil {
 		t.Errorf("with a token: %v, %v", cfg, err)
 	}
 }
 
-func TestWhatCannotBeRewritten(t *testing.T) {
-	good := kubeconfigOf(goodServer, goodUser)
+func TestRewriteRefuses(t *testing.T) {
+	good := kubeconfigWith(goodServer, goodUser)
 	for name, test := range map[string]struct{ kubeconfig, server, wantField string }{
 		"plain HTTP":         {kubeconfig: good, server: "http://h", wantField: "spec.apiServer"},
 		"no host":            {kubeconfig: good, server: "https://", wantField: "spec.apiServer"},
 		"no server":          {kubeconfig: good, wantField: "spec.apiServer"},
 		"a credential in it": {kubeconfig: good, server: "https://a:" + secretToken + "@h", wantField: "spec.apiServer"},
 		"not parsable":       {kubeconfig: good, server: "https://h:" + secretToken, wantField: "spec.apiServer"},
-		"a plugin":           {kubeconfig: kubeconfigOf(goodServer, "exec: {}"), server: "https://h", wantField: "users[].user.exec"},
+		"a plugin":           {kubeconfig: kubeconfigWith(goodServer, "exec: {}"), server: "https://h", wantField: "users[].user.exec"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := RewriteKubeconfig([]byte(test.kubeconfig), test.server)
-			var refused *KubeconfigError
+			_, err := Rewrite([]byte(test.kubeconfig), test.server)
+			var refused *Error
 			if !errors.As(err, &refused) || refused.Field != test.wantField {
-				t.Fatalf("error is %v, want a *KubeconfigError about %s", err, test.wantField)
+				t.Fatalf("error is %v, want a *Error about %s", err, test.wantField)
 			}
 			if !strings.Contains(err.Error(), test.wantField) || strings.Contains(err.Error(), secretToken) {
 				t.Errorf("message is %q", err)
 			}
 		})
 	}
-	for name, format := range map[string]func([]byte) ([]byte, error){"ArgoCDCluster": ArgoCDCluster, "KubeconfigCA": KubeconfigCA} {
-		var refused *KubeconfigError
-		if out, err := format([]byte(kubeconfigOf(goodServer, "exec: {}"))); !errors.As(err, &refused) || out != nil {
+	for name, format := range map[string]func([]byte) ([]byte, error){"ArgoCDCluster": ArgoCDCluster, "CA": CA} {
+		var refused *Error
+		if out, err := format([]byte(kubeconfigWith(goodServer, "exec: {}"))); !errors.As(err, &refused) || out != nil {
 			t.Errorf("%s: %s, %v", name, out, err)
 		}
 	}
