@@ -22,12 +22,10 @@ const labelInheritedFrom = "hnc.x-k8s.io/inherited-from"
 // guardFloor is how many objects may always go at once.
 const guardFloor = 10
 
-// StageOf returns the stage that something which is in no plan is removed in.
-// Builders give the same stages to what they plan.
-func StageOf(id plan.ID) plan.Stage {
+// stageOf returns the stage in which an object on a Kubernetes cluster is removed
+// when no set holds it. Builders plan the objects in the same stages.
+func stageOf(id plan.ID) plan.Stage {
 	switch {
-	case isVault(id, plan.KindVaultRole):
-		return plan.StageWorkload
 	case id.Group == "" && id.Kind == "Namespace":
 		return plan.StageNamespace
 	case id.Group == "" && id.Kind == "ServiceAccount", id.Group == "rbac.authorization.k8s.io":
@@ -37,9 +35,6 @@ func StageOf(id plan.ID) plan.Stage {
 	}
 	return plan.StageConfig
 }
-
-// isVault tells whether an ID is that of something of a kind in Vault.
-func isVault(id plan.ID, kind string) bool { return id.Group == "" && id.Kind == kind }
 
 // candidate is an object that the set's owner has and the set does not hold.
 type candidate struct {
@@ -171,7 +166,7 @@ func (p *pass) prune(ctx context.Context, g going) error {
 	for _, stage := range slices.Backward(plan.Stages) {
 		waits := len(p.result.Removing) > 0
 		for _, c := range g.candidates {
-			if StageOf(c.id) != stage {
+			if stageOf(c.id) != stage {
 				continue
 			}
 			there := true
@@ -217,7 +212,7 @@ func (p *pass) remove(ctx context.Context, c candidate) (there bool, err error) 
 	}
 	// Without a finalizer the object is gone with the answer. A namespace has
 	// its finalizer in its spec.
-	if len(live.Finalizers) > 0 || StageOf(c.id) == plan.StageNamespace {
+	if len(live.Finalizers) > 0 || stageOf(c.id) == plan.StageNamespace {
 		p.memory.put(p.place(), c.id, record{gvk: c.gvk})
 		return true, nil
 	}

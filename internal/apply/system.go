@@ -26,6 +26,9 @@ type System interface {
 	// UID identifies the system, as its address does: what is remembered of one
 	// system is not believed of another. It is not the UID of a cluster.
 	UID() string
+	// Kinds describes how items of each kind are removed. Kinds with Revoke are
+	// removed in the order of the list.
+	Kinds() []plan.SystemKind
 	// Owned lists what the set's owner has in the set's target, by the marks: a
 	// policy belongs to every target of the owner. Items and Keep of the set may
 	// be used to look less, never to list more. An error is not an empty list.
@@ -48,8 +51,7 @@ type System interface {
 
 // ApplySystem makes the system hold what is in the set, and removes what the
 // set's owner has there beside it. What gives access and must not any longer goes
-// first: policies, by which those who are logged in lose it as well, and roles.
-// Then everything is written, stage by stage, and then the rest goes, stage by
+// first, by kinds with plan.SystemKind.Revoke. Then everything is written, stage by stage, and then the rest goes, stage by
 // stage in the other direction.
 //
 // A set that was applied before causes no request, as long as the versions of
@@ -58,7 +60,7 @@ type System interface {
 // far as they fit, and those of the system; Options.Release has no meaning.
 func (a *Applier) ApplySystem(ctx context.Context, system System, set plan.Set, o Options) (Result, error) {
 	p := &systemPass{
-		Applier: a, system: system, set: set, o: o,
+		Applier: a, system: system, set: set, o: o, kinds: system.Kinds(),
 		place: place{uid: system.UID(), owner: set.Owner, target: set.Target},
 	}
 	err := p.run(ctx)
@@ -72,6 +74,7 @@ type systemPass struct {
 	set    plan.Set
 	o      Options
 	place  place
+	kinds  []plan.SystemKind
 	result Result
 }
 
@@ -169,21 +172,32 @@ func (p *systemPass) going(ctx context.Context, names string) (first, last []pla
 	}
 	stays := stays(p.set)
 	owned = slices.Compact(slices.SortedFunc(slices.Values(owned), plan.ID.Compare))
-	var roles []plan.ID
 	for _, id := range owned {
 		switch {
 		case stays[id]:
-		case isVault(id, plan.KindVaultPolicy):
+		case p.kind(id).Revoke:
 			first = append(first, id)
-		case isVault(id, plan.KindVaultRole):
-			roles = append(roles, id)
 		default:
 			last = append(last, id)
 		}
 	}
-	first = append(first, roles...)
-	slices.SortStableFunc(last, func(a, b plan.ID) int { return int(StageOf(b) - StageOf(a)) })
+	slices.SortStableFunc(first, func(a, b plan.ID) int { return p.rank(a) - p.rank(b) })
+	slices.SortStableFunc(last, func(a, b plan.ID) int { return int(p.kind(b).Stage - p.kind(a).Stage) })
 	return first, last, guarded(p.set, len(first)+len(last), len(owned)), nil
+}
+
+// kind returns the description of an item's kind. An item of a kind that the
+// System does not describe is removed in the stage of configuration.
+func (p *systemPass) kind(id plan.ID) plan.SystemKind {
+	if at := p.rank(id); at >= 0 {
+		return p.kinds[at]
+	}
+	return plan.SystemKind{Group: id.Group, Kind: id.Kind, Stage: plan.StageConfig}
+}
+
+// rank returns the position of an item's kind in System.Kinds, or -1 if it is not there.
+func (p *systemPass) rank(id plan.ID) int {
+	return slices.IndexFunc(p.kinds, func(k plan.SystemKind) bool { return k.Group == id.Group && k.Kind == id.Kind })
 }
 
 // write makes one item as it is intended, unless it is known to be.
@@ -237,10 +251,10 @@ func (p *systemPass) write(ctx context.Context, in systemIntent) error {
 	return nil
 }
 
-// changed forgets what others have in a mount that is made, changed or removed:
-// their roles go with it.
+// changed forgets the items of other owners in a container that was created,
+// changed or removed.
 func (p *systemPass) changed(id plan.ID) {
-	if isVault(id, plan.KindVaultMount) {
+	if p.kind(id).Container {
 		p.memory.forgetWhere(func(at place) bool {
 			return at.uid == p.place.uid && at.target == p.place.target && at.owner != p.place.owner
 		})

@@ -69,20 +69,20 @@ func TestSystemOrder(t *testing.T) {
 		}
 	}
 	pass(systemSet(spaceOwner, role("p-a", "x", "y"), role("p-b", "y"), policy("y"), policy("x")), apply.Options{},
-		"owned", "put Policy y", "put Policy x", "put Role c/p-a", "put Role c/p-b")
+		"owned", "put Policy.vault.nautes.io y", "put Policy.vault.nautes.io x", "put Role.vault.nautes.io c/p-a", "put Role.vault.nautes.io c/p-b")
 	pass(systemSet(spaceOwner, role("p-a", "y"), policy("y"), policy("z")), apply.Options{},
-		"owned", "delete Policy x", "delete Role c/p-b", "put Policy z", "put Role c/p-a")
+		"owned", "delete Policy.vault.nautes.io x", "delete Role.vault.nautes.io c/p-b", "put Policy.vault.nautes.io z", "put Role.vault.nautes.io c/p-a")
 	// A mount is the last to go, and what others have in it goes with it.
 	everything := systemSet(clusterOwner, mount(), policy("own"), role("own", "own"))
-	pass(everything, apply.Options{}, "owned", "put AuthMount c", "put Policy own", "put Role c/own")
-	pass(systemSet(clusterOwner), apply.Options{NoGuard: true}, "owned", "delete Policy own", "delete Role c/own", "delete AuthMount c")
+	pass(everything, apply.Options{}, "owned", "put AuthMount.vault.nautes.io c", "put Policy.vault.nautes.io own", "put Role.vault.nautes.io c/own")
+	pass(systemSet(clusterOwner), apply.Options{NoGuard: true}, "owned", "delete Policy.vault.nautes.io own", "delete Role.vault.nautes.io c/own", "delete AuthMount.vault.nautes.io c")
 	pass(systemSet(clusterOwner), apply.Options{NoGuard: true})
-	if diff := cmp.Diff([]string{"Policy y", "Policy z"}, v.holds()); diff != "" {
+	if diff := cmp.Diff([]string{"Policy.vault.nautes.io y", "Policy.vault.nautes.io z"}, v.holds()); diff != "" {
 		t.Error(diff)
 	}
-	pass(everything, apply.Options{}, "owned", "put AuthMount c", "put Policy own", "put Role c/own")
+	pass(everything, apply.Options{}, "owned", "put AuthMount.vault.nautes.io c", "put Policy.vault.nautes.io own", "put Role.vault.nautes.io c/own")
 	pass(systemSet(spaceOwner, role("p-a", "y"), policy("y"), policy("z")), apply.Options{},
-		"owned", "put Policy y", "put Policy z", "put Role c/p-a")
+		"owned", "put Policy.vault.nautes.io y", "put Policy.vault.nautes.io z", "put Role.vault.nautes.io c/p-a")
 }
 
 func TestSystemKeepsWhatIsNotAsked(t *testing.T) {
@@ -104,7 +104,7 @@ func TestSystemKeepsWhatIsNotAsked(t *testing.T) {
 	if r := apply1(set); r.Deleted != 2 {
 		t.Errorf("pass: %+v", r)
 	}
-	if diff := cmp.Diff([]string{"AuthMount c", "Policy others", "Policy y", "Role c/q-a"}, v.holds()); diff != "" {
+	if diff := cmp.Diff([]string{"AuthMount.vault.nautes.io c", "Policy.vault.nautes.io others", "Policy.vault.nautes.io y", "Role.vault.nautes.io c/q-a"}, v.holds()); diff != "" {
 		t.Error(diff)
 	}
 	// What one target's set removes, another one's knows to be gone.
@@ -173,14 +173,14 @@ func TestSystemErrors(t *testing.T) {
 		wantText []string
 	}{
 		"held by somebody else": {
-			item: policy("held"), owner: spaceOwner, wantAs: new(*apply.NotOursError), wantText: []string{"Policy held", "Space q", "Vault c"},
+			item: policy("held"), owner: spaceOwner, wantAs: new(*apply.NotOursError), wantText: []string{"Policy.vault.nautes.io held", "Space q", "Vault c"},
 		},
 		"no mount": {
-			item: roleOn("d", "p-a"), owner: spaceOwner, wantIs: secrets.ErrNotFound, wantText: []string{"Role d/p-a", "no mount d"},
+			item: roleOn("d", "p-a"), owner: spaceOwner, wantIs: secrets.ErrNotFound, wantText: []string{"Role.vault.nautes.io d/p-a", "no mount d"},
 		},
 		"no secret": {
 			item:  spoil(func(m *plan.VaultMount) { m.Reviewer.Ref = absent }),
-			owner: clusterOwner, wantAs: new(*apply.SecretMissingError), wantIs: secrets.ErrNotFound, wantText: []string{"AuthMount c", absent.String()},
+			owner: clusterOwner, wantAs: new(*apply.SecretMissingError), wantIs: secrets.ErrNotFound, wantText: []string{"AuthMount.vault.nautes.io c", absent.String()},
 		},
 		"no field": {
 			item:  spoil(func(m *plan.VaultMount) { m.Reviewer.Field = "other" }),
@@ -188,11 +188,11 @@ func TestSystemErrors(t *testing.T) {
 		},
 		"a format that nobody knows": {
 			item:  spoil(func(m *plan.VaultMount) { m.Reviewer.Format = "none" }),
-			owner: clusterOwner, wantAs: new(*apply.PlanError), wantText: []string{"AuthMount c", "none", reviewer.String()},
+			owner: clusterOwner, wantAs: new(*apply.PlanError), wantText: []string{"AuthMount.vault.nautes.io c", "none", reviewer.String()},
 		},
 		"a format that fails": {
 			item:  spoil(func(m *plan.VaultMount) { m.Reviewer.Format = fussy }),
-			owner: clusterOwner, wantAs: new(*apply.FormatError), wantText: []string{"AuthMount c", "token", reviewer.String(), "fussy"},
+			owner: clusterOwner, wantAs: new(*apply.FormatError), wantText: []string{"AuthMount.vault.nautes.io c", "token", reviewer.String(), "fussy"},
 		},
 		"no body":       {item: item(policy("x"), func(i *plan.Item) { i.Body = nil }), owner: spaceOwner, wantAs: new(*apply.PlanError)},
 		"no such stage": {item: item(policy("x"), func(i *plan.Item) { i.Stage = 17 }), owner: spaceOwner, wantAs: new(*apply.PlanError)},
@@ -232,7 +232,7 @@ func TestSystemErrors(t *testing.T) {
 			if err != nil || len(r.Failed) != 1 || r.Failed[0].ID != test.item.ID {
 				t.Errorf("isolated: %+v, %v", r, err)
 			}
-			if !slices.Contains(v.holds(), "Policy good") {
+			if !slices.Contains(v.holds(), "Policy.vault.nautes.io good") {
 				t.Error("the other item was not written")
 			}
 		})
@@ -303,7 +303,7 @@ func TestSystemCrashAtEveryWrite(t *testing.T) {
 					pass(t, s.from)
 					crashed := v.crashes(t, k, after, store, s.to)
 					pass(t, s.to)
-					want := []string{"Policy foreign"}
+					want := []string{"Policy.vault.nautes.io foreign"}
 					for _, item := range s.to {
 						want = append(want, item.ID.String())
 					}

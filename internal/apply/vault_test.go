@@ -56,6 +56,14 @@ func (e heldError) Holder() string { return e.holder }
 
 func (v *vault) UID() string { return v.uid }
 
+func (v *vault) Kinds() []plan.SystemKind {
+	return []plan.SystemKind{
+		{Group: plan.GroupVault, Kind: plan.KindVaultPolicy, Revoke: true},
+		{Group: plan.GroupVault, Kind: plan.KindVaultRole, Revoke: true},
+		{Group: plan.GroupVault, Kind: plan.KindVaultMount, Stage: plan.StageConfig, Container: true},
+	}
+}
+
 func (v *vault) ask(write bool) error {
 	if v.before == nil {
 		return nil

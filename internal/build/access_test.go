@@ -121,7 +121,7 @@ func TestSpaceAccess(t *testing.T) {
 		"a provider that is away": {
 			objects: slices.DeleteFunc(base(app("web"), Binding("product-1", "b", "repo-1", "readonly", "web")), isProvider),
 			want: []string{
-				"keep Policy github-repo-1-default-readonly", "keep Policy gitlab-repo-1-default-readonly", "keep Role c/product-1-app",
+				"keep Policy.vault.nautes.io github-repo-1-default-readonly", "keep Policy.vault.nautes.io gitlab-repo-1-default-readonly", "keep Role.vault.nautes.io c/product-1-app",
 			},
 		},
 		"an account of two runtimes": {
@@ -171,13 +171,13 @@ func TestSpaceAccess(t *testing.T) {
 			),
 			want: []string{
 				noPolicies,
-				"keep Policy gitlab-repo-1-default-readonly", "keep Policy gitlab-repo-1-default-readwrite",
-				"keep Policy gitlab-repo-2-default-readonly", "keep Policy gitlab-repo-2-default-readwrite",
+				"keep Policy.vault.nautes.io gitlab-repo-1-default-readonly", "keep Policy.vault.nautes.io gitlab-repo-1-default-readwrite",
+				"keep Policy.vault.nautes.io gitlab-repo-2-default-readonly", "keep Policy.vault.nautes.io gitlab-repo-2-default-readwrite",
 			},
 		},
 		"only other clusters": {
 			objects: base(Cluster("d"), Deployed("d", DeploymentRuntime("product-1", "api", "dev", "repo-1", For("api")))),
-			want:    []string{"keep Policy gitlab-repo-1-default-readonly", "keep Policy gitlab-repo-1-default-readwrite"},
+			want:    []string{"keep Policy.vault.nautes.io gitlab-repo-1-default-readonly", "keep Policy.vault.nautes.io gitlab-repo-1-default-readwrite"},
 		},
 		"a host": {objects: append(base(app("api")), Cluster("c", HostCluster))},
 	}

@@ -30,7 +30,7 @@ func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (
 	}
 	p := &pipeline{
 		set:    newSet(s.Tenant, PipelineOwner(r), plan.Cluster(target.Cluster)),
-		gitlab: newSet(s.Tenant, PipelineOwner(r), plan.GitLab),
+		gitlab: newSet(s.Tenant, PipelineOwner(r), plan.Forge),
 		snap:   s, runtime: r, target: target, source: snapshot.RefOf(r),
 	}
 	if !r.DeletionTimestamp.IsZero() {

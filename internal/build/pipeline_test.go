@@ -299,7 +299,7 @@ func TestPipelineRuntime(t *testing.T) {
 			if test.wantCluster == "" {
 				test.wantCluster = guideCluster
 			}
-			targets := []plan.Target{plan.Cluster(test.wantCluster), plan.GitLab}
+			targets := []plan.Target{plan.Cluster(test.wantCluster), plan.Forge}
 			if len(p.Sets) != 2 || p.Sets[0].Target != targets[0] || p.Sets[1].Target != targets[1] || p.Sets[0].Owner != build.PipelineOwner(r) || p.Sets[1].Owner != build.PipelineOwner(r) {
 				t.Errorf("the sets are not complete for both targets: %v", p.Sets)
 			}
@@ -356,7 +356,7 @@ func TestPipelinesOfEqualNames(t *testing.T) {
 		if set.Owner.Kind != build.OwnerPipelineRuntime {
 			continue
 		}
-		if set.Target != plan.GitLab && kindsOf(plan.Plan{Sets: []plan.Set{set}})["EventSource"] != 2 {
+		if set.Target != plan.Forge && kindsOf(plan.Plan{Sets: []plan.Set{set}})["EventSource"] != 2 {
 			t.Errorf("%v has %v", set.Owner, kindsOf(plan.Plan{Sets: []plan.Set{set}}))
 		}
 		for _, item := range set.Items {

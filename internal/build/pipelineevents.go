@@ -379,7 +379,7 @@ func (p *pipeline) addHooks() error {
 		if err != nil {
 			return err
 		}
-		p.gitlab.addBody(plan.StageConfig, plan.GitLabHookID(e.GitLab.RepoName, p.hookSecret(e)), plan.GitLabHook{
+		p.gitlab.addBody(plan.StageConfig, plan.ForgeHookID(e.GitLab.RepoName, p.hookSecret(e)), plan.ForgeHook{
 			Provider: provider.Name, Repository: e.GitLab.RepoName, URL: base + p.hookPath(e), Events: hookEvents(e), Token: p.hookToken(e),
 		}, p.source)
 	}
@@ -394,10 +394,10 @@ func Webhooks(p plan.Plan, r *v1alpha1.ProjectPipelineRuntime) []v1alpha1.Webhoo
 		if e.GitLab == nil {
 			continue
 		}
-		id := plan.GitLabHookID(e.GitLab.RepoName, hookSecretName(r.Namespace, r.Name, e.Name))
+		id := plan.ForgeHookID(e.GitLab.RepoName, hookSecretName(r.Namespace, r.Name, e.Name))
 		for _, set := range p.Sets {
 			for _, item := range set.Items {
-				if hook, ok := item.Body.(plan.GitLabHook); ok && item.ID == id {
+				if hook, ok := item.Body.(plan.ForgeHook); ok && item.ID == id {
 					hooks = append(hooks, v1alpha1.WebhookStatus{EventSource: e.Name, CodeRepo: hook.Repository, URL: hook.URL, Events: hook.Events})
 				}
 			}

@@ -141,11 +141,11 @@ func TestIsolation(t *testing.T) {
 }
 
 // hooksOf returns the hooks in GitLab that a plan asks for.
-func hooksOf(p plan.Plan) map[plan.ID]plan.GitLabHook {
-	found := map[plan.ID]plan.GitLabHook{}
+func hooksOf(p plan.Plan) map[plan.ID]plan.ForgeHook {
+	found := map[plan.ID]plan.ForgeHook{}
 	for _, set := range p.Sets {
 		for _, item := range set.Items {
-			if hook, ok := item.Body.(plan.GitLabHook); ok {
+			if hook, ok := item.Body.(plan.ForgeHook); ok {
 				found[item.ID] = hook
 			}
 		}

@@ -190,8 +190,8 @@ func launcherOf(set plan.Set, sensor *argoevents.Sensor, trigger argoevents.Trig
 
 // hook checks what a runtime has in GitLab.
 func (c crossing) hook(item plan.Item) {
-	body, ok := item.Body.(plan.GitLabHook)
-	if !ok || c.set.Target != plan.GitLab || c.set.Owner.Kind != build.OwnerPipelineRuntime {
+	body, ok := item.Body.(plan.ForgeHook)
+	if !ok || c.set.Target != plan.Forge || c.set.Owner.Kind != build.OwnerPipelineRuntime {
 		c.fail(item, "it is %v", item.Body)
 		return
 	}

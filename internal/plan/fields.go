@@ -10,13 +10,13 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// FieldsDigest stands for the fields of an object that we have set, as the API
-// server notes them: it changes when they do, and when somebody else takes one of
-// them. It is zero when we have set none.
+// FieldsDigest is a hash of the fields of an object that our server-side apply
+// owns. It changes when one of them changes or gets another manager. It is zero
+// when we own none.
 type FieldsDigest [sha256.Size]byte
 
-// DigestFields returns the digest of our fields of an object. It is the same for
-// an object that carries only the digest.
+// DigestFields returns the digest of our fields of an object. An object whose
+// managed fields were replaced by Entries has the same digest.
 func DigestFields(o metav1.Object) FieldsDigest {
 	for _, entry := range o.GetManagedFields() {
 		if !OurFields(entry) || entry.FieldsV1 == nil {
@@ -24,7 +24,7 @@ func DigestFields(o metav1.Object) FieldsDigest {
 		}
 		raw := entry.FieldsV1.Raw
 		var d FieldsDigest
-		// Fields are a JSON object, so a string is a digest.
+		// Managed fields are a JSON object, so a JSON string is a digest.
 		if text := bytes.Trim(raw, `"`); len(text) == hex.EncodedLen(len(d)) && len(raw) == len(text)+2 {
 			if _, err := hex.Decode(d[:], text); err == nil {
 				return d
@@ -35,12 +35,12 @@ func DigestFields(o metav1.Object) FieldsDigest {
 	return FieldsDigest{}
 }
 
-// OurFields tells whether an entry of managed fields is about what we have applied.
+// OurFields reports whether an entry of managed fields comes from our server-side apply.
 func OurFields(entry metav1.ManagedFieldsEntry) bool {
 	return entry.Manager == v1alpha1.ManagedBy && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == ""
 }
 
-// Entries returns managed fields that carry only the digest; nil for zero.
+// Entries returns managed fields that carry only the digest, or nil if it is zero.
 func (d FieldsDigest) Entries() []metav1.ManagedFieldsEntry {
 	if d == (FieldsDigest{}) {
 		return nil

@@ -1,9 +1,10 @@
-// Package plan holds the shape of desired state: what must exist, on which
-// target, owned by whom. It guarantees that a plan is plain data: it holds no
-// client, no secret value and no clock, and equal inputs give equal plans.
+// Package plan holds the shape of desired state: which objects must exist, on
+// which target, and who owns them. It guarantees that a plan is plain data: it
+// holds no client, no secret value and no clock, and equal inputs give equal plans.
 package plan
 
 import (
+	"cmp"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,17 +21,17 @@ const (
 	TargetCluster TargetKind = "Cluster"
 	TargetTenant  TargetKind = "Tenant"
 	TargetVault   TargetKind = "Vault"
-	TargetGitLab  TargetKind = "GitLab"
+	TargetForge   TargetKind = "Forge"
 )
 
-// Target is one system that a set is applied to. Name is the cluster's name for
-// TargetCluster and empty for the others.
+// Target is one system that a set is applied to. Name is the name of the
+// cluster for TargetCluster and TargetVault, and empty for the others.
 type Target struct {
 	Kind TargetKind
 	Name string
 }
 
-// String returns the target as a person would name it.
+// String returns the target for messages, for example "Cluster c".
 func (t Target) String() string {
 	if t.Name == "" {
 		return string(t.Kind)
@@ -63,18 +64,12 @@ func (id ID) String() string {
 
 // Compare orders IDs by group, kind, namespace and name.
 func (id ID) Compare(other ID) int {
-	for _, pair := range [][2]string{
-		{id.Group, other.Group}, {id.Kind, other.Kind},
-		{id.Namespace, other.Namespace}, {id.Name, other.Name},
-	} {
-		switch {
-		case pair[0] < pair[1]:
-			return -1
-		case pair[0] > pair[1]:
-			return 1
-		}
-	}
-	return 0
+	return cmp.Or(
+		cmp.Compare(id.Group, other.Group),
+		cmp.Compare(id.Kind, other.Kind),
+		cmp.Compare(id.Namespace, other.Namespace),
+		cmp.Compare(id.Name, other.Name),
+	)
 }
 
 // IDOf returns the ID of an object of the given kind.
@@ -82,8 +77,8 @@ func IDOf(gvk schema.GroupVersionKind, o client.Object) ID {
 	return ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
-// Stage orders the writes to a target: a stage is written when the one before
-// it is, and removed when the one after it is gone.
+// Stage orders the writes to a target. Stages are written one after another,
+// and removed in the opposite order, each when the later ones are gone.
 type Stage int
 
 // The stages, in the order of writing.
@@ -105,8 +100,8 @@ type Ref struct {
 // String returns the reference as kind namespace/name.
 func (r Ref) String() string { return fmt.Sprintf("%s %s/%s", r.Kind, r.Namespace, r.Name) }
 
-// SecretRef names a secret in the secret store: an engine (git, cluster,
-// tenant) and a path below it. It never holds a value.
+// SecretRef names a secret in the secret store by its engine (git, cluster or
+// tenant) and its path in that engine. It never holds a value.
 type SecretRef struct {
 	Engine, Path string
 }
@@ -114,8 +109,8 @@ type SecretRef struct {
 // String returns the reference as engine/path.
 func (r SecretRef) String() string { return r.Engine + "/" + r.Path }
 
-// SecretValue says which key of a Secret object is filled, at the last moment,
-// with which field of which stored secret.
+// SecretValue fills one key of a Secret object from a stored secret, at the time
+// of the write.
 type SecretValue struct {
 	// Key in the object's data.
 	Key string
@@ -124,13 +119,13 @@ type SecretValue struct {
 	Field string
 	// Optional: the key is left out when the stored secret has no such field.
 	Optional bool
-	// Format in which the field is written; as it is when empty.
+	// Format that the field is converted to; unchanged when empty.
 	Format Format
-	// Subject is what FormatWebhookToken makes a token for; empty for the others.
+	// Subject that FormatWebhookToken makes a token for; empty for other formats.
 	Subject string
 }
 
-// Format is how a secret's field is turned into what its user reads.
+// Format converts a field of a stored secret for its user.
 type Format string
 
 // The formats.
@@ -140,9 +135,9 @@ const (
 	FormatArgoCDCluster Format = "argocd-cluster"
 	// FormatKubeconfigCA turns a kubeconfig into its certificate authority, in PEM.
 	FormatKubeconfigCA Format = "kubeconfig-ca"
-	// FormatWebhookToken turns the tenant's webhook key into the token of one
-	// hook: the HMAC-SHA256 of the Subject, in hexadecimal. Nobody who knows some
-	// tokens can tell another one, and none of them needs to be stored.
+	// FormatWebhookToken derives the token of one hook from the tenant's webhook
+	// key: the HMAC-SHA256 of the Subject, in hexadecimal. No token can be
+	// derived from other tokens, and none needs to be stored.
 	FormatWebhookToken Format = "webhook-token"
 )
 
@@ -152,22 +147,22 @@ type Item struct {
 	Stage Stage
 	// Object is the typed object, labels included, for Kubernetes targets.
 	Object client.Object
-	// Body is the desired state for Vault and GitLab.
+	// Body is the desired state for other targets.
 	Body any
-	// Secrets fills a Secret object with values at the time of the write.
+	// Secrets fill a Secret object with values at the time of the write.
 	Secrets []SecretValue
-	// IfAbsent: an object of that name that is not ours is as good as our own; it
-	// is used as it is, and never changed or removed.
+	// IfAbsent: an existing object of another owner satisfies the item. Such an
+	// object is never changed or removed.
 	IfAbsent bool
-	// Needs are items of an earlier stage of the set without which this one would
-	// not work: it is not written when one of them could not be.
+	// Needs lists items of earlier stages of the set that this item depends on.
+	// It is not written when one of them could not be written.
 	Needs []ID
 	// Source is the custom resource that asks for the item.
 	Source Ref
 }
 
-// Owner is whose a set is. Kind and Name are the owner's; Product is empty for
-// owners that belong to the tenant.
+// Owner identifies the owner of a set. Product is empty for owners that belong
+// to the tenant.
 type Owner struct {
 	Kind, Product, Name string
 }
@@ -194,14 +189,14 @@ func (o Owner) Labels(tenant string) map[string]string {
 	return labels
 }
 
-// Set is everything that an owner has on a target. It is complete: what the
-// owner has there and is neither in Items nor in Keep is removed.
+// Set is everything that an owner has on a target. It is complete: the owner's
+// other objects on the target are removed, unless Keep lists them.
 type Set struct {
 	Owner  Owner
 	Target Target
 	Items  []Item
-	// Keep lists objects that stay as they are if they exist: their desired
-	// state cannot be told at the moment.
+	// Keep lists objects that stay unchanged if they exist, because their
+	// desired state is unknown at the moment.
 	Keep []ID
 }
 

@@ -20,6 +20,17 @@ func (v *Vault) System() *System { return &System{v} }
 // UID identifies the Vault: its address and namespace.
 func (s *System) UID() string { return s.v.o.Address + "#" + s.v.o.Namespace }
 
+// Kinds describes the items in Vault. Policies are revoked first, since that
+// takes effect for accounts that are logged in, and then roles. The roles of all
+// products live in the mount of a cluster.
+func (s *System) Kinds() []plan.SystemKind {
+	return []plan.SystemKind{
+		{Group: plan.GroupVault, Kind: plan.KindVaultPolicy, Stage: plan.StageConfig, Revoke: true},
+		{Group: plan.GroupVault, Kind: plan.KindVaultRole, Stage: plan.StageWorkload, Revoke: true},
+		{Group: plan.GroupVault, Kind: plan.KindVaultMount, Stage: plan.StageConfig, Container: true},
+	}
+}
+
 // resolver returns the value that a body asks for, and the version of its secret.
 type resolver = func(plan.SecretValue) (secrets.Value, string, error)
 
@@ -92,11 +103,11 @@ func (s *System) Put(ctx context.Context, owner plan.Owner, item plan.Item, reso
 // what is removed end.
 func (s *System) Delete(ctx context.Context, owner plan.Owner, id plan.ID) (deleted bool, err error) {
 	switch {
-	case id.Kind == plan.KindVaultMount && ownsMounts(owner):
+	case id == plan.VaultMountID(id.Name) && ownsMounts(owner):
 		return s.v.deleteMount(ctx, owner.Name, id.Name)
-	case id.Kind == plan.KindVaultPolicy && !ownsMounts(owner):
+	case id == plan.VaultPolicyID(id.Name) && !ownsMounts(owner):
 		return s.v.deletePolicy(ctx, owner.Product, id.Name)
-	case id.Kind == plan.KindVaultRole && !ownsMounts(owner):
+	case id == plan.VaultRoleID(id.Namespace, id.Name) && !ownsMounts(owner):
 		return s.v.deleteRole(ctx, owner.Product, id.Namespace, id.Name)
 	}
 	return false, nil

@@ -341,7 +341,7 @@ func TestForeignThingsAreLeftAlone(t *testing.T) {
 	}
 	s.applied(v, roleItem("c", "product-1", "own"))
 	s.applied(v, policyItem("product-1", repoKey))
-	if diff := cmp.Diff([]string{"Policy gitlab-repo-1-default-readonly", "Role c/product-1-own"}, s.owned(v, spaceSet("product-1", "c"))); diff != "" {
+	if diff := cmp.Diff([]string{"Policy.vault.nautes.io gitlab-repo-1-default-readonly", "Role.vault.nautes.io c/product-1-own"}, s.owned(v, spaceSet("product-1", "c"))); diff != "" {
 		t.Errorf("owned (-want +got):\n%s", diff)
 	}
 	before := len(s.writes())
@@ -386,19 +386,19 @@ func TestOwnedIsFoundAndRemoved(t *testing.T) {
 		Name: long[:52] + "-0123456789", ServiceAccounts: []string{"a"}, Namespaces: []string{"n"},
 	}}
 	s.applied(v, cut)
-	policies := []string{"Policy gitlab-repo-1-default-readonly", "Policy gitlab-repo-1-default-readwrite"}
+	policies := []string{"Policy.vault.nautes.io gitlab-repo-1-default-readonly", "Policy.vault.nautes.io gitlab-repo-1-default-readwrite"}
 	for name, again := range map[string]*Vault{"the same process": v, "a new process": s.open()} {
 		for _, test := range []struct {
 			set  plan.Set
 			want []string
 		}{
-			{spaceSet("product-1", "c"), append(slices.Clone(policies), "Role c/product-1-deployer")},
-			{spaceSet("product-1", "d"), append(slices.Clone(policies), "Role d/product-1-deployer")},
+			{spaceSet("product-1", "c"), append(slices.Clone(policies), "Role.vault.nautes.io c/product-1-deployer")},
+			{spaceSet("product-1", "d"), append(slices.Clone(policies), "Role.vault.nautes.io d/product-1-deployer")},
 			{spaceSet("product-1", "none"), policies},
-			{spaceSet("product-12", "c"), []string{"Role c/product-12-deployer"}},
+			{spaceSet("product-12", "c"), []string{"Role.vault.nautes.io c/product-12-deployer"}},
 			{spaceSet("product-3", "c"), nil},
 			{spaceSet(long, "c"), []string{cut.ID.String()}},
-			{clusterSet("c"), []string{"AuthMount c"}},
+			{clusterSet("c"), []string{"AuthMount.vault.nautes.io c"}},
 			{clusterSet("none"), nil},
 		} {
 			if diff := cmp.Diff(test.want, s.owned(again, test.set)); diff != "" {
