@@ -7,6 +7,7 @@ COPY api/go.mod api/go.sum api/
 RUN go mod download
 COPY api/ api/
 COPY cmd/ cmd/
+COPY config/crd/ config/crd/
 COPY controllers/ controllers/
 COPY internal/ internal/
 RUN mkdir /out && CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w' -o /out/ ./cmd/...

@@ -27,6 +27,7 @@ const (
 	nsRules       = "rules"
 	nsTransitions = "transitions"
 	nsFilled      = "filled"
+	nsMutations   = "mutations"
 	nsProduct     = "product-xxxx"
 	nsOperator    = "nautes"
 )
@@ -56,7 +57,7 @@ func createNamespaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{nsRules, nsTransitions, nsFilled, nsProduct, nsOperator} {
+	for _, name := range []string{nsRules, nsTransitions, nsFilled, nsMutations, nsProduct, nsOperator} {
 		if err := c.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			return fmt.Errorf("namespace %s: %w", name, err)
 		}
@@ -127,12 +128,15 @@ var refusals struct {
 	messages []string
 }
 
-// tryCreate creates the object without storing it and returns what the API
-// server answers.
+// tryCreate creates the object without storing it and returns the API server's
+// answer, which the check in process must agree with.
 func tryCreate(t *testing.T, c client.Client, object *unstructured.Unstructured) error {
 	t.Helper()
 	object.SetNamespace(nsRules)
-	return remember(c.Create(t.Context(), object, client.DryRunAll))
+	sent := object.DeepCopy()
+	err := c.Create(t.Context(), object, client.DryRunAll)
+	compareInProcess(t, sent, nil, err)
+	return remember(err)
 }
 
 func remember(err error) error {

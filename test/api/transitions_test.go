@@ -42,10 +42,14 @@ func checkTransitions(t *testing.T, base *unstructured.Unstructured, tests map[s
 					t.Fatal(err)
 				}
 			}
+			stored := object.DeepCopy()
 			for _, change := range tt.after {
 				setValue(t, object.Object, change.at, change.value)
 			}
-			checkAnswer(t, remember(c.Update(t.Context(), object)), tt.wantErr)
+			sent := object.DeepCopy()
+			err := c.Update(t.Context(), object)
+			compareInProcess(t, sent, stored, err)
+			checkAnswer(t, remember(err), tt.wantErr)
 		})
 	}
 }
