@@ -43,15 +43,15 @@ func (w clusterWork) register(ctx context.Context, s *engine.Session[*v1alpha1.C
 			return err
 		}
 	}
-	results := []error{version, w.applyHost(ctx, snap, c, wanted.Host)}
-	own := w.applyOwn(ctx, snap, c, wanted.Own)
+	results := []error{version, w.applyHost(ctx, snap, c, wanted.On(plan.Cluster(c.Spec.HostCluster)))}
+	own := w.applyOwn(ctx, snap, c, *wanted.On(plan.Cluster(c.Name)))
 	results = append(results, own.err)
-	tenant := w.applyTenant(ctx, s, wanted.Tenant)
+	tenant := w.applyTenant(ctx, s, *wanted.On(plan.Tenant))
 	results = append(results, tenant.err)
-	if access := w.applyAccess(ctx, s, snap, wanted.Vault); access != nil {
+	if access := w.applyAccess(ctx, s, snap, wanted.On(plan.Vault(c.Name))); access != nil {
 		results = append(results, access)
 	}
-	if err := w.tellComponents(ctx, s, wanted, own, tenant); err != nil {
+	if err := w.tellComponents(ctx, s, wanted.Facts, build.ArgoCDNamespace(*wanted.On(plan.Tenant)), own, tenant); err != nil {
 		results = append(results, err)
 	}
 	w.tellEntryPoints(c)
@@ -213,7 +213,7 @@ func (w clusterWork) tellEntryPoints(c *v1alpha1.Cluster) {
 }
 
 // tellComponents brings the state of each component into the status.
-func (w clusterWork) tellComponents(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], wanted build.ClusterPlan, own, tenant part) error {
+func (w clusterWork) tellComponents(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], wanted build.ClusterFacts, argoNamespace string, own, tenant part) error {
 	c := s.Object
 	before := map[string]v1alpha1.ComponentStatus{}
 	for _, one := range c.Status.Components {
@@ -222,7 +222,7 @@ func (w clusterWork) tellComponents(ctx context.Context, s *engine.Session[*v1al
 	c.Status.Components = nil
 	ready := 0
 	for _, component := range wanted.Components {
-		app, err := w.application(ctx, wanted.Tenant, component)
+		app, err := w.application(ctx, argoNamespace, component)
 		if err != nil {
 			return err
 		}
@@ -238,7 +238,7 @@ func (w clusterWork) tellComponents(ctx context.Context, s *engine.Session[*v1al
 		}
 		c.Status.Components = append(c.Status.Components, status)
 	}
-	if err := w.tellLeaving(ctx, c, wanted); err != nil {
+	if err := w.tellLeaving(ctx, c, wanted, argoNamespace); err != nil {
 		return err
 	}
 	c.Status.Progress = fmt.Sprintf("%d/%d components", ready, len(wanted.Components))
@@ -247,9 +247,9 @@ func (w clusterWork) tellComponents(ctx context.Context, s *engine.Session[*v1al
 
 // tellLeaving keeps the components that the cluster is no longer to have in the
 // status until Argo CD has removed them.
-func (w clusterWork) tellLeaving(ctx context.Context, c *v1alpha1.Cluster, wanted build.ClusterPlan) error {
+func (w clusterWork) tellLeaving(ctx context.Context, c *v1alpha1.Cluster, wanted build.ClusterFacts, argoNamespace string) error {
 	for _, last := range wanted.Leaving {
-		app, err := w.TenantConn.Application(ctx, build.ArgoCDNamespace(wanted.Tenant), last.Application)
+		app, err := w.TenantConn.Application(ctx, argoNamespace, last.Application)
 		if err != nil {
 			return err
 		}
@@ -270,11 +270,11 @@ const leavingMessage = "the cluster is no longer to have it: it is being removed
 
 // application returns what Argo CD says of the Application of a component; nil
 // when there is none.
-func (w clusterWork) application(ctx context.Context, set plan.Set, component build.ComponentPlan) (*remote.Application, error) {
+func (w clusterWork) application(ctx context.Context, argoNamespace string, component build.ComponentPlan) (*remote.Application, error) {
 	if component.External || component.Application == "" {
 		return nil, nil
 	}
-	return w.TenantConn.Application(ctx, build.ArgoCDNamespace(set), component.Application)
+	return w.TenantConn.Application(ctx, argoNamespace, component.Application)
 }
 
 // problemOf returns what stands in the way of a component: of its Application,

@@ -159,7 +159,7 @@ func (r *removal) writes() bool {
 	alive := r.c.DeepCopy()
 	alive.DeletionTimestamp = nil
 	wanted, err := build.Cluster(r.snap, alive)
-	return err != nil || len(wanted.Own.Items) > 0
+	return err != nil || len(wanted.On(plan.Cluster(r.c.Name)).Items) > 0
 }
 
 // owned returns the objects of a kind that the cluster has on a connection.

@@ -64,7 +64,8 @@ func (w deploymentRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[
 	if err != nil {
 		return err
 	}
-	r.Status.IllegalProjectRefs = illegalProjects(snap, r)
+	built, undescribed := build.DeploymentRuntime(snap, r)
+	r.Status.IllegalProjectRefs = built.Facts.Illegal
 	refusals, _ := validate.Run(snap, validate.Request{New: r})
 	if err := verdict(refusals); err != nil {
 		fails(s.Facts, v1alpha1.ConditionValid, err)
@@ -77,7 +78,7 @@ func (w deploymentRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[
 	if err != nil {
 		return err
 	}
-	if err := w.apply(ctx, s, snap, target); err != nil {
+	if err := w.apply(ctx, s, snap, target, built, undescribed); err != nil {
 		fails(s.Facts, v1alpha1.ConditionApplied, err)
 		w.observeDeployed(ctx, s)
 		return err
@@ -87,29 +88,10 @@ func (w deploymentRuntimeWork) Reconcile(ctx context.Context, s *engine.Session[
 	return w.observe(ctx, s, target.Cluster)
 }
 
-// illegalProjects lists the projects of a runtime that may not use its code
-// repository.
-func illegalProjects(snap *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) []v1alpha1.IllegalProjectRef {
-	var illegal []v1alpha1.IllegalProjectRef
-	repo := r.Spec.ManifestSource.CodeRepo
-	for _, project := range r.Spec.ProjectsRef {
-		reason := ""
-		switch {
-		case snap.Project(r.Namespace, project) == nil:
-			reason = "the project does not exist: declare it, or remove it from spec.projectsRef"
-		case snap.CodeRepo(r.Namespace, repo) != nil && snap.Permission(r.Namespace, project, repo) == "":
-			reason = fmt.Sprintf("CodeRepo %s is not granted to the project: bind it with a CodeRepoBinding", repo)
-		default:
-			continue
-		}
-		illegal = append(illegal, v1alpha1.IllegalProjectRef{ProjectName: project, Reason: reason})
-	}
-	return illegal
-}
-
 // apply writes the Application, after the target is on record and its space is
 // in place.
-func (w deploymentRuntimeWork) apply(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot, target v1alpha1.RuntimeTarget) error {
+func (w deploymentRuntimeWork) apply(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot, target v1alpha1.RuntimeTarget,
+	built build.Result[build.Deployment], undescribed error) error {
 	r := s.Object
 	leave, err := w.slow.enter(w.isSlow, request(r.Namespace, r.Name), target.Cluster)
 	defer leave()
@@ -120,24 +102,18 @@ func (w deploymentRuntimeWork) apply(ctx context.Context, s *engine.Session[*v1a
 	if err != nil {
 		return err
 	}
-	wanted, err := build.DeploymentRuntime(snap, r)
-	if err != nil {
+	if undescribed != nil {
+		return undescribed
+	}
+	if err := w.spaceReady(r, target, built.Facts.URL); err != nil {
 		return err
 	}
-	url, err := snap.RepositoryURL(snap.CodeRepo(r.Namespace, r.Spec.ManifestSource.CodeRepo))
-	if err != nil {
-		return err
-	}
-	if err := w.spaceReady(r, target, url); err != nil {
-		return err
-	}
-	permission := snap.RuntimePermission(r)
 	r.Status.Target = &target
-	r.Status.Source = &v1alpha1.RuntimeSource{URL: url, Permission: permission}
+	r.Status.Source = &v1alpha1.RuntimeSource{URL: built.Facts.URL, Permission: built.Facts.Permission}
 	if err := s.Record(ctx); err != nil {
 		return err
 	}
-	for _, set := range wanted.Sets {
+	for _, set := range built.Sets {
 		_, err := w.applySet(ctx, conn, set, apply.Options{
 			ConfirmPrune: r.Annotations[v1alpha1.AnnotationConfirmPrune] == strconv.FormatInt(r.Generation, 10),
 		})

@@ -160,7 +160,7 @@ func (p *pipelinePass) set() (plan.Set, error) {
 	if err != nil {
 		return plan.Set{}, err
 	}
-	p.plan, p.planned = made, true
+	p.plan, p.planned = made.Plan, true
 	for _, set := range made.Sets {
 		if set.Target.Kind == plan.TargetCluster {
 			return set, nil

@@ -51,11 +51,11 @@ func (w productWork) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.
 	}
 	s.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
 
-	set, err := build.Product(snap, p)
+	wanted, err := build.Product(snap, p)
 	if err != nil {
 		return err
 	}
-	if err := w.applyTenant(ctx, set, apply.Options{}); err != nil {
+	if err := w.applyTenant(ctx, *wanted.On(plan.Tenant), apply.Options{}); err != nil {
 		s.Facts.False(v1alpha1.ConditionApplied, v1alpha1.ReasonApplyFailed, "the product's namespace is not written")
 		return err
 	}
@@ -151,15 +151,7 @@ func short(revision string) string {
 // what they deployed with them, and the spaces empty themselves.
 func (w productWork) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.Product]) error {
 	p := s.Object
-	snap, err := w.Loader.Product(ctx, p.Name)
-	if err != nil {
-		return err
-	}
-	set, err := build.Product(snap, p)
-	if err != nil {
-		return err
-	}
-	set.Items = nil
+	set := plan.Set{Owner: build.ProductOwner(p.Name), Target: plan.Tenant}
 	if err := w.applyTenant(ctx, set, apply.Options{NoGuard: true}); err != nil {
 		return err
 	}

@@ -21,7 +21,6 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
 )
 
@@ -90,10 +89,11 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	}
 	product := snap.Product(key.Product)
 	recorded := recordedSpace(product, key.Cluster)
-	set, err := build.Space(snap, key.Product, key.Cluster)
+	built, err := build.Space(snap, key.Product, key.Cluster)
 	if err != nil {
-		return w.tell(ctx, key, set, spaceOutcome{written: recorded != nil, err: err})
+		return w.tell(ctx, key, plan.Set{}, spaceOutcome{written: recorded != nil, err: err})
 	}
+	set := *built.On(plan.Cluster(key.Cluster))
 	if len(set.Items) == 0 && recorded == nil && product != nil {
 		// Nothing was written there, so nothing is looked for.
 		w.Spaces.Drop(key)
@@ -111,7 +111,7 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 	outcome := spaceOutcome{written: recorded != nil || err == nil, err: err}
 	if outcome.written {
 		// What is no longer granted ends now, whether the cluster answers or not.
-		outcome.access = w.applyAccess(ctx, snap, key)
+		outcome.access = w.applyAccess(ctx, key, *built.On(plan.Vault(key.Cluster)))
 	}
 	if err != nil {
 		if len(set.Items) > 0 || outcome.access != nil || errors.Is(err, engine.ErrNotYet) ||
@@ -145,13 +145,9 @@ func (w spaceWork) Reconcile(ctx context.Context, key SpaceKey) (reconcile.Resul
 
 // applyAccess lets the accounts of a space read in the secret store what their
 // runtimes may read, and nothing else.
-func (w spaceWork) applyAccess(ctx context.Context, snap *snapshot.Snapshot, key SpaceKey) error {
+func (w spaceWork) applyAccess(ctx context.Context, key SpaceKey, set plan.Set) error {
 	if w.Access == nil {
 		return nil
-	}
-	set, err := build.SpaceAccess(snap, key.Product, key.Cluster)
-	if err != nil {
-		return err
 	}
 	// A policy is for all clusters of a product, so its sets go one after another.
 	w.access.LockKey(key.Product)

@@ -66,14 +66,14 @@ type argoCD struct {
 	projects listers.AppProjectLister
 	// apps by the names of their clusters, with what a cluster's plan says of them.
 	apps  map[string][]*v1alpha1.Application
-	plans map[string]build.ClusterPlan
+	plans map[string]build.Result[build.ClusterFacts]
 }
 
 // newArgoCD lets Argo CD's code see what the plans of all clusters hold for the
 // tenant, with the connection to each cluster as it will be written.
 func newArgoCD(t *testing.T, s *snapshot.Snapshot) *argoCD {
 	t.Helper()
-	a := &argoCD{apps: map[string][]*v1alpha1.Application{}, plans: map[string]build.ClusterPlan{}}
+	a := &argoCD{apps: map[string][]*v1alpha1.Application{}, plans: map[string]build.Result[build.ClusterFacts]{}}
 	projects := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
 	label := map[string]string{"app.kubernetes.io/part-of": "argocd"}
 	objects := []runtime.Object{
@@ -89,7 +89,7 @@ func newArgoCD(t *testing.T, s *snapshot.Snapshot) *argoCD {
 			continue
 		}
 		a.plans[c.Name] = p
-		for _, item := range p.Tenant.Items {
+		for _, item := range p.On(plan.Tenant).Items {
 			switch o := item.Object.(type) {
 			case *corev1.Secret:
 				objects = append(objects, filled(t, o, item.Secrets))
@@ -199,7 +199,7 @@ func (a *argoCD) check(t *testing.T, cluster string, app *v1alpha1.Application) 
 	spec := app.Spec.DeepCopy()
 	conditions, err := argo.ValidatePermissions(t.Context(), spec, project, a.db)
 	if err != nil || len(conditions) > 0 {
-		if len(a.plans[app.Spec.Destination.Name].Tenant.Items) == 0 {
+		if len(a.plans[app.Spec.Destination.Name].On(plan.Tenant).Items) == 0 {
 			// The host of a virtual cluster is not registered itself.
 			return
 		}
@@ -236,8 +236,8 @@ func (a *argoCD) checkObjects(t *testing.T, cluster string, app *v1alpha1.Applic
 		}
 		return permitted
 	}
-	i := slices.IndexFunc(a.plans[cluster].Components, func(c build.ComponentPlan) bool { return c.Application == app.Name })
-	component := a.plans[cluster].Components[i]
+	i := slices.IndexFunc(a.plans[cluster].Facts.Components, func(c build.ComponentPlan) bool { return c.Application == app.Name })
+	component := a.plans[cluster].Facts.Components[i]
 	deployment := schema.GroupKind{Group: "apps", Kind: "Deployment"}
 	for _, at := range append([]string{place.Namespace}, component.Namespaces...) {
 		if !permits(deployment, at) {
@@ -261,7 +261,7 @@ func TestArgoCDKnowsTheClusters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := newArgoCD(t, s)
 			for name, p := range a.plans {
-				if len(p.Tenant.Items) == 0 {
+				if len(p.On(plan.Tenant).Items) == 0 {
 					continue
 				}
 				c := s.Cluster(name)
@@ -338,7 +338,7 @@ func TestAProjectInTheSecretOpensTheCluster(t *testing.T) {
 	for project, want := range map[string]bool{"": false, build.ClusterName(name): true} {
 		projects := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
 		var secret *corev1.Secret
-		for _, item := range p.Tenant.Items {
+		for _, item := range p.On(plan.Tenant).Items {
 			switch o := item.Object.(type) {
 			case *corev1.Secret:
 				secret = filled(t, o, item.Secrets)

@@ -91,7 +91,7 @@ func newEngine(t testing.TB, r *nautes.ProjectPipelineRuntime) *engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return engineOf(t, p)
+	return engineOf(t, p.Plan)
 }
 
 func engineOf(t testing.TB, p plan.Plan) *engine {

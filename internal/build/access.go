@@ -17,38 +17,31 @@ const engineGit = "git"
 // providerTypes are the types that a CodeRepoProvider can have.
 func providerTypes() []string { return []string{"gitlab", "github"} }
 
-// SpaceAccess returns what the accounts of a product on a cluster may read in
-// Vault: a role for each account, and a policy for each credential that one of
-// its runtimes is granted. It is empty without Vault, and when no runtime asks
-// for the space; then it keeps what the product's other clusters need, since
-// policies are of no cluster. A *snapshot.MissingError is that of Space.
-func SpaceAccess(s *snapshot.Snapshot, product, cluster string) (plan.Set, error) {
-	space, err := newSpace(s, product, cluster, plan.Vault(cluster))
-	if err != nil {
-		return plan.Set{}, err
-	}
-	if s.Settings.Vault == nil {
-		return space.done(), nil
+// addAccess adds the access of the space's accounts to Vault: a role for each
+// account, and a policy for each credential that one of its runtimes is granted.
+// There is none without Vault. Policies belong to no cluster, so it keeps those
+// that the product's other clusters need.
+func (s *space) addAccess() {
+	if s.snap.Settings.Vault == nil {
+		return
 	}
 	here := map[string]bool{}
-	if len(space.members) > 0 && hasAccess(s, space.cluster) {
-		space.placeNamespaces()
-		here = space.addAccess()
+	if len(s.members) > 0 && hasAccess(s.snap, s.cluster) {
+		here = s.addRoles()
 	}
-	for _, m := range membersOf(s, product, func(name string) bool { return name != cluster }) {
-		for _, ref := range m.grants(s).all() {
+	for _, m := range membersOf(s.snap, s.name, func(cluster string) bool { return cluster != s.Target.Name }) {
+		for _, ref := range m.grants(s.snap).all() {
 			if name := secrets.PolicyName(ref); !here[name] {
 				here[name] = true
-				space.Keep = append(space.Keep, plan.VaultPolicyID(name))
+				s.vault.Keep = append(s.vault.Keep, plan.VaultPolicyID(name))
 			}
 		}
 	}
-	return space.done(), nil
 }
 
-// addAccess adds the roles and policies of the space, and returns the names of
-// the policies that are added or kept.
-func (s *space) addAccess() map[string]bool {
+// addRoles adds the roles and policies of the space, and returns the names of the
+// policies that are added or kept.
+func (s *space) addRoles() map[string]bool {
 	type account struct {
 		role plan.VaultRole
 		// unknown: what one of its runtimes may read cannot be told at the moment.
@@ -89,20 +82,20 @@ func (s *space) addAccess() map[string]bool {
 	for _, a := range accounts {
 		id := plan.VaultRoleID(s.cluster.Name, a.role.Name)
 		if a.unknown {
-			s.Keep = append(s.Keep, id)
+			s.vault.Keep = append(s.vault.Keep, id)
 			continue
 		}
 		slices.Sort(a.role.Namespaces)
 		a.role.Policies = slices.Sorted(maps.Keys(a.policies))
-		s.addBody(plan.StageWorkload, id, a.role, a.source)
+		s.vault.addBody(plan.StageWorkload, id, a.role, a.source)
 	}
 	for name := range kept {
 		if _, known := policies[name]; !known {
-			s.Keep = append(s.Keep, plan.VaultPolicyID(name))
+			s.vault.Keep = append(s.vault.Keep, plan.VaultPolicyID(name))
 		}
 	}
 	for name, policy := range policies {
-		s.Items = append(s.Items, policy)
+		s.vault.Items = append(s.vault.Items, policy)
 		kept[name] = true
 	}
 	return kept

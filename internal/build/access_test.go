@@ -184,7 +184,7 @@ func TestSpaceAccess(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := newSnapshot(test.objects...)
-			got, err := build.SpaceAccess(s.WithSettings(withVault()), "product-1", "c")
+			_, got, err := spaceSets(s.WithSettings(withVault()), "product-1", "c")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,7 +194,7 @@ func TestSpaceAccess(t *testing.T) {
 			if got.Owner != build.SpaceOwner("product-1") || got.Target != plan.Vault("c") {
 				t.Errorf("the set is of %v on %v", got.Owner, got.Target)
 			}
-			without, err := build.SpaceAccess(s, "product-1", "c")
+			_, without, err := spaceSets(s, "product-1", "c")
 			if err != nil || len(without.Items)+len(without.Keep) > 0 || without.Target != plan.Vault("c") {
 				t.Errorf("without Vault there is %v, error %v", without, err)
 			}
@@ -208,7 +208,7 @@ func TestSpaceAccessWithoutWhatItNeeds(t *testing.T) {
 		"Cluster": product("product-1", CodeRepoProvider(Provider)),
 	}
 	for want, objects := range tests {
-		set, err := build.SpaceAccess(newSnapshot(objects...).WithSettings(withVault()), "product-1", "c")
+		_, set, err := spaceSets(newSnapshot(objects...).WithSettings(withVault()), "product-1", "c")
 		var missing *snapshot.MissingError
 		if !errors.As(err, &missing) || missing.Missing.Kind != want || len(set.Items) > 0 {
 			t.Errorf("error %v with %d items, want that a %s is missing", err, len(set.Items), want)
@@ -231,12 +231,12 @@ func TestAccessApart(t *testing.T) {
 			wanted := map[plan.ID]bool{}
 			var sets []plan.Set
 			for _, c := range s.Clusters() {
-				set, err := build.SpaceAccess(s, product, c.Name)
+				_, set, err := spaceSets(s, product, c.Name)
 				if err != nil {
 					t.Fatal(err)
 				}
 				sets = append(sets, set)
-				if again, err := build.SpaceAccess(shuffled, product, c.Name); err != nil || !cmp.Equal(set, again) {
+				if _, again, err := spaceSets(shuffled, product, c.Name); err != nil || !cmp.Equal(set, again) {
 					t.Errorf("world %d: shuffled objects give another plan: %v (-want +got):\n%s", seed, err, cmp.Diff(set, again))
 				}
 				stores += storesOwn(t, s, set)
@@ -331,7 +331,7 @@ func rolesOwn(t *testing.T, s *snapshot.Snapshot, set plan.Set, role plan.VaultR
 // many there are.
 func storesOwn(t *testing.T, s *snapshot.Snapshot, access plan.Set) (n int) {
 	product, cluster := access.Owner.Product, access.Target.Name
-	space, err := build.Space(s, product, cluster)
+	space, _, err := spaceSets(s, product, cluster)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +387,7 @@ func TestSecretStores(t *testing.T) {
 	}
 	for title, test := range tests {
 		t.Run(title, func(t *testing.T) {
-			set, err := build.Space(newSnapshot(append(world(product("product-1")...), test.objects...)...).WithSettings(test.settings), "product-1", "c")
+			set, _, err := spaceSets(newSnapshot(append(world(product("product-1")...), test.objects...)...).WithSettings(test.settings), "product-1", "c")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -404,7 +404,7 @@ func TestSecretStore(t *testing.T) {
 	s := newSnapshot(append(world(product("product-1",
 		Deployed("c", DeploymentRuntime("product-1", "web", "dev", "repo-1", For("api"), Into("app", "web"), As("deployer"))))...),
 		external("external-secrets"))...).WithSettings(withVault())
-	set, err := build.Space(s, "product-1", "c")
+	set, _, err := spaceSets(s, "product-1", "c")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,14 +30,14 @@ func everything(t *testing.T, s *snapshot.Snapshot, products ...string) []plan.S
 	var sets []plan.Set
 	for _, product := range products {
 		if p := s.Product(product); p != nil {
-			set, err := build.Product(s, p)
+			built, err := build.Product(s, p)
 			if err != nil {
 				t.Fatal(err)
 			}
-			sets = append(sets, set)
+			sets = append(sets, built.Sets...)
 		}
 		for _, c := range s.Clusters() {
-			set, err := build.Space(s, product, c.Name)
+			set, _, err := spaceSets(s, product, c.Name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,12 +73,21 @@ func pipelinePlan(t *testing.T, s *snapshot.Snapshot, r *v1alpha1.ProjectPipelin
 	p, err := build.PipelineRuntime(s, r)
 	var missing *snapshot.MissingError
 	if err == nil || errors.As(err, &missing) {
-		return p, err == nil
+		return p.Plan, err == nil
 	}
 	if refusals, _ := validate.Run(s, validate.Request{New: r}); len(refusals) == 0 {
 		t.Fatalf("%v: %v, and the rules have nothing against it", snapshot.RefOf(r), err)
 	}
 	return plan.Plan{}, false
+}
+
+// spaceSets returns the sets of a Space for its cluster and for Vault.
+func spaceSets(s *snapshot.Snapshot, product, cluster string) (space, access plan.Set, err error) {
+	built, err := build.Space(s, product, cluster)
+	if err != nil {
+		return plan.Set{}, plan.Set{}, err
+	}
+	return *built.On(plan.Cluster(cluster)), *built.On(plan.Vault(cluster)), nil
 }
 
 // repoOf returns the repository of a product, repo-1 for product-1: no two
@@ -231,7 +240,7 @@ func TestSpaceWithoutWhatItNeeds(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			set, err := build.Space(newSnapshot(test.objects...), "product-1", "c")
+			set, _, err := spaceSets(newSnapshot(test.objects...), "product-1", "c")
 			var missing *snapshot.MissingError
 			if errors.As(err, &missing) != (test.want != "") || missing != nil && missing.Missing.Kind != test.want {
 				t.Errorf("error %v, want that a %q is missing", err, test.want)
@@ -298,25 +307,26 @@ func TestDeploymentRuntime(t *testing.T) {
 	}
 }
 
-func TestContents(t *testing.T) {
+func TestSpaceFacts(t *testing.T) {
 	space, err := build.Space(newSnapshot(world(product("product-1")...)...), "product-1", "c")
 	if err != nil {
 		t.Fatal(err)
 	}
-	namespaces, repositories := build.Contents(space)
-	if diff := cmp.Diff([]string{"app", "product-1"}, namespaces); diff != "" {
-		t.Errorf("namespaces (-want +got):\n%s", diff)
+	want := build.SpaceFacts{
+		Namespaces:   []string{"app", "product-1"},
+		Repositories: []string{"ssh://git@git.example.com:2222/team-1/code-repo-1.git"},
 	}
-	if diff := cmp.Diff([]string{"ssh://git@git.example.com:2222/team-1/code-repo-1.git"}, repositories); diff != "" {
-		t.Errorf("repositories (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, space.Facts); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
 	}
 }
 
 func TestProductThatIsDeleted(t *testing.T) {
 	s := newSnapshot(world(product("product-1")...)...)
-	set, err := build.Product(s, Deleting(Product("product-1")))
-	if err != nil || len(set.Items) != 0 || set.Owner != build.ProductOwner("product-1") || set.Target != plan.Tenant {
-		t.Errorf("the set of a deleted product is %v, error %v", set, err)
+	got, err := build.Product(s, Deleting(Product("product-1")))
+	want := []plan.Set{{Owner: build.ProductOwner("product-1"), Target: plan.Tenant}}
+	if diff := cmp.Diff(want, got.Sets); diff != "" || err != nil {
+		t.Errorf("the sets of a deleted product (-want +got):\n%s\nerror %v", diff, err)
 	}
 }
 

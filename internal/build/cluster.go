@@ -13,25 +13,13 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// ClusterPlan is everything that a registered cluster asks for. The sets are of
-// one owner, ClusterOwner.
-type ClusterPlan struct {
-	// Host is what a virtual cluster has on its host: its namespace. Nil for
-	// any other cluster.
-	Host *plan.Set
-	// Own is what the components need on the cluster itself.
-	Own plan.Set
-	// Tenant is what the tenant's Argo CD has: the connection to the cluster,
-	// and the Applications of its components with their project.
-	Tenant plan.Set
-	// Vault is the auth mount of the cluster's accounts. Nil when the secret
-	// store is not Vault, and for a host, which carries no accounts.
-	Vault *plan.Set
+// ClusterFacts are the facts about the components of a cluster.
+type ClusterFacts struct {
 	// Components of the cluster, in the order of their names.
 	Components []ComponentPlan
 	// Leaving are the components in the status that the cluster is no longer to
-	// have. As long as the status has them, what Argo CD needs to remove them
-	// stays: they belong there until their Applications are gone.
+	// have. The plan keeps what Argo CD needs to remove them for as long as the
+	// status lists them.
 	Leaving []v1alpha1.ComponentStatus
 }
 
@@ -45,38 +33,49 @@ type ComponentPlan struct {
 	WaitsFor []string
 }
 
-// Cluster returns what a registered cluster asks for. A cluster that is being
-// deleted has empty sets for every target that can hold something of it. A
-// *snapshot.MissingError names a host that does not exist; any other error says
-// what is wrong with the cluster's choice of components, and the rules of
-// package validate refuse it too.
-func Cluster(s *snapshot.Snapshot, c *v1alpha1.Cluster) (ClusterPlan, error) {
+// Cluster returns the desired state of a registered cluster. Its sets, in order:
+// the namespace of a virtual cluster on its host; the needs of the components on
+// the cluster itself; the connection to the cluster and the Applications of its
+// components in the tenant's Argo CD; and its auth mount in Vault, if its accounts
+// can log in there. A cluster that is being deleted has the same sets, empty.
+//
+// A *snapshot.MissingError names a host that does not exist. Any other error is
+// about the cluster's choice of components, which package validate refuses too.
+func Cluster(s *snapshot.Snapshot, c *v1alpha1.Cluster) (Result[ClusterFacts], error) {
 	b := newCluster(s, c)
 	if !c.DeletionTimestamp.IsZero() {
-		return b.plan(), nil
+		return b.result(), nil
 	}
-	if c.Name == inClusterName {
-		return ClusterPlan{}, fmt.Errorf("%s: Argo CD calls the cluster that it runs on %s: register the cluster under another name", b.source, c.Name)
+	if err := b.build(); err != nil {
+		return Result[ClusterFacts]{}, err
+	}
+	return b.result(), nil
+}
+
+// build adds everything.
+func (b *cluster) build() error {
+	if b.Name == inClusterName {
+		return fmt.Errorf("%s: Argo CD calls the cluster that it runs on %s: register the cluster under another name", b.source, b.Name)
 	}
 	if b.virtual() {
-		if b.hostCluster = s.HostOf(c); b.hostCluster == nil {
-			return ClusterPlan{}, &snapshot.MissingError{
-				Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: c.Spec.HostCluster}, Needed: b.source,
+		if b.hostCluster = b.snap.HostOf(b.Cluster); b.hostCluster == nil {
+			return &snapshot.MissingError{
+				Missing: plan.Ref{Kind: "Cluster", Namespace: b.snap.Namespace, Name: b.Spec.HostCluster}, Needed: b.source,
 			}
 		}
 	}
-	components, wrong := s.ClusterComponents(c)
+	components, wrong := b.snap.ClusterComponents(b.Cluster)
 	if err := wrong.ToAggregate(); err != nil {
-		return ClusterPlan{}, fmt.Errorf("%s: %w", b.source, err)
+		return fmt.Errorf("%s: %w", b.source, err)
 	}
 	b.choose(components)
 	b.addHost()
 	b.addOwn()
 	if err := b.addTenant(); err != nil {
-		return ClusterPlan{}, fmt.Errorf("%s: %w", b.source, err)
+		return fmt.Errorf("%s: %w", b.source, err)
 	}
 	b.addAuthMount()
-	return b.plan(), nil
+	return nil
 }
 
 // Identity returns what a cluster cannot lose while it is in use.
@@ -87,7 +86,7 @@ func Identity(c *v1alpha1.Cluster) *v1alpha1.ClusterIdentity {
 	}
 }
 
-// cluster is a ClusterPlan while it is put together.
+// cluster builds the plan of a registered cluster.
 type cluster struct {
 	snap *snapshot.Snapshot
 	*v1alpha1.Cluster
@@ -238,15 +237,12 @@ func (b *cluster) addAuthMount() {
 	}, b.source)
 }
 
-func (b *cluster) plan() ClusterPlan {
-	p := ClusterPlan{Own: b.own.done(), Tenant: b.tenant.done(), Components: b.components, Leaving: b.leaving}
-	if b.host != nil {
-		done := b.host.done()
-		p.Host = &done
+func (b *cluster) result() Result[ClusterFacts] {
+	result := Result[ClusterFacts]{Facts: ClusterFacts{Components: b.components, Leaving: b.leaving}}
+	for _, set := range []*set{b.host, b.own, b.tenant, b.vault} {
+		if set != nil {
+			result.Sets = append(result.Sets, set.done())
+		}
 	}
-	if b.vault != nil {
-		done := b.vault.done()
-		p.Vault = &done
-	}
-	return p
+	return result
 }

@@ -29,7 +29,9 @@ func withVault() snapshot.Settings {
 	}}
 }
 
-func mustCluster(t *testing.T, s *snapshot.Snapshot, name string) build.ClusterPlan {
+type clusterResult = build.Result[build.ClusterFacts]
+
+func mustCluster(t *testing.T, s *snapshot.Snapshot, name string) clusterResult {
 	t.Helper()
 	p, err := build.Cluster(s, s.Cluster(name))
 	if err != nil {
@@ -38,22 +40,15 @@ func mustCluster(t *testing.T, s *snapshot.Snapshot, name string) build.ClusterP
 	return p
 }
 
-// setsOf returns the sets of a plan in order.
-func setsOf(p build.ClusterPlan) []plan.Set {
-	var sets []plan.Set
-	if p.Host != nil {
-		sets = append(sets, *p.Host)
-	}
-	sets = append(sets, p.Own, p.Tenant)
-	if p.Vault != nil {
-		sets = append(sets, *p.Vault)
-	}
-	return sets
-}
+// ownSet returns the set for the cluster itself.
+func ownSet(p clusterResult) plan.Set { return *p.On(plan.Cluster(p.Sets[0].Owner.Name)) }
 
-func namesOf(p build.ClusterPlan) []string {
+// tenantSet returns the set for the tenant's Argo CD.
+func tenantSet(p clusterResult) plan.Set { return *p.On(plan.Tenant) }
+
+func namesOf(p clusterResult) []string {
 	var names []string
-	for _, component := range p.Components {
+	for _, component := range p.Facts.Components {
 		names = append(names, component.Name)
 	}
 	return names
@@ -82,7 +77,7 @@ func TestClusterGolden(t *testing.T) {
 		for moment, s := range map[string]*snapshot.Snapshot{"new": s, "ready": ready(t, s)} {
 			for _, c := range GuideClusters() {
 				t.Run(c.Name+store+"/"+moment, func(t *testing.T) {
-					got, err := SetsYAML(setsOf(mustCluster(t, s, c.Name))...)
+					got, err := SetsYAML(mustCluster(t, s, c.Name).Sets...)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -128,10 +123,10 @@ func TestClusterInstalls(t *testing.T) {
 
 // installable returns the components of which the plan has an Application. When
 // those that are ready are what they are, no others may be there.
-func installable(t *testing.T, p build.ClusterPlan, ready []string) []string {
+func installable(t *testing.T, p clusterResult, ready []string) []string {
 	t.Helper()
 	var names []string
-	for _, component := range p.Components {
+	for _, component := range p.Facts.Components {
 		needs := slices.Clone(component.After)
 		if component.Name != "vcluster" && slices.Contains(namesOf(p), "vcluster") {
 			needs = append(needs, "vcluster")
@@ -141,7 +136,7 @@ func installable(t *testing.T, p build.ClusterPlan, ready []string) []string {
 		if diff := cmp.Diff(lacks, component.WaitsFor, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s waits for (-want +got):\n%s", component.Name, diff)
 		}
-		written := itemOf(p.Tenant, "Application", component.Application) != nil
+		written := itemOf(tenantSet(p), "Application", component.Application) != nil
 		if written != (len(lacks) == 0) {
 			t.Errorf("%s is installed: %v, and lacks %v", component.Name, written, lacks)
 		}
@@ -213,7 +208,7 @@ func TestClusterRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), test.wantText) || !strings.Contains(err.Error(), test.cluster.Name) {
 				t.Errorf("error %v, want one about the cluster with %q", err, test.wantText)
 			}
-			if diff := cmp.Diff(build.ClusterPlan{}, p); diff != "" {
+			if diff := cmp.Diff(build.Result[build.ClusterFacts]{}, p); diff != "" {
 				t.Errorf("with an error there is a plan (-want +got):\n%s", diff)
 			}
 		})
@@ -237,7 +232,7 @@ func TestClusterThatIsDeleted(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []plan.Target
-			for _, set := range setsOf(p) {
+			for _, set := range p.Sets {
 				got = append(got, set.Target)
 				if len(set.Items)+len(set.Keep) > 0 || set.Owner != build.ClusterOwner(c) {
 					t.Errorf("the set of %v on %v has items", set.Owner, set.Target)
@@ -266,33 +261,34 @@ func TestClusterExternal(t *testing.T) {
 	s := newSnapshot(host, GuideClusters()[3], external("traefik", "oauth2-proxy", "vcluster", "argo-events"))
 
 	p := mustCluster(t, s, host.Name)
-	for _, set := range []plan.Set{p.Own, p.Tenant} {
+	for _, set := range []plan.Set{ownSet(p), tenantSet(p)} {
 		for _, item := range set.Items {
-			if item.ID != build.ClusterSecretID(p.Tenant) && item.ID.Kind != "Middleware" {
+			if item.ID != build.ClusterSecretID(tenantSet(p)) && item.ID.Kind != "Middleware" {
 				t.Errorf("%v is written for what somebody else installs", item.ID)
 			}
 		}
 	}
 	for kind, name := range map[string]string{"AppProject": "cluster-cluster-host", "Application": "cluster-host.traefik"} {
-		if !kept(p.Tenant, kind, name) {
+		if !kept(tenantSet(p), kind, name) {
 			t.Errorf("%s %s is taken away", kind, name)
 		}
 	}
 
 	p = mustCluster(t, s, "virtual-worker-pipeline")
-	if len(p.Host.Items) > 0 || !kept(*p.Host, "Namespace", "virtual-worker-pipeline") {
-		t.Errorf("the namespace of the virtual cluster is ours: %v", p.Host)
+	onHost := p.On(plan.Cluster("cluster-host"))
+	if len(onHost.Items) > 0 || !kept(*onHost, "Namespace", "virtual-worker-pipeline") {
+		t.Errorf("the namespace of the virtual cluster is ours: %v", onHost)
 	}
-	if !kept(p.Tenant, "Application", "virtual-worker-pipeline.cluster-host.vcluster") {
+	if !kept(tenantSet(p), "Application", "virtual-worker-pipeline.cluster-host.vcluster") {
 		t.Error("the Application of the virtual cluster is taken away")
 	}
-	project := itemOf(p.Tenant, "AppProject", "cluster-virtual-worker-pipeline").Object.(*argocd.AppProject)
+	project := itemOf(tenantSet(p), "AppProject", "cluster-virtual-worker-pipeline").Object.(*argocd.AppProject)
 	for _, d := range project.Spec.Destinations {
 		if d.Name != "virtual-worker-pipeline" || d.Namespace == "argo-events" {
 			t.Errorf("the project permits %v, where nothing is installed", d)
 		}
 	}
-	if bus := itemOf(p.Own, "EventBus", "default"); bus == nil || !bus.IfAbsent {
+	if bus := itemOf(ownSet(p), "EventBus", "default"); bus == nil || !bus.IfAbsent {
 		t.Errorf("the bus is %v, want one if there is none", bus)
 	}
 }
@@ -324,13 +320,13 @@ func TestClusterDoor(t *testing.T) {
 				objects = append(objects, c)
 			}
 			p := mustCluster(t, ready(t, newSnapshot(objects...)), test.cluster)
-			if got := itemOf(p.Own, "Ingress", "nautes-tekton") != nil; got != test.want {
+			if got := itemOf(ownSet(p), "Ingress", "nautes-tekton") != nil; got != test.want {
 				t.Errorf("the dashboard is published: %v, want %v", got, test.want)
 			}
-			if got := itemOf(p.Own, "Middleware", "oauth") != nil; got != test.wantOnThis {
+			if got := itemOf(ownSet(p), "Middleware", "oauth") != nil; got != test.wantOnThis {
 				t.Errorf("the gateway of the cluster asks: %v, want %v", got, test.wantOnThis)
 			}
-			if itemOf(p.Own, "Ingress", "nautes-argocd") == nil {
+			if itemOf(ownSet(p), "Ingress", "nautes-argocd") == nil {
 				t.Error("Argo CD, which asks for itself, is not published")
 			}
 		})
@@ -347,7 +343,7 @@ func TestClusterPatches(t *testing.T) {
 			Operations: []v1alpha1.ComponentPatchOperation{{Op: "remove", Path: "/metadata/annotations"}},
 		}}}},
 	}))
-	app := itemOf(mustCluster(t, s, "c").Tenant, "Application", "c.hnc").Object.(*argocd.Application)
+	app := itemOf(tenantSet(mustCluster(t, s, "c")), "Application", "c.hnc").Object.(*argocd.Application)
 	patches := app.Spec.Source.Kustomize.Patches
 	if len(patches) != 1 || patches[0].Patch != `[{"op":"remove","path":"/metadata/annotations"}]` {
 		t.Fatalf("the patches are %v", patches)
@@ -374,29 +370,29 @@ func TestClusterLeaving(t *testing.T) {
 	}
 	p := mustCluster(t, newSnapshot(c), c.Name)
 	var leaving []string
-	for _, status := range p.Leaving {
+	for _, status := range p.Facts.Leaving {
 		leaving = append(leaving, status.Name)
 	}
 	if diff := cmp.Diff([]string{"tekton", "gone"}, leaving); diff != "" {
 		t.Errorf("leaving (-want +got):\n%s", diff)
 	}
-	project := itemOf(p.Tenant, "AppProject", "cluster-"+c.Name).Object.(*argocd.AppProject)
+	project := itemOf(tenantSet(p), "AppProject", "cluster-"+c.Name).Object.(*argocd.AppProject)
 	for _, name := range []string{"tekton", "gone"} {
 		namespace := "in-" + name
 		if !slices.Contains(project.Spec.Destinations, argocd.ApplicationDestination{Name: c.Name, Namespace: namespace}) {
 			t.Errorf("the project permits %v: what is in %s could not be removed", project.Spec.Destinations, namespace)
 		}
-		if !kept(p.Own, "Namespace", namespace) {
+		if !kept(ownSet(p), "Namespace", namespace) {
 			t.Errorf("the namespace %s is removed before what is in it", namespace)
 		}
-		if application := build.ComponentApplicationName(c.Name, name); kept(p.Tenant, "Application", application) || itemOf(p.Tenant, "Application", application) != nil {
+		if application := build.ComponentApplicationName(c.Name, name); kept(tenantSet(p), "Application", application) || itemOf(tenantSet(p), "Application", application) != nil {
 			t.Errorf("the Application of %s stays", name)
 		}
 	}
 	if want := (metav1.GroupKind{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}); !slices.Contains(project.Spec.ClusterResourceWhitelist, want) {
 		t.Errorf("the project permits %v: what Tekton has for the whole cluster could not be removed", project.Spec.ClusterResourceWhitelist)
 	}
-	if kept(p.Own, "Namespace", "in-never") {
+	if kept(ownSet(p), "Namespace", "in-never") {
 		t.Error("the namespace of what was never installed is kept")
 	}
 }
@@ -431,26 +427,26 @@ func TestClusterFacts(t *testing.T) {
 	}
 
 	p := mustCluster(t, newSnapshot(virtual, host).WithSettings(snapshot.Settings{ArgoCDNamespace: "cd"}), "v")
-	if got, want := build.ClusterSecretID(p.Tenant), (plan.ID{Kind: "Secret", Namespace: "cd", Name: "cluster-v"}); got != want || build.ArgoCDNamespace(p.Tenant) != "cd" {
-		t.Errorf("the cluster's Secret is %v in %s, want %v", got, build.ArgoCDNamespace(p.Tenant), want)
+	if got, want := build.ClusterSecretID(tenantSet(p)), (plan.ID{Kind: "Secret", Namespace: "cd", Name: "cluster-v"}); got != want || build.ArgoCDNamespace(tenantSet(p)) != "cd" {
+		t.Errorf("the cluster's Secret is %v in %s, want %v", got, build.ArgoCDNamespace(tenantSet(p)), want)
 	}
-	if got := build.ClusterSecretID(p.Own); got != (plan.ID{}) {
+	if got := build.ClusterSecretID(ownSet(p)); got != (plan.ID{}) {
 		t.Errorf("a set without the cluster's Secret has %v", got)
 	}
 	virtuals := 0
-	for _, item := range p.Tenant.Items {
+	for _, item := range tenantSet(p).Items {
 		if item.ID.Kind == "Application" && build.InstallsVirtualCluster(item.Object) {
 			virtuals++
 		}
 	}
-	if virtuals != 1 || build.InstallsVirtualCluster(itemOf(p.Tenant, "AppProject", "cluster-v").Object) {
+	if virtuals != 1 || build.InstallsVirtualCluster(itemOf(tenantSet(p), "AppProject", "cluster-v").Object) {
 		t.Errorf("%d Applications install a virtual cluster, want 1", virtuals)
 	}
 }
 
 func TestMiddlewareCopies(t *testing.T) {
 	s := ready(t, newSnapshot(GuideClusters()[2]))
-	item := itemOf(mustCluster(t, s, "cluster-host").Own, "Middleware", "oauth")
+	item := itemOf(ownSet(mustCluster(t, s, "cluster-host")), "Middleware", "oauth")
 	middleware, ok := item.Object.DeepCopyObject().(*build.Middleware)
 	if diff := cmp.Diff(item.Object, client.Object(middleware)); !ok || diff != "" {
 		t.Errorf("the copy differs (-original +copy):\n%s", diff)

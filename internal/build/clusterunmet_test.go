@@ -33,8 +33,8 @@ func TestClusterUnmet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := mustCluster(t, newSnapshot(test.cluster, Cluster("h", HostCluster)), "c")
 			var got []string
-			for _, component := range p.Components {
-				if itemOf(p.Tenant, "Application", component.Application) != nil {
+			for _, component := range p.Facts.Components {
+				if itemOf(tenantSet(p), "Application", component.Application) != nil {
 					got = append(got, component.Name)
 				}
 			}

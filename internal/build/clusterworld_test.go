@@ -29,7 +29,7 @@ import (
 type planned struct {
 	s       *snapshot.Snapshot
 	cluster *v1alpha1.Cluster
-	build.ClusterPlan
+	clusterResult
 }
 
 func (p planned) String() string { return "cluster " + p.cluster.Name }
@@ -47,7 +47,7 @@ func plans(t *testing.T, s *snapshot.Snapshot) []planned {
 			t.Fatalf("cluster %s: error %v, and what is wrong with it is %v", c.Name, err, wrong)
 		}
 		if err == nil {
-			all = append(all, planned{s: s, cluster: c, ClusterPlan: p})
+			all = append(all, planned{s: s, cluster: c, clusterResult: p})
 		}
 	}
 	return all
@@ -86,7 +86,7 @@ func TestClusterSameInputSameBytes(t *testing.T) {
 		text := func(objects []client.Object) []byte {
 			var sets []plan.Set
 			for _, p := range plans(t, newSnapshot(objects...).WithSettings(withVault())) {
-				sets = append(sets, setsOf(p.ClusterPlan)...)
+				sets = append(sets, p.Sets...)
 			}
 			got, err := SetsYAML(sets...)
 			if err != nil {
@@ -120,7 +120,7 @@ func TestClustersApart(t *testing.T) {
 		if world != p.s {
 			world, taken = p.s, map[plan.Target]map[plan.ID]holder{}
 		}
-		for _, set := range setsOf(p.ClusterPlan) {
+		for _, set := range p.Sets {
 			if taken[set.Target] == nil {
 				taken[set.Target] = map[plan.ID]holder{}
 			}
@@ -184,7 +184,7 @@ func (p planned) belongs(t *testing.T, set plan.Set, item plan.Item) {
 func TestClusterPermissions(t *testing.T) {
 	seen := map[string]int{}
 	inClusterWorlds(t, func(t *testing.T, p planned) {
-		for _, set := range setsOf(p.ClusterPlan) {
+		for _, set := range p.Sets {
 			for _, item := range set.Items {
 				seen[item.ID.Kind]++
 				switch o := item.Object.(type) {
@@ -233,13 +233,13 @@ func (p planned) project(t *testing.T, project *argocd.AppProject) {
 	if len(project.Spec.Roles)+len(project.Spec.SourceNamespaces)+len(project.Spec.DestinationServiceAccounts) > 0 {
 		t.Errorf("%v: the project lets somebody in", p)
 	}
-	for _, component := range p.Components {
+	for _, component := range p.Facts.Components {
 		for _, kind := range component.ClusterResources {
 			if !project.IsGroupKindPermitted(schema.GroupKind(kind), false) {
 				t.Errorf("%v: the project does not permit the %v of %s", p, kind, component.Name)
 			}
 		}
-		item := itemOf(p.Tenant, "Application", component.Application)
+		item := itemOf(tenantSet(p.clusterResult), "Application", component.Application)
 		if item == nil {
 			continue
 		}
@@ -278,7 +278,7 @@ func TestClusterKeepsApplications(t *testing.T) {
 		if !p.cluster.DeletionTimestamp.IsZero() {
 			return
 		}
-		for _, component := range p.Components {
+		for _, component := range p.Facts.Components {
 			name := component.Application
 			if component.External {
 				name = build.ComponentApplicationName(p.cluster.Name, component.Name)
@@ -286,8 +286,8 @@ func TestClusterKeepsApplications(t *testing.T) {
 					name = build.VirtualClusterApplicationName(p.cluster.Name, p.cluster.Spec.HostCluster, component.Name)
 				}
 			}
-			item := itemOf(p.Tenant, "Application", name)
-			if (item != nil) == kept(p.Tenant, "Application", name) {
+			item := itemOf(tenantSet(p.clusterResult), "Application", name)
+			if (item != nil) == kept(tenantSet(p.clusterResult), "Application", name) {
 				t.Errorf("%v: the Application of %s is planned: %v, want that or that it is kept", p, component.Name, item != nil)
 			}
 			if (item != nil) != (len(component.WaitsFor) == 0 && !component.External) {
@@ -304,7 +304,7 @@ func TestClusterKeepsApplications(t *testing.T) {
 				}
 			}
 		}
-		if itemOf(p.Tenant, "AppProject", build.ClusterName(p.cluster.Name)) == nil && !kept(p.Tenant, "AppProject", build.ClusterName(p.cluster.Name)) {
+		if itemOf(tenantSet(p.clusterResult), "AppProject", build.ClusterName(p.cluster.Name)) == nil && !kept(tenantSet(p.clusterResult), "AppProject", build.ClusterName(p.cluster.Name)) {
 			t.Errorf("%v: the project is taken away", p)
 		}
 	})
@@ -314,7 +314,7 @@ func TestClusterKeepsApplications(t *testing.T) {
 }
 
 func (p planned) isReady(name string) bool {
-	for _, component := range p.Components {
+	for _, component := range p.Facts.Components {
 		if component.Name == name && component.External {
 			return true
 		}
@@ -330,7 +330,7 @@ func TestClusterValuesStayValues(t *testing.T) {
 	notes := map[string]bool{}
 	ports := 0
 	inClusterWorlds(t, func(t *testing.T, p planned) {
-		for _, set := range setsOf(p.ClusterPlan) {
+		for _, set := range p.Sets {
 			for _, item := range set.Items {
 				p.quiet(t, item)
 				app, ok := item.Object.(*argocd.Application)

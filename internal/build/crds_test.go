@@ -26,7 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/test/devstack"
@@ -155,7 +154,7 @@ func guidePipelines(t *testing.T) []plan.Set {
 	for _, settings := range []snapshot.Settings{{}, withVault()} {
 		for _, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationExclusive, v1alpha1.IsolationShared} {
 			s, r := guideSnapshot(t, settings, isolated(isolation))
-			space, err := build.Space(s, guideProduct, guideCluster)
+			space, _, err := spaceSets(s, guideProduct, guideCluster)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -191,9 +190,9 @@ func TestServerAccepts(t *testing.T) {
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: "argocd"},
 	}}}}}
 	for _, c := range GuideClusters() {
-		sets = append(sets, setsOf(mustCluster(t, world, c.Name))...)
+		sets = append(sets, mustCluster(t, world, c.Name).Sets...)
 	}
-	space, err := build.Space(newSnapshot(append(product("product-1", CodeRepoProvider(Provider)), Cluster("c"), external("external-secrets"))...).
+	space, _, err := spaceSets(newSnapshot(append(product("product-1", CodeRepoProvider(Provider)), Cluster("c"), external("external-secrets"))...).
 		WithSettings(withVault()), "product-1", "c")
 	if err != nil {
 		t.Fatal(err)

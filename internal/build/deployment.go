@@ -2,6 +2,7 @@ package build
 
 import (
 	"cmp"
+	"fmt"
 
 	argocd "github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,36 +12,52 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// DeploymentRuntime returns what a deployment runtime has for itself: its Argo CD
-// Application, on the cluster where it is or will be. The plan of a runtime that
-// is being deleted holds an empty set for the cluster it is recorded on, and no
-// set when nothing was written. A *snapshot.MissingError or a
-// *snapshot.RepositoryError tells what keeps the Application from being described.
-func DeploymentRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) (plan.Plan, error) {
+// Deployment holds the facts about a deployment runtime.
+type Deployment struct {
+	// Target is where the runtime is or will be; nil while that is not known.
+	Target *v1alpha1.RuntimeTarget
+	// URL of the repository with the manifests; empty while it is not known.
+	URL string
+	// Permission of the runtime on that repository.
+	Permission v1alpha1.Permission
+	// Illegal lists the projects of the runtime that may not use the repository.
+	Illegal []v1alpha1.IllegalProjectRef
+}
+
+// DeploymentRuntime returns the desired state of a deployment runtime: its Argo CD
+// Application, on the cluster where it is or will be. The result has an empty set
+// for a runtime that is being deleted, and no set if nothing was written for it. A
+// *snapshot.MissingError or a *snapshot.RepositoryError says why the Application
+// cannot be described.
+func DeploymentRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) (Result[Deployment], error) {
+	result := Result[Deployment]{Facts: Deployment{Permission: s.RuntimePermission(r), Illegal: illegalProjects(s, r)}}
 	target, ok := s.EffectiveTarget(r)
 	if !ok {
-		return plan.Plan{}, nil
+		return result, nil
 	}
+	result.Facts.Target = &target
 	set := newSet(s.Tenant, RuntimeOwner(r), plan.Cluster(target.Cluster))
 	if !r.DeletionTimestamp.IsZero() {
-		return plan.Plan{Sets: []plan.Set{set.done()}}, nil
+		result.Sets = []plan.Set{set.done()}
+		return result, nil
 	}
 	cluster := s.Cluster(target.Cluster)
 	if cluster == nil {
-		return plan.Plan{}, &snapshot.MissingError{
+		return result, &snapshot.MissingError{
 			Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: target.Cluster}, Needed: snapshot.RefOf(r),
 		}
 	}
 	repo := s.CodeRepo(r.Namespace, r.Spec.ManifestSource.CodeRepo)
 	if repo == nil {
-		return plan.Plan{}, &snapshot.MissingError{
+		return result, &snapshot.MissingError{
 			Missing: plan.Ref{Kind: "CodeRepo", Namespace: r.Namespace, Name: r.Spec.ManifestSource.CodeRepo}, Needed: snapshot.RefOf(r),
 		}
 	}
 	url, err := s.RepositoryURL(repo)
 	if err != nil {
-		return plan.Plan{}, err
+		return result, err
 	}
+	result.Facts.URL = url
 	set.add(plan.StageWorkload, argocd.ApplicationSchemaGroupVersionKind, &argocd.Application{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: s.DeploymentNamespace(cluster),
@@ -59,5 +76,26 @@ func DeploymentRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) (pla
 			SyncPolicy:  &argocd.SyncPolicy{Automated: &argocd.SyncPolicyAutomated{Prune: true, SelfHeal: true}},
 		},
 	}, snapshot.RefOf(r))
-	return plan.Plan{Sets: []plan.Set{set.done()}}, nil
+	result.Sets = []plan.Set{set.done()}
+	return result, nil
+}
+
+// illegalProjects lists the projects of a runtime that may not use its code
+// repository.
+func illegalProjects(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) []v1alpha1.IllegalProjectRef {
+	var illegal []v1alpha1.IllegalProjectRef
+	repo := r.Spec.ManifestSource.CodeRepo
+	for _, project := range r.Spec.ProjectsRef {
+		reason := ""
+		switch {
+		case s.Project(r.Namespace, project) == nil:
+			reason = "the project does not exist: declare it, or remove it from spec.projectsRef"
+		case s.CodeRepo(r.Namespace, repo) != nil && s.Permission(r.Namespace, project, repo) == "":
+			reason = fmt.Sprintf("CodeRepo %s is not granted to the project: bind it with a CodeRepoBinding", repo)
+		default:
+			continue
+		}
+		illegal = append(illegal, v1alpha1.IllegalProjectRef{ProjectName: project, Reason: reason})
+	}
+	return illegal
 }

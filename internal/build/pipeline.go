@@ -10,45 +10,75 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// PipelineRuntime returns what a pipeline runtime has for itself: on its cluster
-// the event sources, sensors and what they need, the credentials of its launchers
-// and the Application of its additional resources; in GitLab its hooks. It has one
-// set for each of the two.
+// Pipeline holds the facts about a pipeline runtime.
+type Pipeline struct {
+	// Target is where the spec sends the runtime, or while that is not known, where
+	// it is; nil if neither is known.
+	Target *v1alpha1.RuntimeTarget
+	// SourceRefusal says why the runtime may not read its pipeline files; empty if
+	// it may, or while that is not known.
+	SourceRefusal string
+	// Illegal lists the event sources that the runtime may not use.
+	Illegal []v1alpha1.IllegalEventSource
+	// ResourcesURL is the URL of the additional resources; empty if there are none,
+	// or if the runtime may not read them.
+	ResourcesURL string
+	// Webhooks are the hooks in the plan, in the order of the event sources.
+	Webhooks []v1alpha1.WebhookStatus
+}
+
+// PipelineRuntime returns the desired state of a pipeline runtime. On its cluster
+// these are the event sources, sensors and what they need, the credentials of its
+// launchers and the Application of its additional resources; in GitLab its hooks.
+// It has one set for each of the two.
 //
-// An event source that may not be used is not in the plan, and neither are the
-// triggers that have no other one; without the repository of the pipeline files
-// nothing is armed. The plan of a runtime that is being deleted, or that is
-// recorded on another cluster than its spec names now, holds empty sets for what
-// it leaves, and no set when nothing was written. A *snapshot.MissingError or a
-// *snapshot.RepositoryError tells what keeps it from being described, a *SizeError
+// The plan leaves out an event source that may not be used, and the triggers that
+// have no other one; without the repository of the pipeline files no trigger is
+// armed. The plan of a runtime that is being deleted, or that is recorded on
+// another cluster than its spec names now, holds empty sets for what it leaves,
+// and no set when nothing was written. A *snapshot.MissingError or a
+// *snapshot.RepositoryError says why the runtime cannot be described, a *SizeError
 // that Argo Events could not run it; the other errors are refused by the rules of
 // package validate too.
-func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (plan.Plan, error) {
+func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (Result[Pipeline], error) {
+	result := Result[Pipeline]{Facts: Pipeline{Illegal: s.IllegalEventSources(r)}}
+	if _, refusal, err := s.ProjectRepository(r.Namespace, r.Spec.Project, r.Spec.PipelineSource); err == nil {
+		result.Facts.SourceRefusal = refusal
+	}
+	if url, refusal, err := s.AdditionalResources(r); err == nil && refusal == "" {
+		result.Facts.ResourcesURL = url
+	}
 	target, ok := s.EffectiveTarget(r)
 	if !ok {
-		return plan.Plan{}, nil
+		return result, nil
 	}
+	result.Facts.Target = &target
 	p := &pipeline{
 		set:    newSet(s.Tenant, PipelineOwner(r), plan.Cluster(target.Cluster)),
 		gitlab: newSet(s.Tenant, PipelineOwner(r), plan.Forge),
 		snap:   s, runtime: r, target: target, source: snapshot.RefOf(r),
 	}
 	if !r.DeletionTimestamp.IsZero() {
-		return p.plan(), nil
+		result.Plan = p.plan()
+		return result, nil
 	}
 	if wanted, err := s.PipelineTarget(r); err == nil {
+		result.Facts.Target = &wanted
 		if wanted.Cluster != target.Cluster {
-			return p.plan(), nil
+			result.Plan = p.plan()
+			return result, nil
 		}
 		p.target = wanted
 	}
 	if err := p.find(); err != nil {
-		return plan.Plan{}, err
+		return result, err
 	}
 	if err := p.build(); err != nil {
-		return plan.Plan{}, err
+		return result, err
 	}
-	return p.plan(), nil
+	result.Plan = p.plan()
+	result.Facts.Webhooks = Webhooks(result.Plan, r)
+	return result, nil
 }
 
 // PipelineOwner returns the owner of what a pipeline runtime has for itself.

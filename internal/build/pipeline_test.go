@@ -96,7 +96,7 @@ func mustPipeline(t *testing.T, s *snapshot.Snapshot, r *v1alpha1.ProjectPipelin
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return p.Plan
 }
 
 func isolated(isolation v1alpha1.Isolation) func(*v1alpha1.ProjectPipelineRuntime) {
@@ -113,11 +113,7 @@ func TestPipelineGolden(t *testing.T) {
 				if refusals, warnings := validate.Run(s, validate.Request{New: r}); len(refusals)+len(warnings) > 0 {
 					t.Errorf("the guide's runtime: %v, warnings %q", refusals.ToAggregate(), warnings)
 				}
-				space, err := build.Space(s, guideProduct, guideCluster)
-				if err != nil {
-					t.Fatal(err)
-				}
-				access, err := build.SpaceAccess(s, guideProduct, guideCluster)
+				space, access, err := spaceSets(s, guideProduct, guideCluster)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -293,7 +289,7 @@ func TestPipelineRuntime(t *testing.T) {
 				}
 				return
 			}
-			if diff := cmp.Diff(test.want, kindsOf(p)); err != nil || diff != "" {
+			if diff := cmp.Diff(test.want, kindsOf(p.Plan)); err != nil || diff != "" {
 				t.Errorf("items of each kind (-want +got):\n%s\n%v", diff, err)
 			}
 			if test.wantCluster == "" {

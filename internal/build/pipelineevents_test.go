@@ -71,7 +71,7 @@ func planOf(t *testing.T, s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRunti
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return p.Plan
 }
 
 // objectsOf returns the objects of a type in a plan, by name.

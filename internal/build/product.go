@@ -9,14 +9,18 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// Product returns what a product has on the tenant cluster: the namespace of its
-// name, which holds its declarations. A product that is being deleted has none.
-func Product(s *snapshot.Snapshot, p *v1alpha1.Product) (plan.Set, error) {
+// ProductFacts are empty: the namespace of a product follows from its name alone.
+type ProductFacts struct{}
+
+// Product returns the desired state of a product on the tenant cluster: the
+// namespace of its name, which holds its declarations. A product that is being
+// deleted has none.
+func Product(s *snapshot.Snapshot, p *v1alpha1.Product) (Result[ProductFacts], error) {
 	set := newSet(s.Tenant, ProductOwner(p.Name), plan.Tenant)
 	if p.DeletionTimestamp.IsZero() {
 		set.add(plan.StageNamespace, namespaceKind, namespace(p.Name), snapshot.RefOf(p))
 	}
-	return set.done(), nil
+	return Result[ProductFacts]{Plan: plan.Plan{Sets: []plan.Set{set.done()}}}, nil
 }
 
 func namespace(name string) *corev1.Namespace {

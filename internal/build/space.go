@@ -15,45 +15,62 @@ import (
 	"nautes.io/nautes/internal/validate"
 )
 
-// Space returns what a product shares on a cluster: its namespaces, the accounts
-// in them and the group's role, the Argo CD project and the repositories. It
-// exists as long as a runtime asks for it, and is empty when none does. A
-// *snapshot.MissingError names the product or the cluster when a runtime asks
-// and they do not exist: then nothing may be written or removed.
-func Space(s *snapshot.Snapshot, product, cluster string) (plan.Set, error) {
-	space, err := newSpace(s, product, cluster, plan.Cluster(cluster))
+// SpaceFacts are the facts about a Space on which runtimes rely.
+type SpaceFacts struct {
+	// Namespaces of the Space, in order.
+	Namespaces []string
+	// Repositories are the URLs that its Argo CD project may read, in order.
+	Repositories []string
+}
+
+// Space returns the desired state that a product's runtimes share on a cluster. On
+// the cluster these are the product's namespaces, the accounts in them, the role
+// of its group, its Argo CD project and repositories. In Vault it is the access of
+// the accounts. The sets are empty if no runtime asks for the Space. If one does
+// and the product or the cluster does not exist, Space returns a
+// *snapshot.MissingError: then nothing may be written or removed.
+//
+// Space decides which runtimes count, so it validates each of them again.
+func Space(s *snapshot.Snapshot, product, cluster string) (Result[SpaceFacts], error) {
+	space, err := newSpace(s, product, cluster)
 	if err != nil {
-		return plan.Set{}, err
+		return Result[SpaceFacts]{}, err
 	}
-	if len(space.members) == 0 {
-		return space.done(), nil
+	if len(space.members) > 0 {
+		space.placeNamespaces()
+		space.addNamespaces()
+		space.addTenancy()
+		space.addAccounts()
+		space.addSecretStores()
+		space.addArgoCD()
 	}
-	space.placeNamespaces()
-	space.addNamespaces()
-	space.addTenancy()
-	space.addAccounts()
-	space.addSecretStores()
-	space.addArgoCD()
-	return space.done(), nil
+	space.addAccess()
+	set := space.done()
+	namespaces, repositories := Contents(set)
+	return Result[SpaceFacts]{
+		Plan:  plan.Plan{Sets: []plan.Set{set, space.vault.done()}},
+		Facts: SpaceFacts{Namespaces: namespaces, Repositories: repositories},
+	}, nil
 }
 
 // newSpace returns a space that nothing is in yet. Product and cluster may be
 // missing when no runtime asks for it.
-func newSpace(s *snapshot.Snapshot, product, cluster string, target plan.Target) (*space, error) {
+func newSpace(s *snapshot.Snapshot, product, cluster string) (*space, error) {
 	members := membersOf(s, product, func(name string) bool { return name == cluster })
 	space := &space{
-		set:  newSet(s.Tenant, SpaceOwner(product), target),
-		snap: s, members: members, product: s.Product(product), cluster: s.Cluster(cluster),
+		set:   newSet(s.Tenant, SpaceOwner(product), plan.Cluster(cluster)),
+		vault: newSet(s.Tenant, SpaceOwner(product), plan.Vault(cluster)),
+		name:  product, snap: s, members: members, product: s.Product(product), cluster: s.Cluster(cluster),
 	}
 	if len(members) == 0 {
 		return space, nil
 	}
-	asks := snapshot.RefOf(members[0].runtime)
+	needed := snapshot.RefOf(members[0].runtime)
 	switch {
 	case space.product == nil:
-		return nil, &snapshot.MissingError{Missing: plan.Ref{Kind: "Product", Namespace: s.Namespace, Name: product}, Needed: asks}
+		return nil, &snapshot.MissingError{Missing: plan.Ref{Kind: "Product", Namespace: s.Namespace, Name: product}, Needed: needed}
 	case space.cluster == nil:
-		return nil, &snapshot.MissingError{Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: cluster}, Needed: asks}
+		return nil, &snapshot.MissingError{Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: cluster}, Needed: needed}
 	}
 	return space, nil
 }
@@ -105,7 +122,10 @@ func refused(s *snapshot.Snapshot, r v1alpha1.Object) bool {
 // space is a Space while it is put together.
 type space struct {
 	*set
-	snap    *snapshot.Snapshot
+	vault *set
+	snap  *snapshot.Snapshot
+	// name of the product, which may be missing.
+	name    string
 	product *v1alpha1.Product
 	cluster *v1alpha1.Cluster
 	members []member

@@ -200,7 +200,18 @@ type Set struct {
 	Keep []ID
 }
 
-// Plan is everything that one custom resource asks for.
+// Plan is the desired state of one owner, with a set for each target that can
+// hold any of it.
 type Plan struct {
 	Sets []Set
+}
+
+// On returns the set for a target, or nil if the plan has none there.
+func (p Plan) On(target Target) *Set {
+	for i := range p.Sets {
+		if p.Sets[i].Target == target {
+			return &p.Sets[i]
+		}
+	}
+	return nil
 }
