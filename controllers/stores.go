@@ -51,7 +51,7 @@ func (s *Shared) openStore(o *config.Operator) error {
 func (s *Shared) openVault(o *config.Operator) (*vault.Vault, error) {
 	c := o.SecretStore.Vault
 	options := vault.Options{
-		Address: c.Address, Namespace: c.Namespace, Tenant: o.Tenant,
+		Address: c.Address, Namespace: c.Namespace, Tenant: o.Tenant, Auth: vault.Auth(c.Auth),
 		Timeout: c.Timeout.Duration, PollInterval: c.PollInterval.Duration, Log: ctrl.Log.WithName("vault"),
 		OnChange: s.secretChanged,
 		OnState: func(healthy bool) {
@@ -68,14 +68,6 @@ func (s *Shared) openVault(o *config.Operator) (*vault.Vault, error) {
 			return nil, fmt.Errorf("read the certificates that vouch for Vault: %w", err)
 		}
 		options.CABundle = bundle
-	}
-	switch a := c.Auth; a.Method {
-	case config.VaultAuthAppRole:
-		options.Auth.AppRole = &vault.AppRole{Mount: a.Mount, RoleIDFile: a.RoleIDFile, SecretIDFile: a.SecretIDFile}
-	case config.VaultAuthToken:
-		options.Auth.Token = &vault.Token{File: a.TokenFile}
-	default:
-		options.Auth.Kubernetes = &vault.Kubernetes{Mount: a.Mount, Role: a.Role, TokenFile: a.TokenFile}
 	}
 	v, err := vault.Open(options)
 	if err != nil {

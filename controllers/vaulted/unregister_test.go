@@ -121,14 +121,14 @@ func TestForeignThingsStay(t *testing.T) {
 	t.Cleanup(func() { w.unregister(t, c) })
 	w.putKubeconfig(t, name, w.certificateKubeconfig(t, betaPlane))
 	w.apply(t, w.clusterYAML(name, betaPlane, ""))
-	w.waits(t, c, v1alpha1.ConditionSecretAccess, v1alpha1.ReasonNotOurs, name, "somebody else", "use another name")
+	w.waits(t, c, v1alpha1.ConditionSecretAccess, v1alpha1.ReasonNotOurs, name, "an unknown owner", "use another name")
 	w.waits(t, c, v1alpha1.ConditionReady, v1alpha1.ReasonNotOurs)
 	w.condition(t, c, v1alpha1.ConditionConnected, v1alpha1.ReasonConnected)
 
 	w.first.push(t, w.first.filesOf(taken))
 	// Argo CD deploys all the same: no runtime waits for its access to Vault.
 	w.ready(t, w.first.runtimeObject(taken.name))
-	w.waits(t, w.first.object(), v1alpha1.ConditionReady, v1alpha1.ReasonProgressing, policy, "somebody else")
+	w.waits(t, w.first.object(), v1alpha1.ConditionReady, v1alpha1.ReasonProgressing, policy, "an unknown owner")
 	w.first.push(t, nil, runtimeFile(taken), "code-repos/"+taken.repo)
 	gone(t, w.c, w.first.runtimeObject(taken.name))
 	w.first.ready(t)

@@ -13,28 +13,28 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// Ref names a secret: engine (git, cluster, tenant) and path.
+// Ref names a secret: its engine (git, cluster, tenant) and its path.
 type Ref = plan.SecretRef
 
-// ErrNotFound is returned, wrapped, when the store has no secret at a Ref.
-var ErrNotFound = errors.New("secret not found")
+// Errors that stores return, wrapped.
+var (
+	// ErrNotFound means that there is no secret at a Ref.
+	ErrNotFound = errors.New("secret not found")
+	// ErrExists is returned by Create if there is a secret.
+	ErrExists = errors.New("there is a secret already")
+	// ErrUnavailable means that the store cannot answer at the moment: it is sealed,
+	// too slow, or failing. Callers may try again.
+	ErrUnavailable = errors.New("the secret store does not answer")
+	// ErrDenied means that the store refuses the request: a person must grant the
+	// right to the operator.
+	ErrDenied = errors.New("the secret store refuses it")
+)
 
-// ErrExists is returned, wrapped, by Create when there is a secret already.
-var ErrExists = errors.New("there is a secret already")
-
-// ErrUnavailable is returned, wrapped, when the store does not answer, or cannot
-// at the moment: it is sealed, too slow, or failing. It goes away by itself.
-var ErrUnavailable = errors.New("the secret store does not answer")
-
-// ErrDenied is returned, wrapped, when the store refuses what is asked of it: a
-// person must give the operator the right.
-var ErrDenied = errors.New("the secret store refuses it")
-
-// Value is one field of a secret. Bytes is the only way to its content.
+// Value is one field of a secret. Only Bytes returns its content.
 type Value struct {
-	// Where a Value is in an unexported field, package fmt cannot call its
-	// methods and prints what it finds. It follows one pointer at most, and so
-	// never comes to the content.
+	// Package fmt cannot call methods of a Value in an unexported field, and prints
+	// its fields instead. It follows one pointer at most, so it never reaches the
+	// content.
 	content **[]byte
 }
 
@@ -45,7 +45,7 @@ func NewValue(content []byte) Value {
 	return Value{content: &pointer}
 }
 
-// Bytes returns the content; the caller must not log or store it in the open.
+// Bytes returns the content. The caller must not log it or store it unprotected.
 func (v Value) Bytes() []byte {
 	if v.content == nil {
 		return nil
@@ -67,7 +67,7 @@ func (Value) LogValue() slog.Value { return slog.StringValue("***") }
 
 // Secret is one version of a stored secret.
 type Secret struct {
-	// Fields by their names, as deploykey, accesstoken or kubeconfig.
+	// Fields by name, for example deploykey, accesstoken or kubeconfig.
 	Fields map[string]Value
 	// Version changes whenever a field does.
 	Version string
@@ -75,36 +75,34 @@ type Secret struct {
 
 // Store keeps secrets.
 type Store interface {
-	// Get returns the secret at ref; ErrNotFound, wrapped, when there is none.
+	// Get returns the secret at ref, or an error that wraps ErrNotFound.
 	Get(ctx context.Context, ref Ref) (Secret, error)
 	// Put stores the fields at ref and returns the new version. Equal content
 	// writes nothing and keeps the version.
 	Put(ctx context.Context, ref Ref, fields map[string]Value) (version string, err error)
-	// Create stores the fields at ref and returns the version, unless there is a
-	// secret: then nothing is changed, and the error is ErrExists, wrapped.
+	// Create stores the fields at ref and returns the version. If there is a secret,
+	// it changes nothing and returns an error that wraps ErrExists.
 	Create(ctx context.Context, ref Ref, fields map[string]Value) (version string, err error)
-	// Delete removes the secret at ref; one that does not exist is no error.
+	// Delete removes the secret at ref, if there is one.
 	Delete(ctx context.Context, ref Ref) error
-	// Version returns the version of the secret at ref without its content;
-	// ErrNotFound, wrapped, when there is none.
+	// Version returns the version of the secret at ref without its content, or an
+	// error that wraps ErrNotFound.
 	Version(ctx context.Context, ref Ref) (string, error)
 }
 
-// The documented paths.
-
-// RepositoryReadOnly returns where the read-only credential of a repository is:
-// deploykey for SSH, or username and password for HTTP.
+// RepositoryReadOnly names the read-only credential of a repository: the field
+// deploykey for SSH, or the fields username and password for HTTP.
 func RepositoryReadOnly(providerType, repo string) Ref {
 	return Ref{Engine: "git", Path: providerType + "/" + repo + "/default/readonly"}
 }
 
-// RepositoryReadWrite returns where the read-write credential of a repository is.
+// RepositoryReadWrite names the read-write credential of a repository.
 func RepositoryReadWrite(providerType, repo string) Ref {
 	return Ref{Engine: "git", Path: providerType + "/" + repo + "/default/readwrite"}
 }
 
-// RepositoryOf returns the name of the code repository that a credential is for;
-// false when it is for none.
+// RepositoryOf returns the name of the code repository of a credential. It returns
+// false if the credential belongs to none.
 func RepositoryOf(ref Ref) (string, bool) {
 	parts := strings.Split(ref.Path, "/")
 	if ref.Engine != "git" || len(parts) < 3 {
@@ -113,32 +111,32 @@ func RepositoryOf(ref Ref) (string, bool) {
 	return parts[1], true
 }
 
-// ClusterKubeconfig returns where the kubeconfig of a cluster is, in the field kubeconfig.
+// ClusterKubeconfig names the kubeconfig of a cluster, in the field kubeconfig.
 func ClusterKubeconfig(cluster string) Ref {
 	return Ref{Engine: "cluster", Path: "kubernetes/" + cluster + "/default/admin"}
 }
 
-// ClusterReviewer returns where the token is, in the field token, by which the
-// secret store reviews the tokens of a cluster's accounts.
+// ClusterReviewer names the token with which the secret store reviews tokens of a
+// cluster's accounts, in the field token.
 func ClusterReviewer(cluster string) Ref {
 	return Ref{Engine: "cluster", Path: "kubernetes/" + cluster + "/default/reviewer"}
 }
 
-// DataPath returns the path of the store's API at which a secret is read.
+// DataPath returns the path of a secret in Vault's API.
 func DataPath(ref Ref) string { return ref.Engine + "/data/" + ref.Path }
 
-// PolicyName returns the name of the policy that lets its holder read a secret:
-// the secret's path, as gitlab-repo-1-default-readonly.
+// PolicyName returns the name of the policy that grants reading a secret: its path
+// with dashes, for example gitlab-repo-1-default-readonly.
 func PolicyName(ref Ref) string { return strings.ReplaceAll(ref.Path, "/", "-") }
 
-// ProviderToken returns where the access token of a CodeRepoProvider is, in the
-// field access_token.
+// ProviderToken names the access token of a CodeRepoProvider, in the field
+// access_token.
 func ProviderToken(provider string) Ref {
 	return Ref{Engine: "tenant", Path: "git/" + provider + "/root"}
 }
 
-// WebhookKey returns where the key is, in the field WebhookKeyField, that the
-// tokens of all webhooks of the tenant are made with.
+// WebhookKey names the key from which the tokens of all webhooks of the tenant are
+// derived, in the field WebhookKeyField.
 func WebhookKey() Ref { return Ref{Engine: "tenant", Path: "nautes/webhook"} }
 
 // WebhookKeyField is the field of the secret at WebhookKey.

@@ -1,6 +1,6 @@
 // Package kube keeps secrets as Secrets in the operator's namespace. It
 // guarantees that it reads, changes and removes only Secrets that it has made,
-// and that storing what is stored already writes nothing.
+// and that storing equal content writes nothing.
 package kube
 
 import (
@@ -9,11 +9,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"maps"
 	"regexp"
 	"slices"
@@ -37,16 +36,17 @@ const (
 	AnnotationPath = "nautes.io/secret-path"
 )
 
-// ForeignError: the Secret that the store would use was not made by it.
+// ForeignError is returned when a Secret in the place of a secret was not made by
+// the store.
 type ForeignError struct {
 	// Namespace and Name of the Secret.
 	Namespace, Name string
 	Ref             secrets.Ref
 }
 
-// Error names the Secret and the reference.
+// Error names the Secret and the reference, and says what to do.
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("the Secret %s/%s stands in the place of the secret %s and was not made by the secret store; delete it",
+	return fmt.Sprintf("the Secret %s/%s is in the place of the secret %s, but the secret store has not made it; delete it",
 		e.Namespace, e.Name, e.Ref)
 }
 
@@ -59,9 +59,9 @@ type Store struct {
 	key       []byte
 }
 
-// New returns a store on the Secrets of a namespace. Get and Version read from
-// reader, which may be a cache; Put and Delete read and write by c. Where c
-// reads from a cache, too, a Put right after another one may return a conflict.
+// New returns a store on the Secrets of a namespace. Get and Version use reader,
+// which may be a cache; Put and Delete use c. If c reads from a cache, too, a Put
+// right after another one may return a conflict.
 func New(reader client.Reader, c client.Client, namespace string) *Store {
 	key := make([]byte, sha256.Size)
 	// It never returns an error: see the documentation of crypto/rand.
@@ -69,8 +69,8 @@ func New(reader client.Reader, c client.Client, namespace string) *Store {
 	return &Store{namespace: namespace, reader: reader, client: c, key: key}
 }
 
-// Get returns the secret at ref; secrets.ErrNotFound, wrapped, when there is
-// none, and a *ForeignError when a Secret that is not the store's is in its place.
+// Get returns the secret at ref. The error wraps secrets.ErrNotFound if there is
+// none, and is a *ForeignError if a Secret of another owner is in its place.
 func (s *Store) Get(ctx context.Context, ref secrets.Ref) (secrets.Secret, error) {
 	secret, err := s.read(ctx, s.reader, ref)
 	if err != nil {
@@ -83,9 +83,9 @@ func (s *Store) Get(ctx context.Context, ref secrets.Ref) (secrets.Secret, error
 	return secrets.Secret{Fields: fields, Version: s.version(secret.Data)}, nil
 }
 
-// Version returns the version of the secret at ref, as Get does. It is a
-// keyed digest of the content: it tells nothing of it, does not change with
-// labels or annotations, and is comparable only with those of the same Store.
+// Version returns the version of the secret at ref, with the errors of Get. It is
+// a keyed digest of the content: it reveals nothing, does not change with labels
+// or annotations, and is comparable only with versions of the same Store.
 func (s *Store) Version(ctx context.Context, ref secrets.Ref) (string, error) {
 	secret, err := s.read(ctx, s.reader, ref)
 	if err != nil {
@@ -95,8 +95,7 @@ func (s *Store) Version(ctx context.Context, ref secrets.Ref) (string, error) {
 }
 
 // Put stores the fields at ref and returns the version. Equal content writes
-// nothing. It returns a *ForeignError when a Secret that is not the store's is
-// in its place.
+// nothing. It returns a *ForeignError if a Secret of another owner is in its place.
 func (s *Store) Put(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
 	data, err := contents(ref, fields)
 	if err != nil {
@@ -109,8 +108,8 @@ func (s *Store) Put(ctx context.Context, ref secrets.Ref, fields map[string]secr
 	return s.version(data), nil
 }
 
-// Create stores the fields at ref and returns the version; secrets.ErrExists,
-// wrapped, when any Secret is in its place.
+// Create stores the fields at ref and returns the version. The error wraps
+// secrets.ErrExists if any Secret is in its place.
 func (s *Store) Create(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
 	data, err := contents(ref, fields)
 	if err != nil {
@@ -126,7 +125,7 @@ func (s *Store) Create(ctx context.Context, ref secrets.Ref, fields map[string]s
 	return s.version(data), nil
 }
 
-// contents returns what is stored of the fields of a secret.
+// contents returns the data of a Secret that holds the fields.
 func contents(ref secrets.Ref, fields map[string]secrets.Value) (map[string][]byte, error) {
 	if err := check(ref); err != nil {
 		return nil, err
@@ -156,8 +155,8 @@ func (s *Store) put(ctx context.Context, ref secrets.Ref, data map[string][]byte
 	return s.client.Update(ctx, secret)
 }
 
-// Delete removes the secret at ref; one that does not exist is no error. It
-// returns a *ForeignError when a Secret that is not the store's is in its place.
+// Delete removes the secret at ref, if there is one. It returns a *ForeignError if
+// a Secret of another owner is in its place.
 func (s *Store) Delete(ctx context.Context, ref secrets.Ref) error {
 	err := retry.OnError(retry.DefaultBackoff, isRace, func() error {
 		secret, err := s.read(ctx, s.client, ref)
@@ -172,7 +171,8 @@ func (s *Store) Delete(ctx context.Context, ref secrets.Ref) error {
 	return wrap("remove", ref, err)
 }
 
-// RefOf returns which secret a Secret of the store holds; false for all others.
+// RefOf returns the reference of a Secret of the store. It returns false for all
+// other objects.
 func RefOf(o client.Object) (secrets.Ref, bool) {
 	ref := secrets.Ref{Engine: o.GetLabels()[LabelEngine], Path: o.GetAnnotations()[AnnotationPath]}
 	if o.GetLabels()[v1alpha1.LabelManagedBy] != v1alpha1.ManagedBy || check(ref) != nil || o.GetName() != nameOf(ref) {
@@ -194,22 +194,14 @@ func (s *Store) secret(ref secrets.Ref, data map[string][]byte) *corev1.Secret {
 	}
 }
 
-// version digests the content under a key that only this Store knows: a plain
-// digest would let a short secret be guessed, and show that two are equal.
+// version digests the content with a key of this Store. From a plain digest, a
+// short secret could be guessed, and two equal secrets recognised.
 func (s *Store) version(data map[string][]byte) string {
+	// JSON encodes a map in the order of its keys, and this type never fails.
+	content, _ := json.Marshal(data)
 	h := hmac.New(sha256.New, s.key)
-	for _, name := range slices.Sorted(maps.Keys(data)) {
-		part(h, []byte(name))
-		part(h, data[name])
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-func part(h hash.Hash, content []byte) {
-	var length [8]byte
-	binary.BigEndian.PutUint64(length[:], uint64(len(content)))
-	_, _ = h.Write(length[:])
 	_, _ = h.Write(content)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 var (
@@ -219,13 +211,13 @@ var (
 
 func check(ref secrets.Ref) error {
 	if !engineName.MatchString(ref.Engine) || ref.Path == "" || len(ref.Path) > 1024 {
-		return fmt.Errorf("the reference %q names no secret: it needs an engine, as git, and a path", ref.String())
+		return fmt.Errorf("the reference %q names no secret: it needs an engine, for example git, and a path", ref.String())
 	}
 	return nil
 }
 
-// nameOf derives the name of a Secret from all of the reference: two references
-// have one name only if SHA-256 has a collision.
+// nameOf derives the name of a Secret from the whole reference. Names of two
+// references differ, unless SHA-256 has a collision.
 func nameOf(ref secrets.Ref) string {
 	sum := sha256.Sum256([]byte(ref.Engine + "\x00" + ref.Path))
 	return "nautes-" + ref.Engine + "-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:]))
@@ -250,30 +242,30 @@ func (s *Store) read(ctx context.Context, from client.Reader, ref secrets.Ref) (
 	return secret, nil
 }
 
-// isRace tells whether somebody else wrote between a read and a write.
+// isRace reports whether another client wrote between a read and a write.
 func isRace(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
-// wrap says which secret an error is about. What the API server says of a
-// request that carries secrets is not repeated: it may quote them.
+// wrap adds the secret to an error. It does not repeat the message of the API
+// server about a request that carries secrets, which may quote them.
 func wrap(verb string, ref secrets.Ref, err error) error {
 	var foreign *ForeignError
 	if err == nil || errors.Is(err, secrets.ErrNotFound) || errors.As(err, &foreign) {
 		return err
 	}
-	return &failure{what: fmt.Sprintf("%s the secret %s in the operator's namespace", verb, ref), cause: err}
+	return &failure{action: fmt.Sprintf("%s the secret %s in the operator's namespace", verb, ref), cause: err}
 }
 
-// failure is an error of the API server, with its reason but without its words.
+// failure is an error of the API server, with its reason but without its message.
 type failure struct {
-	what  string
-	cause error
+	action string
+	cause  error
 }
 
 func (e *failure) Error() string {
 	if reason := apierrors.ReasonForError(e.cause); reason != metav1.StatusReasonUnknown {
-		return fmt.Sprintf("%s: the API server refuses it (%s)", e.what, reason)
+		return fmt.Sprintf("%s: the API server refuses it (%s)", e.action, reason)
 	}
-	return e.what + ": the API server did not answer"
+	return e.action + ": the API server did not answer"
 }
 
 func (e *failure) Unwrap() error { return e.cause }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,7 +155,7 @@ func TestAccountsMayDoWhatIsGranted(t *testing.T) {
 				t.Fatalf("%s in %s%s cannot log in: status %d", name, a.product, namespace, status)
 			}
 			for _, ref := range all {
-				s.checkAccess(name, token, ref, has(a.refs, ref))
+				s.checkAccess(name, token, ref, slices.Contains(a.refs, ref))
 			}
 			s.checkNothingElse(name, token, mount)
 		}
@@ -170,15 +171,6 @@ func TestAccountsMayDoWhatIsGranted(t *testing.T) {
 			t.Errorf("%s of another namespace logs in: status %d", name, status)
 		}
 	}
-}
-
-func has(refs []secrets.Ref, ref secrets.Ref) bool {
-	for _, one := range refs {
-		if one == ref {
-			return true
-		}
-	}
-	return false
 }
 
 // checkAccess tries all that can be done with a secret.
@@ -335,7 +327,9 @@ func TestOperatorLogsInWithItsServiceAccount(t *testing.T) {
 		"token_policies": "nautes-operator", "token_ttl": "1h",
 	})
 	open := func(account string) *Vault {
-		return s.open(func(o *Options) { o.Auth = Auth{Kubernetes: &Kubernetes{TokenFile: file(t, c.token(account))}} })
+		return s.open(func(o *Options) {
+			o.Auth = Auth{Method: AuthKubernetes, Mount: tenant, Role: "nautes-operator", TokenFile: file(t, c.token(account))}
+		})
 	}
 	v := open("nautes/nautes-operator")
 	put(t, v, repoKey, "a", "1")

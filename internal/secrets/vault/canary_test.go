@@ -98,11 +98,11 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 	answers["nothing"] = func(http.ResponseWriter, *http.Request, string) { panic(http.ErrAbortHandler) }
 	secretFile := file(t, canary+"-credential")
 	auths := map[string]Auth{
-		"token":      {Token: &Token{File: secretFile}},
-		"approle":    {AppRole: &AppRole{RoleIDFile: secretFile, SecretIDFile: secretFile}},
-		"kubernetes": {Kubernetes: &Kubernetes{TokenFile: secretFile}},
-		"two lines":  {Token: &Token{File: file(t, canary+"\n"+canary)}},
-		"bytes":      {Token: &Token{File: file(t, canary+"\x00")}},
+		"token":      {Method: AuthToken, TokenFile: secretFile},
+		"approle":    {Method: AuthAppRole, Mount: "approle", RoleIDFile: secretFile, SecretIDFile: secretFile},
+		"kubernetes": {Method: AuthKubernetes, Mount: tenant, Role: "nautes-operator", TokenFile: secretFile},
+		"two lines":  {Method: AuthToken, TokenFile: file(t, canary+"\n"+canary)},
+		"bytes":      {Method: AuthToken, TokenFile: file(t, canary+"\x00")},
 	}
 	server := &echo{}
 	front := httptest.NewServer(server)
@@ -117,7 +117,7 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 					server.set(handler)
 				}
 				var log recorder[string]
-				o := Options{Address: front.URL, Tenant: tenant, Auth: credentials, Timeout: time.Second,
+				o := Options{Address: front.URL, Tenant: tenant, Auth: credentials, Timeout: time.Second, PollInterval: time.Minute,
 					Log: funcr.New(func(prefix, args string) { log.tell(prefix + args) }, funcr.Options{Verbosity: 9})}
 				v := open(t, o)
 				for name, err := range attempts(t, v) {
@@ -154,7 +154,7 @@ func TestNoURLHoldsASecret(t *testing.T) {
 	s := newServer(t, "urls")
 	approle := s.appRole("1h", "2h")
 	g := s.gateway()
-	v := s.open(g.behind, func(o *Options) { o.Auth = Auth{AppRole: approle} })
+	v := s.open(g.behind, func(o *Options) { o.Auth = approle })
 	put(t, v, repoKey, "a", canary)
 	for _, item := range sampleItems("c", "product-1") {
 		if item.ID.Kind == "AuthMount" {
@@ -185,7 +185,7 @@ func TestNamespaceIsSentWithEverything(t *testing.T) {
 	approle := s.appRole("4s", "1h")
 	g := s.gateway()
 	v := s.open(g.behind, func(o *Options) {
-		o.Auth, o.Namespace, o.PollInterval = Auth{AppRole: approle}, "teams/a", 200*time.Millisecond
+		o.Auth, o.Namespace, o.PollInterval = approle, "teams/a", 200*time.Millisecond
 	})
 	start(t, v)
 	put(t, v, repoKey, "a", "1")

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,54 +9,48 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"time"
+	"net/url"
 
 	"github.com/hashicorp/vault/api"
-
-	"nautes.io/nautes/internal/secrets"
 )
 
 const (
-	// maxAnswer is the size of the longest answer that is read.
+	// maxAnswer is the size in bytes of the longest answer that is read.
 	maxAnswer = 32 << 20
-	// slowFactor is how many times as long a request may take that ends tokens.
+	// slowFactor multiplies the timeout of requests that revoke tokens.
 	slowFactor = 6
 )
 
-// newClient returns a client without a token. Of the environment, where the
-// library looks for more, only the proxy of all clients counts: VAULT_SKIP_VERIFY
-// and the like are for people.
+var (
+	errRedirect   = errors.New("a redirect that is not followed")
+	errUnreadable = errors.New("an answer that cannot be read")
+	errClient     = errors.New("the client cannot be made; check the environment variables that begin with VAULT_")
+)
+
+// newClient returns a client without a token, and its transport. The library
+// reads more options from the environment. Only the proxy settings count here:
+// VAULT_SKIP_VERIFY and the like are meant for people.
 func newClient(o Options) (*api.Client, *http.Transport, error) {
 	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(o.CABundle) > 0 {
 		trusted.RootCAs = x509.NewCertPool()
 		trusted.RootCAs.AppendCertsFromPEM(o.CABundle)
 	}
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: o.Timeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       trusted,
-		TLSHandshakeTimeout:   o.Timeout,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   16,
-		IdleConnTimeout:       90 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig, transport.MaxIdleConnsPerHost = trusted, 16
 	client, err := api.NewClient(&api.Config{
 		Address: o.Address,
-		HttpClient: &http.Client{
-			Transport:     transport,
-			CheckRedirect: checkRedirect,
-		},
-		// Whoever asks tries again, and knows when it is worth it.
+		// send sets a shorter timeout where it can.
+		Timeout:    slowFactor * o.Timeout,
+		HttpClient: &http.Client{Transport: answerReader{transport}, CheckRedirect: checkRedirect},
+		// Callers retry; they know when it is worthwhile.
 		CheckRetry: func(ctx context.Context, _ *http.Response, err error) (bool, error) {
 			return false, errors.Join(err, ctx.Err())
 		},
 	})
 	if err != nil {
-		return nil, nil, errors.New("the client cannot be made; check the environment's variables that begin with VAULT_")
+		return nil, nil, errClient
 	}
 	headers := http.Header{api.RequestHeaderName: {"true"}}
 	if o.Namespace != "" {
@@ -66,127 +61,146 @@ func newClient(o Options) (*api.Client, *http.Transport, error) {
 	return client, transport, nil
 }
 
-var errRedirect = errors.New("a redirect that is not followed")
-
-// checkRedirect follows a standby to the active node: once, with the same method
-// and body, and not out of TLS.
+// checkRedirect follows a redirect from a standby to the active node: once, with
+// the same method and body, and never from TLS to plain HTTP.
 func checkRedirect(r *http.Request, via []*http.Request) error {
-	keeps := r.Response.StatusCode == http.StatusTemporaryRedirect || r.Response.StatusCode == http.StatusPermanentRedirect
-	if !keeps || len(via) > 1 || via[0].URL.Scheme != r.URL.Scheme {
+	if !keepsMethod(r.Response.StatusCode) || len(via) > 1 || via[0].URL.Scheme != r.URL.Scheme {
 		return errRedirect
 	}
 	return nil
+}
+
+func keepsMethod(redirect int) bool {
+	return redirect == http.StatusTemporaryRedirect || redirect == http.StatusPermanentRedirect
 }
 
 // withToken returns a client that uses a token.
 func withToken(client *api.Client, token string) (*api.Client, error) {
 	own, err := client.CloneWithHeaders()
 	if err != nil {
-		return nil, errors.New("the client cannot be made; check the environment's variables that begin with VAULT_")
+		return nil, denied("log in to Vault", errClient.Error())
 	}
 	own.SetToken(token)
 	return own, nil
 }
 
-// verb is what is done with a path.
-type verb string
+// answerReader is a transport that reads answers in full before the library
+// does. The library sets no limit, and it treats an empty answer, and every
+// status 404, as "there is nothing at this path".
+type answerReader struct{ next http.RoundTripper }
 
-const (
-	read   verb = "read"
-	list   verb = "list"
-	write  verb = "write"
-	remove verb = "delete"
-)
+// RoundTrip implements http.RoundTripper. It returns an *api.ResponseError for a
+// status 404 that does not come from an existing engine or mount.
+func (a answerReader) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := a.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	code := response.StatusCode
+	if keepsMethod(code) && response.Header.Get("Location") != "" {
+		return response, nil
+	}
+	defer func() { _ = response.Body.Close() }()
+	if code >= 300 && code < 400 {
+		return nil, errRedirect
+	}
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	var answer struct {
+		Errors []string                   `json:"errors"`
+		Data   map[string]json.RawMessage `json:"data"`
+	}
+	valid := json.Unmarshal(content, &answer) == nil
+	switch {
+	case code == http.StatusNotFound && (!valid || len(answer.Errors) > 0):
+		return nil, &api.ResponseError{HTTPMethod: r.Method, URL: r.URL.String(), StatusCode: code, RawError: !valid, Errors: answer.Errors}
+	case code < 300 && r.Method == http.MethodGet && (!valid || answer.Data == nil):
+		return nil, errUnreadable
+	}
+	response.Body = io.NopCloser(bytes.NewReader(content))
+	return response, nil
+}
 
-// request is one request to Vault.
+// request describes one request to Vault.
 type request struct {
-	// what is asked for, in the words of an error.
-	what string
-	verb verb
-	// path below /v1/.
-	path string
-	body any
-	// slow: it may take longer than others.
+	// action describes it in errors, for example "read the policy p".
+	action string
+	// slow requests have slowFactor times the timeout.
 	slow bool
 }
 
-// reply is an answer of Vault's.
-type reply struct {
-	// Missing: there is nothing at the path.
-	Missing bool            `json:"-"`
-	Data    json.RawMessage `json:"data"`
-	Auth    *struct {
-		Token     string `json:"client_token"`
-		Seconds   int64  `json:"lease_duration"`
-		Renewable bool   `json:"renewable"`
-	} `json:"auth"`
-}
-
-// into decodes the data of an answer.
-func (a reply) into(r request, data any) error {
-	if err := json.Unmarshal(a.Data, data); err != nil {
-		return unreadable(r)
-	}
-	return nil
-}
-
-func unreadable(r request) *failure {
-	return &failure{what: r.what, is: secrets.ErrUnavailable, why: "its answer cannot be read; check that Vault is at its address"}
-}
-
-// send asks once. The error is a *failure, or that of ctx.
-func (v *Vault) send(ctx context.Context, client *api.Client, r request) (reply, error) {
-	within := v.o.Timeout
+// send runs one request of a client within its timeout. The error is a *failure,
+// or wraps the error of ctx.
+func (v *Vault) send(ctx context.Context, client *api.Client, r request, do func(context.Context, *api.Client) error) error {
+	timeout := v.o.Timeout
 	if r.slow {
-		within *= slowFactor
+		timeout *= slowFactor
 	}
-	limited, cancel := context.WithTimeout(ctx, within)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	response, err := r.do(limited, client.Logical())
-	if response != nil && response.Body != nil {
-		defer func() { _ = response.Body.Close() }()
-	}
-	var refused *api.ResponseError
-	if err != nil && !errors.As(err, &refused) {
-		if ctx.Err() != nil {
-			return reply{}, fmt.Errorf("%s: %w", r.what, ctx.Err())
-		}
-		return reply{}, noAnswer(r, err, within)
-	}
-	missing := refused != nil && refused.StatusCode == http.StatusNotFound && len(refused.Errors) == 0
+	err := do(limited, client)
+	refused, _ := errors.AsType[*api.ResponseError](err)
 	switch {
-	case refused != nil && !missing:
-		return reply{}, refusal(r, refused)
-	case response.StatusCode >= http.StatusMultipleChoices && !missing:
-		return reply{}, noAnswer(r, errRedirect, within)
-	}
-	answer := reply{}
-	err = json.NewDecoder(io.LimitReader(response.Body, maxAnswer)).Decode(&answer)
-	switch {
-	case err == nil || errors.Is(err, io.EOF):
-		answer.Missing = missing
-		return answer, nil
+	case err == nil:
+		return nil
+	case refused != nil:
+		return refusal(r, refused)
 	case ctx.Err() != nil:
-		return reply{}, fmt.Errorf("%s: %w", r.what, ctx.Err())
+		return fmt.Errorf("%s: %w", r.action, ctx.Err())
 	case limited.Err() != nil:
-		return reply{}, noAnswer(r, limited.Err(), within)
+		return noAnswer(r, limited.Err(), timeout)
 	}
-	return reply{}, unreadable(r)
+	return noAnswer(r, err, timeout)
 }
 
-func (r request) do(ctx context.Context, logical *api.Logical) (*api.Response, error) {
-	switch r.verb {
-	case list:
-		return logical.ReadRawWithDataWithContext(ctx, r.path, map[string][]string{"list": {"true"}})
-	case write:
-		body, err := json.Marshal(r.body)
-		if err != nil {
-			return nil, err
-		}
-		return logical.WriteRawWithContext(ctx, r.path, body)
-	case remove:
-		return logical.DeleteRawWithContext(ctx, r.path)
-	default:
-		return logical.ReadRawWithContext(ctx, r.path)
+// readPath decodes the data at a path. It returns false if there is nothing.
+func (v *Vault) readPath(ctx context.Context, action, path string, data any) (found bool, err error) {
+	return v.fetch(ctx, action, path, nil, data)
+}
+
+// listPath returns the names at a path, or nil if there is nothing.
+func (v *Vault) listPath(ctx context.Context, action, path string) ([]string, error) {
+	var listed struct {
+		Keys []string `json:"keys"`
 	}
+	_, err := v.fetch(ctx, action, path, url.Values{"list": {"true"}}, &listed)
+	return listed.Keys, err
+}
+
+func (v *Vault) fetch(ctx context.Context, action, path string, query url.Values, data any) (found bool, err error) {
+	err = v.do(ctx, request{action: action}, func(ctx context.Context, client *api.Client) error {
+		answer, err := client.Logical().ReadWithDataWithContext(ctx, path, query)
+		if err != nil || answer == nil {
+			return err
+		}
+		found = true
+		content, err := json.Marshal(answer.Data)
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(content, data)
+	})
+	return found && err == nil, err
+}
+
+// writePath writes a body to a path.
+func (v *Vault) writePath(ctx context.Context, r request, path string, body any) error {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return v.do(ctx, r, func(ctx context.Context, client *api.Client) error {
+		_, err := client.Logical().WriteBytesWithContext(ctx, path, content)
+		return err
+	})
+}
+
+// deletePath deletes the object at a path.
+func (v *Vault) deletePath(ctx context.Context, r request, path string) error {
+	return v.do(ctx, r, func(ctx context.Context, client *api.Client) error {
+		_, err := client.Logical().DeleteWithContext(ctx, path)
+		return err
+	})
 }

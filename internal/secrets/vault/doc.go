@@ -1,23 +1,25 @@
-// Package vault keeps secrets in HashiCorp Vault, and there too what lets the
-// accounts of clusters read them. It guarantees that nothing is changed or
-// removed that does not bear the mark of its owner, that storing what is stored
-// already writes nothing, and that no error holds a secret or a word of Vault's.
+// Package vault keeps secrets in HashiCorp Vault, together with the mounts,
+// policies and roles by which accounts of clusters read them. It guarantees that
+// it changes and removes only objects that carry the mark of their owner, that
+// storing equal content writes nothing, and that no error holds a secret or a word
+// of Vault's.
 //
 // # Marks
 //
-// Vault has no labels, so that what we make bears its owner in a field of its own:
-// an auth mount in its description, as
+// Vault has no labels. Each object carries its owner in a field of its own. An auth
+// mount has it in its description:
 //
 //	nautes tenant=<tenant> cluster=<cluster> reviewer=<version of the reviewer's token>
 //
-// a policy in its first line, as
+// A policy has it in its first line:
 //
 //	# nautes tenant=<tenant> product=<product>
 //
-// and a role of a mount in the list of its policies, as the policy
+// A role of a mount has it in the list of its policies, as a policy that does not
+// exist and so grants nothing:
 //
 //	nautes:<tenant>:<product>
 //
-// which does not exist: it gives nothing, and no policy of a secret can have its
-// name. It also says in Vault's audit log for which product an account has asked.
+// No policy of a secret can have that name. In Vault's audit log it also shows the
+// product for which an account has asked.
 package vault

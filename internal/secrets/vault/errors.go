@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,147 +19,154 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// failure is an error of a request to Vault, in our words alone: what Vault says
-// of a request may quote what was in it.
+// failure is the error of a request to Vault. Its text never repeats an answer
+// of Vault, which may quote the request.
 type failure struct {
-	// what was asked for, and why it was not to be had.
-	what, why string
-	// is secrets.ErrUnavailable or secrets.ErrDenied; nil for a conflict.
-	is error
-	// status of the answer; 0 when there was none, or no matter.
+	// action that failed, and the reason.
+	action, reason string
+	// class is secrets.ErrUnavailable or secrets.ErrDenied, or nil for a conflict.
+	class error
+	// status of the answer, or 0 if there was none or it does not matter.
 	status int
-	// outage: nothing else would be answered either.
+	// outage: no other request would succeed either.
 	outage bool
-	// conflict: somebody else has written the secret since it was read.
+	// conflict: another client has written the secret since it was read.
 	conflict bool
 	// absent: there is no engine or mount at the path.
 	absent bool
 }
 
-// Error says what was asked for, what it means, and why.
+// Error returns the action, its class and the reason.
 func (e *failure) Error() string {
-	if e.is == nil {
-		return e.what + ": " + e.why
+	if e.class == nil {
+		return e.action + ": " + e.reason
 	}
-	return fmt.Sprintf("%s: %v: %s", e.what, e.is, e.why)
+	return fmt.Sprintf("%s: %v: %s", e.action, e.class, e.reason)
 }
 
 // Unwrap returns secrets.ErrUnavailable or secrets.ErrDenied, or nil.
-func (e *failure) Unwrap() error { return e.is }
+func (e *failure) Unwrap() error { return e.class }
 
-// of returns the same failure of another request.
-func (e *failure) of(what string) *failure {
-	own := *e
-	own.what = what
-	return &own
+// forbidden reports whether the token may have ended.
+func (e *failure) forbidden() bool {
+	return e.status == http.StatusForbidden || e.status == http.StatusUnauthorized
 }
 
-// forbidden tells whether an error may mean that the token has ended.
-func forbidden(err error) bool {
-	var f *failure
-	return errors.As(err, &f) && (f.status == http.StatusForbidden || f.status == http.StatusUnauthorized)
+// failureOf returns the *failure in an error, or an empty one.
+func failureOf(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	return &failure{}
 }
 
-func isOutage(err error) bool {
-	var f *failure
-	return errors.As(err, &f) && f.outage
+func denied(action, reason string) *failure {
+	return &failure{action: action, class: secrets.ErrDenied, reason: reason}
 }
 
-func isConflict(err error) bool {
-	var f *failure
-	return errors.As(err, &f) && f.conflict
+func unreadable(action string) *failure {
+	return &failure{action: action, class: secrets.ErrUnavailable, reason: "its answer cannot be read; check that Vault is at its address"}
 }
 
-func isAbsent(err error) bool {
-	var f *failure
-	return errors.As(err, &f) && f.absent
+// about turns the error of a login, or of another request, into one of an action.
+func about(action string, err error) error {
+	if f, ok := err.(*failure); ok {
+		own := *f
+		own.action = action
+		return &own
+	}
+	return fmt.Errorf("%s: %w", action, err)
 }
 
-// refusal returns what the status of an answer means. The words of Vault serve
-// to tell the cases apart, and are not repeated.
+// refusal classifies an answer by its status. The words of Vault only help to
+// tell cases apart, and are not repeated.
 func refusal(r request, e *api.ResponseError) *failure {
-	f := &failure{what: r.what, is: secrets.ErrUnavailable, status: e.StatusCode}
+	f := &failure{action: r.action, class: secrets.ErrUnavailable, status: e.StatusCode}
 	says := func(words string) bool {
 		return slices.ContainsFunc(e.Errors, func(one string) bool { return strings.Contains(one, words) })
 	}
+	verb := map[string]string{http.MethodGet: "read", http.MethodPut: "write", http.MethodDelete: "delete"}[e.HTTPMethod]
+	_, path, _ := strings.Cut(e.URL, "/v1/")
 	switch code := e.StatusCode; {
-	case code == http.StatusForbidden || code == http.StatusUnauthorized:
-		f.is, f.why = secrets.ErrDenied, fmt.Sprintf("the operator has no right to %s %s; see the operator's policy", r.verb, r.path)
+	case f.forbidden():
+		f.class, f.reason = secrets.ErrDenied, fmt.Sprintf("the operator has no right to %s %s; see the operator's policy", verb, path)
 	case e.RawError:
-		f.why = fmt.Sprintf("what answers at its address is not Vault (status %d)", code)
+		f.reason = fmt.Sprintf("the server at its address is not Vault (status %d)", code)
 		f.outage = code >= http.StatusInternalServerError
 	case code == http.StatusNotFound:
-		f.is, f.absent, f.why = secrets.ErrDenied, true, "nothing is enabled at "+r.path
+		f.class, f.absent, f.reason = secrets.ErrDenied, true, "nothing is enabled at "+path
 	case code == http.StatusBadRequest && says("check-and-set"):
-		f.is, f.conflict, f.why = nil, true, "somebody else writes it at the same time"
+		f.class, f.conflict, f.reason = nil, true, "another client writes it at the same time"
 	case code == http.StatusBadRequest && says("Upgrading from non-versioned"):
-		f.why = "the engine is being prepared"
+		f.reason = "the engine is being prepared"
 	case code == http.StatusTooManyRequests:
-		f.outage, f.why = true, "it limits the rate of requests"
+		f.outage, f.reason = true, "it limits the rate of requests"
 	case code == http.StatusPreconditionFailed:
-		f.why = "the node that answered is behind the others"
+		f.reason = "the node that answered is behind the others"
 	case code == http.StatusServiceUnavailable && says("sealed"):
-		f.outage, f.why = true, "it is sealed; unseal it"
+		f.outage, f.reason = true, "it is sealed; unseal it"
 	case code == http.StatusInternalServerError:
-		// The fault may be of this path alone, as of a storage entry or a plugin.
-		f.why = "it has a problem of its own (status 500)"
+		// It may concern this path alone, for example a storage entry or a plugin.
+		f.reason = "it has an internal error (status 500)"
 	case code > http.StatusInternalServerError:
-		f.outage, f.why = true, fmt.Sprintf("it is not ready to serve (status %d)", code)
+		f.outage, f.reason = true, fmt.Sprintf("it is not ready to serve (status %d)", code)
 	default:
-		f.is, f.why = secrets.ErrDenied, fmt.Sprintf("it does not accept the request to %s %s (status %d)", r.verb, r.path, code)
+		f.class, f.reason = secrets.ErrDenied, fmt.Sprintf("it does not accept the request to %s %s (status %d)", verb, path, code)
 	}
 	return f
 }
 
-// noAnswer returns what it means that no answer came within a time.
-func noAnswer(r request, err error, within time.Duration) *failure {
-	return &failure{what: r.what, is: secrets.ErrUnavailable, outage: true, why: unanswered(err, within)}
+// noAnswer classifies the error of a request that Vault did not answer within a
+// timeout, or not in a way that can be understood.
+func noAnswer(r request, err error, timeout time.Duration) *failure {
+	if errors.Is(err, errUnreadable) || !has[*url.Error](err) && !errors.Is(err, context.DeadlineExceeded) {
+		return unreadable(r.action)
+	}
+	return &failure{action: r.action, class: secrets.ErrUnavailable, outage: true, reason: unanswered(err, timeout)}
 }
 
-func unanswered(err error, within time.Duration) string {
-	var (
-		authority x509.UnknownAuthorityError
-		host      x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		checked   *tls.CertificateVerificationError
-		record    tls.RecordHeaderError
-		lookup    *net.DNSError
-		network   net.Error
-	)
+func unanswered(err error, timeout time.Duration) string {
+	invalid, _ := errors.AsType[x509.CertificateInvalidError](err)
+	network, _ := errors.AsType[net.Error](err)
 	switch {
-	case errors.As(err, &authority):
+	case has[x509.UnknownAuthorityError](err):
 		return "its certificate is not trusted: it comes from an unknown authority; check the CA bundle"
-	case errors.As(err, &host):
+	case has[x509.HostnameError](err):
 		return "its certificate is not trusted: it is for another host than the address"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	case has[x509.CertificateInvalidError](err) && invalid.Reason == x509.Expired:
 		return "its certificate is not trusted: it has expired, or is not valid yet"
-	case errors.As(err, &checked):
+	case has[*tls.CertificateVerificationError](err):
 		return "its certificate is not trusted; check the CA bundle"
-	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+	case has[tls.RecordHeaderError](err), errors.Is(err, http.ErrSchemeMismatch):
 		return "it does not speak TLS at its address"
 	case errors.Is(err, errRedirect):
 		return "the node at its address is a standby that does not lead to the active one"
-	case errors.As(err, &lookup):
+	case has[*net.DNSError](err):
 		return "the host of its address cannot be found"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "it refuses the connection"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
-		return fmt.Sprintf("it did not answer within %v", within)
+	case errors.Is(err, context.DeadlineExceeded), network != nil && network.Timeout():
+		return fmt.Sprintf("it did not answer within %v", timeout)
 	}
 	return "the connection to it failed"
 }
 
-// NotOursError: what is in the way was not made for the owner.
+func has[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// NotOursError is returned when an object in Vault was not made for the owner.
 type NotOursError struct {
-	// What names the thing, as the policy p.
+	// What names the object, for example "the policy p".
 	What   string
 	holder string
 }
 
-// Error names the thing and whose it is, and says what to do.
+// Error names the object and its holder, and says what to do.
 func (e *NotOursError) Error() string {
 	return fmt.Sprintf("%s exists in Vault and belongs to %s; remove it or use another name", e.What, e.holder)
 }
 
-// Holder says whose it is, as the product p, or somebody else.
+// Holder returns the holder of the object, for example "the product p".
 func (e *NotOursError) Holder() string { return e.holder }

@@ -216,7 +216,7 @@ func TestEnvironmentIsNotUsed(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	v := s.open(g.behind, func(o *Options) { o.Auth = Auth{AppRole: approle} })
+	v := s.open(g.behind, func(o *Options) { o.Auth = approle })
 	put(t, v, repoKey, "a", "1")
 	for _, request := range g.seen() {
 		for _, header := range []string{"X-Vault-Namespace", "X-Other"} {

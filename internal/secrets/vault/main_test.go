@@ -106,8 +106,8 @@ func (s server) operatorToken(ttl string, policies ...string) string {
 func (s server) options() Options {
 	s.t.Helper()
 	return Options{
-		Address: s.Address, CABundle: s.CA, Tenant: tenant, Timeout: 5 * time.Second,
-		Auth: Auth{Token: &Token{File: file(s.t, s.operatorToken("1h", "nautes-operator"))}},
+		Address: s.Address, CABundle: s.CA, Tenant: tenant, Timeout: 5 * time.Second, PollInterval: 30 * time.Second,
+		Auth: Auth{Method: AuthToken, TokenFile: file(s.t, s.operatorToken("1h", "nautes-operator"))},
 	}
 }
 

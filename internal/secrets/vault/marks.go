@@ -7,19 +7,20 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// The beginnings of our marks.
+// The beginnings of the operator's marks.
 const (
 	markBegin = "nautes "
-	// roleMarkBegin has a character that no policy of a secret has in its name.
+	// roleMarkBegin has a character that no name of a secret's policy has.
 	roleMarkBegin = "nautes:"
-	// roleMarkRevoking ends the mark of a role while the tokens that were given
-	// out for it have more rights than it has.
+	// roleMarkRevoking ends the mark of a role while tokens that were issued for it
+	// have more rights than the role.
 	roleMarkRevoking = ":revoking"
 )
 
-const somebodyElse = "somebody else"
+// unknownOwner is the holder of objects without a mark.
+const unknownOwner = "an unknown owner"
 
-// reviewerShape is a version that can be a part of a mark as it is.
+// reviewerShape matches versions that can be part of a mark.
 var reviewerShape = regexp.MustCompile(`^[!-~]{1,128}$`)
 
 // mountMark returns the description of a cluster's mount. reviewer is the version
@@ -33,12 +34,12 @@ func policyMark(tenant, product string) string {
 	return "# " + markBegin + "tenant=" + tenant + " product=" + product
 }
 
-// roleMark returns the policy that a product's roles bear.
+// roleMark returns the policy that marks a product's roles.
 func roleMark(tenant, product string) string {
 	return roleMarkBegin + tenant + ":" + product
 }
 
-// marked returns what a mark says under a key; empty when it says nothing.
+// marked returns the value of a key in a mark, or an empty string.
 func marked(mark, key string) string {
 	ours, ok := strings.CutPrefix(mark, markBegin)
 	if !ok {
@@ -52,32 +53,30 @@ func marked(mark, key string) string {
 	return ""
 }
 
-// holderOf says whose a mark is, to another than its owner.
+// holderOf describes the owner of a mark to other owners.
 func holderOf(mark, tenant string) string {
 	cluster, product := marked(mark, "cluster"), marked(mark, "product")
-	switch {
-	case marked(mark, "tenant") == "":
-		return somebodyElse
-	case marked(mark, "tenant") != tenant:
-		return "the tenant " + marked(mark, "tenant")
-	case cluster != "":
+	switch owner := marked(mark, "tenant"); {
+	case owner != "" && owner != tenant:
+		return "the tenant " + owner
+	case owner != "" && cluster != "":
 		return "the cluster " + cluster
-	case product != "":
+	case owner != "" && product != "":
 		return "the product " + product
 	}
-	return somebodyElse
+	return unknownOwner
 }
 
-// holderOfRole says whose a role is, by its policies.
+// holderOfRole describes the owner of a role, by its policies.
 func holderOfRole(policies []string, tenant string) string {
 	for _, policy := range policies {
 		if parts := strings.Split(policy, ":"); len(parts) >= 3 && parts[0]+":" == roleMarkBegin {
 			return holderOf(markBegin+"tenant="+parts[1]+" product="+parts[2], tenant)
 		}
 	}
-	return somebodyElse
+	return unknownOwner
 }
 
-// ownsMounts tells whether an owner's sets hold mounts; those of products hold
+// ownsMounts reports whether an owner's sets hold mounts. Sets of products hold
 // roles and policies.
 func ownsMounts(owner plan.Owner) bool { return owner.Product == "" }

@@ -4,18 +4,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
+
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 )
 
-// mountType is the type of the auth mounts that we make.
+// mountType is the type of the auth mounts of clusters.
 const mountType = "kubernetes"
 
-// authMount is what Vault says of an auth mount; the zero value says that there is none.
+// authMount is an auth mount. The zero value means that there is none.
 type authMount struct {
 	Type        string `json:"type"`
 	Description string `json:"description"`
@@ -34,35 +35,19 @@ func (m authMount) foreign(name, tenant string) error {
 
 // mount returns an auth mount.
 func (v *Vault) mount(ctx context.Context, name string) (authMount, error) {
-	r := request{what: "read the auth mount " + name, verb: read, path: "sys/auth/" + name}
-	answer, err := v.do(ctx, r)
-	var refused *failure
-	switch {
-	case err == nil:
-		found := authMount{}
-		return found, answer.into(r, &found)
-	case errors.As(err, &refused) && (refused.absent || refused.status == http.StatusBadRequest || refused.status == http.StatusMethodNotAllowed):
-		// So it says that there is none, among other things: the list is sure.
-		return v.listed(ctx, r, name)
+	found, action := authMount{}, "read the auth mount "+name
+	_, err := v.readPath(ctx, action, "sys/auth/"+name, &found)
+	if f := failureOf(err); f.absent || f.status == http.StatusBadRequest || f.status == http.StatusMethodNotAllowed {
+		// These answers do not only mean that there is no such mount. The list is sure.
+		mounts := map[string]authMount{}
+		_, err := v.readPath(ctx, action, "sys/auth", &mounts)
+		return mounts[name+"/"], err
 	}
-	return authMount{}, err
+	return found, err
 }
 
-func (v *Vault) listed(ctx context.Context, r request, name string) (authMount, error) {
-	r.path = "sys/auth"
-	answer, err := v.do(ctx, r)
-	if err != nil {
-		return authMount{}, err
-	}
-	mounts := map[string]authMount{}
-	if err := answer.into(r, &mounts); err != nil {
-		return authMount{}, err
-	}
-	return mounts[name+"/"], nil
-}
-
-// mountConfig is how a mount reviews tokens. What is not set here would let
-// others in, and is put back when somebody has set it.
+// mountConfig configures how a mount reviews tokens. Fields that are empty here
+// would let others in, and are reset if they are set.
 type mountConfig struct {
 	Host                 string   `json:"kubernetes_host"`
 	CA                   string   `json:"kubernetes_ca_cert"`
@@ -72,16 +57,20 @@ type mountConfig struct {
 	DisableLocalCAJWT    bool     `json:"disable_local_ca_jwt"`
 }
 
-func (c mountConfig) is(other mountConfig) bool {
-	return c.Host == other.Host && c.CA == other.CA && c.Issuer == other.Issuer &&
-		len(c.PEMKeys) == 0 && len(other.PEMKeys) == 0 &&
-		c.DisableISSValidation == other.DisableISSValidation && c.DisableLocalCAJWT == other.DisableLocalCAJWT
+// reviewerVersion returns the version of a reviewer's token as a part of a mark:
+// itself, or its digest if it has characters that a mark cannot hold.
+func reviewerVersion(version string) string {
+	if reviewerShape.MatchString(version) {
+		return version
+	}
+	sum := sha256.Sum256([]byte(version))
+	return hex.EncodeToString(sum[:])
 }
 
-// putMount makes a mount and configures it. What is in the configuration can be
-// read, but for the reviewer's token: for that the mark tells its version, and is
-// changed after the configuration, so that the next attempt ends what this one
-// does not. A new mount has no configuration that could be taken for another.
+// putMount makes and configures a mount. The configuration can be read, except for
+// the reviewer's token: the mark holds the version of that. The mark is written
+// after the configuration, so that the next attempt completes an interrupted one.
+// A new mount has no configuration that could be taken for another.
 func (v *Vault) putMount(ctx context.Context, body plan.VaultMount, resolve resolver) (changed bool, err error) {
 	name := body.Path
 	if err := checkName("mount", name); err != nil {
@@ -98,63 +87,39 @@ func (v *Vault) putMount(ctx context.Context, body plan.VaultMount, resolve reso
 	if len(ca.Bytes()) == 0 || len(reviewer.Bytes()) == 0 {
 		return false, fmt.Errorf("the auth mount %s: Vault needs a certificate authority in the kubeconfig of the cluster, and a token that reviews tokens", name)
 	}
-	if !reviewerShape.MatchString(version) {
-		sum := sha256.Sum256([]byte(version))
-		version = hex.EncodeToString(sum[:])
-	}
-	mark := mountMark(v.o.Tenant, name, version)
+	mark := mountMark(v.o.Tenant, name, reviewerVersion(version))
+	want := mountConfig{Host: body.Host, CA: string(ca.Bytes()), DisableISSValidation: true, DisableLocalCAJWT: true}
 	found, err := v.mount(ctx, name)
 	switch {
 	case err != nil:
 		return false, err
 	case !found.exists():
 		found = authMount{Type: mountType, Description: mark}
-		if err := v.write0(ctx, "make the auth mount "+name, "sys/auth/"+name, found); err != nil {
+		if err := v.writePath(ctx, request{action: "make the auth mount " + name}, "sys/auth/"+name, found); err != nil {
 			return false, err
 		}
 		changed = true
 	case !found.ownedBy(v.o.Tenant, name):
 		return false, found.foreign(name, v.o.Tenant)
 	}
-	want := mountConfig{Host: body.Host, CA: string(ca.Bytes()), DisableISSValidation: true, DisableLocalCAJWT: true}
-	config, err := v.config(ctx, name)
-	if err != nil {
+	var config mountConfig
+	if _, err := v.readPath(ctx, "read the configuration of the auth mount "+name, "auth/"+name+"/config", &config); err != nil {
 		return changed, err
 	}
-	if !config.is(want) || found.Description != mark {
-		changed = true
-		err := v.write0(ctx, "configure the auth mount "+name, "auth/"+name+"/config", struct {
-			mountConfig
-			Reviewer string `json:"token_reviewer_jwt"`
-		}{want, string(reviewer.Bytes())})
-		if err != nil {
-			return changed, err
-		}
+	if equality.Semantic.DeepEqual(config, want) && found.Description == mark {
+		return changed, nil
 	}
-	if found.Description != mark {
-		err = v.write0(ctx, "mark the auth mount "+name, "sys/auth/"+name+"/tune", map[string]string{"description": mark})
+	err = v.writePath(ctx, request{action: "configure the auth mount " + name}, "auth/"+name+"/config", struct {
+		mountConfig
+		Reviewer string `json:"token_reviewer_jwt"`
+	}{want, string(reviewer.Bytes())})
+	if err == nil && found.Description != mark {
+		err = v.writePath(ctx, request{action: "mark the auth mount " + name}, "sys/auth/"+name+"/tune", map[string]string{"description": mark})
 	}
-	return changed, err
+	return true, err
 }
 
-// config returns the configuration of a mount; the zero value when it has none.
-func (v *Vault) config(ctx context.Context, name string) (mountConfig, error) {
-	r := request{what: "read the configuration of the auth mount " + name, verb: read, path: "auth/" + name + "/config"}
-	answer, err := v.do(ctx, r)
-	if err != nil || answer.Missing {
-		return mountConfig{}, err
-	}
-	config := mountConfig{}
-	return config, answer.into(r, &config)
-}
-
-// write0 writes, and wants to know no more than that it is done.
-func (v *Vault) write0(ctx context.Context, what, path string, body any) error {
-	_, err := v.do(ctx, request{what: what, verb: write, path: path, body: body})
-	return err
-}
-
-// deleteMount removes a mount, with its roles and all tokens that it has given.
+// deleteMount removes a mount, with its roles and all tokens that it has issued.
 func (v *Vault) deleteMount(ctx context.Context, cluster, name string) (deleted bool, err error) {
 	if err := checkName("mount", name); err != nil {
 		return false, err
@@ -163,12 +128,12 @@ func (v *Vault) deleteMount(ctx context.Context, cluster, name string) (deleted 
 	if err != nil || !found.ownedBy(v.o.Tenant, cluster) {
 		return false, err
 	}
-	_, err = v.do(ctx, request{what: "remove the auth mount " + name, verb: remove, path: "sys/auth/" + name, slow: true})
+	err = v.deletePath(ctx, request{action: "remove the auth mount " + name, slow: true}, "sys/auth/"+name)
 	return err == nil, err
 }
 
-// ourMount checks that a mount is there for roles, and ours.
-func (v *Vault) ourMount(ctx context.Context, name string) error {
+// checkMount returns an error unless a mount for roles exists and is ours.
+func (v *Vault) checkMount(ctx context.Context, name string) error {
 	if err := checkName("mount", name); err != nil {
 		return err
 	}

@@ -16,79 +16,60 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// The defaults of Options.
-const (
-	defaultTimeout      = 5 * time.Second
-	defaultPollInterval = 30 * time.Second
-	defaultTokenFile    = "/var/run/secrets/kubernetes.io/serviceaccount/token"
-	defaultRole         = "nautes-operator"
-	defaultAppRoleMount = "approle"
-)
-
-// Options say which Vault is used, and how.
+// Options configure the connection to a Vault.
 type Options struct {
-	// Address is the https URL of Vault; http only for a host on loopback.
+	// Address is the https URL of Vault. Plain http is for a host on loopback only.
 	Address string
-	// CABundle holds the certificates that vouch for Vault, in PEM; those of the
-	// system when empty.
+	// CABundle holds the trusted certificate authorities in PEM. Default: those of
+	// the system.
 	CABundle []byte
-	// Namespace of Vault Enterprise; none when empty.
+	// Namespace of Vault Enterprise. Default: none.
 	Namespace string
-	// Auth is how we log in.
+	// Auth selects the login method.
 	Auth Auth
-	// Tenant whose marks everything bears that is made. A DNS label.
+	// Tenant is a part of the marks of everything that is made. A DNS label.
 	Tenant string
-	// Timeout of one request; 5 seconds when zero. What takes Vault longer, as
-	// the removal of a mount with all its tokens, has six times as long.
+	// Timeout of one request. Requests that revoke tokens have six times as long.
 	Timeout time.Duration
-	// PollInterval between two looks at the version of a secret that is in use;
-	// 30 seconds when zero.
+	// PollInterval between two reads of the version of a secret in use.
 	PollInterval time.Duration
-	// OnChange is told of each secret in use of which another version is seen,
-	// or which has come or gone, whoever has changed it. It must not block.
+	// OnChange is called with each secret in use that has another version, appears
+	// or disappears, no matter who changed it. It must not block.
 	OnChange func(secrets.Ref)
-	// OnState is told that Vault cannot be used any more (false), or again
-	// (true). It must not block, nor use the Vault.
+	// OnState is called when Vault cannot be used any longer (false), and when it
+	// can be used again (true). It must not block, nor use the Vault.
 	OnState func(healthy bool)
-	// Log is told, in our words, why Vault cannot be used.
+	// Log receives the reason when Vault cannot be used, without Vault's own words.
 	Log logr.Logger
 }
 
-// Auth is how to log in: one of the three. Files are read anew at each login.
+// Auth is the login of the operator. Files are read at each login.
 type Auth struct {
-	Kubernetes *Kubernetes
-	AppRole    *AppRole
-	Token      *Token
-}
-
-// Kubernetes logs in with the token of a ServiceAccount.
-type Kubernetes struct {
-	// Mount of the method, without auth/; the tenant's name when empty.
+	// Method is AuthKubernetes, AuthAppRole or AuthToken.
+	Method string
+	// Mount of the method, without auth/; not for AuthToken.
 	Mount string
-	// Role to log in as; nautes-operator when empty.
+	// Role to log in with, for AuthKubernetes.
 	Role string
-	// TokenFile holds the token; the pod's own when empty.
+	// TokenFile holds the token of a ServiceAccount for AuthKubernetes. For AuthToken
+	// it holds a token of Vault that another program, for example an agent, keeps there.
 	TokenFile string
-}
-
-// AppRole logs in as a machine.
-type AppRole struct {
-	// Mount of the method, without auth/; approle when empty.
-	Mount string
-	// RoleIDFile holds the role's ID, and SecretIDFile its secret; the latter may
-	// be empty when the role asks for none.
+	// RoleIDFile and SecretIDFile hold the IDs of an AppRole. The latter may be empty
+	// if the role requires none.
 	RoleIDFile, SecretIDFile string
 }
 
-// Token uses a token that somebody else, as an agent, keeps in a file.
-type Token struct {
-	File string
-}
+// The login methods.
+const (
+	AuthKubernetes = "kubernetes"
+	AuthAppRole    = "approle"
+	AuthToken      = "token"
+)
 
-// Open returns the Vault of the options, without asking it anything: we log in
-// when something is asked for. The error says which option is wrong.
+// Open returns the Vault of the options. It sends no request: the login follows
+// with the first one. The error names the option that is wrong.
 func Open(o Options) (*Vault, error) {
-	if err := o.complete(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("the options of Vault: %w", err)
 	}
 	client, transport, err := newClient(o)
@@ -97,10 +78,9 @@ func Open(o Options) (*Vault, error) {
 	}
 	v := &Vault{
 		o: o, client: client, transport: transport,
-		fresh:    make(chan struct{}, 1),
 		engines:  map[string]bool{},
 		versions: versions{interval: o.PollInterval, refs: map[secrets.Ref]*tracked{}},
-		policies: policies{turn: make(chan struct{}, 1), owners: map[string]string{}},
+		policies: policies{turn: make(chan struct{}, 1)},
 	}
 	v.life, v.end = context.WithCancel(context.Background())
 	return v, nil
@@ -111,14 +91,8 @@ var (
 	mountShape = regexp.MustCompile(`^[a-zA-Z0-9][-._a-zA-Z0-9]*(/[a-zA-Z0-9][-._a-zA-Z0-9]*)*$`)
 )
 
-// complete sets the defaults and checks the options.
-func (o *Options) complete() error {
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.PollInterval == 0 {
-		o.PollInterval = defaultPollInterval
-	}
+// check checks the options and sets the callbacks that are missing.
+func (o *Options) check() error {
 	if o.OnChange == nil {
 		o.OnChange = func(secrets.Ref) {}
 	}
@@ -126,11 +100,11 @@ func (o *Options) complete() error {
 		o.OnState = func(bool) {}
 	}
 	switch {
-	case o.Timeout < 0 || o.PollInterval < 0:
+	case o.Timeout <= 0 || o.PollInterval <= 0:
 		return errors.New("the timeout and the poll interval must be positive")
 	case !labelShape.MatchString(o.Tenant):
 		return fmt.Errorf("the tenant %q must be a DNS label", o.Tenant)
-	case strings.ContainsFunc(o.Namespace, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case strings.ContainsFunc(o.Namespace, isNoText):
 		return fmt.Errorf("the namespace %q must be plain text without spaces", o.Namespace)
 	case len(o.CABundle) > 0 && !x509.NewCertPool().AppendCertsFromPEM(o.CABundle):
 		return errors.New("the CA bundle holds no certificate in PEM")
@@ -138,8 +112,11 @@ func (o *Options) complete() error {
 	if err := checkAddress(o.Address); err != nil {
 		return err
 	}
-	return o.completeAuth()
+	return o.Auth.check()
 }
+
+// isNoText reports whether a character is a space, or not printable ASCII.
+func isNoText(r rune) bool { return r <= ' ' || r > '~' }
 
 // checkAddress does not repeat the address: it may hold a password.
 func checkAddress(address string) error {
@@ -150,7 +127,7 @@ func checkAddress(address string) error {
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return errors.New("the address must be a URL without a user, a query and a fragment")
 	case u.Hostname() == "":
-		return errors.New("the address must be a URL with a host, as https://vault.example.com:8200")
+		return errors.New("the address must be a URL with a host, for example https://vault.example.com:8200")
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme != "http":
@@ -162,42 +139,20 @@ func checkAddress(address string) error {
 	return nil
 }
 
-// completeAuth copies what it completes: the caller's own stays as it is.
-func (o *Options) completeAuth() error {
-	chosen := 0
-	var mount string
-	if k := o.Auth.Kubernetes; k != nil {
-		chosen++
-		own := Kubernetes{Mount: or(k.Mount, o.Tenant), Role: or(k.Role, defaultRole), TokenFile: or(k.TokenFile, defaultTokenFile)}
-		o.Auth.Kubernetes, mount = &own, own.Mount
-	}
-	if a := o.Auth.AppRole; a != nil {
-		chosen++
-		own := *a
-		own.Mount = or(a.Mount, defaultAppRoleMount)
-		o.Auth.AppRole, mount = &own, own.Mount
-		if own.RoleIDFile == "" {
-			return errors.New("the login by AppRole needs the file of the role's ID")
-		}
-	}
-	if t := o.Auth.Token; t != nil {
-		chosen++
-		if t.File == "" {
-			return errors.New("the login by a token needs its file")
-		}
+func (a Auth) check() error {
+	file := a.TokenFile
+	switch a.Method {
+	case AuthKubernetes, AuthToken:
+	case AuthAppRole:
+		file = a.RoleIDFile
+	default:
+		return fmt.Errorf("the login method %q must be %s, %s or %s", a.Method, AuthKubernetes, AuthAppRole, AuthToken)
 	}
 	switch {
-	case chosen != 1:
-		return errors.New("one way to log in is needed: Kubernetes, AppRole or a token")
-	case o.Auth.Token == nil && !mountShape.MatchString(mount):
-		return fmt.Errorf("the mount %q of the login must be a path of letters, digits, dots, dashes and underscores", mount)
+	case file == "":
+		return fmt.Errorf("the login by %s needs the file of its token or role ID", a.Method)
+	case a.Method != AuthToken && !mountShape.MatchString(a.Mount):
+		return fmt.Errorf("the mount %q of the login must be a path of letters, digits, dots, dashes and underscores", a.Mount)
 	}
 	return nil
-}
-
-func or(value, other string) string {
-	if value == "" {
-		return other
-	}
-	return value
 }

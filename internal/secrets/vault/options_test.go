@@ -4,9 +4,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestOpenChecksItsOptions(t *testing.T) {
@@ -34,14 +31,18 @@ func TestOpenChecksItsOptions(t *testing.T) {
 		"a CA that is none":         {func(o *Options) { o.CABundle = []byte("x") }, "no certificate"},
 		"a namespace in two lines":  {func(o *Options) { o.Namespace = "a\nb" }, "plain text"},
 		"no time":                   {func(o *Options) { o.Timeout = -1 }, "must be positive"},
-		"no login":                  {func(o *Options) { o.Auth = Auth{} }, "one way to log in"},
-		"two logins":                {func(o *Options) { o.Auth.Kubernetes = &Kubernetes{} }, "one way to log in"},
-		"no file of a token":        {func(o *Options) { o.Auth = Auth{Token: &Token{}} }, "needs its file"},
-		"no file of a role":         {func(o *Options) { o.Auth = Auth{AppRole: &AppRole{}} }, "the role's ID"},
-		"a mount beside":            {func(o *Options) { o.Auth = Auth{Kubernetes: &Kubernetes{Mount: "../sys"}} }, "the mount"},
+		"no poll":                   {func(o *Options) { o.PollInterval = 0 }, "must be positive"},
+		"no login":                  {func(o *Options) { o.Auth = Auth{} }, "the login method"},
+		"another login":             {func(o *Options) { o.Auth.Method = "userpass" }, "the login method"},
+		"no file of a token":        {func(o *Options) { o.Auth.TokenFile = "" }, "needs the file"},
+		"no file of an account":     {func(o *Options) { o.Auth = Auth{Method: AuthKubernetes, Mount: "k"} }, "needs the file"},
+		"no file of a role":         {func(o *Options) { o.Auth = Auth{Method: AuthAppRole, Mount: "a", TokenFile: "f"} }, "needs the file"},
+		"no secret ID":              {func(o *Options) { o.Auth = Auth{Method: AuthAppRole, Mount: "a", RoleIDFile: "f"} }, ""},
+		"no mount":                  {func(o *Options) { o.Auth.Method = AuthKubernetes }, "the mount"},
+		"a mount beside":            {func(o *Options) { o.Auth.Method, o.Auth.Mount = AuthKubernetes, "../sys" }, "the mount"},
 	}
 	for name, test := range tests {
-		o := Options{Address: "https://vault.example:8200", Tenant: tenant, Auth: Auth{Token: &Token{File: "f"}}}
+		o := Options{Address: "https://vault.example:8200", Tenant: tenant, Timeout: time.Second, PollInterval: time.Second, Auth: Auth{Method: AuthToken, TokenFile: "f"}}
 		test.change(&o)
 		_, err := Open(o)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
@@ -53,24 +54,9 @@ func TestOpenChecksItsOptions(t *testing.T) {
 	}
 }
 
-func TestOpenCompletesItsOptions(t *testing.T) {
+func TestOnlyTheLeaderUsesVault(t *testing.T) {
 	t.Parallel()
-	given := &Kubernetes{}
-	v := open(t, Options{Address: "https://vault.example", Tenant: tenant, Auth: Auth{Kubernetes: given}})
-	want := Options{
-		Address: "https://vault.example", Tenant: tenant, Timeout: 5 * time.Second, PollInterval: 30 * time.Second,
-		Auth: Auth{Kubernetes: &Kubernetes{Mount: tenant, Role: "nautes-operator", TokenFile: "/var/run/secrets/kubernetes.io/serviceaccount/token"}},
-	}
-	if diff := cmp.Diff(want, v.o, cmpopts.IgnoreFields(Options{}, "OnChange", "OnState", "Log")); diff != "" {
-		t.Errorf("options (-want +got):\n%s", diff)
-	}
-	if *given != (Kubernetes{}) {
-		t.Errorf("the caller's options are changed: %v", given)
-	}
-	if v = open(t, Options{Address: "https://vault.example", Tenant: tenant, Auth: Auth{AppRole: &AppRole{RoleIDFile: "f"}}}); v.o.Auth.AppRole.Mount != "approle" {
-		t.Errorf("the mount of AppRole is %q", v.o.Auth.AppRole.Mount)
-	}
-	if !v.NeedLeaderElection() {
-		t.Error("others than the leader use Vault")
+	if !new(Vault).NeedLeaderElection() {
+		t.Error("other replicas than the leader use Vault")
 	}
 }

@@ -7,18 +7,21 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/util/sets"
+
 	"nautes.io/nautes/internal/plan"
 )
 
-// maxReaders is how many policies are read at the same time to learn whose they are.
+// maxReaders limits how many policies are read at the same time to learn their owners.
 const maxReaders = 4
 
-// capabilities that a rule may give. None of them reaches beyond its path.
+// capabilities lists the capabilities that a rule may grant. None of them reaches
+// beyond its path.
 var capabilities = []string{"create", "read", "update", "patch", "delete", "list"}
 
-// encodePolicy returns the text of a product's policy. Every path that it takes
-// means itself in Vault, and in its language: it may not hold a wildcard, a
-// template or a quote.
+// encodePolicy returns the text of a product's policy. A path may not hold a
+// wildcard, a template or a quote, so that Vault reads it literally.
 func encodePolicy(tenant, product string, body plan.VaultPolicy) (string, error) {
 	var text strings.Builder
 	text.WriteString(policyMark(tenant, product) + "\n")
@@ -28,24 +31,20 @@ func encodePolicy(tenant, product string, body plan.VaultPolicy) (string, error)
 			return "", fmt.Errorf("the policy %s: the path %q must be given once, and hold letters, digits, dots, dashes and underscores only", body.Name, rule.Path)
 		}
 		seen[rule.Path] = true
+		quoted := make([]string, 0, len(rule.Capabilities))
 		for _, capability := range rule.Capabilities {
 			if !slices.Contains(capabilities, capability) {
 				return "", fmt.Errorf("the policy %s: the path %s: %q must be one of %s", body.Name, rule.Path, capability, strings.Join(capabilities, ", "))
 			}
+			quoted = append(quoted, `"`+capability+`"`)
 		}
-		_, _ = fmt.Fprintf(&text, "path %q {\n  capabilities = [", rule.Path)
-		for i, capability := range rule.Capabilities {
-			if i > 0 {
-				text.WriteString(", ")
-			}
-			_, _ = fmt.Fprintf(&text, "%q", capability)
-		}
-		text.WriteString("]\n}\n")
+		_, _ = fmt.Fprintf(&text, "path %q {\n  capabilities = [%s]\n}\n", rule.Path, strings.Join(quoted, ", "))
 	}
 	return text.String(), nil
 }
 
-// headerOf returns the mark that a policy begins with; empty when it has none.
+// headerOf returns the mark at the beginning of a policy, or an empty string if
+// there is none.
 func headerOf(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	mark, ok := strings.CutPrefix(line, "# ")
@@ -55,8 +54,8 @@ func headerOf(text string) string {
 	return mark
 }
 
-// ownerOf returns the product of ours that a policy belongs to; empty when it
-// belongs to none.
+// ownerOf returns the product of this tenant that owns a policy, or an empty
+// string if none does.
 func (v *Vault) ownerOf(text string) string {
 	mark := headerOf(text)
 	if marked(mark, "tenant") != v.o.Tenant {
@@ -71,6 +70,8 @@ func checkPolicyName(name string) error {
 	}
 	return checkName("policy", name)
 }
+
+func policyPath(name string) string { return "sys/policies/acl/" + name }
 
 func (v *Vault) putPolicy(ctx context.Context, product string, body plan.VaultPolicy) (changed bool, err error) {
 	if err := checkPolicyName(body.Name); err != nil {
@@ -89,13 +90,13 @@ func (v *Vault) putPolicy(ctx context.Context, product string, body plan.VaultPo
 		return false, err
 	case found && v.ownerOf(text) != product:
 		return false, &NotOursError{What: "the policy " + body.Name, holder: holderOf(headerOf(text), v.o.Tenant)}
-	case found && text == want:
-		v.policies.set(body.Name, product)
+	}
+	// It is recorded before the write, which may take effect although it fails.
+	v.policies.owners.Store(body.Name, product)
+	if found && text == want {
 		return false, nil
 	}
-	// Whether it arrives or not, it is to be looked for.
-	v.policies.set(body.Name, product)
-	return true, v.write0(ctx, "write the policy "+body.Name, "sys/policies/acl/"+body.Name, map[string]string{"policy": want})
+	return true, v.writePath(ctx, request{action: "write the policy " + body.Name}, policyPath(body.Name), map[string]string{"policy": want})
 }
 
 func (v *Vault) deletePolicy(ctx context.Context, product, name string) (deleted bool, err error) {
@@ -106,90 +107,37 @@ func (v *Vault) deletePolicy(ctx context.Context, product, name string) (deleted
 	if err != nil {
 		return false, err
 	}
-	if !found || v.ownerOf(text) != product {
-		v.policies.drop(name)
-		return false, nil
+	deleted = found && v.ownerOf(text) == product
+	if deleted {
+		if err := v.deletePath(ctx, request{action: "remove the policy " + name}, policyPath(name)); err != nil {
+			return false, err
+		}
 	}
-	if _, err := v.do(ctx, request{what: "remove the policy " + name, verb: remove, path: "sys/policies/acl/" + name}); err != nil {
-		return false, err
-	}
-	v.policies.drop(name)
-	return true, nil
+	v.policies.owners.Delete(name)
+	return deleted, nil
 }
 
 // policy returns the text of a policy.
 func (v *Vault) policy(ctx context.Context, name string) (text string, found bool, err error) {
-	r := request{what: "read the policy " + name, verb: read, path: "sys/policies/acl/" + name}
-	answer, err := v.do(ctx, r)
-	if err != nil || answer.Missing {
-		return "", false, err
-	}
 	var policy struct {
 		Policy string `json:"policy"`
 	}
-	err = answer.into(r, &policy)
-	return policy.Policy, err == nil, err
+	found, err = v.readPath(ctx, "read the policy "+name, policyPath(name), &policy)
+	return policy.Policy, found, err
 }
 
-// policies remembers whose the policies are, by their names: Vault lists no more
-// than these. It is a memory of where to look; before a policy is removed its
-// mark is read again.
+// policies remembers the owners of policies by name, since Vault lists only the
+// names. It only says where to look: the mark of a policy is read again before it
+// is removed.
 type policies struct {
-	// turn is held by the one who brings it up to date.
+	// turn is held while the memory is brought up to date.
 	turn chan struct{}
-
-	mu sync.Mutex
-	// owners holds an empty name for those that are not ours.
-	owners map[string]string
+	// owners maps a name to a product, or to an empty string for other owners.
+	owners sync.Map
 }
 
-func (p *policies) set(name, product string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.owners[name] = product
-}
-
-func (p *policies) drop(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.owners, name)
-}
-
-// missing returns those that are not known, and forgets those that have gone.
-func (p *policies) missing(names []string) []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	there := map[string]bool{}
-	var missing []string
-	for _, name := range names {
-		there[name] = true
-		if _, ok := p.owners[name]; !ok {
-			missing = append(missing, name)
-		}
-	}
-	for name := range p.owners {
-		if !there[name] {
-			delete(p.owners, name)
-		}
-	}
-	return missing
-}
-
-// of returns the names of a product's policies, in their order.
-func (p *policies) of(product string) []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var names []string
-	for name, owner := range p.owners {
-		if owner == product {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// policiesOf returns the names of a product's policies.
+// policiesOf returns the names of a product's policies in order. It reads only
+// policies whose owner is not known yet.
 func (v *Vault) policiesOf(ctx context.Context, product string) ([]string, error) {
 	select {
 	case v.policies.turn <- struct{}{}:
@@ -197,55 +145,38 @@ func (v *Vault) policiesOf(ctx context.Context, product string) ([]string, error
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	names, err := v.names(ctx, "list the policies", "sys/policies/acl")
+	names, err := v.listPath(ctx, "list the policies", "sys/policies/acl")
 	if err != nil {
 		return nil, err
 	}
-	if err := v.readOwners(ctx, v.policies.missing(names)); err != nil {
-		return nil, err
-	}
-	return v.policies.of(product), nil
-}
-
-// readOwners reads whose policies are, until the first error.
-func (v *Vault) readOwners(ctx context.Context, names []string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	work := make(chan string)
-	var readers sync.WaitGroup
-	for range min(maxReaders, len(names)) {
-		readers.Go(func() {
-			for name := range work {
-				text, found, err := v.policy(ctx, name)
-				switch {
-				case err != nil:
-					cancel(err)
-				case found:
-					v.policies.set(name, v.ownerOf(text))
-				}
+	readers, readCtx := errgroup.WithContext(ctx)
+	readers.SetLimit(maxReaders)
+	for _, name := range names {
+		if _, known := v.policies.owners.Load(name); known || name == "root" {
+			continue
+		}
+		readers.Go(func() error {
+			text, found, err := v.policy(readCtx, name)
+			if found {
+				v.policies.owners.Store(name, v.ownerOf(text))
 			}
+			return err
 		})
 	}
-	for _, name := range names {
-		if name != "root" && ctx.Err() == nil {
-			work <- name
-		}
-	}
-	close(work)
-	readers.Wait()
-	return context.Cause(ctx)
-}
-
-// names lists the names at a path; none when there is nothing.
-func (v *Vault) names(ctx context.Context, what, path string) ([]string, error) {
-	r := request{what: what, verb: list, path: path}
-	answer, err := v.do(ctx, r)
-	if err != nil || answer.Missing {
+	if err := readers.Wait(); err != nil {
 		return nil, err
 	}
-	var listed struct {
-		Keys []string `json:"keys"`
-	}
-	err = answer.into(r, &listed)
-	return listed.Keys, err
+	var own []string
+	existing := sets.New(names...)
+	v.policies.owners.Range(func(name, owner any) bool {
+		switch {
+		case !existing.Has(name.(string)):
+			v.policies.owners.Delete(name)
+		case owner == product:
+			own = append(own, name.(string))
+		}
+		return true
+	})
+	slices.Sort(own)
+	return own, nil
 }

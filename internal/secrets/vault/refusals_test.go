@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
@@ -12,7 +13,7 @@ import (
 
 func TestSystemRefusesWhatItCannotMake(t *testing.T) {
 	t.Parallel()
-	v := open(t, Options{Address: "https://127.0.0.1:1", Tenant: tenant, Auth: Auth{Token: &Token{File: "none"}}})
+	v := open(t, Options{Address: "https://127.0.0.1:1", Tenant: tenant, Timeout: time.Second, PollInterval: time.Minute, Auth: Auth{Method: AuthToken, TokenFile: "none"}})
 	role := func(change func(*plan.VaultRole)) plan.Item {
 		body := roleItem("c", "product-1", "a", repoKey).Body.(plan.VaultRole)
 		change(&body)

@@ -58,7 +58,7 @@ func (s server) everything(v *Vault) error {
 		}
 	}
 	if current := v.current(); current != nil {
-		if next, err := v.prolong(ctx, current); err != nil || next == nil {
+		if _, err := current.client.Auth().Token().RenewSelfWithContext(ctx, 0); err != nil {
 			note(denied("renew", "the session cannot be renewed"))
 		}
 	}
@@ -78,7 +78,7 @@ func TestOperatorPolicyIsTheLeast(t *testing.T) {
 		s.ask(http.MethodPut, "sys/policies/acl/tried", map[string]string{"policy": text.String()})
 		answer := s.ask(http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"tried"}, "no_default_policy": true, "ttl": "1h"})
 		v := s.open(func(o *Options) {
-			o.Auth = Auth{Token: &Token{File: file(t, fmt.Sprint(at(answer, "auth", "client_token")))}}
+			o.Auth = Auth{Method: AuthToken, TokenFile: file(t, fmt.Sprint(at(answer, "auth", "client_token")))}
 		})
 		defer v.Close()
 		return s.everything(v)

@@ -6,50 +6,54 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/sets"
+
 	"nautes.io/nautes/internal/plan"
 )
 
 const (
-	// roleTTL and roleMaxTTL are how many seconds a token of a role is good for,
-	// before it must be renewed, and at all.
+	// roleTTL and roleMaxTTL are the seconds after which a token of a role must be
+	// renewed, and after which it ends.
 	roleTTL    = 10 * 60
 	roleMaxTTL = 30 * 60
-	// rolePrefix is how much of a product's name the names of its roles begin
-	// with at least; long names are cut, and end in a hash.
+	// rolePrefix is the minimum number of characters of a product's name with which
+	// the names of its roles begin. Long names are cut, and end in a hash.
 	rolePrefix = 32
 )
 
-// authRole holds those fields of a role that we set.
+// authRole holds the fields of a role that the operator sets.
 type authRole struct {
 	ServiceAccounts   []string `json:"bound_service_account_names"`
 	Namespaces        []string `json:"bound_service_account_namespaces"`
 	NamespaceSelector string   `json:"bound_service_account_namespace_selector"`
-	// Policies of a token, among them the mark.
+	// Policies of a token, including the mark.
 	Policies []string `json:"token_policies"`
 	TTL      int64    `json:"token_ttl"`
 	MaxTTL   int64    `json:"token_max_ttl"`
-	// Type service has tokens that can be revoked.
+	// Type is "service": other tokens cannot be revoked.
 	Type string `json:"token_type"`
 }
 
-// normal returns the role with its lists in order, each name once.
+// wantedRole returns the role of a product.
+func wantedRole(mark string, body plan.VaultRole) authRole {
+	return authRole{
+		ServiceAccounts: body.ServiceAccounts, Namespaces: body.Namespaces,
+		Policies: append([]string{mark}, body.Policies...),
+		TTL:      roleTTL, MaxTTL: roleMaxTTL, Type: "service",
+	}.normal()
+}
+
+// normal returns the role with sorted lists without duplicates.
 func (r authRole) normal() authRole {
 	for _, names := range []*[]string{&r.ServiceAccounts, &r.Namespaces, &r.Policies} {
-		sorted := slices.Clone(*names)
-		slices.Sort(sorted)
-		*names = slices.Compact(sorted)
+		*names = sets.List(sets.New(*names...))
 	}
 	return r
 }
 
-func (r authRole) is(other authRole) bool {
-	return slices.Equal(r.ServiceAccounts, other.ServiceAccounts) && slices.Equal(r.Namespaces, other.Namespaces) &&
-		slices.Equal(r.Policies, other.Policies) && r.NamespaceSelector == other.NamespaceSelector &&
-		r.TTL == other.TTL && r.MaxTTL == other.MaxTTL && r.Type == other.Type
-}
-
-// ownedBy tells whether the role bears a mark, and whether it is the one that
-// says that tokens have to end.
+// ownedBy reports whether the role carries a mark, and whether it is the variant
+// that says that tokens must be revoked.
 func (r authRole) ownedBy(mark string) (owned, revoking bool) {
 	revoking = slices.Contains(r.Policies, mark+roleMarkRevoking)
 	return revoking || slices.Contains(r.Policies, mark), revoking
@@ -69,7 +73,7 @@ func checkRole(product, mount string, body plan.VaultRole) error {
 	if len(body.ServiceAccounts) == 0 || len(body.Namespaces) == 0 {
 		return fmt.Errorf("the role %s of the auth mount %s needs a service account and a namespace", body.Name, mount)
 	}
-	// A star would let everybody in.
+	// An asterisk would let every account in.
 	if err := checkNames("service account or a namespace of a role", slices.Concat(body.ServiceAccounts, body.Namespaces)); err != nil {
 		return err
 	}
@@ -85,7 +89,7 @@ func (v *Vault) putRole(ctx context.Context, product, mount string, body plan.Va
 	if err := checkRole(product, mount, body); err != nil {
 		return false, err
 	}
-	if err := v.ourMount(ctx, mount); err != nil {
+	if err := v.checkMount(ctx, mount); err != nil {
 		return false, err
 	}
 	found, exists, err := v.role(ctx, mount, body.Name)
@@ -95,20 +99,20 @@ func (v *Vault) putRole(ctx context.Context, product, mount string, body plan.Va
 	mark := roleMark(v.o.Tenant, product)
 	owned, revoking := found.ownedBy(mark)
 	if exists && !owned {
-		return false, v.foreignRole(mount, body.Name, found)
+		return false, &NotOursError{
+			What:   "the role " + body.Name + " of the auth mount " + mount,
+			holder: holderOfRole(found.Policies, v.o.Tenant),
+		}
 	}
-	want := authRole{
-		ServiceAccounts: body.ServiceAccounts, Namespaces: body.Namespaces,
-		Policies: append([]string{mark}, body.Policies...),
-		TTL:      roleTTL, MaxTTL: roleMaxTTL, Type: "service",
-	}.normal()
-	if found.is(want) {
+	want := wantedRole(mark, body)
+	if equality.Semantic.DeepEqual(found, want) {
 		return false, nil
 	}
-	loses := slices.DeleteFunc(found.granted(), func(name string) bool { return slices.Contains(body.Policies, name) })
-	if revokes, err := v.anyExists(ctx, loses); err != nil {
+	revokes, err := v.mustRevoke(ctx, found, body.Policies)
+	if err != nil {
 		return false, err
-	} else if revokes || revoking {
+	}
+	if revokes || revoking {
 		if err := v.revoke(ctx, mount, body.Name, want, mark); err != nil {
 			return true, err
 		}
@@ -133,40 +137,27 @@ func (v *Vault) deleteRole(ctx context.Context, product, mount, name string) (de
 	if !owned {
 		return false, nil
 	}
-	if revokes, err := v.anyExists(ctx, role.granted()); err != nil {
+	revokes, err := v.mustRevoke(ctx, role, nil)
+	if err != nil {
 		return false, err
-	} else if revokes || revoking {
-		role.Policies = []string{mark}
+	}
+	if revokes || revoking {
+		role.Policies = nil
 		if err := v.revoke(ctx, mount, name, role, mark); err != nil {
 			return false, err
 		}
 	}
-	_, err = v.do(ctx, request{what: "remove the role " + name + " of the auth mount " + mount, verb: remove, path: rolePath(mount, name)})
+	err = v.deletePath(ctx, request{action: "remove the role " + name + " of the auth mount " + mount}, rolePath(mount, name))
 	return err == nil, err
 }
 
-// revoke takes from a role what it may not any longer, and ends the tokens that
-// have it still. Until that is done the mark of the role says so.
-func (v *Vault) revoke(ctx context.Context, mount, name string, role authRole, mark string) error {
-	role.Policies = append(role.granted(), mark+roleMarkRevoking)
-	if err := v.writeRole(ctx, mount, name, role.normal()); err != nil {
-		return err
-	}
-	_, err := v.do(ctx, request{
-		what: "end the tokens of the auth mount " + mount, verb: write,
-		path: "sys/leases/revoke-prefix/auth/" + mount + "/login", body: map[string]bool{"sync": true}, slow: true,
-	})
-	return err
-}
-
-func (v *Vault) writeRole(ctx context.Context, mount, name string, role authRole) error {
-	return v.write0(ctx, "write the role "+name+" of the auth mount "+mount, rolePath(mount, name), role)
-}
-
-// anyExists tells whether one of the policies is there. Of one that is not,
-// tokens have nothing.
-func (v *Vault) anyExists(ctx context.Context, policies []string) (bool, error) {
-	for _, name := range policies {
+// mustRevoke reports whether tokens of a role lose something when it keeps only
+// some policies: a policy that does not exist grants nothing.
+func (v *Vault) mustRevoke(ctx context.Context, role authRole, kept []string) (bool, error) {
+	for _, name := range role.granted() {
+		if slices.Contains(kept, name) {
+			continue
+		}
 		if checkPolicyName(name) != nil {
 			return true, nil
 		}
@@ -177,30 +168,31 @@ func (v *Vault) anyExists(ctx context.Context, policies []string) (bool, error) 
 	return false, nil
 }
 
+// revoke takes policies from a role, and revokes the tokens that still have them.
+// Until that is done, the mark of the role says so, for an attempt after a crash.
+func (v *Vault) revoke(ctx context.Context, mount, name string, role authRole, mark string) error {
+	role.Policies = append(role.granted(), mark+roleMarkRevoking)
+	if err := v.writeRole(ctx, mount, name, role.normal()); err != nil {
+		return err
+	}
+	return v.writePath(ctx, request{action: "revoke the tokens of the auth mount " + mount, slow: true},
+		"sys/leases/revoke-prefix/auth/"+mount+"/login", map[string]bool{"sync": true})
+}
+
+func (v *Vault) writeRole(ctx context.Context, mount, name string, role authRole) error {
+	return v.writePath(ctx, request{action: "write the role " + name + " of the auth mount " + mount}, rolePath(mount, name), role)
+}
+
 // role returns a role of a mount.
 func (v *Vault) role(ctx context.Context, mount, name string) (role authRole, exists bool, err error) {
-	r := request{what: "read the role " + name + " of the auth mount " + mount, verb: read, path: rolePath(mount, name)}
-	answer, err := v.do(ctx, r)
-	if err != nil || answer.Missing {
-		return authRole{}, false, err
-	}
-	if err := answer.into(r, &role); err != nil {
-		return authRole{}, false, err
-	}
-	return role.normal(), true, nil
+	exists, err = v.readPath(ctx, "read the role "+name+" of the auth mount "+mount, rolePath(mount, name), &role)
+	return role.normal(), exists, err
 }
 
-func (v *Vault) foreignRole(mount, name string, role authRole) error {
-	return &NotOursError{
-		What:   "the role " + name + " of the auth mount " + mount,
-		holder: holderOfRole(role.Policies, v.o.Tenant),
-	}
-}
-
-// rolesOf returns the names of a product's roles of a mount. Only those are read
-// whose names may be the product's.
+// rolesOf returns the names of a product's roles of a mount. It reads only the
+// roles whose names may belong to the product.
 func (v *Vault) rolesOf(ctx context.Context, mount, product string) ([]string, error) {
-	names, err := v.names(ctx, "list the roles of the auth mount "+mount, "auth/"+mount+"/role")
+	names, err := v.listPath(ctx, "list the roles of the auth mount "+mount, "auth/"+mount+"/role")
 	if err != nil {
 		return nil, err
 	}
@@ -211,11 +203,11 @@ func (v *Vault) rolesOf(ctx context.Context, mount, product string) ([]string, e
 		if !strings.HasPrefix(name, prefix) || checkName("role", name) != nil {
 			continue
 		}
-		role, exists, err := v.role(ctx, mount, name)
+		role, _, err := v.role(ctx, mount, name)
 		if err != nil {
 			return nil, err
 		}
-		if owned, _ := role.ownedBy(mark); exists && owned {
+		if owned, _ := role.ownedBy(mark); owned {
 			own = append(own, name)
 		}
 	}

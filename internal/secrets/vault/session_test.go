@@ -15,14 +15,14 @@ import (
 
 // appRole enables AppRole with a role whose tokens live so long, and returns how
 // to log in as the operator.
-func (s server) appRole(ttl, maxTTL string) *AppRole {
+func (s server) appRole(ttl, maxTTL string) Auth {
 	s.t.Helper()
 	s.ask(http.MethodPost, "sys/auth/approle", map[string]any{"type": "approle"})
 	s.ask(http.MethodPost, "auth/approle/role/operator", map[string]any{
 		"token_policies": "nautes-operator", "token_ttl": ttl, "token_max_ttl": maxTTL,
 	})
 	role := s.ask(http.MethodGet, "auth/approle/role/operator/role-id", nil)
-	return &AppRole{RoleIDFile: file(s.t, fmt.Sprint(at(role, "data", "role_id"))), SecretIDFile: file(s.t, s.secretID())}
+	return Auth{Method: AuthAppRole, Mount: "approle", RoleIDFile: file(s.t, fmt.Sprint(at(role, "data", "role_id"))), SecretIDFile: file(s.t, s.secretID())}
 }
 
 func (s server) secretID() string {
@@ -74,7 +74,7 @@ func TestSessionIsShared(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "shared")
 	approle := s.appRole("1h", "2h")
-	v := s.open(func(o *Options) { o.Auth = Auth{AppRole: approle} })
+	v := s.open(func(o *Options) { o.Auth = approle })
 	if s.count(approleLogin) != 0 {
 		t.Error("Open logs in")
 	}
@@ -102,7 +102,7 @@ func TestTokenThatEnds(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "ends")
 	approle := s.appRole("3s", "3s")
-	v := s.open(func(o *Options) { o.Auth = Auth{AppRole: approle} })
+	v := s.open(func(o *Options) { o.Auth = approle })
 	put(t, v, repoKey, "a", "1")
 	eventually(t, func() error {
 		if err := s.reads(v)(); err != nil {
@@ -133,7 +133,7 @@ func TestSessionIsRenewed(t *testing.T) {
 			s := newServer(t, "renewed-"+test.maxTTL)
 			approle := s.appRole("3s", test.maxTTL)
 			var states recorder[bool]
-			v := s.open(func(o *Options) { o.Auth, o.OnState = Auth{AppRole: approle}, states.tell })
+			v := s.open(func(o *Options) { o.Auth, o.OnState = approle, states.tell })
 			start(t, v)
 			eventually(t, func() error {
 				_, err := v.Get(t.Context(), repoKey)
@@ -161,7 +161,7 @@ func TestTokenFromAFile(t *testing.T) {
 	s := newServer(t, "file")
 	name := file(t, s.operatorToken("1h", "nautes-operator")+"\n")
 	var states recorder[bool]
-	v := s.open(func(o *Options) { o.Auth, o.OnState = Auth{Token: &Token{File: name}}, states.tell })
+	v := s.open(func(o *Options) { o.Auth, o.OnState = Auth{Method: AuthToken, TokenFile: name}, states.tell })
 	put(t, v, repoKey, "a", "1")
 
 	// Its keeper puts another one there.
@@ -184,7 +184,7 @@ func TestTokenFromAFile(t *testing.T) {
 func (s server) token(v *Vault) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.session.token
+	return v.session.client.Token()
 }
 
 // A right that is missing is told as such, costs no login each time, and works
@@ -194,7 +194,7 @@ func TestDeniedIsNoLoginStorm(t *testing.T) {
 	s := newServer(t, "denied")
 	approle := s.appRole("1h", "2h")
 	var states recorder[bool]
-	v := s.open(func(o *Options) { o.Auth, o.OnState = Auth{AppRole: approle}, states.tell })
+	v := s.open(func(o *Options) { o.Auth, o.OnState = approle, states.tell })
 	put(t, v, repoKey, "a", "1")
 	s.ask(http.MethodPut, "sys/policies/acl/nautes-operator", map[string]string{"policy": `path "tenant/data/*" { capabilities = ["read"] }`})
 	for _, err := range together(50, s.reads(v)) {
@@ -233,7 +233,7 @@ func TestDeniedLogin(t *testing.T) {
 			name := file(t, test.secretID)
 			var states recorder[bool]
 			v := s.open(func(o *Options) {
-				o.Auth, o.OnState = Auth{AppRole: &AppRole{RoleIDFile: approle.RoleIDFile, SecretIDFile: name}}, states.tell
+				o.Auth, o.OnState = Auth{Method: AuthAppRole, Mount: "approle", RoleIDFile: approle.RoleIDFile, SecretIDFile: name}, states.tell
 			})
 			before := s.count(approleLogin)
 			began := time.Now()
@@ -246,7 +246,7 @@ func TestDeniedLogin(t *testing.T) {
 				}
 			}
 			// One, and those of the background.
-			if got, most := s.count(approleLogin)-before, 2+int(time.Since(began)/firstPause); got > most {
+			if got, most := s.count(approleLogin)-before, 2+int(time.Since(began)/outagePauses().Duration); got > most {
 				t.Errorf("%d logins, want at most %d", got, most)
 			}
 			rewrite(t, name, good)
@@ -262,8 +262,10 @@ func TestDeniedLogin(t *testing.T) {
 			}
 		})
 	}
-	missing := s.open(func(o *Options) { o.Auth = Auth{AppRole: &AppRole{RoleIDFile: "/none"}} })
+	missing := s.open(func(o *Options) { o.Auth = Auth{Method: AuthAppRole, Mount: "approle", RoleIDFile: "/none"} })
 	wantClass(t, s.reads(missing)(), secrets.ErrDenied, "the file /none cannot be read")
-	elsewhere := s.open(func(o *Options) { o.Auth = Auth{AppRole: &AppRole{Mount: "elsewhere", RoleIDFile: approle.RoleIDFile}} })
+	elsewhere := s.open(func(o *Options) {
+		o.Auth = Auth{Method: AuthAppRole, Mount: "elsewhere", RoleIDFile: approle.RoleIDFile}
+	})
 	wantClass(t, s.reads(elsewhere)(), secrets.ErrDenied, "auth/elsewhere")
 }

@@ -1,9 +1,9 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -13,13 +13,15 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/hashicorp/vault/api"
+
 	"nautes.io/nautes/internal/secrets"
 )
 
-// maxRaces is how often a write is tried that somebody else was faster with.
+// maxRaces is the number of attempts at a write that other clients overtake.
 const maxRaces = 5
 
-// Get returns the secret at ref; secrets.ErrNotFound, wrapped, when there is
+// Get returns the secret at ref. The error wraps secrets.ErrNotFound if there is
 // none, or its latest version was deleted. A field that is not a string is
 // returned in JSON.
 func (v *Vault) Get(ctx context.Context, ref secrets.Ref) (secrets.Secret, error) {
@@ -38,28 +40,24 @@ func (v *Vault) Get(ctx context.Context, ref secrets.Ref) (secrets.Secret, error
 	}
 	fields := make(map[string]secrets.Value, len(stored.fields))
 	for name, content := range stored.fields {
-		fields[name] = secrets.NewValue(content)
+		fields[name] = secrets.NewValue([]byte(content))
 	}
 	return secrets.Secret{Fields: fields, Version: stored.version}, nil
 }
 
-// Version returns the version of the secret at ref, as Get does. While Start
-// runs it is what the poll has seen last, and costs nothing.
+// Version returns the version of the secret at ref, with the errors of Get. While
+// Start runs, it is the version that the poll has seen last, and costs no request.
 func (v *Vault) Version(ctx context.Context, ref secrets.Ref) (string, error) {
 	if err := check(ref); err != nil {
 		return "", err
 	}
 	version, fresh := v.versions.recall(ref)
-	switch {
-	case fresh && version == "":
-		return "", notFound(ref)
-	case fresh:
-		return version, nil
-	}
-	version, err := v.readVersion(ctx, ref, v.versions.ask(ref))
-	if err != nil {
-		v.versions.miss(ref)
-		return "", err
+	if !fresh {
+		var err error
+		if version, err = v.readVersion(ctx, ref, v.versions.ask(ref)); err != nil {
+			v.versions.miss(ref)
+			return "", err
+		}
 	}
 	if version == "" {
 		return "", notFound(ref)
@@ -68,88 +66,61 @@ func (v *Vault) Version(ctx context.Context, ref secrets.Ref) (string, error) {
 }
 
 // Put stores the fields at ref and returns the version. Equal content writes
-// nothing. The fields replace all that was there; what somebody else writes at
-// the same time is read again before it is replaced.
+// nothing. The fields replace all others. When another client writes at the same
+// time, Put reads its fields before it replaces them.
 func (v *Vault) Put(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
-	if err := check(ref); err != nil {
-		return "", err
-	}
+	return v.store(ctx, ref, fields, false)
+}
+
+// Create stores the fields at ref and returns the version. The error wraps
+// secrets.ErrExists if there is a secret, or another client was faster.
+func (v *Vault) Create(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
+	return v.store(ctx, ref, fields, true)
+}
+
+func (v *Vault) store(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value, create bool) (string, error) {
 	data, err := texts(ref, fields)
 	if err != nil {
 		return "", err
 	}
+	exists := fmt.Errorf("store the secret %s: %w", ref, secrets.ErrExists)
 	for race := 1; ; race++ {
 		writes := v.versions.ask(ref)
-		stored, err := v.read(ctx, ref)
-		if err != nil {
+		found, err := v.read(ctx, ref)
+		switch {
+		case err != nil:
 			return "", err
+		case found.version != "" && create:
+			return "", exists
+		case found.version != "" && maps.Equal(found.fields, data):
+			v.learned(ref, found.version, writes, false)
+			return found.version, nil
 		}
-		if stored.version != "" && maps.EqualFunc(stored.fields, data, func(a []byte, b string) bool { return string(a) == b }) {
-			v.learned(ref, stored.version, writes, false)
-			return stored.version, nil
-		}
-		version, err := v.write(ctx, ref, data, stored.number)
-		if err == nil {
-			v.learned(ref, version, writes, true)
-			return version, nil
-		}
-		if !isConflict(err) || race == maxRaces {
-			return "", err
+		version, err := v.write(ctx, ref, data, found.number, writes)
+		switch conflict := failureOf(err).conflict; {
+		case conflict && create:
+			return "", exists
+		case !conflict || race == maxRaces:
+			return version, err
 		}
 	}
 }
 
-// Create stores the fields at ref and returns the version; secrets.ErrExists,
-// wrapped, when there is a secret, or somebody else was faster.
-func (v *Vault) Create(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
-	if err := check(ref); err != nil {
-		return "", err
-	}
-	data, err := texts(ref, fields)
-	if err != nil {
-		return "", err
-	}
-	writes := v.versions.ask(ref)
-	stored, err := v.read(ctx, ref)
-	if err != nil {
-		return "", err
-	}
-	if stored.version == "" {
-		var version string
-		if version, err = v.write(ctx, ref, data, stored.number); err == nil {
-			v.learned(ref, version, writes, true)
-			return version, nil
-		}
-		if !isConflict(err) {
-			return "", err
-		}
-	}
-	return "", fmt.Errorf("store the secret %s: %w", ref, secrets.ErrExists)
-}
-
-// Delete removes all versions of the secret at ref; one that does not exist is no error.
+// Delete removes all versions of the secret at ref, if there is one.
 func (v *Vault) Delete(ctx context.Context, ref secrets.Ref) error {
 	if err := check(ref); err != nil {
 		return err
 	}
 	writes := v.versions.ask(ref)
-	if err := v.engine(ctx, ref); err != nil {
-		return err
+	action := "remove the secret " + ref.String()
+	metadata, err := v.metadata(ctx, action, ref)
+	if err == nil && metadata != nil {
+		err = v.kv(ctx, action, ref, func(ctx context.Context, kv *api.KVv2) error { return kv.DeleteMetadata(ctx, ref.Path) })
 	}
-	r := request{what: "remove the secret " + ref.String(), verb: read, path: metadataPath(ref)}
-	answer, err := v.do(ctx, r)
 	if err != nil {
 		return err
 	}
-	if answer.Missing {
-		v.learned(ref, "", writes, false)
-		return nil
-	}
-	r.verb = remove
-	if _, err := v.do(ctx, r); err != nil {
-		return err
-	}
-	v.learned(ref, "", writes, true)
+	v.learned(ref, "", writes, metadata != nil)
 	return nil
 }
 
@@ -157,18 +128,21 @@ func metadataPath(ref secrets.Ref) string { return ref.Engine + "/metadata/" + r
 
 func notFound(ref secrets.Ref) error { return fmt.Errorf("secret %s: %w", ref, secrets.ErrNotFound) }
 
-// pathShape leaves out all that means something in a URL or in a policy.
+// pathShape excludes every character with a meaning in a URL or in a policy.
 var pathShape = regexp.MustCompile(`^[a-zA-Z0-9_-][-._a-zA-Z0-9]*(/[a-zA-Z0-9_-][-._a-zA-Z0-9]*)*$`)
 
 func check(ref secrets.Ref) error {
 	if !labelShape.MatchString(ref.Engine) || !pathShape.MatchString(ref.Path) || len(ref.Path) > 512 {
-		return fmt.Errorf("the reference %q names no secret: it needs an engine, as git, and a path of letters, digits, dots, dashes and underscores", ref.String())
+		return fmt.Errorf("the reference %q names no secret: it needs an engine, for example git, and a path of letters, digits, dots, dashes and underscores", ref.String())
 	}
 	return nil
 }
 
-// texts returns the fields as Vault keeps them: it has no bytes.
+// texts returns the fields in the form in which Vault keeps them: it has no bytes.
 func texts(ref secrets.Ref, fields map[string]secrets.Value) (map[string]string, error) {
+	if err := check(ref); err != nil {
+		return nil, err
+	}
 	data := make(map[string]string, len(fields))
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		content := fields[name].Bytes()
@@ -180,145 +154,152 @@ func texts(ref secrets.Ref, fields map[string]secrets.Value) (map[string]string,
 	return data, nil
 }
 
-// stored is what Vault keeps of a secret.
+// stored is the latest version of a secret.
 type stored struct {
-	fields map[string][]byte
-	// version is empty when there is no secret, or its latest version was deleted.
+	fields map[string]string
+	// version is empty if there is no secret, or its latest version was deleted.
 	version string
-	// number of the latest version, deleted or not; 0 when there was never one.
-	number int64
+	// number of the latest version, deleted or not, or 0 if there never was one.
+	number int
 }
 
-func (v *Vault) read(ctx context.Context, ref secrets.Ref) (stored, error) {
-	if err := v.engine(ctx, ref); err != nil {
+func (v *Vault) read(ctx context.Context, ref secrets.Ref) (found stored, err error) {
+	action := "read the secret " + ref.String()
+	var secret *api.KVSecret
+	err = v.kv(ctx, action, ref, func(ctx context.Context, kv *api.KVv2) (err error) {
+		secret, err = kv.Get(ctx, ref.Path)
+		return err
+	})
+	if err != nil || secret == nil {
 		return stored{}, err
 	}
-	r := request{what: "read the secret " + ref.String(), verb: read, path: secrets.DataPath(ref)}
-	answer, err := v.do(ctx, r)
-	if err != nil {
-		return stored{}, v.gone(ref, err)
-	}
-	if answer.Missing && len(answer.Data) == 0 {
-		return stored{}, nil
-	}
-	var secret struct {
-		Data     map[string]json.RawMessage `json:"data"`
-		Metadata struct {
-			Version int64  `json:"version"`
-			Created string `json:"created_time"`
-		} `json:"metadata"`
-	}
-	if err := answer.into(r, &secret); err != nil {
-		return stored{}, err
-	}
-	found := stored{number: secret.Metadata.Version}
-	if answer.Missing {
+	if found.number = secret.VersionMetadata.Version; secret.Data == nil {
 		return found, nil
 	}
-	if found.version = versionOf(found.number, secret.Metadata.Created); found.version == "" {
-		return stored{}, unreadable(r)
-	}
-	found.fields, err = contents(secret.Data)
-	if err != nil {
-		return stored{}, unreadable(r)
+	found.version = versionOf(secret.VersionMetadata)
+	if found.fields, err = contents(secret.Data); err != nil || found.version == "" {
+		return stored{}, unreadable(action)
 	}
 	return found, nil
 }
 
-// contents returns fields as people mean them: strings as they are, others in JSON.
-func contents(data map[string]json.RawMessage) (map[string][]byte, error) {
-	fields := make(map[string][]byte, len(data))
-	for name, raw := range data {
-		raw = bytes.TrimSpace(raw)
-		switch {
-		case bytes.Equal(raw, []byte("null")):
-		case bytes.HasPrefix(raw, []byte(`"`)):
-			var text string
-			if err := json.Unmarshal(raw, &text); err != nil {
+// contents returns strings as they are and all other fields in JSON.
+func contents(data map[string]any) (map[string]string, error) {
+	fields := make(map[string]string, len(data))
+	for name, field := range data {
+		switch content := field.(type) {
+		case nil:
+		case string:
+			fields[name] = content
+		default:
+			text, err := json.Marshal(content)
+			if err != nil {
 				return nil, err
 			}
-			fields[name] = []byte(text)
-		default:
-			fields[name] = raw
+			fields[name] = string(text)
 		}
 	}
 	return fields, nil
 }
 
-// write stores the fields after the version of a number.
-func (v *Vault) write(ctx context.Context, ref secrets.Ref, data map[string]string, after int64) (string, error) {
-	r := request{
-		what: "store the secret " + ref.String(), verb: write, path: secrets.DataPath(ref),
-		body: map[string]any{"data": data, "options": map[string]any{"cas": after}},
+// write stores the fields after the version of a number. writes is the result of
+// versions.ask before that version was read.
+func (v *Vault) write(ctx context.Context, ref secrets.Ref, fields map[string]string, after, writes int) (version string, err error) {
+	data := make(map[string]any, len(fields))
+	for name, content := range fields {
+		data[name] = content
 	}
-	answer, err := v.do(ctx, r)
+	action := "store the secret " + ref.String()
+	var written *api.KVSecret
+	err = v.kv(ctx, action, ref, func(ctx context.Context, kv *api.KVv2) (err error) {
+		written, err = kv.Put(ctx, ref.Path, data, api.WithCheckAndSet(after))
+		return err
+	})
 	if err != nil {
-		return "", v.gone(ref, err)
-	}
-	var written struct {
-		Version int64  `json:"version"`
-		Created string `json:"created_time"`
-	}
-	if err := answer.into(r, &written); err != nil {
 		return "", err
 	}
-	version := versionOf(written.Version, written.Created)
-	if version == "" {
-		return "", unreadable(r)
+	if written != nil {
+		version = versionOf(written.VersionMetadata)
 	}
+	if version == "" {
+		return "", unreadable(action)
+	}
+	v.learned(ref, version, writes, true)
 	return version, nil
 }
 
-// readVersion reads the version of a secret, and notes it; empty: there is none.
-func (v *Vault) readVersion(ctx context.Context, ref secrets.Ref, writes int) (string, error) {
-	if err := v.engine(ctx, ref); err != nil {
+// readVersion reads and records the version of a secret. It returns an empty
+// string if there is none.
+func (v *Vault) readVersion(ctx context.Context, ref secrets.Ref, writes int) (version string, err error) {
+	metadata, err := v.metadata(ctx, "read the version of the secret "+ref.String(), ref)
+	if err != nil {
 		return "", err
 	}
-	r := request{what: "read the version of the secret " + ref.String(), verb: read, path: metadataPath(ref)}
-	answer, err := v.do(ctx, r)
-	if err != nil {
-		return "", v.gone(ref, err)
-	}
-	var metadata struct {
-		Current  int64 `json:"current_version"`
-		Versions map[string]struct {
-			Created   string `json:"created_time"`
-			Deletion  string `json:"deletion_time"`
-			Destroyed bool   `json:"destroyed"`
-		} `json:"versions"`
-	}
-	version := ""
-	if !answer.Missing {
-		if err := answer.into(r, &metadata); err != nil {
-			return "", err
-		}
-		latest, ok := metadata.Versions[strconv.FormatInt(metadata.Current, 10)]
-		if ok && !latest.Destroyed && !past(latest.Deletion) {
-			version = versionOf(metadata.Current, latest.Created)
-		}
+	if metadata != nil {
+		version = currentVersion(metadata, time.Now())
 	}
 	v.learned(ref, version, writes, false)
 	return version, nil
 }
 
-// versionOf returns the text of a version. The numbers begin anew when a secret
-// is removed and made again; the times do not.
-func versionOf(number int64, created string) string {
-	if number <= 0 || created == "" {
+// metadata returns the metadata of a secret, or nil if there is none.
+func (v *Vault) metadata(ctx context.Context, action string, ref secrets.Ref) (metadata *api.KVMetadata, err error) {
+	err = v.kv(ctx, action, ref, func(ctx context.Context, kv *api.KVv2) (err error) {
+		metadata, err = kv.GetMetadata(ctx, ref.Path)
+		return err
+	})
+	return metadata, err
+}
+
+// currentVersion returns the current version of a secret, or an empty string if it
+// was deleted by now.
+func currentVersion(metadata *api.KVMetadata, now time.Time) string {
+	latest, ok := metadata.Versions[strconv.Itoa(metadata.CurrentVersion)]
+	deleted := !latest.DeletionTime.IsZero() && !latest.DeletionTime.After(now)
+	if !ok || latest.Destroyed || deleted {
 		return ""
 	}
-	return strconv.FormatInt(number, 10) + "@" + created
+	return versionOf(&latest)
 }
 
-// past tells whether a time of Vault's has come; an empty one never does.
-func past(text string) bool {
-	at, err := time.Parse(time.RFC3339Nano, text)
-	return err == nil && !at.After(time.Now())
+// versionOf returns the text of a version, or an empty string if it is incomplete.
+// The numbers of a secret start again when it is removed and made anew; the times
+// do not.
+func versionOf(version *api.KVVersionMetadata) string {
+	if version == nil || version.Version <= 0 || version.CreatedTime.IsZero() {
+		return ""
+	}
+	return strconv.Itoa(version.Version) + "@" + version.CreatedTime.Format(time.RFC3339Nano)
 }
 
-// engine checks, once, that the engine of a secret is there and keeps versions:
-// where it is not, Vault says of every secret that it does not exist.
-func (v *Vault) engine(ctx context.Context, ref secrets.Ref) error {
+// kv runs a request on a secret. A secret that does not exist is no error. First it
+// checks the engine: without one that keeps versions, Vault answers that no secret
+// exists.
+func (v *Vault) kv(ctx context.Context, action string, ref secrets.Ref, run func(context.Context, *api.KVv2) error) error {
+	if err := v.checkEngine(ctx, ref); err != nil {
+		return err
+	}
+	err := v.do(ctx, request{action: action}, func(ctx context.Context, client *api.Client) (err error) {
+		// The library panics when a part of an answer has another type.
+		defer func() {
+			if recover() != nil {
+				err = errUnreadable
+			}
+		}()
+		if err = run(ctx, client.KVv2(ref.Engine)); errors.Is(err, api.ErrSecretNotFound) {
+			return nil
+		}
+		return err
+	})
+	if failureOf(err).absent {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.engines, ref.Engine)
+	}
+	return err
+}
+
+func (v *Vault) checkEngine(ctx context.Context, ref secrets.Ref) error {
 	name := ref.Engine
 	v.mu.Lock()
 	known := v.engines[name]
@@ -326,39 +307,24 @@ func (v *Vault) engine(ctx context.Context, ref secrets.Ref) error {
 	if known {
 		return nil
 	}
-	r := request{what: "use the secret " + ref.String(), verb: read, path: "sys/internal/ui/mounts/" + name}
-	answer, err := v.do(ctx, r)
-	if forbidden(err) || isAbsent(err) {
-		return denied(r.what, fmt.Sprintf("there is no engine at %s/ that the operator may use; enable KV version 2 there, and see the operator's policy", name))
+	var mount struct {
+		Path    string            `json:"path"`
+		Type    string            `json:"type"`
+		Options map[string]string `json:"options"`
+	}
+	action := "use the secret " + ref.String()
+	_, err := v.readPath(ctx, action, "sys/internal/ui/mounts/"+name, &mount)
+	if f := failureOf(err); f.forbidden() || f.absent {
+		return denied(action, fmt.Sprintf("there is no engine at %s/ that the operator may use; enable KV version 2 there, and see the operator's policy", name))
 	}
 	if err != nil {
 		return err
 	}
-	var mount struct {
-		Path    string `json:"path"`
-		Type    string `json:"type"`
-		Options struct {
-			Version string `json:"version"`
-		} `json:"options"`
-	}
-	if err := answer.into(r, &mount); err != nil {
-		return err
-	}
-	if mount.Type != "kv" || mount.Options.Version != "2" || !strings.HasSuffix(mount.Path, name+"/") {
-		return denied(r.what, fmt.Sprintf("the engine at %s/ is not KV version 2", name))
+	if mount.Type != "kv" || mount.Options["version"] != "2" || !strings.HasSuffix(mount.Path, name+"/") {
+		return denied(action, fmt.Sprintf("the engine at %s/ is not KV version 2", name))
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.engines[name] = true
 	return nil
-}
-
-// gone forgets an engine that has gone.
-func (v *Vault) gone(ref secrets.Ref, err error) error {
-	if isAbsent(err) {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		delete(v.engines, ref.Engine)
-	}
-	return err
 }

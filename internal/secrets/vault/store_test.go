@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -165,7 +166,7 @@ func TestConcurrentPuts(t *testing.T) {
 			for n := range each {
 				version, err := v.Put(t.Context(), repoKey, fields("a", fmt.Sprint(i, n)))
 				if err != nil {
-					if !isConflict(err) {
+					if !failureOf(err).conflict {
 						t.Errorf("Put: %v", err)
 					}
 					continue
@@ -259,7 +260,7 @@ func TestCreateReplacesNothing(t *testing.T) {
 
 func TestStoreRefusesWhatItCannotKeep(t *testing.T) {
 	t.Parallel()
-	v := open(t, Options{Address: "https://127.0.0.1:1", Tenant: tenant, Auth: Auth{Token: &Token{File: "none"}}})
+	v := open(t, Options{Address: "https://127.0.0.1:1", Tenant: tenant, Timeout: time.Second, PollInterval: time.Minute, Auth: Auth{Method: AuthToken, TokenFile: "none"}})
 	for _, ref := range []secrets.Ref{
 		{}, {Engine: "git"}, {Engine: "Git", Path: "a"}, {Engine: "git/x", Path: "a"}, {Engine: "git", Path: "/a"}, {Engine: "git", Path: "a/"},
 		{Engine: "git", Path: "a//b"}, {Engine: "git", Path: "a/../../sys/auth"}, {Engine: "git", Path: ".."}, {Engine: "git", Path: "a?list=true"},

@@ -10,14 +10,14 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// System is what in Vault lets accounts of clusters read secrets: a system that
-// plans for plan.TargetVault are applied to. It is safe for concurrent use.
+// System manages the access of clusters' accounts to secrets: plans for
+// plan.TargetVault are applied to it. It is safe for concurrent use.
 type System struct{ v *Vault }
 
 // System returns the Vault as a system that plans are applied to.
 func (v *Vault) System() *System { return &System{v} }
 
-// UID identifies the Vault: its address and namespace.
+// UID identifies the Vault by its address and namespace.
 func (s *System) UID() string { return s.v.o.Address + "#" + s.v.o.Namespace }
 
 // Kinds describes the items in Vault. Policies are revoked first, since that
@@ -31,11 +31,11 @@ func (s *System) Kinds() []plan.SystemKind {
 	}
 }
 
-// resolver returns the value that a body asks for, and the version of its secret.
+// resolver returns the value that a body refers to, and the version of its secret.
 type resolver = func(plan.SecretValue) (secrets.Value, string, error)
 
-// Owned lists what the set's owner has in Vault: a cluster its mount, if that is
-// the set's target, and a product its roles of that mount and its policies, which
+// Owned lists the objects of the set's owner: the mount of a cluster, if it is the
+// set's target, or the roles of a product in that mount, and its policies, which
 // belong to no mount. An error is not an empty list.
 func (s *System) Owned(ctx context.Context, set plan.Set) ([]plan.ID, error) {
 	mount := set.Target.Name
@@ -53,7 +53,7 @@ func (s *System) Owned(ctx context.Context, set plan.Set) ([]plan.ID, error) {
 		return nil, nil
 	}
 	var ids []plan.ID
-	// In a mount that is not ours no role is.
+	// A mount of another owner holds none of our roles.
 	if found.ownedBy(s.v.o.Tenant, mount) {
 		roles, err := s.v.rolesOf(ctx, mount, set.Owner.Product)
 		if err != nil {
@@ -73,13 +73,12 @@ func (s *System) Owned(ctx context.Context, set plan.Set) ([]plan.ID, error) {
 	return ids, nil
 }
 
-// Put makes one item as it is intended and marks it with the owner. It returns a
-// *NotOursError when something that does not bear the owner's mark is in its
-// place, and an error that wraps secrets.ErrNotFound when the mount of a role is
-// not there.
+// Put makes an item as intended and marks it with the owner. It returns a
+// *NotOursError if an object without the owner's mark is in its place, and an error
+// that wraps secrets.ErrNotFound if the mount of a role is not there.
 //
-// Where a role loses a policy that exists, all tokens of its mount end: nothing
-// in Vault tells those of a role apart. Who used one logs in again.
+// When a role loses a policy that exists, all tokens of its mount are revoked:
+// Vault cannot revoke those of one role. Their users log in again.
 func (s *System) Put(ctx context.Context, owner plan.Owner, item plan.Item, resolve resolver) (changed bool, err error) {
 	switch body := item.Body.(type) {
 	case plan.VaultMount:
@@ -98,9 +97,9 @@ func (s *System) Put(ctx context.Context, owner plan.Owner, item plan.Item, reso
 	return false, fmt.Errorf("the plan of %s is wrong: Vault cannot make a %T of that name for %s", item.ID, item.Body, owner)
 }
 
-// Delete removes what has the ID, if it is there and bears the owner's mark;
-// otherwise it changes nothing and returns false. Tokens that were given out for
-// what is removed end.
+// Delete removes the object with the ID, if it carries the owner's mark, and
+// revokes tokens that were issued for it. Otherwise it changes nothing and returns
+// false.
 func (s *System) Delete(ctx context.Context, owner plan.Owner, id plan.ID) (deleted bool, err error) {
 	switch {
 	case id == plan.VaultMountID(id.Name) && ownsMounts(owner):
@@ -113,14 +112,14 @@ func (s *System) Delete(ctx context.Context, owner plan.Owner, id plan.ID) (dele
 	return false, nil
 }
 
-// nameShape is that of the names of clusters, products, roles and policies. It
-// leaves out all that means something in a URL or in a policy, and capitals,
-// which Vault does not keep.
+// nameShape matches names of clusters, products, roles and policies. It excludes
+// every character with a meaning in a URL or in a policy, and capitals, which Vault
+// does not keep.
 var nameShape = regexp.MustCompile(`^[a-z0-9][-._a-z0-9]{0,252}$`)
 
 func checkName(kind, name string) error {
 	if !nameShape.MatchString(name) {
-		return fmt.Errorf("the name %q cannot be that of a %s in Vault: it may hold lower-case letters, digits, dots, dashes and underscores", name, kind)
+		return fmt.Errorf("the name %q of a %s is not valid in Vault: it may hold lower-case letters, digits, dots, dashes and underscores", name, kind)
 	}
 	return nil
 }

@@ -316,19 +316,19 @@ func TestForeignThingsAreLeftAlone(t *testing.T) {
 		item       plan.Item
 		wantHolder string
 	}{
-		"a mount made by hand":            {"sys/auth/m1", mount("kubernetes", "my own"), mountItem("m1", "h"), "somebody else"},
+		"a mount made by hand":            {"sys/auth/m1", mount("kubernetes", "my own"), mountItem("m1", "h"), "an unknown owner"},
 		"a mount of another type":         {"sys/auth/m2", mount("approle", "nautes tenant=acme cluster=m2"), mountItem("m2", "h"), "the cluster m2"},
 		"a mount of another tenant":       {"sys/auth/m3", mount("kubernetes", "nautes tenant=other cluster=m3"), mountItem("m3", "h"), "the tenant other"},
 		"a mount of another cluster":      {"sys/auth/m4", mount("kubernetes", "nautes tenant=acme cluster=c"), mountItem("m4", "h"), "the cluster c"},
-		"a mark in the middle":            {"sys/auth/m5", mount("kubernetes", "x nautes tenant=acme cluster=m5"), mountItem("m5", "h"), "somebody else"},
-		"a role made by hand":             {"auth/c/role/product-1-r1", role, roleItem("c", "product-1", "r1"), "somebody else"},
+		"a mark in the middle":            {"sys/auth/m5", mount("kubernetes", "x nautes tenant=acme cluster=m5"), mountItem("m5", "h"), "an unknown owner"},
+		"a role made by hand":             {"auth/c/role/product-1-r1", role, roleItem("c", "product-1", "r1"), "an unknown owner"},
 		"a role of another product":       {"auth/c/role/product-1-r2", byTenant("nautes:acme:product-12"), roleItem("c", "product-1", "r2"), "the product product-12"},
 		"a role of another tenant":        {"auth/c/role/product-1-r3", byTenant("nautes:other:product-1"), roleItem("c", "product-1", "r3"), "the tenant other"},
-		"a role of another's mount":       {"auth/m1/role/product-1-r4", byTenant("nautes:acme:product-1"), roleItem("m1", "product-1", "r4"), "somebody else"},
-		"a policy made by hand":           {"sys/policies/acl/gitlab-p1-default-readonly", policy("# by me"), policyItem("product-1", secrets.RepositoryReadOnly("gitlab", "p1")), "somebody else"},
+		"a role of another's mount":       {"auth/m1/role/product-1-r4", byTenant("nautes:acme:product-1"), roleItem("m1", "product-1", "r4"), "an unknown owner"},
+		"a policy made by hand":           {"sys/policies/acl/gitlab-p1-default-readonly", policy("# by me"), policyItem("product-1", secrets.RepositoryReadOnly("gitlab", "p1")), "an unknown owner"},
 		"a policy of another product":     {"sys/policies/acl/gitlab-p2-default-readonly", policy("# nautes tenant=acme product=product-2"), policyItem("product-1", secrets.RepositoryReadOnly("gitlab", "p2")), "the product product-2"},
 		"a policy of another tenant":      {"sys/policies/acl/gitlab-p3-default-readonly", policy("# nautes tenant=other product=product-1"), policyItem("product-1", secrets.RepositoryReadOnly("gitlab", "p3")), "the tenant other"},
-		"a mark in another than line 1":   {"sys/policies/acl/gitlab-p4-default-readonly", policy("\n# nautes tenant=acme product=product-1"), policyItem("product-1", secrets.RepositoryReadOnly("gitlab", "p4")), "somebody else"},
+		"a mark in another than line 1":   {"sys/policies/acl/gitlab-p4-default-readonly", policy("\n# nautes tenant=acme product=product-1"), policyItem("product-1", secrets.RepositoryReadOnly("gitlab", "p4")), "an unknown owner"},
 		"a mark that begins as another's": {"sys/policies/acl/gitlab-p5-default-readonly", policy("# nautes tenant=acme product=product-10"), policyItem("product-1", secrets.RepositoryReadOnly("gitlab", "p5")), "the product product-10"},
 	}
 	// The mounts come before the roles in them.
@@ -355,7 +355,11 @@ func TestForeignThingsAreLeftAlone(t *testing.T) {
 		if s.deleted(v, owner, test.item.ID) {
 			t.Errorf("%s: it is deleted", name)
 		}
-		set := plan.Set{Owner: owner, Target: plan.Vault(or(test.item.ID.Namespace, test.item.ID.Name))}
+		mount := test.item.ID.Namespace
+		if mount == "" {
+			mount = test.item.ID.Name
+		}
+		set := plan.Set{Owner: owner, Target: plan.Vault(mount)}
 		if got := s.owned(v, set); slices.Contains(got, test.item.ID.String()) {
 			t.Errorf("%s: it is owned: %v", name, got)
 		}

@@ -3,16 +3,19 @@ package vault
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	"golang.org/x/sync/singleflight"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// Vault is a HashiCorp Vault: a secrets.Store. It is safe for concurrent use. All
-// who use it, and its System, share one session. While Vault cannot be used, requests fail at once, and one goes on in
-// the background until it can be.
+// Vault is a secrets.Store in HashiCorp Vault. It is safe for concurrent use. All
+// its callers, and its System, share one session. While Vault cannot be used,
+// requests fail at once, and one loop in the background tries until it can.
 type Vault struct {
 	o         Options
 	client    *api.Client // without a token
@@ -23,32 +26,29 @@ type Vault struct {
 	// life ends with Start, or with Close.
 	life context.Context
 	end  context.CancelFunc
-	// fresh holds a token when there is a session that the renewal has not seen.
-	fresh chan struct{}
+	// logins merges concurrent attempts to get a session.
+	logins singleflight.Group
+	// recovering is held from one OnState(false) to its OnState(true).
+	recovering sync.Mutex
 
 	mu      sync.Mutex
 	session *session // nil before the first login
-	attempt *attempt // nil when nobody logs in
-	// down is why Vault cannot be used; nil while it can, as far as is known.
+	// down is the reason why Vault cannot be used, or nil.
 	down *failure
-	// changes counts how often down has come or gone.
-	changes int
-	// engines lists the engines that were found to be as they must.
+	// engines holds the engines that were found to be KV version 2.
 	engines map[string]bool
-
-	// telling is held while OnState runs; told is what changes was then.
-	telling sync.Mutex
-	told    int
 }
 
-// The pauses between two attempts to use a Vault that cannot be used.
-const (
-	firstPause = 250 * time.Millisecond
-	lastPause  = 15 * time.Second
-)
+// outagePauses are the pauses between two attempts to use a Vault that cannot be used.
+func outagePauses() wait.Backoff {
+	return wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Jitter: jitter, Steps: math.MaxInt32, Cap: 15 * time.Second}
+}
 
-// State returns nil while Vault can be used, as far as is known, and why not
-// otherwise: an error as those of the other methods.
+// jitter spreads pauses, so that several operators do not ask at the same time.
+const jitter = 0.2
+
+// State returns nil while Vault can be used, as far as is known. Otherwise it
+// returns the reason, as an error like those of the other methods.
 func (v *Vault) State() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -58,10 +58,10 @@ func (v *Vault) State() error {
 	return v.down
 }
 
-// Start logs in, keeps the session alive and looks at the versions of the
-// secrets in use, until ctx ends; then it closes the Vault and returns nil.
+// Start logs in, renews the session and polls the versions of the secrets in use
+// until ctx ends. Then it closes the Vault and returns nil.
 func (v *Vault) Start(ctx context.Context) error {
-	// What is wrong with the login is State's to tell; it is tried again.
+	// State reports a failed login; it is tried again.
 	_, _ = v.obtain(ctx, nil)
 	var running sync.WaitGroup
 	running.Go(func() { v.keepSession(ctx) })
@@ -72,58 +72,43 @@ func (v *Vault) Start(ctx context.Context) error {
 	return nil
 }
 
-// NeedLeaderElection tells that only the leader uses Vault.
+// NeedLeaderElection returns true: only the leader uses Vault.
 func (v *Vault) NeedLeaderElection() bool { return true }
 
-// Close ends what goes on in the background.
+// Close stops all work in the background.
 func (v *Vault) Close() {
 	v.end()
 	v.transport.CloseIdleConnections()
 }
 
-// do asks, and once more with another session when this one has ended. The error
-// is a *failure, or that of ctx.
-func (v *Vault) do(ctx context.Context, r request) (reply, error) {
-	s, err := v.enter(ctx)
-	if err != nil {
-		return reply{}, about(r, err)
+// do runs one request with the client of the session. If the session has ended,
+// it runs it once more with another one. The error is a *failure, or wraps the
+// error of ctx.
+func (v *Vault) do(ctx context.Context, r request, run func(context.Context, *api.Client) error) error {
+	if down := v.State(); down != nil {
+		return about(r.action, down)
 	}
-	answer, err := v.send(ctx, s.client, r)
-	if forbidden(err) {
+	s, err := v.obtain(ctx, nil)
+	if err != nil {
+		return about(r.action, err)
+	}
+	err = v.send(ctx, s.client, r, run)
+	if failureOf(err).forbidden() {
 		next, failed := v.obtain(ctx, s)
 		switch {
 		case failed != nil:
-			return reply{}, about(r, failed)
+			return about(r.action, failed)
 		case next != s:
-			answer, err = v.send(ctx, next.client, r)
+			err = v.send(ctx, next.client, r, run)
 		}
 	}
-	if isOutage(err) {
+	if failureOf(err).outage {
 		v.trip(err)
 	}
-	return answer, err
+	return err
 }
 
-// about makes an error of a login, or of another request, one of this request.
-func about(r request, err error) error {
-	if f, ok := err.(*failure); ok {
-		return f.of(r.what)
-	}
-	return fmt.Errorf("%s: %w", r.what, err)
-}
-
-// enter returns the session, unless Vault is known to be of no use.
-func (v *Vault) enter(ctx context.Context) (*session, error) {
-	v.mu.Lock()
-	down := v.down
-	v.mu.Unlock()
-	if down != nil {
-		return nil, down
-	}
-	return v.obtain(ctx, nil)
-}
-
-// trip notes that Vault cannot be used, and begins to try again.
+// trip records that Vault cannot be used, and starts to recover.
 func (v *Vault) trip(err error) {
 	down, ok := err.(*failure)
 	if !ok || v.life.Err() != nil {
@@ -132,71 +117,31 @@ func (v *Vault) trip(err error) {
 	v.mu.Lock()
 	first := v.down == nil
 	v.down = down
-	if first {
-		v.changes++
-	}
 	v.mu.Unlock()
 	if !first {
 		return
 	}
-	v.o.Log.Info("Vault cannot be used", "why", fmt.Sprintf("%v: %s", down.is, down.why))
+	v.o.Log.Info("Vault cannot be used", "reason", fmt.Sprintf("%v: %s", down.class, down.reason))
 	// A connection that hangs would be used again.
 	v.transport.CloseIdleConnections()
-	v.tell()
 	go v.recover(v.life)
 }
 
-// recover tries until Vault can be used again.
+// recover tries to get a session until Vault can be used again.
 func (v *Vault) recover(ctx context.Context) {
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(jittered(pause)):
-		}
-		if v.probe(ctx) == nil {
-			break
-		}
+	v.recovering.Lock()
+	defer v.recovering.Unlock()
+	v.o.OnState(false)
+	err := outagePauses().DelayFunc().Until(ctx, false, true, func(ctx context.Context) (bool, error) {
+		_, err := v.obtain(ctx, v.current())
+		return err == nil, nil
+	})
+	if err != nil {
+		return
 	}
 	v.mu.Lock()
 	v.down = nil
-	v.changes++
 	v.mu.Unlock()
 	v.o.Log.Info("Vault can be used again")
-	v.tell()
-}
-
-// current returns the session; nil before the first login.
-func (v *Vault) current() *session {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.session
-}
-
-// probe asks for no more than the session, which is asked for in the namespace
-// that we may use, and needs all of Vault.
-func (v *Vault) probe(ctx context.Context) error {
-	s := v.current()
-	if s == nil {
-		_, err := v.obtain(ctx, nil)
-		return err
-	}
-	_, _, err := v.lookup(ctx, s.client)
-	if forbidden(err) {
-		_, err = v.obtain(ctx, s)
-	}
-	return err
-}
-
-// tell tells OnState of the changes, in their order.
-func (v *Vault) tell() {
-	v.telling.Lock()
-	defer v.telling.Unlock()
-	v.mu.Lock()
-	healthy, changes := v.down == nil, v.changes
-	v.mu.Unlock()
-	if changes != v.told {
-		v.told = changes
-		v.o.OnState(healthy)
-	}
+	v.o.OnState(true)
 }

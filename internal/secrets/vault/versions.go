@@ -6,29 +6,32 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
+
 	"nautes.io/nautes/internal/secrets"
 )
 
 const (
-	// pollSpacing is the pause between two reads of the poll: 20 in a second.
+	// pollSpacing is the pause between two reads of the poll: 20 per second.
 	pollSpacing = 50 * time.Millisecond
-	// forgetAfter is how long a secret is looked at after somebody has asked for
-	// it: longer than nobody looks at what depends on it.
+	// forgetAfter is how long a secret is polled after it was last asked for. It is
+	// longer than any object goes without a reconcile.
 	forgetAfter = 24 * time.Hour
-	// maxTracked is how many secrets are looked at. The versions of others are
-	// read whenever they are asked for, and their changes are not told.
+	// maxTracked limits the secrets that are polled. Versions of others are read
+	// whenever they are asked for, and OnChange is not called for them.
 	maxTracked = 20_000
 )
 
-// tracked is what is known of the version of a secret in use.
+// tracked is the known state of a secret in use.
 type tracked struct {
-	// version is empty when there is no such secret.
+	// version is empty if there is no such secret.
 	version string
-	// known: version has been read. failed: somebody was told that it cannot be.
+	// known: version has been read. failed: a caller got an error instead.
 	known, failed bool
-	// asked for last, looked at last, and to be looked at next.
+	// Times when it was last asked for, was last read, and is to be read next.
 	asked, checked, due time.Time
-	// writes counts our own, which what was read before must not hide.
+	// writes counts the writes of this process. A read that began before one of
+	// them must not hide it.
 	writes int
 }
 
@@ -41,16 +44,15 @@ type versions struct {
 	polling bool
 }
 
-// ask notes that somebody wants to know of a secret. It returns what to call
-// learn with after the secret has been read.
+// ask records that a secret is in use. It returns the argument of learn for a
+// read that begins afterwards.
 func (s *versions) ask(ref secrets.Ref) (writes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.track(ref)
-	if t == nil {
-		return 0
+	if t := s.track(ref); t != nil {
+		return t.writes
 	}
-	return t.writes
+	return 0
 }
 
 // recall returns the version of a secret, if the poll keeps it fresh.
@@ -65,22 +67,24 @@ func (s *versions) recall(ref secrets.Ref) (version string, fresh bool) {
 	return t.version, time.Since(t.checked) < 2*round
 }
 
-// track returns what is known of a secret; nil when there are too many. s.mu is held.
+// track returns the state of a secret, or nil if there are too many. s.mu is held.
 func (s *versions) track(ref secrets.Ref) *tracked {
 	t := s.refs[ref]
 	if t == nil {
 		if len(s.refs) >= maxTracked {
 			return nil
 		}
-		t = &tracked{due: time.Now().Add(jittered(s.interval))}
+		t = &tracked{due: s.nextDue()}
 		s.refs[ref] = t
 	}
 	t.asked = time.Now()
 	return t
 }
 
-// learn notes the version that was read, or written; empty: there is none. It
-// tells whether those who use the secret have to know.
+func (s *versions) nextDue() time.Time { return time.Now().Add(wait.Jitter(s.interval, jitter)) }
+
+// learn records the version that was read or written, or an empty one if there is
+// none. It reports whether users of the secret must be notified.
 func (s *versions) learn(ref secrets.Ref, version string, writes int, wrote bool) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,25 +93,24 @@ func (s *versions) learn(ref secrets.Ref, version string, writes int, wrote bool
 		return false
 	}
 	changed = t.failed || t.known && t.version != version
-	now := time.Now()
-	t.version, t.known, t.failed, t.checked, t.due = version, true, false, now, now.Add(jittered(s.interval))
+	t.version, t.known, t.failed, t.checked, t.due = version, true, false, time.Now(), s.nextDue()
 	if wrote {
 		t.writes++
 	}
 	return changed
 }
 
-// miss notes that the version could not be read.
+// miss records that the version could not be read.
 func (s *versions) miss(ref secrets.Ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.refs[ref]; t != nil {
-		t.known, t.failed, t.due = false, true, time.Now().Add(jittered(s.interval))
+		t.known, t.failed, t.due = false, true, s.nextDue()
 	}
 }
 
-// next returns the secret that is to be looked at first, and when, and forgets
-// those that nobody has asked for in a long time.
+// next returns the secret that is to be read first, and when. It forgets secrets
+// that have not been asked for in a long time.
 func (s *versions) next() (ref secrets.Ref, due time.Time, writes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,8 +132,8 @@ func (s *versions) setPolling(on bool) {
 	s.polling = on
 }
 
-// poll looks at the versions of the secrets in use, one after the other, until
-// ctx ends. It only reads.
+// poll reads the versions of the secrets in use, one after the other, until ctx
+// ends.
 func (v *Vault) poll(ctx context.Context) {
 	v.versions.setPolling(true)
 	defer v.versions.setPolling(false)
@@ -141,7 +144,7 @@ func (v *Vault) poll(ctx context.Context) {
 			return
 		case <-time.After(max(time.Until(due), pollSpacing)):
 		}
-		// Others may have looked at it in the meantime.
+		// A caller may have read it in the meantime.
 		ref, due, writes := v.versions.next()
 		if ref.Engine == "" || time.Now().Before(due) || v.State() != nil {
 			continue
@@ -153,7 +156,7 @@ func (v *Vault) poll(ctx context.Context) {
 	}
 }
 
-// learned notes a version, and tells of it when it is news.
+// learned records a version and calls OnChange if it is news.
 func (v *Vault) learned(ref secrets.Ref, version string, writes int, wrote bool) {
 	if v.versions.learn(ref, version, writes, wrote) {
 		v.o.OnChange(ref)
