@@ -82,7 +82,7 @@ verify: lint ## Check the form, that what is generated is up to date, and the mo
 generate: bin/controller-gen ## Write deepcopy code, CRDs, RBAC roles and the API reference from the Go sources.
 	cd api && ../bin/controller-gen object paths=./...
 	cd api && ../bin/controller-gen crd paths=./... output:crd:dir=../config/crd/bases
-	bin/controller-gen rbac:roleName=nautes-operator paths=./controllers/... output:rbac:dir=config/rbac
+	bin/controller-gen rbac:roleName=nautes-operator paths=./controllers/... paths=./internal/operator/... output:rbac:dir=config/rbac
 	go run ./hack/apidoc
 
 .PHONY: build

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/controllers"
+	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/test/devstack"
 )
 
@@ -205,8 +205,8 @@ func reportSynced(t *testing.T, c client.Client, app *unstructured.Unstructured,
 	}
 }
 
-func spaceKey(product, cluster string) controllers.SpaceKey {
-	return controllers.SpaceKey{Product: product, Cluster: cluster}
+func spaceKey(product, cluster string) reconcile.SpaceKey {
+	return reconcile.SpaceKey{Product: product, Cluster: cluster}
 }
 
 func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }

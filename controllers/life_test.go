@@ -380,7 +380,7 @@ func TestSecondPassWritesNothing(t *testing.T) {
 		w.restart(t)
 		until(t, "the new operator at work", func() error {
 			for product, cluster := range map[string]string{s.product: s.cluster, m.product: m.cluster} {
-				if _, known := w.op.Shared.Spaces.Get(spaceKey(product, cluster)); !known {
+				if _, known := w.op.Deps.Spaces.Get(spaceKey(product, cluster)); !known {
 					return fmt.Errorf("it has not looked at the space of %s yet", product)
 				}
 			}

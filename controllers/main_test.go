@@ -33,6 +33,7 @@ import (
 	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/foreign"
+	"nautes.io/nautes/internal/operator"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
@@ -111,7 +112,7 @@ type world struct {
 
 // running is an operator that runs in this process.
 type running struct {
-	*controllers.Operator
+	*operator.Operator
 	stop context.CancelFunc
 	done chan error
 }
@@ -218,7 +219,10 @@ pipelines: {runnerImage: "registry.example.com/nautes-runner:v1"}
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	op, err := controllers.NewOperator(ctx, cfg, o, controllers.Names())
+	op, err := operator.New(ctx, cfg, o)
+	if err == nil {
+		err = controllers.Add(op.Deps, controllers.Names())
+	}
 	if err != nil {
 		cancel()
 		t.Fatal(err)

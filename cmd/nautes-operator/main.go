@@ -13,6 +13,7 @@ import (
 
 	"nautes.io/nautes/controllers"
 	"nautes.io/nautes/internal/config"
+	"nautes.io/nautes/internal/operator"
 	"nautes.io/nautes/internal/telemetry"
 )
 
@@ -49,10 +50,13 @@ func run() error {
 		return fmt.Errorf("find the tenant cluster: %w", err)
 	}
 	ctx := ctrl.SetupSignalHandler()
-	operator, err := controllers.NewOperator(ctx, cluster, settings, names)
+	op, err := operator.New(ctx, cluster, settings)
 	if err != nil {
 		return err
 	}
-	ctrl.Log.Info("starting", "tenant", settings.Tenant, "controllers", names, "pushHooks", operator.ReceiverAddress)
-	return operator.Manager.Start(ctx)
+	if err := controllers.Add(op.Deps, names); err != nil {
+		return err
+	}
+	ctrl.Log.Info("starting", "tenant", settings.Tenant, "controllers", names, "pushHooks", op.ReceiverAddress)
+	return op.Manager.Start(ctx)
 }

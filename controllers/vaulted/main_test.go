@@ -21,6 +21,7 @@ import (
 
 	"nautes.io/nautes/controllers"
 	"nautes.io/nautes/internal/config"
+	"nautes.io/nautes/internal/operator"
 	"nautes.io/nautes/internal/telemetry"
 	"nautes.io/nautes/test/devstack"
 )
@@ -127,7 +128,7 @@ type world struct {
 
 // running is an operator that runs in this process.
 type running struct {
-	*controllers.Operator
+	*operator.Operator
 	stop context.CancelFunc
 	done chan error
 }
@@ -255,7 +256,10 @@ secretStore:
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	op, err := controllers.NewOperator(ctx, cfg, o, controllers.Names())
+	op, err := operator.New(ctx, cfg, o)
+	if err == nil {
+		err = controllers.Add(op.Deps, controllers.Names())
+	}
 	if err != nil {
 		cancel()
 		t.Fatal(err)

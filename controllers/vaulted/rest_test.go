@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/controllers"
+	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 )
@@ -138,7 +138,7 @@ func TestNothingIsWrittenAtRest(t *testing.T) {
 		w.restart(t, w.kubernetesLogin(t))
 		until(t, "the new operator at work", func() error {
 			for _, s := range []shop{w.first, w.second} {
-				space, known := w.op.Shared.Spaces.Get(controllers.SpaceKey{Product: s.product, Cluster: s.cluster})
+				space, known := w.op.Deps.Spaces.Get(reconcile.SpaceKey{Product: s.product, Cluster: s.cluster})
 				if !known || space.Err != nil {
 					return fmt.Errorf("the space of %s: known %v, %w", s.product, known, space.Err)
 				}

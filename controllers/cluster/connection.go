@@ -1,0 +1,161 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/remote/kubeconfig"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// connect keeps the connection to a cluster as its credentials say, and tells
+// its state. The error says why the cluster is not connected.
+func (w work) connect(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], snap *snapshot.Snapshot) error {
+	credentials := w.keepConnected(ctx, s, snap)
+	if credentials == nil {
+		s.Facts.True(v1alpha1.ConditionCredentials, v1alpha1.ReasonSecretFound, "the kubeconfig is in "+kubeconfigPlace(s.Object))
+	} else {
+		reconcile.SetFalse(s.Facts, v1alpha1.ConditionCredentials, credentials)
+	}
+	state := w.deps.Clusters.State(s.Object.Name)
+	if state.Connecting {
+		return engine.ErrNotYet
+	}
+	if credentials != nil && !state.Connected {
+		reconcile.SetFalse(s.Facts, v1alpha1.ConditionConnected, credentials)
+		return credentials
+	}
+	// A connection outlives the moment in which its credentials cannot be read.
+	if err := w.tellConnection(s, state); err != nil {
+		return err
+	}
+	return credentials
+}
+
+// tellConnection brings the state of the connection into the status.
+func (w work) tellConnection(s *engine.Session[*v1alpha1.Cluster], state remote.State) error {
+	c := s.Object
+	if state.Connected {
+		if c.Status.Connection == nil {
+			c.Status.Connection = &v1alpha1.ConnectionStatus{}
+		}
+		c.Status.Connection.Version, c.Status.Connection.UID = state.Version, state.UID
+		s.Facts.True(v1alpha1.ConditionConnected, v1alpha1.ReasonConnected, "Kubernetes "+state.Version+" answers")
+		return nil
+	}
+	s.Facts.False(v1alpha1.ConditionConnected, state.Reason, state.Message)
+	if state.Reason == v1alpha1.ReasonClusterReplaced || state.Reason == v1alpha1.ReasonCredentialsInvalid {
+		return engine.Terminal(state.Reason, "%s", state.Message)
+	}
+	return engine.Waiting(state.Reason, "%s", state.Message)
+}
+
+// keepConnected hands the credentials of a cluster to its connection.
+func (w work) keepConnected(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], snap *snapshot.Snapshot) error {
+	c := s.Object
+	if err := w.fetchVirtual(ctx, snap, c); err != nil {
+		return err
+	}
+	kubeconfig, version, err := w.kubeconfig(ctx, c)
+	if err != nil {
+		return err
+	}
+	expected := ""
+	if c.Status.Connection != nil {
+		expected = c.Status.Connection.UID
+	}
+	w.deps.Clusters.Set(c.Name, c.UID, kubeconfig, version, expected, c.Spec.APIServer)
+	return nil
+}
+
+// kubeconfigPlace says for people where the kubeconfig of a cluster is.
+func kubeconfigPlace(c *v1alpha1.Cluster) string {
+	if ref := c.Spec.KubeconfigSecretRef; ref != nil {
+		return "Secret " + ref.Name
+	}
+	return "the secret store at " + secrets.ClusterKubeconfig(c.Name).String()
+}
+
+// kubeconfig returns the credentials of a cluster and their version.
+func (w work) kubeconfig(ctx context.Context, c *v1alpha1.Cluster) (secrets.Value, string, error) {
+	at := build.KubeconfigRef(c)
+	secret, err := w.deps.Secrets.Get(ctx, at)
+	missing := errors.Is(err, secrets.ErrNotFound) || (err == nil && len(secret.Fields[build.KubeconfigField].Bytes()) == 0)
+	switch {
+	case missing && c.Spec.KubeconfigSecretRef != nil:
+		return secrets.Value{}, "", engine.Waiting(v1alpha1.ReasonSecretMissing,
+			"Secret %s/%s with the key %s does not exist: create it with the cluster's kubeconfig",
+			w.deps.Namespace, c.Spec.KubeconfigSecretRef.Name, build.KubeconfigKey(c.Spec.KubeconfigSecretRef))
+	case missing && c.Spec.ClusterType == v1alpha1.ClusterVirtual:
+		// The Secret on the host is not ours, so nothing tells when it comes.
+		return secrets.Value{}, "", &engine.Error{
+			Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretMissing, RetryAfter: reconcile.TokenRetry,
+			Message: fmt.Sprintf("the virtual cluster has not started on cluster %s yet: its kubeconfig is read from there", c.Spec.HostCluster),
+		}
+	case missing:
+		return secrets.Value{}, "", engine.Waiting(v1alpha1.ReasonSecretMissing,
+			"the secret store has no kubeconfig at %s: store one there, or name a Secret in spec.kubeconfigSecretRef", at)
+	case err != nil:
+		return secrets.Value{}, "", err
+	}
+	return secret.Fields[build.KubeconfigField], secret.Version, nil
+}
+
+// fetchVirtual brings the kubeconfig that a virtual cluster leaves on its host
+// into the secret store, with the address under which the cluster is reached.
+// Nothing is to be done when a person gives the kubeconfig.
+func (w work) fetchVirtual(ctx context.Context, snap *snapshot.Snapshot, c *v1alpha1.Cluster) error {
+	at, ok := build.VirtualKubeconfig(snap, c)
+	if !ok {
+		return nil
+	}
+	host, err := w.deps.Clusters.Get(c.Spec.HostCluster)
+	if err != nil {
+		// What was stored before is good until the host says otherwise.
+		return nil
+	}
+	secret := &corev1.Secret{}
+	err = host.Client().Get(ctx, client.ObjectKey{Namespace: at.Namespace, Name: at.Name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read Secret %s/%s on cluster %s: %w", at.Namespace, at.Name, c.Spec.HostCluster, err)
+	}
+	rewritten, err := kubeconfig.Rewrite(secret.Data[build.VirtualKubeconfigKey], c.Spec.APIServer)
+	if err != nil {
+		return engine.Terminal(v1alpha1.ReasonCredentialsInvalid, "Secret %s/%s on cluster %s: %s", at.Namespace, at.Name, c.Spec.HostCluster, err)
+	}
+	_, err = w.deps.Secrets.Put(ctx, secrets.ClusterKubeconfig(c.Name), map[string]secrets.Value{
+		build.KubeconfigField: secrets.NewValue(rewritten),
+	})
+	return err
+}
+
+// supported tells whether components can be installed on a cluster of this version.
+func supported(facts *engine.Facts, snap *snapshot.Snapshot, c *v1alpha1.Cluster) error {
+	if c.Status.Connection == nil {
+		return nil
+	}
+	have := c.Status.Connection.Version
+	if !build.VersionSupported(snap, have) {
+		err := engine.Terminal(v1alpha1.ReasonVersionUnsupported,
+			"Kubernetes %s is older than %s, which the components need: upgrade the cluster",
+			have, snap.Catalogue().MinimumKubernetesVersion())
+		reconcile.SetFalse(facts, v1alpha1.ConditionSupported, err)
+		return err
+	}
+	facts.True(v1alpha1.ConditionSupported, v1alpha1.ReasonVersionSupported, "Kubernetes "+have+" is supported")
+	return nil
+}

@@ -1,0 +1,175 @@
+package gitsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/git"
+	"nautes.io/nautes/internal/layout"
+	"nautes.io/nautes/internal/mirror"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/secrets"
+)
+
+// syncSource is a repository to mirror: where from, where to, and for whom.
+type syncSource struct {
+	object  client.Object
+	git     git.Source
+	scope   layout.Scope
+	owner   plan.Owner
+	confirm string
+}
+
+// syncSource says what a key stands for now; nil when there is nothing to mirror.
+func (g *gitSync) syncSource(ctx context.Context, key reconcile.SyncKey) (*syncSource, error) {
+	if key.Product == "" {
+		return g.tenantSource(ctx)
+	}
+	p := &v1alpha1.Product{}
+	if err := g.deps.Client.Get(ctx, client.ObjectKey{Namespace: g.deps.Namespace, Name: key.Product}, p); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	if !p.DeletionTimestamp.IsZero() || p.Spec.Suspend || p.Status.Namespace == "" {
+		return nil, nil
+	}
+	return g.source(ctx, p, p.Spec.MetaDataPath, p.Spec.Branch, p.Spec.SecretRef,
+		layout.Scope{Namespace: p.Name}, plan.Owner{Kind: reconcile.OwnerProduct, Product: p.Name, Name: p.Name})
+}
+
+func (g *gitSync) tenantSource(ctx context.Context) (*syncSource, error) {
+	r, err := g.deps.Relations.TenantRepository(ctx)
+	if err != nil || r == nil || !r.DeletionTimestamp.IsZero() || r.Spec.URL == "" {
+		return nil, err
+	}
+	return g.source(ctx, r, r.Spec.URL, r.Spec.Branch, r.Spec.SecretRef,
+		layout.Scope{Tenant: true, Namespace: g.deps.Namespace}, plan.Owner{Kind: reconcile.OwnerTenant, Name: g.deps.Tenant})
+}
+
+func (g *gitSync) source(ctx context.Context, object client.Object, url, branch string, ref *v1alpha1.LocalReference,
+	scope layout.Scope, owner plan.Owner) (*syncSource, error) {
+	if branch == "" {
+		branch = "main"
+	}
+	auth, err := g.gitCredentials(ctx, url, ref)
+	if err != nil {
+		return nil, err
+	}
+	return &syncSource{
+		object: object, git: git.Source{URL: url, Branch: branch, Auth: auth}, scope: scope, owner: owner,
+		confirm: object.GetAnnotations()[v1alpha1.AnnotationConfirmPrune],
+	}, nil
+}
+
+// gitCredentials returns the credentials of a repository: those of the named
+// Secret, else the token of the provider that the URL belongs to, else none.
+func (g *gitSync) gitCredentials(ctx context.Context, url string, ref *v1alpha1.LocalReference) (git.Auth, error) {
+	if ref != nil {
+		secret := &corev1.Secret{}
+		err := g.deps.Client.Get(ctx, client.ObjectKey{Namespace: g.deps.Namespace, Name: ref.Name}, secret)
+		if apierrors.IsNotFound(err) {
+			return git.Auth{}, engine.Waiting(v1alpha1.ReasonSecretMissing,
+				"Secret %s/%s with the credentials of the repository does not exist: create it", g.deps.Namespace, ref.Name)
+		}
+		if err != nil {
+			return git.Auth{}, err
+		}
+		return git.Auth{
+			Username:   string(secret.Data["username"]),
+			Password:   secrets.NewValue(secret.Data["password"]),
+			SSHKey:     secrets.NewValue(secret.Data["ssh-privatekey"]),
+			KnownHosts: secret.Data["known_hosts"],
+		}, nil
+	}
+	var providers v1alpha1.CodeRepoProviderList
+	if err := g.deps.Client.List(ctx, &providers, client.InNamespace(g.deps.Namespace)); err != nil {
+		return git.Auth{}, err
+	}
+	for _, p := range providers.Items {
+		if !strings.HasPrefix(url, strings.TrimSuffix(p.Spec.HTTPAddress, "/")+"/") {
+			continue
+		}
+		secret, err := g.deps.Secrets.Get(ctx, secrets.ProviderToken(p.Name))
+		if errors.Is(err, secrets.ErrNotFound) {
+			return git.Auth{}, nil
+		}
+		if err != nil {
+			return git.Auth{}, err
+		}
+		return git.Auth{Username: "oauth2", Password: secret.Fields["access_token"]}, nil
+	}
+	return git.Auth{}, nil
+}
+
+// fetchProblem says for people why a repository cannot be read.
+func fetchProblem(err error) error {
+	var limit *git.LimitError
+	switch {
+	case errors.Is(err, git.ErrAuthentication):
+		return engine.Terminal(v1alpha1.ReasonFetchFailed, "%s: check the Secret of spec.secretRef or the provider's token", err)
+	case errors.Is(err, git.ErrBranchMissing), errors.Is(err, git.ErrRepositoryMissing), errors.Is(err, git.ErrRefused), errors.As(err, &limit):
+		return engine.Terminal(v1alpha1.ReasonFetchFailed, "%s", err)
+	case errors.Is(err, git.ErrUnreachable):
+		return engine.Waiting(v1alpha1.ReasonFetchFailed, "%s; it is tried again", err)
+	}
+	return engine.Waiting(v1alpha1.ReasonFetchFailed, "the repository could not be read; it is tried again")
+}
+
+// refused turns what the API server said of single objects into problems of
+// their files. What heals by itself is told as waiting; what is tried again is
+// in retry as well.
+func refused(ctx context.Context, t *mirror.Tracker, failed []apply.ItemError, outcome *mirror.Outcome) (waiting, retry, err error) {
+	for i := range failed {
+		item := &failed[i]
+		path := outcome.Paths[item.ID]
+		var leaving *apply.TerminatingError
+		message, line := "", int32(0)
+		var notOurs *apply.NotOursError
+		var status apierrors.APIStatus
+		switch {
+		case errors.As(item.Err, &notOurs):
+			message = notOurs.Error()
+		case errors.As(item.Err, &status) && (apierrors.IsInvalid(item.Err) || apierrors.IsBadRequest(item.Err)):
+			message = fmt.Sprintf("the API server refuses %s %q: %s", item.ID.Kind, item.ID.Name, status.Status().Message)
+			if details := status.Status().Details; details != nil && len(details.Causes) > 0 {
+				if line, err = t.Line(ctx, path, details.Causes[0].Field); err != nil {
+					return nil, nil, err
+				}
+			}
+		case errors.As(item.Err, &leaving):
+			waiting = engine.Waiting(v1alpha1.ReasonDeleting, "%s: %s", path, leaving)
+			continue
+		default:
+			waiting = engine.Waiting(v1alpha1.ReasonApplyFailed, "%s: %s", path, item)
+			retry = errors.Join(retry, item)
+			continue
+		}
+		outcome.Problems[path] = *layout.Problem(path, line, layout.Refused, "%s", message)
+	}
+	return waiting, retry, nil
+}
+
+// reportProblems sends an event for each file that has a new problem.
+func (g *gitSync) reportProblems(source *syncSource, before, after v1alpha1.SyncStatus) {
+	known := map[v1alpha1.FileProblem]bool{}
+	for _, problem := range before.Problems {
+		known[problem] = true
+	}
+	recorder := g.deps.Manager.GetEventRecorder("nautes")
+	for _, problem := range after.Problems {
+		if known[problem] {
+			continue
+		}
+		recorder.Eventf(source.object, nil, corev1.EventTypeWarning, v1alpha1.ReasonFilesRefused, "Mirror",
+			"%s:%d %s: %.800s", problem.Path, problem.Line, problem.Reason, problem.Message)
+	}
+}

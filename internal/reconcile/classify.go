@@ -1,0 +1,135 @@
+package reconcile
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// foreignRetry is the time after which a foreign object that is in the way is looked
+// up again: it carries no label of ours, so no watch reports its deletion.
+const foreignRetry = time.Minute
+
+// Intervals after which a cause that no watch reports is looked up again: a secret
+// store that did not answer or refused, a token that a cluster has yet to issue, and
+// objects that are being read.
+const (
+	storeRetry = 30 * time.Second
+	TokenRetry = 2 * time.Second
+	syncRetry  = 300 * time.Millisecond
+)
+
+// Classify is the one place that maps the errors of the packages below to the
+// classes of the engine.
+func Classify(err error) *engine.Error {
+	var (
+		notOurs  *apply.NotOursError
+		guard    *apply.GuardError
+		kind     *apply.KindMissingError
+		secret   *apply.SecretMissingError
+		missing  *snapshot.MissingError
+		leaving  *apply.TerminatingError
+		conflict *apply.ConflictError
+		repo     *snapshot.RepositoryError
+		holder   interface{ Holder() string }
+		host     *build.HostError
+		size     *build.SizeError
+	)
+	switch {
+	case errors.Is(err, secrets.ErrUnavailable):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretStoreUnavailable, Message: err.Error(), RetryAfter: storeRetry}
+	case errors.Is(err, secrets.ErrDenied):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretStoreDenied, Message: err.Error(), RetryAfter: storeRetry}
+	case errors.As(err, &holder):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonNotOurs, Message: err.Error(), RetryAfter: foreignRetry}
+	case errors.As(err, &notOurs):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonNotOurs, Message: notOurs.Error(), RetryAfter: foreignRetry}
+	case errors.As(err, &guard):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonPruneGuarded, Message: guard.Error()}
+	case errors.As(err, &kind):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonKindMissing, Message: kind.Error()}
+	case errors.As(err, &secret):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretMissing, Message: secret.Error()}
+	case errors.As(err, &missing):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonReferenceMissing, Message: missing.Error()}
+	case errors.As(err, &repo):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: repo.Reason(), Message: repo.Error()}
+	case errors.As(err, &host), errors.As(err, &size):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonInvalid, Message: err.Error()}
+	case errors.As(err, &leaving):
+		outcome := &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonDeleting, Message: leaving.Error()}
+		if leaving.Unwatched {
+			outcome.RetryAfter = foreignRetry
+		}
+		return outcome
+	case errors.As(err, &conflict):
+		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonApplyFailed, Message: conflict.Error(), Cause: err}
+	case errors.Is(err, remote.ErrNotSynced):
+		// The kind is new on the cluster, and its objects are being read.
+		return &engine.Error{Class: engine.ClassSilent, Message: err.Error(), Cause: err, RetryAfter: syncRetry}
+	case errors.Is(err, remote.ErrNotConnected):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonNotConnected, Message: err.Error()}
+	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err):
+		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonApplyFailed, Message: refusal(err), Cause: err}
+	}
+	return nil
+}
+
+// refusal returns the answer of an API server about an object of ours. The applier
+// leaves the answer out for objects that hold secrets.
+func refusal(err error) string {
+	var item *apply.ItemError
+	if errors.As(err, &item) {
+		return item.Error()
+	}
+	return "the API server refused a write; the operator's log has its answer"
+}
+
+// Message returns the message of an error for a status.
+func Message(err error) string { return engine.Classify(err, Classify).Message }
+
+// SetFalse sets a condition to false, with the reason and the message of an error.
+func SetFalse(facts *engine.Facts, conditionType string, err error) {
+	outcome := engine.Classify(err, Classify)
+	facts.False(conditionType, outcome.Reason, outcome.Message)
+}
+
+// Verdict turns the errors of validation into one error: Terminal if one of them
+// needs a person, Waiting if all of them are references to objects that may still
+// arrive.
+func Verdict(list field.ErrorList) error {
+	if len(list) == 0 {
+		return nil
+	}
+	worst := list[0]
+	messages := make([]string, 0, len(list))
+	for _, e := range list {
+		messages = append(messages, fmt.Sprintf("%s: %s", e.Field, e.Detail))
+		if worst.Origin == v1alpha1.ReasonReferenceMissing && e.Origin != v1alpha1.ReasonReferenceMissing {
+			worst = e
+		}
+	}
+	slices.Sort(messages)
+	message := strings.Join(slices.Compact(messages), "; ")
+	reason := worst.Origin
+	if reason == "" {
+		reason = v1alpha1.ReasonInvalid
+	}
+	if reason == v1alpha1.ReasonReferenceMissing {
+		return engine.Waiting(reason, "%s", message)
+	}
+	return engine.Terminal(reason, "%s", message)
+}

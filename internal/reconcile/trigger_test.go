@@ -1,0 +1,30 @@
+package reconcile
+
+import (
+	"context"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/client-go/util/workqueue"
+)
+
+func TestTriggerKeepsEarlyKeys(t *testing.T) {
+	var trigger Trigger[string]
+	trigger.Enqueue("early")
+	trigger.Enqueue("early")
+	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]())
+	defer queue.ShutDown()
+	if err := trigger.Source().Start(context.Background(), queue); err != nil {
+		t.Fatal(err)
+	}
+	trigger.Enqueue("late")
+	var got []string
+	for queue.Len() > 0 {
+		key, _ := queue.Get()
+		got = append(got, key)
+		queue.Done(key)
+	}
+	if diff := cmp.Diff([]string{"early", "late"}, got); diff != "" {
+		t.Errorf("queued (-want +got):\n%s", diff)
+	}
+}
