@@ -13,6 +13,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/layout"
 	"nautes.io/nautes/internal/mirror"
@@ -105,7 +106,9 @@ func (g *gitSync) gitCredentials(ctx context.Context, url string, ref *v1alpha1.
 		if err != nil {
 			return git.Auth{}, err
 		}
-		return git.Auth{Username: "oauth2", Password: secret.Fields["access_token"]}, nil
+		// Without a user name, git sends the one that every forge accepts.
+		f, _ := forges.Of(p.Spec.ProviderType)
+		return git.Auth{Username: f.TokenUser, Password: secret.Fields["access_token"]}, nil
 	}
 	return git.Auth{}, nil
 }

@@ -32,25 +32,29 @@ var may = map[string][]string{
 	"internal/luapattern": {},
 	"internal/schedule":   {},
 	"internal/schema":     {"config/crd"},
-	"internal/sensorlua":  {},
+	"internal/sensorlua":  {"internal/forge/forges"},
 	"internal/catalogue":  {"api/v1alpha1", "internal/schema"},
 	"internal/hooks":      {"api/v1alpha1", "internal/launch"},
 	"internal/plan":       {"api/v1alpha1"},
 	"internal/secrets":    {"api/v1alpha1", "internal/plan"},
-	"internal/snapshot":   {"api/v1alpha1", "internal/catalogue", "internal/plan"},
+	"internal/snapshot":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/plan"},
 	"internal/validate":   {"api/v1alpha1", "internal/catalogue", "internal/hooks", "internal/luapattern", "internal/plan", "internal/schedule", "internal/secrets", "internal/snapshot"},
-	"internal/build":      {"api/v1alpha1", "internal/catalogue", "internal/hooks", "internal/launch", "internal/plan", "internal/schedule", "internal/secrets", "internal/sensorlua", "internal/snapshot", "internal/validate"},
+	"internal/build":      {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/hooks", "internal/launch", "internal/plan", "internal/schedule", "internal/secrets", "internal/sensorlua", "internal/snapshot", "internal/validate"},
+
+	"internal/forge":        {"api/v1alpha1"},
+	"internal/forge/gitlab": {"api/v1alpha1", "internal/forge", "internal/launch"},
+	"internal/forge/forges": {"api/v1alpha1", "internal/forge", "internal/forge/gitlab"},
 
 	"internal/apply":         {"api/v1alpha1", "internal/plan", "internal/secrets"},
 	"internal/remote":        {"api/v1alpha1", "internal/launch", "internal/plan", "internal/secrets", "internal/remote/kubeconfig"},
-	"internal/git":           {"api/v1alpha1", "internal/plan", "internal/secrets"},
+	"internal/git":           {"api/v1alpha1", "internal/forge", "internal/plan", "internal/secrets"},
 	"internal/layout":        {"api/v1alpha1", "internal/plan", "internal/schema"},
 	"internal/secrets/kube":  {"api/v1alpha1", "internal/plan", "internal/secrets"},
 	"internal/secrets/vault": {"api/v1alpha1", "internal/plan", "internal/secrets"},
 	"internal/mirror":        {"api/v1alpha1", "internal/plan", "internal/git", "internal/layout", "internal/schema"},
-	"internal/receiver":      {"api/v1alpha1", "internal/secrets"},
+	"internal/receiver":      {"api/v1alpha1", "internal/forge", "internal/forge/forges", "internal/secrets"},
 	"internal/telemetry":     {},
-	"internal/runner":        {"internal/git", "internal/launch", "internal/secrets"},
+	"internal/runner":        {"internal/forge", "internal/forge/forges", "internal/git", "internal/launch", "internal/secrets"},
 
 	"internal/engine":     {"api/v1alpha1", "internal/plan"},
 	"internal/reconcile":  {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/git", "internal/launch", "internal/plan", "internal/remote", "internal/secrets", "internal/secrets/kube", "internal/snapshot", "internal/telemetry", "internal/validate"},
@@ -68,7 +72,7 @@ func testOnly(pkg string) bool { return strings.HasPrefix(pkg, "test/") }
 // impure what they may therefore not import, by prefix. net/url and net/netip
 // only parse.
 var (
-	pure   = []string{"internal/launch", "internal/luapattern", "internal/sensorlua", "internal/hooks", "internal/catalogue", "internal/plan", "internal/schema", "internal/snapshot", "internal/validate", "internal/build"}
+	pure   = []string{"internal/forge", "internal/forge/forges", "internal/forge/gitlab", "internal/launch", "internal/luapattern", "internal/sensorlua", "internal/hooks", "internal/catalogue", "internal/plan", "internal/schema", "internal/snapshot", "internal/validate", "internal/build"}
 	impure = []string{
 		"context", "time", "math/rand", "crypto/rand", "net", "os", "syscall",
 		"k8s.io/client-go", "k8s.io/apiserver", "sigs.k8s.io/controller-runtime",

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -13,9 +14,6 @@ import (
 
 // engineGit is the engine of the credentials of code repositories.
 const engineGit = "git"
-
-// providerTypes are the types that a CodeRepoProvider can have.
-func providerTypes() []string { return []string{"gitlab", "github"} }
 
 // addAccess adds the access of the space's accounts to Vault: a role for each
 // account, and a policy for each credential that one of its runtimes is granted.
@@ -147,7 +145,7 @@ func (m member) grants(s *snapshot.Snapshot) grants {
 	missing := (*snapshot.MissingError)(nil)
 	switch {
 	case errors.As(err, &missing), err == nil && provider == nil:
-		for _, providerType := range providerTypes() {
+		for _, providerType := range forges.Types() {
 			granted.possible = append(granted.possible, readable(providerType, repo.Name, permission)...)
 		}
 	case err == nil:

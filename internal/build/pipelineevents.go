@@ -16,6 +16,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
+	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/schedule"
 	"nautes.io/nautes/internal/secrets"
@@ -193,9 +194,10 @@ func (p *pipeline) gitlabEntry(e v1alpha1.EventSource) (argoevents.GitlabEventSo
 	if err != nil {
 		return argoevents.GitlabEventSource{}, err
 	}
+	f, _ := forges.ListensTo(v1alpha1.EventSourceGitLab)
 	var events []string
 	for _, event := range hookEvents(e) {
-		events = append(events, argoEvent(event))
+		events = append(events, f.Events.ArgoName(event))
 	}
 	key := func(name string) *corev1.SecretKeySelector {
 		return &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: p.hookSecret(e)}, Key: name}
@@ -218,15 +220,6 @@ func hookEvents(e v1alpha1.EventSource) []string {
 	}
 	slices.Sort(events)
 	return slices.Compact(events)
-}
-
-// argoEvent returns what Argo Events calls an event: PushEvents for push_events.
-func argoEvent(event string) string {
-	var b strings.Builder
-	for word := range strings.SplitSeq(event, "_") {
-		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
-	}
-	return b.String()
 }
 
 func calendarEntry(c *v1alpha1.CalendarEventSource) argoevents.CalendarEventSource {

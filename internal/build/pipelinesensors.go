@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/sensorlua"
 )
@@ -168,7 +169,8 @@ func programsOf(kind v1alpha1.EventSourceType) []string {
 	if kind == v1alpha1.EventSourceCalendar {
 		return []string{sensorlua.Calendar}
 	}
-	return []string{sensorlua.GitLab, sensorlua.Ref}
+	f, _ := forges.ListensTo(kind)
+	return []string{f.Events.Program.File, sensorlua.Ref}
 }
 
 // jsonSize returns the length of the JSON of an object, as Argo Events hands it to
@@ -203,9 +205,9 @@ func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceT
 		Filters:   &argoevents.EventDependencyFilter{},
 	}
 	events := []string{string(v1alpha1.EventSourceCalendar)}
-	if kind == v1alpha1.EventSourceGitLab {
+	if f, listens := forges.ListensTo(kind); listens {
 		events = hookEvents(e)
-		d.Transform.Script = sensorlua.Run(filesDir, sensorlua.GitLab)
+		d.Transform.Script = sensorlua.Run(filesDir, f.Events.Program.File)
 		if e.GitLab.Revision != "" {
 			d.Filters.Script = sensorlua.MatchRef(filesDir, e.GitLab.Revision)
 		}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"nautes.io/nautes/internal/forge"
 )
 
 const (
@@ -21,9 +23,6 @@ const (
 	maxStderr = 16 << 10
 	// gracePeriod is how long git may clean up before it is killed.
 	gracePeriod = 2 * time.Second
-	// defaultUser is sent with a password that comes without a user name; hosts
-	// that know access tokens accept any.
-	defaultUser = "oauth2"
 )
 
 // command is one run of git.
@@ -142,7 +141,7 @@ func (a Auth) basic() string {
 	}
 	user := a.Username
 	if user == "" {
-		user = defaultUser
+		user = forge.AnyTokenUser
 	}
 	return base64.StdEncoding.EncodeToString(append([]byte(user+":"), a.Password.Bytes()...))
 }

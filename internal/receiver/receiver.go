@@ -17,6 +17,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"nautes.io/nautes/internal/forge"
+	"nautes.io/nautes/internal/forge/forges"
 )
 
 // Limits of a request.
@@ -69,7 +72,7 @@ func Token(key []byte, source string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Handler answers push hooks in GitLab's format. Its fields are set before the
+// Handler answers push hooks of the forges that package forges lists. Its fields are set before the
 // first request.
 type Handler struct {
 	// Key returns the key that tokens are made with, of 16 bytes at least. It is
@@ -128,7 +131,7 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	}
 	// A product that does not exist has a token too, which nobody was ever
 	// given, so it answers as any other product does to a wrong token.
-	tokens := r.Header.Values("X-Gitlab-Token")
+	sender, tokens := senderOf(r)
 	if len(tokens) != 1 || !hmac.Equal([]byte(tokens[0]), []byte(Token(key, source))) {
 		return outcome{http.StatusUnauthorized, ResultUnauthorized, "the token is missing or wrong: set the hook's secret token to the one of this source"}
 	}
@@ -143,10 +146,10 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	case err != nil:
 		return outcome{http.StatusBadRequest, ResultInvalid, "the event ended early: send it again"}
 	}
-	changes, err := changesBranch(r.Header.Get("X-Gitlab-Event"), body)
+	changes, err := sender.Hooks.ChangesBranch(r.Header.Get(sender.Hooks.EventHeader), body)
 	switch {
 	case err != nil:
-		return outcome{http.StatusBadRequest, ResultInvalid, "the event is no JSON object as GitLab sends it"}
+		return outcome{http.StatusBadRequest, ResultInvalid, "the event is no JSON object as " + sender.Name + " sends it"}
 	case !changes:
 		return outcome{http.StatusAccepted, ResultIgnored, ""}
 	}
@@ -163,31 +166,15 @@ func sourceOf(path string) (source string, found bool) {
 	return ProductPrefix + product, found && product != "" && !strings.Contains(product, "/")
 }
 
-// event is what is read of GitLab's push events.
-type event struct {
-	// Name is set in system hooks, where the header does not tell the events apart.
-	Name string `json:"event_name"`
-	// After is the hash of the new head; zeros when the branch or tag is gone.
-	After string `json:"after"`
-}
-
-// changesBranch tells whether an event can have changed what a branch holds.
-// Which branch it was is left to the fetch.
-func changesBranch(kind string, body []byte) (bool, error) {
-	var e event
-	if err := json.Unmarshal(body, &e); err != nil {
-		return false, err
-	}
-	switch kind {
-	case "Push Hook", "Tag Push Hook":
-	case "System Hook":
-		if e.Name != "push" && e.Name != "tag_push" {
-			return false, nil
+// senderOf returns the forge that sends the token header of a request, and the
+// tokens. It returns no token if there is no such header.
+func senderOf(r *http.Request) (sender forge.Forge, tokens []string) {
+	for _, f := range forges.All() {
+		if tokens := r.Header.Values(f.Hooks.TokenHeader); len(tokens) > 0 {
+			return f, tokens
 		}
-	default:
-		return false, nil
 	}
-	return strings.Trim(e.After, "0") != "" || e.After == "", nil
+	return forge.Forge{}, nil
 }
 
 // write answers with a small JSON document; problems follow RFC 9457.

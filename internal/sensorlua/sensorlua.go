@@ -23,6 +23,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"nautes.io/nautes/internal/forge/forges"
 )
 
 // MaxKey is the length of the longest key.
@@ -32,9 +34,8 @@ const MaxKey = 45
 // largest that Argo Events takes, in bytes.
 const Memory = 32 << 20
 
-// The programs, as Files names them.
+// The programs that no forge brings along, as Files names them.
 const (
-	GitLab   = "gitlab.lua"
 	Calendar = "calendar.lua"
 	Ref      = "ref.lua"
 )
@@ -42,19 +43,21 @@ const (
 var (
 	//go:embed common.lua
 	common string
-	//go:embed gitlab.lua
-	gitlab string
 	//go:embed calendar.lua
 	calendar string
 	//go:embed ref.lua
 	ref string
 )
 
-// Files returns the programs by their file names. GitLab reads a delivery of
-// GitLab, its headers and body: deletions, and what concerns the code of a fork,
-// run nothing. Calendar reads an event of a calendar. Ref is for MatchRef.
+// Files returns the programs by their file names. The program of a forge reads a
+// delivery of that forge, headers and body: deletions, and events about the code of
+// a fork, run nothing. Calendar reads an event of a calendar. Ref is for MatchRef.
 func Files() map[string]string {
-	return map[string]string{GitLab: common + gitlab, Calendar: calendar, Ref: ref}
+	files := map[string]string{Calendar: calendar, Ref: ref}
+	for _, f := range forges.All() {
+		files[f.Events.Program.File] = common + f.Events.Program.Source
+	}
+	return files
 }
 
 // Run returns a program that runs one of the Files, which are in a directory.

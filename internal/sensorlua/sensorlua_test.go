@@ -12,6 +12,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"nautes.io/nautes/internal/forge/gitlab"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/luapattern"
 	"nautes.io/nautes/test/testutil/hostile"
@@ -110,7 +111,7 @@ func FuzzGitLab(f *testing.F) {
 		if json.Unmarshal(body, &decoded) != nil {
 			t.Skip()
 		}
-		checkResult(t, transformed(t, Run(dir, GitLab), map[string]any{
+		checkResult(t, transformed(t, Run(dir, gitlab.Forge().Events.Program.File), map[string]any{
 			"headers": map[string]any{"X-Gitlab-Event": []any{kind}, "Idempotency-Key": []any{id}, "X-Gitlab-Event-Uuid": []any{id}},
 			"body":    decoded,
 		}))
@@ -219,7 +220,7 @@ func TestMemory(t *testing.T) {
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if got := transformed(t, Run(dir, GitLab), delivery); got["ref"] != "refs/heads/main" {
+	if got := transformed(t, Run(dir, gitlab.Forge().Events.Program.File), delivery); got["ref"] != "refs/heads/main" {
 		t.Errorf("the ref is %q", got["ref"])
 	}
 	runtime.ReadMemStats(&after)

@@ -8,13 +8,11 @@ import (
 	"strings"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/forge/forges"
 )
 
 // defaultEventNamespace is where Argo Events is unless anything says otherwise.
 const defaultEventNamespace = "argo-events"
-
-// providerGitLab is the type of the providers whose events can be listened to.
-const providerGitLab = "gitlab"
 
 // EventNamespace returns the namespace in which a cluster listens to events.
 func (s *Snapshot) EventNamespace(c *v1alpha1.Cluster) string {
@@ -53,8 +51,9 @@ func (s *Snapshot) EventSourceRefusal(r *v1alpha1.ProjectPipelineRuntime, e v1al
 	}
 	repo := s.CodeRepo(r.Namespace, e.GitLab.RepoName)
 	provider := s.CodeRepoProvider(repo.Spec.CodeRepoProvider)
-	if provider == nil || provider.Spec.ProviderType != providerGitLab {
-		return fmt.Sprintf("CodeRepo %s is on no GitLab that is registered: set its spec.codeRepoProvider to one, or remove the event source", repo.Name), nil
+	f, _ := forges.ListensTo(v1alpha1.EventSourceGitLab)
+	if provider == nil || provider.Spec.ProviderType != f.Type {
+		return fmt.Sprintf("CodeRepo %s is on no %s that is registered: set its spec.codeRepoProvider to one, or remove the event source", repo.Name, f.Name), nil
 	}
 	return "", nil
 }

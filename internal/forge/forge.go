@@ -1,0 +1,50 @@
+// Package forge declares what Nautes must know about a kind of Git forge. It
+// guarantees that no other package depends on one kind: each has a package below
+// this one, and package forges finds it by its provider type.
+package forge
+
+import "nautes.io/nautes/api/v1alpha1"
+
+// AnyTokenUser is the user name for an access token of an unknown forge. Forges
+// with access tokens accept any name.
+const AnyTokenUser = "oauth2"
+
+// Forge describes a kind of Git forge. It is data and pure functions: sending
+// requests is the caller's job.
+type Forge struct {
+	// Type is the providerType of its CodeRepoProviders.
+	Type string
+	// Name is its name in messages.
+	Name string
+	// TokenUser is the user name for an access token over HTTP.
+	TokenUser string
+	Hooks     Hooks
+	Events    Events
+	Statuses  Statuses
+}
+
+// Hooks describes the requests that the hooks of a forge send.
+type Hooks struct {
+	// EventHeader has the name of the event, TokenHeader the secret of the hook.
+	EventHeader, TokenHeader string
+	// ChangesBranch reports whether an event can have changed the content of a
+	// branch. It returns an error for a body that the forge does not send.
+	ChangesBranch func(event string, body []byte) (bool, error)
+}
+
+// Events describes how pipelines listen to a forge.
+type Events struct {
+	// Source is the type of the event sources that listen to it.
+	Source v1alpha1.EventSourceType
+	// ArgoName returns the name in Argo Events of an event of the forge's API.
+	ArgoName func(event string) string
+	// Program turns a delivery into the data that sensors filter and launchers
+	// get. Package sensorlua describes its result and the functions it can use.
+	Program Program
+}
+
+// Program is a Lua program.
+type Program struct {
+	// File is its file name, Source its text.
+	File, Source string
+}

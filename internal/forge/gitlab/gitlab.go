@@ -1,0 +1,66 @@
+// Package gitlab describes GitLab: its names, headers, events and API. It is pure
+// and guarantees that this knowledge is in one place.
+package gitlab
+
+import (
+	"encoding/json"
+	"strings"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/forge"
+)
+
+// Type is the provider type of GitLab.
+const Type = "gitlab"
+
+const (
+	name      = "GitLab"
+	tokenUser = "oauth2"
+)
+
+// Forge returns the description of GitLab.
+func Forge() forge.Forge {
+	return forge.Forge{
+		Type: Type, Name: name, TokenUser: tokenUser,
+		Hooks: forge.Hooks{EventHeader: "X-Gitlab-Event", TokenHeader: "X-Gitlab-Token", ChangesBranch: changesBranch},
+		Events: forge.Events{
+			Source: v1alpha1.EventSourceGitLab, ArgoName: argoName,
+			Program: forge.Program{File: "gitlab.lua", Source: program},
+		},
+		Statuses: statuses{},
+	}
+}
+
+// push is the part of a push event that decides about a fetch.
+type push struct {
+	// Name is set in system hooks, where the header has no name of the event.
+	Name string `json:"event_name"`
+	// After is the hash of the new head; zeros if the branch or tag was deleted.
+	After string `json:"after"`
+}
+
+func changesBranch(event string, body []byte) (bool, error) {
+	var p push
+	if err := json.Unmarshal(body, &p); err != nil {
+		return false, err
+	}
+	switch event {
+	case "Push Hook", "Tag Push Hook":
+	case "System Hook":
+		if p.Name != "push" && p.Name != "tag_push" {
+			return false, nil
+		}
+	default:
+		return false, nil
+	}
+	return p.After == "" || strings.Trim(p.After, "0") != "", nil
+}
+
+// argoName returns PushEvents for push_events.
+func argoName(event string) string {
+	var b strings.Builder
+	for word := range strings.SplitSeq(event, "_") {
+		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return b.String()
+}

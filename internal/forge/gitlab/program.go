@@ -1,0 +1,6 @@
+package gitlab
+
+import _ "embed"
+
+//go:embed program.lua
+var program string
