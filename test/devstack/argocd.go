@@ -38,9 +38,10 @@ type ArgoCD struct {
 	process struct{ redis, repoServer, controller *Process }
 }
 
-// argoCDOptions say how an Argo CD differs from what it is by itself.
+// argoCDOptions are the settings of an Argo CD that differ from its defaults.
 type argoCDOptions struct {
-	// poll is how often it looks for new commits, beside what RefreshApplication asks.
+	// poll is the interval between two looks for new commits. RefreshApplication
+	// asks for further ones.
 	poll time.Duration
 	// settings of argocd-cm, and arguments of the application controller.
 	settings map[string]string
@@ -50,18 +51,18 @@ type argoCDOptions struct {
 func runtimeArgoCD() argoCDOptions { return argoCDOptions{poll: 10 * time.Second} }
 
 // tenantArgoCD works on clusters where it may do no more than it needs, and where
-// other Argo CDs are. What it installs does not change, and each look takes long.
+// other Argo CDs are. Its sources do not change, and each look takes long.
 func tenantArgoCD() argoCDOptions {
 	return argoCDOptions{
 		poll: 10 * time.Minute,
 		settings: map[string]string{
 			// Without it, one kind that its user may not list stops it on the whole cluster.
 			"resource.respectRBAC": "normal",
-			// The label of the other method is copied to what is made from an object.
+			// The other method uses a label, which controllers copy to dependents.
 			"application.resourceTrackingMethod": "annotation",
 		},
-		// While there are new CRDs it sees late what it has applied, and would
-		// apply it again at once.
+		// While CRDs are new it sees applied objects late, and would apply them
+		// again at once.
 		args: []string{"--self-heal-backoff-timeout-seconds=0", "--self-heal-timeout-seconds=15"},
 	}
 }
@@ -76,7 +77,7 @@ func startArgoCD(ctx context.Context, s *Stack, plane *ControlPlane) (*ArgoCD, e
 		plane:   plane,
 		options: runtimeArgoCD(),
 		home:    filepath.Join(s.Dir, plane.Name+"-argocd"),
-		// A socket's path has to be short, unlike that of a directory for tests.
+		// A socket's path must be short, and the directories of tests are not.
 		socket: filepath.Join(os.TempDir(), "nautes-askpass-"+strconv.Itoa(taken[1])+".sock"),
 	}
 	if plane == s.Tenant {
@@ -91,8 +92,8 @@ func startArgoCD(ctx context.Context, s *Stack, plane *ControlPlane) (*ArgoCD, e
 	return a, nil
 }
 
-// prepare makes what an installation of Argo CD makes and is not there yet, with
-// what its other programs would put there, and the files of the processes.
+// prepare creates the objects of an installation of Argo CD that are missing, the
+// objects that its other programs would create, and the files of the processes.
 func (a *ArgoCD) prepare(ctx context.Context) error {
 	set, err := kubernetes.NewForConfig(a.plane.Config())
 	if err != nil {
@@ -228,7 +229,7 @@ func (a *ArgoCD) env(binary, path string) []string {
 	}
 }
 
-// Stop ends the processes; what they made on the control plane stays.
+// Stop ends the processes. Their objects on the control plane stay.
 func (a *ArgoCD) Stop() error {
 	var all []error
 	for _, process := range []*Process{a.process.controller, a.process.repoServer, a.process.redis} {
@@ -240,7 +241,7 @@ func (a *ArgoCD) Stop() error {
 	return errors.Join(all...)
 }
 
-// Err returns nil while all of it runs, and what ended otherwise.
+// Err returns nil while all processes run, and the errors of ended ones otherwise.
 func (a *ArgoCD) Err() error {
 	return errors.Join(a.process.redis.Err(), a.process.repoServer.Err(), a.process.controller.Err())
 }

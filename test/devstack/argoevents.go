@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	// ArgoEventsNamespace is where Argo Events and what listens with it are.
+	// ArgoEventsNamespace holds Argo Events, its event sources and its sensors.
 	ArgoEventsNamespace = "argo-events"
 	// ArgoEventsUser is the user that its controller is on its control plane.
 	ArgoEventsUser = "argo-events"
 
-	// What the controller makes for the event bus with the name default.
+	// Objects that the controller creates for the event bus named default.
 	busServerSecret = "eventbus-default-js-server"
 
 	argoEventsImage = "quay.io/argoproj/argo-events"
@@ -30,8 +30,8 @@ const (
 
 // ArgoEvents is Argo Events on a control plane that has no node. Its controller
 // is a process, and makes Deployments and a StatefulSet as everywhere. In place of
-// their Pods the same services run as processes, each with what the controller
-// says for its Pod: the object, the Secrets, the account.
+// their Pods the same services run as processes, each with the settings of its
+// Pod: the object, the Secrets, the account.
 //
 // Three things differ from a cluster. The event bus is one server of NATS, on
 // loopback, with the certificate and the users that the controller made. A port of
@@ -243,7 +243,7 @@ func recode(encoded string, change func(map[string]any) error) (string, error) {
 	return base64.StdEncoding.EncodeToString(raw), nil
 }
 
-// Err returns nil while everything runs, and what ended by itself otherwise.
+// Err returns nil while everything runs, and the errors of ended parts otherwise.
 func (a *ArgoEvents) Err() error {
 	return errors.Join(a.controller.Err(), a.bus.Err(), a.services.err())
 }

@@ -18,8 +18,8 @@ import (
 const auditLog = "audit.log"
 
 // auditPolicy records each request to write once, when it has been answered.
-// What the control plane does by itself is left out, and so are leases and the
-// reviews, which are questions though they are POSTs.
+// It leaves out requests of the control plane itself, leases, and reviews, which
+// only ask although they are POSTs.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived, ResponseStarted]
@@ -45,10 +45,10 @@ type Request struct {
 	Time time.Time
 	// Verb is create, update, patch, delete or deletecollection.
 	Verb string
-	// Group, Resource, Subresource, Namespace and Name tell what it was for.
+	// Group, Resource, Subresource, Namespace and Name identify the object.
 	// Name is empty for a generated name and for deletecollection.
 	Group, Resource, Subresource, Namespace, Name string
-	// User, UserAgent and FieldManager tell whose it was.
+	// User, UserAgent and FieldManager identify the sender.
 	User, UserAgent, FieldManager string
 	// DryRun is as the URL says; a deletion says it in its body, unseen.
 	DryRun bool
@@ -68,8 +68,8 @@ func (r Request) String() string {
 	return fmt.Sprintf("%s %s %s/%s by %s (%s): %d", r.Verb, resource, r.Namespace, r.Name, r.User, r.UserAgent, r.Code)
 }
 
-// Mark is a moment in the life of a control plane; what happened after it can
-// be asked for. The zero Mark is the beginning, for Requests only.
+// Mark is a moment in the life of a control plane. Requests and Changes return
+// later ones. The zero Mark is the beginning, for Requests only.
 type Mark struct {
 	audited int64
 	stored  map[string]storedKey
@@ -93,8 +93,8 @@ func (c *ControlPlane) Mark(ctx context.Context) (Mark, error) {
 
 // Requests returns the requests to write that the API server has answered since
 // a mark, in the order of their answers. The API server writes its record before
-// it ends an answer, so that what a client has seen done is here.
-// Changes tells what came of them.
+// it ends an answer, so every request that a client has seen answered is here.
+// Changes returns their results.
 func (c *ControlPlane) Requests(since Mark) ([]Request, error) {
 	file, err := os.Open(c.file(auditLog))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -104,8 +104,8 @@ func (c *ControlPlane) Requests(since Mark) ([]Request, error) {
 		return nil, fmt.Errorf("read the audit log of %s: %w", c.Name, err)
 	}
 	defer func() { _ = file.Close() }()
-	// The mark may stand within a line that was being written: one byte more
-	// tells, and the rest of such a line is left out.
+	// The mark may stand within a line that was being written. One byte more
+	// shows it, and the rest of such a line is left out.
 	content, err := io.ReadAll(io.NewSectionReader(file, max(0, since.audited-1), math.MaxInt64-since.audited))
 	if err != nil {
 		return nil, fmt.Errorf("read the audit log of %s: %w", c.Name, err)

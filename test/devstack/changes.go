@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// What became of a stored object.
+// The ways in which a stored object changes.
 const (
 	Created  = "created"
 	Updated  = "updated"
@@ -19,7 +19,7 @@ const (
 // Change is an object whose stored form has changed: a real write, seen in etcd.
 type Change struct {
 	// Key is the object's place: <resource>/<namespace>/<name> for the
-	// Kubernetes kinds, <group>/<resource>/<namespace>/<name> for those of
+	// Kubernetes kinds, <group>/<resource>/<namespace>/<name> for kinds of
 	// CRDs, without the namespace for cluster-scoped ones.
 	Key string
 	// What is Created, Updated, Deleted, or Replaced: deleted and made again.
@@ -31,8 +31,8 @@ type Change struct {
 // String returns the change in one line.
 func (c Change) String() string { return fmt.Sprintf("%s %s (%d writes)", c.What, c.Key, c.Writes) }
 
-// Changes returns the objects whose stored form differs from what it was at
-// the mark, in the order of their keys, whoever wrote them. A server-side apply
+// Changes returns the objects whose stored form has changed since the mark, in
+// the order of their keys, whoever wrote them. A server-side apply
 // that finds nothing to do is no Change, an object that was made and deleted
 // since is none either: Requests has both. Leases are left out.
 func (c *ControlPlane) Changes(ctx context.Context, since Mark) ([]Change, error) {

@@ -23,8 +23,8 @@ const accountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 // tokenLife is how long the token of an account is good.
 const tokenLife = 12 * 60 * 60
 
-// container is what a kubelet gives to a container: here a program of this
-// machine takes the place of its image, and bin/pod shows it the volumes.
+// container is the environment that a kubelet gives to a container. A program of
+// this machine takes the place of its image, and bin/pod shows it the volumes.
 type container struct {
 	plane *ControlPlane
 	set   kubernetes.Interface
@@ -38,8 +38,8 @@ type container struct {
 
 var errNoVolume = errors.New("a volume of this kind cannot be played")
 
-// program returns what runs a file in place of the container's image, with the
-// arguments, and with variables beside the container's own.
+// program returns the process that runs a file in place of the container's image,
+// with the arguments, and with variables beside the container's own.
 func (c container) program(ctx context.Context, programs programs, file string, args, env []string) (Program, error) {
 	mounts, err := c.mounts(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c container) mounts(ctx context.Context) (map[string]string, error) {
 	for _, mount := range c.spec.VolumeMounts {
 		i := slices.IndexFunc(c.pod.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name })
 		if i < 0 {
-			// What Kubernetes itself adds, as the token of the account.
+			// Kubernetes adds it, for example the token of the account.
 			continue
 		}
 		dir := filepath.Join(c.dir, "volumes", mount.Name)
@@ -155,7 +155,7 @@ func (c container) writeConfigMap(ctx context.Context, dir string, source *corev
 	return writeFiles(dir, data, source.Items)
 }
 
-// writeFiles writes the items of what an object holds; all of it when there are none.
+// writeFiles writes the selected keys of an object's data, or all if items is nil.
 func writeFiles(dir string, data map[string][]byte, items []corev1.KeyToPath) error {
 	if items == nil {
 		for key := range data {
@@ -171,7 +171,7 @@ func writeFiles(dir string, data map[string][]byte, items []corev1.KeyToPath) er
 	return nil
 }
 
-// writeAccount writes what a Pod finds of its account.
+// writeAccount writes the files of the account that a Pod mounts.
 func (c container) writeAccount(ctx context.Context, dir string) error {
 	account := c.pod.ServiceAccountName
 	if account == "" {

@@ -12,7 +12,7 @@ import (
 // managerUser is the user that kube-controller-manager is on a control plane.
 const managerUser = "system:kube-controller-manager"
 
-// controllers is what a cluster must do by itself for Nautes, Argo CD and HNC:
+// controllers are the parts of a cluster that Nautes, Argo CD and HNC need:
 // namespaces end, owned objects follow their owners, accounts appear, the roles
 // admin and edit get their rules, and Deployments, StatefulSets and Jobs become Pods.
 const controllers = "namespace-controller,garbage-collector-controller," +
@@ -57,7 +57,7 @@ type notYetError string
 
 func (e notYetError) Error() string { return string(e) + " is not there yet" }
 
-// managerReady looks at what the controllers do: there is nothing to ask.
+// managerReady looks at results of the controllers, which have no endpoint to ask.
 func managerReady(ctx context.Context, set kubernetes.Interface) error {
 	if _, err := set.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{}); err != nil {
 		return err

@@ -42,7 +42,7 @@ type ControlPlane struct {
 	admin       *rest.Config
 	kubeconfig  []byte
 
-	// mutex guards the processes, not what is done with them.
+	// mutex guards the fields of the processes, not calls of their methods.
 	mutex   sync.Mutex
 	server  *Process
 	manager *Process
@@ -223,7 +223,7 @@ func (c *ControlPlane) startServer(ctx context.Context) (*Process, error) {
 		"--profiling=false",
 	}
 	if !c.controllers {
-		// Nobody would make the service account that this plugin asks for.
+		// No controller creates the service account that this plugin requires.
 		args = append(args, "--disable-admission-plugins=ServiceAccount")
 	}
 	set, err := kubernetes.NewForConfig(c.Config())

@@ -42,8 +42,8 @@ type Fault struct {
 	Method, Path string
 	// Times is how many requests fail; 0: all, until Heal.
 	Times int
-	// Failure is what they meet. After DropConnection the server has answered,
-	// and nothing or only a part of it arrives, however short it is.
+	// Failure is the fault of these requests. After DropConnection the server has
+	// answered, and at most a part of the answer arrives, however short it is.
 	Failure Failure
 }
 
@@ -252,6 +252,6 @@ func (p *FaultProxy) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.forward.ServeHTTP(&cutWriter{ResponseWriter: w, left: failure.limit}, r)
-	// What was too short to be cut is dropped too.
+	// An answer too short to be cut is dropped too.
 	panic(http.ErrAbortHandler)
 }

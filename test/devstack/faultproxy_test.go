@@ -94,7 +94,7 @@ func TestFaultProxyFailures(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		failure Failure
-		// arrives tells whether the server sees the request.
+		// arrives reports whether the server sees the request.
 		arrives bool
 	}{
 		"never answers":      {failure: Hang()},

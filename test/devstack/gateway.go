@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// Gateway plays the gateway of a cluster for what Argo Events listens to: it
+// Gateway plays the gateway of a cluster for event sources of Argo Events: it
 // reads the Ingresses beside Argo Events, and brings a request for the host and
 // the path of one to the process that stands for the Pods of its Service. It
 // speaks plain HTTP.

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// gitEnv is what git may see: nothing of this machine's or its user's
-// configuration, no prompt, the plainest language.
+// gitEnv is the environment of git: no configuration of this machine or its user,
+// no prompt, the plainest language.
 func gitEnv(home string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"),

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Access is what a token may do with a repository.
+// Access is the right of a token on a repository.
 type Access int
 
 // The kinds of access; each includes those before it.
@@ -15,7 +15,7 @@ const (
 	Write
 )
 
-// access is what each token may do, by the path of a repository or a group.
+// access holds the rights of each token by the path of a repository or a group.
 type access map[string]map[string]Access
 
 // Grant lets a token read or write a repository, or all of a group, by its path.
@@ -36,8 +36,8 @@ func (g *GitHost) Revoke(token string) {
 	delete(g.access, token)
 }
 
-// accessOf returns what a token may do with a repository, and whether it is
-// known at all. The host's own token may do everything.
+// accessOf returns the right of a token on a repository, and whether the token is
+// known. The host's own token may do everything.
 func (g *GitHost) accessOf(token, repository string) (Access, bool) {
 	if token == g.token {
 		return Write, true
@@ -54,8 +54,8 @@ func (g *GitHost) accessOf(token, repository string) (Access, bool) {
 	return best, known
 }
 
-// tokenOf returns the token of a request: the password of basic authentication,
-// whatever the user's name, or a bearer token.
+// tokenOf returns the token of a request: the password of basic authentication
+// with any user name, or a bearer token.
 func tokenOf(r *http.Request) string {
 	if _, password, ok := r.BasicAuth(); ok {
 		return password
@@ -64,8 +64,9 @@ func tokenOf(r *http.Request) string {
 	return token
 }
 
-// refuse answers as GitLab does: 401 for nobody, 404 for what the token may not
-// see, 403 for what it may only read. It returns false when the request may go on.
+// refuse answers as GitLab does: 401 without a known token, 404 for a repository
+// that the token may not see, 403 for a write with a right to read. It returns
+// false if the request may go on.
 func (g *GitHost) refuse(w http.ResponseWriter, r *http.Request, repository string, wanted Access) bool {
 	granted, known := g.accessOf(tokenOf(r), repository)
 	switch {

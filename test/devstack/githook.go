@@ -21,8 +21,8 @@ type Hook struct {
 	URL string
 	// Token is sent as X-Gitlab-Token; none when it is empty.
 	Token string
-	// Host is the host that is asked for when the URL leads to a gateway's
-	// address; empty: that of the URL.
+	// Host is the host of the request when the URL leads to a gateway's address.
+	// If it is empty, the host of the URL is used.
 	Host string
 }
 
@@ -31,7 +31,7 @@ type Delivery struct {
 	Hook string
 	// Event is X-Gitlab-Event: Push Hook or Tag Push Hook.
 	Event string
-	// Ref, Before and After are those of the push.
+	// Ref, Before and After describe the push.
 	Ref, Before, After string
 	// Status is the HTTP status of the answer; 0 with Err when there was none.
 	Status int
@@ -118,7 +118,7 @@ func (g *GitHost) deliver(repository *repository, hook Hook, update refUpdate, b
 }
 
 // Redeliver sends a delivery again, as GitLab does after a failure: it is the same
-// byte by byte. With a token it claims to come from somebody else. It returns the
+// byte by byte. With a token it claims another sender. It returns the
 // HTTP status of the answer.
 func (g *GitHost) Redeliver(ctx context.Context, d Delivery, token string) (int, error) {
 	if token != "" {
@@ -127,7 +127,7 @@ func (g *GitHost) Redeliver(ctx context.Context, d Delivery, token string) (int,
 	return g.call(ctx, d.hook, d.header, d.body)
 }
 
-// header returns what GitLab says of a new delivery.
+// header returns the headers that GitLab sends with a new delivery.
 func (g *GitHost) header(event string) http.Header {
 	header := http.Header{}
 	for name, value := range map[string]string{
@@ -167,11 +167,11 @@ const (
 	defaultRef = "refs/heads/" + DefaultBranch
 )
 
-// refUpdate is what a push did to one reference.
+// refUpdate is the effect of a push on one reference.
 type refUpdate struct {
 	ref, before, after string
-	// known is the commit whose history is no news: the one before, or for a
-	// new branch that of the default one; empty when there is none.
+	// known is the commit whose history receivers have: the previous one, or the
+	// head of the default branch for a new branch. It is empty if there is none.
 	known string
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// readRandom fills data with what does not compress.
+// readRandom fills data with bytes that do not compress.
 func readRandom(data []byte) (int, error) { return rand.Read(data) }
 
 type call struct {

@@ -33,8 +33,8 @@ var (
 // that ends in .git, which is only the URL's.
 var repositoryPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$`)
 
-// GitHost serves bare repositories by smart HTTP on loopback, to those who have
-// a token, and sends push hooks as GitLab does. Nobody is let in without a token.
+// GitHost serves bare repositories by smart HTTP on loopback, and sends push hooks
+// as GitLab does. Every request needs a token.
 type GitHost struct {
 	// URL is http://127.0.0.1:<port>.
 	URL string
@@ -68,15 +68,15 @@ type Repository struct {
 type repository struct {
 	Repository
 	dir string
-	// pushing keeps pushes apart, so that the references before and after
-	// one show what it changed.
+	// pushing keeps pushes apart, so that the references before and after one
+	// show its changes.
 	pushing    sync.Mutex
 	hooks      []Hook
 	deliveries []Delivery
 	traffic    Traffic
 }
 
-// Traffic counts the requests for a repository, without those of Push.
+// Traffic counts the requests for a repository. Push is left out.
 type Traffic struct {
 	// Listings of references, as ls-remote and the beginning of a fetch or a push.
 	Listings int
@@ -206,7 +206,7 @@ func (g *GitHost) Repository(path string) (Repository, error) {
 	return found.Repository, nil
 }
 
-// Traffic returns what a repository was asked since it was added.
+// Traffic returns the number of requests for a repository since it was added.
 func (g *GitHost) Traffic(path string) (Traffic, error) {
 	found, err := g.find(path)
 	if err != nil {

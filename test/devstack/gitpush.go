@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Commit says what to commit and where to push it.
+// Commit describes a commit and the branch to push it to.
 type Commit struct {
 	// Message of the commit; "change" when it is empty.
 	Message string
@@ -28,7 +28,7 @@ type Commit struct {
 	Onto string
 	// Orphan begins a history without a parent.
 	Orphan bool
-	// Force pushes what does not follow the branch.
+	// Force pushes a commit that does not descend from the branch.
 	Force bool
 }
 

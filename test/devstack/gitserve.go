@@ -18,7 +18,7 @@ const (
 	receivePack = "git-receive-pack"
 )
 
-// gitRequest is what a request asks of a repository.
+// gitRequest is a parsed request for a repository.
 type gitRequest struct {
 	path    string
 	service string
@@ -65,7 +65,7 @@ func (g *GitHost) serve(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	listing := listsReferences(r, request)
-	// What does not exist and what one may not see look the same.
+	// A missing repository and a hidden one look the same.
 	refused := g.refuse(w, r, request.path, request.wanted())
 	repository, err := g.find(request.path)
 	switch {
@@ -82,7 +82,7 @@ func (g *GitHost) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// listsReferences tells whether a request is for the references, and leaves its
+// listsReferences reports whether a request is for the references, and leaves its
 // body as it was.
 func listsReferences(r *http.Request, request gitRequest) bool {
 	if request.service == receivePack || !request.version2 {
@@ -114,8 +114,8 @@ func (g *GitHost) count(repository *repository, request gitRequest, listing, ref
 	}
 }
 
-// receive serves a push and sends the hooks for what it has changed, also when
-// the client has gone meanwhile.
+// receive serves a push and sends the hooks for its changes, also if the client
+// has gone meanwhile.
 func (g *GitHost) receive(w http.ResponseWriter, r *http.Request, repository *repository) {
 	repository.pushing.Lock()
 	defer repository.pushing.Unlock()

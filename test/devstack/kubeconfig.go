@@ -14,7 +14,7 @@ import (
 func (c *ControlPlane) Config() *rest.Config { return rest.CopyConfig(c.admin) }
 
 // ConfigFor issues a client certificate for a user in groups. The audit log
-// names the user: give each writer its own to tell their requests apart.
+// names the user: give each writer its own to distinguish their requests.
 // system:masters may do everything.
 func (c *ControlPlane) ConfigFor(user string, groups ...string) (*rest.Config, error) {
 	issued, err := c.authority.client(user, groups)

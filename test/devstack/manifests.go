@@ -83,8 +83,8 @@ func isClusterScoped(kind schema.GroupKind) bool {
 	}
 }
 
-// inNamespace makes of HNC's manifests what its kustomization nowebhooks-cc
-// does: they stand in a namespace, and names begin with a prefix.
+// inNamespace changes HNC's manifests as its kustomization nowebhooks-cc does: it
+// sets a namespace, and puts a prefix before names.
 func inNamespace(namespace, prefix string) func(*unstructured.Unstructured) error {
 	return func(object *unstructured.Unstructured) error {
 		kind := groupKind(object)

@@ -28,7 +28,7 @@ type MirrorEntry struct {
 	Namespaces       []string
 	// Objects counts the objects.
 	Objects int
-	// LeftOut says what the component has elsewhere and not here, and why.
+	// LeftOut names the parts of the component that are missing here, and why.
 	LeftOut []string
 	// Missing says why there is nothing of the component, all else being empty.
 	Missing string
@@ -43,7 +43,7 @@ type mirrored struct {
 	files []string
 	// change makes an object fit to be installed; nil: it is.
 	change func(*unstructured.Unstructured) error
-	// leftOut is what the module has in no plain manifest.
+	// leftOut names the parts for which the module has no plain manifest.
 	leftOut string
 }
 
@@ -83,7 +83,7 @@ func mirroredComponents() []mirrored {
 	}
 }
 
-// missingComponents are those of which no Go module carries a plain manifest.
+// missingComponents are the components without a plain manifest in any Go module.
 func missingComponents() []MirrorEntry {
 	const chart = "its manifests are templates of a Helm chart"
 	return []MirrorEntry{
@@ -96,8 +96,8 @@ func missingComponents() []MirrorEntry {
 
 // FillMirror pushes one commit to a repository of the stack's Git host, which it
 // adds where it is missing: a directory for each component whose manifests the Go
-// modules carry. It returns the commit, and what it holds and what it does not,
-// in order of the components' names.
+// modules carry. It returns the commit, and the entries with present and missing
+// parts, in order of the components' names.
 //
 // Left out are the component's own Namespace, which is Nautes' to make, webhook
 // configurations, since nothing answers where no Pod runs, and autoscalers,

@@ -16,7 +16,7 @@ var (
 	bindingKind = schema.GroupKind{Group: rbacGroup, Kind: "ClusterRoleBinding"}
 )
 
-// What a catalogue of components is written from is what the commit holds.
+// The commit holds the manifests from which a catalogue of components is written.
 func TestFillMirror(t *testing.T) {
 	t.Parallel()
 	const path = "mirrors/components"
@@ -96,7 +96,7 @@ func mirroredObjects(t *testing.T, dir, commit, path string) []*unstructured.Uns
 	return objects
 }
 
-// HNC's manifests lose nothing of what ties them together.
+// HNC's manifests keep all references between them.
 func TestManifestsInANamespace(t *testing.T) {
 	const manifests = `
 apiVersion: v1

@@ -15,8 +15,8 @@ const (
 	// OperatorNamespace is the namespace of the operator on the tenant.
 	OperatorNamespace = "nautes"
 	// OperatorUser is the user that the operator is on the tenant's control
-	// plane, and RuntimeUser the one that it is on runtime control planes. They
-	// may do what config/rbac grants, and nothing else.
+	// plane, and RuntimeUser its user on runtime control planes. They have the
+	// rights of config/rbac, and no others.
 	OperatorUser = "nautes-operator"
 	RuntimeUser  = "nautes-runtime"
 	// InstallerUser may also install components; the tenant's Argo CD is that

@@ -28,9 +28,9 @@ type OperatorOptions struct {
 	Vault *Vault
 }
 
-// StartOperator runs bin/nautes-operator with the permissions of
-// InstallOperator, and those of InstallVault in its Vault. Its mirrors are kept in
-// the stack's directory.
+// StartOperator runs bin/nautes-operator with the permissions that InstallOperator
+// grants on clusters and InstallVault in its Vault. It keeps its mirrors in the
+// stack's directory.
 func (s *Stack) StartOperator(ctx context.Context, options OperatorOptions) (*Operator, error) {
 	root, err := ModuleRoot()
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *Stack) writeOperatorFiles(ctx context.Context, dir string, o OperatorOp
 		"receiver": map[string]any{"address": loopback(ports[2])},
 		// There is one; it is not to end when its machine is too busy to renew a lease.
 		"leaderElection": map[string]any{"enabled": false},
-		// Nobody fetches it.
+		// No kubelet pulls it.
 		"pipelines": map[string]any{"runnerImage": RunnerImage},
 	}
 	if o.Vault != nil {

@@ -22,8 +22,8 @@ const (
 	accountTokenLife = 24 * time.Hour
 )
 
-// InstallVault does in a Vault what config/vault/README.md asks of its
-// administrator: it enables the engines git, cluster and tenant, writes the policy
+// InstallVault follows config/vault/README.md as the administrator of a Vault: it
+// enables the engines git, cluster and tenant, writes the policy
 // of config/vault/operator-policy.hcl, and lets the ServiceAccount of
 // nautes-operator on the tenant's control plane log in. It returns a token of that
 // account. The namespace of InstallOperator must be there.

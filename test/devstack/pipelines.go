@@ -18,9 +18,8 @@ metadata: {name: default, namespace: ` + ArgoEventsNamespace + `}
 spec: {jetstream: {version: latest, replicas: 3}}
 `
 
-// InstallPipelines writes to a runtime control plane what StartArgoEvents and
-// StartTekton need, for those who want pipelines there without installing
-// components: the manifests of both, but for their Deployments, and an event bus.
+// InstallPipelines writes the objects that StartArgoEvents and StartTekton need to
+// a runtime control plane, for callers that install no components: the manifests of both, but for their Deployments, and an event bus.
 func (s *Stack) InstallPipelines(ctx context.Context, runtime string) error {
 	plane, err := s.runtime(runtime)
 	if err != nil {

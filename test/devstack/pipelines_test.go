@@ -102,8 +102,8 @@ spec:
       - {path: /runs/push, pathType: Exact, backend: {service: {name: push-eventsource-svc, port: {number: 12000}}}}
 `
 
-// A delivery goes through Argo Events, Tekton makes a Pod of it, and the step of
-// the Pod runs as a process whose result Tekton is told.
+// A delivery goes through Argo Events, Tekton makes a Pod of it, the step of the
+// Pod runs as a process, and Tekton receives its result.
 func TestPipelinesRunWithoutANode(t *testing.T) {
 	SkipUnbuilt(t, Options{ControllerManager: true, Pipelines: true})
 	t.Parallel()

@@ -103,7 +103,7 @@ func (p *PodPlayer) seen(object any) {
 	}
 }
 
-// waits tells whether a Pod waits for a kubelet that will never come.
+// waits reports whether a Pod waits for a kubelet that will never come.
 func waits(pod *corev1.Pod) bool {
 	_, step := pod.Labels[taskRunLabel]
 	return !step && isPending(pod)
@@ -146,7 +146,7 @@ func (p *PodPlayer) play(ctx context.Context, name cache.ObjectName) error {
 	return err
 }
 
-// played is what a kubelet would say of a Pod whose containers all do well.
+// played is the status that a kubelet would report if all containers were ready.
 func played(pod *corev1.Pod, now metav1.Time) corev1.PodStatus {
 	owner := metav1.GetControllerOf(pod)
 	ended := owner != nil && owner.Kind == "Job"
@@ -170,7 +170,7 @@ func played(pod *corev1.Pod, now metav1.Time) corev1.PodStatus {
 	return status
 }
 
-// isSidecar tells whether an init container goes on beside the others.
+// isSidecar reports whether an init container goes on beside the others.
 func isSidecar(c corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }

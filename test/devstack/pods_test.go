@@ -31,8 +31,8 @@ func podOf(name string, restart corev1.RestartPolicy) corev1.PodTemplateSpec {
 	}
 }
 
-// What makes Pods comes to believe that they run, without a node. A Pod that has
-// one belongs to its kubelet.
+// Controllers that create Pods see them run, without a node. A Pod on a node
+// belongs to its kubelet.
 func TestPlayedPods(t *testing.T) {
 	t.Parallel()
 	plane := shared.Stack(t).Tenant

@@ -13,7 +13,7 @@ import (
 )
 
 // The ports lie below those that the kernel gives to outgoing connections, so
-// that nobody takes the port of a control plane while it is stopped.
+// that no other program takes the port of a control plane while it is stopped.
 const (
 	firstPort = 20000
 	lastPort  = 32000

@@ -21,7 +21,7 @@ const (
 	logLinesKept = 15
 )
 
-// Program says what to run.
+// Program describes a program to run.
 type Program struct {
 	// Name is for messages and for the log file, <Logs>/<Name>.log.
 	Name string
@@ -43,7 +43,7 @@ type Program struct {
 	mounts bool
 }
 
-// ExitError tells that a program ended by itself or did not become ready.
+// ExitError reports that a program ended by itself or did not become ready.
 type ExitError struct {
 	Program string
 	Err     error
@@ -123,7 +123,7 @@ func (p *Process) spawn() error {
 			return
 		}
 		p.err = p.command.Wait()
-		// What it started and left behind goes with it.
+		// Processes that it started and left behind end with it.
 		_ = syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL)
 		close(p.done)
 	}()

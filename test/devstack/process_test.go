@@ -54,8 +54,8 @@ func logOf(t *testing.T, program Program) []string {
 	return strings.Split(string(content), "\n")
 }
 
-// gone tells whether a process has ended. Where nobody reaps it, as in some
-// containers, it stays as a zombie.
+// gone returns nil if a process has ended. Without a parent that reaps it, as in
+// some containers, it stays as a zombie.
 func gone(pid int) func(context.Context) error {
 	return func(context.Context) error {
 		if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {

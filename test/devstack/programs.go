@@ -29,7 +29,7 @@ const (
 // assetsVariable names the directory that holds etcd and kube-apiserver, when it is set.
 const assetsVariable = "KUBEBUILDER_ASSETS"
 
-// MissingError tells that programs have not been built.
+// MissingError reports that programs have not been built.
 type MissingError struct {
 	Programs []string
 	// Command builds them.
@@ -71,7 +71,7 @@ func ModuleDir(ctx context.Context, module string) (string, error) {
 	return moduleDir(ctx, root, module)
 }
 
-// moduleDir is ModuleDir for what the go.mod in a directory requires.
+// moduleDir is ModuleDir for the versions that the go.mod in a directory requires.
 func moduleDir(ctx context.Context, requiring, module string) (string, error) {
 	dir, err := goCommand(ctx, requiring, "list", "-m", "-f", "{{.Dir}}", module)
 	if err != nil || dir != "" {
@@ -102,7 +102,7 @@ type programs struct {
 }
 
 // path returns the file of a program. The directory in KUBEBUILDER_ASSETS goes
-// before bin for what it holds.
+// before bin.
 func (p programs) path(name string) (string, error) {
 	bin := p.bin
 	if bin == "" {

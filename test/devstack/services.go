@@ -110,7 +110,7 @@ func (s *services) work(ctx context.Context) {
 	}
 }
 
-// follow makes the process of a Deployment what the Deployment says.
+// follow brings the process of a Deployment into line with its spec.
 func (s *services) follow(ctx context.Context, name cache.ObjectName) error {
 	found, exists, err := s.lister.GetByKey(name.String())
 	if err != nil {
@@ -129,7 +129,7 @@ func (s *services) follow(ctx context.Context, name cache.ObjectName) error {
 		return nil
 	}
 	if runs != nil {
-		// What is stopped has not ended by itself.
+		// A stopped process has not ended by itself.
 		s.put(name, nil)
 		if err := runs.Stop(); err != nil {
 			return err
@@ -186,7 +186,7 @@ func (s *services) start(ctx context.Context, d *appsv1.Deployment) (*service, e
 }
 
 // environment returns the part of Argo Events that a container runs, the line of
-// its log that tells that it works, and the variables that are others here.
+// its log that shows that it works, and the variables with other values here.
 func (s *services) environment(spec *corev1.Container, ports map[string]int) (which, line string, env []string, err error) {
 	encoded, _ := variable(spec, "EVENTBUS_CONFIG")
 	bus, err := s.of.busConfig(encoded)
@@ -217,7 +217,7 @@ func logReady(path string, offset int, text string) func(context.Context) error 
 	}
 }
 
-// dialReady is ready when somebody listens.
+// dialReady is ready when a server listens.
 func dialReady(address string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
@@ -228,8 +228,7 @@ func dialReady(address string) func(context.Context) error {
 	}
 }
 
-// Running tells how many services of EventSources and Sensors run, and which
-// Deployments they stand for.
+// Running returns the Deployments of EventSources and Sensors whose services run.
 func (a *ArgoEvents) Running() []string {
 	a.services.mutex.Lock()
 	defer a.services.mutex.Unlock()

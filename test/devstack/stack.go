@@ -20,7 +20,7 @@ const startsPerProcessor = 2
 // TenantName is the name of the tenant's control plane.
 const TenantName = "tenant"
 
-// Options say what a stack consists of, beside etcd, the tenant's control plane
+// Options select the parts of a stack, beside etcd, the tenant's control plane
 // with the CRDs of Nautes, and a Git host.
 type Options struct {
 	// Dir holds all files; empty: a temporary directory, which Stop removes.
@@ -47,7 +47,7 @@ type Options struct {
 	Pipelines bool
 	// TenantArgoCD runs Argo CD, with its CRDs, on the tenant's control plane.
 	TenantArgoCD bool
-	// Progress is told each step that has ended, one at a time; nil: nobody.
+	// Progress is called after each step, one call at a time. It may be nil.
 	Progress func(step string, took time.Duration)
 }
 
@@ -64,7 +64,7 @@ type Stack struct {
 	Runtimes map[string]*ControlPlane
 	ArgoCD   map[string]*ArgoCD
 	HNC      map[string]*HNC
-	// Vaults by their names: VaultName for that of the options. Read it while
+	// Vaults by their names; the options' Vault is VaultName. Read it while
 	// StartVault does not run.
 	Vaults map[string]*Vault
 
@@ -82,10 +82,10 @@ type Stack struct {
 	stopped bool
 }
 
-// Part is something that was started beside what the options ask for.
+// Part is a part that was started beside the parts of the options.
 type Part interface {
 	Stop() error
-	// Err returns nil while it runs, and what ended by itself otherwise.
+	// Err returns nil while it runs, and the reason of its end otherwise.
 	Err() error
 }
 
@@ -358,7 +358,7 @@ func (s *Stack) End(p Part) error {
 	return p.Stop()
 }
 
-// step runs one step and tells how long it took.
+// step runs one step and reports its duration.
 func (s *Stack) step(name string, run func() error) error {
 	started := time.Now()
 	if err := run(); err != nil {
@@ -372,7 +372,7 @@ func (s *Stack) step(name string, run func() error) error {
 	return nil
 }
 
-// Err returns nil while everything runs, and what ended by itself otherwise. A
+// Err returns nil while everything runs, and the errors of ended parts otherwise. A
 // control plane or a Vault that was stopped counts as ended.
 func (s *Stack) Err() error {
 	s.mutex.Lock()

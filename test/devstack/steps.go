@@ -27,9 +27,9 @@ const taskRunLabel = "tekton.dev/taskRun"
 
 // StepRunner plays the nodes that the Pods of Tekton's TaskRuns would run on. A
 // step whose program this machine has runs as a process, with the arguments, the
-// volumes and the account of the Pod, and its results are told as Tekton's
-// entrypoint would. A step of any other image does not run: it is said to have
-// ended well, without results.
+// volumes and the account of the Pod, and its results are reported as Tekton's
+// entrypoint would. A step of any other image does not run: it counts as
+// succeeded, without results.
 type StepRunner struct {
 	plane    *ControlPlane
 	set      kubernetes.Interface
@@ -39,7 +39,7 @@ type StepRunner struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
-	// mutex guards what follows.
+	// mutex guards the fields below.
 	mutex sync.Mutex
 	known map[types.UID]bool
 	steps []Step
@@ -49,8 +49,8 @@ type StepRunner struct {
 type StepProgram struct {
 	// Path of the file on this machine.
 	Path string
-	// Args are put in after the first argument of the step, by that argument:
-	// what this machine has otherwise than a cluster.
+	// Args are put in after the first argument of the step, by that argument, for
+	// differences between this machine and a cluster.
 	Args map[string][]string
 }
 
@@ -180,7 +180,7 @@ func (r *StepRunner) write(ctx context.Context, pod *corev1.Pod, status corev1.P
 	})
 }
 
-// step runs one step, and returns what its entrypoint would leave as its message.
+// step runs one step, and returns the message that its entrypoint would leave.
 func (r *StepRunner) step(ctx context.Context, pod *corev1.Pod, spec *corev1.Container) (Step, string) {
 	program, results, args := entrypoint(spec.Args)
 	step := Step{Namespace: pod.Namespace, Pod: pod.Name, TaskRun: pod.Labels[taskRunLabel], Program: program, Args: args}
@@ -249,7 +249,7 @@ func entrypoint(all []string) (program string, results, args []string) {
 	return program, results, nil
 }
 
-// terminationMessage is what Tekton's entrypoint writes for its controller.
+// terminationMessage is the text that Tekton's entrypoint writes for its controller.
 func terminationMessage(room container, began time.Time, results []string) string {
 	const (
 		ofTaskRun = 1

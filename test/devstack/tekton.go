@@ -70,7 +70,7 @@ func startTekton(ctx context.Context, s *Stack, plane *ControlPlane) (*Tekton, e
 		return nil, err
 	}
 	args := []string{"-kubeconfig=" + file, "-disable-ha"}
-	// They are in the Pods that it makes, and nobody fetches them.
+	// They stand in the Pods that it makes, and no kubelet pulls them.
 	for _, image := range []string{"entrypoint-image", "nop-image", "sidecarlogresults-image", "workingdirinit-image", "shell-image", "shell-image-win"} {
 		args = append(args, "-"+image+"=tekton.example/"+image)
 	}

@@ -54,7 +54,7 @@ func (s *Shared) Run(m *testing.M) int {
 	return code
 }
 
-// clean removes what is in the directory of the stack.
+// clean removes the files in the directory of the stack.
 func (s *Shared) clean(goes func(name string) bool) {
 	entries, err := os.ReadDir(s.stack.Dir)
 	if err != nil {

@@ -32,7 +32,7 @@ type VaultOptions struct {
 // first. It keeps its address, its certificate and its data when it is stopped
 // and started again.
 type Vault struct {
-	// Name tells it from other Vaults of the stack.
+	// Name distinguishes it from other Vaults of the stack.
 	Name string
 	// Address is https://127.0.0.1:<port>, or http:// when it is plain.
 	Address string
@@ -46,7 +46,7 @@ type Vault struct {
 	authority *authority
 	client    *http.Client
 
-	// mutex guards the process, not what is done with it, and the root token.
+	// mutex guards the field of the process, and the root token.
 	mutex     sync.Mutex
 	process   *Process
 	rootToken string

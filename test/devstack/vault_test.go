@@ -40,7 +40,7 @@ func ask(t *testing.T, v *Vault, method, path, token string, body any, want int)
 	return answer
 }
 
-// at returns what an answer holds at a path of keys.
+// at returns the value at a path of keys in an answer.
 func at(t *testing.T, answer map[string]any, keys ...string) any {
 	t.Helper()
 	var found any = answer
@@ -189,8 +189,8 @@ const (
 	readPolicy    = `path "git/data/a" { capabilities = ["read"] }`
 )
 
-// A service account logs in with a token that the cluster vouches for, and may
-// do what its role's policy says.
+// A service account logs in with a token that the cluster vouches for, and has the
+// rights of its role's policy.
 func TestVaultKubernetesLogin(t *testing.T) {
 	t.Parallel()
 	v := startVault(t, VaultOptions{Name: "kubernetes-auth"})
@@ -232,7 +232,7 @@ func TestVaultKubernetesLogin(t *testing.T) {
 	ask(t, v, http.MethodGet, "git/data/a", token, nil, http.StatusOK)
 	ask(t, v, http.MethodGet, "git/data/b", token, nil, http.StatusForbidden)
 
-	// Only a TokenReview can tell that the account has gone.
+	// Only a TokenReview shows that the account has gone.
 	if err := set.CoreV1().ServiceAccounts(authNamespace).Delete(t.Context(), "worker", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}

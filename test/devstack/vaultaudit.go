@@ -25,10 +25,10 @@ type VaultRequest struct {
 	// User is the display name of the token, such as root or
 	// kubernetes-default-worker; empty when there was none.
 	User string
-	// Policies are those of the token.
+	// Policies of the token.
 	Policies []string
-	// Error tells why the request was refused; empty when it was not. The log
-	// does not say what was wrong with a request that was answered with 400.
+	// Error is the reason why the request was refused, or empty if it was not. The
+	// log has no reason for a request that was answered with 400.
 	Error string
 }
 
@@ -41,9 +41,9 @@ func (r VaultRequest) String() string {
 	return line
 }
 
-// IsWrite tells whether the request was one to change what is stored: not a
-// question that is asked by POST, nor the beginning, the renewal or the end of a
-// token, nor what the stack itself asks for.
+// IsWrite reports whether the request changes stored data. Questions asked by POST,
+// the beginning, renewal and end of a token, and requests of the stack itself are
+// no writes.
 func (r VaultRequest) IsWrite() bool {
 	if !slices.Contains([]string{"create", "update", "patch", "delete"}, r.Operation) {
 		return false
@@ -69,10 +69,10 @@ var (
 	}
 )
 
-// Requests returns what the Vault has answered since it was made, in the order
-// of its answers; the stack's own requests are among them. Vault writes its
-// record before it answers, so that what a client has seen done is here. What
-// it answers while it is sealed is not.
+// Requests returns the requests that the Vault has answered since it was made, in
+// the order of its answers, including the stack's own. Vault writes its record
+// before it answers, so every request that a client has seen answered is here.
+// Answers of a sealed Vault are missing.
 func (v *Vault) Requests() ([]VaultRequest, error) {
 	v.audited.mutex.Lock()
 	defer v.audited.mutex.Unlock()
@@ -83,8 +83,8 @@ func (v *Vault) Requests() ([]VaultRequest, error) {
 	return slices.Clone(v.audited.requests), nil
 }
 
-// audited is what has been read of an audit log, which only grows, so that a
-// test which asks often reads each line once.
+// audited is the part of an audit log that has been read. The log only grows, so a
+// test that asks often reads each line once.
 type audited struct {
 	mutex    sync.Mutex
 	offset   int64
@@ -125,7 +125,7 @@ func (a *audited) read(file string) error {
 	return nil
 }
 
-// Writes returns those of Requests that are writes, refused ones too.
+// Writes returns the writes among Requests, refused ones too.
 func (v *Vault) Writes() ([]VaultRequest, error) {
 	requests, err := v.Requests()
 	return slices.DeleteFunc(requests, func(r VaultRequest) bool { return !r.IsWrite() }), err
