@@ -101,7 +101,7 @@ func renderKind(out *bytes.Buffer, c *crd) {
 	}
 }
 
-// renderRow writes the row of a field, and those of the fields below it.
+// renderRow writes the rows of a field and of the fields below it.
 func renderRow(out *bytes.Buffer, path string, s *schema, required bool) {
 	fmt.Fprintf(out, "| %s | %s | %s | %s |\n", code(path), typeOf(s), need(s, required), strings.Join(append([]string{text(s.Description)}, rulesOf(s)...), "<br>"))
 	if strings.HasSuffix(path, ".conditions") {
@@ -163,7 +163,7 @@ func need(s *schema, required bool) string {
 	return ""
 }
 
-// rulesOf returns what a value of the field must obey, the items included.
+// rulesOf returns the rules for a value of the field, the items included.
 func rulesOf(s *schema) []string {
 	var rules []string
 	add := func(format string, arguments ...any) {
@@ -210,7 +210,7 @@ func rulesOf(s *schema) []string {
 	return rules
 }
 
-// patternWords says in words what the usual patterns allow.
+// patternWords describes the usual patterns in words.
 var patternWords = map[string]string{
 	`^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$`:                                    "lower case letters, digits and dashes, with a letter or digit at both ends",
 	`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$`:  "lower case letters, digits, dashes and dots, with a letter or digit at both ends of each part",

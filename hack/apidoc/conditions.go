@@ -91,7 +91,7 @@ func renderConditions(constants []constant) []byte {
 	return out.Bytes()
 }
 
-// identifier is what can be the name of a constant in a comment.
+// identifier matches the name of a constant in a comment.
 var identifier = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
 
 // meaning is the comment of a constant for readers who do not know the Go names:

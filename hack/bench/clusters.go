@@ -26,10 +26,10 @@ import (
 )
 
 // slowPatience is how long slow clusters may take after the healthy ones are
-// ready, and how long the operator has to tell that dead ones are dead.
+// ready, and how long the operator may take to report that dead ones are dead.
 const slowPatience = 4 * time.Minute
 
-// registration is what was measured of the registration of many clusters at once.
+// registration holds the figures of registering many clusters at once.
 type registration struct {
 	// sizes of the fleet.
 	sizes map[behaviour]int
@@ -38,8 +38,8 @@ type registration struct {
 	ready []time.Duration
 	// slowReady is how many slow clusters were ready in the end.
 	slowReady int
-	// What was written in restTime: objects of the tenant, requests to write
-	// that the tenant has had, and requests to write that the fleet has had.
+	// The writes in restTime: objects of the tenant, requests to write to the
+	// tenant, and requests to write to the fleet.
 	objects, requests, remote int
 	// before and after are the operator's resident memory in bytes.
 	before, after int64
@@ -52,8 +52,8 @@ func (r registration) total() time.Duration { return slices.Max(r.ready) }
 type registering struct {
 	*bench
 	fleet *fleet
-	// readied holds when clusters were ready, and lost when it was told of them
-	// that they do not answer.
+	// readied holds when clusters became ready, and lost when the operator
+	// reported that they do not answer.
 	readied, lost *arrivals
 }
 
@@ -110,7 +110,7 @@ func (r *registering) run(ctx context.Context, result *registration) error {
 			result.slowReady++
 			continue
 		}
-		if err := r.tellCluster(ctx, name); err != nil {
+		if err := r.clusterError(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -121,8 +121,8 @@ func (r *registering) run(ctx context.Context, result *registration) error {
 	return err
 }
 
-// tellCluster says what keeps a cluster from being ready.
-func (r *registering) tellCluster(ctx context.Context, name string) error {
+// clusterError returns the reason why a cluster is not ready.
+func (r *registering) clusterError(ctx context.Context, name string) error {
 	c := &v1alpha1.Cluster{}
 	if err := r.tenant.Get(ctx, client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: name}, c); err != nil {
 		return err
@@ -237,8 +237,8 @@ func (r *registering) missing(seen *arrivals, how behaviour) error {
 	return nil
 }
 
-// awaitOthers gives the slow clusters time, and waits until it is told of each
-// dead one that it is.
+// awaitOthers gives the slow clusters time, and waits until the operator reports
+// each dead one.
 func (r *registering) awaitOthers(ctx context.Context) error {
 	deadline := time.Now().Add(slowPatience)
 	for time.Now().Before(deadline) {
@@ -252,7 +252,7 @@ func (r *registering) awaitOthers(ctx context.Context) error {
 	return r.missing(r.lost, dead)
 }
 
-// rest counts what is written while nothing happens.
+// rest counts the writes while nothing happens.
 func (r *registering) rest(ctx context.Context, result *registration) error {
 	if err := pause(ctx, settleTime); err != nil {
 		return err

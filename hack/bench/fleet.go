@@ -83,8 +83,8 @@ func (f *fleet) start(m *member, s *surface, serving tls.Certificate) error {
 	m.url = "https://" + m.listener.Addr().String()
 	f.members = append(f.members, m)
 	if m.how == dead {
-		// The kernel accepts for a port on which one listens, and nobody ever
-		// reads what comes.
+		// The kernel accepts connections for the listening port, and no program
+		// ever reads from them.
 		return nil
 	}
 	m.server = &http.Server{

@@ -15,8 +15,8 @@ import (
 	"nautes.io/nautes/internal/remote/kubeconfig"
 )
 
-// A figure of the fleet means something only if its clusters are to Nautes what
-// a real one is: connected, with every kind served, written once, and pruned.
+// A figure of the fleet means something only if Nautes treats its clusters as real
+// ones: connected, with every kind served, written once, and pruned.
 func TestSimulatedCluster(t *testing.T) {
 	f, err := startFleet(map[behaviour]int{healthy: 2})
 	if err != nil {
@@ -74,7 +74,7 @@ func TestSimulatedCluster(t *testing.T) {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 	}
-	// Another process knows nothing of what the first has written.
+	// Another process does not know the writes of the first one.
 	got, err := apply.New("bench", nil).Apply(t.Context(), conn, set, apply.Options{})
 	if err != nil || got.Written != 0 || got.Unchanged != 1 {
 		t.Errorf("by another process: %+v, %v", got, err)

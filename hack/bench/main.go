@@ -1,15 +1,15 @@
 // Command bench measures the whole system on real control planes and a real Git
 // server, and prints a report: how long a push takes, how long it takes to
 // register many clusters at once, how long an event takes to become a pipeline,
-// what is written at rest and by a restart, and how much memory the operator
-// takes. It judges nothing: figures depend on the
-// machine, and belong into docs/bench.md with its name.
+// how many writes happen at rest and by a restart, and how much memory the
+// operator takes. It judges nothing: figures depend on the machine, and belong
+// into docs/bench.md with its name.
 //
 // BENCH_PRODUCTS lists the numbers of products to measure with (10,100), and
 // BENCH_PUSHES the number of pushes each (100); BENCH_DELIVERIES is the number of
 // events (100). With -clusters, only the
 // registration of so many clusters is measured; they are simulated. With
-// -pipelines, only pipelines are, and what so many of their runtimes take; with
+// -pipelines, only pipelines are, and the cost of so many of their runtimes; with
 // -runtimes, only the latter.
 package main
 

@@ -19,7 +19,7 @@ import (
 	"nautes.io/nautes/test/devstack"
 )
 
-// pipelineFigures is what is measured of pipeline runtimes.
+// pipelineFigures are the figures of pipeline runtimes.
 type pipelineFigures struct {
 	// launched is from the answer to a delivery to the launcher on the cluster,
 	// created the life of a runner.
@@ -28,13 +28,13 @@ type pipelineFigures struct {
 	footprints map[v1alpha1.Isolation]footprint
 }
 
-// footprint is what one runtime has on its cluster.
+// footprint counts the objects of one runtime on its cluster.
 type footprint struct {
 	// objects that Nautes writes, and pods that Argo Events makes of them.
 	objects, pods int
 }
 
-// runPipelines prints what pipelines take.
+// runPipelines measures pipelines and prints the figures.
 func runPipelines(ctx context.Context, deliveries int) error {
 	fmt.Println("\nPipelines, on real Argo Events as processes, the operator as a process of its own:")
 	figures, err := measurePipelines(ctx, deliveries)
@@ -85,8 +85,8 @@ func pipelineStack(ctx context.Context, dir string) (*bench, error) {
 // pipelineToken opens the repositories with pipelines.
 const pipelineToken = "pipelines"
 
-// storeCredentials stores what opens the repositories with the pipelines of the
-// products between two numbers, the second one left out.
+// storeCredentials stores the credentials of the pipeline repositories of the
+// products from one number up to another, which is left out.
 func (b *bench) storeCredentials(ctx context.Context, from, to int) error {
 	store := kube.New(b.tenant, b.tenant, devstack.OperatorNamespace)
 	for i := from; i < to; i++ {
@@ -143,7 +143,7 @@ func measurePipelines(ctx context.Context, deliveries int) (figures pipelineFigu
 }
 
 // footprint declares the guide's runtime, or gives it another isolation, and
-// counts what it has when all of its services run.
+// counts its objects when all of its services run.
 func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, first bool, isolation v1alpha1.Isolation) (of footprint, err error) {
 	if first {
 		err = b.declare(ctx, 0, 1, func(i int) map[string]string { return b.pipelineFiles(i, 1, isolation) })
@@ -158,7 +158,7 @@ func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, firs
 	of.pods = map[v1alpha1.Isolation]int{v1alpha1.IsolationExclusive: 10, v1alpha1.IsolationShared: 3}[isolation]
 	err = until(ctx, "the services of the runtime", func() error {
 		if got := len(events.Running()); got != of.pods {
-			return fmt.Errorf("%d of %d run; the runtime says: %s", got, of.pods, b.told(ctx))
+			return fmt.Errorf("%d of %d run; the runtime says: %s", got, of.pods, b.runtimeStatus(ctx))
 		}
 		return nil
 	})
@@ -169,8 +169,8 @@ func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, firs
 	return of, err
 }
 
-// told returns what the first runtime says of itself, for messages.
-func (b *bench) told(ctx context.Context) string {
+// runtimeStatus returns the status of the first runtime, for messages.
+func (b *bench) runtimeStatus(ctx context.Context) string {
 	runtime := &v1alpha1.ProjectPipelineRuntime{}
 	if err := b.tenant.Get(ctx, client.ObjectKey{Namespace: product(0), Name: runtimeName(0)}, runtime); err != nil {
 		return err.Error()
@@ -182,7 +182,7 @@ func (b *bench) told(ctx context.Context) string {
 	return ready.Reason + ": " + ready.Message
 }
 
-// count counts what Nautes has written for the runtime.
+// count counts the objects that Nautes has written for the runtime.
 func (b *bench) count(ctx context.Context) (int, error) {
 	total := 0
 	for _, kind := range remote.RuntimeKinds() {

@@ -142,9 +142,9 @@ func (b *bench) push(ctx context.Context, products, pushes int) (resource, appli
 	return resource, application, nil
 }
 
-// watch tells of each object that is there or changes, until the context ends.
-// An API server ends the watch of a client that does not keep up; the next one
-// begins with what is there by then.
+// watch calls see for each object that exists or changes, until the context ends.
+// An API server ends the watch of a client that does not keep up; the next watch
+// begins with the objects that exist by then.
 func (b *bench) watch(ctx context.Context, c client.WithWatch, list client.ObjectList, see func(client.Object)) error {
 	w, err := c.Watch(ctx, list)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 const (
 	// productRuntimes is how many pipeline runtimes a product has.
 	productRuntimes = 10
-	// firstShare: what is fixed is told apart from what grows by measuring with
-	// one of so many runtimes, and then with all of them.
+	// firstShare separates fixed from growing cost: the first measurement has one
+	// in firstShare runtimes, the second has all of them.
 	firstShare = 4
 	// progressTime is how often progress is printed.
 	progressTime = 10 * time.Second
@@ -30,16 +30,16 @@ const (
 	collectTime = 150 * time.Second
 )
 
-// load is what some pipeline runtimes are for the operator.
+// load is the cost of some pipeline runtimes for the operator.
 type load struct {
 	runtimes int
 	// took is from the declaration to the last object.
 	took time.Duration
-	// did is what the operator has done since it started, after a garbage collection.
+	// did holds the operator's counters since its start, after a garbage collection.
 	did telemetry
 }
 
-// runRuntimes prints what pipeline runtimes take of the operator.
+// runRuntimes prints the cost of pipeline runtimes for the operator.
 func runRuntimes(ctx context.Context, runtimes int) error {
 	fmt.Printf("\nThe operator with pipeline runtimes, shared, %d in each product, without Argo Events:\n", productRuntimes)
 	most := max(2, runtimes/productRuntimes)
@@ -68,7 +68,7 @@ func mebibytes(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(byte
 func pair(r requests) string { return fmt.Sprintf("%d/%d", r.reads, r.writes) }
 
 // measureRuntimes declares the pipeline runtimes of so many products, and then of
-// more, and returns what the operator has done at each of the two.
+// more, and returns the operator's counters at each of the two.
 func measureRuntimes(ctx context.Context, sizes ...int) (loads []load, err error) {
 	dir, err := os.MkdirTemp("", "nautes-bench-")
 	if err != nil {
@@ -98,7 +98,7 @@ func measureRuntimes(ctx context.Context, sizes ...int) (loads []load, err error
 			return nil, err
 		}
 		l := load{runtimes: products * productRuntimes}
-		err = reach(ctx, "sensors", l.runtimes, seen.count, func() string { return "the first runtime says: " + b.told(ctx) })
+		err = reach(ctx, "sensors", l.runtimes, seen.count, func() string { return "the first runtime says: " + b.runtimeStatus(ctx) })
 		if err != nil {
 			return nil, err
 		}
@@ -139,8 +139,8 @@ func reach(ctx context.Context, what string, want int, count func() int, why fun
 }
 
 // settled waits until the operator has nothing to do any more and has collected its
-// garbage since, and returns what it has done until then: what is garbage a moment
-// later, at work, is more than what it keeps.
+// garbage since, and returns its counters. At work, garbage of the next moment is
+// larger than the memory that it keeps.
 func (b *bench) settled(ctx context.Context) (telemetry, error) {
 	last, err := b.telemetry(ctx)
 	if err != nil {
@@ -159,7 +159,7 @@ func (b *bench) settled(ctx context.Context) (telemetry, error) {
 		case now.looks != last.looks, now.tenant.writes != last.tenant.writes, now.cluster.writes != last.cluster.writes:
 			last, quiet = now, time.Now()
 		case still < quietTime:
-			// What is collected before everything is at rest does not count.
+			// Collections before everything is at rest do not count.
 			last.collections = now.collections
 		case now.collections > last.collections:
 			return now, nil

@@ -29,7 +29,7 @@ func TestSample(t *testing.T) {
 	}
 }
 
-// What is waited for is all there, or the wait is over.
+// The wait ends when all expected objects are there, or when time is over.
 func TestReach(t *testing.T) {
 	have := 0
 	count := func() int { have++; return have }

@@ -33,7 +33,7 @@ const (
 // as soon as they are deleted.
 type simulated struct {
 	*surface
-	// uid is that of the namespace kube-system, and token what lets in.
+	// uid of the namespace kube-system, and the token that clients must send.
 	uid   types.UID
 	token string
 	slow  bool
@@ -43,7 +43,7 @@ type simulated struct {
 	mu      sync.Mutex
 	version int64
 	objects map[place]*unstructured.Unstructured
-	// applied holds what was applied last, as it was sent.
+	// applied holds the objects of the last applies, as they were sent.
 	applied map[place][]byte
 	// history holds everything that was written, and wake is closed with each write.
 	history []happening
@@ -58,7 +58,7 @@ type happening struct {
 	version int64
 }
 
-// newSimulated returns a cluster that holds what each cluster does: the namespace
+// newSimulated returns a cluster with the objects of every cluster: the namespace
 // that gives it its identity, and its definitions.
 func newSimulated(s *surface, uid types.UID, token string, slow bool, writes *atomic.Int64) *simulated {
 	c := &simulated{
@@ -179,7 +179,7 @@ func (c *simulated) list(w http.ResponseWriter, r *http.Request, at place) {
 	})
 }
 
-// present returns what is there, the version of that, and how much has happened until then.
+// present returns the objects, their version, and the number of events until then.
 func (c *simulated) present(is func(place, *unstructured.Unstructured) bool) (now []happening, version int64, seen int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -191,8 +191,8 @@ func (c *simulated) present(is func(place, *unstructured.Unstructured) bool) (no
 	return now, c.version, len(c.history)
 }
 
-// watch tells what happens until the client has enough: first, where it asks
-// for it, what is there, with a bookmark at the end.
+// watch sends events until the client has enough. If it asks for them, the objects
+// that exist come first, with a bookmark at the end.
 func (c *simulated) watch(w http.ResponseWriter, r *http.Request, at place) {
 	query := r.URL.Query()
 	is, err := chosen(r, at)
@@ -249,7 +249,7 @@ func (c *simulated) watch(w http.ResponseWriter, r *http.Request, at place) {
 	}
 }
 
-// bookmark ends the events about what was there when a watch began.
+// bookmark ends the events about objects that existed when a watch began.
 func bookmark(at place, version int64) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{}
 	o.SetGroupVersionKind(at.of.GroupVersionKind)
@@ -258,8 +258,8 @@ func bookmark(at place, version int64) *unstructured.Unstructured {
 	return o
 }
 
-// apply is a server-side apply by the one manager that there is: the object is
-// what was applied last, and nothing is written when that is the same.
+// apply is a server-side apply by the only manager: the object becomes the applied
+// one, and nothing is written if that is the same.
 func (c *simulated) apply(w http.ResponseWriter, r *http.Request, at place) {
 	c.writes.Add(1)
 	o := &unstructured.Unstructured{}
@@ -353,7 +353,7 @@ func (c *simulated) remove(w http.ResponseWriter, r *http.Request, at place) {
 	answer(w, http.StatusOK, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
 }
 
-// happens gives an object its version and tells the watches; c.mu is held.
+// happens gives an object its version and wakes the watches; c.mu is held.
 func (c *simulated) happens(what watch.EventType, at place, o *unstructured.Unstructured) {
 	c.version++
 	o.SetResourceVersion(strconv.FormatInt(c.version, 10))

@@ -20,8 +20,8 @@ import (
 
 const (
 	simulatedVersion = "v1.34.4"
-	// furtherDefinitions is about how many CustomResourceDefinitions the built-in
-	// components bring beside those of the kinds that Nautes looks at.
+	// furtherDefinitions is about the number of CustomResourceDefinitions of the
+	// built-in components for kinds that Nautes does not look at.
 	furtherDefinitions = 50
 )
 
@@ -32,7 +32,7 @@ type resource struct {
 	namespaced bool
 }
 
-// surface is what the simulated clusters serve, one like the other: the stable
+// surface is the API that all simulated clusters serve: the stable
 // kinds of Kubernetes, and the CustomResourceDefinitions of components. Nothing
 // changes it once it is made.
 type surface struct {
@@ -190,7 +190,7 @@ type place struct {
 	namespace, name string
 }
 
-// locate returns what a path stands for; false when nothing is served there.
+// locate returns the collection or object at a path, and false if none is served there.
 func (s *surface) locate(path string) (place, bool) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	prefix := 2

@@ -14,11 +14,11 @@ import (
 // requests that the operator has sent to one control plane.
 type requests struct{ reads, writes int64 }
 
-// telemetry is what the metrics of the operator say of it since its start.
+// telemetry holds metrics of the operator since its start.
 type telemetry struct {
 	cpu time.Duration
 	// live is the heap that the last garbage collection has found in use, and
-	// resident what the process has of the machine's memory, in bytes.
+	// resident the memory of the process, both in bytes.
 	live, resident int64
 	// collections of garbage, and looks at pipeline runtimes and their spaces.
 	collections, looks int64

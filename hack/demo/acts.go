@@ -47,7 +47,7 @@ spec:
 	if err != nil {
 		return err
 	}
-	// The repository has no commit yet, so the product says what it waits for.
+	// The repository has no commit yet, so the product waits and says so.
 	err = d.until(ctx, "the namespace of the product", func(ctx context.Context) error {
 		return c.Get(ctx, client.ObjectKey{Name: productName}, &corev1.Namespace{})
 	})
@@ -106,7 +106,7 @@ func (d *demo) firstPush(ctx context.Context, c client.Client) error {
 	return nil
 }
 
-// manifests pushes what the product deploys, and shows where it arrives.
+// manifests pushes the product's manifests, and shows where they arrive.
 func (d *demo) manifests(ctx context.Context) error {
 	c, err := d.tenantClient()
 	if err != nil {
@@ -129,7 +129,7 @@ func (d *demo) manifests(ctx context.Context) error {
 	return d.showCluster(ctx)
 }
 
-// refresh tells Argo CD of a push, as its own webhook would.
+// refresh notifies Argo CD of a push, as its own webhook would.
 func (d *demo) refresh(ctx context.Context) error {
 	return d.stack.ArgoCD[workerName].RefreshApplication(ctx, productName+"-dr-dev")
 }

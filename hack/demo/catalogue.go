@@ -17,8 +17,8 @@ import (
 	"nautes.io/nautes/test/devstack"
 )
 
-// standIns are for what a chart would bring and the demo wants to see: the entry
-// point of a gateway, and the Pod of a virtual cluster.
+// standIns replace objects of charts that the demo waits for: the entry point of a
+// gateway, and the Pod of a virtual cluster.
 func standIns() map[string]string {
 	return map[string]string{
 		"traefik/service.yaml": `apiVersion: v1
@@ -108,8 +108,8 @@ func (d *demo) catalogue(ctx context.Context) error {
 	return nil
 }
 
-// components says where components come from, where that differs from the
-// built-in catalogue. What has no manifests here is External.
+// components overrides the sources of the built-in catalogue. A component without
+// manifests here is External.
 //
 // A built-in component with more sources than the mirror has, or with patches,
 // which only Kustomize can apply, cannot be changed into plain manifests: another
@@ -181,8 +181,8 @@ func catalogueFile(components []v1alpha1.CatalogueComponent) (string, error) {
 	return string(file), nil
 }
 
-// showComponents prints what the catalogue says of each component, and what is
-// left out of the mirror, and why.
+// showComponents prints the catalogue's entry of each component, and the parts
+// left out of the mirror with the reason.
 func (d *demo) showComponents(components []v1alpha1.CatalogueComponent) {
 	rows := [][]string{{"COMPONENT", "VERSION", "OBJECTS", "THE CATALOGUE SAYS"}}
 	var reasons []string
@@ -215,7 +215,7 @@ func (d *demo) showComponents(components []v1alpha1.CatalogueComponent) {
 	}
 }
 
-// leftOut says what is not mirrored of a component; objects are counted.
+// leftOut returns the parts of a component that are not mirrored. Objects are counted.
 func leftOut(entry devstack.MirrorEntry) []string {
 	if entry.Missing != "" {
 		return []string{entry.Missing}

@@ -94,7 +94,7 @@ func (d *demo) virtualCluster(ctx context.Context) error {
 	return d.screen.table(ctx, d.stack.Tenant.Config(), gv, "applications", devstack.ArgoCDNamespace, "Age")
 }
 
-// nothingWritten looks for what the virtual cluster would have first.
+// nothingWritten looks for the objects that the virtual cluster would get first.
 func (d *demo) nothingWritten(ctx context.Context, c client.Client) error {
 	host, err := newClient(d.stack.Runtimes[hostName].Config())
 	if err != nil {
@@ -123,9 +123,9 @@ func (d *demo) condition(ctx context.Context, c client.Client, name, kind, reaso
 	return found, err
 }
 
-// playVirtual does what a vcluster does when it starts: it leaves a kubeconfig in
-// its namespace on the host, with an address that nobody else can use, and is
-// ready after that. Another control plane plays the cluster itself.
+// playVirtual acts as a vcluster that starts: it leaves a kubeconfig in its
+// namespace on the host, with an address that works inside only, and is ready
+// after that. Another control plane plays the cluster itself.
 func (d *demo) playVirtual(ctx context.Context, pushed time.Time) error {
 	host, err := newClient(d.stack.Runtimes[hostName].Config())
 	if err != nil {
@@ -176,7 +176,7 @@ type progress struct {
 	ready, all int
 	// connected: each of the clusters answers. done: each is Ready.
 	connected, done bool
-	// open says what is not.
+	// open is the first step that is not done.
 	open error
 }
 
@@ -202,8 +202,8 @@ func (d *demo) progress(ctx context.Context, c client.Client, names ...string) (
 	return p, nil
 }
 
-// follow prints `kubectl get clusters` when the clusters answer, when half of
-// what was to be done is done, and when they are Ready.
+// follow prints `kubectl get clusters` when the clusters answer, when half of the
+// steps are done, and when they are Ready.
 func (d *demo) follow(ctx context.Context, since time.Time, names ...string) error {
 	c, err := d.tenantClient()
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"nautes.io/nautes/test/devstack"
 )
 
-// removals is how many acts, the last ones, take away what the others made.
+// removals is the number of acts at the end that remove everything.
 const removals = 4
 
 // budget bounds the whole demo: a step that hangs is a failure, not a wait. A
@@ -46,7 +46,7 @@ func run(ctx context.Context, stay bool) (err error) {
 	defer cancel()
 	acts := d.acts()
 	if stay {
-		// Somebody wants to play: the acts that remove everything are left out.
+		// The stack stays up for the user: the acts that remove everything are left out.
 		acts = acts[:len(acts)-removals]
 	}
 	for i, act := range acts {
@@ -94,7 +94,7 @@ func (d *demo) acts() []act {
 	}
 }
 
-// demo is what the acts share.
+// demo is the state that the acts share.
 type demo struct {
 	screen  *screen
 	dir     string
@@ -102,16 +102,16 @@ type demo struct {
 	process *devstack.Operator
 	figures []figure
 
-	// mirror is the commit of the components, and mirrored what it holds.
+	// mirror is the commit of the components, and mirrored its entries.
 	mirror   string
 	mirrored []devstack.MirrorEntry
-	// before is what the clusters hold before they are registered.
+	// before lists the objects on the clusters before they are registered.
 	before map[string][]string
 	// innerPods plays the Pods of the virtual cluster.
 	innerPods *devstack.PodPlayer
-	// pipelines is what runs pipelines on the virtual worker.
+	// pipelines are the programs that run pipelines on the virtual worker.
 	pipelines pipelineParts
-	// accountToken is what the product's account got from Vault.
+	// accountToken is the token that the product's account got from Vault.
 	accountToken string
 }
 
@@ -125,7 +125,7 @@ func (d *demo) measured(what string, took time.Duration) {
 	d.screen.done(what, took)
 }
 
-// alive tells whether everything that was started still runs.
+// alive returns nil while everything that was started still runs.
 func (d *demo) alive() error {
 	if d.process != nil {
 		if err := d.process.Err(); err != nil {
@@ -143,7 +143,7 @@ func (d *demo) summary() {
 	}
 }
 
-// close ends what was started. The logs stay when the demo failed.
+// close ends everything that was started. The logs stay if the demo failed.
 func (d *demo) close(err error) error {
 	if d.process != nil {
 		_ = d.process.Stop()

@@ -18,9 +18,9 @@ import (
 
 var errNoExtract = errors.New("the ExternalSecret takes no stored secret")
 
-// fetchCredentials does what External Secrets would do where its Pod runs: as the
-// account of the runtime it reads the stored credentials of the repository, and
-// writes them for the launchers.
+// fetchCredentials acts as the Pod of External Secrets: as the account of the
+// runtime it reads the stored credentials of the repository, and writes them for
+// the launchers.
 func (d *demo) fetchCredentials(ctx context.Context) error {
 	began := time.Now()
 	w, err := d.innerClient()

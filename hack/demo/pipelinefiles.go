@@ -9,7 +9,7 @@ import (
 	"nautes.io/nautes/test/devstack"
 )
 
-// The pipeline runtime of the user guide, and what it needs in default.project.
+// The pipeline runtime of the user guide, and the files in default.project that it needs.
 const (
 	pipelineRuntime   = "pr-demo"
 	pipelineNamespace = "pr-demo-namespace"

@@ -147,7 +147,7 @@ func (d *demo) launchStep(ctx context.Context, launcher string) (devstack.Step, 
 	return found, err
 }
 
-// showStep prints what the Pod of a launcher runs.
+// showStep prints the step that the Pod of a launcher runs.
 func (d *demo) showStep(step devstack.Step) {
 	d.measured("launcher start → run created, by nautes-runner as a process", step.Took)
 	d.screen.say("Tekton made the TaskRun %s and the Pod %s of the launcher; in place of its step ran:", step.TaskRun, step.Pod)
@@ -237,7 +237,7 @@ func (d *demo) replay(ctx context.Context, delivery devstack.Delivery) error {
 		return fmt.Errorf("a delivery again: status %d, want 200; with a wrong token: status %d, want 400", status, refused)
 	}
 	d.screen.say("the same delivery again: status %d; with a wrong token: status %d", status, refused)
-	// The bus keeps the order, so what follows is later than what should not be.
+	// The bus keeps the order, so the next launcher comes after any that must not come.
 	if _, _, err := d.pushFeature(ctx, "Finish the login"); err != nil {
 		return err
 	}

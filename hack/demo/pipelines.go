@@ -40,7 +40,7 @@ func (d *demo) innerClient() (client.Client, error) {
 	return newClient(d.stack.Runtimes[innerName].Config())
 }
 
-// pipelinePrograms starts the processes of what was installed on the virtual worker.
+// pipelinePrograms starts the processes of the components installed on the virtual worker.
 func (d *demo) pipelinePrograms(ctx context.Context) error {
 	if err := d.stack.StartArgoCD(ctx, innerName); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (d *demo) pipelineRuntime(ctx context.Context) error {
 	return d.showPipeline(ctx, runtime)
 }
 
-// showPipeline prints what the runtime has on its cluster.
+// showPipeline prints the objects of the runtime on its cluster.
 func (d *demo) showPipeline(ctx context.Context, runtime *v1alpha1.ProjectPipelineRuntime) error {
 	w, err := d.innerClient()
 	if err != nil {

@@ -28,7 +28,7 @@ const (
 	restTime = 5 * time.Second
 )
 
-// rest counts what is written while nothing happens.
+// rest counts the writes while nothing happens.
 func (d *demo) rest(ctx context.Context) error {
 	if err := pause(ctx, settleTime); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (d *demo) removal(ctx context.Context) error {
 	return d.productGone(ctx, w, pushed)
 }
 
-// productGone looks for what is left of the product on the worker and in Vault.
+// productGone waits until nothing of the product is left on the worker and in Vault.
 func (d *demo) productGone(ctx context.Context, w client.Client, since time.Time) error {
 	left, err := d.labelled(ctx, w)
 	if err != nil {
@@ -207,12 +207,12 @@ func (d *demo) productRemoval(ctx context.Context) error {
 	return d.productGone(ctx, w, deleted)
 }
 
-// labelled lists what carries the labels of a product on the runtime cluster.
+// labelled lists the objects with the labels of the product on the runtime cluster.
 func (d *demo) labelled(ctx context.Context, w client.Client) ([]string, error) {
 	return list(ctx, w, remote.RuntimeKinds(), client.MatchingLabels{managedBy: "nautes", "nautes.io/product": productName})
 }
 
-// showCluster prints what is on the runtime cluster as a tree, and checks that
+// showCluster prints the objects on the runtime cluster as a tree, and checks that
 // the permissions were handed down.
 func (d *demo) showCluster(ctx context.Context) error {
 	w, err := d.runtimeClient()

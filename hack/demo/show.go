@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// screen writes what a person reads.
+// screen writes the output for people.
 type screen struct {
 	out     io.Writer
 	started time.Time
@@ -32,7 +32,7 @@ func (s *screen) say(format string, args ...any) {
 	fmt.Fprintf(s.out, "   "+format+"\n", args...)
 }
 
-// done tells a step that has ended, and how long it took.
+// done prints a step that has ended, with its duration.
 func (s *screen) done(what string, took time.Duration) {
 	fmt.Fprintf(s.out, "   ✓ %-72s %8s\n", what, round(took))
 }

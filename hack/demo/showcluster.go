@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// showRegistration prints what `kubectl describe` tells of a cluster's registration.
+// showRegistration prints a cluster's registration as `kubectl describe` shows it.
 func (d *demo) showRegistration(ctx context.Context, name string) error {
 	c, err := d.tenantClient()
 	if err != nil {

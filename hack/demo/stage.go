@@ -33,7 +33,7 @@ const (
 	manifestRepo = groupName + "/api-server"
 )
 
-// stage starts everything but what Nautes installs.
+// stage starts everything but the components that Nautes installs.
 func (d *demo) stage(ctx context.Context) error {
 	var err error
 	d.stack, err = devstack.Start(ctx, devstack.Options{
@@ -62,7 +62,7 @@ func (d *demo) stage(ctx context.Context) error {
 	return nil
 }
 
-// operator does what an administrator does once, and starts the operator.
+// operator makes the settings of an administrator, and starts the operator.
 func (d *demo) operator(ctx context.Context) error {
 	began := time.Now()
 	var err error

@@ -18,7 +18,7 @@ import (
 	"nautes.io/nautes/test/devstack"
 )
 
-// remember takes down what the physical clusters hold before they are registered.
+// remember records the objects on the physical clusters before they are registered.
 func (d *demo) remember(ctx context.Context) error {
 	d.before = map[string][]string{}
 	for _, name := range []string{hostName, workerName} {
@@ -30,8 +30,8 @@ func (d *demo) remember(ctx context.Context) error {
 	return nil
 }
 
-// contents lists what registrations bring to a cluster and take away again: all
-// else is in namespaces, or a CRD.
+// contents lists the objects that registrations bring to a cluster and take away
+// again: all others are in namespaces, or are CRDs.
 func (d *demo) contents(ctx context.Context, name string) ([]string, error) {
 	c, err := newClient(d.stack.Runtimes[name].Config())
 	if err != nil {
@@ -50,7 +50,7 @@ func (d *demo) unregistration(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Their Pods go with what was installed.
+	// Their Pods go with the components.
 	if err := d.stopWorkerPrograms(); err != nil {
 		return err
 	}
@@ -89,8 +89,8 @@ func (d *demo) unregistration(ctx context.Context) error {
 	return d.nothingLeft(ctx, c)
 }
 
-// confirm shows that a push that takes away most of what the tenant has waits for
-// a person's word, and gives it.
+// confirm shows that a push that removes most objects of the tenant waits for a
+// confirmation, and gives it.
 func (d *demo) confirm(ctx context.Context, c client.Client, pushed time.Time) error {
 	repo := &v1alpha1.CodeRepo{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "management"}}
 	err := d.until(ctx, "the guard of the tenant repository", func(ctx context.Context) error {
@@ -129,7 +129,7 @@ func (d *demo) stopWorkerPrograms() error {
 	return errors.Join(all...)
 }
 
-// stopPipelinePrograms ends what ran pipelines on the virtual worker.
+// stopPipelinePrograms ends the programs that ran pipelines on the virtual worker.
 func (d *demo) stopPipelinePrograms() error {
 	p := d.pipelines
 	return errors.Join(d.stack.End(p.steps), d.stack.End(p.tekton), d.stack.End(p.gateway), d.stack.End(p.events))
@@ -165,7 +165,7 @@ func (d *demo) hostInUse(ctx context.Context, c client.Client) error {
 	return nil
 }
 
-// nothingLeft looks for what registrations have brought.
+// nothingLeft waits until nothing of the registrations is left.
 func (d *demo) nothingLeft(ctx context.Context, c client.Client) error {
 	for _, name := range []string{hostName, workerName} {
 		now, err := d.contents(ctx, name)

@@ -40,7 +40,7 @@ func (d *demo) putSecret(ctx context.Context, ref secrets.Ref, fields map[string
 	return err
 }
 
-// namesInVault lists what is below a path; those of folders end in a slash.
+// namesInVault lists the names below a path. Names of folders end in a slash.
 func (d *demo) namesInVault(ctx context.Context, path string) ([]string, error) {
 	data, err := d.askVault(ctx, d.vault().RootToken(), "LIST", path, nil)
 	if err != nil {
@@ -76,7 +76,7 @@ func (d *demo) secretsInVault(ctx context.Context, engine, folder string) ([]str
 	return paths, nil
 }
 
-// inVault is what Vault holds, by names.
+// inVault holds the names of the entries in Vault.
 type inVault struct {
 	// roles of the auth mounts, by the mounts' names.
 	roles    map[string][]string
@@ -114,7 +114,7 @@ func (d *demo) listVault(ctx context.Context) (inVault, error) {
 	return found, nil
 }
 
-// showVault prints what Vault holds: names, and no values.
+// showVault prints the names in Vault, and no values.
 func (d *demo) showVault(found inVault) {
 	root := branch{text: "Vault, by names"}
 	for _, mount := range slices.Sorted(maps.Keys(found.roles)) {
@@ -133,7 +133,7 @@ func (d *demo) showVault(found inVault) {
 	d.screen.tree(root)
 }
 
-// secretAccess shows what Vault holds, and logs in as the product's account does.
+// secretAccess shows the names in Vault, and logs in as the product's account does.
 func (d *demo) secretAccess(ctx context.Context) error {
 	role := productName + "-dr-dev"
 	var found inVault
@@ -183,7 +183,7 @@ func (d *demo) secretAccess(ctx context.Context) error {
 	return nil
 }
 
-// accountReads reads a secret as the product's account, and says what came of it.
+// accountReads reads a secret as the product's account, and prints the result.
 func (d *demo) accountReads(ctx context.Context, ref secrets.Ref, want int) error {
 	status, _, err := d.vault().Request(ctx, http.MethodGet, secrets.DataPath(ref), d.accountToken, nil)
 	if err != nil {

@@ -26,8 +26,8 @@ const (
 	firstPause, longestPause = 5 * time.Millisecond, 100 * time.Millisecond
 )
 
-// until asks again and again, until the answer is nil, and says what the last
-// one was when it takes too long.
+// until asks again and again until the answer is nil. If that takes too long, it
+// returns the last answer.
 func (d *demo) until(ctx context.Context, what string, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -11,7 +11,7 @@ func pemOf(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// quote writes a path as fast-import reads it, whatever its bytes are.
+// quote writes a path as fast-import reads it, with any bytes.
 func quote(path string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -1,5 +1,5 @@
 // Package gittest serves real Git repositories by smart HTTP on loopback, for
-// tests. It guarantees that what a test fetches went through git itself, on
+// tests. It guarantees that every fetch of a test goes through git itself, on
 // both sides.
 package gittest
 
@@ -177,7 +177,7 @@ func (r *Repo) URL() string { return r.url }
 // Dir returns the directory of the bare repository.
 func (r *Repo) Dir() string { return r.dir }
 
-// Git runs a git command in the bare repository and returns what it prints.
+// Git runs a git command in the bare repository and returns its output.
 func (r *Repo) Git(args ...string) string {
 	r.t.Helper()
 	return r.run(nil, args...)
@@ -210,7 +210,7 @@ type Commit struct {
 	Branch string
 	// Files by their paths; Executables too, with the executable bit.
 	Files, Executables map[string]string
-	// Links are symbolic links, with what they point to.
+	// Links are symbolic links, with their targets.
 	Links map[string]string
 	// Submodules by their paths, with their commits.
 	Submodules map[string]string

@@ -1,6 +1,6 @@
 // Package testutil builds custom resources, golden files and random worlds for
 // tests. It guarantees that a resource which is built without changes breaks no
-// rule, provided that what it names is built too.
+// rule, provided that its references are built too.
 package testutil
 
 import (
@@ -28,7 +28,7 @@ const (
 // epoch is when objects are created, unless At says otherwise.
 func epoch() time.Time { return time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC) }
 
-// At sets the time of creation of o, in minutes after that of other objects.
+// At sets the time of creation of o, in minutes after the other objects.
 func At[T client.Object](minute int, o T) T {
 	o.SetCreationTimestamp(metav1.NewTime(epoch().Add(time.Duration(minute) * time.Minute)))
 	return o

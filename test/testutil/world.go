@@ -158,8 +158,8 @@ func (w *World) addRuntime(d dice, product, name, environment, repo string) {
 	w.add(r)
 }
 
-// addPipelines adds pipeline runtimes, which have the names of those of other
-// products, and an environment on the cluster that carries them.
+// addPipelines adds pipeline runtimes, with the same names in every product, and
+// an environment on the cluster that carries them.
 func (w *World) addPipelines(d dice, product string) {
 	w.add(Environment(product, "ci", d.of("pipelines", "pipelines", "pipelines", "tools", "native")))
 	names := []string{"pipe", "b-c", "c", "b", "b-0123456789", strings.Repeat("long-", 12) + "x"}
@@ -199,7 +199,7 @@ func (w *World) addPipelines(d dice, product string) {
 }
 
 // addEvents gives a pipeline runtime event sources whose names collide when they
-// are joined with that of the runtime, and triggers for some of them.
+// are joined with the runtime's name, and triggers for some of them.
 func (w *World) addEvents(d dice, r *v1alpha1.ProjectPipelineRuntime, repos []string) {
 	r.Spec.EventSources, r.Spec.PipelineTriggers = nil, nil
 	for _, name := range append(d.some("b.c", "b-c", "gitlab", "pipe"), "push") {

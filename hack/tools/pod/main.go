@@ -9,7 +9,7 @@
 // The program gets a root directory of its own, with the directories of this
 // machine, but for those that the path of a mount begins with: they hold the
 // mounts and nothing else. /tmp is always its own. That takes root, or a user
-// namespace in which the caller is root; nobody else sees a mount.
+// namespace in which the caller is root; no other process sees a mount.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 	"syscall"
 )
 
-// mounts are what --mount says: paths in the new root, and what is seen there.
+// mounts are the values of --mount: paths in the new root, with their sources.
 type mounts map[string]string
 
 func (m mounts) String() string { return "" }
@@ -106,8 +106,8 @@ func fill(root, program string, volumes mounts) error {
 	if err := os.Mkdir(filepath.Join(root, "tmp"), 0o777|os.ModeSticky); err != nil {
 		return err
 	}
-	// In order, so that what is below a mount, as the program may be below /tmp, is
-	// not hidden by it.
+	// In order, so that no mount hides a path below it, for example a program below
+	// /tmp.
 	for _, path := range slices.Sorted(maps.Keys(volumes)) {
 		if err := show(volumes[path], filepath.Join(root, path)); err != nil {
 			return err
@@ -122,7 +122,7 @@ func first(path string) string {
 	return name
 }
 
-// show makes from, and what is mounted below it, seen at path too.
+// show binds from, with the mounts below it, to path.
 func show(from, path string) error {
 	info, err := os.Lstat(from)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package hostile lists texts that somebody who may push could put into a
-// branch, a title or a label to make a program do what it should not. It
-// guarantees that every test of the project means the same by hostile.
+// Package hostile lists texts that an attacker with the right to push could put
+// into a branch, a title or a label to make a program misbehave. It guarantees
+// that every test of the project uses the same list.
 package hostile
 
 import (
@@ -90,7 +90,7 @@ func lua() []string {
 	}
 }
 
-// jsons are texts that end a string of JSON, and what decoders disagree on.
+// jsons are texts that end a string of JSON, and texts on which decoders disagree.
 func jsons() []string {
 	return []string{
 		`"`, `\`, `\"`, `","ref":"refs/heads/main`, `"}`, `"}]}`, `{"event":"push_events"}`, `\u0022`, `\u0024(params.ref)`, `\u0000`, `\ud800`, `\udc00x`,
@@ -134,7 +134,7 @@ func unicodes() []string {
 	}
 }
 
-// sizes are texts that are longer than anybody expects.
+// sizes are texts that are longer than expected.
 func sizes() []string {
 	const large = 10 << 10
 	return []string{
