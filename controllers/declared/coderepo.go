@@ -37,7 +37,7 @@ func AddCodeRepo(d *reconcile.Deps) error {
 		return reconcile.Requests(r.Namespace, r.Spec.ManifestSource.CodeRepo)
 	})
 	reconcile.WatchPipelineRuntimes(b, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []ctrl.Request {
-		return reconcile.Requests(r.Namespace, snapshot.ReposOf(r)...)
+		return reconcile.Requests(r.Namespace, r.Repositories()...)
 	})
 	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, func(_ context.Context, r *v1alpha1.CodeRepoBinding) []ctrl.Request {
 		return reconcile.Requests(r.Namespace, r.Spec.CodeRepo)

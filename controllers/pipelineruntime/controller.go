@@ -118,7 +118,7 @@ func clustersOf(snap *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) []s
 	if r.Status.Target != nil {
 		clusters = append(clusters, r.Status.Target.Cluster)
 	}
-	if target, err := snap.PipelineTarget(r); err == nil && !slices.Contains(clusters, target.Cluster) {
+	if target, err := snap.Target(r); err == nil && !slices.Contains(clusters, target.Cluster) {
 		clusters = append(clusters, target.Cluster)
 	}
 	return clusters
@@ -175,7 +175,7 @@ func (p *pipelinePass) set() (plan.Set, error) {
 // deploy brings the runtime to where its spec says.
 func (p *pipelinePass) deploy(ctx context.Context) error {
 	r := p.Object
-	target, err := p.snap.PipelineTarget(r)
+	target, err := p.snap.Target(r)
 	if err != nil {
 		return err
 	}

@@ -123,18 +123,8 @@ func (g grants) all() []secrets.Ref { return slices.Concat(g.known, g.possible) 
 // pipeline runtime only reads its pipeline files.
 func (m member) grants(s *snapshot.Snapshot) grants {
 	product := m.runtime.GetNamespace()
-	var name string
-	var permission v1alpha1.Permission
-	switch r := m.runtime.(type) {
-	case *v1alpha1.DeploymentRuntime:
-		name, permission = r.Spec.ManifestSource.CodeRepo, s.RuntimePermission(r)
-	case *v1alpha1.ProjectPipelineRuntime:
-		name = r.Spec.PipelineSource
-		if s.Permission(product, r.Spec.Project, name) != "" {
-			permission = v1alpha1.PermissionReadOnly
-		}
-	}
-	repo := s.CodeRepo(product, name)
+	permission := s.RuntimePermission(m.runtime)
+	repo := s.CodeRepo(product, m.runtime.Repositories()[0])
 	if repo == nil || permission == "" || repo.Spec.CodeRepoProvider == "" {
 		return grants{}
 	}

@@ -277,7 +277,7 @@ func TestRevocation(t *testing.T) {
 				}
 				owned := slices.ContainsFunc(after.DeploymentRuntimes(set.Owner.Product), func(r *v1alpha1.DeploymentRuntime) bool {
 					repo := after.CodeRepo(r.Namespace, r.Spec.ManifestSource.CodeRepo)
-					return repo != nil && repo.Name == string(secret.Data["name"]) && !slices.ContainsFunc(snapshot.ProjectsOf(r), func(project string) bool {
+					return repo != nil && repo.Name == string(secret.Data["name"]) && !slices.ContainsFunc(r.Projects(), func(project string) bool {
 						return repo.Spec.Project != project
 					})
 				})

@@ -62,7 +62,7 @@ func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (
 		result.Plan = p.plan()
 		return result, nil
 	}
-	if wanted, err := s.PipelineTarget(r); err == nil {
+	if wanted, err := s.Target(r); err == nil {
 		result.Facts.Target = &wanted
 		if wanted.Cluster != target.Cluster {
 			result.Plan = p.plan()

@@ -39,7 +39,7 @@ func deployedGuide(t *testing.T, isolation v1alpha1.Isolation) (*snapshot.Snapsh
 	for _, item := range deployed.Sets[0].Items {
 		there = append(there, item.ID)
 	}
-	target, err := s.PipelineTarget(r)
+	target, err := s.Target(r)
 	if err != nil {
 		t.Fatal(err)
 	}

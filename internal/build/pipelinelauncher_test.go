@@ -65,7 +65,7 @@ func readSample(t *testing.T, path string, into any) {
 
 // launchersOf returns the launchers of a runtime by "event source/pipeline/kind".
 func launchersOf(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (map[string]*tekton.PipelineRun, error) {
-	target, err := s.PipelineTarget(r)
+	target, err := s.Target(r)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func newSpace(s *snapshot.Snapshot, product, cluster string) (*space, error) {
 
 // member is a runtime, of either kind, that asks for the space.
 type member struct {
-	runtime v1alpha1.Object
+	runtime v1alpha1.Runtime
 	target  v1alpha1.RuntimeTarget
 }
 
@@ -86,28 +86,19 @@ type member struct {
 // became of their spec, and those that are to be deployed there and break no rule.
 func membersOf(s *snapshot.Snapshot, product string, on func(cluster string) bool) []member {
 	var members []member
-	add := func(r v1alpha1.Object) {
+	for _, r := range s.Runtimes(product) {
 		target, ok := s.EffectiveTarget(r)
-		if !ok || !on(target.Cluster) {
-			return
-		}
-		if snapshot.RecordedTarget(r) == nil && refused(s, r) {
-			return
+		if !ok || !on(target.Cluster) || r.DeployedTarget() == nil && refused(s, r) {
+			continue
 		}
 		members = append(members, member{runtime: r, target: target})
-	}
-	for _, r := range s.DeploymentRuntimes(product) {
-		add(r)
-	}
-	for _, r := range s.PipelineRuntimes(product) {
-		add(r)
 	}
 	return members
 }
 
 // refused tells whether nothing may be deployed for a runtime. A pipeline runtime
 // may lack an event source, or its additional resources.
-func refused(s *snapshot.Snapshot, r v1alpha1.Object) bool {
+func refused(s *snapshot.Snapshot, r v1alpha1.Runtime) bool {
 	refusals, _ := validate.Run(s, validate.Request{New: r})
 	p, isPipeline := r.(*v1alpha1.ProjectPipelineRuntime)
 	if !isPipeline {

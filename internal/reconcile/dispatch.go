@@ -11,7 +11,6 @@ import (
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/internal/snapshot"
 )
 
 // ClusterChanged enqueues the owner of an object that changed on a runtime cluster:
@@ -52,7 +51,7 @@ func (d *Deps) runChanged(ctx context.Context, cluster string, meta *metav1.Part
 	if err := d.Client.Get(ctx, request.NamespacedName, r); err != nil {
 		return
 	}
-	if at := snapshot.RecordedTarget(r); at != nil && at.Cluster == cluster && at.Namespaces[0] == meta.Namespace {
+	if at := r.DeployedTarget(); at != nil && at.Cluster == cluster && at.Namespaces[0] == meta.Namespace {
 		d.Triggers.PipelineRuntime.Enqueue(request)
 	}
 }

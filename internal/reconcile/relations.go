@@ -101,30 +101,20 @@ func sortedKeys(keys map[SpaceKey]bool) []SpaceKey {
 
 // spacesOfRuntime returns the spaces that a runtime, of either kind, is or will be
 // part of, and those of the runtimes that want the same namespaces.
-func (rel *Relations) SpacesOfRuntime(ctx context.Context, r v1alpha1.Object) []SpaceKey {
+func (rel *Relations) SpacesOfRuntime(ctx context.Context, r v1alpha1.Runtime) []SpaceKey {
 	keys := map[SpaceKey]bool{}
 	for _, one := range append(rel.Rivals(ctx, r), r) {
-		if recorded := snapshot.RecordedTarget(one); recorded != nil {
+		if recorded := one.DeployedTarget(); recorded != nil {
 			keys[SpaceKey{one.GetNamespace(), recorded.Cluster}] = true
 		}
 		e := &v1alpha1.Environment{}
-		key := client.ObjectKey{Namespace: one.GetNamespace(), Name: environmentOf(one)}
+		environment, _ := one.Destination()
+		key := client.ObjectKey{Namespace: one.GetNamespace(), Name: environment}
 		if err := rel.Client.Get(ctx, key, e); err == nil {
 			keys[SpaceKey{one.GetNamespace(), e.Spec.Cluster}] = true
 		}
 	}
 	return sortedKeys(keys)
-}
-
-// environmentOf returns the environment that the spec of a runtime names.
-func environmentOf(o v1alpha1.Object) string {
-	switch r := o.(type) {
-	case *v1alpha1.DeploymentRuntime:
-		return r.Spec.Destination.Environment
-	case *v1alpha1.ProjectPipelineRuntime:
-		return r.Spec.Destination.Environment
-	}
-	return ""
 }
 
 // spacesOn returns the spaces on a cluster.
@@ -267,10 +257,10 @@ func (rel *Relations) RuntimesByCluster(ctx context.Context, cluster string) []*
 
 // runtimesOfBothKinds returns the deployment and the pipeline runtimes of some
 // list options.
-func (rel *Relations) RuntimesOfBothKinds(ctx context.Context, options ...client.ListOption) []v1alpha1.Object {
-	var found []v1alpha1.Object
+func (rel *Relations) RuntimesOfBothKinds(ctx context.Context, options ...client.ListOption) []v1alpha1.Runtime {
+	var found []v1alpha1.Runtime
 	for _, list := range []client.ObjectList{&v1alpha1.DeploymentRuntimeList{}, &v1alpha1.ProjectPipelineRuntimeList{}} {
-		found = append(found, find[v1alpha1.Object](ctx, rel, list, nil, options...)...)
+		found = append(found, find[v1alpha1.Runtime](ctx, rel, list, nil, options...)...)
 	}
 	return found
 }
@@ -283,7 +273,7 @@ func (rel *Relations) CodeReposByProvider(ctx context.Context, provider string) 
 
 // rivals returns the runtimes, of both kinds, that want one of the namespaces of
 // a runtime: those of other products, and those of its own that cannot share it.
-func (rel *Relations) Rivals(ctx context.Context, r v1alpha1.Object) []v1alpha1.Object {
+func (rel *Relations) Rivals(ctx context.Context, r v1alpha1.Runtime) []v1alpha1.Runtime {
 	found, err := rel.Loader.Rivals(ctx, r)
 	if err != nil {
 		// Reading the cache fails only when the manager stops.
@@ -291,7 +281,7 @@ func (rel *Relations) Rivals(ctx context.Context, r v1alpha1.Object) []v1alpha1.
 	}
 	wanted := namespacesOf(r)
 	for _, other := range rel.RuntimesOfBothKinds(ctx, client.InNamespace(r.GetNamespace())) {
-		if snapshot.RefOf(other) == snapshot.RefOf(r) || isDeployment(other) && isDeployment(r) {
+		if snapshot.RefOf(other) == snapshot.RefOf(r) || !v1alpha1.Movable(other) && !v1alpha1.Movable(r) {
 			continue
 		}
 		if slices.ContainsFunc(namespacesOf(other), func(name string) bool { return slices.Contains(wanted, name) }) {
@@ -302,21 +292,16 @@ func (rel *Relations) Rivals(ctx context.Context, r v1alpha1.Object) []v1alpha1.
 }
 
 // namespacesOf returns the namespaces that a runtime has or wants.
-func namespacesOf(r v1alpha1.Object) []string {
-	names := snapshot.SpecNamespaces(r)
-	if recorded := snapshot.RecordedTarget(r); recorded != nil {
+func namespacesOf(r v1alpha1.Runtime) []string {
+	_, names := r.Destination()
+	if recorded := r.DeployedTarget(); recorded != nil {
 		names = append(names, recorded.Namespaces...)
 	}
 	return names
 }
 
-func isDeployment(o v1alpha1.Object) bool {
-	_, is := o.(*v1alpha1.DeploymentRuntime)
-	return is
-}
-
 // only returns those of some objects that are of one kind.
-func only[T client.Object](objects []v1alpha1.Object) []T {
+func only[T client.Object](objects []v1alpha1.Runtime) []T {
 	var found []T
 	for _, o := range objects {
 		if object, ok := o.(T); ok {
@@ -338,10 +323,10 @@ func (rel *Relations) RivalsOfPipelineRuntime(ctx context.Context, r *v1alpha1.P
 
 // rivalsOfEnvironment returns the runtimes that want a namespace of a runtime in
 // the environment, which may have moved.
-func (rel *Relations) RivalsOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []v1alpha1.Object {
-	var wake []v1alpha1.Object
+func (rel *Relations) RivalsOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []v1alpha1.Runtime {
+	var wake []v1alpha1.Runtime
 	for _, r := range rel.RuntimesOfBothKinds(ctx, client.InNamespace(e.Namespace)) {
-		if environmentOf(r) == e.Name {
+		if environment, _ := r.Destination(); environment == e.Name {
 			wake = append(wake, rel.Rivals(ctx, r)...)
 		}
 	}

@@ -100,7 +100,7 @@ func (rel *Relations) PipelineRuntimesOfBinding(ctx context.Context, b *v1alpha1
 func reads(r *v1alpha1.ProjectPipelineRuntime, repo string) bool {
 	more := r.Spec.AdditionalResources
 	byURL := more != nil && more.Git != nil && more.Git.CodeRepo == ""
-	return byURL || slices.Contains(snapshot.ReposOf(r), repo)
+	return byURL || slices.Contains(r.Repositories(), repo)
 }
 
 func (rel *Relations) PipelineRuntimesOfProvider(ctx context.Context, p *v1alpha1.CodeRepoProvider) []reconcile.Request {
@@ -119,7 +119,7 @@ func (rel *Relations) PipelineRuntimesOfHook(ctx context.Context, h *v1alpha1.Pi
 // nobody uses them any more. The others do not care who does, and there can be many.
 func (rel *Relations) HooksOfPipelineRuntime(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
 	var wake []reconcile.Request
-	for _, name := range snapshot.HooksOf(r) {
+	for _, name := range r.HookNames() {
 		hook := &v1alpha1.PipelineHook{}
 		err := rel.Client.Get(ctx, client.ObjectKey{Namespace: rel.Namespace, Name: name}, hook, client.UnsafeDisableDeepCopy)
 		if err == nil && hook.DeletionTimestamp != nil {

@@ -7,42 +7,41 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// place is a namespace on a cluster.
-type place struct{ cluster, namespace string }
+// claimKey identifies a namespace on a cluster.
+type claimKey struct{ cluster, namespace string }
 
-// Claim is a runtime's wish for a namespace on a cluster.
+// Claim is the request of a runtime for a namespace on a cluster.
 type Claim struct {
-	// Runtime that wants the namespace; its namespace is its product.
+	// Runtime that asks for the namespace; its own namespace is its product.
 	Runtime plan.Ref
-	// Recorded: the runtime's status says that it is there already.
+	// Recorded is true if the status of the runtime has the namespace on record.
 	Recorded bool
-	// Exclusive: the runtime shares the namespace with no other one.
+	// Exclusive is true if the runtime shares the namespace with no other one.
 	Exclusive bool
-	// LosesTo is the runtime that keeps this one out; zero when it may have the
-	// namespace.
+	// LosesTo is the runtime that keeps this one out; zero if the claim is granted.
 	LosesTo plan.Ref
 
-	object v1alpha1.Object
+	object v1alpha1.Runtime
 }
 
-// Product of the runtime.
+// Product returns the product of the runtime.
 func (c Claim) Product() string { return c.Runtime.Namespace }
 
-// Granted tells whether the runtime may have the namespace.
+// Granted reports whether the runtime may have the namespace.
 func (c Claim) Granted() bool { return c.LosesTo == plan.Ref{} }
 
-// Claims returns who wants a namespace on a cluster, the holder first: those
-// that are there already, then the older ones. A namespace belongs to one
-// product: its deployment runtimes may share it, a pipeline runtime shares with
-// none.
+// Claims returns the claims on a namespace of a cluster in order of precedence:
+// recorded ones first, then older runtimes. A namespace belongs to one product.
+// Deployment runtimes of a product may share it; a pipeline runtime shares it
+// with no other runtime.
 func (s *Snapshot) Claims(cluster, namespace string) []Claim {
-	return slices.Clone(s.claims()[place{cluster, namespace}])
+	return slices.Clone(s.claims()[claimKey{cluster, namespace}])
 }
 
-// ClaimOf returns a runtime's claim on a namespace; false when it has none.
-func (s *Snapshot) ClaimOf(o v1alpha1.Object, cluster, namespace string) (Claim, bool) {
-	ref := RefOf(o)
-	for _, c := range s.claims()[place{cluster, namespace}] {
+// ClaimOf returns the claim of a runtime on a namespace, or false if there is none.
+func (s *Snapshot) ClaimOf(r v1alpha1.Runtime, cluster, namespace string) (Claim, bool) {
+	ref := RefOf(r)
+	for _, c := range s.claims()[claimKey{cluster, namespace}] {
 		if c.Runtime == ref {
 			return c, true
 		}
@@ -50,34 +49,32 @@ func (s *Snapshot) ClaimOf(o v1alpha1.Object, cluster, namespace string) (Claim,
 	return Claim{}, false
 }
 
-// HolderOf returns the product that has a namespace on a cluster; empty when
-// nobody wants it.
+// HolderOf returns the product that holds a namespace on a cluster, or "" if no
+// runtime asks for it.
 func (s *Snapshot) HolderOf(cluster, namespace string) string {
-	if claims := s.claims()[place{cluster, namespace}]; len(claims) > 0 {
+	if claims := s.claims()[claimKey{cluster, namespace}]; len(claims) > 0 {
 		return claims[0].Product()
 	}
 	return ""
 }
 
-func (s *Snapshot) allClaims() map[place][]Claim {
-	claims := map[place][]Claim{}
-	add := func(o v1alpha1.Object, exclusive bool) {
-		ref := RefOf(o)
-		for _, target := range s.targetsOf(o) {
+func (s *Snapshot) allClaims() map[claimKey][]Claim {
+	claims := map[claimKey][]Claim{}
+	s.eachRuntime(func(r v1alpha1.Runtime) {
+		ref := RefOf(r)
+		for _, target := range s.targetsOf(r) {
 			for _, namespace := range target.Namespaces {
-				at := place{target.Cluster, namespace}
-				if slices.ContainsFunc(claims[at], func(c Claim) bool { return c.Runtime == ref }) {
+				key := claimKey{target.Cluster, namespace}
+				if slices.ContainsFunc(claims[key], func(c Claim) bool { return c.Runtime == ref }) {
 					continue
 				}
-				claims[at] = append(claims[at], Claim{Runtime: ref, Recorded: target.recorded, Exclusive: exclusive, object: o})
+				claims[key] = append(claims[key], Claim{Runtime: ref, Recorded: target.recorded, Exclusive: v1alpha1.Movable(r), object: r})
 			}
 		}
-	}
-	s.runtimes.all(func(r *v1alpha1.DeploymentRuntime) { add(r, false) })
-	s.pipelines.all(func(r *v1alpha1.ProjectPipelineRuntime) { add(r, true) })
-	for _, wanted := range claims {
-		slices.SortFunc(wanted, compareClaims)
-		settle(wanted)
+	})
+	for _, rivals := range claims {
+		slices.SortFunc(rivals, compareClaims)
+		settle(rivals)
 	}
 	return claims
 }
@@ -92,8 +89,8 @@ func compareClaims(a, b Claim) int {
 	return compareAge(a.object, b.object)
 }
 
-// settle grants the claims on one place in their order: each gets the place
-// unless one that has it already excludes it.
+// settle grants the claims on one namespace in their order, except those that an
+// earlier granted claim excludes.
 func settle(claims []Claim) {
 	for i := range claims {
 		for _, earlier := range claims[:i] {

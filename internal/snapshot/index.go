@@ -41,7 +41,7 @@ type Index struct {
 
 // Indexes returns every index that a Loader needs.
 func Indexes() []Index {
-	return []Index{
+	indexes := []Index{
 		index(&v1alpha1.Product{}, IndexProductName, func(p *v1alpha1.Product) []string {
 			return []string{p.Spec.Name}
 		}),
@@ -57,26 +57,28 @@ func Indexes() []Index {
 		index(&v1alpha1.CodeRepo{}, IndexCodeRepoName, func(r *v1alpha1.CodeRepo) []string {
 			return []string{r.Name}
 		}),
-		index(&v1alpha1.DeploymentRuntime{}, IndexRuntimeEnvironment, func(r *v1alpha1.DeploymentRuntime) []string {
-			return []string{r.Spec.Destination.Environment}
-		}),
-		index(&v1alpha1.ProjectPipelineRuntime{}, IndexRuntimeEnvironment, func(r *v1alpha1.ProjectPipelineRuntime) []string {
-			return []string{r.Spec.Destination.Environment}
-		}),
-		index(&v1alpha1.DeploymentRuntime{}, IndexRecordedCluster, func(r *v1alpha1.DeploymentRuntime) []string {
-			return recordedCluster(r)
-		}),
-		index(&v1alpha1.ProjectPipelineRuntime{}, IndexRecordedCluster, func(r *v1alpha1.ProjectPipelineRuntime) []string {
-			return recordedCluster(r)
-		}),
-		index(&v1alpha1.DeploymentRuntime{}, IndexWantedNamespace, func(r *v1alpha1.DeploymentRuntime) []string {
-			return wantedKeys(r)
-		}),
-		index(&v1alpha1.ProjectPipelineRuntime{}, IndexWantedNamespace, func(r *v1alpha1.ProjectPipelineRuntime) []string {
-			return wantedKeys(r)
-		}),
-		index(&v1alpha1.ProjectPipelineRuntime{}, IndexPipelineHook, HooksOf),
+		index(&v1alpha1.ProjectPipelineRuntime{}, IndexPipelineHook, (*v1alpha1.ProjectPipelineRuntime).HookNames),
 	}
+	for _, r := range []v1alpha1.Runtime{&v1alpha1.DeploymentRuntime{}, &v1alpha1.ProjectPipelineRuntime{}} {
+		indexes = append(indexes,
+			indexRuntime(r, IndexRuntimeEnvironment, func(r v1alpha1.Runtime) []string {
+				environment, _ := r.Destination()
+				return []string{environment}
+			}),
+			indexRuntime(r, IndexRecordedCluster, recordedCluster),
+			indexRuntime(r, IndexWantedNamespace, wantedKeys))
+	}
+	return indexes
+}
+
+// indexRuntime returns an index of one kind of runtimes.
+func indexRuntime(kind v1alpha1.Runtime, name string, values func(v1alpha1.Runtime) []string) Index {
+	return Index{Object: kind, Field: name, Values: func(o client.Object) []string {
+		if r, ok := o.(v1alpha1.Runtime); ok {
+			return values(r)
+		}
+		return nil
+	}}
 }
 
 // index adapts a function of one kind.
@@ -106,24 +108,25 @@ func ClaimKey(cluster, namespace string) string { return cluster + "/" + namespa
 
 // wantedKeys returns the keys of the places that a runtime is at or may want. A
 // pipeline runtime can move from where it is recorded to where its spec says.
-func wantedKeys(o v1alpha1.Object) []string {
+func wantedKeys(r v1alpha1.Runtime) []string {
 	var keys []string
-	recorded := RecordedTarget(o)
+	recorded := r.DeployedTarget()
 	if recorded != nil {
 		for _, namespace := range recorded.Namespaces {
 			keys = append(keys, ClaimKey(recorded.Cluster, namespace))
 		}
 	}
-	if _, moves := o.(*v1alpha1.ProjectPipelineRuntime); recorded == nil || moves {
-		for _, namespace := range SpecNamespaces(o) {
+	if recorded == nil || v1alpha1.Movable(r) {
+		_, namespaces := r.Destination()
+		for _, namespace := range namespaces {
 			keys = append(keys, ClaimKey("", namespace))
 		}
 	}
 	return keys
 }
 
-func recordedCluster(o v1alpha1.Object) []string {
-	if recorded := RecordedTarget(o); recorded != nil {
+func recordedCluster(r v1alpha1.Runtime) []string {
+	if recorded := r.DeployedTarget(); recorded != nil {
 		return []string{recorded.Cluster}
 	}
 	return nil

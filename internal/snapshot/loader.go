@@ -63,7 +63,7 @@ func (l *Loader) Product(ctx context.Context, product string, changes ...client.
 	if p := s.Product(product); p != nil {
 		g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), client.MatchingFields{IndexProductName: p.Spec.Name})
 	}
-	for _, at := range wantedPlaces(s, product) {
+	for _, at := range claimsOf(s, product) {
 		g.rivals(ctx, product, at)
 	}
 	if s, err = g.snapshot(); err != nil {
@@ -161,37 +161,37 @@ func (l *Loader) withUsers(ctx context.Context, list client.ObjectList, by clien
 // a runtime, wants, as far as the indexes tell: those that do not say yet which
 // cluster they go to are among them whatever their cluster is. It is what wakes
 // the next in line when o lets go.
-func (l *Loader) Rivals(ctx context.Context, o v1alpha1.Object) ([]v1alpha1.Object, error) {
+func (l *Loader) Rivals(ctx context.Context, o v1alpha1.Runtime) ([]v1alpha1.Runtime, error) {
 	g := l.gather()
-	recorded := RecordedTarget(o)
+	recorded := o.DeployedTarget()
 	if recorded != nil {
 		for _, namespace := range recorded.Namespaces {
-			g.rivals(ctx, o.GetNamespace(), place{recorded.Cluster, namespace})
+			g.rivals(ctx, o.GetNamespace(), claimKey{recorded.Cluster, namespace})
 		}
 	}
-	if _, moves := o.(*v1alpha1.ProjectPipelineRuntime); recorded == nil || moves {
+	if recorded == nil || v1alpha1.Movable(o) {
 		cluster, err := g.clusterOf(ctx, o)
 		if err != nil {
 			return nil, fmt.Errorf("load the rivals of %s: %w", RefOf(o), err)
 		}
-		for _, namespace := range SpecNamespaces(o) {
-			g.rivals(ctx, o.GetNamespace(), place{cluster, namespace})
+		_, namespaces := o.Destination()
+		for _, namespace := range namespaces {
+			g.rivals(ctx, o.GetNamespace(), claimKey{cluster, namespace})
 		}
 	}
 	s, err := g.snapshot()
 	if err != nil {
 		return nil, fmt.Errorf("load the rivals of %s: %w", RefOf(o), err)
 	}
-	var rivals []v1alpha1.Object
-	s.runtimes.all(func(r *v1alpha1.DeploymentRuntime) { rivals = append(rivals, r) })
-	s.pipelines.all(func(r *v1alpha1.ProjectPipelineRuntime) { rivals = append(rivals, r) })
+	var rivals []v1alpha1.Runtime
+	s.eachRuntime(func(r v1alpha1.Runtime) { rivals = append(rivals, r) })
 	return rivals, nil
 }
 
 // clusterOf returns the cluster of the environment that a runtime's spec names;
 // empty when it does not exist.
-func (g *gathering) clusterOf(ctx context.Context, o v1alpha1.Object) (string, error) {
-	name := environmentOf(o)
+func (g *gathering) clusterOf(ctx context.Context, o v1alpha1.Runtime) (string, error) {
+	name, _ := o.Destination()
 	g.get(ctx, &v1alpha1.Environment{}, o.GetNamespace(), name)
 	s, err := g.snapshot()
 	if err != nil {
@@ -283,7 +283,7 @@ func (g *gathering) tenant(ctx context.Context) {
 
 // rivals reads the runtimes of other products that want a place, and the
 // environments that say which cluster they go to.
-func (g *gathering) rivals(ctx context.Context, product string, at place) {
+func (g *gathering) rivals(ctx context.Context, product string, at claimKey) {
 	for _, key := range []string{ClaimKey(at.cluster, at.namespace), ClaimKey("", at.namespace)} {
 		for _, list := range runtimeLists() {
 			before := len(g.objects)
@@ -307,45 +307,33 @@ func (g *gathering) namesakes(ctx context.Context, r *v1alpha1.CodeRepo) {
 }
 
 func (g *gathering) environmentOf(ctx context.Context, o client.Object) {
-	key := types.NamespacedName{Namespace: o.GetNamespace(), Name: environmentOf(o)}
+	r, ok := o.(v1alpha1.Runtime)
+	if !ok {
+		return
+	}
+	name, _ := r.Destination()
+	key := types.NamespacedName{Namespace: o.GetNamespace(), Name: name}
 	if !g.asked[key] {
 		g.asked[key] = true
 		g.get(ctx, &v1alpha1.Environment{}, key.Namespace, key.Name)
 	}
 }
 
-// environmentOf returns the environment that a runtime's spec names.
-func environmentOf(o client.Object) string {
-	switch r := o.(type) {
-	case *v1alpha1.DeploymentRuntime:
-		return r.Spec.Destination.Environment
-	case *v1alpha1.ProjectPipelineRuntime:
-		return r.Spec.Destination.Environment
-	}
-	return ""
-}
-
-// wantedPlaces returns the places that the runtimes of a product want.
-func wantedPlaces(s *Snapshot, product string) []place {
-	var places []place
-	seen := map[place]bool{}
-	add := func(o v1alpha1.Object) {
-		for _, target := range s.targetsOf(o) {
+// claimsOf returns the namespaces that the runtimes of a product ask for.
+func claimsOf(s *Snapshot, product string) []claimKey {
+	var keys []claimKey
+	seen := map[claimKey]bool{}
+	for _, r := range s.Runtimes(product) {
+		for _, target := range s.targetsOf(r) {
 			for _, namespace := range target.Namespaces {
-				if at := (place{target.Cluster, namespace}); !seen[at] {
-					seen[at] = true
-					places = append(places, at)
+				if key := (claimKey{target.Cluster, namespace}); !seen[key] {
+					seen[key] = true
+					keys = append(keys, key)
 				}
 			}
 		}
 	}
-	for _, r := range s.runtimes.byNamespace[product] {
-		add(r)
-	}
-	for _, r := range s.pipelines.byNamespace[product] {
-		add(r)
-	}
-	return places
+	return keys
 }
 
 func (s *Snapshot) environmentsOn(cluster string) (found []*v1alpha1.Environment) {

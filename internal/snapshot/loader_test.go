@@ -369,7 +369,7 @@ func TestLoadFor(t *testing.T) {
 
 func TestRivals(t *testing.T) {
 	tests := map[string]struct {
-		of   v1alpha1.Object
+		of   v1alpha1.Runtime
 		want []string
 	}{
 		"of one that is not deployed": {

@@ -131,6 +131,27 @@ func (s *Snapshot) DeploymentRuntimes(product string) []*v1alpha1.DeploymentRunt
 	return s.runtimes.in(product)
 }
 
+// Runtimes returns the runtimes of a product, deployment runtimes first, each
+// kind in name order. Runtimes that are being deleted are included: they need
+// their targets until they are gone.
+func (s *Snapshot) Runtimes(product string) []v1alpha1.Runtime {
+	found := make([]v1alpha1.Runtime, 0, len(s.runtimes.byNamespace[product])+len(s.pipelines.byNamespace[product]))
+	for _, r := range s.runtimes.byNamespace[product] {
+		found = append(found, r)
+	}
+	for _, r := range s.pipelines.byNamespace[product] {
+		found = append(found, r)
+	}
+	return found
+}
+
+// eachRuntime calls f for every runtime, deployment runtimes first, each kind by
+// namespace and name.
+func (s *Snapshot) eachRuntime(f func(v1alpha1.Runtime)) {
+	s.runtimes.all(func(r *v1alpha1.DeploymentRuntime) { f(r) })
+	s.pipelines.all(func(r *v1alpha1.ProjectPipelineRuntime) { f(r) })
+}
+
 // PipelineRuntime returns a pipeline runtime of a product.
 func (s *Snapshot) PipelineRuntime(product, name string) *v1alpha1.ProjectPipelineRuntime {
 	return s.pipelines.get(product, name)

@@ -37,13 +37,16 @@ func (s *Snapshot) Permission(product, project, repo string) v1alpha1.Permission
 	return granted
 }
 
-// RuntimePermission returns what a deployment runtime may do with its code
-// repository: the weakest of what its projects may, or that of the product as a
-// whole when it has none. Empty when one of them has no permission.
-func (s *Snapshot) RuntimePermission(r *v1alpha1.DeploymentRuntime) v1alpha1.Permission {
+// RuntimePermission returns the permission of a runtime on the code repository
+// that it deploys or runs: the weakest permission of its projects. It is empty if
+// one of them has none. A pipeline runtime never writes.
+func (s *Snapshot) RuntimePermission(r v1alpha1.Runtime) v1alpha1.Permission {
 	granted := v1alpha1.PermissionReadWrite
-	for _, project := range ProjectsOf(r) {
-		switch s.Permission(r.Namespace, project, r.Spec.ManifestSource.CodeRepo) {
+	if r.WorkerType() == v1alpha1.WorkerTypePipeline {
+		granted = v1alpha1.PermissionReadOnly
+	}
+	for _, project := range r.Projects() {
+		switch s.Permission(r.GetNamespace(), project, r.Repositories()[0]) {
 		case v1alpha1.PermissionReadWrite:
 		case v1alpha1.PermissionReadOnly:
 			granted = v1alpha1.PermissionReadOnly
@@ -52,15 +55,6 @@ func (s *Snapshot) RuntimePermission(r *v1alpha1.DeploymentRuntime) v1alpha1.Per
 		}
 	}
 	return granted
-}
-
-// ProjectsOf returns the projects that a deployment runtime acts for; the empty
-// project, the product as a whole, when its spec has none.
-func ProjectsOf(r *v1alpha1.DeploymentRuntime) []string {
-	if len(r.Spec.ProjectsRef) == 0 {
-		return []string{""}
-	}
-	return r.Spec.ProjectsRef
 }
 
 // ofProduct tells whether a spec.product agrees with the product of the

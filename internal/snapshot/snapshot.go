@@ -44,7 +44,7 @@ type Snapshot struct {
 	pipelines        table[*v1alpha1.ProjectPipelineRuntime]
 
 	// Derived from the tables at the first question.
-	claims         func() map[place][]Claim
+	claims         func() map[claimKey][]Claim
 	effective      func() *effectiveCatalogue
 	credentials    func() map[string]*v1alpha1.CodeRepo
 	ports          func() map[string][]PortUse

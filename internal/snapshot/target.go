@@ -7,141 +7,63 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// Target returns where the spec of a deployment runtime sends it, by its spec
-// alone. A *MissingError names the environment or the cluster that is missing.
-func (s *Snapshot) Target(r *v1alpha1.DeploymentRuntime) (v1alpha1.RuntimeTarget, error) {
-	return s.target(RefOf(r), r.Spec.Destination.Environment, r.Spec.Destination.Namespaces, r.Spec.Account)
-}
-
-// PipelineTarget returns where the spec of a pipeline runtime sends it, by its
-// spec alone. A *MissingError names the environment or the cluster that is missing.
-func (s *Snapshot) PipelineTarget(r *v1alpha1.ProjectPipelineRuntime) (v1alpha1.RuntimeTarget, error) {
-	return s.target(RefOf(r), r.Spec.Destination.Environment, pipelineNamespaces(r), r.Spec.Account)
-}
-
-func pipelineNamespaces(r *v1alpha1.ProjectPipelineRuntime) []string {
-	if r.Spec.Destination.Namespace == "" {
-		return nil
-	}
-	return []string{r.Spec.Destination.Namespace}
-}
-
-func (s *Snapshot) target(runtime plan.Ref, environment string, namespaces []string, account string) (v1alpha1.RuntimeTarget, error) {
-	env := s.Environment(runtime.Namespace, environment)
-	if env == nil {
+// Target returns the target that the spec of a runtime asks for. A *MissingError
+// names the environment or the cluster that is missing.
+func (s *Snapshot) Target(r v1alpha1.Runtime) (v1alpha1.RuntimeTarget, error) {
+	name, namespaces := r.Destination()
+	environment := s.Environment(r.GetNamespace(), name)
+	if environment == nil {
 		return v1alpha1.RuntimeTarget{}, &MissingError{
-			Missing: plan.Ref{Kind: "Environment", Namespace: runtime.Namespace, Name: environment}, Needed: runtime,
+			Missing: plan.Ref{Kind: "Environment", Namespace: r.GetNamespace(), Name: name}, Needed: RefOf(r),
 		}
 	}
-	if s.Cluster(env.Spec.Cluster) == nil {
+	if s.Cluster(environment.Spec.Cluster) == nil {
 		return v1alpha1.RuntimeTarget{}, &MissingError{
-			Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: env.Spec.Cluster}, Needed: RefOf(env),
+			Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: environment.Spec.Cluster}, Needed: RefOf(environment),
 		}
-	}
-	if account == "" {
-		account = runtime.Name
 	}
 	return v1alpha1.RuntimeTarget{
-		Environment: environment, Cluster: env.Spec.Cluster,
-		Namespaces: distinct(namespaces, runtime.Name), Account: account,
+		Environment: name, Cluster: environment.Spec.Cluster, Namespaces: namespaces, Account: r.AccountName(),
 	}, nil
 }
 
-// distinct returns the namespaces of a spec, each once, in its order; the
-// runtime's name when the spec has none.
-func distinct(namespaces []string, name string) []string {
-	if len(namespaces) == 0 {
-		return []string{name}
-	}
-	wanted := make([]string, 0, len(namespaces))
-	for _, namespace := range namespaces {
-		if !slices.Contains(wanted, namespace) {
-			wanted = append(wanted, namespace)
-		}
-	}
-	return wanted
-}
-
-// SpecNamespaces returns the namespaces that the spec of a deployment or pipeline
-// runtime asks for, each once, the default one first.
-func SpecNamespaces(o v1alpha1.Object) []string {
-	switch r := o.(type) {
-	case *v1alpha1.DeploymentRuntime:
-		return distinct(r.Spec.Destination.Namespaces, r.Name)
-	case *v1alpha1.ProjectPipelineRuntime:
-		return distinct(pipelineNamespaces(r), r.Name)
-	}
-	return nil
-}
-
-// RecordedTarget returns the target in the status of a deployment or pipeline
-// runtime; nil when nothing was written for it yet.
-func RecordedTarget(o v1alpha1.Object) *v1alpha1.RuntimeTarget {
-	var recorded *v1alpha1.RuntimeTarget
-	switch r := o.(type) {
-	case *v1alpha1.DeploymentRuntime:
-		recorded = r.Status.Target
-	case *v1alpha1.ProjectPipelineRuntime:
-		recorded = r.Status.Target
-	}
-	if recorded == nil || len(recorded.Namespaces) == 0 {
-		return nil
-	}
-	return recorded
-}
-
-// EffectiveTarget returns where a runtime is or will be: the recorded target if
-// there is one, with the account that the spec has now, else that of the spec.
-// False when there is neither: what the spec names is missing, or the runtime is
-// being deleted before anything was written.
-func (s *Snapshot) EffectiveTarget(o v1alpha1.Object) (v1alpha1.RuntimeTarget, bool) {
-	var account string
-	var resolve func() (v1alpha1.RuntimeTarget, error)
-	switch r := o.(type) {
-	case *v1alpha1.DeploymentRuntime:
-		account = r.Spec.Account
-		resolve = func() (v1alpha1.RuntimeTarget, error) { return s.Target(r) }
-	case *v1alpha1.ProjectPipelineRuntime:
-		account = r.Spec.Account
-		resolve = func() (v1alpha1.RuntimeTarget, error) { return s.PipelineTarget(r) }
-	default:
-		return v1alpha1.RuntimeTarget{}, false
-	}
-	if recorded := RecordedTarget(o); recorded != nil {
+// EffectiveTarget returns the recorded target of a runtime with the account of
+// its spec, or the target of the spec if nothing is recorded. It returns false if
+// there is neither: the spec names a missing object, or the runtime is being
+// deleted before anything was written.
+func (s *Snapshot) EffectiveTarget(r v1alpha1.Runtime) (v1alpha1.RuntimeTarget, bool) {
+	if recorded := r.DeployedTarget(); recorded != nil {
 		target := *recorded
-		if target.Account = account; account == "" {
-			target.Account = o.GetName()
-		}
+		target.Account = r.AccountName()
 		return target, true
 	}
-	if !o.GetDeletionTimestamp().IsZero() {
+	if !r.GetDeletionTimestamp().IsZero() {
 		return v1alpha1.RuntimeTarget{}, false
 	}
-	target, err := resolve()
+	target, err := s.Target(r)
 	return target, err == nil
 }
 
-// aim is a target that a runtime is at or wants.
-type aim struct {
+// heldTarget is a target that a runtime has on record or asks for.
+type heldTarget struct {
 	v1alpha1.RuntimeTarget
 	recorded bool
 }
 
-// targetsOf returns where a runtime is or will be, and for a pipeline runtime
-// that moves also where it goes: it has the one until it is at the other.
-func (s *Snapshot) targetsOf(o v1alpha1.Object) []aim {
-	target, ok := s.EffectiveTarget(o)
+// targetsOf returns the effective target of a runtime and, if it is moving, also
+// the target of its spec: it holds the old one until it has arrived.
+func (s *Snapshot) targetsOf(r v1alpha1.Runtime) []heldTarget {
+	target, ok := s.EffectiveTarget(r)
 	if !ok {
 		return nil
 	}
-	aims := []aim{{RuntimeTarget: target, recorded: RecordedTarget(o) != nil}}
-	r, pipeline := o.(*v1alpha1.ProjectPipelineRuntime)
-	if !pipeline || !aims[0].recorded || !r.DeletionTimestamp.IsZero() {
-		return aims
+	targets := []heldTarget{{RuntimeTarget: target, recorded: r.DeployedTarget() != nil}}
+	if !v1alpha1.Movable(r) || !targets[0].recorded || !r.GetDeletionTimestamp().IsZero() {
+		return targets
 	}
-	wanted, err := s.PipelineTarget(r)
+	wanted, err := s.Target(r)
 	if err != nil || (wanted.Cluster == target.Cluster && slices.Equal(wanted.Namespaces, target.Namespaces)) {
-		return aims
+		return targets
 	}
-	return append(aims, aim{RuntimeTarget: wanted})
+	return append(targets, heldTarget{RuntimeTarget: wanted})
 }

@@ -68,7 +68,7 @@ func TestEffectiveTarget(t *testing.T) {
 	empty := spec()
 	empty.Status.Target = &v1alpha1.RuntimeTarget{Environment: "dev", Cluster: "old"}
 	tests := map[string]struct {
-		runtime v1alpha1.Object
+		runtime v1alpha1.Runtime
 		want    v1alpha1.RuntimeTarget
 		wantOK  bool
 	}{
@@ -84,7 +84,6 @@ func TestEffectiveTarget(t *testing.T) {
 		"what it names is missing":             {runtime: DeploymentRuntime("product-1", "app", "test", "repo")},
 		"a pipeline runtime": {runtime: PipelineRuntime("product-1", "pipe", "api", "dev", "repo"), wantOK: true,
 			want: v1alpha1.RuntimeTarget{Environment: "dev", Cluster: "new", Namespaces: []string{"pipe"}, Account: "pipe"}},
-		"no runtime": {runtime: Project("product-1", "api")},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -21,18 +21,14 @@ func (s *Snapshot) UsersOf(o v1alpha1.Object) []plan.Ref {
 		users = s.usersOfProvider(name)
 	case *v1alpha1.PipelineHook:
 		s.pipelines.all(func(r *v1alpha1.ProjectPipelineRuntime) {
-			if slices.Contains(HooksOf(r), name) {
+			if slices.Contains(r.HookNames(), name) {
 				users = append(users, RefOf(r))
 			}
 		})
 	case *v1alpha1.Environment:
-		for _, r := range s.runtimes.byNamespace[product] {
-			if r.Spec.Destination.Environment == name || recordedIn(r, name) {
-				users = append(users, RefOf(r))
-			}
-		}
-		for _, r := range s.pipelines.byNamespace[product] {
-			if r.Spec.Destination.Environment == name || recordedIn(r, name) {
+		for _, r := range s.Runtimes(product) {
+			recorded := r.DeployedTarget()
+			if environment, _ := r.Destination(); environment == name || recorded != nil && recorded.Environment == name {
 				users = append(users, RefOf(r))
 			}
 		}
@@ -43,11 +39,6 @@ func (s *Snapshot) UsersOf(o v1alpha1.Object) []plan.Ref {
 	}
 	slices.SortFunc(users, compareRefs)
 	return slices.Compact(users)
-}
-
-func recordedIn(o v1alpha1.Object, environment string) bool {
-	recorded := RecordedTarget(o)
-	return recorded != nil && recorded.Environment == environment
 }
 
 func (s *Snapshot) usersOfCluster(name string) (users []plan.Ref) {
@@ -82,14 +73,12 @@ func SpaceClusters(p *v1alpha1.Product) []string {
 }
 
 // runtimesOn returns the runtimes whose effective target is on a cluster.
-func (s *Snapshot) runtimesOn(cluster string) (found []v1alpha1.Object) {
-	add := func(o v1alpha1.Object) {
-		if target, ok := s.EffectiveTarget(o); ok && target.Cluster == cluster {
-			found = append(found, o)
+func (s *Snapshot) runtimesOn(cluster string) (found []v1alpha1.Runtime) {
+	s.eachRuntime(func(r v1alpha1.Runtime) {
+		if target, ok := s.EffectiveTarget(r); ok && target.Cluster == cluster {
+			found = append(found, r)
 		}
-	}
-	s.runtimes.all(func(r *v1alpha1.DeploymentRuntime) { add(r) })
-	s.pipelines.all(func(r *v1alpha1.ProjectPipelineRuntime) { add(r) })
+	})
 	return found
 }
 
@@ -135,43 +124,12 @@ func (s *Snapshot) usersOfRepo(product, name string) (users []plan.Ref) {
 	for _, b := range s.bindingsOf(product, name) {
 		users = append(users, RefOf(b))
 	}
-	for _, r := range s.runtimes.byNamespace[product] {
-		if r.Spec.ManifestSource.CodeRepo == name {
-			users = append(users, RefOf(r))
-		}
-	}
-	for _, r := range s.pipelines.byNamespace[product] {
-		if slices.Contains(ReposOf(r), name) {
+	for _, r := range s.Runtimes(product) {
+		if slices.Contains(r.Repositories(), name) {
 			users = append(users, RefOf(r))
 		}
 	}
 	return users
-}
-
-// ReposOf returns the code repositories that a pipeline runtime reads.
-func ReposOf(r *v1alpha1.ProjectPipelineRuntime) []string {
-	names := []string{r.Spec.PipelineSource}
-	for _, source := range r.Spec.EventSources {
-		if source.GitLab != nil {
-			names = append(names, source.GitLab.RepoName)
-		}
-	}
-	if more := r.Spec.AdditionalResources; more != nil && more.Git != nil && more.Git.CodeRepo != "" {
-		names = append(names, more.Git.CodeRepo)
-	}
-	return names
-}
-
-// HooksOf returns the hooks that a pipeline runtime uses.
-func HooksOf(r *v1alpha1.ProjectPipelineRuntime) []string {
-	if r.Spec.Hooks == nil {
-		return nil
-	}
-	var names []string
-	for _, hook := range slices.Concat(r.Spec.Hooks.PreHooks, r.Spec.Hooks.PostHooks) {
-		names = append(names, hook.Name)
-	}
-	return names
 }
 
 func compareRefs(a, b plan.Ref) int {

@@ -39,16 +39,12 @@ func (c *checker) environment(e *v1alpha1.Environment) {
 // deployedElsewhere returns the runtimes of an environment that cannot move and
 // are recorded on another cluster than it names now, and one such cluster.
 func (c *checker) deployedElsewhere(e *v1alpha1.Environment) (cluster string, users []plan.Ref) {
-	add := func(o v1alpha1.Object) {
-		recorded := snapshot.RecordedTarget(o)
-		if recorded != nil && recorded.Environment == e.Name && recorded.Cluster != e.Spec.Cluster {
+	for _, r := range c.s.Runtimes(e.Namespace) {
+		recorded := r.DeployedTarget()
+		if !v1alpha1.Movable(r) && recorded != nil && recorded.Environment == e.Name && recorded.Cluster != e.Spec.Cluster {
 			cluster = recorded.Cluster
-			users = append(users, snapshot.RefOf(o))
+			users = append(users, snapshot.RefOf(r))
 		}
-	}
-	// A pipeline runtime moves along: it keeps nothing but what it can make again.
-	for _, r := range c.s.DeploymentRuntimes(e.Namespace) {
-		add(r)
 	}
 	return cluster, users
 }
@@ -113,28 +109,24 @@ func (c *checker) projects(at *field.Path, product string, names []string) {
 
 // destination is what the rules for both kinds of runtimes look at.
 type destination struct {
-	runtime     v1alpha1.Object
-	environment string
-	// namespaces of the spec, each once; the default one when the spec has none.
-	namespaces []string
-	worker     v1alpha1.WorkerType
-	account    string
-	// at is the path of the destination, namespaceAt that of a namespace.
+	runtime v1alpha1.Runtime
+	// at is the path of the destination, namespaceAt the path of a namespace.
 	at          *field.Path
 	namespaceAt func(i int) *field.Path
 }
 
 // checkDestination holds the rules about where a runtime goes.
 func (c *checker) checkDestination(d destination) {
-	cluster := c.runtimeCluster(d)
-	for i, namespace := range d.namespaces {
+	environment, namespaces := d.runtime.Destination()
+	cluster := c.runtimeCluster(d, environment)
+	for i, namespace := range namespaces {
 		c.usableNamespace(d.namespaceAt(i), cluster, namespace)
 	}
-	if d.account == "default" {
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "account"), d.account,
+	if account := d.runtime.AccountName(); account == "default" {
+		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "account"), account,
 			"every namespace has a ServiceAccount of that name already: use another account")
 	}
-	if d.worker == v1alpha1.WorkerTypeDeployment {
+	if !v1alpha1.Movable(d.runtime) {
 		c.immutable(d, cluster)
 	}
 	c.claims(d)
@@ -142,28 +134,28 @@ func (c *checker) checkDestination(d destination) {
 
 // runtimeCluster returns the cluster that a runtime's spec sends it to; nil,
 // with an error recorded, when there is none.
-func (c *checker) runtimeCluster(d destination) *v1alpha1.Cluster {
+func (c *checker) runtimeCluster(d destination, environment string) *v1alpha1.Cluster {
 	at := d.at.Child("environment")
-	product := d.runtime.GetNamespace()
-	env := c.s.Environment(product, d.environment)
+	product, worker := d.runtime.GetNamespace(), d.runtime.WorkerType()
+	env := c.s.Environment(product, environment)
 	if env == nil {
-		c.missing(at, "Environment", product, d.environment)
+		c.missing(at, "Environment", product, environment)
 		return nil
 	}
 	cluster := c.s.Cluster(env.Spec.Cluster)
 	if cluster == nil {
-		c.fail(v1alpha1.ReasonReferenceMissing, at, d.environment,
+		c.fail(v1alpha1.ReasonReferenceMissing, at, environment,
 			"Cluster %s/%s, which %s names, does not exist: register it, or correct the environment", c.s.Namespace, env.Spec.Cluster, snapshot.RefOf(env))
 		return nil
 	}
-	if cluster.Spec.Usage != v1alpha1.UsageWorker || cluster.Spec.WorkerType != d.worker {
-		c.fail(v1alpha1.ReasonInvalid, at, d.environment,
-			"Cluster %s of the environment carries no %s runtimes: use an environment on a worker cluster of the type %s", cluster.Name, d.worker, d.worker)
-	} else if d.worker == v1alpha1.WorkerTypePipeline {
-		c.pipelineComponents(at, cluster, d.environment)
+	if cluster.Spec.Usage != v1alpha1.UsageWorker || cluster.Spec.WorkerType != worker {
+		c.fail(v1alpha1.ReasonInvalid, at, environment,
+			"Cluster %s of the environment carries no %s runtimes: use an environment on a worker cluster of the type %s", cluster.Name, worker, worker)
+	} else if worker == v1alpha1.WorkerTypePipeline {
+		c.pipelineComponents(at, cluster, environment)
 	}
 	if twin := c.s.ClusterTwin(cluster); twin != nil {
-		c.fail(v1alpha1.ReasonInvalid, at, d.environment,
+		c.fail(v1alpha1.ReasonInvalid, at, environment,
 			"Cluster %s of the environment is the same cluster as %s: use an environment on that one", cluster.Name, twin.Name)
 	}
 	return cluster
@@ -199,42 +191,44 @@ func (c *checker) usableNamespace(at *field.Path, cluster *v1alpha1.Cluster, nam
 
 // immutable refuses to move what is deployed.
 func (c *checker) immutable(d destination, cluster *v1alpha1.Cluster) {
-	recorded := snapshot.RecordedTarget(d.runtime)
+	recorded := d.runtime.DeployedTarget()
 	if recorded == nil {
 		return
 	}
+	environment, namespaces := d.runtime.Destination()
 	where := "the runtime is deployed to " + strings.Join(recorded.Namespaces, ", ") + " on cluster " + recorded.Cluster +
 		" (environment " + recorded.Environment + ") and cannot move: undo the change, or delete the runtime and create it again"
 	switch {
-	case d.environment != recorded.Environment:
-		c.fail(v1alpha1.ReasonDestinationImmutable, d.at.Child("environment"), d.environment, "%s", where)
+	case environment != recorded.Environment:
+		c.fail(v1alpha1.ReasonDestinationImmutable, d.at.Child("environment"), environment, "%s", where)
 	case cluster != nil && cluster.Name != recorded.Cluster:
-		c.fail(v1alpha1.ReasonDestinationImmutable, d.at.Child("environment"), d.environment,
-			"Environment %s now names cluster %s; %s", d.environment, cluster.Name, where)
+		c.fail(v1alpha1.ReasonDestinationImmutable, d.at.Child("environment"), environment,
+			"Environment %s now names cluster %s; %s", environment, cluster.Name, where)
 	}
-	if !slices.Equal(d.namespaces, recorded.Namespaces) {
-		c.fail(v1alpha1.ReasonDestinationImmutable, d.namespaceAt(-1), d.namespaces, "%s", where)
+	if !slices.Equal(namespaces, recorded.Namespaces) {
+		c.fail(v1alpha1.ReasonDestinationImmutable, d.namespaceAt(-1), namespaces, "%s", where)
 	}
 }
 
 // claims refuses namespaces that another runtime has.
 func (c *checker) claims(d destination) {
 	target, ok := c.s.EffectiveTarget(d.runtime)
-	if r, moves := d.runtime.(*v1alpha1.ProjectPipelineRuntime); moves && ok {
-		// It may be somewhere else, and goes to where its spec says.
-		if wanted, err := c.s.PipelineTarget(r); err == nil {
-			target = wanted
-		}
-	}
 	if !ok {
 		return
 	}
+	if v1alpha1.Movable(d.runtime) {
+		// It may be deployed elsewhere, and moves to the target of its spec.
+		if wanted, err := c.s.Target(d.runtime); err == nil {
+			target = wanted
+		}
+	}
+	_, namespaces := d.runtime.Destination()
 	for _, namespace := range target.Namespaces {
 		claim, ok := c.s.ClaimOf(d.runtime, target.Cluster, namespace)
 		if !ok || claim.Granted() {
 			continue
 		}
-		at := d.namespaceAt(slices.Index(d.namespaces, namespace))
+		at := d.namespaceAt(slices.Index(namespaces, namespace))
 		if claim.LosesTo.Namespace != d.runtime.GetNamespace() {
 			c.fail(v1alpha1.ReasonNamespaceClaimed, at, namespace,
 				"namespace %s on cluster %s is used by %s of another product: use another namespace", namespace, target.Cluster, claim.LosesTo)

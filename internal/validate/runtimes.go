@@ -16,10 +16,9 @@ func (c *checker) deploymentRuntime(r *v1alpha1.DeploymentRuntime) {
 	c.ofProduct(r, r.Spec.Product)
 	at := field.NewPath("spec", "destination")
 	listed := r.Spec.Destination.Namespaces
-	wanted := snapshot.SpecNamespaces(r)
+	_, wanted := r.Destination()
 	c.checkDestination(destination{
-		runtime: r, environment: r.Spec.Destination.Environment, namespaces: wanted,
-		worker: v1alpha1.WorkerTypeDeployment, account: cmp.Or(r.Spec.Account, r.Name), at: at,
+		runtime: r, at: at,
 		namespaceAt: func(i int) *field.Path {
 			if i < 0 || len(listed) == 0 {
 				return at.Child("namespaces")
@@ -28,7 +27,7 @@ func (c *checker) deploymentRuntime(r *v1alpha1.DeploymentRuntime) {
 		},
 	})
 	c.projects(field.NewPath("spec", "projectsRef"), r.Namespace, r.Spec.ProjectsRef)
-	c.permission(field.NewPath("spec", "manifestSource", "codeRepo"), r.Namespace, r.Spec.ManifestSource.CodeRepo, snapshot.ProjectsOf(r))
+	c.permission(field.NewPath("spec", "manifestSource", "codeRepo"), r.Namespace, r.Spec.ManifestSource.CodeRepo, r.Projects())
 	if folder := r.Spec.ManifestSource.Path; strings.HasPrefix(folder, "/") || slices.Contains(strings.Split(folder, "/"), "..") {
 		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "manifestSource", "path"), folder,
 			"the path is outside of the repository: write it relative to the repository's root, without '..'")
@@ -59,8 +58,8 @@ func plainSource(m v1alpha1.ManifestSource) v1alpha1.ManifestSource {
 
 // comesFirst tells whether a has precedence over b, as with claims: what is
 // deployed, then what is older.
-func comesFirst(a, b v1alpha1.Object) bool {
-	if deployed := snapshot.RecordedTarget(a) != nil; deployed != (snapshot.RecordedTarget(b) != nil) {
+func comesFirst(a, b v1alpha1.Runtime) bool {
+	if deployed := a.DeployedTarget() != nil; deployed != (b.DeployedTarget() != nil) {
 		return deployed
 	}
 	return snapshot.Older(a, b)
@@ -73,8 +72,7 @@ func (c *checker) pipelineRuntime(r *v1alpha1.ProjectPipelineRuntime) {
 		c.missing(spec.Child("project"), "Project", r.Namespace, r.Spec.Project)
 	}
 	c.checkDestination(destination{
-		runtime: r, environment: r.Spec.Destination.Environment, namespaces: snapshot.SpecNamespaces(r),
-		worker: v1alpha1.WorkerTypePipeline, account: cmp.Or(r.Spec.Account, r.Name), at: spec.Child("destination"),
+		runtime: r, at: spec.Child("destination"),
 		namespaceAt: func(int) *field.Path { return spec.Child("destination", "namespace") },
 	})
 	c.permission(pipelineSourceAt(), r.Namespace, r.Spec.PipelineSource, []string{r.Spec.Project})

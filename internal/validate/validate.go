@@ -55,19 +55,28 @@ func known(s *snapshot.Snapshot, o v1alpha1.Object) bool {
 	if !ok {
 		return false
 	}
-	sameSpec := false
-	switch o := o.(type) {
-	case *v1alpha1.DeploymentRuntime:
-		other, ok := stored.(*v1alpha1.DeploymentRuntime)
-		sameSpec = ok && equality.Semantic.DeepEqual(o.Spec, other.Spec)
-	case *v1alpha1.ProjectPipelineRuntime:
-		other, ok := stored.(*v1alpha1.ProjectPipelineRuntime)
-		sameSpec = ok && equality.Semantic.DeepEqual(o.Spec, other.Spec)
+	r, ok := o.(v1alpha1.Runtime)
+	if !ok {
+		return false
 	}
-	return sameSpec &&
-		equality.Semantic.DeepEqual(snapshot.RecordedTarget(o), snapshot.RecordedTarget(stored)) &&
-		equality.Semantic.DeepEqual(o.GetCreationTimestamp(), stored.GetCreationTimestamp()) &&
-		equality.Semantic.DeepEqual(o.GetDeletionTimestamp(), stored.GetDeletionTimestamp())
+	was, ok := stored.(v1alpha1.Runtime)
+	return ok && sameSpec(r, was) &&
+		equality.Semantic.DeepEqual(r.DeployedTarget(), was.DeployedTarget()) &&
+		equality.Semantic.DeepEqual(r.GetCreationTimestamp(), was.GetCreationTimestamp()) &&
+		equality.Semantic.DeepEqual(r.GetDeletionTimestamp(), was.GetDeletionTimestamp())
+}
+
+// sameSpec reports whether two runtimes are of one kind and have equal specs.
+func sameSpec(a, b v1alpha1.Runtime) bool {
+	switch a := a.(type) {
+	case *v1alpha1.DeploymentRuntime:
+		b, ok := b.(*v1alpha1.DeploymentRuntime)
+		return ok && equality.Semantic.DeepEqual(a.Spec, b.Spec)
+	case *v1alpha1.ProjectPipelineRuntime:
+		b, ok := b.(*v1alpha1.ProjectPipelineRuntime)
+		return ok && equality.Semantic.DeepEqual(a.Spec, b.Spec)
+	}
+	return false
 }
 
 // previous returns what a change changes: the old object, else the stored one;
@@ -87,9 +96,9 @@ func settled(o, before v1alpha1.Object) v1alpha1.Object {
 	if before == nil {
 		return o
 	}
-	recorded := snapshot.RecordedTarget(before)
+	recorded := recordedTarget(before)
 	lacksTime := isZero(o) && !isZero(before)
-	lacksTarget := recorded != nil && snapshot.RecordedTarget(o) == nil
+	lacksTarget := recorded != nil && recordedTarget(o) == nil
 	lacksStatus := lacksClusterStatus(o, before)
 	if !lacksTime && !lacksTarget && !lacksStatus {
 		return o
@@ -101,21 +110,24 @@ func settled(o, before v1alpha1.Object) v1alpha1.Object {
 	if lacksTime {
 		settled.SetCreationTimestamp(before.GetCreationTimestamp())
 	}
-	switch o := settled.(type) {
-	case *v1alpha1.Cluster:
-		if was, ok := before.(*v1alpha1.Cluster); ok && lacksStatus {
-			o.Status = *was.Status.DeepCopy()
-		}
-	case *v1alpha1.DeploymentRuntime:
-		if lacksTarget {
-			o.Status.Target = recorded
-		}
-	case *v1alpha1.ProjectPipelineRuntime:
-		if lacksTarget {
-			o.Status.Target = recorded
+	if r, ok := settled.(v1alpha1.Runtime); ok && lacksTarget {
+		r.SetDeployedTarget(recorded)
+	}
+	if c, ok := settled.(*v1alpha1.Cluster); ok && lacksStatus {
+		if was, ok := before.(*v1alpha1.Cluster); ok {
+			c.Status = *was.Status.DeepCopy()
 		}
 	}
 	return settled
+}
+
+// recordedTarget returns the target that a runtime has on record, or nil for any
+// other object.
+func recordedTarget(o v1alpha1.Object) *v1alpha1.RuntimeTarget {
+	if r, ok := o.(v1alpha1.Runtime); ok {
+		return r.DeployedTarget()
+	}
+	return nil
 }
 
 // lacksClusterStatus tells whether a cluster comes without the status that it
