@@ -21,51 +21,55 @@ type Connection interface {
 	// Client reads and writes the API server directly.
 	Client() client.Client
 	// Get returns the cached metadata of one object that carries the tenant's
-	// labels; nil when there is none. Of the managed fields, plan.DigestFields
-	// need be right and nothing else. An error when the cache has not synced.
+	// labels, or nil if it does not exist. The managed fields are good for
+	// plan.DigestFields only. It fails while the cache has not synced.
 	Get(ctx context.Context, id plan.ID) (*metav1.PartialObjectMetadata, error)
-	// Owned returns the cached metadata of everything that carries the labels
-	// of owner. Kinds that the cluster does not serve hold nothing. An error
-	// when any cache has not synced: an error is not an empty list.
+	// Owned returns the cached metadata of all objects that carry the labels of
+	// the owner. Kinds that the cluster does not serve have no objects. It fails
+	// while any cache has not synced: an error is not an empty list.
 	Owned(ctx context.Context, owner plan.Owner) ([]metav1.PartialObjectMetadata, error)
-	// Serves tells whether the cluster serves the kind. Error: it cannot be told.
+	// Serves reports whether the cluster serves the kind. It fails while that is
+	// unknown.
 	Serves(ctx context.Context, group, kind string) (bool, error)
 }
 
-// Options say how a set is applied.
+// Options control how a set is applied.
 type Options struct {
-	// ConfirmPrune: a person has confirmed that more than half may go.
+	// ConfirmPrune: a person has confirmed the removal of more than half.
 	ConfirmPrune bool
-	// NoGuard: the owner is being deleted, so that everything goes.
+	// NoGuard: no confirmation is needed, for example because the owner is being
+	// deleted.
 	NoGuard bool
-	// Isolate: an item that is refused does not stop the others; it is listed
-	// in Result.Failed.
+	// Isolate: a refused item does not stop the others. It is listed in
+	// Result.Failed.
 	Isolate bool
-	// Release lists finalizers that are taken off the objects that must go,
-	// before they are deleted, and off those that terminate already: what they
-	// stand for is given up. It concerns Kubernetes only.
+	// Release lists finalizers that are removed from objects before their
+	// deletion, and from terminating objects. Their cleanup is given up. It
+	// applies to Kubernetes only.
 	Release []string
 }
 
-// Result tells what an application of a set has done.
+// Result reports the outcome of applying a set.
 type Result struct {
-	// Written counts the items that the server had to create or change,
-	// Unchanged those that were as they should be, Deleted the objects whose
-	// deletion was asked for.
-	Written, Unchanged, Deleted int
+	// Written counts the items that were created or changed, and Unchanged the
+	// items that needed no change.
+	Written, Unchanged int
+	// Deleted lists the objects whose deletion was requested.
+	Deleted []plan.ID
 	// Failed lists the items that were refused, with Options.Isolate only.
 	Failed []ItemError
-	// Removing lists what must go and is still there: it terminates, or waits
-	// until what needs it is gone. A watch tells when to apply again.
+	// Removing lists objects that must be removed and still exist: they
+	// terminate, or wait for the removal of later stages. A watch reports when
+	// to apply again.
 	Removing []plan.ID
 	// Calls counts the requests to the API server, or to the System.
 	Calls int
 }
 
-// Applier applies sets to clusters and systems. It remembers what it has
-// written, so that an unchanged set over unchanged objects causes no request at
-// all. It is safe for concurrent use; one owner's set is applied to a target by
-// one caller at a time.
+// Applier applies sets to clusters and systems. It remembers its writes, so that
+// an unchanged set over unchanged objects causes no request at all. It is safe
+// for concurrent use, but one owner's set must be applied to a target by one
+// caller at a time.
 type Applier struct {
 	tenant  string
 	store   secrets.Store
@@ -73,20 +77,21 @@ type Applier struct {
 	memory  memory
 }
 
-// FormatFunc turns the field of a secret into what its user reads. It is pure;
-// its error must not repeat what it was given.
+// FormatFunc converts the field of a secret for its user. It is pure, and its
+// error must not repeat the input.
 type FormatFunc func(field []byte) ([]byte, error)
 
 // Option changes an Applier that New makes.
 type Option func(*Applier)
 
-// WithFormats gives an Applier the formats that secrets are written in. Without
-// it, an item that asks for a format is a *PlanError.
+// WithFormats gives an Applier the formats of secrets. An item that asks for an
+// unknown format is a *PlanError.
 func WithFormats(formats map[plan.Format]FormatFunc) Option {
 	return func(a *Applier) { a.formats = maps.Clone(formats) }
 }
 
-// New returns an Applier for a tenant's objects. store resolves the secrets of items.
+// New returns an Applier for a tenant's objects. The store resolves the secrets
+// of items.
 func New(tenant string, store secrets.Store, options ...Option) *Applier {
 	a := &Applier{tenant: tenant, store: store}
 	for _, option := range options {
@@ -95,38 +100,46 @@ func New(tenant string, store secrets.Store, options ...Option) *Applier {
 	return a
 }
 
-// Forget drops what is remembered of a cluster or a System, by its UID: the next
-// application looks at everything again.
+// Forget drops the memory of a cluster or a System, by its UID. The next
+// application checks everything again.
 func (a *Applier) Forget(uid string) { a.memory.forget(uid) }
 
-// Apply makes the cluster hold what is in the set, stage by stage, and removes
-// what the set's owner has there beside it, stage by stage in the other
-// direction.
+// Apply writes the items of the set to the cluster, stage by stage, and then
+// removes the owner's other objects there, in the opposite order. It logs each
+// object that it changes or refuses with the logger of the context.
 //
-// The first error ends it, except for the errors of single items with
-// Options.Isolate. The errors are *KindMissingError, *SecretMissingError,
-// *TerminatingError, *ConflictError and *NeedError, which go away by themselves or by the
-// arrival of what is missing; *NotOursError, *FormatError, *PlanError and
-// *GuardError, which need a person; those of the connection; and those of the API server, which
-// errors.As finds as *errors.StatusError. Errors about one item are wrapped in
-// an *ItemError. With a *GuardError everything has been written, and nothing removed.
+// It ends with the first error, but with Options.Isolate not with the error of a
+// single item. *KindMissingError, *SecretMissingError, *TerminatingError,
+// *ConflictError and *NeedError pass by themselves or when the missing object
+// arrives. *NotOursError, *FormatError, *PlanError and *GuardError need a person.
+// Other errors come from the connection, the secret store, or the API server;
+// errors.As finds the last as *errors.StatusError. Errors about one item are
+// wrapped in an *ItemError. With a *GuardError everything has been written, and
+// nothing removed.
 func (a *Applier) Apply(ctx context.Context, conn Connection, set plan.Set, o Options) (Result, error) {
-	p := &pass{Applier: a, conn: conn, set: set, o: o, uid: conn.UID(), closed: map[string]error{}}
+	p := &pass{
+		Applier: a, conn: conn, set: set, o: o,
+		key:              memoKey{uid: conn.UID(), owner: set.Owner},
+		failedNamespaces: map[string]error{},
+	}
+	p.journal = newJournal(ctx, &a.memory, p.key, set)
 	err := p.run(ctx)
+	p.journal.close(err)
 	return p.result, err
 }
 
 // pass is one application of one set.
 type pass struct {
 	*Applier
-	conn   Connection
-	set    plan.Set
-	o      Options
-	uid    string
-	result Result
-	// closed holds the namespaces of the set that could not be written, by
-	// their names: nothing goes into what may be somebody else's.
-	closed map[string]error
+	conn    Connection
+	set     plan.Set
+	o       Options
+	key     memoKey
+	journal *journal
+	result  Result
+	// failedNamespaces holds the errors of namespaces that could not be written,
+	// by name. Nothing is written into them, since they may be foreign.
+	failedNamespaces map[string]error
 }
 
 func (p *pass) run(ctx context.Context) error {
@@ -136,9 +149,9 @@ func (p *pass) run(ctx context.Context) error {
 	}
 	owned, err := p.conn.Owned(ctx, p.set.Owner)
 	if err != nil {
-		return fmt.Errorf("look for the objects of %s on %s: %w", p.set.Owner, p.set.Target, err)
+		return fmt.Errorf("list the objects of %s on %s: %w", p.set.Owner, p.set.Target, err)
 	}
-	going, err := p.going(ctx, owned)
+	prune, err := p.findPrunable(ctx, owned)
 	if err != nil {
 		return err
 	}
@@ -149,10 +162,11 @@ func (p *pass) run(ctx context.Context) error {
 			}
 		}
 	}
-	if !p.o.mayRemove(going.guarded) {
-		return going.guarded
+	if !p.o.allows(prune.guarded) {
+		p.journal.refuse("deletions refused", plan.ID{}, plan.Ref{}, prune.guarded)
+		return prune.guarded
 	}
-	return p.prune(ctx, going)
+	return p.prune(ctx, prune.candidates)
 }
 
 // prepare converts the items and checks that the cluster serves their kinds.
@@ -186,32 +200,37 @@ func (p *pass) prepare(ctx context.Context) (map[plan.Stage][]intent, error) {
 	return stages, nil
 }
 
-// failed wraps the error of an item. It returns nil when there is none, and
-// when the item is isolated and the fault is the item's own.
+// failed wraps the error of an item. It returns nil if there is none, or if the
+// item is isolated and the error concerns this item only.
 func (p *pass) failed(item plan.Item, err error) error {
 	if err == nil {
 		return nil
 	}
 	if item.ID == namespaceID(item.ID.Name) {
-		p.closed[item.ID.Name] = err
+		p.failedNamespaces[item.ID.Name] = err
 	}
 	var kept keptError
 	wrapped := &ItemError{
 		ID: item.ID, Source: item.Source, Target: p.set.Target, Err: err, Kept: errors.As(err, &kept), secret: len(item.Secrets) > 0,
 	}
 	if p.o.Isolate && errors.Is(err, secrets.ErrUnavailable) {
-		// The secret store is away: what holds no secrets does not need it.
+		// Items without secrets do not need the secret store.
+		p.journal.refuse("object refused", item.ID, item.Source, wrapped)
 		p.result.Failed = append(p.result.Failed, *wrapped)
 		return nil
 	}
-	return p.result.failed(p.o, wrapped)
+	return p.result.failed(p.o, p.journal, wrapped)
 }
 
-// failed notes the error of an isolated item, and returns any other.
-func (r *Result) failed(o Options, err *ItemError) error {
-	if o.Isolate && concernsOne(err.Err) {
-		r.Failed = append(r.Failed, *err)
-		return nil
+// failed logs and notes the error of an isolated item, and returns any other.
+func (r *Result) failed(o Options, j *journal, err *ItemError) error {
+	if !concernsOne(err.Err) {
+		return err
 	}
-	return err
+	j.refuse("object refused", err.ID, err.Source, err)
+	if !o.Isolate {
+		return err
+	}
+	r.Failed = append(r.Failed, *err)
+	return nil
 }

@@ -29,7 +29,7 @@ func TestStoreThatIsAway(t *testing.T) {
 			// A new process remembers nothing of what was written.
 			for _, process := range []*apply.Applier{a, w.applier()} {
 				r, err := w.apply(process, apply.Options{Isolate: true}, old, late, plain)
-				if err != nil || len(r.Failed) != 2 || r.Deleted != 0 {
+				if err != nil || len(r.Failed) != 2 || len(r.Deleted) != 0 {
 					t.Fatalf("result %+v, error %v: want two failures of single items", r, err)
 				}
 				for _, failed := range r.Failed {

@@ -187,7 +187,7 @@ func (w *world) check(to, everything []plan.Item) {
 		w.t.Errorf("after the crash: %s", diff)
 	}
 	w.settle(to...)
-	if r, err := w.apply(w.applier(), apply.Options{}, to...); err != nil || r.Written != 0 || r.Deleted != 0 {
+	if r, err := w.apply(w.applier(), apply.Options{}, to...); err != nil || r.Written != 0 || len(r.Deleted) != 0 {
 		w.t.Errorf("there was still something to do: %+v, %v", r, err)
 	}
 }

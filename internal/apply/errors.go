@@ -18,7 +18,7 @@ import (
 )
 
 // KindMissingError: the cluster does not serve kinds that the set needs. It
-// goes away when the component that brings them is installed.
+// passes when the component that brings them is installed.
 type KindMissingError struct {
 	Target plan.Target
 	Kinds  []schema.GroupKind
@@ -40,19 +40,19 @@ func (e *KindMissingError) Error() string {
 	return fmt.Sprintf("%s does not serve %s; install the component that brings it", e.Target, strings.Join(kinds, ", "))
 }
 
-// NotOursError: an object that is in the way was not made for the owner.
+// NotOursError: an object of that name exists and was not made for the owner.
 type NotOursError struct {
 	// ID of the object, and the target that it is on.
 	ID     plan.ID
 	Target plan.Target
-	// Holder says whose it is, as far as the object tells.
+	// Holder is the owner of the object, as far as its labels and fields show.
 	Holder string
 	// Adopt is the value of the annotation v1alpha1.AnnotationAdopt that hands
 	// the object over; empty when nothing does.
 	Adopt string
 }
 
-// Error names the object and whose it is, and says what to do.
+// Error names the object and its holder, and the ways out.
 func (e *NotOursError) Error() string {
 	s := fmt.Sprintf("%s exists on %s and belongs to %s; delete it or use another name", e.ID, e.Target, e.Holder)
 	if e.Adopt != "" {
@@ -61,8 +61,8 @@ func (e *NotOursError) Error() string {
 	return s
 }
 
-// SecretMissingError: the store does not have what a Secret is filled with. It
-// goes away when the secret is stored.
+// SecretMissingError: the secret store lacks a secret, or a field of one. It
+// passes when the secret is stored.
 type SecretMissingError struct {
 	Ref plan.SecretRef
 	// Field that is missing; empty when the whole secret is.
@@ -77,29 +77,29 @@ func (e *SecretMissingError) Error() string {
 	return fmt.Sprintf("the secret %s in the secret store has no field %s; add it", e.Ref, e.Field)
 }
 
-// Is tells that the error is secrets.ErrNotFound.
+// Is reports whether the target is secrets.ErrNotFound.
 func (e *SecretMissingError) Is(target error) bool { return target == secrets.ErrNotFound }
 
-// FormatError: a stored secret cannot be turned into what its user reads. It
-// goes away when another one is stored.
+// FormatError: a stored secret cannot be converted. It passes when a valid secret
+// is stored.
 type FormatError struct {
 	Ref plan.SecretRef
-	// Field that cannot be turned into Format.
+	// Field that cannot be converted to Format.
 	Field  string
 	Format plan.Format
-	// Err says why. It is no part of the message.
+	// Err is the reason. It is not part of the message.
 	Err error
 }
 
 // Error names the secret, the field and the format.
 func (e *FormatError) Error() string {
-	return fmt.Sprintf("the field %s of the secret %s in the secret store cannot be written as %s; store a valid one", e.Field, e.Ref, e.Format)
+	return fmt.Sprintf("the field %s of the secret %s in the secret store cannot be converted to %s; store a valid one", e.Field, e.Ref, e.Format)
 }
 
 // Unwrap returns the error of the format.
 func (e *FormatError) Unwrap() error { return e.Err }
 
-// GuardError: more would be removed than is believed without a person's word.
+// GuardError: more objects would be removed than may be without confirmation.
 type GuardError struct {
 	Target plan.Target
 	Owner  plan.Owner
@@ -109,27 +109,27 @@ type GuardError struct {
 
 // Error says how many objects would be removed, and how to confirm it.
 func (e *GuardError) Error() string {
-	return fmt.Sprintf("%d of the %d objects of %s on %s would be removed; if that is meant, confirm it with the annotation %s",
+	return fmt.Sprintf("%d of the %d objects of %s on %s would be removed; if that is intended, confirm it with the annotation %s",
 		e.Remove, e.Total, e.Owner, e.Target, v1alpha1.AnnotationConfirmPrune)
 }
 
-// TerminatingError: an object that must exist is being deleted. It is made anew
-// when it is gone, which a watch tells.
+// TerminatingError: an object that must exist is being deleted. It is created
+// again when it is gone, which a watch reports.
 type TerminatingError struct {
 	ID     plan.ID
 	Target plan.Target
-	// Unwatched: the object is not the set's owner's, so that no watch wakes him
-	// when it is gone; he has to look again.
+	// Unwatched: the object does not belong to the set's owner, so no watch
+	// reports its deletion. The caller must retry.
 	Unwatched bool
 }
 
 // Error names the object.
 func (e *TerminatingError) Error() string {
-	return fmt.Sprintf("%s on %s is being deleted; it is made anew when it is gone", e.ID, e.Target)
+	return fmt.Sprintf("%s on %s is being deleted; it is created again when it is gone", e.ID, e.Target)
 }
 
-// NeedError: an object was not written since another one of its set, which it
-// cannot do without, could not be.
+// NeedError: an object was not written, because another object of the set that it
+// needs could not be written.
 type NeedError struct {
 	ID     plan.ID
 	Target plan.Target
@@ -137,11 +137,11 @@ type NeedError struct {
 
 // Error names the other object.
 func (e *NeedError) Error() string {
-	return fmt.Sprintf("it stays as it is: it needs %s on %s, which could not be written", e.ID, e.Target)
+	return fmt.Sprintf("it is left unchanged: it needs %s on %s, which could not be written", e.ID, e.Target)
 }
 
-// ConflictError: an object was changed by somebody else at the same time. The
-// next attempt sees the change.
+// ConflictError: another writer changed an object at the same time. The next
+// attempt sees the change.
 type ConflictError struct {
 	ID     plan.ID
 	Target plan.Target
@@ -150,7 +150,7 @@ type ConflictError struct {
 
 // Error names the object.
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s on %s was changed by somebody else at the same time; it is tried again", e.ID, e.Target)
+	return fmt.Sprintf("%s on %s was changed by another writer at the same time; it is tried again", e.ID, e.Target)
 }
 
 // Unwrap returns the server's error.
@@ -176,14 +176,14 @@ type ItemError struct {
 	// objects that are removed.
 	Source plan.Ref
 	Err    error
-	// Kept: the object is there as it was written before; only whether its
-	// secrets are still the same cannot be told.
+	// Kept: the object exists as it was written before. It is unknown whether its
+	// secrets have changed since.
 	Kept bool
 
-	secret bool // the object holds secrets: what the server says may quote them
+	secret bool // the object holds secrets, which the server's message may quote
 }
 
-// Error names the object and says what is wrong.
+// Error names the object and the problem.
 func (e *ItemError) Error() string {
 	switch e.Err.(type) {
 	case *NotOursError, *TerminatingError, *ConflictError, *KindMissingError, *PlanError:
@@ -195,8 +195,9 @@ func (e *ItemError) Error() string {
 // Unwrap returns the cause.
 func (e *ItemError) Unwrap() error { return e.Err }
 
-// describe says what an error means. What the API server says about the request
-// is for the user; what it or the transport say about their own troubles is not.
+// describe returns the text of an error for users. It includes the API server's
+// message about the request, but no message about the state of the server or of
+// the transport.
 func describe(err error, secret bool) string {
 	var status *apierrors.StatusError
 	var transport *url.Error
@@ -218,8 +219,8 @@ func describe(err error, secret bool) string {
 	return err.Error()
 }
 
-// concernsOne tells whether an error says something about one object only, so
-// that others may still be written.
+// concernsOne reports whether an error is about one object only, so that others
+// may still be written.
 func concernsOne(err error) bool {
 	var (
 		notOurs     *NotOursError
@@ -247,7 +248,7 @@ func concernsOne(err error) bool {
 	return true
 }
 
-// notOurs returns the error about an object that belongs to somebody else.
+// notOurs returns the error about an object of another owner.
 func (p *pass) notOurs(id plan.ID, o metav1.Object) error {
 	e := &NotOursError{ID: id, Target: p.set.Target, Holder: p.holder(o)}
 	if !p.hasOwner(o) && !isCopy(o) {
@@ -258,13 +259,14 @@ func (p *pass) notOurs(id plan.ID, o metav1.Object) error {
 
 func (p *pass) adoption() string { return p.set.Owner.Kind + "/" + p.set.Owner.Name }
 
-// isCopy tells whether HNC has copied an object from a parent namespace.
+// isCopy reports whether HNC has copied an object from a parent namespace.
 func isCopy(o metav1.Object) bool {
 	_, ok := o.GetLabels()[labelInheritedFrom]
 	return ok
 }
 
-// holder says whose an object is: by its labels, or by who has set its fields.
+// holder returns the owner of an object by its labels, or else by the manager of
+// its fields.
 func (p *pass) holder(o metav1.Object) string {
 	labels := o.GetLabels()
 	switch {
@@ -281,8 +283,8 @@ func (p *pass) holder(o metav1.Object) string {
 	}
 	for _, entry := range o.GetManagedFields() {
 		if entry.Manager != v1alpha1.ManagedBy && entry.Subresource == "" {
-			return "somebody else (" + entry.Manager + ")"
+			return "another owner (" + entry.Manager + ")"
 		}
 	}
-	return "somebody else"
+	return "another owner"
 }

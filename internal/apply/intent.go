@@ -12,22 +12,21 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 )
 
-// intent is an item as it is sent, but for the values of secrets.
+// intent is an item in the form that is sent, without the values of secrets.
 type intent struct {
 	item   plan.Item
 	gvk    schema.GroupVersionKind
 	object *unstructured.Unstructured
 }
 
-// intend converts an item's typed object, and checks that it is what the item
-// says, with the labels by which it is found again.
+// intend converts an item's typed object. It checks that the object matches the
+// item's ID and carries the owner's labels, by which it is found again.
 func (p *pass) intend(item plan.Item) (intent, error) {
 	if item.Object == nil {
 		return intent{}, &PlanError{ID: item.ID, Problem: "it has no object"}
@@ -48,7 +47,7 @@ func (p *pass) intend(item plan.Item) (intent, error) {
 	labels := item.Object.GetLabels()
 	for key, value := range p.set.Owner.Labels(p.tenant) {
 		if labels[key] != value {
-			return intent{}, &PlanError{ID: item.ID, Problem: fmt.Sprintf("its label %s is %q, and the owner's is %q", key, labels[key], value)}
+			return intent{}, &PlanError{ID: item.ID, Problem: fmt.Sprintf("its label %s is %q instead of %q", key, labels[key], value)}
 		}
 	}
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(item.Object)
@@ -69,8 +68,8 @@ func (p *pass) intend(item plan.Item) (intent, error) {
 	return intent{item: item, gvk: gvk, object: object}, nil
 }
 
-// dropNulls removes the keys without a value: a typed object has them where it
-// says nothing, and applying them would claim the fields.
+// dropNulls removes the keys without a value. A typed object has them for unset
+// fields, and applying them would claim the fields.
 func dropNulls(value any) {
 	switch v := value.(type) {
 	case map[string]any:
@@ -88,8 +87,8 @@ func dropNulls(value any) {
 	}
 }
 
-// encodeStringData moves the stringData of a Secret into its data, which is what
-// the server keeps: what it does not keep, it could not note as ours.
+// encodeStringData moves the stringData of a Secret into its data. The server
+// does not keep stringData, and so could not record it as ours.
 func encodeStringData(content map[string]any) {
 	texts, _ := content["stringData"].(map[string]any)
 	delete(content, "stringData")
@@ -108,8 +107,8 @@ func encodeStringData(content map[string]any) {
 	}
 }
 
-// hash returns the hash of the intent: of the object, and of which versions of
-// which secrets fill it. Values of secrets are not in it.
+// hash returns the hash of the intent: of the object, and of the references and
+// versions of its secrets. It does not read the values of secrets.
 func (p *pass) hash(ctx context.Context, in intent) (string, error) {
 	type filled struct {
 		Value   plan.SecretValue
@@ -135,7 +134,7 @@ func (p *pass) hash(ctx context.Context, in intent) (string, error) {
 	return hash, nil
 }
 
-// hashOf returns the hash of values as JSON shows them.
+// hashOf returns the hash of values in JSON.
 func hashOf(values ...any) (string, error) {
 	text, err := json.Marshal(values)
 	if err != nil {
@@ -159,18 +158,14 @@ func (p *pass) fill(ctx context.Context, in intent) (*unstructured.Unstructured,
 		}
 		encoded := base64.StdEncoding.EncodeToString(content.Bytes())
 		if err := unstructured.SetNestedField(object.Object, encoded, "data", value.Key); err != nil {
-			return nil, &PlanError{ID: in.item.ID, Problem: "it has no data that secrets can be put into"}
+			return nil, &PlanError{ID: in.item.ID, Problem: "its data cannot hold secrets"}
 		}
 	}
 	return object, nil
 }
 
-// older tells whether version a of an object is before version b.
+// older reports whether version a of an object is before version b.
 func older(a, b string) bool {
 	order, err := resourceversion.CompareResourceVersion(a, b)
 	return err == nil && order < 0
-}
-
-func key(id plan.ID) client.ObjectKey {
-	return client.ObjectKey{Namespace: id.Namespace, Name: id.Name}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,6 +20,8 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/plan"
@@ -29,11 +32,38 @@ import (
 
 const tenant = "acme"
 
-// server is the API server of the package's tests.
-var server *rest.Config
+// environment is the API server of the package's tests. It starts with the first
+// test that needs it.
+var environment struct {
+	sync.Mutex
+	*envtest.Environment
+}
+
+// server returns the configuration of the API server, with all rights.
+func server(t *testing.T) *rest.Config {
+	t.Helper()
+	environment.Lock()
+	defer environment.Unlock()
+	if environment.Environment == nil {
+		env, err := remotetest.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		environment.Environment = env
+	}
+	return environment.Config
+}
 
 func TestMain(m *testing.M) {
-	os.Exit(remotetest.Main(m, func(cfg *rest.Config) { server = cfg }))
+	log.SetLogger(logr.Discard())
+	code := m.Run()
+	if env := environment.Environment; env != nil {
+		if err := env.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop the API server:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
 // world is one test's view of the API server: an owner, namespaces and a
@@ -79,14 +109,14 @@ func (c *conn) Get(ctx context.Context, id plan.ID) (*metav1.PartialObjectMetada
 // name begins with name.
 func newWorld(t *testing.T, name string) *world {
 	t.Helper()
-	return newWorldAs(t, name, server)
+	return newWorldAs(t, name, server(t))
 }
 
 // newWorldAs connects as an account.
 func newWorldAs(t *testing.T, name string, account *rest.Config) *world {
 	t.Helper()
-	remotetest.InstallCRDs(t, server, remotetest.CRDApplication, remotetest.CRDAppProject)
-	admin, err := client.NewWithWatch(server, client.Options{})
+	remotetest.InstallCRDs(t, server(t), remotetest.CRDApplication, remotetest.CRDAppProject)
+	admin, err := client.NewWithWatch(server(t), client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,24 +10,24 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// record is what is remembered of one object that we have written, or may have.
+// record is the memory of one object that we have written, or may have written.
 type record struct {
 	gvk schema.GroupVersionKind
-	// intent is the hash of what was asked for.
+	// intent is the hash of the intended object.
 	intent string
-	// fields is what the server noted as ours: it changes when somebody changes
-	// a field that we set.
+	// fields is the digest of our fields after the write. It differs when
+	// another writer has changed one of them.
 	fields plan.FieldsDigest
 	// version is the object's resourceVersion after the write.
 	version string
 	// secrets holds the versions of the secrets that a System was given.
 	secrets map[secrets.Ref]string
-	// settled is false from the moment a write is begun until it has succeeded.
+	// settled is false while a write is in doubt.
 	settled bool
 }
 
-// place is an owner on a cluster, or in a target of a System.
-type place struct {
+// memoKey identifies an owner on a cluster, or in a target of a System.
+type memoKey struct {
 	// uid of the cluster or System.
 	uid   string
 	owner plan.Owner
@@ -35,95 +35,122 @@ type place struct {
 	target plan.Target
 }
 
-// memory holds the records. The zero value is empty.
+// memory holds the records. The zero value is empty and ready to use.
 type memory struct {
-	mu     sync.Mutex
-	places map[place]map[plan.ID]record
-	// whole holds, for places in a System of which it is known that nothing is
-	// there beside the set, the hash of what the set names.
-	whole map[place]string
+	mu      sync.Mutex
+	records map[memoKey]map[plan.ID]record
+	// complete holds the hash of the names in a set, where a System is known to
+	// hold nothing else of the owner in the target.
+	complete map[memoKey]string
+	// refused holds the reasons why objects were refused at the last application.
+	refused map[memoKey]map[plan.ID]string
 }
 
-func (m *memory) get(p place, id plan.ID) (record, bool) {
+func (m *memory) get(key memoKey, id plan.ID) (record, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r, ok := m.places[p][id]
+	r, ok := m.records[key][id]
 	return r, ok
 }
 
-func (m *memory) put(p place, id plan.ID, r record) {
+func (m *memory) put(key memoKey, id plan.ID, r record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.places == nil {
-		m.places = map[place]map[plan.ID]record{}
+	if m.records == nil {
+		m.records = map[memoKey]map[plan.ID]record{}
 	}
-	if m.places[p] == nil {
-		m.places[p] = map[plan.ID]record{}
+	if m.records[key] == nil {
+		m.records[key] = map[plan.ID]record{}
 	}
-	m.places[p][id] = r
+	m.records[key][id] = r
 }
 
-func (m *memory) drop(p place, id plan.ID) {
+func (m *memory) drop(key memoKey, id plan.ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.places[p], id)
-	if len(m.places[p]) == 0 {
-		delete(m.places, p)
+	delete(m.records[key], id)
+	if len(m.records[key]) == 0 {
+		delete(m.records, key)
 	}
 }
 
-// ids returns everything that is remembered of a place.
-func (m *memory) ids(p place) []plan.ID {
+// ids returns the IDs of all records of a key.
+func (m *memory) ids(key memoKey) []plan.ID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ids := make([]plan.ID, 0, len(m.places[p]))
-	for id := range m.places[p] {
+	ids := make([]plan.ID, 0, len(m.records[key]))
+	for id := range m.records[key] {
 		ids = append(ids, id)
 	}
 	return ids
 }
 
+// forget drops everything about a cluster or System.
 func (m *memory) forget(uid string) {
-	m.forgetWhere(func(p place) bool { return p.uid == uid })
+	m.forgetWhere(func(key memoKey) bool { return key.uid == uid })
 }
 
-func (m *memory) forgetWhere(is func(place) bool) {
+// forgetWhere drops everything about the keys that match.
+func (m *memory) forgetWhere(match func(memoKey) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.places, func(p place, _ map[plan.ID]record) bool { return is(p) })
-	maps.DeleteFunc(m.whole, func(p place, _ string) bool { return is(p) })
+	maps.DeleteFunc(m.records, func(key memoKey, _ map[plan.ID]record) bool { return match(key) })
+	maps.DeleteFunc(m.complete, func(key memoKey, _ string) bool { return match(key) })
+	maps.DeleteFunc(m.refused, func(key memoKey, _ map[plan.ID]string) bool { return match(key) })
 }
 
-// dropAll forgets something of an owner in all targets of a System.
-func (m *memory) dropAll(at place, id plan.ID) {
+// dropAll drops the record of one object in all targets of the owner in a System.
+func (m *memory) dropAll(at memoKey, id plan.ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for p, records := range m.places {
-		if p.uid != at.uid || p.owner != at.owner {
+	for key, records := range m.records {
+		if key.uid != at.uid || key.owner != at.owner {
 			continue
 		}
 		if delete(records, id); len(records) == 0 {
-			delete(m.places, p)
+			delete(m.records, key)
 		}
 	}
 }
 
-func (m *memory) isWhole(p place, names string) bool {
+// isComplete reports whether the target is known to hold exactly the named objects.
+func (m *memory) isComplete(key memoKey, names string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.whole[p] == names
+	return m.complete[key] == names
 }
 
-// setWhole notes what a place holds and nothing else; empty when that is not known.
-func (m *memory) setWhole(p place, names string) {
+// setComplete notes the names of all objects of a target; empty if they are unknown.
+func (m *memory) setComplete(key memoKey, names string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if names == "" {
-		delete(m.whole, p)
+		delete(m.complete, key)
 		return
 	}
-	if m.whole == nil {
-		m.whole = map[place]string{}
+	if m.complete == nil {
+		m.complete = map[memoKey]string{}
 	}
-	m.whole[p] = names
+	m.complete[key] = names
+}
+
+// refusals returns the refusals that setRefusals has noted. The map must not be
+// changed.
+func (m *memory) refusals(key memoKey) map[plan.ID]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.refused[key]
+}
+
+func (m *memory) setRefusals(key memoKey, refused map[plan.ID]string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(refused) == 0 {
+		delete(m.refused, key)
+		return
+	}
+	if m.refused == nil {
+		m.refused = map[memoKey]map[plan.ID]string{}
+	}
+	m.refused[key] = refused
 }

@@ -53,7 +53,7 @@ func TestWhatIsThereIsUsed(t *testing.T) {
 	}
 
 	r, err := w.apply(a, apply.Options{NoGuard: true})
-	if err != nil || r.Deleted != 2 {
+	if err != nil || len(r.Deleted) != 2 {
 		t.Fatalf("removal: %+v, %v", r, err)
 	}
 	if diff := cmp.Diff([]string{"Namespace", "ServiceAccount"}, w.gone(missing, inside, there)); diff != "" {
@@ -237,7 +237,7 @@ func TestRelease(t *testing.T) {
 	set := w.set(stays)
 	set.Keep = []plan.ID{kept.ID}
 	r, err := a.Apply(t.Context(), w.conn, set, o)
-	if err != nil || r.Deleted != 2 || len(r.Removing) != 1 {
+	if err != nil || len(r.Deleted) != 2 || len(r.Removing) != 1 {
 		t.Fatalf("pass: %+v, %v", r, err)
 	}
 	if diff := cmp.Diff([]string{"release app false", "delete app []", "release two false", "delete two [example.com/another]"}, log); diff != "" {
@@ -253,7 +253,7 @@ func TestRelease(t *testing.T) {
 	}
 	w.settle(two)
 	// What others hold stays held.
-	if r, err := a.Apply(t.Context(), w.conn, set, o); err != nil || r.Deleted != 0 || len(r.Removing) != 1 || len(log) != 4 {
+	if r, err := a.Apply(t.Context(), w.conn, set, o); err != nil || len(r.Deleted) != 0 || len(r.Removing) != 1 || len(log) != 4 {
 		t.Errorf("pass while it terminates: %+v, %v, %v", r, err, log)
 	}
 	for _, item := range []plan.Item{two, stays, kept} {
@@ -287,7 +287,7 @@ func TestReleaseOfWhatTerminates(t *testing.T) {
 	}
 	w.conn.client = nil
 	r, err := w.apply(a, o)
-	if err != nil || len(r.Removing) != 0 || r.Deleted != 1 || w.live(app.ID) != nil || w.live(project.ID) != nil {
+	if err != nil || len(r.Removing) != 0 || len(r.Deleted) != 1 || w.live(app.ID) != nil || w.live(project.ID) != nil {
 		t.Errorf("last pass: %+v, %v", r, err)
 	}
 }

@@ -15,11 +15,11 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// labelInheritedFrom is on what HNC copies into the children of a namespace,
-// with all the labels of the original.
+// labelInheritedFrom marks the copies that HNC makes in the children of a
+// namespace. They carry all labels of the original.
 const labelInheritedFrom = "hnc.x-k8s.io/inherited-from"
 
-// guardFloor is how many objects may always go at once.
+// guardFloor is how many objects may always be removed at once.
 const guardFloor = 10
 
 // stageOf returns the stage in which an object on a Kubernetes cluster is removed
@@ -36,90 +36,89 @@ func stageOf(id plan.ID) plan.Stage {
 	return plan.StageConfig
 }
 
-// candidate is an object that the set's owner has and the set does not hold.
+// candidate is an object of the set's owner that the set does not hold.
 type candidate struct {
 	id  plan.ID
 	gvk schema.GroupVersionKind
-	// terminating: its deletion has been asked for already.
+	// terminating: its deletion has been requested already.
 	terminating bool
 }
 
-// going is everything that must go.
-type going struct {
+// pruneSet is everything that must be removed. guarded is set when that is more
+// than the guard allows.
+type pruneSet struct {
 	candidates []candidate
 	guarded    *GuardError
 }
 
-// going compares what the owner has with the set. What we have written and the
-// cache does not show yet counts as well.
-func (p *pass) going(ctx context.Context, owned []metav1.PartialObjectMetadata) (going, error) {
-	stays := stays(p.set)
-	var g going
-	total, removed := 0, 0
-	seen := map[plan.ID]bool{}
+// findPrunable returns the owner's objects that the set does not hold. They
+// include objects that we have written and the cache does not show yet.
+func (p *pass) findPrunable(ctx context.Context, owned []metav1.PartialObjectMetadata) (pruneSet, error) {
+	kept := keptIDs(p.set)
+	var prune pruneSet
+	total := 0
+	cached := map[plan.ID]bool{}
 	for i := range owned {
 		o := &owned[i]
 		id := plan.IDOf(o.GroupVersionKind(), o)
-		seen[id] = true
-		counts, err := p.counts(ctx, o)
+		cached[id] = true
+		ours, err := p.isOwned(ctx, o)
 		if err != nil {
-			return going{}, err
+			return pruneSet{}, err
 		}
-		if !counts {
+		if !ours {
 			continue
 		}
 		total++
-		if stays[id] {
-			continue
+		if !kept[id] {
+			prune.candidates = append(prune.candidates, candidate{id: id, gvk: o.GroupVersionKind(), terminating: o.DeletionTimestamp != nil})
 		}
-		if o.DeletionTimestamp == nil {
-			removed++
-		}
-		g.candidates = append(g.candidates, candidate{id: id, gvk: o.GroupVersionKind(), terminating: o.DeletionTimestamp != nil})
 	}
-	unseen, err := p.unseen(ctx, seen, stays)
+	uncached, err := p.findUncached(ctx, cached, kept)
 	if err != nil {
-		return going{}, err
+		return pruneSet{}, err
 	}
-	for _, c := range unseen {
-		total++
+	prune.candidates = append(prune.candidates, uncached...)
+	removed := 0
+	for _, c := range prune.candidates {
 		if !c.terminating {
 			removed++
 		}
-		g.candidates = append(g.candidates, c)
 	}
-	g.guarded = guarded(p.set, removed, total)
-	return g, nil
+	prune.guarded = checkGuard(p.set, removed, total+len(uncached))
+	return prune, nil
 }
 
-// guarded returns an error when more goes than is believed without a person's word.
-func guarded(set plan.Set, removed, total int) *GuardError {
+// checkGuard returns an error when more objects would be removed than may be
+// without confirmation.
+func checkGuard(set plan.Set, removed, total int) *GuardError {
 	if removed <= guardFloor || 2*removed <= total {
 		return nil
 	}
 	return &GuardError{Target: set.Target, Owner: set.Owner, Remove: removed, Total: total}
 }
 
-// mayRemove tells whether what goes may go.
-func (o Options) mayRemove(guarded *GuardError) bool {
+// allows reports whether the removal may proceed. guarded may be nil.
+func (o Options) allows(guarded *GuardError) bool {
 	return guarded == nil || o.ConfirmPrune || o.NoGuard
 }
 
-// stays returns what of the owner's is not removed.
-func stays(set plan.Set) map[plan.ID]bool {
-	stays := map[plan.ID]bool{}
+// keptIDs returns the IDs of the owner's objects that are not removed.
+func keptIDs(set plan.Set) map[plan.ID]bool {
+	kept := map[plan.ID]bool{}
 	for _, item := range set.Items {
-		stays[item.ID] = true
+		kept[item.ID] = true
 	}
 	for _, id := range set.Keep {
-		stays[id] = true
+		kept[id] = true
 	}
-	return stays
+	return kept
 }
 
-// counts tells whether an object with the owner's labels is one of the owner's.
-// Whoever may write into a namespace of another product can put any labels there.
-func (p *pass) counts(ctx context.Context, o *metav1.PartialObjectMetadata) (bool, error) {
+// isOwned reports whether an object with the owner's labels belongs to the owner.
+// Labels alone are no proof in a namespace of another product, where its members
+// can write any labels.
+func (p *pass) isOwned(ctx context.Context, o *metav1.PartialObjectMetadata) (bool, error) {
 	if !p.owns(o) {
 		return false, nil
 	}
@@ -130,17 +129,17 @@ func (p *pass) counts(ctx context.Context, o *metav1.PartialObjectMetadata) (boo
 	if err != nil {
 		return false, err
 	}
-	return ns == nil || p.ours(ns), nil
+	return ns == nil || p.isOpen(ns), nil
 }
 
-// unseen returns what we have written, or tried to write, or asked to be
-// deleted, and neither the set nor the cache holds: the server is asked.
-func (p *pass) unseen(ctx context.Context, seen, stays map[plan.ID]bool) ([]candidate, error) {
-	ids := slices.DeleteFunc(p.memory.ids(p.place()), func(id plan.ID) bool { return seen[id] || stays[id] })
+// findUncached returns the objects that we have written, tried to write or asked
+// to be deleted, and that neither the set nor the cache holds. It asks the server.
+func (p *pass) findUncached(ctx context.Context, cached, kept map[plan.ID]bool) ([]candidate, error) {
+	ids := slices.DeleteFunc(p.memory.ids(p.key), func(id plan.ID) bool { return cached[id] || kept[id] })
 	slices.SortFunc(ids, plan.ID.Compare)
-	var unseen []candidate
+	var uncached []candidate
 	for _, id := range ids {
-		r, _ := p.memory.get(p.place(), id)
+		r, _ := p.memory.get(p.key, id)
 		served, err := p.conn.Serves(ctx, id.Group, id.Kind)
 		if err != nil {
 			return nil, err
@@ -152,31 +151,31 @@ func (p *pass) unseen(ctx context.Context, seen, stays map[plan.ID]bool) ([]cand
 			}
 		}
 		if live == nil || !p.owns(live) {
-			p.memory.drop(p.place(), id)
+			p.memory.drop(p.key, id)
 			continue
 		}
-		unseen = append(unseen, candidate{id: id, gvk: r.gvk, terminating: live.DeletionTimestamp != nil})
+		uncached = append(uncached, candidate{id: id, gvk: r.gvk, terminating: live.DeletionTimestamp != nil})
 	}
-	return unseen, nil
+	return uncached, nil
 }
 
-// prune removes the candidates, the last stage first, and stops at a stage of
-// which something is still there.
-func (p *pass) prune(ctx context.Context, g going) error {
+// prune removes the candidates, beginning with the last stage. It does not begin
+// a stage before the later ones are gone.
+func (p *pass) prune(ctx context.Context, candidates []candidate) error {
 	for _, stage := range slices.Backward(plan.Stages) {
 		waits := len(p.result.Removing) > 0
-		for _, c := range g.candidates {
+		for _, c := range candidates {
 			if stageOf(c.id) != stage {
 				continue
 			}
-			there := true
+			exists := true
 			if !waits && (!c.terminating || len(p.o.Release) > 0) {
 				var err error
-				if there, err = p.remove(ctx, c); err != nil {
-					return &ItemError{ID: c.id, Target: p.set.Target, Err: err}
+				if exists, err = p.remove(ctx, c); err != nil {
+					return p.refuseDeletion(c.id, err)
 				}
 			}
-			if there {
+			if exists {
 				p.result.Removing = append(p.result.Removing, c.id)
 			}
 		}
@@ -184,21 +183,31 @@ func (p *pass) prune(ctx context.Context, g going) error {
 	return nil
 }
 
-// remove deletes one object, if it is what it was taken for, and tells whether
-// it is still there. The server's word counts, not the cache's: between the two
-// somebody may have put his own object, or his own labels, in its place.
-func (p *pass) remove(ctx context.Context, c candidate) (there bool, err error) {
+// refuseDeletion wraps the error of a deletion, and logs it unless it concerns
+// the connection.
+func (p *pass) refuseDeletion(id plan.ID, err error) error {
+	wrapped := &ItemError{ID: id, Target: p.set.Target, Err: err}
+	if concernsOne(err) {
+		p.journal.refuse("deletion refused", id, plan.Ref{}, wrapped)
+	}
+	return wrapped
+}
+
+// remove deletes one object and reports whether it still exists. It reads the
+// object from the server first, since another writer may have replaced or
+// relabelled the object that the cache shows.
+func (p *pass) remove(ctx context.Context, c candidate) (exists bool, err error) {
 	live, err := p.read(ctx, c.gvk, c.id)
 	if err != nil {
 		return true, err
 	}
 	if live == nil || !p.owns(live) {
-		p.memory.drop(p.place(), c.id)
+		p.memory.drop(p.key, c.id)
 		return false, nil
 	}
-	// Before the deletion: who does what a finalizer stands for must not begin.
-	if err := p.release(ctx, live); err != nil {
-		return p.lost(c, err)
+	// Finalizers go before the deletion, which would start their controllers.
+	if err := p.release(ctx, c.id, live); err != nil {
+		return p.interpretDeleteError(c, err)
 	}
 	if live.DeletionTimestamp == nil {
 		p.result.Calls++
@@ -206,26 +215,27 @@ func (p *pass) remove(ctx context.Context, c candidate) (there bool, err error) 
 			client.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
 			client.PropagationPolicy(metav1.DeletePropagationBackground))
 		if err != nil {
-			return p.lost(c, err)
+			return p.interpretDeleteError(c, err)
 		}
-		p.result.Deleted++
+		p.result.Deleted = append(p.result.Deleted, c.id)
+		p.journal.changed("object deleted", c.id, plan.Ref{})
 	}
 	// Without a finalizer the object is gone with the answer. A namespace has
 	// its finalizer in its spec.
 	if len(live.Finalizers) > 0 || stageOf(c.id) == plan.StageNamespace {
-		p.memory.put(p.place(), c.id, record{gvk: c.gvk})
+		p.memory.put(p.key, c.id, record{gvk: c.gvk})
 		return true, nil
 	}
-	p.memory.drop(p.place(), c.id)
+	p.memory.drop(p.key, c.id)
 	return false, nil
 }
 
-// lost tells what the error of a removal means: the object is gone, or it is
-// not, or no longer, what was seen.
-func (p *pass) lost(c candidate, err error) (there bool, _ error) {
+// interpretDeleteError returns no error if the object is gone, and a
+// *ConflictError if it was changed or replaced since it was read.
+func (p *pass) interpretDeleteError(c candidate, err error) (exists bool, _ error) {
 	switch {
 	case apierrors.IsNotFound(err):
-		p.memory.drop(p.place(), c.id)
+		p.memory.drop(p.key, c.id)
 		return false, nil
 	case apierrors.IsConflict(err):
 		return true, &ConflictError{ID: c.id, Target: p.set.Target, Err: err}
@@ -233,9 +243,9 @@ func (p *pass) lost(c candidate, err error) (there bool, _ error) {
 	return true, err
 }
 
-// release takes the finalizers of Options.Release off an object, if it still is
-// the one that was read, and brings live up to date.
-func (p *pass) release(ctx context.Context, live *metav1.PartialObjectMetadata) error {
+// release removes the finalizers of Options.Release from an object, unless it was
+// changed since it was read, and updates live.
+func (p *pass) release(ctx context.Context, id plan.ID, live *metav1.PartialObjectMetadata) error {
 	rest := []string{}
 	for _, finalizer := range live.Finalizers {
 		if !slices.Contains(p.o.Release, finalizer) {
@@ -252,7 +262,11 @@ func (p *pass) release(ctx context.Context, live *metav1.PartialObjectMetadata) 
 		return err
 	}
 	p.result.Calls++
-	return p.conn.Client().Patch(ctx, live, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(v1alpha1.ManagedBy))
+	err = p.conn.Client().Patch(ctx, live, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(v1alpha1.ManagedBy))
+	if err == nil {
+		p.journal.changed("finalizers removed", id, plan.Ref{})
+	}
+	return err
 }
 
 func namespaceID(name string) plan.ID { return plan.ID{Kind: "Namespace", Name: name} }

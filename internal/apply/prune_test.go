@@ -52,7 +52,7 @@ func TestPruneGoesAgainstTheStages(t *testing.T) {
 
 	// The Application has a finalizer: until it is gone, nothing else goes.
 	r, err := w.apply(a, o)
-	if err != nil || r.Deleted != 1 {
+	if err != nil || len(r.Deleted) != 1 {
 		t.Fatalf("first pass: %+v, %v", r, err)
 	}
 	if diff := cmp.Diff([]string{"Application"}, w.gone(items...)); diff != "" {
@@ -62,7 +62,7 @@ func TestPruneGoesAgainstTheStages(t *testing.T) {
 		t.Errorf("still there after the first pass: %s", diff)
 	}
 	w.settle(app)
-	if r, err := w.apply(a, o); err != nil || r.Deleted != 0 || r.Calls != 0 || len(r.Removing) != 6 {
+	if r, err := w.apply(a, o); err != nil || len(r.Deleted) != 0 || r.Calls != 0 || len(r.Removing) != 6 {
 		t.Errorf("pass while it terminates: %+v, %v", r, err)
 	}
 
@@ -72,13 +72,13 @@ func TestPruneGoesAgainstTheStages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"Namespace"}, names(r.Removing)); diff != "" || r.Deleted != 5 {
+	if diff := cmp.Diff([]string{"Namespace"}, names(r.Removing)); diff != "" || len(r.Deleted) != 5 {
 		t.Errorf("second pass: %+v %s", r, diff)
 	}
 	w.finish(ns.ID.Name)
 	w.unseen(ns.ID)
 	r, err = w.apply(a, o)
-	if err != nil || len(r.Removing) != 0 || r.Deleted != 0 {
+	if err != nil || len(r.Removing) != 0 || len(r.Deleted) != 0 {
 		t.Errorf("last pass: %+v, %v", r, err)
 	}
 	if got := w.gone(items...); len(got) != len(items) {
@@ -118,7 +118,7 @@ func TestPruneTakesOnlyWhatIsNotAsked(t *testing.T) {
 	set := w.set(stays)
 	set.Keep = []plan.ID{kept.ID}
 	r, err := a.Apply(t.Context(), w.conn, set, apply.Options{})
-	if err != nil || r.Deleted != 1 || r.Unchanged != 1 {
+	if err != nil || len(r.Deleted) != 1 || r.Unchanged != 1 {
 		t.Fatalf("pass: %+v, %v", r, err)
 	}
 	for item, want := range map[*plan.Item]int{&stays: 0, &kept: 0, &others: 0, &goes: 1} {
@@ -152,7 +152,7 @@ func TestForgedLabels(t *testing.T) {
 	w.settle(forged...)
 	// Twenty forged objects are neither removed nor counted by the guard.
 	r, err := w.apply(a, apply.Options{}, items[0])
-	if err != nil || r.Deleted != 3 || len(r.Removing) != 0 {
+	if err != nil || len(r.Deleted) != 3 || len(r.Removing) != 0 {
 		t.Errorf("pass: %+v, %v", r, err)
 	}
 	if got := w.gone(forged...); len(got) != 0 {
@@ -178,14 +178,14 @@ func TestGuard(t *testing.T) {
 	fresh := w.account(ns, "new")
 
 	// Half of them may go.
-	if r, err := w.apply(a, apply.Options{}, items[11:]...); err != nil || r.Deleted != 11 {
+	if r, err := w.apply(a, apply.Options{}, items[11:]...); err != nil || len(r.Deleted) != 11 {
 		t.Errorf("eleven of twenty-two: %+v, %v", r, err)
 	}
 	for _, item := range items[:11] {
 		w.unseen(item.ID)
 	}
 	// Ten may go, however few remain.
-	if r, err := w.apply(a, apply.Options{}, items[21]); err != nil || r.Deleted != 10 {
+	if r, err := w.apply(a, apply.Options{}, items[21]); err != nil || len(r.Deleted) != 10 {
 		t.Errorf("ten of eleven: %+v, %v", r, err)
 	}
 	for _, item := range items[:21] {
@@ -198,7 +198,7 @@ func TestGuard(t *testing.T) {
 	if !errors.As(err, &guard) || guard.Remove != 12 || guard.Total != 22 {
 		t.Fatalf("error is %v, want a *GuardError about 12 of 22", err)
 	}
-	if r.Written != 1 || r.Deleted != 0 || w.live(fresh.ID) == nil {
+	if r.Written != 1 || len(r.Deleted) != 0 || w.live(fresh.ID) == nil {
 		t.Errorf("guarded pass: %+v", r)
 	}
 	if !strings.Contains(err.Error(), v1alpha1.AnnotationConfirmPrune) || !strings.Contains(err.Error(), "12 of the 22") {
@@ -206,13 +206,13 @@ func TestGuard(t *testing.T) {
 	}
 	w.settle(fresh)
 	r, err = w.apply(a, apply.Options{ConfirmPrune: true}, append([]plan.Item{fresh}, items[:10]...)...)
-	if err != nil || r.Deleted != 12 {
+	if err != nil || len(r.Deleted) != 12 {
 		t.Errorf("confirmed pass: %+v, %v", r, err)
 	}
 	for _, item := range items[10:] {
 		w.unseen(item.ID)
 	}
-	if r, err := w.apply(a, apply.Options{NoGuard: true}); err != nil || r.Deleted != 11 {
+	if r, err := w.apply(a, apply.Options{NoGuard: true}); err != nil || len(r.Deleted) != 11 {
 		t.Errorf("unguarded pass: %+v, %v", r, err)
 	}
 }
@@ -279,7 +279,7 @@ func TestServerDecidesWhatIsDeleted(t *testing.T) {
 			}
 			defer func() { w.conn.owned = nil }()
 			r, err := w.apply(a, apply.Options{NoGuard: true})
-			if err != nil || r.Deleted != 0 || len(r.Removing) != 0 {
+			if err != nil || len(r.Deleted) != 0 || len(r.Removing) != 0 {
 				t.Errorf("pass: %+v, %v", r, err)
 			}
 			if got := w.gone(ns); len(got) != 0 {
@@ -346,7 +346,7 @@ func TestUnseenWritesAreRemoved(t *testing.T) {
 		}
 	}
 	w.release(app.ID)
-	if r, err := w.apply(a, apply.Options{}); err != nil || len(r.Removing) != 0 || r.Deleted != 1 {
+	if r, err := w.apply(a, apply.Options{}); err != nil || len(r.Removing) != 0 || len(r.Deleted) != 1 {
 		t.Errorf("last pass: %+v, %v", r, err)
 	}
 	if got := w.gone(app, account); len(got) != 2 {
@@ -371,7 +371,7 @@ func TestWriteWithoutAnAnswerIsRemembered(t *testing.T) {
 		t.Fatalf("error is %v, object is %v", err, w.live(account.ID))
 	}
 	w.conn.client = nil
-	if r, err := w.apply(a, apply.Options{}); err != nil || r.Deleted != 1 || w.live(account.ID) != nil {
+	if r, err := w.apply(a, apply.Options{}); err != nil || len(r.Deleted) != 1 || w.live(account.ID) != nil {
 		t.Errorf("pass: %+v, %v", r, err)
 	}
 }

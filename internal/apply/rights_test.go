@@ -37,7 +37,7 @@ func TestLeastRights(t *testing.T) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: name}},
 	}
-	admin, err := client.New(server, client.Options{})
+	admin, err := client.New(server(t), client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestLeastRights(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	account := rest.CopyConfig(server)
+	account := rest.CopyConfig(server(t))
 	account.Impersonate.UserName = name
 
 	w := newWorldAs(t, "rights", account)

@@ -24,8 +24,8 @@ func (a *Applier) reader(id plan.ID) *reader {
 	return &reader{Applier: a, id: id, read: map[secrets.Ref]secrets.Secret{}}
 }
 
-// value returns a field of a secret in the format that is asked for, nil for an
-// optional one that is not there, and the version of the secret.
+// value returns a field of a secret in the requested format and the version of
+// the secret. The value is nil if the field is optional and missing.
 func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value, string, error) {
 	secret, ok := r.read[v.Ref]
 	if !ok {
@@ -44,7 +44,7 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 	case v.Format == "":
 		return &content, secret.Version, nil
 	case v.Format == plan.FormatWebhookToken && v.Subject == "":
-		return nil, "", &PlanError{ID: r.id, Problem: "it does not say what its webhook token is for"}
+		return nil, "", &PlanError{ID: r.id, Problem: "its webhook token has no subject"}
 	case v.Format == plan.FormatWebhookToken:
 		if len(content.Bytes()) < minWebhookKey {
 			return nil, "", &FormatError{Ref: v.Ref, Field: v.Field, Format: v.Format, Err: errShortKey}
@@ -54,7 +54,7 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 	}
 	format, ok := r.formats[v.Format]
 	if !ok {
-		return nil, "", &PlanError{ID: r.id, Problem: fmt.Sprintf("nobody knows the format %q of the secret %s", v.Format, v.Ref)}
+		return nil, "", &PlanError{ID: r.id, Problem: fmt.Sprintf("the format %q of the secret %s is unknown", v.Format, v.Ref)}
 	}
 	formatted, err := format(content.Bytes())
 	if err != nil {
@@ -64,15 +64,15 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 	return &content, secret.Version, nil
 }
 
-// minWebhookKey is how many bytes a key of webhook tokens has at least.
+// minWebhookKey is the least length of a key of webhook tokens, in bytes.
 const minWebhookKey = 16
 
-var errShortKey = fmt.Errorf("the key has less than %d bytes", minWebhookKey)
+var errShortKey = fmt.Errorf("the key has fewer than %d bytes", minWebhookKey)
 
-// webhookToken returns the token of the hook that subject stands for.
+// webhookToken returns the token of the hook that the subject identifies.
 func webhookToken(key secrets.Value, subject string) secrets.Value {
 	mac := hmac.New(sha256.New, key.Bytes())
-	// A hash never fails to take more.
+	// Writing to a hash never fails.
 	_, _ = mac.Write([]byte(subject))
 	return secrets.NewValue([]byte(hex.EncodeToString(mac.Sum(nil))))
 }

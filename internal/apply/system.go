@@ -11,71 +11,74 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// System is a target that is not Kubernetes, as a secret store. It marks what it
-// makes with the owner, and finds it again by the mark; it keeps no watch. It is
-// safe for concurrent use.
+// System is a target that is not Kubernetes, for example a secret store. It marks
+// its items with the owner, and finds them again by the mark. It has no watch. It
+// is safe for concurrent use.
 //
-// Errors say in our words what is wrong; none holds a secret, or what the system
-// said of a request with one. errors.Is finds secrets.ErrUnavailable when the
-// system does not answer, secrets.ErrDenied when it refuses, and
-// secrets.ErrNotFound when something that the item needs, as the mount of a role,
-// is not there yet. An error of Put that has the method Holder() string says that
-// something of that ID is there and belongs to whom Holder names, as "the product
-// p" or "somebody else"; nothing was changed then.
+// Errors are written for users, and hold no secret and no answer to a request
+// with one. errors.Is finds secrets.ErrUnavailable if the system does not answer,
+// secrets.ErrDenied if it refuses, and secrets.ErrNotFound if something that the
+// item needs does not exist yet, for example the mount of a role. If an error of
+// Put has the method Holder() string, the item exists and belongs to that holder,
+// for example "the product p"; nothing was changed then.
 type System interface {
-	// UID identifies the system, as its address does: what is remembered of one
-	// system is not believed of another. It is not the UID of a cluster.
+	// UID identifies the system, for example by its address. It differs from the
+	// UIDs of clusters.
 	UID() string
 	// Kinds describes how items of each kind are removed. Kinds with Revoke are
 	// removed in the order of the list.
 	Kinds() []plan.SystemKind
-	// Owned lists what the set's owner has in the set's target, by the marks: a
-	// policy belongs to every target of the owner. Items and Keep of the set may
-	// be used to look less, never to list more. An error is not an empty list.
+	// Owned lists the owner's items in the set's target, by their marks. An item
+	// that belongs to no single target is listed in each. Items and Keep of the
+	// set may be used to read less, never to list more. An error is not an empty
+	// list.
 	Owned(ctx context.Context, set plan.Set) ([]plan.ID, error)
-	// Put makes one item as it is intended and marks it with the owner. It reads
-	// first and writes what differs, and nothing when nothing does; an attempt
-	// that ended half-way is finished by the next one. resolve returns a value
-	// that the item's body asks for, in its format, and the version of the secret
-	// that it is in; the version differs when the value does. A value that is
-	// Optional and not there is empty. Put resolves everything that the item
-	// needs at every call, one after the other, since the item is put again when
-	// one of the versions changes; it returns the errors of resolve, as they are
-	// or wrapped.
+	// Put creates or changes one item and marks it with the owner. It reads first
+	// and writes only differences. An attempt that ended half-way is finished by
+	// the next one.
+	//
+	// resolve returns a value that the item's body asks for, in its format, and
+	// the version of its secret, which differs when the value does. A value that
+	// is Optional and missing is empty. Put must resolve every value of the item
+	// at each call, one after another, since the item is put again when one of
+	// the versions changes. It returns errors of resolve, possibly wrapped.
 	Put(ctx context.Context, owner plan.Owner, item plan.Item,
 		resolve func(plan.SecretValue) (value secrets.Value, version string, err error)) (changed bool, err error)
-	// Delete removes what has the ID, if it is there and marked with the owner;
-	// otherwise it changes nothing and returns false.
+	// Delete removes the item with the ID if it is marked with the owner.
+	// Otherwise it changes nothing and returns false.
 	Delete(ctx context.Context, owner plan.Owner, id plan.ID) (deleted bool, err error)
 }
 
-// ApplySystem makes the system hold what is in the set, and removes what the
-// set's owner has there beside it. What gives access and must not any longer goes
-// first, by kinds with plan.SystemKind.Revoke. Then everything is written, stage by stage, and then the rest goes, stage by
-// stage in the other direction.
+// ApplySystem makes the system hold the items of the set, and removes the owner's
+// other items in the target. Items that grant access are removed first, by
+// SystemKind.Revoke. Then the set is written, stage by stage, and then the rest is
+// removed, in the opposite order.
 //
-// A set that was applied before causes no request, as long as the versions of
-// its secrets are the same: nobody tells of what others change in the system,
-// and Forget makes the next application look. The errors are those of Apply, as
-// far as they fit, and those of the system; Options.Release has no meaning.
+// A set that was applied before causes no request while the versions of its
+// secrets stay the same. Changes that others make in the system are not noticed
+// until Forget. The errors and the log lines are those of Apply, as far as they
+// fit, or come from the system. Options.Release has no meaning.
 func (a *Applier) ApplySystem(ctx context.Context, system System, set plan.Set, o Options) (Result, error) {
 	p := &systemPass{
 		Applier: a, system: system, set: set, o: o, kinds: system.Kinds(),
-		place: place{uid: system.UID(), owner: set.Owner, target: set.Target},
+		key: memoKey{uid: system.UID(), owner: set.Owner, target: set.Target},
 	}
+	p.journal = newJournal(ctx, &a.memory, p.key, set)
 	err := p.run(ctx)
+	p.journal.close(err)
 	return p.result, err
 }
 
 // systemPass is one application of one set to a system.
 type systemPass struct {
 	*Applier
-	system System
-	set    plan.Set
-	o      Options
-	place  place
-	kinds  []plan.SystemKind
-	result Result
+	system  System
+	set     plan.Set
+	o       Options
+	key     memoKey
+	kinds   []plan.SystemKind
+	journal *journal
+	result  Result
 }
 
 func (p *systemPass) run(ctx context.Context) error {
@@ -83,15 +86,15 @@ func (p *systemPass) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names, err := named(p.set)
+	names, err := hashNames(p.set)
 	if err != nil {
 		return err
 	}
-	first, last, guarded, err := p.going(ctx, names)
+	first, last, guarded, err := p.findPrunable(ctx, names)
 	if err != nil {
 		return err
 	}
-	if p.o.mayRemove(guarded) {
+	if p.o.allows(guarded) {
 		guarded = nil
 		if err := p.remove(ctx, first); err != nil {
 			return err
@@ -105,12 +108,13 @@ func (p *systemPass) run(ctx context.Context) error {
 		}
 	}
 	if guarded != nil {
+		p.journal.refuse("deletions refused", plan.ID{}, plan.Ref{}, guarded)
 		return guarded
 	}
 	if err := p.remove(ctx, last); err != nil {
 		return err
 	}
-	p.memory.setWhole(p.place, names)
+	p.memory.setComplete(p.key, names)
 	return nil
 }
 
@@ -152,29 +156,28 @@ func intendSystem(item plan.Item) (systemIntent, error) {
 	return systemIntent{item: item, hash: hash}, nil
 }
 
-// named returns the hash of everything that a set names.
-func named(set plan.Set) (string, error) {
-	ids := slices.SortedFunc(maps.Keys(stays(set)), plan.ID.Compare)
-	return hashOf(ids)
+// hashNames returns the hash of all IDs in a set.
+func hashNames(set plan.Set) (string, error) {
+	return hashOf(slices.SortedFunc(maps.Keys(keptIDs(set)), plan.ID.Compare))
 }
 
-// going returns what must go before and after the writes. The system is not
-// asked when the place is known to hold nothing beside the set.
-func (p *systemPass) going(ctx context.Context, names string) (first, last []plan.ID, guard *GuardError, err error) {
-	if p.memory.isWhole(p.place, names) {
+// findPrunable returns the items to remove before and after the writes. It does
+// not ask the system if the target is known to hold nothing beside the set.
+func (p *systemPass) findPrunable(ctx context.Context, names string) (first, last []plan.ID, guard *GuardError, err error) {
+	if p.memory.isComplete(p.key, names) {
 		return nil, nil, nil, nil
 	}
-	p.memory.setWhole(p.place, "")
+	p.memory.setComplete(p.key, "")
 	p.result.Calls++
 	owned, err := p.system.Owned(ctx, p.set)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("look for what %s has on %s: %w", p.set.Owner, p.set.Target, err)
+		return nil, nil, nil, fmt.Errorf("list the items of %s on %s: %w", p.set.Owner, p.set.Target, err)
 	}
-	stays := stays(p.set)
+	kept := keptIDs(p.set)
 	owned = slices.Compact(slices.SortedFunc(slices.Values(owned), plan.ID.Compare))
 	for _, id := range owned {
 		switch {
-		case stays[id]:
+		case kept[id]:
 		case p.kind(id).Revoke:
 			first = append(first, id)
 		default:
@@ -183,7 +186,7 @@ func (p *systemPass) going(ctx context.Context, names string) (first, last []pla
 	}
 	slices.SortStableFunc(first, func(a, b plan.ID) int { return p.rank(a) - p.rank(b) })
 	slices.SortStableFunc(last, func(a, b plan.ID) int { return int(p.kind(b).Stage - p.kind(a).Stage) })
-	return first, last, guarded(p.set, len(first)+len(last), len(owned)), nil
+	return first, last, checkGuard(p.set, len(first)+len(last), len(owned)), nil
 }
 
 // kind returns the description of an item's kind. An item of a kind that the
@@ -200,7 +203,7 @@ func (p *systemPass) rank(id plan.ID) int {
 	return slices.IndexFunc(p.kinds, func(k plan.SystemKind) bool { return k.Group == id.Group && k.Kind == id.Kind })
 }
 
-// write makes one item as it is intended, unless it is known to be.
+// write applies one item, unless it is known to be as intended.
 func (p *systemPass) write(ctx context.Context, in systemIntent) error {
 	id := in.item.ID
 	settled, err := p.settled(ctx, in)
@@ -208,12 +211,12 @@ func (p *systemPass) write(ctx context.Context, in systemIntent) error {
 		return err
 	}
 	if settled {
-		p.result.Unchanged++
+		p.unchanged(in.item)
 		return nil
 	}
 	read := p.reader(id)
 	versions := map[secrets.Ref]string{}
-	p.memory.put(p.place, id, record{})
+	p.memory.put(p.key, id, record{})
 	p.result.Calls++
 	changed, err := p.system.Put(ctx, p.set.Owner, in.item, func(v plan.SecretValue) (secrets.Value, string, error) {
 		content, version, err := read.value(ctx, v)
@@ -232,39 +235,46 @@ func (p *systemPass) write(ctx context.Context, in systemIntent) error {
 	}
 	switch {
 	case errors.As(err, &foreign) && in.item.IfAbsent:
-		p.memory.drop(p.place, id)
-		p.result.Unchanged++
+		p.memory.drop(p.key, id)
+		p.unchanged(in.item)
 		return nil
 	case errors.As(err, &foreign):
-		p.memory.drop(p.place, id)
+		p.memory.drop(p.key, id)
 		return &NotOursError{ID: id, Target: p.set.Target, Holder: foreign.Holder()}
 	case err != nil:
 		return err
 	}
-	if changed {
-		p.changed(id)
-		p.result.Written++
-	} else {
-		p.result.Unchanged++
+	p.memory.put(p.key, id, record{intent: in.hash, secrets: versions, settled: true})
+	if !changed {
+		p.unchanged(in.item)
+		return nil
 	}
-	p.memory.put(p.place, id, record{intent: in.hash, secrets: versions, settled: true})
+	p.forgetContents(id)
+	p.result.Written++
+	p.journal.changed("object changed", id, in.item.Source)
 	return nil
 }
 
-// changed forgets the items of other owners in a container that was created,
-// changed or removed.
-func (p *systemPass) changed(id plan.ID) {
+// unchanged counts an item that needed no change.
+func (p *systemPass) unchanged(item plan.Item) {
+	p.result.Unchanged++
+	p.journal.unchanged(item)
+}
+
+// forgetContents forgets the items of other owners in a container that was
+// created, changed or removed.
+func (p *systemPass) forgetContents(id plan.ID) {
 	if p.kind(id).Container {
-		p.memory.forgetWhere(func(at place) bool {
-			return at.uid == p.place.uid && at.target == p.place.target && at.owner != p.place.owner
+		p.memory.forgetWhere(func(at memoKey) bool {
+			return at.uid == p.key.uid && at.target == p.key.target && at.owner != p.key.owner
 		})
 	}
 }
 
-// settled tells whether an item is known to be as it is intended, with the
-// secrets of today.
+// settled reports whether an item is known to be as intended, with the current
+// versions of its secrets.
 func (p *systemPass) settled(ctx context.Context, in systemIntent) (bool, error) {
-	r, ok := p.memory.get(p.place, in.item.ID)
+	r, ok := p.memory.get(p.key, in.item.ID)
 	if !ok || !r.settled || r.intent != in.hash {
 		return false, nil
 	}
@@ -282,15 +292,16 @@ func (p *systemPass) settled(ctx context.Context, in systemIntent) (bool, error)
 
 func (p *systemPass) remove(ctx context.Context, ids []plan.ID) error {
 	for _, id := range ids {
-		p.memory.dropAll(p.place, id)
+		p.memory.dropAll(p.key, id)
 		p.result.Calls++
 		deleted, err := p.system.Delete(ctx, p.set.Owner, id)
 		if err != nil {
 			return &ItemError{ID: id, Target: p.set.Target, Err: err}
 		}
 		if deleted {
-			p.changed(id)
-			p.result.Deleted++
+			p.forgetContents(id)
+			p.result.Deleted = append(p.result.Deleted, id)
+			p.journal.changed("object deleted", id, plan.Ref{})
 		}
 	}
 	return nil
@@ -300,5 +311,5 @@ func (p *systemPass) failed(item plan.Item, err error) error {
 	if err == nil {
 		return nil
 	}
-	return p.result.failed(p.o, &ItemError{ID: item.ID, Source: item.Source, Target: p.set.Target, Err: err})
+	return p.result.failed(p.o, p.journal, &ItemError{ID: item.ID, Source: item.Source, Target: p.set.Target, Err: err})
 }

@@ -101,7 +101,7 @@ func TestSystemKeepsWhatIsNotAsked(t *testing.T) {
 	apply1(systemSet(spaceOwner, policy("x"), policy("y"), role("p-a", "x")))
 	set := systemSet(spaceOwner)
 	set.Keep = []plan.ID{plan.VaultPolicyID("y")}
-	if r := apply1(set); r.Deleted != 2 {
+	if r := apply1(set); len(r.Deleted) != 2 {
 		t.Errorf("pass: %+v", r)
 	}
 	if diff := cmp.Diff([]string{"AuthMount.vault.nautes.io c", "Policy.vault.nautes.io others", "Policy.vault.nautes.io y", "Role.vault.nautes.io c/q-a"}, v.holds()); diff != "" {
@@ -133,12 +133,12 @@ func TestSystemGuard(t *testing.T) {
 	for range 2 {
 		r, err := a.ApplySystem(t.Context(), v, systemSet(spaceOwner, policy("new")), apply.Options{})
 		var guard *apply.GuardError
-		if !errors.As(err, &guard) || guard.Remove != 11 || guard.Target != plan.Vault("c") || r.Deleted != 0 || len(v.holds()) != before+1 {
+		if !errors.As(err, &guard) || guard.Remove != 11 || guard.Target != plan.Vault("c") || len(r.Deleted) != 0 || len(v.holds()) != before+1 {
 			t.Errorf("guarded pass: %+v, %v", r, err)
 		}
 	}
 	r, err := a.ApplySystem(t.Context(), v, systemSet(spaceOwner, policy("new")), apply.Options{ConfirmPrune: true})
-	if err != nil || r.Deleted != 11 {
+	if err != nil || len(r.Deleted) != 11 {
 		t.Errorf("confirmed pass: %+v, %v", r, err)
 	}
 }
@@ -311,7 +311,7 @@ func TestSystemCrashAtEveryWrite(t *testing.T) {
 					if diff := cmp.Diff(want, v.holds()); diff != "" {
 						t.Errorf("after a crash at write %d: %s", k, diff)
 					}
-					if r := pass(t, s.to); r.Written+r.Deleted != 0 {
+					if r := pass(t, s.to); r.Written+len(r.Deleted) != 0 {
 						t.Errorf("there was still something to do: %+v", r)
 					}
 					if !crashed {

@@ -17,26 +17,26 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// write makes one object as it is intended. It asks the server nothing when
-// neither the intent nor our fields of the object have changed since the last write.
+// write applies one item. It sends no request if neither the intent nor our
+// fields of the object have changed since the last write.
 func (p *pass) write(ctx context.Context, in intent) error {
 	id := in.item.ID
-	if err := p.mayEnter(ctx, id); err != nil {
+	if err := p.checkNamespace(ctx, id); err != nil {
 		return err
 	}
-	if err := p.lacks(in.item); err != nil {
+	if err := p.checkNeeds(in.item); err != nil {
 		return err
 	}
 	hash, err := p.hash(ctx, in)
 	if err != nil {
-		return p.asBefore(ctx, id, err)
+		return p.keepOnStoreError(ctx, id, err)
 	}
 	seen, err := p.conn.Get(ctx, id)
 	if err != nil {
 		return err
 	}
 	if p.settled(id, hash, seen) {
-		p.result.Unchanged++
+		p.unchanged(in.item)
 		return nil
 	}
 	if seen == nil {
@@ -45,23 +45,29 @@ func (p *pass) write(ctx context.Context, in intent) error {
 		}
 	}
 	err = p.send(ctx, in, hash, seen)
-	if !isAnother(err) {
+	if !isReplaced(err) {
 		return err
 	}
-	// The object is not, or no longer, the one that was seen: look, and try
-	// once more on what is there.
+	// The object was created, removed or replaced since it was read: read it
+	// from the server and try once more.
 	if seen, err = p.read(ctx, in.gvk, id); err != nil {
 		return err
 	}
 	err = p.send(ctx, in, hash, seen)
-	if isAnother(err) && !apierrors.IsNotFound(err) {
+	if isReplaced(err) && !apierrors.IsNotFound(err) {
 		return &ConflictError{ID: id, Target: p.set.Target, Err: err}
 	}
 	return err
 }
 
-// lacks returns a *NeedError when something that an item needs could not be written.
-func (p *pass) lacks(item plan.Item) error {
+// unchanged counts an item that needed no change.
+func (p *pass) unchanged(item plan.Item) {
+	p.result.Unchanged++
+	p.journal.unchanged(item)
+}
+
+// checkNeeds returns a *NeedError if an item that this one needs could not be written.
+func (p *pass) checkNeeds(item plan.Item) error {
 	for _, failed := range p.result.Failed {
 		if !failed.Kept && slices.Contains(item.Needs, failed.ID) {
 			return &NeedError{ID: failed.ID, Target: p.set.Target}
@@ -70,10 +76,10 @@ func (p *pass) lacks(item plan.Item) error {
 	return nil
 }
 
-// met returns the error about an object that belongs to somebody else; nil when
-// the item is content with it. Nothing is remembered of such an object: nobody
-// tells when it goes, so it is looked for each time.
-func (p *pass) met(in intent, seen metav1.Object) error {
+// handleForeign returns a *NotOursError, or nil if the item has IfAbsent. Foreign
+// objects are not remembered: no watch reports their deletion, so each
+// application reads them again.
+func (p *pass) handleForeign(in intent, seen metav1.Object) error {
 	id := in.item.ID
 	switch {
 	case !in.item.IfAbsent:
@@ -81,14 +87,14 @@ func (p *pass) met(in intent, seen metav1.Object) error {
 	case seen.GetDeletionTimestamp() != nil:
 		return &TerminatingError{ID: id, Target: p.set.Target, Unwatched: true}
 	}
-	p.memory.drop(p.place(), id)
-	p.result.Unchanged++
+	p.memory.drop(p.key, id)
+	p.unchanged(in.item)
 	return nil
 }
 
-// isAnother tells whether an error says that the object is not the one that was
-// seen: there is one now, there is none any longer, or it has another UID.
-func isAnother(err error) bool {
+// isReplaced reports whether an error means that the object is not the one that
+// was read: it exists now, is gone, or has another UID.
+func isReplaced(err error) bool {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return true
 	}
@@ -99,14 +105,14 @@ func isAnother(err error) bool {
 	return slices.ContainsFunc(status.ErrStatus.Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
-// keptError is why an object of ours stays as it was written before.
+// keptError is the reason why an object of ours stays as it was written before.
 type keptError struct{ error }
 
 func (e keptError) Unwrap() error { return e.error }
 
-// asBefore returns why the secrets of an object cannot be told, as a keptError
-// when the store is at fault and the object is there: whoever uses it can go on.
-func (p *pass) asBefore(ctx context.Context, id plan.ID, err error) error {
+// keepOnStoreError returns the error of a secret. It is a keptError if the secret
+// store is at fault and the object exists, since its users can go on.
+func (p *pass) keepOnStoreError(ctx context.Context, id plan.ID, err error) error {
 	if !errors.Is(err, secrets.ErrUnavailable) && !errors.Is(err, secrets.ErrDenied) {
 		return err
 	}
@@ -120,18 +126,15 @@ func (p *pass) asBefore(ctx context.Context, id plan.ID, err error) error {
 	return keptError{err}
 }
 
-func (p *pass) place() place { return place{uid: p.uid, owner: p.set.Owner} }
-
-// settled tells whether an object is known to be as it is intended. A cache
-// that is behind our own last write says nothing against it: whatever came
-// after that write is still to be told.
+// settled reports whether an object is known to be as intended. A cache that is
+// behind our last write proves nothing: an event for any later change will follow.
 func (p *pass) settled(id plan.ID, hash string, seen *metav1.PartialObjectMetadata) bool {
-	r, ok := p.memory.get(p.place(), id)
+	r, ok := p.memory.get(p.key, id)
 	return ok && r.settled && r.intent == hash && seen != nil && seen.DeletionTimestamp == nil && p.owns(seen) &&
 		(plan.DigestFields(seen) == r.fields || older(seen.ResourceVersion, r.version))
 }
 
-// owns tells whether an object carries exactly the owner's labels.
+// owns reports whether an object carries exactly the owner's labels.
 func (p *pass) owns(o metav1.Object) bool {
 	labels := o.GetLabels()
 	if isCopy(o) {
@@ -148,38 +151,38 @@ func (p *pass) owns(o metav1.Object) bool {
 	return true
 }
 
-// mayEnter returns an error for an object in a namespace that the set asks for
-// and does not have, and a *NotOursError for one in a namespace that is labelled
-// for another product.
-func (p *pass) mayEnter(ctx context.Context, id plan.ID) error {
+// checkNamespace returns an error if an object's namespace could not be written,
+// and a *NotOursError if the namespace is labelled for another product.
+func (p *pass) checkNamespace(ctx context.Context, id plan.ID) error {
 	if id.Namespace == "" {
 		return nil
 	}
-	if err := p.closed[id.Namespace]; err != nil {
-		return fmt.Errorf("its namespace is not there: %w", err)
+	if err := p.failedNamespaces[id.Namespace]; err != nil {
+		return fmt.Errorf("its namespace does not exist: %w", err)
 	}
 	ns, err := p.conn.Get(ctx, namespaceID(id.Namespace))
 	if err != nil {
 		return err
 	}
-	if ns != nil && !p.ours(ns) {
+	if ns != nil && !p.isOpen(ns) {
 		return p.notOurs(namespaceID(id.Namespace), ns)
 	}
 	return nil
 }
 
-// ours tells whether a namespace of the tenant is not labelled for another product.
-func (p *pass) ours(namespace *metav1.PartialObjectMetadata) bool {
+// isOpen reports whether the owner may have objects in a namespace: it is not
+// labelled for another product.
+func (p *pass) isOpen(namespace *metav1.PartialObjectMetadata) bool {
 	product := namespace.Labels[v1alpha1.LabelProduct]
 	return product == "" || product == p.set.Owner.Product
 }
 
-// read returns the metadata of an object from the server; nil when there is none.
+// read returns the metadata of an object from the server, or nil if it does not exist.
 func (p *pass) read(ctx context.Context, gvk schema.GroupVersionKind, id plan.ID) (*metav1.PartialObjectMetadata, error) {
 	p.result.Calls++
 	o := &metav1.PartialObjectMetadata{}
 	o.SetGroupVersionKind(gvk)
-	err := p.conn.Client().Get(ctx, key(id), o)
+	err := p.conn.Client().Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, o)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -189,7 +192,7 @@ func (p *pass) read(ctx context.Context, gvk schema.GroupVersionKind, id plan.ID
 	return o, nil
 }
 
-// mayWrite tells whether an object that exists is ours, or was handed over to us.
+// mayWrite reports whether an existing object is ours, or was handed over to us.
 func (p *pass) mayWrite(seen *metav1.PartialObjectMetadata) bool {
 	if p.owns(seen) {
 		return true
@@ -197,21 +200,21 @@ func (p *pass) mayWrite(seen *metav1.PartialObjectMetadata) bool {
 	return !p.hasOwner(seen) && !isCopy(seen) && seen.Annotations[v1alpha1.AnnotationAdopt] == p.adoption()
 }
 
-// hasOwner tells whether an object belongs to an owner of the tenant.
+// hasOwner reports whether an object belongs to an owner of the tenant.
 func (p *pass) hasOwner(o metav1.Object) bool {
 	labels := o.GetLabels()
 	return labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && labels[v1alpha1.LabelTenant] == p.tenant && labels[v1alpha1.LabelOwnerKind] != ""
 }
 
-// send applies the intent to what was seen. What does not exist is applied
-// without force, and what exists under its UID, so that an object that somebody
-// else has made in the meantime is a conflict.
+// send applies the intent. An existing object is applied under its UID, and a new
+// one without force, so that an object that another writer has created in the
+// meantime is a conflict.
 func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.PartialObjectMetadata) error {
 	id := in.item.ID
 	switch {
 	case seen == nil:
 	case !p.mayWrite(seen):
-		return p.met(in, seen)
+		return p.handleForeign(in, seen)
 	case seen.DeletionTimestamp != nil:
 		return &TerminatingError{ID: id, Target: p.set.Target, Unwatched: !p.owns(seen)}
 	}
@@ -225,26 +228,31 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 		options = append(options, client.ForceOwnership)
 	}
 	// From here on the object may exist even if no answer comes.
-	p.memory.put(p.place(), id, record{gvk: in.gvk})
+	p.memory.put(p.key, id, record{gvk: in.gvk})
 	p.result.Calls++
 	if err := p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...); err != nil {
 		return err
 	}
 	if seen == nil && hasOtherManager(object) {
-		return p.retreat(ctx, in, object)
+		return p.relinquish(ctx, in, object)
 	}
-	if seen != nil && seen.ResourceVersion == object.GetResourceVersion() {
-		p.result.Unchanged++
-	} else {
-		p.result.Written++
-	}
-	p.memory.put(p.place(), id, record{
+	p.memory.put(p.key, id, record{
 		gvk: in.gvk, intent: hash, fields: plan.DigestFields(object), version: object.GetResourceVersion(), settled: true,
 	})
+	switch {
+	case seen == nil:
+		p.result.Written++
+		p.journal.changed("object created", id, in.item.Source)
+	case seen.ResourceVersion == object.GetResourceVersion():
+		p.unchanged(in.item)
+	default:
+		p.result.Written++
+		p.journal.changed("object changed", id, in.item.Source)
+	}
 	return nil
 }
 
-// hasOtherManager tells whether somebody else has set fields of an object. An
+// hasOtherManager reports whether another writer has set fields of an object. An
 // object that our apply has just created has none.
 func hasOtherManager(o metav1.Object) bool {
 	for _, entry := range o.GetManagedFields() {
@@ -255,19 +263,20 @@ func hasOtherManager(o metav1.Object) bool {
 	return false
 }
 
-// retreat takes our fields out of an object that somebody else has created
-// between our look and our apply, without a field in conflict.
-func (p *pass) retreat(ctx context.Context, in intent, met *unstructured.Unstructured) error {
-	nothing := &unstructured.Unstructured{}
-	nothing.SetGroupVersionKind(in.gvk)
-	nothing.SetNamespace(met.GetNamespace())
-	nothing.SetName(met.GetName())
-	nothing.SetUID(met.GetUID())
+// relinquish removes our fields from an object that another writer has created
+// between our read and our apply, without a field in conflict.
+func (p *pass) relinquish(ctx context.Context, in intent, applied *unstructured.Unstructured) error {
+	empty := &unstructured.Unstructured{}
+	empty.SetGroupVersionKind(in.gvk)
+	empty.SetNamespace(applied.GetNamespace())
+	empty.SetName(applied.GetName())
+	empty.SetUID(applied.GetUID())
 	p.result.Calls++
-	err := p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(nothing), client.FieldOwner(v1alpha1.ManagedBy))
+	err := p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(empty), client.FieldOwner(v1alpha1.ManagedBy))
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
-	p.memory.drop(p.place(), in.item.ID)
-	return p.met(in, nothing)
+	p.journal.changed("object of another writer relinquished", in.item.ID, in.item.Source)
+	p.memory.drop(p.key, in.item.ID)
+	return p.handleForeign(in, empty)
 }

@@ -28,7 +28,7 @@ func TestSecondPassIsSilent(t *testing.T) {
 	items := w.complete(w.namespace())
 	a := w.applier()
 	first := w.must(a, items...)
-	if first.Written != len(items) || first.Unchanged != 0 || first.Deleted != 0 || len(first.Removing) != 0 {
+	if first.Written != len(items) || first.Unchanged != 0 || len(first.Deleted) != 0 || len(first.Removing) != 0 {
 		t.Errorf("first pass: %+v", first)
 	}
 	secret := w.live(items[4].ID)
@@ -211,7 +211,7 @@ func TestNothingForeignIsAdopted(t *testing.T) {
 		wantTaken   bool
 		wantMessage string
 	}{
-		"without labels":       {wantMessage: "belongs to somebody else (kubectl)"},
+		"without labels":       {wantMessage: "belongs to another owner (kubectl)"},
 		"of Helm":              {labels: map[string]string{v1alpha1.LabelManagedBy: "Helm"}, wantMessage: "belongs to Helm"},
 		"of another tenant":    {labels: w.owner.Labels("other"), wantMessage: "belongs to the tenant other"},
 		"of another owner":     {labels: other.Labels(tenant), wantMessage: "belongs to DeploymentRuntime " + w.owner.Product + "/r"},
@@ -219,7 +219,7 @@ func TestNothingForeignIsAdopted(t *testing.T) {
 		"copied by HNC":        {labels: with("hnc.x-k8s.io/inherited-from", "parent"), wantMessage: "belongs to HNC, which copies it from the namespace parent"},
 		"handed over":          {adopt: ours, wantTaken: true},
 		"handed over by Helm":  {labels: map[string]string{v1alpha1.LabelManagedBy: "Helm"}, adopt: ours, wantTaken: true},
-		"handed to another":    {adopt: "Space/product-x", wantMessage: "belongs to somebody else"},
+		"handed to another":    {adopt: "Space/product-x", wantMessage: "belongs to another owner"},
 		"other owner's, given": {labels: other.Labels(tenant), adopt: ours, wantMessage: "belongs to DeploymentRuntime"},
 		"a copy, given":        {labels: with("hnc.x-k8s.io/inherited-from", "parent"), adopt: ours, wantMessage: "belongs to HNC"},
 		"ours":                 {labels: labels, wantTaken: true},

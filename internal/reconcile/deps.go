@@ -136,7 +136,7 @@ func (d *Deps) ApplyTenant(ctx context.Context, set plan.Set, o apply.Options) e
 
 // CountApply adds the result of an application to the metrics.
 func CountApply(set plan.Set, result apply.Result) {
-	telemetry.ObserveApply(string(set.Target.Kind), result.Written, result.Unchanged, result.Deleted)
+	telemetry.ObserveApply(string(set.Target.Kind), result.Written, result.Unchanged, len(result.Deleted))
 }
 
 // Abandoned sends the event that the objects on a lost cluster are given up.
