@@ -59,18 +59,18 @@ func worthless(t *testing.T) []byte {
 	return content
 }
 
-// argoCD is what Argo CD's own code knows of a tenant.
+// argoCD is a tenant as Argo CD's own code sees it.
 type argoCD struct {
 	db       db.ArgoDB
 	settings *settings.SettingsManager
 	projects listers.AppProjectLister
-	// apps by the names of their clusters, with what a cluster's plan says of them.
+	// apps by the names of their clusters, as the plans of the clusters have them.
 	apps  map[string][]*v1alpha1.Application
 	plans map[string]build.Result[build.ClusterFacts]
 }
 
-// newArgoCD lets Argo CD's code see what the plans of all clusters hold for the
-// tenant, with the connection to each cluster as it will be written.
+// newArgoCD shows Argo CD's code the objects of all clusters' plans for the tenant,
+// with the connection to each cluster as it will be written.
 func newArgoCD(t *testing.T, s *snapshot.Snapshot) *argoCD {
 	t.Helper()
 	a := &argoCD{apps: map[string][]*v1alpha1.Application{}, plans: map[string]build.Result[build.ClusterFacts]{}}
@@ -222,8 +222,8 @@ func (a *argoCD) check(t *testing.T, cluster string, app *v1alpha1.Application) 
 	a.checkObjects(t, cluster, app, project)
 }
 
-// checkObjects checks what Argo CD lets an Application install and, what is
-// asked in the same way, remove again.
+// checkObjects checks which objects Argo CD lets an Application install. It asks in
+// the same way before it removes them.
 func (a *argoCD) checkObjects(t *testing.T, cluster string, app *v1alpha1.Application, project *v1alpha1.AppProject) {
 	place := app.Spec.Destination
 	permits := func(gk schema.GroupKind, at string) bool {

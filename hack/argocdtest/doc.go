@@ -1,3 +1,3 @@
-// Package argocdtest holds no code, only tests: what Nautes writes for Argo CD,
-// held against Argo CD's own validation.
+// Package argocdtest holds tests only: they check the objects that Nautes writes for
+// Argo CD against Argo CD's own validation.
 package argocdtest

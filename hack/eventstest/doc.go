@@ -1,3 +1,3 @@
-// Package eventstest holds no code, only tests: what Nautes writes for Argo
-// Events, held against Argo Events' own engine.
+// Package eventstest holds tests only: they run the objects that Nautes writes for
+// Argo Events in Argo Events' own engine.
 package eventstest

@@ -76,8 +76,8 @@ func calendarSource(name string, calendar nautes.CalendarEventSource) nautes.Eve
 	return nautes.EventSource{Name: name, Calendar: &calendar}
 }
 
-// engine runs the sensors of a plan in the way of Argo Events' own, by its code,
-// over a cluster that has nothing but what they create.
+// engine runs the sensors of a plan by Argo Events' own code, over a cluster that
+// holds only the objects that they create.
 type engine struct {
 	t       testing.TB
 	sources []*v1alpha1.EventSource
@@ -122,7 +122,7 @@ func engineOf(t testing.TB, p plan.Plan) *engine {
 	return e
 }
 
-// volumeOf returns a directory with what a ConfigMap holds, as a kubelet makes one.
+// volumeOf returns a directory with the data of a ConfigMap, as a kubelet makes one.
 func volumeOf(t testing.TB, config *corev1.ConfigMap) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -186,7 +186,7 @@ func (e *engine) deliver(eventSource, event string, data []byte) (created []laun
 	return created, failed
 }
 
-// trigger does what pkg/sensors does between the bus and the cluster.
+// trigger acts as pkg/sensors does between the bus and the cluster.
 func (e *engine) trigger(sensor *v1alpha1.Sensor, trigger *v1alpha1.Trigger, dependency v1alpha1.EventDependency, data []byte) (*unstructured.Unstructured, error) {
 	e.t.Helper()
 	event := cloudevents.NewEvent()
@@ -251,7 +251,7 @@ func (e *engine) gitlab(name string, d delivery) ([]launcher, []error) {
 	return nil, nil
 }
 
-// launcher is what a sensor created.
+// launcher is a run that a sensor created.
 type launcher struct{ *unstructured.Unstructured }
 
 // param returns a parameter of a launcher.
@@ -270,7 +270,7 @@ func (l launcher) param(t testing.TB, name string) string {
 	return ""
 }
 
-// event returns what the runner is given of the event.
+// event returns the event as the runner receives it.
 func (l launcher) event(t testing.TB) launch.Event {
 	t.Helper()
 	var event launch.Event
@@ -300,8 +300,8 @@ func documented(t testing.TB, event string) delivery {
 	return d
 }
 
-// with returns the delivery with another value at a path of the body; a nil one
-// takes what is there away.
+// with returns the delivery with another value at a path of the body. nil removes
+// the value.
 func (d delivery) with(t testing.TB, path string, value any) delivery {
 	t.Helper()
 	content, err := json.Marshal(d)
@@ -334,7 +334,7 @@ func (d delivery) with(t testing.TB, path string, value any) delivery {
 	return changed
 }
 
-// data returns what Argo Events' event source makes of the delivery.
+// data returns the delivery in the form that Argo Events' event source gives it.
 func (d delivery) data(t testing.TB) []byte {
 	t.Helper()
 	body, err := json.Marshal(d.Body)

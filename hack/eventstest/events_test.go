@@ -17,8 +17,8 @@ import (
 	"nautes.io/nautes/internal/launch"
 )
 
-// everyEvent are all events of GitLab with what the documented deliveries of them
-// are about.
+// everyEvent holds all events of GitLab with the refs of their documented
+// deliveries.
 func everyEvent() map[nautes.GitLabEvent]launch.Event {
 	request := launch.Event{
 		Ref: "refs/heads/feature-1", Commit: commit, SourceBranch: "feature-1", TargetBranch: "main",
@@ -30,7 +30,7 @@ func everyEvent() map[nautes.GitLabEvent]launch.Event {
 		"push_events": branch, "tag_push_events": tag, "merge_requests_events": request, "issues_events": {},
 		"confidential_issues_events": {}, "note_events": request, "confidential_note_events": request, "job_events": branch,
 		"pipeline_events": branch, "releases_events": tag,
-		// Its commit is whatever the deployer says.
+		// The deployer chooses its commit.
 		"deployment_events": {Ref: branch.Ref},
 	}
 	for event, about := range want {
@@ -40,8 +40,8 @@ func everyEvent() map[nautes.GitLabEvent]launch.Event {
 	return want
 }
 
-// TestEveryEvent holds that each event of GitLab fires for those who listen to
-// it, when its ref matches, and for nobody else.
+// TestEveryEvent holds that each event of GitLab fires the triggers that listen to
+// it, when its ref matches, and no others.
 func TestEveryEvent(t *testing.T) {
 	all := everyEvent()
 	if len(all) != 11 {
@@ -95,8 +95,7 @@ func TestEveryEvent(t *testing.T) {
 	}
 }
 
-// TestDeliveries holds what becomes of deliveries that are not like the documented
-// ones.
+// TestDeliveries covers deliveries that differ from the documented ones.
 func TestDeliveries(t *testing.T) {
 	zero := strings.Repeat("0", 40)
 	fork := map[string]any{"source_project_id": 16, "target_project_id": 15, "source_branch": "main", "labels": []any{}}
@@ -189,7 +188,7 @@ func TestOneRepository(t *testing.T) {
 }
 
 // TestReplay holds that a delivery that is repeated creates nothing twice, and
-// that two deliveries are told apart.
+// that two deliveries are distinguished.
 func TestReplay(t *testing.T) {
 	push := documented(t, "push_events")
 	withoutKey := push.with(t, "headers.Idempotency-Key", "")
@@ -255,7 +254,7 @@ func TestCalendar(t *testing.T) {
 	}
 }
 
-// TestAccepted holds that Argo Events' own validation has nothing against what is
+// TestAccepted holds that Argo Events' own validation accepts the objects that are
 // written for it.
 func TestAccepted(t *testing.T) {
 	var sources []nautes.EventSource

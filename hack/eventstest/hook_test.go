@@ -117,7 +117,7 @@ func TestHookToken(t *testing.T) {
 	if len(received) != 1 {
 		t.Fatalf("%d events were received, want the one with the right token", len(received))
 	}
-	// What it dispatched is what the sensor understands.
+	// The sensor understands the dispatched event.
 	created, failed := e.deliver(source.Name, "any", <-received)
 	if len(created) != 1 || len(failed) > 0 || created[0].event(t).Commit != commit {
 		t.Errorf("%d launchers, %v", len(created), failed)
@@ -151,7 +151,7 @@ func awaitRoute(t *testing.T, url string, ended chan error) {
 	}
 }
 
-// activeRoute tells whether an event source has begun to look at tokens.
+// activeRoute reports whether an event source has begun to check tokens.
 func activeRoute(t *testing.T, url string) bool {
 	t.Helper()
 	response, err := http.Post(url, "application/json", strings.NewReader("{}"))

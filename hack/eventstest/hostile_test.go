@@ -14,9 +14,9 @@ import (
 	"nautes.io/nautes/test/testutil/hostile"
 )
 
-// field is what a pusher controls in a delivery.
+// field is a value that a pusher controls in a delivery.
 type field struct {
-	// path of the body that gets the value, after what is before it.
+	// path of the body that gets the value, after the prefix before.
 	path, before string
 	// into writes a text to where the runner reads it; nil when it does not.
 	into func(e *launch.Event, text string)
@@ -51,7 +51,7 @@ func ref(path, before, prefix string) field {
 	}}
 }
 
-// sha is a commit; what is none counts as the one that is said elsewhere.
+// sha is a commit. A value that is no commit counts as the one at otherwise.
 func sha(path, otherwise string) field {
 	return field{path: path, into: func(e *launch.Event, text string) {
 		e.Commit = otherwise
@@ -84,7 +84,7 @@ func ignored(fields []field, paths ...string) []field {
 // maxText is how much of a title, or of all labels, is taken.
 const maxText = 4096
 
-// groups are those of all events.
+// groups are the groups of all events.
 func groups() []group {
 	tag := field{path: "tag", into: func(e *launch.Event, text string) {
 		if e.Ref = ""; text != "" {
@@ -148,7 +148,7 @@ func asRead(value string) string {
 	return b.String()
 }
 
-// TestHostile holds that whatever a pusher writes, the launcher is the one of a
+// TestHostile holds that for every text of a pusher the launcher is the one of a
 // harmless event, byte for byte, but for the value itself, which is inert.
 func TestHostile(t *testing.T) {
 	values := hostile.Values()
@@ -231,7 +231,7 @@ func checkHostile(t *testing.T, e *engine, g group, harmless delivery, want laun
 
 func brief(text string) string { return clip([]byte(text)) }
 
-// runsNothing tells whether nothing may run: a ref of another kind may be a
+// runsNothing reports whether nothing may run: a ref of another kind may be a
 // fork's.
 func runsNothing(g group, value string) bool {
 	others := strings.HasPrefix(value, "refs/") && !strings.HasPrefix(value, "refs/heads/") && !strings.HasPrefix(value, "refs/tags/")

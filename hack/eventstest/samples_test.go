@@ -22,8 +22,8 @@ func samples(t *testing.T) string {
 	return filepath.Join(strings.TrimSpace(string(out)), "testdata", "webhooks")
 }
 
-// TestSamplesOfGitLab holds that deliveries which GitLab itself publishes, and
-// nobody here has written, fire with the ref that they concern.
+// TestSamplesOfGitLab holds that deliveries published by GitLab itself fire with
+// the ref that they concern.
 func TestSamplesOfGitLab(t *testing.T) {
 	dir := samples(t)
 	tests := map[string]struct {

@@ -68,9 +68,9 @@ var may = map[string][]string{
 // package may import every room.
 func testOnly(pkg string) bool { return strings.HasPrefix(pkg, "test/") }
 
-// pure lists the packages that do no I/O and look at no clock and no dice, and
-// impure what they may therefore not import, by prefix. net/url and net/netip
-// only parse.
+// pure lists the packages that do no I/O and read no clock and no random numbers.
+// impure lists the prefixes of packages that they must not import. net/url and
+// net/netip only parse.
 var (
 	pure   = []string{"internal/forge", "internal/forge/forges", "internal/forge/gitlab", "internal/launch", "internal/luapattern", "internal/sensorlua", "internal/hooks", "internal/catalogue", "internal/plan", "internal/schema", "internal/snapshot", "internal/validate", "internal/build"}
 	impure = []string{
@@ -80,7 +80,7 @@ var (
 	parsers = []string{"net/url", "net/netip", clientPackage}
 )
 
-// exempt lists what a pure package may import all the same. Tekton's checks take
+// exempt lists the exceptions. Tekton's checks take
 // a context, and look in it for their settings only. The API server's rules take
 // a context to end early, and read neither clock nor network.
 var exempt = map[string][]string{
@@ -146,8 +146,7 @@ func TestHouse(t *testing.T) {
 	}
 }
 
-// skip leaves out what is not the product's: hidden folders, built programs and
-// the modules of the tools.
+// skip leaves out hidden folders, built programs and the modules of the tools.
 func skip(root, dir, name string) error {
 	if dir == root || dir == filepath.Join(root, "api") {
 		return nil
@@ -215,7 +214,7 @@ func check(name string, file *ast.File) []string {
 	return breaches
 }
 
-// below tells whether a package is one of some packages or a part of one. The
+// below reports whether a package is one of some packages or a part of one. The
 // entry math/rand covers math/rand/v2, and secrets does not cover secrets/kube.
 func below(pkg string, of []string) bool {
 	return slices.ContainsFunc(of, func(one string) bool {

@@ -18,7 +18,7 @@ import (
 	"nautes.io/nautes/internal/secrets/kube"
 )
 
-// The recipes in docs/operate.md give what the code expects.
+// The recipes in docs/operate.md match the code.
 func TestGuideRecipes(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "operate.md"))
 	if err != nil {

@@ -51,8 +51,8 @@ func TestEveryReasonIsPublished(t *testing.T) {
 	}
 }
 
-// What the guide says of the catalogue holds: its example goes with what is
-// built in, it names every component, and every reference.
+// The guide's description of the catalogue holds: its example fits the built-in
+// components, and it names every component and every reference.
 func TestGuideKnowsTheCatalogue(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "docs/concepts.md"))
 	if err != nil {

@@ -122,7 +122,7 @@ func schemaOf(crd *apiextensions.CustomResourceDefinition) *apiextensions.JSONSc
 	return crd.Spec.Versions[0].Schema.OpenAPIV3Schema
 }
 
-// refusals holds what the API server said when it refused an object.
+// refusals holds the messages with which the API server refused objects.
 var refusals struct {
 	sync.Mutex
 	messages []string
@@ -162,7 +162,7 @@ func checkAnswer(t *testing.T, err error, wantErr string) {
 	}
 }
 
-// refusedByEveryRule tells which CEL rules of the CRDs have refused nothing in
+// refusedByEveryRule reports the CEL rules of the CRDs that have refused nothing in
 // this run: a rule without such a test could be lost unseen.
 func refusedByEveryRule() error {
 	crds, err := definitions()

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// change puts a value at a place of an object; nil removes what is there.
+// change sets a field of an object, or removes it if the value is nil.
 type change struct {
 	at    []any
 	value any

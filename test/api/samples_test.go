@@ -133,8 +133,8 @@ func textsAt(value any, path string) []string {
 	return textsAt(fields[path[:length]], path[length:])
 }
 
-// The names in files and what they hold agree with the layout of the
-// repositories: the name of a file is the name of its object.
+// The names of files and their objects agree with the layout of the repositories:
+// the name of a file is the name of its object.
 func TestSamplesAreLaidOut(t *testing.T) {
 	want := map[string]string{
 		"Cluster": "tenant/clusters/NAME.yaml", "CodeRepoProvider": "tenant/providers/NAME.yaml",

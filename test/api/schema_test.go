@@ -72,8 +72,8 @@ func TestKindsAreServed(t *testing.T) {
 	}
 }
 
-// Every property is described, by a text that begins with its name: what
-// kubectl explain prints then reads as a sentence about that field.
+// Every property is described, by a text that begins with its name, so that
+// the output of kubectl explain reads as a sentence about that field.
 func TestEveryPropertyIsDescribed(t *testing.T) {
 	for kind, crd := range definitionsFor(t) {
 		walkSchema(schemaOf(crd), "", func(path string, schema *apiextensions.JSONSchemaProps) {

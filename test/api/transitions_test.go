@@ -94,8 +94,8 @@ func TestImmutableFields(t *testing.T) {
 	})
 }
 
-// What an object alone cannot forbid stays possible: only the runtimes and
-// clusters that depend on it can tell, and the controllers ask them.
+// Changes that no single object can forbid stay possible: they depend on runtimes
+// and clusters, which the controllers ask.
 func TestMutableFields(t *testing.T) {
 	checkTransitions(t, filled(t, "DeploymentRuntime"), map[string]transition{
 		"another environment": {after: []change{set("production", "spec", "destination", "environment")}},

@@ -13,15 +13,15 @@ import (
 
 var defaultConverter = runtime.DefaultUnstructuredConverter
 
-// numbersAsInt64 compares the numbers of YAML files with those of Go types.
+// numbersAsInt64 compares the numbers of YAML files with numbers of Go types.
 var numbersAsInt64 = cmp.FilterValues(func(a, b any) bool {
 	_, aFloat := a.(float64)
 	_, bFloat := b.(float64)
 	return aFloat != bFloat
 }, cmp.Comparer(func(a, b any) bool { return fmt.Sprint(a) == fmt.Sprint(b) }))
 
-// values are what a pattern or a rule of a single value accepts and refuses,
-// and how long a value may be where that is part of the format.
+// values lists examples that a pattern or a rule of a single value accepts and
+// refuses, and how long a value may be where that is part of the format.
 type values struct {
 	accepted, refused []string
 	maxLength         int64
