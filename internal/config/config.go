@@ -1,6 +1,6 @@
-// Package config is the operator's versioned configuration file. It guarantees
-// that an Operator that Load returns is complete and valid: every field is set,
-// and none holds a value that the operator would have to interpret or refuse.
+// Package config defines the operator's versioned configuration file. It
+// guarantees that the Operator that Load returns is complete and valid: every
+// field is set, and the operator never has to interpret or refuse a value.
 package config
 
 import (
@@ -10,7 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// The version and the kind that a file must declare.
+// The API version and the kind that a file must declare.
 const (
 	APIVersion = "config.nautes.io/v1alpha1"
 	Kind       = "OperatorConfig"
@@ -23,10 +23,10 @@ type Operator struct {
 	// Kind is OperatorConfig.
 	Kind string `json:"kind"`
 
-	// Tenant is the name of the tenant, a DNS label. It is a label on everything
-	// that the operator writes, so it must not change. Required.
+	// Tenant is the name of the tenant, a DNS label. Every object that the operator
+	// writes carries it as a label, so it must not change. Required.
 	Tenant string `json:"tenant"`
-	// Namespace of the operator on the tenant cluster: it holds the tenant-level
+	// Namespace of the operator on the tenant cluster. It contains the tenant-level
 	// objects and the secrets. Default: nautes.
 	Namespace string `json:"namespace"`
 
@@ -44,35 +44,35 @@ type Operator struct {
 
 // Git configures the mirrors of Git repositories.
 type Git struct {
-	// CacheDir is an absolute path of a directory for bare mirrors. It may be
-	// emptied while the operator is down. Default: /var/cache/nautes/git.
+	// CacheDir is the absolute path of a directory for bare mirrors. It may be
+	// emptied while the operator is stopped. Default: /var/cache/nautes/git.
 	CacheDir string `json:"cacheDir"`
-	// PollInterval between two looks at a repository that reported no push.
+	// PollInterval between two polls of a repository that reports no push.
 	// Default: 5m.
 	PollInterval metav1.Duration `json:"pollInterval"`
 	// Timeout of one git command. Default: 60s.
 	Timeout metav1.Duration `json:"timeout"`
-	// AllowedProtocols of repository URLs, out of https, ssh, http and file.
-	// The last two are for tests. Default: https, ssh.
+	// AllowedProtocols of repository URLs: https, ssh, http and file. The last two
+	// are for tests. Default: https, ssh.
 	AllowedProtocols []string `json:"allowedProtocols"`
 }
 
 // Receiver configures the receiver of push hooks.
 type Receiver struct {
-	// Address to listen on, as host:port. Default: ":8082".
+	// Address to listen on, in the form host:port. Default: ":8082".
 	Address string `json:"address"`
 	// KeySecret is the Secret in the operator's namespace that holds the key of
 	// the hooks' tokens. Default: nautes-receiver.
 	KeySecret string `json:"keySecret"`
 }
 
-// SecretStore chooses where credentials are kept.
+// SecretStore configures the store of the credentials.
 type SecretStore struct {
-	// Type of the store: kube keeps them as Secrets in the operator's namespace,
-	// vault keeps them in HashiCorp Vault, where accounts of the clusters can
-	// read what is granted to them. Default: kube.
+	// Type of the store: kube stores credentials as Secrets in the operator's
+	// namespace. vault stores them in HashiCorp Vault, where accounts of the
+	// clusters can read the secrets granted to them. Default: kube.
 	Type string `json:"type"`
-	// Vault must be set when the type is vault, and only then.
+	// Vault must be set if the type is vault, and must not be set otherwise.
 	Vault *Vault `json:"vault,omitempty"`
 }
 
@@ -84,41 +84,41 @@ const (
 
 // Vault configures the secret store in HashiCorp Vault.
 type Vault struct {
-	// Address is the https URL of Vault, as operator and clusters reach it; http
-	// only for a host on loopback. Required.
+	// Address is the https URL at which the operator and the clusters reach Vault.
+	// http is accepted for a host on loopback only. Required.
 	Address string `json:"address"`
-	// CABundleFile is an absolute path of the PEM certificates that vouch for
-	// Vault; those of the system when empty.
+	// CABundleFile is the absolute path of the PEM certificates by which Vault's
+	// certificate is verified. If empty, the system's certificates are used.
 	CABundleFile string `json:"caBundleFile"`
-	// Namespace of Vault Enterprise; none when empty.
+	// Namespace of Vault Enterprise, or empty for none.
 	Namespace string `json:"namespace"`
-	// Auth is how the operator logs in.
+	// Auth configures the operator's login.
 	Auth VaultAuth `json:"auth"`
 	// Timeout of one request. Default: 5s.
 	Timeout metav1.Duration `json:"timeout"`
-	// PollInterval between two looks at the versions of the secrets in use.
+	// PollInterval between two polls of the versions of the secrets in use.
 	// Default: 30s.
 	PollInterval metav1.Duration `json:"pollInterval"`
 }
 
-// VaultAuth is how the operator logs in to Vault. Files are read at each login.
+// VaultAuth configures the operator's login to Vault. Files are read at each login.
 type VaultAuth struct {
 	// Method is kubernetes, approle or token. Default: kubernetes.
 	Method string `json:"method"`
 	// Mount of the auth method. Default: the tenant's name for kubernetes,
 	// approle for approle.
 	Mount string `json:"mount"`
-	// Role to log in as, for kubernetes. Default: nautes-operator.
+	// Role to log in as with kubernetes. Default: nautes-operator.
 	Role string `json:"role"`
-	// TokenFile holds the ServiceAccount's token for kubernetes, or Vault's for
-	// token. Default for kubernetes: the pod's own.
+	// TokenFile contains the ServiceAccount's token for kubernetes, or a Vault token
+	// for token. Default for kubernetes: the pod's own token.
 	TokenFile string `json:"tokenFile"`
-	// RoleIDFile and SecretIDFile hold the credentials of approle.
+	// RoleIDFile and SecretIDFile contain the credentials for approle.
 	RoleIDFile   string `json:"roleIDFile"`
 	SecretIDFile string `json:"secretIDFile"`
 }
 
-// The ways to log in to Vault.
+// The methods to log in to Vault.
 const (
 	VaultAuthKubernetes = "kubernetes"
 	VaultAuthAppRole    = "approle"
@@ -127,66 +127,66 @@ const (
 
 // ArgoCD configures the tenant's Argo CD, which installs the components of clusters.
 type ArgoCD struct {
-	// Namespace of Argo CD on the tenant cluster. Default: argocd. The operator's
-	// Role there must be in that namespace too.
+	// Namespace of Argo CD on the tenant cluster. The operator needs its Role in that
+	// namespace. Default: argocd.
 	Namespace string `json:"namespace"`
 }
 
-// Clusters configures the connections to runtime clusters. Each cluster has
-// limits of its own.
+// Clusters configures the connections to runtime clusters. The limits apply to
+// each cluster separately.
 type Clusters struct {
 	// ProbeInterval between two probes of a cluster. Default: 15s.
 	ProbeInterval metav1.Duration `json:"probeInterval"`
 	// ProbeTimeout of one probe. Default: 10s.
 	ProbeTimeout metav1.Duration `json:"probeTimeout"`
-	// FailureThreshold is how many probes in a row must fail before a cluster
-	// counts as not connected. Default: 3.
+	// FailureThreshold is the number of consecutive failed probes after which a
+	// cluster counts as not connected. Default: 3.
 	FailureThreshold int `json:"failureThreshold"`
-	// QPS is how many requests a second one cluster gets at most in the long
+	// QPS is the largest number of requests per second to one cluster in the long
 	// run. Default: 50.
 	QPS float32 `json:"qps"`
-	// Burst is how many requests one cluster may get at once. Default: 100.
+	// Burst is the largest number of requests to one cluster at once. Default: 100.
 	Burst int `json:"burst"`
 }
 
 // Pipelines configures the pipeline runtimes.
 type Pipelines struct {
-	// RunnerImage is the container image with nautes-runner, which the clusters
-	// of pipeline runtimes can pull. Without one no pipeline runtime is deployed.
+	// RunnerImage is the container image with nautes-runner. The clusters of pipeline
+	// runtimes must be able to pull it. Without it, no pipeline runtime is deployed.
 	RunnerImage string `json:"runnerImage"`
 }
 
 // Reconcile configures the controllers.
 type Reconcile struct {
-	// SafetyInterval after which an object is looked at although nothing
-	// happened to it. Default: 6h.
+	// SafetyInterval after which an object is reconciled although nothing has
+	// changed. Default: 6h.
 	SafetyInterval metav1.Duration `json:"safetyInterval"`
-	// Workers is how many objects of one kind are reconciled at the same time.
-	// Default: 8.
+	// Workers is the number of objects of one kind that are reconciled at the same
+	// time. Default: 8.
 	Workers int `json:"workers"`
 }
 
 // Metrics configures the endpoint of Prometheus metrics.
 type Metrics struct {
-	// Address to listen on, as host:port; "0" turns the endpoint off.
+	// Address to listen on, in the form host:port. "0" turns the endpoint off.
 	// Default: ":8080".
 	Address string `json:"address"`
 }
 
 // Probes configures the endpoints /healthz and /readyz.
 type Probes struct {
-	// Address to listen on, as host:port; "0" turns the endpoints off.
+	// Address to listen on, in the form host:port. "0" turns the endpoints off.
 	// Default: ":8081".
 	Address string `json:"address"`
 }
 
-// LeaderElection lets several replicas run, of which one acts.
+// LeaderElection configures the election by which one of several replicas acts.
 type LeaderElection struct {
-	// Enabled is never nil in an Operator that Load returned. Default: true.
+	// Enabled turns the election on. Load never leaves it nil. Default: true.
 	Enabled *bool `json:"enabled"`
 }
 
-// Default sets each field that has a default and is empty.
+// Default sets each empty field that has a default.
 func (o *Operator) Default() {
 	set(&o.Namespace, "nautes")
 	set(&o.Git.CacheDir, "/var/cache/nautes/git")

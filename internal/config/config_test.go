@@ -28,14 +28,14 @@ func TestLoad(t *testing.T) {
 	tests := map[string]struct {
 		content string
 		want    *Operator
-		// wantErr lists parts of the message; each problem must name its field.
+		// wantErr lists parts of the message. Each problem must name its field.
 		wantErr []string
 	}{
 		"the tenant is enough": {
 			content: head,
 			want:    defaults(func(*Operator) {}),
 		},
-		"a value in the file counts, its neighbours keep their defaults": {
+		"fields in the file override their defaults only": {
 			content: head + "git:\n  pollInterval: 90s\n  allowedProtocols: [http]\nclusters:\n  qps: 2.5\nleaderElection:\n  enabled: false\nmetrics:\n  address: \"0\"\n",
 			want: defaults(func(o *Operator) {
 				o.Git.PollInterval.Duration = 90 * time.Second
@@ -59,7 +59,7 @@ func TestLoad(t *testing.T) {
 		"field given twice":             {content: head + "tenant: other\n", wantErr: []string{`"tenant" already set`}},
 		"wrong type":                    {content: head + "reconcile:\n  workers: many\n", wantErr: []string{"reconcile.workers"}},
 		"duration without a unit":       {content: head + "git:\n  timeout: 60\n", wantErr: []string{"git.timeout: Invalid value: 60", "write a duration"}},
-		"duration that is none":         {content: head + "clusters:\n  probeTimeout: soon\n", wantErr: []string{"clusters.probeTimeout: Invalid value: \"soon\""}},
+		"invalid duration":              {content: head + "clusters:\n  probeTimeout: soon\n", wantErr: []string{"clusters.probeTimeout: Invalid value: \"soon\""}},
 		"duration of null":              {content: head + "clusters:\n  probeTimeout:\n", wantErr: []string{"clusters.probeTimeout: Invalid value"}},
 		"zero is not the default":       {content: head + "reconcile:\n  safetyInterval: 0s\n  workers: 0\n", wantErr: []string{"reconcile.safetyInterval: Invalid value", "reconcile.workers: Invalid value"}},
 		"negative":                      {content: head + "clusters:\n  qps: -1\n  burst: -1\n  failureThreshold: -1\n  probeInterval: -1s\n", wantErr: []string{"clusters.qps", "clusters.burst", "clusters.failureThreshold", "clusters.probeInterval"}},
@@ -68,6 +68,9 @@ func TestLoad(t *testing.T) {
 		"protocol given twice":          {content: head + "git:\n  allowedProtocols: [ssh, ssh]\n", wantErr: []string{"git.allowedProtocols[1]: Duplicate value"}},
 		"relative cache":                {content: head + "git:\n  cacheDir: mirrors\n", wantErr: []string{"git.cacheDir: Invalid value: \"mirrors\""}},
 		"address without a port":        {content: head + "receiver:\n  address: localhost\n", wantErr: []string{"receiver.address: Invalid value: \"localhost\""}},
+		"negative port":                 {content: head + "probes:\n  address: \":-1\"\n", wantErr: []string{"probes.address: Invalid value"}},
+		"port by name":                  {content: head + "probes:\n  address: \":http\"\n", wantErr: []string{"probes.address: Invalid value"}},
+		"too large":                     {content: head + strings.Repeat("#", maxSize), wantErr: []string{"larger than"}},
 		"port too high":                 {content: head + "probes:\n  address: \":70000\"\n", wantErr: []string{"probes.address: Invalid value"}},
 		"receiver cannot be turned off": {content: head + "receiver:\n  address: \"0\"\n", wantErr: []string{"receiver.address: Invalid value"}},
 		"key Secret that is no name":    {content: head + "receiver:\n  keySecret: Key!\n", wantErr: []string{"receiver.keySecret: Invalid value"}},
@@ -100,6 +103,12 @@ func TestLoad(t *testing.T) {
 		"Vault with a password in its address": {
 			content: head + strings.Replace(vaultStore, "vault.example", "u:pw@vault.example", 1), wantErr: []string{"secretStore.vault.address", "without a user"},
 		},
+		"Vault at no URL":            {content: head + strings.Replace(vaultStore, "https://", "https://%", 1), wantErr: []string{"secretStore.vault.address", "without a user"}},
+		"Vault at no host":           {content: head + strings.Replace(vaultStore, "vault.example.com:8200", "", 1), wantErr: []string{"secretStore.vault.address", "without a user"}},
+		"Vault at a path":            {content: head + strings.Replace(vaultStore, "8200", "8200/v1", 1), wantErr: []string{"secretStore.vault.address", "without a user"}},
+		"Vault with a query":         {content: head + strings.Replace(vaultStore, "8200", "8200?a=b", 1), wantErr: []string{"secretStore.vault.address", "without a user"}},
+		"Vault with a fragment":      {content: head + strings.Replace(vaultStore, "8200", "8200#a", 1), wantErr: []string{"secretStore.vault.address", "without a user"}},
+		"Vault by an unknown scheme": {content: head + strings.Replace(vaultStore, "https://vault.example.com", "ftp://localhost", 1), wantErr: []string{"secretStore.vault.address", "only https"}},
 		"Vault with a relative file": {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", caBundleFile: ca.pem}}\n", wantErr: []string{"secretStore.vault.caBundleFile: Invalid value"}},
 		"Vault by no known method":   {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", auth: {method: password}}}\n", wantErr: []string{"secretStore.vault.auth.method: Unsupported value"}},
 		"Vault by AppRole without files": {
@@ -117,7 +126,7 @@ func TestLoad(t *testing.T) {
 		},
 		"an image that is a Tekton variable": {content: head + "pipelines: {runnerImage: $(params.image)}\n", wantErr: []string{"pipelines.runnerImage: Invalid value"}},
 		"Argo CD in no namespace":            {content: head + "argocd: {namespace: Argo}\n", wantErr: []string{"argocd.namespace: Invalid value"}},
-		"leader election neither nor":        {content: head + "leaderElection:\n  enabled:\n", wantErr: []string{"leaderElection.enabled: Required value"}},
+		"leader election null":               {content: head + "leaderElection:\n  enabled:\n", wantErr: []string{"leaderElection.enabled: Required value"}},
 		"every problem is in the message":    {content: head + "namespace: _\nmetrics:\n  address: x\n", wantErr: []string{"namespace: Invalid value", "metrics.address: Invalid value"}},
 	}
 	for name, test := range tests {

@@ -21,11 +21,11 @@ import (
 // maxSize of a configuration file in bytes.
 const maxSize = 1 << 20
 
-// Error says what is wrong with a configuration, field by field.
+// Error lists the problems of a configuration.
 type Error struct {
-	// File is the path of the file; empty when the configuration is from none.
+	// File is the path of the file, or empty if the configuration is not from a file.
 	File string
-	// Problems, each with its field where one can be named.
+	// Problems, each with the path of its field if it has one.
 	Problems []string
 }
 
@@ -38,9 +38,9 @@ func (e *Error) Error() string {
 	return subject + ": " + strings.Join(e.Problems, "; ")
 }
 
-// Load reads, completes and checks a configuration file. What the file leaves
-// out has its default; what it says counts as it is. The error is an *Error, or
-// that of the file system when the file cannot be read.
+// Load reads, completes and checks a configuration file. A field that the file
+// leaves out gets its default. It returns an *Error, or the file system's error if
+// the file cannot be read.
 func Load(path string) (*Operator, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -54,7 +54,7 @@ func Load(path string) (*Operator, error) {
 	return o, err
 }
 
-// decode reads the content of a configuration file.
+// decode decodes the content of a configuration file.
 func decode(data []byte) (*Operator, error) {
 	raw, err := single(data)
 	if err != nil {
@@ -63,8 +63,8 @@ func decode(data []byte) (*Operator, error) {
 	if problems := durations(raw); len(problems) > 0 {
 		return nil, &Error{Problems: problems}
 	}
-	// The defaults come first and the file is laid over them, so that a value
-	// of zero in the file is seen by Validate and not replaced in silence.
+	// The file is decoded over the defaults, so that Validate sees a zero in the
+	// file, which would otherwise be replaced silently.
 	o := &Operator{}
 	o.Default()
 	if describesVault(raw) {
@@ -83,14 +83,14 @@ func decode(data []byte) (*Operator, error) {
 		return nil, problem
 	}
 	if o.SecretStore.Vault != nil {
-		// What these are depends on the method and the tenant, and empty ones
-		// mean nothing.
+		// These defaults depend on the method and the tenant. An empty value has no
+		// meaning of its own here.
 		o.SecretStore.Vault.Auth.setDefaults(o.Tenant)
 	}
 	return o, o.Validate()
 }
 
-// describesVault tells whether a file says something of Vault.
+// describesVault reports whether a file configures Vault.
 func describesVault(raw []byte) bool {
 	var file struct {
 		SecretStore struct {
@@ -100,8 +100,8 @@ func describesVault(raw []byte) bool {
 	return json.Unmarshal(raw, &file) == nil && file.SecretStore.Vault != nil
 }
 
-// single returns the one YAML document of a file, as JSON. Documents that hold
-// nothing but comments do not count.
+// single returns the only YAML document of a file as JSON. It ignores documents
+// that contain only comments.
 func single(data []byte) ([]byte, error) {
 	if len(data) > maxSize {
 		return nil, &Error{Problems: []string{fmt.Sprintf("larger than %d bytes", maxSize)}}
@@ -125,13 +125,13 @@ func single(data []byte) ([]byte, error) {
 		}
 	}
 	if len(documents) != 1 {
-		return nil, &Error{Problems: []string{fmt.Sprintf("holds %d YAML documents: write exactly one", len(documents))}}
+		return nil, &Error{Problems: []string{fmt.Sprintf("contains %d YAML documents: write exactly one", len(documents))}}
 	}
 	return documents[0], nil
 }
 
-// durations checks the fields that hold durations. The decoder's own message
-// would not say which field is wrong.
+// durations checks the durations. The decoder's own message would not name the
+// field.
 func durations(raw []byte) []string {
 	var file map[string]any
 	if json.Unmarshal(raw, &file) != nil {
@@ -150,7 +150,7 @@ func durations(raw []byte) []string {
 		}
 		text, _ := value.(string)
 		if _, err := time.ParseDuration(text); err != nil {
-			problems = append(problems, field.Invalid(field.NewPath(at[0], at[1:]...), value, "write a duration, as 90s, 5m or 6h").Error())
+			problems = append(problems, field.Invalid(field.NewPath(at[0], at[1:]...), value, "write a duration, for example 90s, 5m or 6h").Error())
 		}
 	}
 	return problems

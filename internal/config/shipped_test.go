@@ -17,8 +17,8 @@ import (
 
 var manager = filepath.Join("..", "..", "config", "manager")
 
-// The file that is shipped shows every field with its default: it loads to the
-// same as a file that holds nothing but the tenant.
+// The shipped file shows every field with its default. It loads to the same
+// configuration as a file that sets only the tenant.
 func TestShippedFileHoldsTheDefaults(t *testing.T) {
 	path := filepath.Join(manager, "operator.yaml")
 	got, err := Load(path)
@@ -44,8 +44,8 @@ func TestShippedFileHoldsTheDefaults(t *testing.T) {
 	}
 }
 
-// The Deployment gives the operator what the shipped file says it has: the file
-// itself, a writable place for the mirrors, and the ports.
+// The Deployment provides everything that the shipped file refers to: the file
+// itself, a writable directory for the mirrors, and the ports.
 func TestDeploymentFitsTheShippedFile(t *testing.T) {
 	settings, err := Load(filepath.Join(manager, "operator.yaml"))
 	if err != nil {
@@ -132,7 +132,7 @@ func port(t *testing.T, address string) int32 {
 	return int32(number)
 }
 
-// keys returns the paths of the leaves of a YAML document, in order.
+// keys returns the sorted paths of the leaves of a YAML document.
 func keys(t *testing.T, document []byte) []string {
 	t.Helper()
 	var value any

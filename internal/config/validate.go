@@ -16,8 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Validate checks a complete configuration. It returns nil or an *Error with
-// every problem.
+// Validate checks a complete configuration. It returns an *Error with every
+// problem, or nil if there is none.
 func (o *Operator) Validate() error {
 	var list field.ErrorList
 	list = append(list, oneOf(field.NewPath("apiVersion"), o.APIVersion, APIVersion)...)
@@ -75,7 +75,7 @@ func (g *Git) validate(path *field.Path) field.ErrorList {
 	list = append(list, positive(path.Child("timeout"), g.Timeout.Duration)...)
 	protocols := path.Child("allowedProtocols")
 	if len(g.AllowedProtocols) == 0 {
-		list = append(list, field.Required(protocols, "allow at least one, as https"))
+		list = append(list, field.Required(protocols, "allow at least one, for example https"))
 	}
 	seen := sets.New[string]()
 	for i, protocol := range g.AllowedProtocols {
@@ -93,7 +93,7 @@ func (s *SecretStore) validate(path *field.Path) field.ErrorList {
 	vault := path.Child("vault")
 	switch {
 	case s.Type == SecretStoreVault && s.Vault == nil:
-		return append(list, field.Required(vault, "say at least where Vault is, in address"))
+		return append(list, field.Required(vault, "set at least the address of Vault, in address"))
 	case s.Type != SecretStoreVault && s.Vault != nil:
 		return append(list, field.Forbidden(vault, "remove it, or set type to vault"))
 	case s.Vault == nil:
@@ -111,7 +111,7 @@ func (a *VaultAuth) validate(path *field.Path) field.ErrorList {
 	appRole := a.Method == VaultAuthAppRole
 	if a.Method != VaultAuthToken {
 		if strings.Trim(a.Mount, "/") != a.Mount || a.Mount == "" {
-			list = append(list, field.Invalid(path.Child("mount"), a.Mount, "write the path of the auth mount without auth/, as approle"))
+			list = append(list, field.Invalid(path.Child("mount"), a.Mount, "write the path of the auth mount without auth/, for example approle"))
 		}
 	}
 	if a.Method == VaultAuthKubernetes && a.Role == "" {
@@ -132,8 +132,8 @@ func file(path *field.Path, value string, required bool) field.ErrorList {
 	return nil
 }
 
-// vaultAddress accepts https, and http to this machine only: tokens travel on it.
-// The value is left out of the error, since it may hold a credential.
+// vaultAddress accepts https, and http on loopback only, because tokens are sent
+// to it. The error omits the value, which may contain a credential.
 func vaultAddress(path *field.Path, value string) field.ErrorList {
 	const hint = "write https://host:port, without a user, a path or a query"
 	if value == "" {
@@ -153,23 +153,23 @@ func vaultAddress(path *field.Path, value string) field.ErrorList {
 	return nil
 }
 
-// reference is the form of a reference to an image: host, path, tag and digest,
-// of characters that mean nothing to whoever passes them on.
+// reference matches a reference to an image: host, path, tag and digest, without
+// characters that are special in Tekton, YAML or a shell.
 var reference = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9._:/@-]{0,511}$`)
 
 func image(path *field.Path, value string) field.ErrorList {
 	if value == "" || reference.MatchString(value) {
 		return nil
 	}
-	return field.ErrorList{field.Invalid(path, value, "write the reference of an image, as registry.example.com/nautes-runner:v1")}
+	return field.ErrorList{field.Invalid(path, value, "write the reference of an image, for example registry.example.com/nautes-runner:v1")}
 }
 
-// off as an address turns an endpoint off.
+// off is the address that turns an endpoint off.
 const off = "0"
 
 func label(path *field.Path, value string) field.ErrorList {
 	if value == "" {
-		return field.ErrorList{field.Required(path, "write a DNS label, as nautes")}
+		return field.ErrorList{field.Required(path, "write a DNS label, for example nautes")}
 	}
 	var list field.ErrorList
 	for _, message := range validation.IsDNS1123Label(value) {
@@ -200,5 +200,5 @@ func address(path *field.Path, value string) field.ErrorList {
 			return nil
 		}
 	}
-	return field.ErrorList{field.Invalid(path, value, "write host:port or :port, as :8082, with a port below 65536")}
+	return field.ErrorList{field.Invalid(path, value, "write host:port or :port, for example :8082, with a port below 65536")}
 }

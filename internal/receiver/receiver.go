@@ -1,10 +1,11 @@
-// Package receiver is the HTTP endpoint that Git hosts report pushes to. It
-// guarantees that only who holds the token of a source can wake that source, and
-// that a request costs a bounded amount of memory and no work of its own: it
-// wakes, and the fetch decides what is new.
+// Package receiver is the HTTP endpoint to which Git hosts report pushes. It
+// guarantees that a request needs the token of a source to trigger that source,
+// and that it uses a bounded amount of memory. A request only triggers a fetch,
+// and the fetch finds the changes.
 package receiver
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -24,9 +25,10 @@ import (
 
 // Limits of a request.
 const (
-	// MaxBody is the size of the largest body, in bytes.
+	// MaxBody is the largest size of a body, in bytes.
 	MaxBody = 1 << 20
-	// DefaultInFlight is how many requests are answered at the same time.
+	// DefaultInFlight is the default number of requests that are handled at the
+	// same time.
 	DefaultInFlight = 64
 
 	minKey        = 16
@@ -36,24 +38,24 @@ const (
 	idleTimeout   = time.Minute
 )
 
-// The sources that a request can be about. The source of a product is
-// ProductPrefix and its name.
+// The sources that a request can trigger. The source of a product is
+// ProductPrefix followed by its name.
 const (
 	Tenant        = "tenant"
 	ProductPrefix = "product/"
 )
 
-// Paths of the endpoint. The path of a product is ProductsPath and its name.
+// Paths of the endpoint. The path of a product is ProductsPath followed by its name.
 const (
 	ProductsPath = "/hooks/v1/products/"
 	TenantPath   = "/hooks/v1/tenant"
 )
 
-// Results that a request can have, for a metric.
+// The results of a request, as label values of a metric.
 const (
 	ResultAccepted     = "accepted"     // 200: the source was notified
 	ResultIgnored      = "ignored"      // 202: an event that changes no branch
-	ResultInvalid      = "invalid"      // 400: the body is no event
+	ResultInvalid      = "invalid"      // 400: the body is not an event
 	ResultUnauthorized = "unauthorized" // 401
 	ResultNotFound     = "not_found"    // 404
 	ResultMethod       = "method"       // 405
@@ -63,48 +65,44 @@ const (
 	ResultUnavailable  = "unavailable"  // 503: the key cannot be read
 )
 
-// Token returns the secret token that the hook of a source sends: the source's
-// HMAC-SHA256, in base64url without padding. Source is Tenant or ProductPrefix
-// and the product's name.
+// Token returns the secret token that the hook of a source must send: the
+// HMAC-SHA256 of the source, in base64url without padding. The source is Tenant,
+// or ProductPrefix followed by the product's name.
 func Token(key []byte, source string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("nautes.io/push-hook/v1\n" + source))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Handler answers push hooks of the forges that package forges lists. Its fields are set before the
-// first request.
+// Handler handles push hooks of the forges that package forges lists. Its fields
+// must be set before the first request.
 type Handler struct {
-	// Key returns the key that tokens are made with, of 16 bytes at least. It is
-	// called for each request and must answer from memory.
+	// Key returns the key of the tokens, which has at least 16 bytes. It is called
+	// for each request and must answer from memory.
 	Key func(context.Context) ([]byte, error)
-	// Notify says that a source may have changed. It must return at once, and
-	// merging notifications is its own job. The source is one that a token was
-	// given for; its product may be gone meanwhile.
+	// Notify is called with a source that may have changed. It must return at once
+	// and merge notifications itself. The product of the source may be gone.
 	Notify func(source string)
-	// Observe, when set, is told the result of each request.
+	// Observe is called with the result of each request, if it is set.
 	Observe func(result string)
-	// InFlight is how many requests are answered at the same time;
-	// DefaultInFlight when 0. More are turned away, to be sent again.
+	// InFlight is the number of requests that are handled at the same time, or
+	// DefaultInFlight if zero. Further requests are answered with 503.
 	InFlight int
 
 	running atomic.Int64
 }
 
-// outcome is how a request ends.
+// outcome is the answer to a request.
 type outcome struct {
 	status int
 	result string
-	// detail says what is wrong and what to do; empty when nothing is.
+	// detail describes the problem and its remedy; it is empty on success.
 	detail string
 }
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	limit := int64(h.InFlight)
-	if limit == 0 {
-		limit = DefaultInFlight
-	}
+	limit := int64(cmp.Or(h.InFlight, DefaultInFlight))
 	o := outcome{http.StatusServiceUnavailable, ResultBusy, "too many requests at the same time: send the event again later"}
 	if h.running.Add(1) <= limit {
 		o = h.handle(w, r)
@@ -120,7 +118,7 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	source, found := sourceOf(r.URL.Path)
 	switch {
 	case !found:
-		return outcome{http.StatusNotFound, ResultNotFound, "there is nothing here: send events to " + ProductsPath + "<product> or " + TenantPath}
+		return outcome{http.StatusNotFound, ResultNotFound, "this path does not exist: send events to " + ProductsPath + "<product> or " + TenantPath}
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
 		return outcome{http.StatusMethodNotAllowed, ResultMethod, "send events with POST"}
@@ -129,8 +127,8 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	if err != nil || len(key) < minKey {
 		return outcome{http.StatusServiceUnavailable, ResultUnavailable, "tokens cannot be checked at the moment: send the event again later"}
 	}
-	// A product that does not exist has a token too, which nobody was ever
-	// given, so it answers as any other product does to a wrong token.
+	// A product that does not exist has a token too. So a wrong token gets the
+	// same answer whether or not the product exists.
 	sender, tokens := senderOf(r)
 	if len(tokens) != 1 || !hmac.Equal([]byte(tokens[0]), []byte(Token(key, source))) {
 		return outcome{http.StatusUnauthorized, ResultUnauthorized, "the token is missing or wrong: set the hook's secret token to the one of this source"}
@@ -149,7 +147,7 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	changes, err := sender.Hooks.ChangesBranch(r.Header.Get(sender.Hooks.EventHeader), body)
 	switch {
 	case err != nil:
-		return outcome{http.StatusBadRequest, ResultInvalid, "the event is no JSON object as " + sender.Name + " sends it"}
+		return outcome{http.StatusBadRequest, ResultInvalid, "the event is not a JSON object in the format of " + sender.Name}
 	case !changes:
 		return outcome{http.StatusAccepted, ResultIgnored, ""}
 	}
@@ -157,7 +155,7 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	return outcome{http.StatusOK, ResultAccepted, ""}
 }
 
-// sourceOf returns the source that a path is about.
+// sourceOf returns the source that a path belongs to.
 func sourceOf(path string) (source string, found bool) {
 	if path == TenantPath {
 		return Tenant, true
@@ -187,19 +185,18 @@ func (o outcome) write(w http.ResponseWriter) {
 	if o.detail != "" {
 		document = map[string]any{"type": "about:blank", "title": http.StatusText(o.status), "status": o.status, "detail": o.detail}
 		header.Set("Content-Type", "application/problem+json")
-		// The rest of the body is not waited for.
+		// The server must not wait for the rest of the body.
 		header.Set("Connection", "close")
 	}
 	if o.status == http.StatusServiceUnavailable {
 		header.Set("Retry-After", "10")
 	}
 	w.WriteHeader(o.status)
-	// The client may be gone, which is its own affair.
+	// The client may be gone, which does not matter here.
 	_ = json.NewEncoder(w).Encode(document)
 }
 
-// NewServer returns a server whose clients cannot hold a connection for long
-// without saying something.
+// NewServer returns a server that closes the connections of slow and idle clients.
 func NewServer(addr string, h http.Handler) *http.Server {
 	return &http.Server{
 		Addr: addr, Handler: h,

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,7 +25,7 @@ var key = []byte("0123456789abcdef0123456789abcdef")
 
 const push = `{"object_kind":"push","event_name":"push","ref":"refs/heads/main","before":"95790bf8","after":"da1560886d4f094c3e6c9ef40349f7d38b5d27d7","project":{"id":15}}`
 
-// recorder is a handler and what it said.
+// recorder is a handler that records its notifications and results.
 type recorder struct {
 	Handler
 	mu       sync.Mutex
@@ -48,7 +49,7 @@ func newRecorder() *recorder {
 	return r
 }
 
-// request is a right push of product-1.
+// request returns a valid push of product-1.
 func request() *http.Request {
 	r := httptest.NewRequest(http.MethodPost, ProductsPath+"product-1", strings.NewReader(push))
 	r.Header.Set("X-Gitlab-Token", Token(key, "product/product-1"))
@@ -92,6 +93,8 @@ func TestHandler(t *testing.T) {
 		wantStatus   int
 		wantResult   string
 		wantNotified []string
+		// wantDetail is a part of the problem's detail.
+		wantDetail string
 	}{
 		"push":               {wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
 		"tag push":           {change: header("X-Gitlab-Event", "Tag Push Hook"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
@@ -126,9 +129,12 @@ func TestHandler(t *testing.T) {
 		"GET":                {change: func(r *http.Request) { r.Method = http.MethodGet }, wantStatus: 405, wantResult: ResultMethod},
 		"too large":          {change: body(`{"a":"` + strings.Repeat("x", MaxBody) + `"}`), wantStatus: 413, wantResult: ResultTooLarge},
 		"form":               {change: header("Content-Type", "application/x-www-form-urlencoded"), wantStatus: 415, wantResult: ResultMediaType},
+		"malformed type":     {change: header("Content-Type", "application/json; ="), wantStatus: 415, wantResult: ResultMediaType},
+		"body that breaks":   {change: func(r *http.Request) { r.Body = io.NopCloser(iotest.ErrReader(errors.New("gone"))) }, wantStatus: 400, wantResult: ResultInvalid, wantDetail: "ended early"},
 		"no type":            {change: func(r *http.Request) { r.Header.Del("Content-Type") }, wantStatus: 415, wantResult: ResultMediaType},
 		"no key":             {key: func(context.Context) ([]byte, error) { return nil, nil }, wantStatus: 503, wantResult: ResultUnavailable},
-		"short key":          {key: func(context.Context) ([]byte, error) { return key[:8], nil }, wantStatus: 503, wantResult: ResultUnavailable},
+		"shortest key":       {change: header("X-Gitlab-Token", Token(key[:16], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:16], nil }, wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"short key":          {change: header("X-Gitlab-Token", Token(key[:15], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:15], nil }, wantStatus: 503, wantResult: ResultUnavailable},
 		"key not readable":   {key: func(context.Context) ([]byte, error) { return key, errors.New("store-is-down") }, wantStatus: 503, wantResult: ResultUnavailable},
 	}
 	for name, tt := range tests {
@@ -145,11 +151,14 @@ func TestHandler(t *testing.T) {
 				t.Errorf("%d, notified %v, results %v; want %d, %v, %s", w.Code, h.notified, h.results, tt.wantStatus, tt.wantNotified, tt.wantResult)
 			}
 			checkAnswer(t, w)
+			if !strings.Contains(w.Body.String(), tt.wantDetail) {
+				t.Errorf("answer %s, want %q in it", w.Body, tt.wantDetail)
+			}
 		})
 	}
 }
 
-// checkAnswer checks what holds for every answer.
+// checkAnswer checks the properties that every answer has.
 func checkAnswer(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
 	var answer struct {
@@ -157,7 +166,10 @@ func checkAnswer(t *testing.T, w *httptest.ResponseRecorder) {
 		Status                int
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-		t.Fatalf("the answer is no JSON: %s", w.Body)
+		t.Fatalf("the answer is not JSON: %s", w.Body)
+	}
+	if got := []string{w.Header().Get("Cache-Control"), w.Header().Get("X-Content-Type-Options")}; !slices.Equal(got, []string{"no-store", "nosniff"}) {
+		t.Errorf("Cache-Control and X-Content-Type-Options are %q", got)
 	}
 	if w.Code < 300 {
 		if answer.Result == "" || w.Header().Get("Content-Type") != "application/json" {
@@ -176,7 +188,7 @@ func checkAnswer(t *testing.T, w *httptest.ResponseRecorder) {
 	}
 }
 
-func TestAnUnknownProductAnswersLikeAWrongToken(t *testing.T) {
+func TestUnknownProductAnswersLikeWrongToken(t *testing.T) {
 	answers := map[string]*httptest.ResponseRecorder{}
 	for name, path := range map[string]string{
 		"wrong token": "product-1", "unknown": "product-99999", "no product": "x", "odd": "..%00\n", "long": strings.Repeat("x", 5000),
@@ -198,7 +210,7 @@ func TestAnUnknownProductAnswersLikeAWrongToken(t *testing.T) {
 	}
 }
 
-func TestRequestsAtTheSameTimeAreBounded(t *testing.T) {
+func TestInFlightIsBounded(t *testing.T) {
 	h := newRecorder()
 	h.InFlight = 2
 	inside, leave := make(chan struct{}), make(chan struct{})
@@ -245,12 +257,9 @@ func TestServer(t *testing.T) {
 	h := newRecorder()
 	server := NewServer("127.0.0.1:0", &h.Handler)
 	server.ErrorLog = log.New(&logged, "", 0)
-	for name, limit := range map[string]time.Duration{
-		"ReadHeaderTimeout": server.ReadHeaderTimeout, "ReadTimeout": server.ReadTimeout, "WriteTimeout": server.WriteTimeout, "IdleTimeout": server.IdleTimeout,
-	} {
-		if limit <= 0 || limit > time.Minute {
-			t.Errorf("%s is %s", name, limit)
-		}
+	limits := []any{server.ReadHeaderTimeout, server.ReadTimeout, server.WriteTimeout, server.IdleTimeout, server.MaxHeaderBytes}
+	if diff := cmp.Diff([]any{5 * time.Second, 10 * time.Second, 10 * time.Second, time.Minute, 16 << 10}, limits); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
 	}
 	listener, err := net.Listen("tcp", server.Addr)
 	if err != nil {
@@ -277,7 +286,7 @@ func TestServer(t *testing.T) {
 	if got := send(Token(key, "product/product-1"), strings.NewReader(push)).StatusCode; got != http.StatusOK {
 		t.Errorf("a push answers %d, want 200", got)
 	}
-	// Who has no token is answered although the body never ends.
+	// A request without the token is answered although its body never ends.
 	endless, writer := io.Pipe()
 	go func() { _, _ = fmt.Fprint(writer, "{") }()
 	if got := send("wrong-"+Token(key, "x"), endless).StatusCode; got != http.StatusUnauthorized {

@@ -18,23 +18,23 @@ const (
 	FormatConsole = "console"
 )
 
-// LogOptions say what is logged and how.
+// LogOptions configure the log.
 type LogOptions struct {
-	// Format is json, one object a line, or console, for people.
+	// Format is json, with one object per line, or console, for people.
 	Format string
-	// Level is info, debug, error, or a number: the highest verbosity that is
-	// logged, where info is 0 and debug is 1.
+	// Level is error, info, debug, or the highest verbosity that is logged. info is
+	// verbosity 0 and debug is 1.
 	Level string
 }
 
 // BindFlags adds --log-format and --log-level to a set of flags.
 func (o *LogOptions) BindFlags(flags *flag.FlagSet) {
 	flags.StringVar(&o.Format, "log-format", FormatJSON, "format of the log: json, or console for people")
-	flags.StringVar(&o.Level, "log-level", "info", "what is logged: error, info, debug, or a number for the highest verbosity (info is 0, debug 1)")
+	flags.StringVar(&o.Level, "log-level", "info", "level of the log: error, info, debug, or a number for the highest verbosity (info is 0, debug is 1)")
 }
 
-// Logger returns a logger that writes to out. The error names the flag whose
-// value is not understood.
+// Logger returns a logger that writes to out. The error names the flag with an
+// invalid value.
 func (o *LogOptions) Logger(out io.Writer) (logr.Logger, error) {
 	level, err := parseLevel(o.Level)
 	if err != nil {
@@ -43,8 +43,8 @@ func (o *LogOptions) Logger(out io.Writer) (logr.Logger, error) {
 	options := []zap.Opts{
 		zap.WriteTo(out),
 		zap.Level(uberzap.NewAtomicLevelAt(level)),
-		// The stack of a reconciler is the same every time; the message and
-		// the wrapped objects say where an error is from.
+		// Every reconciler has the same stack. The message and the wrapped objects
+		// show the origin of an error.
 		zap.StacktraceLevel(zapcore.DPanicLevel),
 	}
 	iso := func(config *zapcore.EncoderConfig) { config.EncodeTime = zapcore.ISO8601TimeEncoder }

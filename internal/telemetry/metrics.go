@@ -1,7 +1,7 @@
-// Package telemetry is the one list of the metrics that Nautes exports, and the
-// setup of its log. It guarantees that no metric has a label whose values grow
-// with the number of products or objects: only kinds, verbs, results and the
-// names of clusters.
+// Package telemetry defines all metrics that Nautes exports, and configures its
+// log. It guarantees that the values of a metric's label do not grow with the
+// number of products or objects. Labels are kinds, verbs, results and names of
+// clusters only.
 package telemetry
 
 import (
@@ -13,23 +13,23 @@ import (
 
 var (
 	// ApplyWrites counts the objects that API servers had to change. target_kind is
-	// Tenant or Cluster; verb is apply or delete.
+	// Tenant or Cluster, and verb is apply or delete.
 	ApplyWrites = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "nautes_apply_writes_total",
 		Help: "Objects that API servers had to change, by the kind of target and the verb.",
 	}, []string{"target_kind", "verb"})
 
-	// ApplyUnchanged counts the objects that were as they should be.
+	// ApplyUnchanged counts the objects that were already in the desired state.
 	ApplyUnchanged = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "nautes_apply_unchanged_total",
-		Help: "Objects that were looked at and were as they should be.",
+		Help: "Objects that were already in the desired state.",
 	})
 
-	// PruneDeletes counts the objects that were deleted because nothing asks for
+	// PruneDeletes counts the objects that were deleted because nothing requires
 	// them any more.
 	PruneDeletes = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "nautes_prune_deletes_total",
-		Help: "Objects deleted because nothing asks for them any more.",
+		Help: "Objects deleted because nothing requires them any more.",
 	})
 
 	// GitFetches counts the fetches of Git repositories. result is ok or error.
@@ -38,15 +38,15 @@ var (
 		Help: "Fetches of Git repositories by result.",
 	}, []string{"result"})
 
-	// GitFetchDuration observes how long a fetch of a Git repository took, in
-	// seconds, failed ones included.
+	// GitFetchDuration observes the duration of a fetch of a Git repository, in
+	// seconds. It includes failed fetches.
 	GitFetchDuration = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "nautes_git_fetch_duration_seconds",
 		Help:    "Duration of a fetch of a Git repository.",
 		Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	})
 
-	// GitChangesFoundByPoll counts the revisions that no push hook had announced.
+	// GitChangesFoundByPoll counts the revisions that no push hook announced.
 	GitChangesFoundByPoll = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "nautes_git_changes_found_by_poll_total",
 		Help: "New revisions that were found by polling and not announced by a push hook.",
@@ -59,11 +59,11 @@ var (
 		Help: "Requests to the push receiver by result.",
 	}, []string{"result"})
 
-	// ClusterConnected is 1 for a cluster that answers and 0 for one that does
-	// not. The series of a removed cluster must be deleted.
+	// ClusterConnected is 1 if a runtime cluster is connected, and 0 otherwise. The
+	// series of a removed cluster must be deleted.
 	ClusterConnected = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "nautes_cluster_connected",
-		Help: "Whether a runtime cluster answers: 1 or 0.",
+		Help: "Whether a runtime cluster is connected: 1 or 0.",
 	}, []string{"cluster"})
 
 	// ReconcileOutcomes counts reconciliations. class is ready, waiting, stalled
@@ -91,13 +91,13 @@ func collectors() []prometheus.Collector {
 	}
 }
 
-// The manager serves controller-runtime's registry, so whatever is in it is
-// exported by every program that links this package.
+// The manager serves controller-runtime's registry, so every program that links
+// this package exports these metrics.
 func init() { metrics.Registry.MustRegister(collectors()...) }
 
-// ObserveApply counts what the application of one set did: the objects that the
-// server had to create or change, those that were as they should be, and those
-// whose deletion was asked for. The kind of the target is Tenant or Cluster.
+// ObserveApply counts the objects of one applied set: written by the server,
+// already in the desired state, and deleted. The kind of the target is Tenant or
+// Cluster.
 func ObserveApply(targetKind string, written, unchanged, deleted int) {
 	ApplyWrites.WithLabelValues(targetKind, "apply").Add(float64(written))
 	ApplyWrites.WithLabelValues(targetKind, "delete").Add(float64(deleted))
@@ -105,8 +105,8 @@ func ObserveApply(targetKind string, written, unchanged, deleted int) {
 	PruneDeletes.Add(float64(deleted))
 }
 
-// ObserveFetch counts a fetch of a Git repository that began at the given time
-// and ended now.
+// ObserveFetch counts a fetch of a Git repository that began at the given time and
+// has just ended.
 func ObserveFetch(began time.Time, err error) {
 	result := "ok"
 	if err != nil {

@@ -78,14 +78,14 @@ func TestLogger(t *testing.T) {
 		wantErr   string
 		wantLines []string
 	}{
-		"by default info and errors":   {wantLines: []string{"told", "failed"}},
-		"debug":                        {args: []string{"--log-level=debug"}, wantLines: []string{"told", "detail", "failed"}},
-		"a number":                     {args: []string{"--log-level=2"}, wantLines: []string{"told", "detail", "more detail", "failed"}},
+		"by default info and errors":   {wantLines: []string{"informed", "failed"}},
+		"debug":                        {args: []string{"--log-level=debug"}, wantLines: []string{"informed", "detail", "failed"}},
+		"a number":                     {args: []string{"--log-level=2"}, wantLines: []string{"informed", "detail", "more detail", "failed"}},
 		"errors only":                  {args: []string{"--log-level=error"}, wantLines: []string{"failed"}},
-		"level that is none":           {args: []string{"--log-level=loud"}, wantErr: "--log-level=loud"},
+		"unknown level":                {args: []string{"--log-level=loud"}, wantErr: "--log-level=loud"},
 		"negative level":               {args: []string{"--log-level=-1"}, wantErr: "--log-level=-1"},
 		"level beyond the log's range": {args: []string{"--log-level=128"}, wantErr: "--log-level=128"},
-		"format that is none":          {args: []string{"--log-format=xml"}, wantErr: "--log-format=xml"},
+		"unknown format":               {args: []string{"--log-format=xml"}, wantErr: "--log-format=xml"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestLogger(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			log.Info("told")
+			log.Info("informed")
 			log.V(1).Info("detail")
 			log.V(2).Info("more detail")
 			log.Error(errors.New("cause"), "failed")
@@ -139,8 +139,8 @@ func TestLoggerForPeople(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log.Info("told")
-	if json.Valid(out.Bytes()) || !strings.Contains(out.String(), "told") {
+	log.Info("informed")
+	if json.Valid(out.Bytes()) || !strings.Contains(out.String(), "informed") {
 		t.Errorf("logged %q, want a line for people", out.String())
 	}
 }
