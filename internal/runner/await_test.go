@@ -1,4 +1,4 @@
-package runner_test
+package runner
 
 import (
 	"bytes"
@@ -21,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/internal/runner"
 )
 
 // add creates a run that nobody works on.
@@ -92,7 +91,7 @@ func (w *world) await(name, config string) <-chan result {
 	ended := make(chan result, 1)
 	file := filepath.Join(w.t.TempDir(), "status")
 	go func() {
-		r := execute(w.t, w.t.Context(), "await", "--namespace="+w.namespace, "--run="+name, "--result-status="+file, "--kubeconfig="+config)
+		r := execute(w.t, "await", "--namespace="+w.namespace, "--run="+name, "--result-status="+file, "--kubeconfig="+config)
 		r.status = read(file)
 		ended <- r
 	}()
@@ -241,7 +240,7 @@ func TestLaunchSurvivesALostAnswer(t *testing.T) {
 		return nil
 	})
 	var out, complaints bytes.Buffer
-	program := runner.New(&out, &complaints)
+	program := New(&out, &complaints)
 	program.Pause = time.Millisecond
 	code := program.Run(context.Background(), []string{
 		"launch", "--config=" + encode(t, w.config()), "--event=" + encode(t, launch.Event{Event: "push_events", Ref: "refs/heads/main"}),

@@ -1,4 +1,4 @@
-package runner_test
+package runner
 
 // fileRun is a PipelineRun as a team would write it.
 const fileRun = `apiVersion: tekton.dev/v1

@@ -1,4 +1,4 @@
-package runner_test
+package runner
 
 import (
 	"errors"
@@ -37,6 +37,7 @@ spec:
 // comes out as it went in, or not at all.
 func TestHostileEventsThroughTheProgram(t *testing.T) {
 	w := newWorld(t)
+	w.program = build(t)
 	commit := w.repo.Push(map[string]string{"pipelines/dev.yaml": hostileFile})
 	c := w.config()
 	names := []string{"ref", "source_branch", "target_branch", "title", "labels", "state"}

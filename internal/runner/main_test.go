@@ -1,8 +1,7 @@
-package runner_test
+package runner
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,8 +10,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/go-logr/logr"
 	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/test/gittest"
@@ -32,25 +35,45 @@ const crdPipelineRun = "github.com/tektoncd/pipeline:config/300-crds/300-pipelin
 var (
 	// server is the API server of the package's tests.
 	server *rest.Config
-	// binary is nautes-runner.
-	binary string
+	// environment is started by the first test that needs the API server: most of
+	// the package is tested without one.
+	environment = sync.OnceValues(remotetest.Start)
+	started     bool
 )
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "nautes-runner-test-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := remotetest.Main(m, func(cfg *rest.Config) {
-		server, binary = cfg, filepath.Join(dir, "nautes-runner")
-		if out, err := exec.Command("go", "build", "-o", binary, "nautes.io/nautes/cmd/nautes-runner").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build nautes-runner: %v\n%s", err, out)
-			binary = ""
+	log.SetLogger(logr.Discard())
+	code := m.Run()
+	if started {
+		if env, err := environment(); err == nil {
+			if err := env.Stop(); err != nil {
+				fmt.Fprintln(os.Stderr, "stop the API server:", err)
+				code = 1
+			}
 		}
-	})
-	_ = os.RemoveAll(dir)
+	}
 	os.Exit(code)
+}
+
+// needServer fails the test if there is no API server.
+func needServer(t testing.TB) {
+	t.Helper()
+	started = true
+	env, err := environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server = env.Config
+}
+
+// build returns the path of the program, built from the working tree.
+func build(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "nautes-runner")
+	if out, err := exec.Command("go", "build", "-o", path, "nautes.io/nautes/cmd/nautes-runner").CombinedOutput(); err != nil {
+		t.Fatalf("build nautes-runner: %v\n%s", err, out)
+	}
+	return path
 }
 
 // world is a namespace on the API server and a repository on a Git server.
@@ -63,13 +86,14 @@ type world struct {
 	repo       *gittest.Repo
 	// credentials is the directory with the credentials of the repository.
 	credentials string
+	// program is the path of the built program; if empty, the program runs in the
+	// process of the test.
+	program string
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	if binary == "" {
-		t.Fatal("nautes-runner does not build")
-	}
+	needServer(t)
 	remotetest.InstallCRDs(t, server, crdPipelineRun)
 	scheme := runtime.NewScheme()
 	if err := errors.Join(tektonv1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
@@ -134,15 +158,29 @@ type result struct {
 	run, commit, status string
 }
 
-// exec runs the program as a process, without anything of the environment.
+// exec runs the program.
 func (w *world) exec(args ...string) result {
 	w.t.Helper()
-	return execute(w.t, w.t.Context(), args...)
+	if w.program != "" {
+		return spawn(w.t, w.program, args...)
+	}
+	return execute(w.t, args...)
 }
 
-func execute(t testing.TB, ctx context.Context, args ...string) result {
+// execute runs the program in the process of the test, with short pauses.
+func execute(t testing.TB, args ...string) result {
 	t.Helper()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	var stdout, stderr bytes.Buffer
+	program := New(&stdout, &stderr)
+	program.Pause, program.Attempts = time.Millisecond, 3
+	code := program.Run(t.Context(), args)
+	return result{code: code, stdout: stdout.String(), stderr: stderr.String()}
+}
+
+// spawn runs the program as a process, with an empty environment but for PATH.
+func spawn(t testing.TB, program string, args ...string) result {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}

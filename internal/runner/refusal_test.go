@@ -1,4 +1,4 @@
-package runner_test
+package runner
 
 import (
 	"net/http"
@@ -16,7 +16,7 @@ import (
 const noRun = "apiVersion: tekton.dev/v1\nkind: "
 
 // Files that are no pipeline, each refused with words that say what is wrong.
-func TestLaunchRefusesFiles(t *testing.T) {
+func TestRefusedFiles(t *testing.T) {
 	inline := func(step string) string {
 		return noRun + "Pipeline\nmetadata: {name: p}\nspec: {tasks: [{name: t, taskSpec: {steps: [" + step + "]}}]}\n"
 	}
@@ -51,29 +51,21 @@ func TestLaunchRefusesFiles(t *testing.T) {
 		"aliases without an end": {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n", "aliasing"},
 		"control characters":     {"\x1b[2Jkind: \x00", "no YAML"},
 	}
-	w := newWorld(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			w := w.within(t)
-			w.repo.Push(map[string]string{"pipelines/dev.yaml": tt.file})
-			got := w.launch(w.config(), launch.Event{Event: "push_events", Ref: "refs/heads/main"}, nameFor(name))
-			if got.code != launch.ExitPipeline || got.run != "" || !strings.Contains(got.stderr, tt.wantSaid) {
-				t.Errorf("the program ended so: %+v; want exit code %d and %q", got, launch.ExitPipeline, tt.wantSaid)
-			}
-			if strings.Count(got.stderr, "\n") != 1 || strings.ContainsAny(strings.TrimSuffix(got.stderr, "\n"), "\x00\x1b\r\n") {
-				t.Errorf("what it says is not one line of text: %q", got.stderr)
+			event := &launch.Event{Event: "push_events", Ref: "refs/heads/main"}
+			run, _, err := compose(testConfig(), event, testLauncher, testCommit, []byte(tt.file))
+			if codeOf(err) != launch.ExitPipeline || !strings.Contains(err.Error(), tt.wantSaid) {
+				t.Errorf("compose = %v, %v; want exit code %d and %q", run, err, launch.ExitPipeline, tt.wantSaid)
 			}
 		})
-	}
-	if runs := w.runs(); len(runs) != 0 {
-		t.Errorf("%d runs were created", len(runs))
 	}
 }
 
 func TestExitCodes(t *testing.T) {
 	w := newWorld(t)
 	w.repo.Commit(gittest.Commit{
-		Files: map[string]string{"pipelines/dev.yaml": fileRun, "large.yaml": "# " + strings.Repeat("x", 1<<20)},
+		Files: map[string]string{"pipelines/dev.yaml": fileRun, "broken.yaml": "a: [", "large.yaml": "# " + strings.Repeat("x", 1<<20)},
 		Links: map[string]string{"link.yaml": "pipelines/dev.yaml"},
 	})
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusServiceUnavailable) }))
@@ -112,6 +104,7 @@ func TestExitCodes(t *testing.T) {
 		"a link":             {change: func(c *launch.Config, _ *launch.Event) { c.Path = "link.yaml" }, want: launch.ExitFile, wantSaid: "link"},
 		"a large file":       {change: func(c *launch.Config, _ *launch.Event) { c.Path = "large.yaml" }, want: launch.ExitFile, wantSaid: "limit"},
 		"an impossible path": {change: func(c *launch.Config, _ *launch.Event) { c.Path = "pipelines/../../x" }, want: launch.ExitFile, wantSaid: "path"},
+		"a broken file":      {change: func(c *launch.Config, _ *launch.Event) { c.Path = "broken.yaml" }, want: launch.ExitPipeline, wantSaid: "no YAML"},
 		"no such field":      {change: inputAt("/spec/params/7/value"), want: launch.ExitInput, wantSaid: "/spec/params/7/value"},
 		"no namespace":       {change: func(c *launch.Config, _ *launch.Event) { c.Namespace = "absent" }, want: launch.ExitDenied, wantSaid: "absent"},
 		"no rights":          {args: []string{"--kubeconfig=" + kubeconfig(t, nobody)}, want: launch.ExitDenied, wantSaid: "nobody"},
@@ -160,10 +153,9 @@ func TestUsage(t *testing.T) {
 		"verify":            {[]string{"verify", "--run=run-1"}, launch.ExitOK, ""},
 		"verify no run":     {[]string{"verify", "--run="}, launch.ExitNoRun, "nautes-launch"},
 	}
-	newWorld(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := execute(t, t.Context(), tt.args...)
+			got := execute(t, tt.args...)
 			if got.code != tt.want || !strings.Contains(got.stdout+got.stderr, tt.wantSaid) {
 				t.Errorf("the program ended so: %+v; want exit code %d and %q", got, tt.want, tt.wantSaid)
 			}

@@ -1,8 +1,6 @@
-package runner_test
+package runner
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"encoding/pem"
 	"io"
@@ -14,12 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/internal/runner"
 )
 
 const (
@@ -70,14 +66,10 @@ func tokenFile(t *testing.T) string {
 	return path
 }
 
-// report runs the program here, with short pauses.
+// report runs the command.
 func report(t *testing.T, args ...string) result {
 	t.Helper()
-	var out, complaints bytes.Buffer
-	program := runner.New(&out, &complaints)
-	program.Pause, program.Attempts = time.Millisecond, 3
-	code := program.Run(context.Background(), append([]string{"commit-status"}, args...))
-	return result{code: code, stdout: out.String(), stderr: complaints.String()}
+	return execute(t, append([]string{"commit-status"}, args...)...)
 }
 
 func TestCommitStatus(t *testing.T) {
@@ -86,8 +78,7 @@ func TestCommitStatus(t *testing.T) {
 	} {
 		t.Run(given, func(t *testing.T) {
 			g := newGitLab(t, httptest.NewServer, status(http.StatusCreated, "{}"))
-			newWorld(t)
-			got := execute(t, t.Context(), "commit-status", "--api="+g.URL, "--project=42", "--commit="+theCommit, "--status="+given,
+			got := execute(t, "commit-status", "--api="+g.URL, "--project=42", "--commit="+theCommit, "--status="+given,
 				"--name=build", "--target-url=https://tekton.example.com/run", "--description=a $(b)", "--token-file="+tokenFile(t))
 			if got.code != launch.ExitOK || strings.Contains(got.stdout+got.stderr, token) {
 				t.Fatalf("the program ended so: %+v", got)
