@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/internal/launch"
@@ -115,9 +116,11 @@ func TestInputs(t *testing.T) {
 		"constant as a script": {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/taskSpec/steps/0/script", Value: text("x")}, want: "x"},
 		"account":              {input: launch.Input{Path: "/spec/taskRunTemplate/serviceAccountName", Value: text("admin")}, want: "acc"},
 
-		"no pointer":              {input: launch.Input{Path: "spec/params/0/value", Value: text("")}, wantCode: launch.ExitInput},
-		"bad escape":              {input: launch.Input{Path: "/spec/~2", Value: text("")}, wantCode: launch.ExitInput},
-		"the whole spec":          {input: launch.Input{Path: "/spec", Value: text("")}, wantCode: launch.ExitInput},
+		"no pointer":              {input: launch.Input{Path: "spec/params/0/value", Value: text("")}, wantCode: launch.ExitInput, wantSaid: "no JSON pointer"},
+		"an empty pointer":        {input: launch.Input{Value: text("")}, wantCode: launch.ExitInput, wantSaid: "no JSON pointer"},
+		"a variable":              {input: launch.Input{Path: "/spec/params/0/value", FromEvent: "title"}, event: launch.Event{Title: "a $(params.x)"}, wantCode: launch.ExitInput, wantSaid: "would replace"},
+		"bad escape":              {input: launch.Input{Path: "/spec/~2", Value: text("")}, wantCode: launch.ExitInput, wantSaid: "no JSON pointer"},
+		"the whole spec":          {input: launch.Input{Path: "/spec", Value: text("")}, wantCode: launch.ExitInput, wantSaid: "cannot set"},
 		"the status":              {input: launch.Input{Path: "/status/x", Value: text("")}, wantCode: launch.ExitInput},
 		"the name":                {input: launch.Input{Path: "/metadata/name", Value: text("x")}, wantCode: launch.ExitInput},
 		"the owners":              {input: launch.Input{Path: "/metadata/ownerReferences/0/name", Value: text("x")}, wantCode: launch.ExitInput},
@@ -128,7 +131,7 @@ func TestInputs(t *testing.T) {
 		"index with a sign":       {input: launch.Input{Path: "/spec/params/-1/value", Value: text("x")}, wantCode: launch.ExitInput},
 		"huge index":              {input: launch.Input{Path: "/spec/params/99999999999999999999/value", Value: text("x")}, wantCode: launch.ExitInput},
 		"below a text":            {input: launch.Input{Path: "/spec/params/0/value/x", Value: text("x")}, wantCode: launch.ExitInput},
-		"below nothing":           {input: launch.Input{Path: "/spec/workspaces/0/name", Value: text("x")}, wantCode: launch.ExitInput},
+		"below nothing":           {input: launch.Input{Path: "/spec/workspaces/0/name", Value: text("x")}, wantCode: launch.ExitInput, wantSaid: "nothing below /spec/workspaces"},
 		"an unknown field":        {input: launch.Input{Path: "/spec/unknown", Value: text("x")}, wantCode: launch.ExitInput},
 		"an object's place":       {input: launch.Input{Path: "/spec/pipelineSpec", Value: text("x")}, wantCode: launch.ExitInput},
 		"a number's place":        {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/retries", Value: text("2")}, wantCode: launch.ExitInput},
@@ -290,6 +293,123 @@ func TestVariablesAreRecognized(t *testing.T) {
 	}
 }
 
+// runWith returns a run of a pipeline of the cluster with some more fields.
+func runWith(fields string) string {
+	return `{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "spec": {"pipelineRef": {"name": "build"}, ` + fields + `}}`
+}
+
+func TestCompose(t *testing.T) {
+	const ref = "refs/heads/topic"
+	value := func(texts ...string) tektonv1.ParamValue {
+		return *tektonv1.NewStructuredValues(texts[0], texts[1:]...)
+	}
+	tests := map[string]struct {
+		file   string
+		inputs []launch.Input
+		// noRef is an event that concerns no ref.
+		noRef bool
+		// want are the parameters of the run.
+		want tektonv1.Params
+		// wantAccounts are the accounts of the tasks that the file lists.
+		wantAccounts []string
+		// wantNotes are parts of the notes, in order.
+		wantNotes []string
+		check     func(*testing.T, *tektonv1.PipelineRun)
+	}{
+		"a run": {
+			file: fileRun, want: tektonv1.Params{{Name: "revision", Value: value(ref)}, {Name: "platforms", Value: value("linux", "darwin")}},
+			check: func(t *testing.T, run *tektonv1.PipelineRun) {
+				if diff := cmp.Diff(map[string]string{"note": "kept", launch.AnnotationRef: ref}, run.Annotations); diff != "" {
+					t.Errorf("annotations (-want +got):\n%s", diff)
+				}
+			},
+		},
+		"a run, no ref": {
+			file: strings.Replace(fileRun, "  - name: revision\n", "  - {name: revision, value: main}\n", 1), noRef: true,
+			want: tektonv1.Params{{Name: "revision", Value: value("main")}, {Name: "platforms", Value: value("linux", "darwin")}},
+			check: func(t *testing.T, run *tektonv1.PipelineRun) {
+				if diff := cmp.Diff(map[string]string{"note": "kept"}, run.Annotations); diff != "" {
+					t.Errorf("annotations (-want +got):\n%s", diff)
+				}
+			},
+		},
+		"a run whose first parameter is a list": {
+			file: runWith(`"params": [{"name": "a", "value": ["x", "y"]}]`), want: tektonv1.Params{{Name: "a", Value: value("x", "y")}},
+		},
+		"a pipeline": {file: filePipeline, want: tektonv1.Params{{Name: "revision", Value: value(ref)}}},
+		"a pipeline with its defaults": {
+			file: filePipeline, inputs: []launch.Input{{Path: "/spec/params/0/value", Value: text("r")}, {Path: "/spec/params/1/value/0", Value: text("bsd")}},
+			want: tektonv1.Params{{Name: "revision", Value: value("r")}},
+		},
+		"a pipeline with a parameter set": {
+			file: filePipeline, inputs: []launch.Input{{Path: "/spec/params/0/value", Value: text("r")}, {Path: "/spec/params/2/value", Value: text("info")}},
+			want: tektonv1.Params{{Name: "revision", Value: value("r")}, {Name: "level", Value: value("info")}},
+		},
+		"a run with inputs keeps its first parameter": {
+			file:   strings.Replace(fileRun, "  - name: revision\n", "  - {name: revision, value: main}\n", 1),
+			inputs: []launch.Input{{Path: "/spec/params/1/value/0", Value: text("bsd")}},
+			want:   tektonv1.Params{{Name: "revision", Value: value("main")}, {Name: "platforms", Value: value("bsd", "darwin")}},
+		},
+		"an old run": {
+			file: fileRunOld, want: tektonv1.Params{{Name: "revision", Value: value(ref)}}, wantNotes: []string{`"admin": the run has "acc"`},
+			check: func(t *testing.T, run *tektonv1.PipelineRun) {
+				if run.Spec.Timeouts == nil || run.Spec.Timeouts.Pipeline.Duration.String() != "10m0s" {
+					t.Errorf("timeouts are %v", run.Spec.Timeouts)
+				}
+			},
+		},
+		"an old pipeline": {file: filePipelineOld, want: tektonv1.Params{{Name: "revision", Value: value(ref)}}},
+		"the accounts and the namespace of the runtime": {
+			file: strings.NewReplacer("kube-system", "ns", "admin", "acc", "root", "acc").Replace(fileReference), wantAccounts: []string{"acc", ""},
+		},
+		"another namespace and other accounts": {
+			file: fileReference, wantAccounts: []string{"acc", ""}, wantNotes: []string{`"kube-system": the run is in "ns"`, `"admin": the run has "acc"`, `"root" for the task "build"`},
+		},
+		"a number of 64 bits": {
+			file:   runWith(`"params": [{"name": "a", "value": "x"}], "taskRunSpecs": [{"pipelineTaskName": "t", "podTemplate": {"securityContext": {"runAsUser": 9007199254740993}}}]`),
+			inputs: []launch.Input{{Path: "/spec/params/0/value", Value: text("r")}}, want: tektonv1.Params{{Name: "a", Value: value("r")}}, wantAccounts: []string{""},
+			check: func(t *testing.T, run *tektonv1.PipelineRun) {
+				if user := *run.Spec.TaskRunSpecs[0].PodTemplate.SecurityContext.RunAsUser; user != 9007199254740993 {
+					t.Errorf("the user is %d", user)
+				}
+			},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			event := &launch.Event{Event: "push_events", Ref: ref}
+			if tt.noRef {
+				event.Ref = ""
+			}
+			run, notes, err := compose(testConfig(tt.inputs...), event, testLauncher, testCommit, []byte(tt.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, run.Spec.Params); diff != "" {
+				t.Errorf("parameters (-want +got):\n%s", diff)
+			}
+			var accounts []string
+			for _, task := range run.Spec.TaskRunSpecs {
+				accounts = append(accounts, task.ServiceAccountName)
+			}
+			if diff := cmp.Diff(tt.wantAccounts, accounts); diff != "" || run.Spec.TaskRunTemplate.ServiceAccountName != "acc" || run.Namespace != "ns" {
+				t.Errorf("the run is in %s with the account %s; accounts of tasks (-want +got):\n%s", run.Namespace, run.Spec.TaskRunTemplate.ServiceAccountName, diff)
+			}
+			if len(notes) != len(tt.wantNotes) {
+				t.Fatalf("notes are %q, want %q", notes, tt.wantNotes)
+			}
+			for i, want := range tt.wantNotes {
+				if !strings.Contains(notes[i], want) {
+					t.Errorf("note %d is %q, want %q", i, notes[i], want)
+				}
+			}
+			if tt.check != nil {
+				tt.check(t, run)
+			}
+		})
+	}
+}
+
 // A mark that can be no label is an annotation, and a file cannot set one itself.
 func TestMarks(t *testing.T) {
 	c := testConfig(launch.Input{Path: "/spec/params/1/value", Value: text("given")}, launch.Input{Path: "/metadata/labels/nautes.io~1role", Value: text("launcher")})
@@ -335,6 +455,94 @@ func TestNames(t *testing.T) {
 			got, err := nameOf(metav1.ObjectMeta{Name: tt.name, GenerateName: tt.generate}, "dev", testLauncher)
 			if codeOf(err) != tt.wantCode || tt.wantCode == 0 && (!strings.HasPrefix(got, tt.wantPrefix) || len(got) != len(tt.wantPrefix)+hashLength) {
 				t.Errorf("nameOf = %q, %v; want %q and a hash", got, err, tt.wantPrefix)
+			}
+		})
+	}
+}
+
+func TestMarksOfEmptyValues(t *testing.T) {
+	c := testConfig()
+	c.Label = ""
+	run, _, err := compose(c, &launch.Event{Event: launch.EventCalendar}, testLauncher, testCommit, []byte(fileReference))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{launch.LabelLabel, launch.LabelBranch} {
+		if value, there := run.Labels[key]; there {
+			t.Errorf("the label %s is %q, want none", key, value)
+		}
+	}
+	if len(run.Annotations) > 0 {
+		t.Errorf("annotations are %v, want none", run.Annotations)
+	}
+}
+
+func TestCommitOf(t *testing.T) {
+	tests := map[string]struct {
+		labels, annotations map[string]string
+		want                string
+	}{
+		"none":       {},
+		"label":      {labels: map[string]string{launch.LabelCommit: "a"}, annotations: map[string]string{launch.LabelCommit: "b"}, want: "a"},
+		"annotation": {annotations: map[string]string{launch.LabelCommit: "b"}, want: "b"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := commitOf(&metav1.ObjectMeta{Labels: tt.labels, Annotations: tt.annotations}); got != tt.want {
+				t.Errorf("commitOf = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestInputParam(t *testing.T) {
+	tests := map[string]struct {
+		pointer string
+		want    int
+		wantOK  bool
+	}{
+		"first parameter":       {pointer: "/spec/params/0/value", wantOK: true},
+		"tenth parameter":       {pointer: "/spec/params/10/value", want: 10, wantOK: true},
+		"the parameter's name":  {pointer: "/spec/params/1/name"},
+		"an element of a value": {pointer: "/spec/params/1/value/0"},
+		"a parameter":           {pointer: "/spec/params/1"},
+		"another list":          {pointer: "/spec/workspaces/1/value"},
+		"no index":              {pointer: "/spec/params/x/value"},
+		"a label":               {pointer: "/metadata/labels/value"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			split, err := tokens(tt.pointer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, ok := (input{tokens: split}).param(); got != tt.want && ok || ok != tt.wantOK {
+				t.Errorf("param = %d, %t; want %d, %t", got, ok, tt.want, tt.wantOK)
+			}
+		})
+	}
+}
+
+func TestForgotten(t *testing.T) {
+	tests := map[string]struct {
+		before, after any
+		want          string
+	}{
+		"the same":               {before: map[string]any{"a": []any{"b", 1}}, after: map[string]any{"a": []any{"b", 1}}},
+		"another value":          {before: map[string]any{"a": "b"}, after: map[string]any{"a": "c"}},
+		"more fields":            {before: map[string]any{"a": []any{"b"}}, after: map[string]any{"a": []any{"b", "c"}, "d": "e"}},
+		"a field":                {before: map[string]any{"a": "b", "c": "d"}, after: map[string]any{"a": "b"}, want: "/spec/c"},
+		"the first field":        {before: map[string]any{"b": "", "a": ""}, after: map[string]any{}, want: "/spec/a"},
+		"a field below":          {before: map[string]any{"a": map[string]any{"b": "c"}}, after: map[string]any{"a": map[string]any{}}, want: "/spec/a/b"},
+		"an element":             {before: map[string]any{"a": []any{"b", "c"}}, after: map[string]any{"a": []any{"b"}}, want: "/spec/a/1"},
+		"all elements":           {before: map[string]any{"a": []any{"b"}}, after: map[string]any{"a": []any{}}, want: "/spec/a/0"},
+		"a field of an element":  {before: []any{map[string]any{}, map[string]any{"a": "b"}}, after: []any{map[string]any{}, map[string]any{}}, want: "/spec/1/a"},
+		"a map that is a string": {before: map[string]any{"a": map[string]any{"b": "c"}}, after: map[string]any{"a": "b"}, want: "/spec/a/b"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := forgotten(tt.before, tt.after, "/spec"); got != tt.want {
+				t.Errorf("forgotten = %q, want %q", got, tt.want)
 			}
 		})
 	}

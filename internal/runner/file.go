@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 
@@ -49,14 +48,14 @@ func parse(content []byte) (*draft, error) {
 		return nil, fail(launch.ExitPipeline, "the file holds a %q of %q: write a Pipeline or PipelineRun of %s or %s", kind, version, versionV1, versionV1beta1)
 	}
 	if kind == kindPipeline {
-		pipeline, old := &tektonv1.Pipeline{}, &tektonv1beta1.Pipeline{}
-		if err := decode(content, version, pipeline, old); err != nil {
+		pipeline := &tektonv1.Pipeline{}
+		if err := decode(content, version, pipeline, &tektonv1beta1.Pipeline{}, &tektonv1beta1.Pipeline{}); err != nil {
 			return nil, err
 		}
 		return ofPipeline(pipeline), nil
 	}
-	run, old := &tektonv1.PipelineRun{}, &tektonv1beta1.PipelineRun{}
-	if err := decode(content, version, run, old); err != nil {
+	run := &tektonv1.PipelineRun{}
+	if err := decode(content, version, run, &tektonv1beta1.PipelineRun{}, &tektonv1beta1.PipelineRun{}); err != nil {
 		return nil, err
 	}
 	return ofRun(run), nil
@@ -98,9 +97,10 @@ func typeOf(content []byte) (kind, version string, err error) {
 	return meta.Kind, meta.APIVersion, nil
 }
 
-// decode reads an object of one of the two versions into one of v1. Fields that
-// are not known would be lost, so they are refused.
-func decode(content []byte, version string, object, old apis.Convertible) error {
+// decode reads an object of one of the two versions into an object of v1. It
+// refuses unknown fields, which would be lost. It fills old and back, which are
+// empty objects of v1beta1, if the content has that version.
+func decode(content []byte, version string, object, old, back apis.Convertible) error {
 	into := object
 	if version == versionV1beta1 {
 		into = old
@@ -114,16 +114,13 @@ func decode(content []byte, version string, object, old apis.Convertible) error 
 	if err := old.ConvertTo(context.Background(), object); err != nil {
 		return fail(launch.ExitPipeline, "the file cannot be converted to %s: %w", versionV1, err)
 	}
-	return checkKept(old, object)
+	return checkKept(old, object, back)
 }
 
-// checkKept refuses an object of which Tekton's conversion forgets a part without
-// a word: that part of the pipeline would not be what its writer means.
-func checkKept(old, object apis.Convertible) error {
-	back, ok := reflect.New(reflect.TypeOf(old).Elem()).Interface().(apis.Convertible)
-	if !ok {
-		return nil
-	}
+// checkKept refuses an object if Tekton's conversion silently dropped a field of
+// it: the pipeline would do something that its author did not write. It converts
+// object into back and compares that with old.
+func checkKept(old, object, back apis.Convertible) error {
 	if err := back.ConvertFrom(context.Background(), object); err != nil {
 		return fail(launch.ExitPipeline, "the file cannot be converted to %s: %w", versionV1, err)
 	}
