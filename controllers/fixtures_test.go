@@ -182,14 +182,14 @@ func (s *shop) appProject() *unstructured.Unstructured {
 	return object("argoproj.io/v1alpha1", "AppProject", devstack.ArgoCDNamespace, s.product)
 }
 
-// synced writes what Argo CD would report of the runtime's Application.
+// synced writes the status that Argo CD would report for the runtime's Application.
 func (s *shop) synced(t *testing.T, sync, health string) {
 	t.Helper()
 	reportSynced(t, s.w.runtimes[s.cluster], s.application(), sync, health)
 }
 
-// reportSynced writes what Argo CD would report of an Application on a runtime
-// cluster.
+// reportSynced writes the status that Argo CD would report for an Application on a
+// runtime cluster.
 func reportSynced(t *testing.T, c client.Client, app *unstructured.Unstructured, sync, health string) {
 	t.Helper()
 	exists(t, c, app)

@@ -84,7 +84,7 @@ spec: {name: %s, metaDataPath: "%s/%s.git", secretRef: {name: git-late}}
 	exists(t, w.runtimes["alpha"], s.application())
 }
 
-// After a change, Ready waits until Argo CD has looked at what is there now.
+// After a change, Ready waits until Argo CD has compared the new source.
 func TestReadyIsAboutTheDeployedSource(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
@@ -124,8 +124,8 @@ func TestProjectArrivesLast(t *testing.T) {
 	exists(t, w.runtimes["alpha"], s.application())
 }
 
-// What is on a cluster that is lost for ever can be given up, step by step, and
-// nothing waits for it any more.
+// Objects on a cluster that is lost for ever can be given up, step by step, and
+// nothing waits for them any more.
 func TestAbandonedCluster(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
@@ -167,7 +167,7 @@ func TestAbandonedCluster(t *testing.T) {
 	}
 	gone(t, w.c, cluster)
 
-	// It comes back after all: what was given up is still there, for somebody to remove.
+	// It comes back after all: the abandoned objects are still there, to be removed by hand.
 	if err := plane.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func TestNobodyReachesAnotherProduct(t *testing.T) {
 }
 
 // A revoked binding takes its effect on a running runtime at once: Argo CD may
-// read the repository no longer. What runs goes on. A new binding heals it.
+// read the repository no longer. The running workload goes on. A new binding heals it.
 func TestRevokedBinding(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
@@ -145,7 +145,7 @@ func TestDestinationIsImmutableOnceDeployed(t *testing.T) {
 	w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
 }
 
-// What exists on the cluster and is not ours is neither taken nor removed.
+// A foreign object on the cluster is neither adopted nor removed.
 func TestForeignNamespaceIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
@@ -168,7 +168,7 @@ func TestForeignNamespaceIsLeftAlone(t *testing.T) {
 	}
 }
 
-// What others change or remove of ours is put back.
+// Changes of others to our objects are reverted, and removed objects come back.
 func TestDriftIsRepaired(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
@@ -278,7 +278,7 @@ func (s *shop) confirm(t *testing.T, revision string) {
 }
 
 // A namespace that is deleted as a whole, and a cluster that is asked to go
-// while it is in use, wait for what needs them and end clean.
+// while it is in use, wait for their users and end clean.
 func TestClusterInUseStays(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
@@ -390,7 +390,7 @@ func TestSecondPassWritesNothing(t *testing.T) {
 	if w.webhookKey(t) != key {
 		t.Error("the key of the webhooks has changed")
 	}
-	// Nobody else is at work until here; the products go while the others are.
+	// No other test runs until here; the products go while the others do.
 	t.Parallel()
 }
 

@@ -264,8 +264,8 @@ func (w *world) apply(t *testing.T, manifests ...string) {
 	}
 }
 
-// until polls until ask returns nil, ever less often: what comes at once is seen
-// at once, and what takes seconds is not held up by those who wait for it.
+// until polls until ask returns nil, ever less often: a fast answer is seen at once,
+// and slow work is not held up by the polling.
 func until(t *testing.T, what string, ask func() error) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -364,7 +364,7 @@ func gone(t *testing.T, c client.Client, objects ...client.Object) {
 	}
 }
 
-// hook makes the Git host report pushes to whatever operator runs.
+// hook makes the Git host report pushes to the running operator.
 func (w *world) hook(t *testing.T, path, source, endpoint string) {
 	t.Helper()
 	secret := &corev1.Secret{}
@@ -389,13 +389,13 @@ func (w *world) push(t *testing.T, path string, commit devstack.Commit) string {
 	return revision
 }
 
-// labelled lists what carries the label of a product on a runtime cluster.
+// labelled lists the objects with the label of a product on a runtime cluster.
 func labelled(t *testing.T, c client.Client, product string) []string {
 	t.Helper()
 	return withLabels(t, c, client.MatchingLabels{v1alpha1.LabelProduct: product})
 }
 
-// withLabels lists what carries labels on a runtime cluster, as kind namespace/name.
+// withLabels lists the objects with labels on a runtime cluster, as kind namespace/name.
 func withLabels(t *testing.T, c client.Client, labels client.MatchingLabels) []string {
 	t.Helper()
 	var found []string
@@ -427,7 +427,7 @@ func empty(t *testing.T, c client.Client, product string) {
 	})
 }
 
-// dump tells the state of every object, for a test that fails.
+// dump logs the state of every object, for a test that fails.
 func (w *world) dump(t *testing.T) {
 	for _, list := range []client.ObjectList{
 		&v1alpha1.ClusterList{}, &v1alpha1.ProductList{}, &v1alpha1.EnvironmentList{}, &v1alpha1.ProjectList{}, &v1alpha1.CodeRepoList{},

@@ -55,8 +55,8 @@ func (w *world) webhookKey(t *testing.T) string {
 	return string(key.Fields[secrets.WebhookKeyField].Bytes())
 }
 
-// Triggers are armed when Argo Events has deployed what they rely on, and say
-// what they wait for until then.
+// Triggers are armed when Argo Events has deployed their parts, and name the
+// missing parts until then.
 func TestPipelineWaitsForArgoEvents(t *testing.T) {
 	t.Parallel()
 	w := thePipelines(t)
@@ -94,8 +94,8 @@ func TestPipelineWaitsForArgoEvents(t *testing.T) {
 	})
 }
 
-// A revoked binding disarms at once, whatever else is going on, and a new one
-// heals it; what is granted goes on.
+// A revoked binding disarms at once, in every other state of the runtime, and a new
+// one heals it. Granted triggers go on.
 func TestPipelineRevokedBinding(t *testing.T) {
 	t.Parallel()
 	w := thePipelines(t)
@@ -191,7 +191,7 @@ func TestPipelineRevokedBindingOfShared(t *testing.T) {
 
 // revokes takes the binding of the runtime's fourth event source away and gives it
 // back, with other faults beside it, also when the runtime is to be left alone:
-// the runtime has the objects of whole before and after, and those of rest between.
+// the runtime has the objects of whole before and after, and the objects of rest between.
 func (m *mill) revokes(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec, whole, rest string) {
 	t.Helper()
 	r := m.pipelines()
@@ -253,7 +253,7 @@ func (m *mill) findsFiles(t *testing.T) {
 	}
 }
 
-// deaf checks that nobody listens to an event source.
+// deaf checks that no listener of an event source is left.
 func (m *mill) deaf(t *testing.T, source string) {
 	t.Helper()
 	listeners := m.list(m.w.runtimes[pipelineWorker], "EventSource")
@@ -268,7 +268,7 @@ func (m *mill) deaf(t *testing.T, source string) {
 	}
 }
 
-// Whatever changes, no old object stays, and the paths of the hooks stay.
+// After every change no old object stays, and the paths of the hooks stay.
 func TestPipelineChangesLeaveNothing(t *testing.T) {
 	t.Parallel()
 	w := thePipelines(t)
@@ -402,7 +402,7 @@ func TestPipelinesOfTwoProducts(t *testing.T) {
 	third.ready(t)
 }
 
-// The last runs are in the status, and those that nobody could start.
+// The last runs are in the status, and the runs that could not start.
 func TestPipelineRunsAreTold(t *testing.T) {
 	t.Parallel()
 	w := thePipelines(t)

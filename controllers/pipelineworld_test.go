@@ -25,8 +25,8 @@ import (
 )
 
 // The clusters of pipeline runtimes, with the real kinds of Argo Events and
-// Tekton. Their controllers do not run beside these tests: what they would report
-// is played.
+// Tekton. Their controllers do not run beside these tests, which play
+// their reports.
 const pipelineWorker, otherPipelineWorker = "mill", "weir"
 
 var pipelinesOnce sync.Once
@@ -57,7 +57,7 @@ spec: {httpAddress: "https://forge.example", sshAddress: "ssh://git@forge.exampl
 	return w
 }
 
-// mill is a product with a pipeline runtime: that of the user guide.
+// mill is a product with the pipeline runtime of the user guide.
 type mill struct {
 	*shop
 	// source and events are CodeRepos: of the pipeline files, and of the events.
@@ -143,8 +143,8 @@ func (m *mill) open(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) {
 	m.push(t, m.files(t, spec))
 }
 
-// playControllers reports what Argo Events and Argo CD would of the product's
-// objects, until the test ends and the product is gone.
+// playControllers reports the status of the product's objects as Argo Events and
+// Argo CD would, until the test ends and the product is gone.
 func (m *mill) playControllers(t *testing.T) {
 	t.Helper()
 	stop, done := make(chan struct{}), make(chan struct{})
@@ -222,7 +222,7 @@ func (m *mill) pipelines() *v1alpha1.ProjectPipelineRuntime {
 	return &v1alpha1.ProjectPipelineRuntime{ObjectMeta: m.meta("pr")}
 }
 
-// owned lists what the runtime has for itself on a cluster.
+// owned lists the runtime's own objects on a cluster.
 func (m *mill) owned(t *testing.T, cluster string) []string {
 	t.Helper()
 	return withLabels(t, m.w.runtimes[cluster], client.MatchingLabels{
@@ -252,7 +252,7 @@ func (m *mill) has(t *testing.T, cluster, want string) {
 	})
 }
 
-// exclusive and shared are what the guide's runtime has in both isolations.
+// exclusive and shared list the objects of the guide's runtime in both isolations.
 const (
 	inExclusive = "Application 1, ConfigMap 5, EventSource 5, Ingress 1, Role 1, RoleBinding 1, Secret 5, Sensor 5, ServiceAccount 1"
 	inShared    = "Application 1, ConfigMap 1, EventSource 2, Ingress 1, Role 1, RoleBinding 1, Secret 5, Sensor 1, ServiceAccount 1"

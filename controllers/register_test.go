@@ -21,7 +21,7 @@ import (
 
 // The clusters of the tests of registration: control planes that no other test
 // has, and the components that are installed on them. The tenant's Argo CD
-// is played: the tests say what it reports, and take its finalizer off.
+// is played: the tests write its reports, and take its finalizer off.
 const (
 	bareWorker, bareHost, bareInner = "sigma", "sigma", "tau"
 
@@ -84,7 +84,7 @@ func tenantApplication(name string) *unstructured.Unstructured {
 	return object("argoproj.io/v1alpha1", "Application", devstack.ArgoCDNamespace, name)
 }
 
-// report writes what the tenant's Argo CD would say of an Application.
+// report writes the status that the tenant's Argo CD would report for an Application.
 func (w *world) report(t *testing.T, name, sync, health, failure string) {
 	t.Helper()
 	app := tenantApplication(name)
@@ -162,7 +162,7 @@ func TestRegistration(t *testing.T) {
 	t.Run("orphan and abandon", w.unregisterOrphanAndAbandon)
 }
 
-// The life of a physical worker: each failure is told in one condition, the
+// The life of a physical worker: each failure shows in one condition, the
 // components come one after another, and unregistering takes all of it away.
 func (w *world) registerWorker(t *testing.T) {
 	const name, argocd, traefik = "bare-worker", "bare-worker.managed-argocd", "bare-worker.managed-traefik"
@@ -237,8 +237,8 @@ func (w *world) registerWorker(t *testing.T) {
 	w.nothingOf(t, name, bareWorker)
 }
 
-// clusterSecret returns what the tenant's Argo CD knows of a worker, and checks
-// that it gives nobody more than that.
+// clusterSecret returns the tenant's Argo CD's Secret for a worker, and checks that
+// it grants nothing else.
 func (w *world) clusterSecret(t *testing.T, name string) *corev1.Secret {
 	t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.ArgoCDNamespace, Name: "cluster-" + name}}
@@ -284,7 +284,7 @@ func (w *world) nothingOf(t *testing.T, name string, planes ...string) {
 }
 
 // A virtual cluster is installed on its host, registered with the kubeconfig that
-// it leaves there, and goes after what runs on it.
+// it leaves there, and goes after the workloads on it.
 func (w *world) registerVirtualWorker(t *testing.T) {
 	const host, name, vcluster, argocd = "bare-host", "bare-virtual", "bare-virtual.bare-host.vcluster", "bare-virtual.managed-argocd"
 	w.putKubeconfig(t, host, bareHost)
@@ -341,12 +341,12 @@ func (w *world) registerVirtualWorker(t *testing.T) {
 	w.letGo(t, argocd)
 	w.letGo(t, vcluster)
 	gone(t, w.c, virtual, hosting)
-	// What was on the virtual cluster goes with it.
+	// The objects on the virtual cluster go with it.
 	w.nothingOf(t, name, bareHost)
 	w.nothingOf(t, host, bareHost)
 }
 
-// What was installed stays on request, and a cluster that is lost is given up.
+// Installed components stay on request, and a lost cluster is given up.
 func (w *world) unregisterOrphanAndAbandon(t *testing.T) {
 	for test, start := range map[string]struct {
 		spec string
@@ -385,7 +385,7 @@ func (w *world) unregisterOrphanAndAbandon(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// Nobody takes the finalizer off: Argo CD is not to remove anything.
+		// The finalizer stays on, as Argo CD must not remove anything.
 		gone(t, w.c, c, tenantApplication(app))
 		if start.lose {
 			if err := plane.Start(t.Context()); err != nil {

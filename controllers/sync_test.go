@@ -54,7 +54,7 @@ func TestPushBecomesApplication(t *testing.T) {
 	w.condition(t, r, "Synced", "False", v1alpha1.ReasonOutOfSync)
 }
 
-// Whatever order the files come in, everything converges when the last is there.
+// Files may come in any order: everything converges when the last is there.
 func TestAnyOrder(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
@@ -82,7 +82,7 @@ func TestAnyOrder(t *testing.T) {
 	}
 }
 
-// What people apply with kubectl lives beside what is mirrored, and is left alone.
+// Objects applied with kubectl live beside mirrored ones, and are left alone.
 func TestKubectlBesideGit(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)
@@ -244,7 +244,7 @@ func TestRewrittenHistoryIsFollowed(t *testing.T) {
 	})
 }
 
-// A push that nobody reports is found by the poll.
+// A push without a hook is found by the poll.
 func TestPollIsTheSafetyNet(t *testing.T) {
 	t.Parallel()
 	w := theWorld(t)

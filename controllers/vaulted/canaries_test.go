@@ -15,7 +15,7 @@ import (
 
 // canary is a secret of the run.
 type canary struct {
-	// name tells people which one it is.
+	// name of the canary in messages.
 	name string
 	// value is the secret, or a part of it that nothing else holds.
 	value string
@@ -83,7 +83,7 @@ func holds(text, secret string) string {
 
 type form struct{ name, text string }
 
-// formsOf returns the forms in which a secret could be told.
+// formsOf returns the forms in which a secret could leak.
 func formsOf(secret string) []form {
 	quoted, _ := json.Marshal(secret)
 	sum := hex.EncodeToString([]byte(secret))
@@ -103,8 +103,8 @@ func formsOf(secret string) []form {
 	return forms
 }
 
-// encoded returns what a text in base64 holds of a secret wherever in the text it
-// begins: as much as no other character has a part in, in both alphabets.
+// encoded returns the part of a secret that a text in base64 holds at any offset:
+// as much as no other character has a part in, in both alphabets.
 func encoded(secret string) []string {
 	var found []string
 	for before := range 3 {

@@ -136,7 +136,7 @@ func (w *world) provoke(t *testing.T) {
 		gone(t, w.c, w.first.runtimeObject(d.name))
 	})
 	w.waits(t, w.first.runtimeObject(d.name), v1alpha1.ConditionReady, v1alpha1.ReasonSecretMissing, "has no field deploykey")
-	// A Vault that quotes what it is asked, in a refusal.
+	// A Vault that quotes the request in a refusal.
 	for _, status := range []int{http.StatusBadRequest, http.StatusInternalServerError} {
 		quoted := w.canaries.make("what Vault says")
 		w.proxy.Fail(devstack.Fault{Failure: devstack.Answer(status, fmt.Sprintf(`{"errors":[%q]}`, quoted))})

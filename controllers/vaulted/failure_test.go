@@ -25,7 +25,7 @@ type trouble struct {
 	begin, end func(t *testing.T, w *world)
 	login      func(t *testing.T, w *world) string
 	wantReason string
-	// wantSays is what the conditions say of it, and so what there is to do.
+	// wantSays is the part of the conditions' messages that names the remedy.
 	wantSays string
 }
 
@@ -92,9 +92,9 @@ func troubles() []trouble {
 	}
 }
 
-// Whatever is wrong with Vault: who needs it says so, and says what to do; the
+// For every fault of Vault its users name the fault and the remedy; the
 // others go on; nothing is removed anywhere; and when it is back everything is
-// ready again, without anybody touching an object.
+// ready again, without a change of any object.
 func TestTroublesOfVault(t *testing.T) {
 	w := theWorld(t)
 	s := w.newShop("503", alphaCluster, alphaPlane,

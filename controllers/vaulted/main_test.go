@@ -36,7 +36,7 @@ var stack = devstack.Shared{Options: devstack.Options{
 	Runtimes: []string{alphaPlane, betaPlane}, ControllerManager: true, Vault: true,
 }}
 
-// logFile is what the operators of this process log, at the level debug.
+// logFile is the log of the operators of this process, at the level debug.
 var logFile string
 
 func TestMain(m *testing.M) {
@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// afterwards returns what is wrong when all tests have ended: reconciles that
+// afterwards returns the faults that show when all tests have ended: reconciles that
 // panicked, and secrets in the log.
 func afterwards() []string {
 	if prepared == nil {
@@ -113,14 +113,14 @@ type world struct {
 	canaries canaries
 
 	op *running
-	// dir holds the operator's files, and caFile what vouches for Vault.
+	// dir holds the operator's files, and caFile the certificate that vouches for Vault.
 	dir, caFile string
 	// vaultToken is the one in the file of tokenLogin.
 	vaultToken string
 	// The ports stay the same when the operator is started again.
 	receiver, metrics string
 
-	// slowness is by what factor the machine is slower than a quiet one of two cores.
+	// slowness is the factor by which the machine is slower than a quiet one of two cores.
 	slowness float64
 	// The two products of openShops.
 	first, second shop
@@ -210,7 +210,7 @@ func (w *world) createNamespace(t *testing.T, plane, name string) {
 	}
 }
 
-// freeAddress returns an address on loopback that nobody listens on.
+// freeAddress returns an address on loopback without a listener.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -73,9 +73,9 @@ func (w *world) everything(t *testing.T) map[string]*unstructured.Unstructured {
 	return found
 }
 
-// lost lists the objects that are not there any more as they were, made anew
-// ones too. What was going already may go, events end, and leases and what the
-// control planes tell of themselves come and go.
+// lost lists the objects that were changed or removed, recreated ones too. Objects
+// that were being deleted may go, events end, and leases and the reports of control
+// planes about themselves come and go.
 func lost(before, after map[string]*unstructured.Unstructured) []string {
 	var gone []string
 	for place, was := range before {

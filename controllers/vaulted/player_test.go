@@ -17,7 +17,7 @@ import (
 )
 
 // playArgoCD plays the Argo CD of every cluster, as long as the process runs:
-// whatever there is to deploy is in step and healthy, and what is deleted may go.
+// every Application is in step and healthy, and deleted ones may go.
 func (w *world) playArgoCD(t *testing.T) {
 	t.Helper()
 	for _, plane := range w.planes() {

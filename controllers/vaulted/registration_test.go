@@ -17,7 +17,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// role is what Vault says of a role, and what its accounts may read.
+// role is a role in Vault, with the secrets that its accounts may read.
 type role struct {
 	Account    string
 	Namespaces []string
@@ -42,7 +42,7 @@ func wantRoles() map[string]role {
 	}
 }
 
-// stored is every secret that there is, and one that nobody is ever granted.
+// stored lists every secret, and one that is never granted.
 func (w *world) stored(t *testing.T) []secrets.Ref {
 	t.Helper()
 	w.putField(t, secrets.Ref{Engine: "git", Path: "gitlab/books-501/default/accesstoken-api"}, "token", "x")
@@ -114,8 +114,8 @@ func TestVaultHoldsWhatIsGranted(t *testing.T) {
 	}
 }
 
-// The accounts themselves, with tokens as their Pods have them: each reads what is
-// granted to it, of all that is stored, and logs in as itself alone.
+// The accounts themselves, with tokens as their Pods have them: of all secrets each
+// reads only the granted ones, and logs in only as itself.
 func TestAccountsReadWhatIsGranted(t *testing.T) {
 	w := theWorld(t)
 	all, roles := w.stored(t), wantRoles()
@@ -160,8 +160,8 @@ func TestAccountsReadWhatIsGranted(t *testing.T) {
 	}
 }
 
-// What is revoked in Git cannot be read any longer, with a token either that was
-// given out before; others read on.
+// A secret revoked in Git cannot be read any longer, not even with an earlier token.
+// Others read on.
 func TestRevokedBindingEndsAccess(t *testing.T) {
 	w := theWorld(t)
 	token := func(product, account, namespace string) string {
@@ -191,7 +191,7 @@ func TestRevokedBindingEndsAccess(t *testing.T) {
 	check(can(reader, http.StatusOK, readOnly("books-501"), readOnly("shared")))
 	check(can(editor, http.StatusOK, readOnly("maps-501"), readWrite("maps-501")))
 
-	// A credential that nobody else may read.
+	// A credential that no other account may read.
 	books, charts := w.first.find("books"), w.first.find("charts")
 	w.first.push(t, nil, bindingFile(books))
 	began := time.Now()

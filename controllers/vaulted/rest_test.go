@@ -78,9 +78,9 @@ func (w *world) polled(t *testing.T, before map[secrets.Ref]int) {
 }
 
 // quiet does something to a world at rest, and checks that nothing is written
-// then, neither to an API server nor to Vault. It returns what the operator has
-// asked Vault for. Only a new operator, which remembers nothing, may apply to API
-// servers what is there already.
+// then, neither to an API server nor to Vault. It returns the requests of the
+// operator to Vault. Only a new operator, which remembers nothing, may apply unchanged
+// objects to API servers.
 func (w *world) quiet(t *testing.T, restarts bool, do func()) []devstack.VaultRequest {
 	t.Helper()
 	w.settle(t)
@@ -158,8 +158,8 @@ func TestNothingIsWrittenAtRest(t *testing.T) {
 	}
 }
 
-// A session that ends before its time is replaced by another one, and nobody
-// notices anything.
+// A session that ends before its time is replaced by another one, without any
+// effect.
 func TestEndedSessionIsReplaced(t *testing.T) {
 	w := theWorld(t)
 	w.ready(t, clusterObject(alphaCluster))

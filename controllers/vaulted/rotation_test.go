@@ -18,10 +18,10 @@ import (
 )
 
 // soon is how late a change in Vault may arrive: it is polled for every second
-// here, and nobody looks at anything again for hours otherwise.
+// here, and no other check runs for hours.
 const soon = 5 * vaultPoll
 
-// holdsSoon waits until a Secret holds a value, and tells when it took too long.
+// holdsSoon waits until a Secret holds a value, and fails if it takes too long.
 func (w *world) holdsSoon(t *testing.T, c client.Client, namespace, name, key, value string) {
 	t.Helper()
 	began := time.Now()
@@ -42,8 +42,8 @@ func (w *world) holdsSoon(t *testing.T, c client.Client, namespace, name, key, v
 	t.Logf("Secret %s/%s was changed after %v", namespace, name, took)
 }
 
-// Secrets that change in Vault arrive where they are used, without anybody
-// touching an object.
+// Secrets that change in Vault arrive at their users, without a change of any
+// object.
 func TestRotatedSecretsArrive(t *testing.T) {
 	w := theWorld(t)
 	alpha := w.runtimes[alphaPlane]

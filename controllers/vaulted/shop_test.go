@@ -29,7 +29,7 @@ const (
 	alphaCluster = "alpha"
 )
 
-// edgeSecret is what the one component needs that the tenant's Argo CD installs.
+// edgeSecret is needed by the one component that the tenant's Argo CD installs.
 var edgeSecret = secrets.Ref{Engine: "tenant", Path: "edge/login"}
 
 // catalogueYAML says that every component is on the clusters already, but for

@@ -12,7 +12,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// neighbours makes what somebody else has in Vault under names alike.
+// neighbours creates foreign entries in Vault under similar names.
 func (w *world) neighbours(t *testing.T, cluster, repo string) {
 	t.Helper()
 	mine := `path "git/data/other" { capabilities = ["read"] }`
@@ -42,8 +42,8 @@ func (w *world) neighbours(t *testing.T, cluster, repo string) {
 	}
 }
 
-// The whole life of a cluster in Vault: what comes with it goes with it, and
-// everything else is as it was before.
+// The whole life of a cluster in Vault: its entries come and go with it, and
+// everything else stays as it was.
 func TestUnregisteredClusterLeavesNothing(t *testing.T) {
 	w := theWorld(t)
 	const name = "beta-leaves"
@@ -104,8 +104,8 @@ func (w *world) uninstallSecretStores(t *testing.T) {
 	gone(t, w.runtimes[betaPlane], crd)
 }
 
-// What somebody else has where a mount or a policy of ours belongs is not taken,
-// changed or removed, and the condition says whose it is.
+// A foreign mount or policy at a path of ours is not adopted, changed or removed, and
+// the condition names its owner.
 func TestForeignThingsStay(t *testing.T) {
 	w := theWorld(t)
 	const name, policy = "beta-taken", "gitlab-taken-default-readonly"

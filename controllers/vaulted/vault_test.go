@@ -16,7 +16,7 @@ import (
 	"nautes.io/nautes/test/devstack"
 )
 
-// What the operators of these tests are told of Vault.
+// The settings for Vault of the operators of these tests.
 const (
 	vaultTimeout = 2 * time.Second
 	vaultPoll    = time.Second
@@ -25,7 +25,7 @@ const (
 // operatorPolicy is the one policy that the operator has.
 const operatorPolicy = "nautes-operator"
 
-// prepareVault does what the administrator of Vault does once.
+// prepareVault makes the settings of Vault's administrator.
 func (w *world) prepareVault(t *testing.T) {
 	t.Helper()
 	jwt, err := w.InstallVault(t.Context(), w.vault, tenantName)
@@ -79,7 +79,7 @@ func (w *world) operatorToken(t *testing.T, ttl string) string {
 	return token
 }
 
-// ask asks Vault with the root token for what must be done.
+// ask sends a request to Vault with the root token.
 func (w *world) ask(t *testing.T, method, path string, body any) map[string]any {
 	t.Helper()
 	status, answer, err := w.vault.Request(context.Background(), method, path, w.vault.RootToken(), body)
@@ -89,7 +89,7 @@ func (w *world) ask(t *testing.T, method, path string, body any) map[string]any 
 	return answer
 }
 
-// at returns what an answer holds at a path of keys.
+// at returns the value at a path of keys in an answer.
 func at(answer map[string]any, keys ...string) any {
 	var found any = answer
 	for _, key := range keys {
@@ -190,7 +190,7 @@ func (w *world) walk(t *testing.T, path string, visit func(path string)) {
 	}
 }
 
-// requests returns what others than root and accounts of clusters have asked Vault for.
+// requests returns the requests to Vault, without root's and the clusters' accounts'.
 func (w *world) requests(t *testing.T) []devstack.VaultRequest {
 	t.Helper()
 	all, err := w.vault.Requests()

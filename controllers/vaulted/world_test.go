@@ -57,7 +57,7 @@ func (w *world) certificateKubeconfig(t *testing.T, plane string) []byte {
 }
 
 // accountKubeconfig is a kubeconfig with the token of a new ServiceAccount that
-// may do what the operator must.
+// has the operator's rights.
 func (w *world) accountKubeconfig(t *testing.T, plane, account string) []byte {
 	t.Helper()
 	manifests := fmt.Sprintf(`
@@ -125,7 +125,7 @@ func credentialIn(t *testing.T, kubeconfig []byte) string {
 			t.Fatal("the kubeconfig holds a key of a kind that this test does not know")
 		}
 	}
-	// The first line tells the kind of the key, the last one may be short.
+	// The first line names the kind of the key, the last one may be short.
 	return strings.Split(string(user.ClientKeyData), "\n")[2]
 }
 
@@ -135,7 +135,7 @@ func until(t *testing.T, what string, ask func() error) {
 	untilEvery(t, 20*time.Millisecond, what, ask)
 }
 
-// untilEvery is until for what is expensive to ask.
+// untilEvery is until for expensive questions.
 func untilEvery(t *testing.T, pause time.Duration, what string, ask func() error) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
@@ -233,7 +233,7 @@ func gone(t *testing.T, c client.Client, objects ...client.Object) {
 	}
 }
 
-// dump tells the state of every object, for a test that fails.
+// dump logs the state of every object, for a test that fails.
 func (w *world) dump(t *testing.T) {
 	for _, list := range []client.ObjectList{
 		&v1alpha1.ClusterList{}, &v1alpha1.ProductList{}, &v1alpha1.CodeRepoList{}, &v1alpha1.DeploymentRuntimeList{},
