@@ -79,8 +79,8 @@ type SyncStatus struct {
 	// +optional
 	Files int32 `json:"files,omitempty"`
 
-	// problems lists the files that could not be mirrored, in order of their
-	// path. At most 50 are listed; problemCount has them all.
+	// problems lists the problems of files that could not be mirrored, in order of
+	// their paths. At most 50 are listed; problemCount counts all the files.
 	// +optional
 	// +listType=atomic
 	Problems []FileProblem `json:"problems,omitempty"`
@@ -100,7 +100,7 @@ type SyncStatus struct {
 	RewrittenFrom string `json:"rewrittenFrom,omitempty"`
 }
 
-// FileProblem says why one file was not mirrored.
+// FileProblem is one reason why a file was not mirrored.
 type FileProblem struct {
 	// path of the file in the repository.
 	Path string `json:"path"`

@@ -118,7 +118,7 @@ func (g *gitSync) state(key reconcile.SyncKey) *syncState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.states[key] == nil {
-		g.states[key] = &syncState{tracker: mirror.Tracker{Mirrors: g.deps.Mirrors, Name: mirrorName(key)}}
+		g.states[key] = &syncState{tracker: mirror.Tracker{Mirrors: g.deps.Mirrors, Name: mirrorName(key), Kinds: g.deps.Kinds}}
 	}
 	return g.states[key]
 }
@@ -217,7 +217,7 @@ func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Trac
 			})
 		}
 	}
-	outcome := mirror.Build(g.deps.Tenant, source.owner, t.Entries, owned, source.confirm == t.Status.Revision)
+	outcome := t.Plan(ctx, g.deps.Tenant, source.owner, owned, source.confirm == t.Status.Revision)
 	applied, err := g.deps.ApplySet(ctx, g.deps.TenantConn, outcome.Set, apply.Options{Isolate: true, NoGuard: true})
 	if err != nil {
 		return reconcile.SyncResult{}, nil, err
@@ -231,10 +231,9 @@ func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Trac
 	status.ProblemCount = int32(len(outcome.Problems))
 	status.Problems = nil
 	for _, path := range slices.Sorted(maps.Keys(outcome.Problems)) {
-		if len(status.Problems) < maxProblems {
-			status.Problems = append(status.Problems, outcome.Problems[path])
-		}
+		status.Problems = append(status.Problems, outcome.Problems[path]...)
 	}
+	status.Problems = status.Problems[:min(len(status.Problems), maxProblems)]
 	return reconcile.SyncResult{Status: status, Guarded: outcome.HeldBack > 0, Err: waiting}, retry, nil
 }
 

@@ -156,22 +156,25 @@ func refused(ctx context.Context, t *mirror.Tracker, failed []apply.ItemError, o
 			retry = errors.Join(retry, item)
 			continue
 		}
-		outcome.Problems[path] = *layout.Problem(path, line, layout.Refused, "%s", message)
+		outcome.Problems[path] = []v1alpha1.FileProblem{*layout.Problem(path, line, layout.Refused, "%s", message)}
 	}
 	return waiting, retry, nil
 }
 
-// reportProblems sends an event for each file that has a new problem.
+// reportProblems sends an event for each file that has a new problem. It names
+// the first one; the status has them all.
 func (g *gitSync) reportProblems(source *syncSource, before, after v1alpha1.SyncStatus) {
 	known := map[v1alpha1.FileProblem]bool{}
 	for _, problem := range before.Problems {
 		known[problem] = true
 	}
 	recorder := g.deps.Manager.GetEventRecorder("nautes")
+	reported := map[string]bool{}
 	for _, problem := range after.Problems {
-		if known[problem] {
+		if known[problem] || reported[problem.Path] {
 			continue
 		}
+		reported[problem.Path] = true
 		recorder.Eventf(source.object, nil, corev1.EventTypeWarning, v1alpha1.ReasonFilesRefused, "Mirror",
 			"%s:%d %s: %.800s", problem.Path, problem.Line, problem.Reason, problem.Message)
 	}

@@ -57,8 +57,8 @@ var may = map[string][]string{
 	"internal/runner":        {"internal/forge", "internal/forge/forges", "internal/git", "internal/launch", "internal/secrets"},
 
 	"internal/engine":     {"api/v1alpha1", "internal/plan"},
-	"internal/reconcile":  {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/git", "internal/launch", "internal/plan", "internal/remote", "internal/secrets", "internal/secrets/kube", "internal/snapshot", "internal/telemetry", "internal/validate"},
-	"internal/operator":   {"api/v1alpha1", "internal/apply", "internal/build", "internal/config", "internal/foreign", "internal/git", "internal/plan", "internal/receiver", "internal/reconcile", "internal/remote", "internal/remote/kubeconfig", "internal/secrets", "internal/secrets/kube", "internal/secrets/vault", "internal/snapshot", "internal/telemetry"},
+	"internal/reconcile":  {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/git", "internal/launch", "internal/plan", "internal/remote", "internal/secrets", "internal/secrets/kube", "internal/schema", "internal/snapshot", "internal/telemetry", "internal/validate"},
+	"internal/operator":   {"api/v1alpha1", "internal/apply", "internal/build", "internal/config", "internal/foreign", "internal/git", "internal/plan", "internal/receiver", "internal/reconcile", "internal/remote", "internal/remote/kubeconfig", "internal/secrets", "internal/secrets/kube", "internal/secrets/vault", "internal/schema", "internal/snapshot", "internal/telemetry"},
 	"controllers":         {"controllers", "internal/reconcile"},
 	"cmd/nautes-operator": {"controllers", "internal/config", "internal/operator", "internal/telemetry"},
 	"cmd/nautes-runner":   {"internal/launch", "internal/runner"},

@@ -2,184 +2,261 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"reflect"
+	"fmt"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/schema"
 )
 
-// Decode returns the object that the file at path holds, or what is wrong with
-// the file. The object has the scope's namespace and nothing else beyond the
-// file.
-func (s Scope) Decode(path string, content []byte) (v1alpha1.Object, *v1alpha1.FileProblem) {
+// maxFaults is the number of problems that are reported of one file.
+const maxFaults = 20
+
+// Decode returns the object in the file at path, or every problem of the file:
+// those at a line in the order of the lines, and then the fields that are missing.
+// The object has the scope's namespace and nothing else beyond the file.
+func (s Scope) Decode(kinds *schema.Kinds, path string, content []byte) (v1alpha1.Object, []v1alpha1.FileProblem) {
 	if problem := s.misplaced(path); problem != nil {
-		return nil, problem
+		return nil, []v1alpha1.FileProblem{*problem}
 	}
-	root, f := parse(content)
-	if f != nil {
-		return nil, Problem(path, f.line, f.reason, "%s", f.message)
+	d := document{scope: s, path: path, unreadable: map[*yaml.Node]bool{}}
+	var f *fault
+	if d.root, f = parse(content); f != nil {
+		d.faults = []fault{*f}
+		return nil, d.problems()
 	}
-	o, f := s.object(path, root)
-	if f != nil {
-		return nil, Problem(path, f.line, f.reason, "%s", f.message)
-	}
-	if problem := s.place(path, o, func(field string) int32 { return find(root, field, 0) }); problem != nil {
-		return nil, problem
+	o := d.object(kinds)
+	if len(d.faults)+len(d.missing) > 0 {
+		return nil, d.problems()
 	}
 	return o, nil
 }
 
-// object builds the object from the document.
-func (s Scope) object(path string, root *yaml.Node) (v1alpha1.Object, *fault) {
-	if root.Kind != yaml.MappingNode {
-		return nil, mustBe(root, "the file", "a mapping with apiVersion, kind, metadata and spec")
+// document is one file, and the problems found in it so far.
+type document struct {
+	scope  Scope
+	path   string
+	root   *yaml.Node
+	faults []fault
+	// unreadable holds values that cannot be read: nothing else is said about them.
+	unreadable map[*yaml.Node]bool
+	// missing are the problems of fields that are missing. They come last, because
+	// a misspelt field explains a missing one.
+	missing []fault
+}
+
+func (d *document) refuse(node *yaml.Node, reason, message string) {
+	d.faults = append(d.faults, *at(node, reason, message))
+}
+
+// refuseField adds a problem at the line of a field, or of the nearest field above it.
+func (d *document) refuseField(field, reason, message string) {
+	d.faults = append(d.faults, fault{find(d.root, field, 0), reason, message})
+}
+
+func (d *document) problems() []v1alpha1.FileProblem {
+	slices.SortStableFunc(d.faults, func(a, b fault) int { return cmp.Compare(a.line, b.line) })
+	faults := append(d.faults, d.missing...)
+	if more := len(faults) - maxFaults; more > 0 {
+		faults = append(faults[:maxFaults-1],
+			fault{0, Invalid, fmt.Sprintf("the file has %d more problems: correct the others first", more+1)})
 	}
-	kind, f := s.kind(path, root)
-	if f != nil {
-		return nil, f
+	problems := make([]v1alpha1.FileProblem, 0, len(faults))
+	for _, f := range faults {
+		problems = append(problems, *Problem(d.path, f.line, f.reason, "%s", f.message))
 	}
-	o := newObject(kind)
+	return problems
+}
+
+// object returns the object in the document, or nil if it cannot be read. It is
+// complete only when there is no problem.
+func (d *document) object(kinds *schema.Kinds) v1alpha1.Object {
+	if d.root.Kind != yaml.MappingNode {
+		d.refuse(d.root, Invalid, mustBe(d.root, "the file", "a mapping with apiVersion, kind, metadata and spec"))
+		return nil
+	}
+	kind, known := d.kind()
+	if !known {
+		return nil
+	}
 	value := map[string]any{"apiVersion": v1alpha1.GroupVersion.String(), "kind": kind}
-	for i := 0; i < len(root.Content); i += 2 {
-		key, child := root.Content[i], root.Content[i+1]
-		var f *fault
+	var metadata *yaml.Node
+	for i := 0; i < len(d.root.Content); i += 2 {
+		key, child := d.root.Content[i], d.root.Content[i+1]
 		switch key.Value {
 		case "apiVersion", "kind":
 		case "metadata":
-			value["metadata"], f = s.metadata(child)
+			metadata = child
 		case "spec":
-			if !null(child) {
-				spec, _ := reflect.TypeOf(o).Elem().FieldByName("Spec")
-				value["spec"], f = convert(child, spec.Type, "spec")
-			}
+			value["spec"] = d.value(child, "spec")
 		case "status":
 			if !null(child) && (child.Kind != yaml.MappingNode || len(child.Content) > 0) {
-				f = at(key, NotAllowed, "status is what Nautes reports: remove it from the file")
+				d.refuse(key, NotAllowed, "status is written by Nautes: remove it from the file")
 			}
 		default:
-			f = at(key, UnknownField, key.Value+" is no field: correct or remove it; known are apiVersion, kind, metadata and spec")
-		}
-		if f != nil {
-			return nil, f
+			d.refuse(key, UnknownField, fmt.Sprintf("unknown field %q: correct or remove it; known fields are apiVersion, kind, metadata and spec", key.Value))
 		}
 	}
-	switch {
-	case value["metadata"] == nil:
-		return nil, &fault{0, WrongName, "metadata is missing: add it, with a name"}
-	case value["spec"] == nil:
-		return nil, &fault{0, Invalid, "spec is missing: add it"}
+	unreadable := len(d.faults)
+	value["metadata"] = d.metadata(metadata)
+	o, err := d.check(kinds, kind, value, len(d.faults) > unreadable)
+	if err != nil {
+		d.faults = append(d.faults, fault{0, Invalid, "the file cannot be read as kind " + kind + ": compare it with an example"})
+		return nil
 	}
-	if err := fill(o, value); err != nil {
-		return nil, &fault{0, Invalid, "the file does not fit the kind " + kind + ": compare it with an example"}
+	return o
+}
+
+// check checks the value against its kind and its place. It returns the object,
+// or an error if the value does not fit the kind's type for a reason that the
+// schema does not know.
+func (d *document) check(kinds *schema.Kinds, kind string, value map[string]any, badMetadata bool) (v1alpha1.Object, error) {
+	content, err := encode(value)
+	if err != nil {
+		return nil, err
 	}
-	o.SetNamespace(s.Namespace)
-	if product := productOf(o); product != "" && !s.Tenant && product != s.Namespace {
-		return nil, &fault{find(root, "spec.product", 0), WrongNamespace,
-			"spec.product is " + product + " and the repository belongs to " + s.Namespace + ": correct or remove it"}
+	var checked map[string]any
+	if err := utiljson.Unmarshal(content, &checked); err != nil {
+		return nil, err
 	}
+	d.checkSchema(kinds, checked, badMetadata)
+	d.checkPlace(kind, checked)
+	if len(d.faults)+len(d.missing) > 0 {
+		return nil, nil
+	}
+	o := newObject(kind)
+	if err := json.Unmarshal(content, o); err != nil {
+		return nil, err
+	}
+	o.SetNamespace(d.scope.Namespace)
 	return o, nil
 }
 
-func fill(o v1alpha1.Object, value map[string]any) error {
+func encode(value map[string]any) ([]byte, error) {
 	var content bytes.Buffer
 	encoder := json.NewEncoder(&content)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return err
-	}
-	return json.Unmarshal(content.Bytes(), o)
+	err := encoder.Encode(value)
+	return content.Bytes(), err
 }
 
 // kind checks apiVersion and kind.
-func (s Scope) kind(path string, root *yaml.Node) (string, *fault) {
+func (d *document) kind() (name string, known bool) {
 	group := v1alpha1.GroupVersion.String()
+	before := len(d.faults)
 	for _, field := range []string{"apiVersion", "kind"} {
-		key, value := pair(root, field)
+		key, value := pair(d.root, field)
 		switch {
 		case key == nil || null(value):
-			return "", &fault{0, WrongKind, field + " is missing: an object has apiVersion " + group + ", a kind, metadata and spec"}
+			d.faults = append(d.faults, fault{0, WrongKind, field + " is missing: an object has apiVersion " + group + ", a kind, metadata and spec"})
 		case value.Kind != yaml.ScalarNode || value.ShortTag() != "!!str":
-			return "", mustBe(value, field, "a text")
+			d.refuse(value, Invalid, mustBe(value, field, text))
 		case field == "apiVersion" && value.Value != group:
-			return "", at(value, WrongKind, "apiVersion is "+value.Value+" and only "+group+" is read here: correct it, or move the file to a folder of your own")
+			d.refuse(value, WrongKind, "apiVersion is "+value.Value+" and only "+group+" is supported: correct it, or move the file to a folder of your own")
 		}
 	}
-	_, kind := pair(root, "kind")
-	top, _, _ := strings.Cut(path, "/")
-	allowed := s.folders()[top].kinds
-	if !slices.Contains(allowed, kind.Value) {
-		return "", at(kind, WrongKind, "the folder "+top+" holds objects of the kind "+strings.Join(allowed, " or ")+", not "+kind.Value+": correct the kind or move the file")
+	if len(d.faults) > before {
+		return "", false
 	}
-	return kind.Value, nil
+	_, kind := pair(d.root, "kind")
+	top, _, _ := strings.Cut(d.path, "/")
+	allowed := d.scope.folders()[top].kinds
+	if !slices.Contains(allowed, kind.Value) {
+		d.refuse(kind, WrongKind, "the folder "+top+" holds objects of kind "+strings.Join(allowed, " or ")+", not "+kind.Value+": correct the kind or move the file")
+		return "", false
+	}
+	return kind.Value, true
 }
 
-// metadata checks what a file may say there.
-func (s Scope) metadata(node *yaml.Node) (any, *fault) {
-	if null(node) {
-		return nil, nil
-	}
-	if node.Kind != yaml.MappingNode {
-		return nil, mustBe(node, "metadata", "a mapping")
-	}
+// metadata checks the metadata and returns its fields that have a value.
+func (d *document) metadata(node *yaml.Node) map[string]any {
 	value := map[string]any{}
+	switch {
+	case node == nil || null(node):
+		d.faults = append(d.faults, fault{0, WrongName, "metadata is missing: add it, with a name"})
+		return value
+	case node.Kind != yaml.MappingNode:
+		d.refuse(node, Invalid, mustBe(node, "metadata", "a mapping"))
+		return value
+	}
 	for i := 0; i < len(node.Content); i += 2 {
 		key, child := node.Content[i], node.Content[i+1]
-		var f *fault
+		field := "metadata." + key.Value
 		switch name := key.Value; {
-		case slices.Contains([]string{"name", "namespace"}, name) && !null(child):
-			value[name], f = convert(child, reflect.TypeFor[string](), "metadata."+name)
-		case slices.Contains([]string{"labels", "annotations"}, name) && !null(child):
-			if value[name], f = convert(child, reflect.TypeFor[map[string]string](), "metadata."+name); f == nil {
-				f = foreignKeys(child, name)
-			}
 		case null(child) && slices.Contains([]string{"name", "namespace", "labels", "annotations", "creationTimestamp"}, name):
+		case name == "name" || name == "namespace":
+			value[name] = d.mustBeText(child, field)
+		case name == "labels" || name == "annotations":
+			value[name] = d.texts(child, field)
+			d.checkKeys(child, field)
 		default:
-			f = at(key, NotAllowed, "metadata."+name+" is not a file's to set: remove it; name, labels and annotations are")
-		}
-		if f != nil {
-			return nil, f
+			d.refuse(key, NotAllowed, field+" cannot be set in a file: remove it; name, labels and annotations can be")
 		}
 	}
-	return value, s.identity(node, value)
+	d.checkIdentity(node, value)
+	return value
 }
 
-// identity checks name and namespace.
-func (s Scope) identity(node *yaml.Node, value map[string]any) *fault {
-	name, _ := value["name"].(string)
-	nameKey, _ := pair(node, "name")
-	switch {
-	case name == "":
-		return at(node, WrongName, "metadata.name is missing: add it")
-	case len(validation.IsDNS1123Label(name)) > 0:
-		return at(nameKey, WrongName, "metadata.name must be 1 to 63 lower-case letters, digits and dashes, and begin and end with a letter or digit: correct it")
+// mustBeText returns the text of a node, and refuses other nodes.
+func (d *document) mustBeText(node *yaml.Node, field string) any {
+	if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!str" && node.ShortTag() != "!!timestamp" {
+		d.refuse(node, Invalid, mustBe(node, field, text))
+		return nil
 	}
-	if namespace, _ := value["namespace"].(string); namespace != "" && namespace != s.Namespace {
-		key, _ := pair(node, "namespace")
-		return at(key, WrongNamespace, "metadata.namespace is "+namespace+" and the repository belongs to "+s.Namespace+": correct or remove it")
-	}
-	return nil
+	return d.text(node, field)
 }
 
-// foreignKeys refuses the labels and annotations by which Nautes and the
-// controllers that it relies on tell objects apart: a file that sets them could
-// hide its object from pruning, or confirm what only a person may confirm.
-func foreignKeys(node *yaml.Node, field string) *fault {
+// texts returns a mapping of texts, and refuses other nodes.
+func (d *document) texts(node *yaml.Node, field string) map[string]any {
+	value := map[string]any{}
+	if node.Kind != yaml.MappingNode {
+		d.refuse(node, Invalid, mustBe(node, field, "a mapping"))
+		return value
+	}
 	for i := 0; i < len(node.Content); i += 2 {
+		key := node.Content[i].Value
+		value[key] = d.mustBeText(node.Content[i+1], field+"["+key+"]")
+	}
+	return value
+}
+
+// checkIdentity checks name and namespace.
+func (d *document) checkIdentity(node *yaml.Node, value map[string]any) {
+	name, isText := value["name"].(string)
+	nameKey, written := pair(node, "name")
+	switch {
+	case !isText && written != nil && !null(written):
+		// Its type is wrong, and that is a problem already.
+	case name == "":
+		d.refuse(node, WrongName, "metadata.name is missing: add it")
+	case len(validation.IsDNS1123Label(name)) > 0:
+		d.refuse(nameKey, WrongName, "metadata.name must be 1 to 63 lower-case letters, digits and dashes, and begin and end with a letter or digit: correct it")
+	}
+	if namespace, _ := value["namespace"].(string); namespace != "" && namespace != d.scope.Namespace {
+		key, _ := pair(node, "namespace")
+		d.refuse(key, WrongNamespace, "metadata.namespace is "+namespace+" and the repository belongs to "+d.scope.Namespace+": correct or remove it")
+	}
+}
+
+// checkKeys refuses the labels and annotations by which Nautes and the
+// controllers that it relies on tell objects apart: a file that sets them could
+// hide its object from pruning, or confirm an action that only a person may confirm.
+func (d *document) checkKeys(node *yaml.Node, field string) {
+	for i := 0; node.Kind == yaml.MappingNode && i < len(node.Content); i += 2 {
 		key := node.Content[i]
 		domain, _, _ := strings.Cut(key.Value, "/")
-		for _, reserved := range []string{"nautes.io", "hnc.x-k8s.io"} {
-			if domain == reserved || strings.HasSuffix(domain, "."+reserved) {
-				return at(key, NotAllowed, "metadata."+field+"["+key.Value+"] is not a file's to set, as everything of "+reserved+": remove it")
-			}
-		}
-		if key.Value == v1alpha1.LabelManagedBy {
-			return at(key, NotAllowed, "metadata."+field+"["+key.Value+"] is not a file's to set: remove it")
+		reserved := slices.ContainsFunc([]string{"nautes.io", "hnc.x-k8s.io"}, func(reserved string) bool {
+			return domain == reserved || strings.HasSuffix(domain, "."+reserved)
+		})
+		if reserved || key.Value == v1alpha1.LabelManagedBy {
+			d.refuse(key, NotAllowed, field+"["+key.Value+"] is reserved and cannot be set in a file: remove it")
 		}
 	}
-	return nil
 }

@@ -12,7 +12,18 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/schema"
 )
+
+// newKinds returns the schemas of our kinds.
+func newKinds(t testing.TB) *schema.Kinds {
+	t.Helper()
+	kinds, err := schema.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kinds
+}
 
 const head = "apiVersion: nautes.resource.nautes.io/v1alpha1\nkind: "
 
@@ -86,17 +97,18 @@ func TestDecodeReadsEachKind(t *testing.T) {
 		"code-repos/repo-1/repo-1.yaml": {product, simple("CodeRepo", "repo-1", "{url: 'https://example.com/a', webhook: {events: [push_events]}}")},
 		"code-repos/repo-1/all.yaml":    {product, simple("CodeRepoBinding", "all", "{codeRepo: repo-1, product: product-1, projects: [api], permissions: readwrite}")},
 		"clusters/one.yaml": {tenant, simple("Cluster", "one",
-			"{apiServer: 'https://x', clusterType: physical, usage: worker, productAllowedClusterResources: {demo: [{kind: ClusterRole, group: rbac.authorization.k8s.io}]}}")},
-		"providers/gitlab.yaml":   {tenant, simple("CodeRepoProvider", "gitlab", "{httpAddress: a, sshAddress: b, apiServer: c, providerType: gitlab}")},
+			"{apiServer: 'https://x', clusterType: physical, usage: worker, workerType: pipeline, productAllowedClusterResources: {demo: [{kind: ClusterRole, group: rbac.authorization.k8s.io}]}}")},
+		"providers/gitlab.yaml":   {tenant, simple("CodeRepoProvider", "gitlab", "{httpAddress: 'https://a', sshAddress: git@b, apiServer: 'https://c', providerType: gitlab}")},
 		"providers/products.yaml": {tenant, simple("ProductProvider", "products", "{type: coderepo, name: gitlab}")},
 		"catalogue/default.yaml":  {tenant, simple("ComponentCatalogue", "default", "{components: [{name: hnc, installation: External}]}")},
 		"hooks/scan.yml":          {tenant, simple("PipelineHook", "scan", "{sides: [pre], varsSchema: {type: object}, task: {steps: [{name: a, image: b, script: 'a < b && c', size: 1.5, big: 1e30, none: null, all: true}]}}")},
 	}
+	kinds := newKinds(t)
 	for path, tt := range tests {
 		t.Run(path, func(t *testing.T) {
-			got, problem := tt.scope.Decode(path, []byte(tt.content))
-			if problem != nil {
-				t.Fatalf("Decode: %+v", problem)
+			got, problems := tt.scope.Decode(kinds, path, []byte(tt.content))
+			if len(problems) > 0 {
+				t.Fatalf("Decode: %+v", problems)
 			}
 			// The whole object as the API machinery reads it from the same file.
 			want := newObject(got.GetObjectKind().GroupVersionKind().Kind)
@@ -122,9 +134,9 @@ func TestDecodeReadsEachKind(t *testing.T) {
 // The catalogue holds charts' values and values of patches of any shape; they
 // reach the object as the file has them.
 func TestDecodeKeepsAnyValue(t *testing.T) {
-	got, problem := tenant.Decode("catalogue/default.yaml", []byte(components))
-	if problem != nil {
-		t.Fatalf("Decode: %+v", problem)
+	got, problems := tenant.Decode(newKinds(t), "catalogue/default.yaml", []byte(components))
+	if len(problems) > 0 {
+		t.Fatalf("Decode: %+v", problems)
 	}
 	all := got.(*v1alpha1.ComponentCatalogue).Spec.Components
 	want := map[string]any{"ports": map[string]any{"web": map[string]any{"nodePort": "$(settings.httpNodePort)"}}, "removed": nil, "hosts": []any{"a", 1.0, true}}
@@ -157,7 +169,7 @@ func decoded(t *testing.T, raw []byte) any {
 	return value
 }
 
-func TestDecodeAcceptsWhatEarlierFilesCarry(t *testing.T) {
+func TestDecodeAcceptsEarlierFiles(t *testing.T) {
 	tests := map[string]string{
 		"creation timestamp": strings.Replace(environment, "  name: dev", "  creationTimestamp: null\n  name: dev", 1),
 		"empty status":       environment + "status: {}\n",
@@ -175,11 +187,12 @@ func TestDecodeAcceptsWhatEarlierFilesCarry(t *testing.T) {
 		"an anchor":          strings.Replace(environment, "cluster: one", "cluster: &a one", 1),
 		"comments":           strings.ReplaceAll(environment, "\n", " # why\n"),
 	}
+	kinds := newKinds(t)
 	for name, content := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, problem := product.Decode("envs/dev.yaml", []byte(content))
-			if problem != nil {
-				t.Fatalf("Decode: %+v", problem)
+			got, problems := product.Decode(kinds, "envs/dev.yaml", []byte(content))
+			if len(problems) > 0 {
+				t.Fatalf("Decode: %+v", problems)
 			}
 			env := got.(*v1alpha1.Environment)
 			want := &v1alpha1.Environment{
@@ -193,9 +206,9 @@ func TestDecodeAcceptsWhatEarlierFilesCarry(t *testing.T) {
 		})
 	}
 	content := strings.Replace(environment, "  name: dev", "  name: dev\n  labels: {team: a, example.com/x: \"1\"}\n  annotations: {note: b}", 1)
-	got, problem := product.Decode("envs/dev.yaml", []byte(content))
-	if problem != nil {
-		t.Fatalf("labels: %+v", problem)
+	got, problems := product.Decode(kinds, "envs/dev.yaml", []byte(content))
+	if len(problems) > 0 {
+		t.Fatalf("labels: %+v", problems)
 	}
 	if got.GetLabels()["example.com/x"] != "1" || got.GetAnnotations()["note"] != "b" {
 		t.Errorf("labels %v and annotations %v are not the file's", got.GetLabels(), got.GetAnnotations())
@@ -205,50 +218,50 @@ func TestDecodeAcceptsWhatEarlierFilesCarry(t *testing.T) {
 func TestDecodeRefuses(t *testing.T) {
 	replace := func(old, new string) string { return replaceOnce(t, environment, old, new) }
 	checkRefusals(t, map[string]refusal{
-		"empty":              {"", Unparsable, 0, "no object"},
-		"comment only":       {"# nothing\n", Unparsable, 0, "no object"},
-		"no YAML":            {"a: b: c\n", Unparsable, 1, "not valid YAML"},
-		"broken indentation": {replace("  envType", " envType"), Unparsable, 6, "not valid YAML"},
-		"NUL":                {environment + "\x00", Unparsable, 0, "NUL"},
-		"NUL in a text":      {replace("one", `"o\0ne"`), Invalid, 6, "NUL"},
-		"Latin-1":            {replace("one", "on\xe9"), Unparsable, 0, "UTF-8"},
-		"UTF-16":             {"\xff\xfea\x00", Unparsable, 0, "UTF-8"},
-		"list":               {"- a\n", Invalid, 1, "mapping"},
-		"text":               {"hello\n", Invalid, 1, "mapping"},
-		"two objects":        {environment + "---\n" + environment, Unparsable, 9, "file of its own"},
-		"duplicate key":      {environment + "  cluster: two\n", Unparsable, 8, `"cluster" is there twice, first at line 6`},
-		"duplicate top key":  {environment + "spec: {}\n", Unparsable, 8, "twice"},
-		"number as key":      {environment + "  1: two\n", Unparsable, 8, "quotes"},
-		"true as key":        {environment + "  true: two\n", Unparsable, 8, "quotes"},
-		"list as key":        {environment + "  ? [a]\n  : two\n", Unparsable, 8, "plain text"},
-		"long key":           {environment + "  " + strings.Repeat("k", 600) + ": two\n", TooLarge, 8, "key"},
-		"alias":              {replace("cluster: one\n  envType: test", "cluster: &a one\n  envType: *a"), Unparsable, 7, "aliases"},
-		"merge key":          {environment + "  <<: {product: x}\n", Unparsable, 8, "key"},
-		"unknown anchor":     {replace("one", "*a"), Unparsable, 0, "anchor"},
-		"tag":                {replace("one", "!!binary b25l"), Invalid, 6, "text"},
-		"own tag":            {replace("one", "!env one"), Invalid, 6, "tag !env"},
-		"unknown field":      {environment + "  clusters: two\n", UnknownField, 8, "spec.clusters is no field: correct or remove it; known are cluster, envType, product"},
-		"wrong case":         {replace("cluster:", "Cluster:"), UnknownField, 6, "spec.Cluster"},
-		"unknown top field":  {environment + "data: {}\n", UnknownField, 8, "data"},
-		"missing field":      {replace("  cluster: one\n", ""), Invalid, 6, "spec.cluster is missing"},
-		"null field":         {replace("cluster: one", "cluster:"), Invalid, 6, "spec.cluster is missing"},
-		"number for text":    {replace("one", "1"), Invalid, 6, "quotes"},
-		"true for text":      {replace("one", "true"), Invalid, 6, "quotes"},
-		"list for text":      {replace("one", "[one]"), Invalid, 6, "a list"},
-		"no spec":            {replace("spec:\n  cluster: one\n  envType: test\n", ""), Invalid, 0, "spec is missing"},
-		"null spec":          {replace("spec:\n  cluster: one\n  envType: test\n", "spec:\n"), Invalid, 0, "spec is missing"},
-		"text as spec":       {replace("spec:\n  cluster: one\n  envType: test\n", "spec: a\n"), Invalid, 5, "mapping"},
-		"no apiVersion":      {replace("apiVersion: nautes.resource.nautes.io/v1alpha1\n", ""), WrongKind, 0, "apiVersion"},
-		"other apiVersion":   {replace("v1alpha1", "v1"), WrongKind, 1, "only nautes.resource.nautes.io/v1alpha1"},
-		"number apiVersion":  {replace("nautes.resource.nautes.io/v1alpha1", "1"), Invalid, 1, "text"},
-		"no kind":            {replace("kind: Environment\n", ""), WrongKind, 0, "kind"},
-		"kind of elsewhere":  {replace("kind: Environment", "kind: Project"), WrongKind, 2, "Environment, not Project"},
-		"kind of the tenant": {replace("kind: Environment", "kind: Cluster"), WrongKind, 2, "not Cluster"},
-		"unknown kind":       {replace("kind: Environment", "kind: ConfigMap"), WrongKind, 2, "not ConfigMap"},
-		"a list of objects":  {replace("kind: Environment", "kind: EnvironmentList"), WrongKind, 2, "EnvironmentList"},
-		"other product":      {environment + "  product: product-2\n", WrongNamespace, 8, "product-2"},
-		"status":             {environment + "status: {observedGeneration: 1}\n", NotAllowed, 8, "status"},
-		"text as status":     {environment + "status: ready\n", NotAllowed, 8, "status"},
+		"empty":              {"", Unparsable, 0, "no object", nil},
+		"comment only":       {"# nothing\n", Unparsable, 0, "no object", nil},
+		"no YAML":            {"a: b: c\n", Unparsable, 1, "not valid YAML", nil},
+		"broken indentation": {replace("  envType", " envType"), Unparsable, 6, "not valid YAML", nil},
+		"NUL":                {environment + "\x00", Unparsable, 0, "NUL", nil},
+		"NUL in a text":      {replace("one", `"o\0ne"`), Invalid, 6, "NUL", nil},
+		"Latin-1":            {replace("one", "on\xe9"), Unparsable, 0, "UTF-8", nil},
+		"UTF-16":             {"\xff\xfea\x00", Unparsable, 0, "UTF-8", nil},
+		"list":               {"- a\n", Invalid, 1, "mapping", nil},
+		"text":               {"hello\n", Invalid, 1, "mapping", nil},
+		"two objects":        {environment + "---\n" + environment, Unparsable, 9, "file of its own", nil},
+		"duplicate key":      {environment + "  cluster: two\n", Unparsable, 8, `"cluster" is given twice, first at line 6`, nil},
+		"duplicate top key":  {environment + "spec: {}\n", Unparsable, 8, "given twice", nil},
+		"number as key":      {environment + "  1: two\n", Unparsable, 8, "quotes", nil},
+		"true as key":        {environment + "  true: two\n", Unparsable, 8, "quotes", nil},
+		"list as key":        {environment + "  ? [a]\n  : two\n", Unparsable, 8, "plain text", nil},
+		"long key":           {environment + "  " + strings.Repeat("k", 600) + ": two\n", TooLarge, 8, "key", nil},
+		"alias":              {replace("cluster: one\n  envType: test", "cluster: &a one\n  envType: *a"), Unparsable, 7, "aliases", nil},
+		"merge key":          {environment + "  <<: {product: x}\n", Unparsable, 8, "key", nil},
+		"unknown anchor":     {replace("one", "*a"), Unparsable, 0, "anchor", nil},
+		"tag":                {replace("one", "!!binary b25l"), Unparsable, 6, "tag !!binary", nil},
+		"own tag":            {replace("one", "!env one"), Unparsable, 6, "tag !env", nil},
+		"unknown field":      {environment + "  clusters: two\n", UnknownField, 8, `unknown field "spec.clusters": correct or remove it; known fields are cluster, envType, product`, nil},
+		"wrong case":         {replace("cluster:", "Cluster:"), UnknownField, 6, "spec.Cluster", []string{"spec.cluster is missing"}},
+		"unknown top field":  {environment + "data: {}\n", UnknownField, 8, "data", nil},
+		"missing field":      {replace("  cluster: one\n", ""), Invalid, 5, "spec.cluster is missing", nil},
+		"null field":         {replace("cluster: one", "cluster:"), Invalid, 6, "spec.cluster is missing", nil},
+		"number for text":    {replace("one", "1"), Invalid, 6, "quotes", nil},
+		"true for text":      {replace("one", "true"), Invalid, 6, "quotes", nil},
+		"list for text":      {replace("one", "[one]"), Invalid, 6, "a list", nil},
+		"no spec":            {replace("spec:\n  cluster: one\n  envType: test\n", ""), Invalid, 0, "spec is missing", nil},
+		"null spec":          {replace("spec:\n  cluster: one\n  envType: test\n", "spec:\n"), Invalid, 5, "spec is missing", nil},
+		"text as spec":       {replace("spec:\n  cluster: one\n  envType: test\n", "spec: a\n"), Invalid, 5, "mapping", nil},
+		"no apiVersion":      {replace("apiVersion: nautes.resource.nautes.io/v1alpha1\n", ""), WrongKind, 0, "apiVersion", nil},
+		"other apiVersion":   {replace("v1alpha1", "v1"), WrongKind, 1, "only nautes.resource.nautes.io/v1alpha1", nil},
+		"number apiVersion":  {replace("nautes.resource.nautes.io/v1alpha1", "1"), Invalid, 1, "text", nil},
+		"no kind":            {replace("kind: Environment\n", ""), WrongKind, 0, "kind", nil},
+		"kind of elsewhere":  {replace("kind: Environment", "kind: Project"), WrongKind, 2, "Environment, not Project", nil},
+		"kind of the tenant": {replace("kind: Environment", "kind: Cluster"), WrongKind, 2, "not Cluster", nil},
+		"unknown kind":       {replace("kind: Environment", "kind: ConfigMap"), WrongKind, 2, "not ConfigMap", nil},
+		"a list of objects":  {replace("kind: Environment", "kind: EnvironmentList"), WrongKind, 2, "EnvironmentList", nil},
+		"other product":      {environment + "  product: product-2\n", WrongNamespace, 8, "product-2", nil},
+		"status":             {environment + "status: {observedGeneration: 1}\n", NotAllowed, 8, "status", nil},
+		"text as status":     {environment + "status: ready\n", NotAllowed, 8, "status", nil},
 	})
 }
 
@@ -256,54 +269,69 @@ func TestDecodeRefusesMetadata(t *testing.T) {
 	replace := func(old, new string) string { return replaceOnce(t, environment, old, new) }
 	meta := func(line string) string { return replace("  name: dev\n", "  name: dev\n"+line+"\n") }
 	checkRefusals(t, map[string]refusal{
-		"no metadata":         {replace("metadata:\n  name: dev\n", ""), WrongName, 0, "metadata"},
-		"null metadata":       {replace("metadata:\n  name: dev\n", "metadata:\n"), WrongName, 0, "metadata"},
-		"no name":             {replace("name: dev", "labels: {}"), WrongName, 4, "metadata.name is missing"},
-		"null name":           {replace("name: dev", "name:"), WrongName, 4, "metadata.name is missing"},
-		"number as name":      {replace("name: dev", "name: 1"), Invalid, 4, "quotes"},
-		"bad name":            {replace("name: dev", "name: Dev_1"), WrongName, 4, "lower-case"},
-		"long name":           {replace("name: dev", "name: "+strings.Repeat("a", 64)), WrongName, 4, "63"},
-		"name as path":        {replace("name: dev", "name: ../dev"), WrongName, 4, "lower-case"},
-		"other namespace":     {meta("  namespace: product-2"), WrongNamespace, 5, "product-2"},
-		"creation time":       {meta("  creationTimestamp: 2024-01-01T00:00:00Z"), NotAllowed, 5, "creationTimestamp"},
-		"finalizers":          {meta("  finalizers: [a]"), NotAllowed, 5, "finalizers"},
-		"null finalizers":     {meta("  finalizers:"), NotAllowed, 5, "finalizers"},
-		"owner":               {meta("  ownerReferences: []"), NotAllowed, 5, "ownerReferences"},
-		"uid":                 {meta("  uid: x"), NotAllowed, 5, "uid"},
-		"resource version":    {meta("  resourceVersion: \"1\""), NotAllowed, 5, "resourceVersion"},
-		"managed fields":      {meta("  managedFields: []"), NotAllowed, 5, "managedFields"},
-		"generate name":       {meta("  generateName: x-"), NotAllowed, 5, "generateName"},
-		"our label":           {meta("  labels:\n    nautes.io/product: x"), NotAllowed, 6, "nautes.io"},
-		"our subdomain":       {meta("  labels:\n    resource.nautes.io/reference: x"), NotAllowed, 6, "nautes.io"},
-		"managed by":          {meta("  labels:\n    app.kubernetes.io/managed-by: nautes"), NotAllowed, 6, "managed-by"},
-		"hidden from pruning": {meta("  labels:\n    hnc.x-k8s.io/inherited-from: x"), NotAllowed, 6, "hnc"},
-		"confirmed prune":     {meta("  annotations:\n    nautes.io/confirm-prune: x"), NotAllowed, 6, "nautes.io"},
-		"number as label":     {meta("  labels: {a: 1}"), Invalid, 5, "quotes"},
-		"list as labels":      {meta("  labels: [a]"), Invalid, 5, "metadata.labels must be a mapping"},
-		"null label":          {meta("  labels: {a: }"), Invalid, 5, "empty"},
+		"no metadata":         {replace("metadata:\n  name: dev\n", ""), WrongName, 0, "metadata", nil},
+		"null metadata":       {replace("metadata:\n  name: dev\n", "metadata:\n"), WrongName, 0, "metadata", nil},
+		"no name":             {replace("name: dev", "labels: {}"), WrongName, 4, "metadata.name is missing", nil},
+		"null name":           {replace("name: dev", "name:"), WrongName, 4, "metadata.name is missing", nil},
+		"number as name":      {replace("name: dev", "name: 1"), Invalid, 4, "quotes", nil},
+		"bad name":            {replace("name: dev", "name: Dev_1"), WrongName, 4, "lower-case", nil},
+		"long name":           {replace("name: dev", "name: "+strings.Repeat("a", 64)), WrongName, 4, "63", nil},
+		"name as path":        {replace("name: dev", "name: ../dev"), WrongName, 4, "lower-case", nil},
+		"other namespace":     {meta("  namespace: product-2"), WrongNamespace, 5, "product-2", nil},
+		"creation time":       {meta("  creationTimestamp: 2024-01-01T00:00:00Z"), NotAllowed, 5, "creationTimestamp", nil},
+		"finalizers":          {meta("  finalizers: [a]"), NotAllowed, 5, "finalizers", nil},
+		"null finalizers":     {meta("  finalizers:"), NotAllowed, 5, "finalizers", nil},
+		"owner":               {meta("  ownerReferences: []"), NotAllowed, 5, "ownerReferences", nil},
+		"uid":                 {meta("  uid: x"), NotAllowed, 5, "uid", nil},
+		"resource version":    {meta("  resourceVersion: \"1\""), NotAllowed, 5, "resourceVersion", nil},
+		"managed fields":      {meta("  managedFields: []"), NotAllowed, 5, "managedFields", nil},
+		"generate name":       {meta("  generateName: x-"), NotAllowed, 5, "generateName", nil},
+		"our label":           {meta("  labels:\n    nautes.io/product: x"), NotAllowed, 6, "nautes.io", nil},
+		"our subdomain":       {meta("  labels:\n    resource.nautes.io/reference: x"), NotAllowed, 6, "nautes.io", nil},
+		"managed by":          {meta("  labels:\n    app.kubernetes.io/managed-by: nautes"), NotAllowed, 6, "managed-by", nil},
+		"hidden from pruning": {meta("  labels:\n    hnc.x-k8s.io/inherited-from: x"), NotAllowed, 6, "hnc", nil},
+		"confirmed prune":     {meta("  annotations:\n    nautes.io/confirm-prune: x"), NotAllowed, 6, "nautes.io", nil},
+		"number as label":     {meta("  labels: {a: 1}"), Invalid, 5, "quotes", nil},
+		"list as labels":      {meta("  labels: [a]"), Invalid, 5, "metadata.labels must be a mapping", nil},
+		"null label":          {meta("  labels: {a: }"), Invalid, 5, "empty", nil},
 	})
 }
 
-// refusal is a file envs/dev.yaml and why it is refused.
+// refusal is a file envs/dev.yaml and its first problem; wantMore lists parts of
+// the messages of the others.
 type refusal struct {
 	content    string
 	wantReason string
 	wantLine   int32
 	wantText   string
+	wantMore   []string
 }
 
 func checkRefusals(t *testing.T, tests map[string]refusal) {
 	t.Helper()
+	kinds := newKinds(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			o, got := product.Decode("envs/dev.yaml", []byte(tt.content))
-			if got == nil {
-				t.Fatalf("Decode = %+v, want an error", o)
-			}
-			if got.Reason != tt.wantReason || got.Line != tt.wantLine || !strings.Contains(got.Message, tt.wantText) || got.Path != "envs/dev.yaml" {
-				t.Errorf("Decode: %+v, want %s at line %d with %q", got, tt.wantReason, tt.wantLine, tt.wantText)
-			}
+			o, got := product.Decode(kinds, "envs/dev.yaml", []byte(tt.content))
+			checkProblems(t, o, got, "envs/dev.yaml", tt.wantReason, tt.wantLine, append([]string{tt.wantText}, tt.wantMore...))
 		})
+	}
+}
+
+// checkProblems compares the first of some problems with the wanted one, and the
+// messages of all.
+func checkProblems(t *testing.T, o v1alpha1.Object, got []v1alpha1.FileProblem, path, wantReason string, wantLine int32, wantTexts []string) {
+	t.Helper()
+	if o != nil || len(got) != len(wantTexts) {
+		t.Fatalf("Decode = %v, %+v; want %d problems with %q", o, got, len(wantTexts), wantTexts)
+	}
+	for i, want := range wantTexts {
+		if !strings.Contains(got[i].Message, want) || got[i].Path != path {
+			t.Errorf("problem %d: %+v, want %q", i, got[i], want)
+		}
+	}
+	if got[0].Reason != wantReason || got[0].Line != wantLine {
+		t.Errorf("first problem: %+v, want %s at line %d", got[0], wantReason, wantLine)
 	}
 }
 
@@ -350,45 +378,143 @@ func TestDecodeRefusesInOtherKinds(t *testing.T) {
 		wantReason    string
 		wantLine      int32
 		wantText      string
+		wantMore      []string
 	}{
-		"text for bool":         {product, "runtimes/dr-dev.yaml", deployment + "  suspend: yes please\n", Invalid, 17, "spec.suspend must be true or false, not a text"},
-		"null in a list":        {product, "runtimes/dr-dev.yaml", change(deployment, "- api-server", "-"), Invalid, 16, "spec.projectsRef[0] must be a text, not empty"},
-		"mapping for list":      {product, "runtimes/dr-dev.yaml", change(deployment, "- api-server", "  a: b"), Invalid, 16, "spec.projectsRef must be a list"},
-		"unknown nested field":  {product, "projects/api/x.yaml", change(pipeline, "label: main", "lable: main"), UnknownField, 19, "spec.pipelines[0].lable"},
-		"missing nested field":  {product, "projects/api/x.yaml", change(pipeline, "kustomization: {path: /spec/x}", "{}"), Unparsable, 25, "plain text"},
-		"missing pointer field": {product, "projects/api/x.yaml", change(pipeline, "{kustomization: {path: /spec/x}}", "{}"), Invalid, 25, "spec.pipelineTriggers[0].inputs[0].transmissionMethod.kustomization is missing"},
-		"other project":         {product, "projects/web/x.yaml", pipeline, Misplaced, 8, `spec.project is "api" and the directory is "web"`},
-		"project elsewhere":     {product, "projects/web/web.yaml", head + "Project\nmetadata: {name: api}\nspec: {}\n", WrongName, 3, `move the file to the directory "api"`},
-		"repo elsewhere":        {product, "code-repos/repo-2/repo-2.yaml", head + "CodeRepo\nmetadata: {name: repo-1}\nspec: {}\n", WrongName, 3, "repo-2"},
-		"binding elsewhere":     {product, "code-repos/repo-2/all.yaml", head + "CodeRepoBinding\nmetadata: {name: all}\nspec:\n  codeRepo: repo-1\n", Misplaced, 5, "repo-2"},
-		"binding to another":    {product, "code-repos/repo-1/all.yaml", head + "CodeRepoBinding\nmetadata: {name: all}\nspec:\n  codeRepo: repo-1\n  product: product-2\n", WrongNamespace, 6, "product-2"},
-		"too shallow":           {product, "projects/api.yaml", head + "Project\nmetadata: {name: api}\nspec: {}\n", Misplaced, 0, "projects/<project>/<project>.yaml"},
-		"too deep":              {product, "envs/a/dev.yaml", environment, Misplaced, 0, "envs/<environment>.yaml"},
-		"not a folder":          {product, "docs/dev.yaml", environment, Misplaced, 0, "code-repos, envs, projects, runtimes"},
-		"product in tenant":     {tenant, "clusters/p.yaml", head + "Product\nmetadata: {name: product-1}\nspec: {}\n", WrongKind, 2, "Cluster, not Product"},
-		"tenant's namespace":    {tenant, "hooks/scan.yaml", change(hook, "{name: scan}", "{name: scan, namespace: product-1}"), WrongNamespace, 3, "nautes"},
-		"text as task":          {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: run"), Invalid, 6, "spec.task must be a mapping"},
-		"no number in task":     {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: [.nan]}"), Invalid, 6, "spec.task[a][0]"},
-		"infinity in task":      {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: -.inf}"), Invalid, 6, "finite"},
-		"tag in task":           {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: !!binary aGk=}"), Unparsable, 6, "!!binary"},
-		"another catalogue":     {tenant, "catalogue/second.yaml", change(components, "{name: default}", "{name: second}"), WrongName, 3, "call it default"},
-		"cluster as catalogue":  {tenant, "catalogue/one.yaml", head + "Cluster\nmetadata: {name: one}\nspec: {}\n", WrongKind, 2, "ComponentCatalogue, not Cluster"},
-		"catalogue of product":  {product, "catalogue/default.yaml", components, Misplaced, 0, "code-repos, envs, projects, runtimes"},
-		"text as values":        {tenant, "catalogue/default.yaml", change(components, "{ports: {web: {nodePort: $(settings.httpNodePort)}}, removed: null, hosts: [a, 1, true]}", "ports"), Invalid, 10, "spec.components[0].sources[0].values must be a mapping"},
-		"no number in a patch":  {tenant, "catalogue/default.yaml", change(components, "value: 2", "value: .nan"), Invalid, 18, "spec.components[1].sources[0].patches[0].operations[0].value is no finite number"},
-		"unknown field of it":   {tenant, "catalogue/default.yaml", change(components, "- kind: Deployment", "- target: Deployment"), UnknownField, 16, "spec.components[1].sources[0].patches[0].target"},
-		"wrong tag in task":     {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: !!int x}"), Invalid, 6, "!!int"},
+		"text for bool":         {product, "runtimes/dr-dev.yaml", deployment + "  suspend: yes please\n", Invalid, 17, "spec.suspend must be true or false, not a text", nil},
+		"null in a list":        {product, "runtimes/dr-dev.yaml", change(deployment, "- api-server", "-"), Invalid, 16, "spec.projectsRef[0] must be a text, not empty", nil},
+		"mapping for list":      {product, "runtimes/dr-dev.yaml", change(deployment, "- api-server", "  a: b"), Invalid, 15, "spec.projectsRef must be a list", nil},
+		"unknown nested field":  {product, "projects/api/x.yaml", change(pipeline, "label: main", "lable: main"), UnknownField, 19, "spec.pipelines[0].lable", nil},
+		"missing nested field":  {product, "projects/api/x.yaml", change(pipeline, "kustomization: {path: /spec/x}", "{}"), Unparsable, 25, "plain text", nil},
+		"missing pointer field": {product, "projects/api/x.yaml", change(pipeline, "{kustomization: {path: /spec/x}}", "{}"), Invalid, 25, "spec.pipelineTriggers[0].inputs[0].transmissionMethod.kustomization is missing", nil},
+		"other project":         {product, "projects/web/x.yaml", pipeline, Misplaced, 8, `spec.project is "api" and the directory is "web"`, nil},
+		"project elsewhere":     {product, "projects/web/web.yaml", head + "Project\nmetadata: {name: api}\nspec: {}\n", WrongName, 3, `move the file to the directory "api"`, nil},
+		"repo elsewhere":        {product, "code-repos/repo-2/repo-2.yaml", head + "CodeRepo\nmetadata: {name: repo-1}\nspec: {}\n", WrongName, 3, `the directory is "repo-2"`, []string{"say where the repository is"}},
+		"binding elsewhere":     {product, "code-repos/repo-2/all.yaml", head + "CodeRepoBinding\nmetadata: {name: all}\nspec:\n  codeRepo: repo-1\n", Misplaced, 5, "repo-2", nil},
+		"binding to another":    {product, "code-repos/repo-1/all.yaml", head + "CodeRepoBinding\nmetadata: {name: all}\nspec:\n  codeRepo: repo-1\n  product: product-2\n", WrongNamespace, 6, "product-2", nil},
+		"too shallow":           {product, "projects/api.yaml", head + "Project\nmetadata: {name: api}\nspec: {}\n", Misplaced, 0, "projects/<project>/<project>.yaml", nil},
+		"too deep":              {product, "envs/a/dev.yaml", environment, Misplaced, 0, "envs/<environment>.yaml", nil},
+		"not a folder":          {product, "docs/dev.yaml", environment, Misplaced, 0, "code-repos, envs, projects, runtimes", nil},
+		"product in tenant":     {tenant, "clusters/p.yaml", head + "Product\nmetadata: {name: product-1}\nspec: {}\n", WrongKind, 2, "Cluster, not Product", nil},
+		"tenant's namespace":    {tenant, "hooks/scan.yaml", change(hook, "{name: scan}", "{name: scan, namespace: product-1}"), WrongNamespace, 3, "nautes", nil},
+		"text as task":          {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: run"), Invalid, 6, "spec.task must be a mapping", nil},
+		"no number in task":     {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: [.nan]}"), Invalid, 6, "spec.task.a[0]", nil},
+		"infinity in task":      {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: -.inf}"), Invalid, 6, "finite", nil},
+		"tag in task":           {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: !!binary aGk=}"), Unparsable, 6, "!!binary", nil},
+		"another catalogue":     {tenant, "catalogue/second.yaml", change(components, "{name: default}", "{name: second}"), WrongName, 3, "metadata.name must be default", nil},
+		"cluster as catalogue":  {tenant, "catalogue/one.yaml", head + "Cluster\nmetadata: {name: one}\nspec: {}\n", WrongKind, 2, "ComponentCatalogue, not Cluster", nil},
+		"catalogue of product":  {product, "catalogue/default.yaml", components, Misplaced, 0, "code-repos, envs, projects, runtimes", nil},
+		"text as values":        {tenant, "catalogue/default.yaml", change(components, "{ports: {web: {nodePort: $(settings.httpNodePort)}}, removed: null, hosts: [a, 1, true]}", "ports"), Invalid, 10, "spec.components[0].sources[0].values must be a mapping", nil},
+		"no number in a patch":  {tenant, "catalogue/default.yaml", change(components, "value: 2", "value: .nan"), Invalid, 18, "spec.components[1].sources[0].patches[0].operations[0].value is not a finite number", nil},
+		"unknown field of it":   {tenant, "catalogue/default.yaml", change(components, "- kind: Deployment", "- target: Deployment"), UnknownField, 16, "spec.components[1].sources[0].patches[0].target", []string{"patches[0].kind is missing"}},
+		"wrong tag in task":     {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: !!int x}"), Invalid, 6, "!!int", nil},
 	}
+	kinds := newKinds(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			o, got := tt.scope.Decode(tt.path, []byte(tt.content))
-			if got == nil {
-				t.Fatalf("Decode = %+v, want an error", o)
+			o, got := tt.scope.Decode(kinds, tt.path, []byte(tt.content))
+			checkProblems(t, o, got, tt.path, tt.wantReason, tt.wantLine, append([]string{tt.wantText}, tt.wantMore...))
+		})
+	}
+}
+
+// A file's problems are all reported at once, each at its line: those that the
+// YAML shows, those of the schema, and those of rules about lists at the item.
+func TestDecodeReportsEveryProblem(t *testing.T) {
+	kinds := newKinds(t)
+	type problem struct {
+		Line           int32
+		Reason, Begins string
+	}
+	many := head + "Project\nmetadata: {name: api}\nspec:\n"
+	for i := range maxFaults {
+		many += fmt.Sprintf("  field-%d: x\n", i)
+	}
+	for name, test := range map[string]struct {
+		scope         Scope
+		path, content string
+		want          []problem
+	}{
+		"of every sort": {product, "envs/dev.yaml", head + `Environment
+metadata:
+  name: dev
+  labels: {a: 1, nautes.io/x: "y"}
+  uid: x
+spec:
+  clutser: one
+  envType: [test]
+  product: product-2
+status: {a: b}
+data: {}
+`, []problem{
+			{5, Invalid, "metadata.labels[a] must be a text, not a number: put it in quotes"},
+			{5, NotAllowed, "metadata.labels[nautes.io/x] is reserved"},
+			{6, NotAllowed, "metadata.uid cannot be set in a file"},
+			{8, UnknownField, `unknown field "spec.clutser": correct or remove it; known fields are cluster`},
+			{9, Invalid, "spec.envType must be a text, not a list"},
+			{10, WrongNamespace, "spec.product is product-2"},
+			{11, NotAllowed, "status is written by Nautes"},
+			{12, UnknownField, `unknown field "data": correct or remove it`},
+			{7, Invalid, "spec.cluster is missing: add it"},
+		}},
+		"of rules": {product, "projects/api/ci.yaml", replaceOnce(t, pipeline, "  hooks:\n", "  - {eventSource: push, pipeline: none}\n  - {eventSource: none, pipeline: build}\n  hooks:\n"), []problem{
+			{26, Invalid, "spec.pipelineTriggers[1]: a trigger names a pipeline that is not in pipelines"},
+			{27, Invalid, "spec.pipelineTriggers[2]: a trigger names an event source that is not in eventSources"},
+		}},
+		"of values": {tenant, "clusters/one.yaml", head + `Cluster
+metadata: {name: one}
+spec:
+  apiServer: https://admin:hunter2@a
+  clusterType: physical
+  clusterKind: nomad
+  usage: worker
+  workerType: deployment
+  primaryDomain: A b
+  reservedNamespacesAllowedProducts:
+    argocd:
+`, []problem{
+			{5, Invalid, "spec.apiServer: write an http:// or https:// URL"},
+			{7, Invalid, `spec.clusterKind: Unsupported value: "nomad": supported values: "kubernetes"`},
+			{10, Invalid, "spec.primaryDomain should match '"},
+			{12, Invalid, "spec.reservedNamespacesAllowedProducts[argocd] is empty: write a value, or remove it"},
+		}},
+		"of lists": {product, "code-repos/repo-1/repo-1.yaml", head + "CodeRepo\nmetadata: {name: repo-1}\nspec:\n  url: https://a/b\n  branch: " + strings.Repeat("a", 300) + `
+  webhook:
+    events:
+    - push_events
+    - push_events
+`, []problem{
+			{6, Invalid, "spec.branch: Too long: may not be more than 255"},
+			{10, Invalid, `spec.webhook.events[1]: Duplicate value: "push_events": remove one of them`},
+		}},
+		"of a name": {tenant, "clusters/one.yaml", head + "Cluster\nmetadata: {name: in-cluster}\nspec: {apiServer: 'https://a', clusterType: physical, clusterKind: kubernetes, usage: host}\n", []problem{
+			{3, WrongName, "metadata.name cannot be in-cluster"},
+		}},
+		"of a label": {product, "projects/api/api.yaml", head + "Project\nmetadata:\n  name: api\n  labels:\n    a b: c\nspec: {}\n", []problem{
+			{5, Invalid, "metadata.labels: name part must consist of"},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, got := test.scope.Decode(kinds, test.path, []byte(test.content))
+			for i, p := range got {
+				if strings.Contains(p.Message, "hunter2") {
+					t.Errorf("the message repeats a credential: %s", p.Message)
+				}
+				if i < len(test.want) && (p.Line != test.want[i].Line || p.Reason != test.want[i].Reason || !strings.HasPrefix(p.Message, test.want[i].Begins)) {
+					t.Errorf("problem %d: %+v\nwant %+v", i, p, test.want[i])
+				}
 			}
-			if got.Reason != tt.wantReason || got.Line != tt.wantLine || !strings.Contains(got.Message, tt.wantText) {
-				t.Errorf("Decode: %+v, want %s at line %d with %q", got, tt.wantReason, tt.wantLine, tt.wantText)
+			if len(got) != len(test.want) {
+				t.Errorf("%d problems, want %d: %+v", len(got), len(test.want), got)
 			}
 		})
+	}
+	_, got := product.Decode(kinds, "projects/api/api.yaml", []byte(many))
+	if len(got) != maxFaults || got[maxFaults-1].Reason != UnknownField {
+		t.Errorf("%d problems of as many as may be: %+v", len(got), got[len(got)-1])
+	}
+	_, got = product.Decode(kinds, "projects/api/api.yaml", []byte(many+"  one-more: x\n"))
+	if len(got) != maxFaults || !strings.Contains(got[maxFaults-1].Message, "the file has 2 more problems") || got[maxFaults-2].Line != int32(maxFaults+3) {
+		t.Errorf("%d problems, the last ones %+v", len(got), got[maxFaults-2:])
 	}
 }
 
@@ -421,11 +547,12 @@ func TestDecodeIsBounded(t *testing.T) {
 		"long key":        {fill("k"), Invalid},
 		"flow in block":   {"a:\n" + fill("  - [a, {b: c}]\n"), ""},
 	}
+	kinds := newKinds(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
-			o, got := product.Decode("envs/dev.yaml", []byte(tt.content))
-			if got == nil || tt.wantReason != "" && got.Reason != tt.wantReason {
+			o, got := product.Decode(kinds, "envs/dev.yaml", []byte(tt.content))
+			if len(got) == 0 || tt.wantReason != "" && got[0].Reason != tt.wantReason {
 				t.Errorf("Decode = %v, %+v; want reason %s", o, got, tt.wantReason)
 			}
 			// Far more than it takes: growth by squares would not fit.
@@ -437,6 +564,7 @@ func TestDecodeIsBounded(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
+	kinds := newKinds(f)
 	files := []struct {
 		scope         Scope
 		path, content string
@@ -455,14 +583,16 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which uint8, content []byte) {
 		file := files[int(which)%len(files)]
 		scope, path := file.scope, file.path
-		object, problem := scope.Decode(path, content)
-		if (object == nil) == (problem == nil) {
-			t.Fatalf("Decode = %v, %v", object, problem)
+		object, problems := scope.Decode(kinds, path, content)
+		if (object == nil) != (len(problems) > 0) || len(problems) > maxFaults {
+			t.Fatalf("Decode = %v, %v", object, problems)
 		}
-		if problem != nil {
-			if problem.Reason == "" || problem.Message == "" || problem.Line < 0 {
+		for _, problem := range problems {
+			if problem.Reason == "" || problem.Message == "" || problem.Line < 0 || problem.Path != path {
 				t.Errorf("the problem says too little: %+v", problem)
 			}
+		}
+		if object == nil {
 			return
 		}
 		if object.GetNamespace() != scope.Namespace {
@@ -475,9 +605,9 @@ func FuzzDecode(f *testing.F) {
 		if len(encoded) > MaxSize {
 			return
 		}
-		again, problem := scope.Decode(path, encoded)
-		if problem != nil {
-			t.Fatalf("the object cannot be read again: %+v\n%s", problem, encoded)
+		again, problems := scope.Decode(kinds, path, encoded)
+		if len(problems) > 0 {
+			t.Fatalf("the object cannot be read again: %+v\n%s", problems, encoded)
 		}
 		if !equality.Semantic.DeepEqual(object, again) {
 			t.Errorf("read again (-first +second):\n%s", cmp.Diff(object, again))

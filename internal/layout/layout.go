@@ -1,7 +1,7 @@
-// Package layout knows where a kind lives in default.project and in the tenant
-// repository. It guarantees that a file becomes an object only if it holds
-// exactly one object of a kind that its folder allows, with no field that the
-// kind does not have, and that the object belongs to the repository's namespace.
+// Package layout maps kinds to the folders of default.project and of the tenant
+// repository. It guarantees that a file becomes an object only if it holds exactly
+// one object of a kind that its folder allows, which the kind's schema and rules
+// accept and which belongs to the repository's namespace.
 package layout
 
 import (
@@ -80,9 +80,9 @@ func newObject(kind string) v1alpha1.Object {
 	}
 }
 
-// Resource tells whether the layout takes the file at a path, relative and with
-// slashes, for a resource file: one that ends in .yaml or .yml below a folder of
-// the layout. Hidden files and directories and kustomization files are not.
+// Resource reports whether the file at a path, relative and with slashes, is a
+// resource file: it ends in .yaml or .yml and is below a folder of the layout.
+// Hidden files and directories and kustomization files are not resource files.
 func (s Scope) Resource(name string) bool {
 	components := strings.Split(name, "/")
 	if _, known := s.folders()[components[0]]; !known || len(components) < 2 {
@@ -98,16 +98,15 @@ func (s Scope) Resource(name string) bool {
 	return (extension == ".yaml" || extension == ".yml") && strings.TrimSuffix(base, extension) != "kustomization"
 }
 
-// Modes of the entries of a Git tree that are no files.
+// Modes of the entries of a Git tree that are not files.
 const (
 	modeSymlink   = "120000"
 	modeSubmodule = "160000"
 )
 
-// Admit tells, from an entry of the tree alone, why it cannot be read as a
-// resource file; nil when it can, or when the layout does not care for it. A
-// link or submodule in the place of a folder is refused too, for it would hide
-// what the folder should hold.
+// Admit returns the problem that an entry of the tree has before its content is
+// read, or nil if it has none or is outside of the layout. A link or submodule in
+// the place of a folder is refused too, because it hides the folder's files.
 func (s Scope) Admit(name, mode string, size int64) *v1alpha1.FileProblem {
 	top, _, below := strings.Cut(name, "/")
 	_, known := s.folders()[top]
@@ -125,8 +124,8 @@ func (s Scope) Admit(name, mode string, size int64) *v1alpha1.FileProblem {
 	}
 }
 
-// Path returns where an object is in its repository. It fails for kinds that
-// have no file, and for names that cannot be a path of their own.
+// Path returns the path of an object's file in its repository. It fails for kinds
+// that have no file, and for names that cannot be part of a path.
 func Path(o v1alpha1.Object) (string, error) {
 	name := o.GetName()
 	nested := func(top, owner string) (string, error) {
@@ -173,39 +172,8 @@ func join(o v1alpha1.Object, top string, names ...string) (string, error) {
 	return top + "/" + strings.Join(names, "/") + ".yaml", nil
 }
 
-// place checks that an object is where its kind and name belong.
-func (s Scope) place(name string, o v1alpha1.Object, line func(field string) int32) *v1alpha1.FileProblem {
-	directory := path.Base(path.Dir(name))
-	mismatch := func(field, got string) *v1alpha1.FileProblem {
-		if got == directory {
-			return nil
-		}
-		reason := Misplaced
-		if field == "metadata.name" {
-			reason = WrongName
-		}
-		return Problem(name, line(field), reason, "%s is %q and the directory is %q: make them equal, or move the file to the directory %q", field, got, directory, got)
-	}
-	switch object := o.(type) {
-	case *v1alpha1.Project:
-		return mismatch("metadata.name", object.Name)
-	case *v1alpha1.CodeRepo:
-		return mismatch("metadata.name", object.Name)
-	case *v1alpha1.ProjectPipelineRuntime:
-		return mismatch("spec.project", object.Spec.Project)
-	case *v1alpha1.CodeRepoBinding:
-		return mismatch("spec.codeRepo", object.Spec.CodeRepo)
-	case *v1alpha1.ComponentCatalogue:
-		if object.Name == v1alpha1.ComponentCatalogueName {
-			return nil
-		}
-		return Problem(name, line("metadata.name"), WrongName, "metadata.name is %q and a tenant has one catalogue: call it %s", object.Name, v1alpha1.ComponentCatalogueName)
-	default:
-		return nil
-	}
-}
-
-// misplaced tells why a path below a folder of the layout is no place for a file.
+// misplaced returns the problem of a path at which the layout has no resource
+// file, or nil.
 func (s Scope) misplaced(name string) *v1alpha1.FileProblem {
 	components := strings.Split(name, "/")
 	f, known := s.folders()[components[0]]
@@ -229,22 +197,4 @@ func (s Scope) folderNames() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// productOf returns spec.product of the kinds that have it.
-func productOf(o v1alpha1.Object) string {
-	switch object := o.(type) {
-	case *v1alpha1.Project:
-		return object.Spec.Product
-	case *v1alpha1.Environment:
-		return object.Spec.Product
-	case *v1alpha1.CodeRepo:
-		return object.Spec.Product
-	case *v1alpha1.CodeRepoBinding:
-		return object.Spec.Product
-	case *v1alpha1.DeploymentRuntime:
-		return object.Spec.Product
-	default:
-		return ""
-	}
 }

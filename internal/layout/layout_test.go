@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/schema"
 )
 
 var (
@@ -215,16 +216,22 @@ func TestReasonsAreDistinct(t *testing.T) {
 }
 
 func ExampleScope_Decode() {
-	_, problem := Scope{Namespace: "product-1"}.Decode("envs/dev.yaml", []byte(`apiVersion: nautes.resource.nautes.io/v1alpha1
+	kinds, err := schema.New()
+	if err != nil {
+		panic(err)
+	}
+	_, problems := Scope{Namespace: "product-1"}.Decode(kinds, "envs/dev.yaml", []byte(`apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: Environment
 metadata:
   name: dev
 spec:
   cluser: one
+  envType: test
 `))
-	fmt.Println(problem.Path, problem.Line, problem.Reason)
-	fmt.Println(problem.Message)
+	for _, problem := range problems {
+		fmt.Printf("%s:%d %s: %s\n", problem.Path, problem.Line, problem.Reason, problem.Message)
+	}
 	// Output:
-	// envs/dev.yaml 6 UnknownField
-	// spec.cluser is no field: correct or remove it; known are cluster, envType, product
+	// envs/dev.yaml:6 UnknownField: unknown field "spec.cluser": correct or remove it; known fields are cluster, envType, product
+	// envs/dev.yaml:5 Invalid: spec.cluster is missing: add it
 }

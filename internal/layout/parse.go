@@ -23,7 +23,7 @@ const (
 	maxKey = 512
 )
 
-// fault is what is wrong with a file at a line; 0 stands for the whole file.
+// fault is a problem at a line of a file; line 0 stands for the whole file.
 type fault struct {
 	line    int32
 	reason  string
@@ -47,7 +47,7 @@ func parse(content []byte) (*yaml.Node, *fault) {
 	case !utf8.Valid(content):
 		return nil, &fault{0, Unparsable, "the file is not in UTF-8: convert it"}
 	case bytes.IndexByte(content, 0) >= 0:
-		return nil, &fault{0, Unparsable, "the file holds a NUL byte: is it a text file?"}
+		return nil, &fault{0, Unparsable, "the file contains a NUL byte: write a text file"}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	var root *yaml.Node
@@ -63,13 +63,13 @@ func parse(content []byte) (*yaml.Node, *fault) {
 		switch {
 		case empty(&document):
 		case root != nil:
-			return nil, at(document.Content[0], Unparsable, "the file holds a second object: put each object into a file of its own")
+			return nil, at(document.Content[0], Unparsable, "the file contains a second object: put each object into a file of its own")
 		default:
 			root = document.Content[0]
 		}
 	}
 	if root == nil {
-		return nil, &fault{0, Unparsable, "the file holds no object: write one, or remove the file"}
+		return nil, &fault{0, Unparsable, "the file contains no object: write one, or remove the file"}
 	}
 	nodes := maxNodes
 	if f := bounded(root, maxDepth, &nodes); f != nil {
@@ -98,17 +98,17 @@ func syntax(err error) *fault {
 	return f
 }
 
-// bounded refuses documents that are too large in another sense than bytes, and
-// what makes a short text a large value.
+// bounded refuses documents with too many or too deeply nested values, and
+// aliases, by which a short text becomes a large value.
 func bounded(node *yaml.Node, depth int, nodes *int) *fault {
 	*nodes--
 	switch {
 	case depth == 0:
 		return at(node, TooLarge, "values are nested more than "+strconv.Itoa(maxDepth)+" deep: flatten them")
 	case *nodes < 0:
-		return at(node, TooLarge, "the file holds more than "+strconv.Itoa(maxNodes)+" values: make it smaller")
+		return at(node, TooLarge, "the file contains more than "+strconv.Itoa(maxNodes)+" values: make it smaller")
 	case node.Kind == yaml.AliasNode:
-		return at(node, Unparsable, "YAML aliases (*"+node.Value+") are not read: write the value out")
+		return at(node, Unparsable, "YAML aliases (*"+node.Value+") are not supported: write the value out")
 	}
 	for _, child := range node.Content {
 		if f := bounded(child, depth-1, nodes); f != nil {
@@ -121,27 +121,27 @@ func bounded(node *yaml.Node, depth int, nodes *int) *fault {
 	return nil
 }
 
-// distinctKeys refuses mappings whose keys are not texts, or that have one twice.
+// distinctKeys refuses mappings that have a key twice or a key that is not a text.
 func distinctKeys(node *yaml.Node) *fault {
 	first := make(map[string]int, len(node.Content)/2)
 	for i := 0; i < len(node.Content); i += 2 {
 		key := node.Content[i]
 		switch {
 		case key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge":
-			return at(key, Unparsable, "a key that is not a plain text is not read: write the fields out")
+			return at(key, Unparsable, "a key that is not a plain text is not supported: write the fields out")
 		case key.ShortTag() != "!!str":
 			return at(key, Unparsable, "the key "+strconv.Quote(key.Value)+" is not a text: put it in quotes")
 		case len(key.Value) > maxKey:
 			return at(key, TooLarge, "a key is longer than "+strconv.Itoa(maxKey)+" bytes: shorten it")
 		case first[key.Value] != 0:
-			return at(key, Unparsable, "the key "+strconv.Quote(key.Value)+" is there twice, first at line "+strconv.Itoa(first[key.Value])+": keep one of them")
+			return at(key, Unparsable, "the key "+strconv.Quote(key.Value)+" is given twice, first at line "+strconv.Itoa(first[key.Value])+": keep one of them")
 		}
 		first[key.Value] = key.Line
 	}
 	return nil
 }
 
-// pair returns key and value of a field of a mapping; nil when it is not there.
+// pair returns key and value of a field of a mapping, or nil if it is absent.
 func pair(node *yaml.Node, name string) (key, value *yaml.Node) {
 	if node == nil || node.Kind != yaml.MappingNode {
 		return nil, nil
@@ -154,10 +154,10 @@ func pair(node *yaml.Node, name string) (key, value *yaml.Node) {
 	return nil, nil
 }
 
-// Line returns the line, from 1, of a field of the object in a file: the path is
-// written as the API server does, such as spec.destination.namespaces[0] or
-// metadata.labels[a/b]. Where the file has no such field it is the line of the
-// nearest one above it; 0 when there is none.
+// Line returns the line, from 1, of a field of the object in a file. The path is
+// in the API server's form, such as spec.destination.namespaces[0] or
+// metadata.labels[a/b]. If the file has no such field, it is the line of the
+// nearest field above it, or 0 if there is none.
 func Line(content []byte, field string) int32 {
 	root, f := parse(content)
 	if f != nil {
@@ -166,12 +166,25 @@ func Line(content []byte, field string) int32 {
 	return find(root, field, 0)
 }
 
-// find goes down the path as far as the nodes do. Keys can hold dots, so the
-// longest key that the path begins with is the one that is meant.
+// find returns the line of a field, or of the nearest field above it.
 func find(node *yaml.Node, field string, nearest int32) int32 {
+	line, _ := follow(node, field, nearest)
+	return line
+}
+
+// nodeAt returns the value of a field, or nil if the file does not have it.
+func nodeAt(root *yaml.Node, field string) *yaml.Node {
+	_, node := follow(root, field, 0)
+	return node
+}
+
+// follow goes down the path as far as the nodes do, and returns the line that it
+// reached. The node is nil if it did not reach the end. Keys can hold dots, so it
+// takes the longest key that the path begins with.
+func follow(node *yaml.Node, field string, nearest int32) (int32, *yaml.Node) {
 	field = strings.TrimPrefix(field, ".")
 	if field == "" {
-		return nearest
+		return nearest, node
 	}
 	switch node.Kind {
 	case yaml.MappingNode:
@@ -184,16 +197,16 @@ func find(node *yaml.Node, field string, nearest int32) int32 {
 			}
 		}
 		if key != nil {
-			return find(value, rest, lineOf(key))
+			return follow(value, rest, lineOf(key))
 		}
 	case yaml.SequenceNode:
 		index, rest, found := cutIndex(field)
 		if found && index < len(node.Content) {
 			item := node.Content[index]
-			return find(item, rest, lineOf(item))
+			return follow(item, rest, lineOf(item))
 		}
 	}
-	return nearest
+	return nearest, nil
 }
 
 // cutKey cuts a key off the beginning of a path: key, [key] or ["key"].

@@ -14,19 +14,19 @@ import (
 
 // Reasons of file problems: the whole list. Programs may rely on these words.
 const (
-	// Unparsable: the file is no YAML, or uses a part of YAML that is not read.
+	// Unparsable: the file is not YAML, or uses a part of YAML that is not supported.
 	Unparsable = "Unparsable"
 	// UnknownField: the kind has no such field.
 	UnknownField = "UnknownField"
-	// Invalid: a field is missing or has a value of the wrong type.
+	// Invalid: a field is missing, or its value breaks the schema or a rule of the kind.
 	Invalid = "Invalid"
-	// NotAllowed: the field exists and is not a file's to set.
+	// NotAllowed: the field exists and cannot be set in a file.
 	NotAllowed = "NotAllowed"
 	// WrongKind: the folder does not allow the kind, or the API version is another one.
 	WrongKind = "WrongKind"
-	// WrongNamespace: the object says that it belongs to another product.
+	// WrongNamespace: the object names another product or namespace as its own.
 	WrongNamespace = "WrongNamespace"
-	// WrongName: the name is missing, no name, or not that of the directory.
+	// WrongName: the name is missing, invalid, or different from its directory.
 	WrongName = "WrongName"
 	// Misplaced: the file is not where its object belongs.
 	Misplaced = "Misplaced"
@@ -36,7 +36,7 @@ const (
 	NotAFile = "NotAFile"
 	// Duplicate: another file holds the same object.
 	Duplicate = "Duplicate"
-	// Refused: the API server does not accept the object.
+	// Refused: the API server refused the object.
 	Refused = "Refused"
 )
 
@@ -45,9 +45,9 @@ const (
 	maxMessage   = 1024
 )
 
-// Problem returns a problem that can be put into a status as it is: path and
-// message are printable and of a bounded length, and different paths stay
-// different. Line is 0 when the problem is about the whole file.
+// Problem returns a problem for a status. Path and message are printable and
+// bounded, and different paths stay different. Line is 0 when the problem is about
+// the whole file.
 func Problem(path string, line int32, reason, format string, args ...any) *v1alpha1.FileProblem {
 	return &v1alpha1.FileProblem{Path: showPath(path), Line: line, Reason: reason, Message: printable(fmt.Sprintf(format, args...))}
 }

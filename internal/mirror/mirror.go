@@ -5,7 +5,6 @@
 package mirror
 
 import (
-	"fmt"
 	"maps"
 	pathpkg "path"
 	"slices"
@@ -16,11 +15,11 @@ import (
 )
 
 // Entry is one resource file of a revision: its blob, and either the object in
-// it or what is wrong with it.
+// it or its problems.
 type Entry struct {
-	Blob    string
-	Object  v1alpha1.Object
-	Problem *v1alpha1.FileProblem
+	Blob     string
+	Object   v1alpha1.Object
+	Problems []v1alpha1.FileProblem
 }
 
 // Owned is an object that an earlier revision brought, and the file it came from.
@@ -29,39 +28,38 @@ type Owned struct {
 	Path string
 }
 
-// Outcome is what a revision asks for.
+// Outcome is the plan of a revision, and the reasons why it is not all that the
+// files ask for.
 type Outcome struct {
 	Set plan.Set
 	// Paths is the file of each item.
 	Paths map[plan.ID]string
 	// Problems of files, by path.
-	Problems map[string]v1alpha1.FileProblem
-	// HeldBack is how many objects the guard keeps; 0 when it did not act.
+	Problems map[string][]v1alpha1.FileProblem
+	// HeldBack is the number of objects that the guard keeps.
 	HeldBack int
-	// Removed is how many objects leave.
+	// Removed is the number of objects that leave the plan.
 	Removed int
 }
 
-// Build returns what the entries, by path, ask for. Owned is everything that
-// earlier revisions brought; confirmed lifts the guard.
+// Build returns the plan of the entries, given by path. Owned lists the objects of
+// earlier revisions; confirmed lifts the guard.
 func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Owned, confirmed bool) Outcome {
 	out := Outcome{
 		Set:      plan.Set{Owner: owner, Target: plan.Tenant},
 		Paths:    map[plan.ID]string{},
-		Problems: map[string]v1alpha1.FileProblem{},
+		Problems: map[string][]v1alpha1.FileProblem{},
 	}
 	for _, path := range slices.Sorted(maps.Keys(entries)) {
 		entry := entries[path]
-		if entry.Problem != nil {
-			out.Problems[path] = *entry.Problem
+		if len(entry.Problems) > 0 {
+			out.Problems[path] = entry.Problems
 			continue
 		}
 		id := plan.IDOf(entry.Object.GetObjectKind().GroupVersionKind(), entry.Object)
 		if first, taken := out.Paths[id]; taken {
-			out.Problems[path] = v1alpha1.FileProblem{
-				Path: path, Reason: layout.Duplicate,
-				Message: fmt.Sprintf("%s %q is declared in %s as well, which counts: remove or rename one of them", id.Kind, id.Name, first),
-			}
+			out.Problems[path] = []v1alpha1.FileProblem{*layout.Problem(path, 0, layout.Duplicate,
+				"%s %q is also declared in %s, and that file takes effect: remove or rename one of them", id.Kind, id.Name, first)}
 			continue
 		}
 		out.Paths[id] = path
@@ -89,18 +87,19 @@ func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Ow
 	return out
 }
 
-// hides tells whether a file has a problem, or a folder above it: a link in the
-// place of a folder hides what was in it.
+// hides reports whether a file or a folder above it has a problem: a link in the
+// place of a folder hides the folder's files.
 func (o *Outcome) hides(path string) bool {
-	for path != "." && path != "/" && path != "" {
-		if _, broken := o.Problems[path]; broken {
+	for ; path != "." && path != "/"; path = pathpkg.Dir(path) {
+		if len(o.Problems[path]) > 0 {
 			return true
 		}
-		path = pathpkg.Dir(path)
 	}
 	return false
 }
 
+// item returns a plan's item for an object, labelled for its owner. The object
+// itself is not changed.
 func item(tenant string, owner plan.Owner, id plan.ID, path string, object v1alpha1.Object) plan.Item {
 	labelled := object.DeepCopyObject().(v1alpha1.Object)
 	labels := maps.Clone(object.GetLabels())

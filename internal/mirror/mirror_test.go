@@ -24,11 +24,18 @@ func project(name string) Entry {
 }
 
 func broken(path string) Entry {
-	return Entry{Problem: &v1alpha1.FileProblem{Path: path, Line: 3, Reason: layout.Unparsable, Message: "mend it"}}
+	return Entry{Problems: []v1alpha1.FileProblem{{Path: path, Line: 3, Reason: layout.Unparsable, Message: "correct it"}, {Path: path, Line: 4, Reason: layout.Invalid, Message: "correct it too"}}}
 }
 
 func id(name string) plan.ID {
 	return plan.ID{Group: v1alpha1.GroupVersion.Group, Kind: "Project", Namespace: "product-1", Name: name}
+}
+
+// bare is a file whose object has neither labels nor annotations.
+func bare(name string) Entry {
+	entry := project(name)
+	entry.Object.SetLabels(nil)
+	return entry
 }
 
 func owned(names ...string) []Owned {
@@ -55,7 +62,10 @@ func TestBuild(t *testing.T) {
 			entries:   map[string]Entry{path("a"): project("a"), path("b"): project("b")},
 			wantItems: []string{"a", "b"},
 		},
-		"what left the tree is removed": {
+		"a file without labels": {
+			entries: map[string]Entry{path("a"): bare("a")}, wantItems: []string{"a"},
+		},
+		"an object whose file left the tree is removed": {
 			entries: map[string]Entry{path("a"): project("a"), path("b"): project("b")}, owned: owned("a", "b", "c"),
 			wantItems: []string{"a", "b"}, wantRemoved: 1,
 		},
@@ -79,7 +89,7 @@ func TestBuild(t *testing.T) {
 			entries: map[string]Entry{path("a"): broken(path("a")), path("b"): project("b")}, owned: owned("a"),
 			wantItems: []string{"b"}, wantKeep: []string{"a"}, wantProblems: []string{path("a")},
 		},
-		"a link in the place of a folder keeps what was in it": {
+		"a link in the place of a folder keeps the folder's objects": {
 			entries: map[string]Entry{"projects": broken("projects"), "envs/b.yaml": project("b")}, owned: owned("a"),
 			wantItems: []string{"b"}, wantKeep: []string{"a"}, wantProblems: []string{"projects"},
 		},
@@ -87,13 +97,16 @@ func TestBuild(t *testing.T) {
 			entries: map[string]Entry{"projects/a/other.yaml": project("a")}, owned: owned("a"),
 			wantItems: []string{"a"},
 		},
-		"of two files with one object the first counts": {
+		"of two files with one object the first takes effect": {
 			entries:   map[string]Entry{path("a"): project("a"), "projects/a/z.yaml": project("a")},
 			wantItems: []string{"a"}, wantProblems: []string{"projects/a/z.yaml"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Build("t", owner, test.entries, test.owned, test.confirmed)
+			if got.Set.Target != plan.Tenant || got.Set.Owner != owner {
+				t.Errorf("the set is for %v of %v", got.Set.Target, got.Set.Owner)
+			}
 			var items, keep []string
 			for _, item := range got.Set.Items {
 				items = append(items, item.ID.Name)
@@ -102,7 +115,7 @@ func TestBuild(t *testing.T) {
 						t.Errorf("%s: label %s is %q, want %q", item.ID, label, item.Object.GetLabels()[label], want)
 					}
 				}
-				if item.Object.GetLabels()["team"] != "a" {
+				if want := test.entries[got.Paths[item.ID]].Object.GetLabels()["team"]; item.Object.GetLabels()["team"] != want {
 					t.Errorf("%s lost the label of its file", item.ID)
 				}
 				if source := item.Object.GetAnnotations()[v1alpha1.AnnotationSourcePath]; source != got.Paths[item.ID] {
@@ -113,23 +126,30 @@ func TestBuild(t *testing.T) {
 				keep = append(keep, id.Name)
 			}
 			var problems []string
-			for path := range got.Problems {
+			for path, of := range got.Problems {
 				problems = append(problems, path)
+				want := test.entries[path].Problems
+				if len(want) == 0 {
+					want = []v1alpha1.FileProblem{{Path: path, Reason: layout.Duplicate, Message: `Project "a" is also declared in projects/a/a.yaml, and that file takes effect: remove or rename one of them`}}
+				}
+				if diff := cmp.Diff(want, of); diff != "" {
+					t.Errorf("problems of %s (-want +got):\n%s", path, diff)
+				}
 			}
 			slices.Sort(problems)
-			for what, pair := range map[string][2]any{
+			for name, pair := range map[string][2]any{
 				"items": {test.wantItems, items}, "kept": {test.wantKeep, keep}, "problems": {test.wantProblems, problems},
 				"held back": {test.wantHeld, got.HeldBack}, "removed": {test.wantRemoved, got.Removed},
 			} {
 				if diff := cmp.Diff(pair[0], pair[1]); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", what, diff)
+					t.Errorf("%s (-want +got):\n%s", name, diff)
 				}
 			}
 		})
 	}
 }
 
-// The labels of a plan are on copies: an entry is decoded once and used again.
+// The labels of a plan are on copies, because an entry is decoded once and used again.
 func TestBuildLeavesEntriesAlone(t *testing.T) {
 	entries := map[string]Entry{"projects/a/a.yaml": project("a")}
 	before := entries["projects/a/a.yaml"].Object.DeepCopyObject()
@@ -139,8 +159,8 @@ func TestBuildLeavesEntriesAlone(t *testing.T) {
 	}
 }
 
-// Whatever the files and the objects are: each owned object is in exactly one
-// of items, kept and removed, and equal input gives an equal plan.
+// For random files and objects, each owned object is in exactly one of items,
+// kept and removed, and equal input gives an equal plan.
 func TestBuildAccountsForEverything(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))

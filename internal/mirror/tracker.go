@@ -5,20 +5,25 @@ import (
 	"errors"
 	"maps"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/layout"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/schema"
 )
 
-// Tracker follows one branch of one repository. It is used by one goroutine at
+// Tracker follows one branch of one repository. Only one goroutine may use it at
 // a time.
 type Tracker struct {
 	// Mirrors keeps the repository on disk under Name.
 	Mirrors *git.Mirrors
 	Name    string
-	// Scope says which files are resource files.
+	// Kinds checks the objects in the files.
+	Kinds *schema.Kinds
+	// Scope determines which files are resource files.
 	Scope layout.Scope
 
 	// Entries are the resource files of the revision, by path.
@@ -27,14 +32,24 @@ type Tracker struct {
 	Status v1alpha1.SyncStatus
 
 	source git.Source
+	// moved is the last move to another revision, until Plan has logged it.
+	moved *move
 }
 
-// Known tells whether the tracker holds a revision of the source.
+// move is a change of the revision.
+type move struct {
+	from string
+	// changed holds the paths that differ between the two revisions.
+	changed map[string]bool
+}
+
+// Known reports whether the tracker holds a revision of the source.
 func (t *Tracker) Known(source git.Source) bool {
 	return t.Status.Revision != "" && t.source.URL == source.URL && t.source.Branch == source.Branch
 }
 
-// Behind asks the server, without fetching, whether the branch has moved.
+// Behind reports whether the branch has moved. It asks the server and fetches
+// nothing.
 func (t *Tracker) Behind(ctx context.Context, source git.Source) (bool, error) {
 	head, err := t.Mirrors.Head(ctx, source)
 	return err == nil && head != t.Status.Revision, err
@@ -52,58 +67,95 @@ func (t *Tracker) Fetch(ctx context.Context, source git.Source) error {
 		t.source = source
 		return nil
 	}
-	entries, rewritten, err := t.advance(ctx, commit, known)
-	if err != nil {
+	next := advance{tracker: t, moved: move{changed: map[string]bool{}}}
+	if err := next.run(ctx, commit.Hash, known); err != nil {
 		return err
 	}
 	when := metav1.NewTime(commit.Time)
-	t.source, t.Entries = source, entries
+	t.source, t.Entries, t.moved = source, next.entries, &next.moved
 	t.Status = v1alpha1.SyncStatus{
 		URL: source.URL, Branch: source.Branch, Revision: commit.Hash, Author: commit.Author,
-		CommitTime: &when, Files: int32(len(entries)), RewrittenFrom: rewritten,
+		CommitTime: &when, Files: int32(len(next.entries)), RewrittenFrom: next.rewritten,
 	}
 	return nil
 }
 
-// advance returns the entries of a commit. It reads only the files that changed
-// since the revision before, when that is known.
-func (t *Tracker) advance(ctx context.Context, commit git.Commit, known bool) (entries map[string]Entry, rewritten string, err error) {
+// Plan returns the plan of the revision, as Build does. It logs each revision
+// once, when it is planned for the first time.
+func (t *Tracker) Plan(ctx context.Context, tenant string, owner plan.Owner, owned []Owned, confirmed bool) Outcome {
+	outcome := Build(tenant, owner, t.Entries, owned, confirmed)
+	if t.moved == nil {
+		return outcome
+	}
+	write := 0
+	for _, path := range outcome.Paths {
+		if t.moved.changed[path] {
+			write++
+		}
+	}
+	logr.FromContextOrDiscard(ctx).Info("fetched revision",
+		"repository", t.Status.URL, "product", owner.Product, "branch", t.Status.Branch,
+		"from", t.moved.from, "to", t.Status.Revision, "author", t.Status.Author,
+		"filesChanged", len(t.moved.changed), "objectsToWrite", write, "objectsToRemove", outcome.Removed,
+		"objectsHeldBack", outcome.HeldBack, "filesRefused", len(outcome.Problems))
+	t.moved = nil
+	return outcome
+}
+
+// advance reads the entries of another commit.
+type advance struct {
+	tracker   *Tracker
+	entries   map[string]Entry
+	moved     move
+	rewritten string
+}
+
+// run reads only the files that changed since the tracker's revision, if that is
+// known, and all files otherwise.
+func (a *advance) run(ctx context.Context, commit string, known bool) error {
+	t := a.tracker
 	if known {
-		changes, fastForward, err := t.Mirrors.Diff(ctx, t.Name, t.Status.Revision, commit.Hash)
+		a.moved.from = t.Status.Revision
+		changes, fastForward, err := t.Mirrors.Diff(ctx, t.Name, t.Status.Revision, commit)
 		if err == nil {
 			if !fastForward {
-				rewritten = t.Status.Revision
+				a.rewritten = t.Status.Revision
 			}
-			entries = maps.Clone(t.Entries)
+			a.entries = maps.Clone(t.Entries)
 			var changed []git.File
 			for _, change := range changes {
-				delete(entries, change.Path)
+				delete(a.entries, change.Path)
+				a.moved.changed[change.Path] = true
 				if change.New != nil {
 					changed = append(changed, *change.New)
 				}
 			}
-			return entries, rewritten, t.decode(ctx, changed, entries)
+			return a.decode(ctx, changed)
 		}
 		if !errors.Is(err, git.ErrUnknownRevision) {
-			return nil, "", err
+			return err
 		}
-		rewritten = t.Status.Revision
+		a.rewritten = t.Status.Revision
 	}
-	files, err := t.Mirrors.Tree(ctx, t.Name, commit.Hash)
+	files, err := t.Mirrors.Tree(ctx, t.Name, commit)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	entries = map[string]Entry{}
-	return entries, rewritten, t.decode(ctx, files, entries)
+	a.entries = map[string]Entry{}
+	for _, file := range files {
+		a.moved.changed[file.Path] = true
+	}
+	return a.decode(ctx, files)
 }
 
-// decode reads the resource files among files and puts them into entries.
-func (t *Tracker) decode(ctx context.Context, files []git.File, entries map[string]Entry) error {
+// decode reads the resource files among files and puts them into the entries.
+func (a *advance) decode(ctx context.Context, files []git.File) error {
+	t := a.tracker
 	var blobs []string
 	var wanted []git.File
 	for _, file := range files {
 		if problem := t.Scope.Admit(file.Path, file.Mode, file.Size); problem != nil {
-			entries[file.Path] = Entry{Blob: file.Blob, Problem: problem}
+			a.entries[file.Path] = Entry{Blob: file.Blob, Problems: []v1alpha1.FileProblem{*problem}}
 			continue
 		}
 		if !t.Scope.Resource(file.Path) {
@@ -112,25 +164,23 @@ func (t *Tracker) decode(ctx context.Context, files []git.File, entries map[stri
 		wanted = append(wanted, file)
 		blobs = append(blobs, file.Blob)
 	}
-	if len(blobs) == 0 {
-		return nil
-	}
 	contents, err := t.Mirrors.Read(ctx, t.Name, blobs)
 	if err != nil {
 		return err
 	}
 	for _, file := range wanted {
-		object, problem := t.Scope.Decode(file.Path, contents[file.Blob])
-		entries[file.Path] = Entry{Blob: file.Blob, Object: object, Problem: problem}
+		object, problems := t.Scope.Decode(t.Kinds, file.Path, contents[file.Blob])
+		a.entries[file.Path] = Entry{Blob: file.Blob, Object: object, Problems: problems}
 	}
 	return nil
 }
 
-// Line returns the line of a field in the file at path; 0 when it is unknown.
+// Line returns the line of a field in the file at path, or 0 if it is unknown.
 func (t *Tracker) Line(ctx context.Context, path, field string) (int32, error) {
-	contents, err := t.Mirrors.Read(ctx, t.Name, []string{t.Entries[path].Blob})
+	blob := t.Entries[path].Blob
+	contents, err := t.Mirrors.Read(ctx, t.Name, []string{blob})
 	if err != nil {
 		return 0, err
 	}
-	return layout.Line(contents[t.Entries[path].Blob], field), nil
+	return layout.Line(contents[blob], field), nil
 }

@@ -29,6 +29,7 @@ import (
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/schema"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
 )
@@ -62,12 +63,17 @@ func New(ctx context.Context, cfg *rest.Config, o *config.Operator) (*Operator, 
 	if err != nil {
 		return nil, fmt.Errorf("set up the mirrors: %w", err)
 	}
+	kinds, err := schema.New()
+	if err != nil {
+		return nil, fmt.Errorf("read the schemas: %w", err)
+	}
 	d := &reconcile.Deps{
 		Tenant: o.Tenant, Namespace: o.Namespace, Workers: o.Reconcile.Workers,
 		SafetyInterval: o.Reconcile.SafetyInterval.Duration, PollInterval: o.Git.PollInterval.Duration,
 		Manager: mgr, Client: mgr.GetClient(),
 		Loader:   &snapshot.Loader{Reader: mgr.GetClient(), Tenant: o.Tenant, Namespace: o.Namespace},
 		Mirrors:  mirrors,
+		Kinds:    kinds,
 		Triggers: &reconcile.Triggers{}, Pushes: &reconcile.Pushes{},
 		Spaces: reconcile.NewBoard[reconcile.SpaceKey, reconcile.SpaceResult](), Syncs: reconcile.NewBoard[reconcile.SyncKey, reconcile.SyncResult](),
 	}

@@ -24,6 +24,7 @@ import (
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/schema"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
@@ -52,6 +53,8 @@ type Deps struct {
 	// cannot log in to it.
 	Access  apply.System
 	Mirrors *git.Mirrors
+	// Kinds checks the objects in resource files.
+	Kinds *schema.Kinds
 
 	Relations *Relations
 	Triggers  *Triggers

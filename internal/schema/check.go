@@ -173,6 +173,42 @@ func schemaAt(s *structuralschema.Structural, path string) *structuralschema.Str
 	return s
 }
 
+// EmptyEntries returns the paths of the map entries of an object that are null.
+// The API server drops them without an error.
+func (k *Kinds) EmptyEntries(object map[string]any) []string {
+	of, errs := k.kindOf(object)
+	if len(errs) > 0 {
+		return nil
+	}
+	return emptyEntries(of.structural, nil, object)
+}
+
+func emptyEntries(s *structuralschema.Structural, at *field.Path, value any) []string {
+	var empty []string
+	switch value := value.(type) {
+	case []any:
+		for i, item := range value {
+			if s.Items != nil {
+				empty = append(empty, emptyEntries(s.Items, at.Index(i), item)...)
+			}
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			property, known := s.Properties[key]
+			switch entries := s.AdditionalProperties; {
+			case known:
+				empty = append(empty, emptyEntries(&property, at.Child(key), value[key])...)
+			case entries == nil || entries.Structural == nil:
+			case value[key] == nil:
+				empty = append(empty, at.Key(key).String())
+			default:
+				empty = append(empty, emptyEntries(entries.Structural, at.Key(key), value[key])...)
+			}
+		}
+	}
+	return empty
+}
+
 // comparison holds the two objects of an update for the parts of the API server
 // that ignore errors in unchanged values.
 type comparison struct{ correlated *common.CorrelatedObject }

@@ -81,11 +81,6 @@ func disagreement(answer error, errs field.ErrorList) string {
 			}
 			theirs = append(theirs, cause.Field)
 		}
-		for _, err := range errs {
-			if err.Field == "" {
-				found = append(slices.Clone(found), "<nil>")
-			}
-		}
 	case apierrors.IsBadRequest(answer):
 		unknown := unknownFieldPattern.FindAllStringSubmatch(answer.Error(), -1)
 		if len(unknown) == 0 {
@@ -105,7 +100,7 @@ func disagreement(answer error, errs field.ErrorList) string {
 		}
 	}
 	for _, got := range found {
-		if !partial && !slices.ContainsFunc(theirs, func(want string) bool { return sameField(got, want) }) && got != "" {
+		if !partial && !slices.ContainsFunc(theirs, func(want string) bool { return sameField(got, want) }) {
 			return fmt.Sprintf("the check in process alone refuses %s", got)
 		}
 	}
@@ -114,9 +109,6 @@ func disagreement(answer error, errs field.ErrorList) string {
 
 // sameField reports whether our field is the API server's, or an item of it.
 func sameField(ours, theirs string) bool {
-	if ours == "" {
-		ours = "<nil>"
-	}
 	rest, found := strings.CutPrefix(ours, theirs)
 	return found && (rest == "" || rest[0] == '[' && strings.HasSuffix(rest, "]"))
 }

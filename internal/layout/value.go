@@ -1,0 +1,113 @@
+package layout
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// value returns the value of a node as JSON has it. Each value keeps the type
+// that its text has in YAML: a number is never read as a text.
+func (d *document) value(node *yaml.Node, field string) any {
+	switch node.Kind {
+	case yaml.MappingNode:
+		value := make(map[string]any, len(node.Content)/2)
+		for i := 0; i < len(node.Content); i += 2 {
+			key := node.Content[i].Value
+			value[key] = d.value(node.Content[i+1], field+"."+key)
+		}
+		return value
+	case yaml.SequenceNode:
+		value := make([]any, 0, len(node.Content))
+		for i, item := range node.Content {
+			value = append(value, d.value(item, field+"["+strconv.Itoa(i)+"]"))
+		}
+		return value
+	}
+	switch tag := node.ShortTag(); tag {
+	case "!!str", "!!timestamp":
+		return d.text(node, field)
+	case "!!null":
+		return nil
+	case "!!bool", "!!int", "!!float":
+		var value any
+		if err := node.Decode(&value); err != nil {
+			d.cannotRead(node, Invalid, field+" cannot be read as its tag "+tag+" requires: correct it")
+			return nil
+		}
+		return d.number(node, field, value)
+	default:
+		d.cannotRead(node, Unparsable, field+" has the tag "+tag+", which is not supported: remove the tag")
+		return nil
+	}
+}
+
+func (d *document) cannotRead(node *yaml.Node, reason, message string) {
+	d.unreadable[node] = true
+	d.refuse(node, reason, message)
+}
+
+// text returns the value of a scalar that YAML reads as a text.
+func (d *document) text(node *yaml.Node, field string) any {
+	if strings.ContainsRune(node.Value, 0) {
+		d.cannotRead(node, Invalid, field+" contains a NUL character: remove it")
+	}
+	return node.Value
+}
+
+func (d *document) number(node *yaml.Node, field string, value any) any {
+	f, isFloat := value.(float64)
+	switch {
+	case !isFloat:
+		return value
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		d.cannotRead(node, Invalid, field+" is not a finite number: correct it")
+		return nil
+	case f == 0:
+		// JSON knows a negative zero and YAML reads it as an integer.
+		return 0
+	default:
+		return json.Number(strconv.FormatFloat(f, 'g', -1, 64))
+	}
+}
+
+// mustBe returns the message about a value of the wrong type.
+func mustBe(node *yaml.Node, field, want string) string {
+	message := field + " must be " + want + ", not " + describe(node)
+	if want == text && node.Kind == yaml.ScalarNode && !null(node) {
+		message += ": put it in quotes"
+	}
+	return message
+}
+
+const text = "a text"
+
+func describe(node *yaml.Node) string {
+	switch node.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	switch node.ShortTag() {
+	case "!!str", "!!timestamp":
+		return text
+	case "!!int", "!!float":
+		return "a number"
+	case "!!bool":
+		return "true or false"
+	case "!!null":
+		return "empty"
+	default:
+		return "a value with the tag " + node.ShortTag()
+	}
+}
+
+// null reports whether a field is written without a value, which counts as not
+// written.
+func null(node *yaml.Node) bool {
+	return node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null"
+}
