@@ -3,6 +3,7 @@ package runner
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -112,6 +113,7 @@ func TestExitCodes(t *testing.T) {
 		"no rights":          {args: []string{"--kubeconfig=" + kubeconfig(t, nobody)}, want: launch.ExitDenied, wantSaid: "nobody"},
 		"no API server":      {args: append(short, "--kubeconfig="+kubeconfig(t, &rest.Config{Host: "http://127.0.0.1:1"})), want: launch.ExitCluster, wantSaid: "does not answer"},
 		"API server broken":  {args: append(short, "--kubeconfig="+kubeconfig(t, &rest.Config{Host: broken.URL})), want: launch.ExitCluster, wantSaid: "does not answer"},
+		"no directory":       {args: []string{"--work-dir=/dev/null/x"}, want: launch.ExitUsage, wantSaid: "/dev/null"},
 		"no place to report": {args: []string{"--result-run=" + filepath.Join(t.TempDir(), "absent", "run")}, want: launch.ExitReport, wantSaid: "result"},
 	}
 	for name, tt := range tests {
@@ -149,6 +151,10 @@ func TestUsage(t *testing.T) {
 	}{
 		"nothing":           {nil, launch.ExitUsage, "nautes-runner launch"},
 		"help":              {[]string{"--help"}, launch.ExitOK, "nautes-runner launch"},
+		"the word help":     {[]string{"help"}, launch.ExitOK, "nautes-runner launch"},
+		"short help":        {[]string{"-h"}, launch.ExitOK, "nautes-runner launch"},
+		"unknown flag":      {[]string{"verify", "--run=r", "--x"}, launch.ExitUsage, "-x"},
+		"argument":          {[]string{"verify", "--run=r", "x"}, launch.ExitUsage, `"x" is no flag`},
 		"help of a command": {[]string{"await", "--help"}, launch.ExitOK, "result-status"},
 		"unknown command":   {[]string{"run\x1b"}, launch.ExitUsage, "launch, await, verify or commit-status"},
 		"await of nothing":  {[]string{"await"}, launch.ExitUsage, "--namespace"},
@@ -162,5 +168,23 @@ func TestUsage(t *testing.T) {
 				t.Errorf("the program ended so: %+v; want exit code %d and %q", got, tt.want, tt.wantSaid)
 			}
 		})
+	}
+}
+
+// The flag package would print arguments as they are.
+func TestUsagePrintsOneLine(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := os.Stderr
+	os.Stderr = file
+	got := execute(t, "verify", "--\x1b[2J")
+	os.Stderr = before
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if printed := read(file.Name()); printed != "" || strings.Count(got.stderr, "\n") != 1 || strings.Contains(got.stderr, "\x1b") {
+		t.Errorf("it prints %q and %q, want one line of text", printed, got.stderr)
 	}
 }

@@ -80,14 +80,14 @@ func TestCommitStatus(t *testing.T) {
 			g := newGitLab(t, httptest.NewServer, status(http.StatusCreated, "{}"))
 			got := execute(t, "commit-status", "--api="+g.URL, "--project=42", "--commit="+theCommit, "--status="+given,
 				"--name=build", "--target-url=https://tekton.example.com/run", "--description=a $(b)", "--token-file="+tokenFile(t))
-			if got.code != launch.ExitOK || strings.Contains(got.stdout+got.stderr, token) {
+			if got.code != launch.ExitOK || strings.Contains(got.stdout+got.stderr, token) || !strings.Contains(got.stdout, "reported commit "+theCommit+" as "+given) {
 				t.Fatalf("the program ended so: %+v", got)
 			}
 			if len(g.requests) != 1 {
 				t.Fatalf("there were %d requests", len(g.requests))
 			}
 			r := g.requests[0]
-			if r.Method != http.MethodPost || r.RequestURI != "/api/v4/projects/42/statuses/"+theCommit || r.Header.Get("PRIVATE-TOKEN") != token {
+			if r.Method != http.MethodPost || r.RequestURI != "/api/v4/projects/42/statuses/"+theCommit || r.Header.Get("PRIVATE-TOKEN") != token || r.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("the request was %s %s with the token %q", r.Method, r.RequestURI, r.Header.Get("PRIVATE-TOKEN"))
 			}
 			wantBody := map[string]string{"state": want, "name": "build", "target_url": "https://tekton.example.com/run", "description": "a $(b)"}
@@ -141,13 +141,15 @@ func TestCommitStatusFails(t *testing.T) {
 		"works at the third attempt": {answer: twice, want: launch.ExitOK, wantRequests: 3},
 		"known already":              {answer: status(400, known), want: launch.ExitOK, wantRequests: 1},
 		"ended already":              {answer: status(400, ended), want: launch.ExitReport, wantSaid: "400", wantRequests: 1},
-		"no commit to report on":     {answer: status(500, ""), args: []string{"--commit="}, want: launch.ExitOK},
+		"no commit to report on":     {answer: status(500, ""), args: []string{"--commit="}, want: launch.ExitOK, wantSaid: "no commit"},
 		"broken":                     {answer: status(500, secret), want: launch.ExitReport, wantSaid: "500", wantRequests: 3},
 		"too many":                   {answer: status(429, secret), want: launch.ExitReport, wantSaid: "429", wantRequests: 3},
 		"wrong token":                {answer: status(401, secret), want: launch.ExitReport, wantSaid: "token", wantRequests: 1},
 		"no right":                   {answer: status(403, secret), want: launch.ExitReport, wantSaid: "token", wantRequests: 1},
 		"no project":                 {answer: status(404, secret), want: launch.ExitReport, wantSaid: "no such project", wantRequests: 1},
 		"redirect":                   {answer: again, want: launch.ExitReport, wantSaid: "redirects", wantRequests: 1},
+		"no such forge":              {answer: twice, args: []string{"--provider-type=github"}, want: launch.ExitUsage, wantSaid: "--provider-type"},
+		"no file of certificates":    {answer: twice, args: []string{"--ca-file=/nonexistent"}, want: launch.ExitUsage, wantSaid: "read the certificates"},
 		"no server":                  {answer: twice, args: []string{"--api=http://127.0.0.1:1"}, want: launch.ExitReport, wantSaid: "cannot be reached"},
 		"no address":                 {answer: twice, args: []string{"--api=gitlab.example.com"}, want: launch.ExitUsage, wantSaid: "--api"},
 		"address with a password":    {answer: twice, args: []string{"--api=https://a:" + token + "@gitlab.example.com"}, want: launch.ExitUsage, wantSaid: "--api"},
@@ -162,11 +164,11 @@ func TestCommitStatusFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGitLab(t, httptest.NewServer, tt.answer)
 			got := report(t, append([]string{"--api=" + g.URL, "--project=42", "--commit=" + theCommit, "--status=Running", "--token-file=" + tokenFile(t)}, tt.args...)...)
-			if got.code != tt.want || !strings.Contains(got.stderr, tt.wantSaid) || len(g.requests) != tt.wantRequests {
+			if got.code != tt.want || !strings.Contains(got.stdout+got.stderr, tt.wantSaid) || len(g.requests) != tt.wantRequests {
 				t.Errorf("the program ended so: %+v after %d requests; want exit code %d, %q and %d requests", got, len(g.requests), tt.want, tt.wantSaid, tt.wantRequests)
 			}
-			if all := got.stdout + got.stderr; strings.Contains(all, token) || strings.Contains(all, "secret of the server") {
-				t.Errorf("it prints a secret: %q", all)
+			if all := got.stdout + got.stderr; strings.Contains(all, token) || strings.Contains(all, "secret of the server") || strings.Contains(all, "/api/v4/projects") {
+				t.Errorf("it prints a secret or the address: %q", all)
 			}
 		})
 	}
