@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// Encode returns v as JSON that is inert: it holds no dollar sign, which Tekton
-// takes for the beginning of a variable and Kubernetes for an escape, and only
-// ASCII characters that can be printed. Decoding JSON gives v back.
+// Encode returns v as inert JSON: printable ASCII characters without the dollar sign,
+// which begins a variable in Tekton and in Kubernetes. Decode returns v from it.
 func Encode(v any) (string, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -18,8 +17,8 @@ func Encode(v any) (string, error) {
 	return escape(string(raw)), nil
 }
 
-// escape replaces what is not inert in a JSON text by \u escapes, which stand
-// for the same characters: outside of strings, JSON holds none of them.
+// escape replaces the characters of a JSON text that are not inert by \u escapes.
+// JSON has such characters in strings only, where an escape means the same.
 func escape(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -46,8 +45,8 @@ func writeUnit(b *strings.Builder, unit rune) {
 	}
 }
 
-// Decode reads what Encode wrote, and refuses keys that it does not know and
-// whatever comes behind the value.
+// Decode reads a text made by Encode into v. It returns an error for an unknown key
+// and for text after the value.
 func Decode(text string, v any) error {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
@@ -55,7 +54,7 @@ func Decode(text string, v any) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("there is more than one value")
+		return errors.New("there is text after the value")
 	}
 	return nil
 }

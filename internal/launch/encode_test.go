@@ -10,7 +10,7 @@ import (
 	"nautes.io/nautes/test/testutil/hostile"
 )
 
-// inert fails the test when a text could be more than a text to somebody.
+// inert fails the test if a shell, Tekton or YAML could interpret a text.
 func inert(t *testing.T, text string) {
 	t.Helper()
 	for i, c := range []byte(text) {
@@ -44,7 +44,7 @@ func TestEncodeIsInertAndIsReadBack(t *testing.T) {
 			continue
 		}
 		if diff := cmp.Diff(event(repaired(value)), got); diff != "" {
-			t.Errorf("%.60q is read back otherwise (-want +got):\n%.500s", value, diff)
+			t.Errorf("%.60q is decoded differently (-want +got):\n%.500s", value, diff)
 		}
 	}
 }
@@ -70,18 +70,18 @@ func TestConfigIsReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the configuration is read back otherwise (-want +got):\n%s", diff)
+		t.Errorf("the configuration is decoded differently (-want +got):\n%s", diff)
 	}
 }
 
 func TestDecodeRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing":       "",
-		"no JSON":       "event",
+		"not JSON":      "event",
 		"unknown field": `{"event":"push_events","command":"id"}`,
 		"wrong type":    `{"event":1}`,
 		"two values":    `{"event":"push_events"}{"event":"calendar"}`,
-		"rest":          `{"event":"push_events"} x`,
+		"more text":     `{"event":"push_events"} x`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := launch.Decode(text, &launch.Event{}); err == nil {
@@ -102,14 +102,14 @@ func FuzzEncode(f *testing.F) {
 		}
 		inert(t, text)
 		if !json.Valid([]byte(text)) {
-			t.Fatalf("%q is no JSON", text)
+			t.Fatalf("%q is not JSON", text)
 		}
 		var got launch.Event
 		if err := launch.Decode(text, &got); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(event(repaired(value)), got); diff != "" {
-			t.Errorf("read back otherwise (-want +got):\n%s", diff)
+			t.Errorf("decoded differently (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -1,20 +1,20 @@
 // Package launch is the contract between the plan of a pipeline runtime and the
-// program that its launchers run: what a launcher is told, what it is given of an
-// event, and what it puts on the runs that it creates. It guarantees that both
-// sides read the same words, and that a text made by Encode is inert wherever
-// Tekton, a shell or YAML might look at it.
+// program that its launchers run: the configuration of a launcher, the event that
+// it gets, the labels of the runs that it creates, and their results. It guarantees
+// that both sides use the same words, and that a text made by Encode is inert
+// wherever Tekton, a shell or YAML might interpret it.
 package launch
 
-// Config is what a launcher is told by its runtime. It comes from the objects of
-// the product and never from an event.
+// Config is the configuration of a launcher. It is made from the objects of the
+// product, never from an event.
 type Config struct {
 	Product string `json:"product"`
 	Runtime string `json:"runtime"`
-	// Namespace that the run is created in, and the account that it runs as.
+	// Namespace of the run, and the account that it runs as.
 	Namespace string `json:"namespace"`
 	Account   string `json:"account"`
-	// EventSource and Pipeline are the trigger's. Label is the pipeline's, and
-	// may be empty.
+	// EventSource and Pipeline are the trigger's. Label is the pipeline's; it may
+	// be empty.
 	EventSource string `json:"eventSource"`
 	Pipeline    string `json:"pipeline"`
 	Label       string `json:"label,omitempty"`
@@ -23,19 +23,19 @@ type Config struct {
 	Repository string `json:"repository"`
 	URL        string `json:"url"`
 	Path       string `json:"path"`
-	// Revision is the trigger's: a branch, a tag or a commit. When it is empty
-	// the event decides.
+	// Revision is the trigger's: a branch, a tag or a commit. If it is empty, the
+	// event decides.
 	Revision string `json:"revision,omitempty"`
-	// EventRepository is the CodeRepo whose events trigger; empty for a calendar.
-	// A commit of an event is looked up only when it is the repository of the
-	// pipeline files; of another one only the name of the branch or tag counts.
+	// EventRepository is the CodeRepo whose events start the launcher; empty for a
+	// calendar. The commit of an event counts only if this is the repository of the
+	// pipeline files. Otherwise only the name of the branch or tag counts.
 	EventRepository string `json:"eventRepository,omitempty"`
-	// Inputs are set in the run, in this order.
+	// Inputs to set in the run, in this order.
 	Inputs []Input `json:"inputs,omitempty"`
 }
 
-// Input sets a string at a JSON pointer of the run. It has exactly one of the
-// sources.
+// Input sets a string at a JSON pointer of the run. Exactly one of Value, FromEvent
+// and PipelineRevision is set.
 type Input struct {
 	Path string `json:"path"`
 	// Value is a constant.
@@ -43,18 +43,18 @@ type Input struct {
 	// FromEvent names a value of the event: ref, commitID, source_branch,
 	// target_branch, title, labels or state.
 	FromEvent string `json:"fromEvent,omitempty"`
-	// PipelineRevision: the revision that the file was read at, when the trigger
-	// has none of its own.
+	// PipelineRevision is true for the commit that the pipeline file was read at.
 	PipelineRevision bool `json:"pipelineRevision,omitempty"`
 }
 
-// Event is what a launcher is given of an event, after the Sensor has picked it
-// out. Every value but Event and Time is whatever its sender wrote.
+// Event holds the values that the Sensor takes from an event for a launcher. All of
+// them but Event and Time are chosen by the sender.
 type Event struct {
-	// Event is push_events, tag_push_events and so on, or calendar.
+	// Event is the name of the event in the forge's API, for example push_events, or
+	// EventCalendar.
 	Event string `json:"event"`
-	// Ref is the full name that the event concerns, as refs/heads/main; empty
-	// when it concerns none.
+	// Ref is the full name of the branch or tag, for example refs/heads/main; empty
+	// for an event that concerns none.
 	Ref string `json:"ref,omitempty"`
 	// Commit has 40 hexadecimal digits, or is empty.
 	Commit string `json:"commit,omitempty"`
@@ -71,8 +71,8 @@ type Event struct {
 // EventCalendar is the Event of a calendar.
 const EventCalendar = "calendar"
 
-// The labels and annotations of launchers and of the runs that they create. A
-// value that is no label is put into an annotation of the same key.
+// The labels and annotations of launchers and of the runs that they create. A value
+// that is not valid in a label becomes an annotation with the same key.
 const (
 	LabelProduct     = "nautes.io/product"
 	LabelRuntime     = "nautes.io/pipeline-runtime"
@@ -85,24 +85,23 @@ const (
 	LabelRole    = "nautes.io/role"
 	RoleLauncher = "launcher"
 	RoleRun      = "run"
-	// LabelLauncher is on a run: the launcher that created it.
+	// LabelLauncher is set on a run: the name of the launcher that created it.
 	LabelLauncher = "nautes.io/launcher"
-	// LabelBranch is on a run, and has the pipeline's label, as it always had.
+	// LabelBranch is set on a run: the pipeline's label, under its older key.
 	LabelBranch = "branch"
 	// AnnotationRef is the ref of the event.
 	AnnotationRef = "nautes.io/ref"
 )
 
-// CredentialsDir is where a launcher's step finds the credentials of the
-// repository, one file for each field; it is empty for a public repository. The
-// files are username and password for HTTP, and ssh-privatekey and known_hosts
-// for SSH.
+// CredentialsDir is the directory with the credentials of the repository in a
+// launcher's step, one file for each field; it is empty for a public repository. The
+// files are username and password for HTTP, and ssh-privatekey and known_hosts for
+// SSH.
 const CredentialsDir = "/nautes/credentials"
 
-// The results of a launcher's step: the name of the run and the commit that the
-// pipeline file was read at, both empty when it has failed; and the one of the
-// step that waits for the run: how it ended, Succeeded, Failed, Cancelled or
-// Timeout. Without a run that is Failed.
+// The results of a launcher's steps in Tekton. ResultRun is the name of the run and
+// ResultCommit the commit of the pipeline file; both are empty if the launch failed.
+// ResultStatus is the result of the run, RunFailed if there is none.
 const (
 	ResultRun    = "run"
 	ResultCommit = "commit"
@@ -112,24 +111,24 @@ const (
 // The exit codes of nautes-runner.
 const (
 	ExitOK = 0
-	// ExitUsage: it was called in a wrong way.
+	// ExitUsage: the arguments are wrong.
 	ExitUsage = 2
-	// ExitGit: the repository could not be read; trying again may help.
+	// ExitGit: the repository could not be read; a later attempt may succeed.
 	ExitGit = 3
 	// ExitRevision: the repository has no such revision.
 	ExitRevision = 4
 	// ExitFile: the revision has no such file, or it is too large.
 	ExitFile = 5
-	// ExitPipeline: the file is no Tekton Pipeline or PipelineRun, or an invalid one.
+	// ExitPipeline: the file is not a valid Tekton Pipeline or PipelineRun.
 	ExitPipeline = 6
 	// ExitInput: an input cannot be set in the run.
 	ExitInput = 7
 	// ExitDenied: the cluster refuses the run.
 	ExitDenied = 8
-	// ExitCluster: the cluster does not answer; trying again may help.
+	// ExitCluster: the cluster does not answer; a later attempt may succeed.
 	ExitCluster = 9
 	// ExitReport: the result could not be reported.
 	ExitReport = 10
-	// ExitNoRun: the launcher has created no run.
+	// ExitNoRun: the launcher created no run.
 	ExitNoRun = 11
 )

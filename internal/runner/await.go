@@ -16,8 +16,8 @@ import (
 	"nautes.io/nautes/internal/launch"
 )
 
-// watchFor is how long one watch lasts, in seconds: a connection that died
-// unnoticed costs no more.
+// watchFor is the time limit of one watch, in seconds. It bounds the delay that a
+// silently broken connection causes.
 const watchFor = int64(5 * time.Minute / time.Second)
 
 // awaitCommand waits until a run has ended.
@@ -28,8 +28,8 @@ type awaitCommand struct {
 
 func (c *awaitCommand) flags(f *flag.FlagSet) {
 	f.StringVar(&c.namespace, "namespace", "", "namespace of the run")
-	f.StringVar(&c.name, "run", "", "name of the run; a launch that failed has none, which counts as a run that failed")
-	f.StringVar(&c.resultStatus, "result-status", "", "file for how the run ended: Succeeded, Failed, Cancelled or Timeout")
+	f.StringVar(&c.name, "run", "", "name of the run; if empty, the launch failed, which counts as a run that failed")
+	f.StringVar(&c.resultStatus, "result-status", "", "file for the result of the run: Succeeded, Failed, Cancelled or Timeout")
 	c.cluster.flags(f)
 }
 
@@ -38,7 +38,7 @@ func (c *awaitCommand) run(ctx context.Context, p *Program) error {
 	case c.namespace == "":
 		return fail(launch.ExitUsage, "--namespace is missing: name the namespace of the run")
 	case c.name == "":
-		p.say("no run has been created, so there is none to wait for: " + launch.RunFailed)
+		p.say("no run was created, so there is none to wait for: " + launch.RunFailed)
 		return writeResult(c.resultStatus, launch.RunFailed)
 	}
 	runs, err := c.cluster.connect(p, c.namespace)
@@ -53,8 +53,8 @@ func (c *awaitCommand) run(ctx context.Context, p *Program) error {
 	return writeResult(c.resultStatus, status)
 }
 
-// verifyCommand makes a launcher fail that has run the hooks after a pipeline
-// that could not be started.
+// verifyCommand fails if no run was created. It makes a launcher fail whose post hooks
+// ran although the pipeline could not be started.
 type verifyCommand struct{ name string }
 
 func (c *verifyCommand) flags(f *flag.FlagSet) {
@@ -63,13 +63,14 @@ func (c *verifyCommand) flags(f *flag.FlagSet) {
 
 func (c *verifyCommand) run(_ context.Context, p *Program) error {
 	if c.name == "" {
-		return fail(launch.ExitNoRun, "no run has been created: the log of nautes-launch says why")
+		return fail(launch.ExitNoRun, "no run was created: see the log of nautes-launch")
 	}
 	p.say("run %s was created", c.name)
 	return nil
 }
 
-// await returns how a run has ended, however long that takes.
+// await waits until a run has ended and returns its result. A run that was deleted is
+// cancelled.
 func (r *pipelineRuns) await(ctx context.Context, name string) (string, error) {
 	var seen types.UID
 	for {
@@ -93,7 +94,7 @@ func (r *pipelineRuns) await(ctx context.Context, name string) (string, error) {
 	}
 }
 
-// get returns a run; nil when there is none.
+// get returns a run, or nil if it does not exist.
 func (r *pipelineRuns) get(ctx context.Context, name string) (run *tektonv1.PipelineRun, err error) {
 	err = r.call(ctx, -1, "read the run "+name, func(ctx context.Context) error {
 		found, err := r.client.Get(ctx, name, metav1.GetOptions{})
@@ -108,8 +109,7 @@ func (r *pipelineRuns) get(ctx context.Context, name string) (run *tektonv1.Pipe
 	return run, err
 }
 
-// follow watches a run and returns how it has ended; empty when the watch has
-// ended before.
+// follow watches a run and returns its result, or "" if the watch ends first.
 func (r *pipelineRuns) follow(ctx context.Context, run *tektonv1.PipelineRun) string {
 	seconds := watchFor
 	watcher, err := r.client.Watch(ctx, metav1.ListOptions{
@@ -117,7 +117,7 @@ func (r *pipelineRuns) follow(ctx context.Context, run *tektonv1.PipelineRun) st
 		ResourceVersion: run.ResourceVersion, TimeoutSeconds: &seconds,
 	})
 	if err != nil {
-		// The next look at the run tells what is wrong.
+		// If the problem stays, reading the run returns it.
 		return ""
 	}
 	defer watcher.Stop()

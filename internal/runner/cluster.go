@@ -23,18 +23,18 @@ import (
 
 const (
 	fieldManager = "nautes-runner"
-	// callTimeout is how long one call of the API server may take.
+	// callTimeout is the time limit of one request.
 	callTimeout = 30 * time.Second
 )
 
-// clusterFlags say where runs are created.
+// clusterFlags are the flags that locate the cluster.
 type clusterFlags struct{ kubeconfig string }
 
 func (c *clusterFlags) flags(f *flag.FlagSet) {
-	f.StringVar(&c.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; that of the pod's own account when empty")
+	f.StringVar(&c.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; if empty, the account of the pod is used")
 }
 
-// pipelineRuns are the PipelineRuns of a namespace.
+// pipelineRuns reads and creates the PipelineRuns of a namespace.
 type pipelineRuns struct {
 	program *Program
 	client  dynamic.ResourceInterface
@@ -61,7 +61,7 @@ func (c *clusterFlags) settings() (*rest.Config, error) {
 	return clientcmd.BuildConfigFromFlags("", c.kubeconfig)
 }
 
-// call calls the API server, again while that may help.
+// call calls the API server, and repeats the call while it may succeed later.
 func (r *pipelineRuns) call(ctx context.Context, attempts int, what string, do func(context.Context) error) error {
 	err := r.program.retry(ctx, attempts, func(err error) bool { return !denied(err) }, func(ctx context.Context) error {
 		ctx, stop := context.WithTimeout(ctx, callTimeout)
@@ -77,7 +77,8 @@ func (r *pipelineRuns) call(ctx context.Context, attempts int, what string, do f
 	return fail(launch.ExitCluster, "%s: the cluster does not answer: %w", what, err)
 }
 
-// denied tells whether the API server has answered, and would again.
+// denied reports whether an error is an answer of the API server that a later attempt
+// would get as well.
 func denied(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -91,7 +92,7 @@ func denied(err error) bool {
 	}
 }
 
-// ofLauncher returns the run that a launcher has created; nil when there is none.
+// ofLauncher returns the run that a launcher created, or nil if there is none.
 func (r *pipelineRuns) ofLauncher(ctx context.Context, launcher string) (run *tektonv1.PipelineRun, err error) {
 	err = r.call(ctx, r.program.Attempts, "look for the run", func(ctx context.Context) error {
 		list, err := r.client.List(ctx, metav1.ListOptions{
@@ -106,7 +107,7 @@ func (r *pipelineRuns) ofLauncher(ctx context.Context, launcher string) (run *te
 	return run, err
 }
 
-// create creates a run; created is false when the launcher has done so before.
+// create creates a run. created is false if the launcher had created it before.
 func (r *pipelineRuns) create(ctx context.Context, run *tektonv1.PipelineRun) (created bool, err error) {
 	object := &unstructured.Unstructured{}
 	if err := convert(run, object); err != nil {
@@ -123,7 +124,8 @@ func (r *pipelineRuns) create(ctx context.Context, run *tektonv1.PipelineRun) (c
 	return created, err
 }
 
-// checkOurs returns nil when the run that exists was created by the same launcher.
+// checkOurs returns nil if the same launcher created the existing run, and the error
+// exists if not.
 func (r *pipelineRuns) checkOurs(ctx context.Context, run *tektonv1.PipelineRun, exists error) error {
 	found, err := r.client.Get(ctx, run.Name, metav1.GetOptions{})
 	switch {
@@ -140,7 +142,7 @@ func typed(object *unstructured.Unstructured) (*tektonv1.PipelineRun, error) {
 	return run, convert(object, run)
 }
 
-// convert goes by JSON, which is the one form that all of Tekton's types know.
+// convert copies an object by its JSON, the one form that all types of Tekton have.
 func convert(from, to any) error {
 	content, err := json.Marshal(from)
 	if err != nil {

@@ -20,14 +20,14 @@ import (
 )
 
 const (
-	// hashLength is how many hexadecimal digits tell the runs of launchers apart.
+	// hashLength is the number of hexadecimal digits at the end of a run's name.
 	hashLength = 10
-	// ourDomain is the prefix of the labels and annotations that are ours to set.
+	// ourDomain is the domain of the labels and annotations that a file must not set.
 	ourDomain = "nautes.io"
 )
 
-// compose returns the run that a launcher creates, and what of the file it does
-// not follow, for people to read.
+// compose returns the run that a launcher creates from a pipeline file. The notes name
+// the fields of the file that it overrides, for the log.
 func compose(c *launch.Config, e *launch.Event, launcher, commit string, file []byte) (run *tektonv1.PipelineRun, notes []string, err error) {
 	d, err := parse(file)
 	if err != nil {
@@ -50,7 +50,7 @@ func compose(c *launch.Config, e *launch.Event, launcher, commit string, file []
 		Spec:       d.run.Spec,
 	}
 	if other := d.run.Namespace; other != "" && other != c.Namespace {
-		notes = append(notes, fmt.Sprintf("the file names the namespace %q: the run is in %q, as the runtime says", other, c.Namespace))
+		notes = append(notes, fmt.Sprintf("the file sets the namespace %q: the run is in %q, the namespace of the runtime", other, c.Namespace))
 	}
 	run.Labels, run.Annotations = foreign(d.run.Labels), foreign(d.run.Annotations)
 	mark(run, c, e, launcher, commit)
@@ -58,8 +58,8 @@ func compose(c *launch.Config, e *launch.Event, launcher, commit string, file []
 	return run, notes, check(run)
 }
 
-// nameOf returns the name of a launcher's run: the file says how it begins, and
-// the launcher how it ends, so that a second attempt finds the first.
+// nameOf returns the name of a launcher's run. The file determines its beginning and
+// the launcher its end, so that a second attempt has the name of the first.
 func nameOf(file metav1.ObjectMeta, pipeline, launcher string) (string, error) {
 	prefix := file.Name
 	if prefix == "" {
@@ -90,7 +90,7 @@ func foreign(all map[string]string) map[string]string {
 	return kept
 }
 
-// mark puts on the run what people and the runtime find it by.
+// mark sets the labels by which people and the runtime find the run.
 func mark(run *tektonv1.PipelineRun, c *launch.Config, e *launch.Event, launcher, commit string) {
 	marks := map[string]string{
 		launch.LabelProduct:     c.Product,
@@ -118,7 +118,7 @@ func mark(run *tektonv1.PipelineRun, c *launch.Config, e *launch.Event, launcher
 	}
 }
 
-// commitOf returns the commit that a run's file was read at.
+// commitOf returns the commit of the pipeline file of a run.
 func commitOf(run metav1.Object) string {
 	if commit := run.GetLabels()[launch.LabelCommit]; commit != "" {
 		return commit
@@ -126,11 +126,12 @@ func commitOf(run metav1.Object) string {
 	return run.GetAnnotations()[launch.LabelCommit]
 }
 
-// setAccount makes the account of the runtime the only one of the run.
+// setAccount makes the account of the runtime the only one of the run, and returns a
+// note for each other one.
 func setAccount(spec *tektonv1.PipelineRunSpec, account string) (notes []string) {
 	say := func(other, where string) {
 		if other != "" && other != account {
-			notes = append(notes, fmt.Sprintf("the file names the account %q%s: the run has %q, as the runtime says", other, where, account))
+			notes = append(notes, fmt.Sprintf("the file sets the account %q%s: the run has %q, the account of the runtime", other, where, account))
 		}
 	}
 	say(spec.TaskRunTemplate.ServiceAccountName, "")
@@ -145,8 +146,8 @@ func setAccount(spec *tektonv1.PipelineRunSpec, account string) (notes []string)
 	return notes
 }
 
-// settings are Tekton's own, with all of its features: which of them are on is
-// for the cluster to say.
+// settings returns Tekton's default settings with all features on: the cluster decides
+// which features are available.
 func settings() context.Context {
 	flags := *config.DefaultFeatureFlags
 	flags.EnableAPIFields = config.AlphaAPIFields
@@ -155,8 +156,8 @@ func settings() context.Context {
 	return config.ToContext(context.Background(), all)
 }
 
-// check lets Tekton's own rules decide, over a copy with Tekton's defaults: those
-// of the cluster can be others.
+// check applies Tekton's own rules to a copy with Tekton's defaults. The run itself
+// gets the defaults of the cluster.
 func check(run *tektonv1.PipelineRun) error {
 	checked := run.DeepCopy()
 	checked.SetDefaults(settings())

@@ -116,10 +116,10 @@ func TestInputs(t *testing.T) {
 		"constant as a script": {input: launch.Input{Path: "/spec/pipelineSpec/tasks/0/taskSpec/steps/0/script", Value: text("x")}, want: "x"},
 		"account":              {input: launch.Input{Path: "/spec/taskRunTemplate/serviceAccountName", Value: text("admin")}, want: "acc"},
 
-		"no pointer":              {input: launch.Input{Path: "spec/params/0/value", Value: text("")}, wantCode: launch.ExitInput, wantSaid: "no JSON pointer"},
-		"an empty pointer":        {input: launch.Input{Value: text("")}, wantCode: launch.ExitInput, wantSaid: "no JSON pointer"},
+		"no pointer":              {input: launch.Input{Path: "spec/params/0/value", Value: text("")}, wantCode: launch.ExitInput, wantSaid: "not a JSON pointer"},
+		"an empty pointer":        {input: launch.Input{Value: text("")}, wantCode: launch.ExitInput, wantSaid: "not a JSON pointer"},
 		"a variable":              {input: launch.Input{Path: "/spec/params/0/value", FromEvent: "title"}, event: launch.Event{Title: "a $(params.x)"}, wantCode: launch.ExitInput, wantSaid: "would replace"},
-		"bad escape":              {input: launch.Input{Path: "/spec/~2", Value: text("")}, wantCode: launch.ExitInput, wantSaid: "no JSON pointer"},
+		"bad escape":              {input: launch.Input{Path: "/spec/~2", Value: text("")}, wantCode: launch.ExitInput, wantSaid: "not a JSON pointer"},
 		"the whole spec":          {input: launch.Input{Path: "/spec", Value: text("")}, wantCode: launch.ExitInput, wantSaid: "cannot set"},
 		"the status":              {input: launch.Input{Path: "/status/x", Value: text("")}, wantCode: launch.ExitInput},
 		"the name":                {input: launch.Input{Path: "/metadata/name", Value: text("x")}, wantCode: launch.ExitInput},

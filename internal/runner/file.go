@@ -29,12 +29,12 @@ const (
 	versionV1beta1  = "tekton.dev/v1beta1"
 )
 
-// draft is the run that a pipeline file describes.
+// draft is the run of a pipeline file, before inputs are set.
 type draft struct {
 	// run has the file's metadata and the specification.
 	run *tektonv1.PipelineRun
-	// open are the parameters of the run, by their index, that the file gives
-	// no value; true when the run can do without.
+	// open has the indexes of the parameters without a value in the file. The value
+	// is true for an optional parameter.
 	open map[int]bool
 }
 
@@ -45,7 +45,7 @@ func parse(content []byte) (*draft, error) {
 		return nil, err
 	}
 	if version != versionV1 && version != versionV1beta1 || kind != kindPipeline && kind != kindPipelineRun {
-		return nil, fail(launch.ExitPipeline, "the file holds a %q of %q: write a Pipeline or PipelineRun of %s or %s", kind, version, versionV1, versionV1beta1)
+		return nil, fail(launch.ExitPipeline, "the file contains a %q of %q: write a Pipeline or PipelineRun of %s or %s", kind, version, versionV1, versionV1beta1)
 	}
 	if kind == kindPipeline {
 		pipeline := &tektonv1.Pipeline{}
@@ -61,8 +61,8 @@ func parse(content []byte) (*draft, error) {
 	return ofRun(run), nil
 }
 
-// typeOf returns the kind and version of the only document. Comments alone are
-// no document.
+// typeOf returns the kind and version of the only document. A document of comments
+// does not count.
 func typeOf(content []byte) (kind, version string, err error) {
 	var only *yaml.Node
 	first := true
@@ -74,15 +74,15 @@ func typeOf(content []byte) (kind, version string, err error) {
 			break
 		}
 		if err != nil {
-			return "", "", fail(launch.ExitPipeline, "the file is no YAML: %w", err)
+			return "", "", fail(launch.ExitPipeline, "the file is not YAML: %w", err)
 		}
 		switch {
 		case len(document.Content) == 0 || document.Content[0].Tag == "!!null":
 		case !first && only == nil:
-			// What reads the object reads the first document.
+			// The YAML decoder of the object reads the first document only.
 			return "", "", fail(launch.ExitPipeline, "the file begins with an empty document: remove what is before its Pipeline or PipelineRun")
 		case only != nil:
-			return "", "", fail(launch.ExitPipeline, "the file holds several documents: leave one Pipeline or PipelineRun in it")
+			return "", "", fail(launch.ExitPipeline, "the file has several documents: leave one Pipeline or PipelineRun in it")
 		default:
 			only = document.Content[0]
 		}
@@ -92,7 +92,7 @@ func typeOf(content []byte) (kind, version string, err error) {
 	}
 	var meta metav1.TypeMeta
 	if err := sigsyaml.Unmarshal(content, &meta); err != nil {
-		return "", "", fail(launch.ExitPipeline, "the file holds no Kubernetes object: %w", err)
+		return "", "", fail(launch.ExitPipeline, "the file is not a Kubernetes object: %w", err)
 	}
 	return meta.Kind, meta.APIVersion, nil
 }
@@ -126,7 +126,7 @@ func checkKept(old, object, back apis.Convertible) error {
 	}
 	for _, one := range []apis.Convertible{old, back} {
 		if run, isRun := one.(*tektonv1beta1.PipelineRun); isRun {
-			// A parameter without a value cannot be written; ofRun counts them in v1.
+			// A parameter without a value cannot be encoded; ofRun handles it in v1.
 			for i := range run.Spec.Params {
 				run.Spec.Params[i].Value.Type = cmp.Or(run.Spec.Params[i].Value.Type, tektonv1beta1.ParamTypeString)
 			}
@@ -137,17 +137,17 @@ func checkKept(old, object, back apis.Convertible) error {
 		return fail(launch.ExitPipeline, "the file is not valid: %w", err)
 	}
 	if spec, isMap := before["spec"].(map[string]any); isMap {
-		// This one has another name, and comes back by that.
+		// It has another name in v1, and converts back to that.
 		delete(spec, "timeout")
 	}
 	if field := forgotten(before["spec"], after["spec"], "/spec"); field != "" {
-		return fail(launch.ExitPipeline, "the field %s of %s is no more: write the file for %s", field, versionV1beta1, versionV1)
+		return fail(launch.ExitPipeline, "the field %s of %s no longer exists: write the file for %s", field, versionV1beta1, versionV1)
 	}
 	return nil
 }
 
-// forgotten returns the path of the first field that one value has and the other
-// has not; empty when there is none.
+// forgotten returns the path of the first field of before that after lacks, or "" if
+// there is none.
 func forgotten(before, after any, path string) string {
 	switch before := before.(type) {
 	case map[string]any:
@@ -187,8 +187,8 @@ func ofRun(run *tektonv1.PipelineRun) *draft {
 	return d
 }
 
-// ofPipeline returns a run of a pipeline. It has the pipeline's parameters, in
-// their order, for inputs to set; those that nothing sets are taken out again.
+// ofPipeline returns a run of a pipeline. It has the parameters of the pipeline, in
+// their order, for inputs to set. close removes the unset ones.
 func ofPipeline(pipeline *tektonv1.Pipeline) *draft {
 	d := &draft{run: &tektonv1.PipelineRun{ObjectMeta: pipeline.ObjectMeta}, open: map[int]bool{}}
 	d.run.Spec.PipelineSpec = &pipeline.Spec
@@ -203,7 +203,8 @@ func ofPipeline(pipeline *tektonv1.Pipeline) *draft {
 	return d
 }
 
-// close takes out the parameters that nothing has set.
+// close removes the parameters without a value. set has the indexes of the parameters
+// that inputs have set.
 func (d *draft) close(set map[int]bool) error {
 	var params tektonv1.Params
 	for i, param := range d.run.Spec.Params {

@@ -14,21 +14,21 @@ import (
 	"nautes.io/nautes/internal/launch"
 )
 
-// variable matches what Tekton would replace in a run, and what Kubernetes would
-// replace in the arguments of a container when it has such a variable.
+// variable matches the variables that Tekton replaces in a run, and the ones that
+// Kubernetes replaces in the arguments of a container.
 var variable = regexp.MustCompile(`\$\((params|tasks|context|workspaces|results|finally|steps|step|credentials|outputs|inputs)|\$\([A-Za-z_.-][A-Za-z0-9_.-]*\)`)
 
-// input is a value on its way into a run.
+// input is a value to set in a run.
 type input struct {
 	pointer string
 	tokens  []string
 	value   string
-	// foreign: the value is what the sender of the event wrote.
+	// foreign is true for a value that the sender of the event chose.
 	foreign bool
 }
 
-// apply sets the inputs in the draft, or the ref as its first parameter when
-// there are none. It returns the parameters that have been set, by their index.
+// apply sets the inputs in the draft. Without inputs it sets the ref as the first
+// parameter. It returns the indexes of the parameters that it set.
 func (d *draft) apply(c *launch.Config, e *launch.Event, commit string) (set map[int]bool, err error) {
 	inputs, err := inputsOf(c, e, commit)
 	if err != nil {
@@ -66,24 +66,24 @@ func (d *draft) apply(c *launch.Config, e *launch.Event, commit string) (set map
 	return set, d.decode(document)
 }
 
-// decode reads the run back: every value must fit the field that it was put in.
+// decode reads the run from a document. Every value must fit its field.
 func (d *draft) decode(document any) error {
 	content, err := json.Marshal(document)
 	if err != nil {
-		return fail(launch.ExitInput, "the inputs make no valid run: %w", err)
+		return fail(launch.ExitInput, "the run with the inputs is not valid: %w", err)
 	}
 	run := &tektonv1.PipelineRun{}
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(run); err != nil {
-		return fail(launch.ExitInput, "an input does not fit the field that it is put in: %w", err)
+		return fail(launch.ExitInput, "an input does not fit its field: %w", err)
 	}
 	d.run = run
 	return nil
 }
 
-// inputsOf returns the inputs that have a value. An event that does not carry one
-// leaves what the file says: a calendar has no title.
+// inputsOf returns the inputs that have a value. If the event lacks a value, the value
+// in the file stays; for example, a calendar has no title.
 func inputsOf(c *launch.Config, e *launch.Event, commit string) ([]input, error) {
 	var inputs []input
 	for _, declared := range c.Inputs {
@@ -100,7 +100,7 @@ func inputsOf(c *launch.Config, e *launch.Event, commit string) ([]input, error)
 		if declared.FromEvent != "" {
 			value, known := eventValue(e, declared.FromEvent)
 			if !known {
-				return nil, fail(launch.ExitUsage, "no event has a value %q", declared.FromEvent)
+				return nil, fail(launch.ExitUsage, "events have no value %q", declared.FromEvent)
 			}
 			in.value, in.foreign = value, true
 			sources++
@@ -129,11 +129,11 @@ func eventValue(e *launch.Event, name string) (value string, known bool) {
 
 var pointerForm = regexp.MustCompile(`^(/([^/~]|~[01])*)+$`)
 
-// tokens splits a JSON pointer, and refuses one that leads to what is not an
-// input's to set.
+// tokens splits a JSON pointer. It returns an error for a field that an input must
+// not set.
 func tokens(pointer string) ([]string, error) {
 	if !pointerForm.MatchString(pointer) {
-		return nil, fail(launch.ExitInput, "the path %q of an input is no JSON pointer: write one such as /spec/params/0/value", pointer)
+		return nil, fail(launch.ExitInput, "the path %q of an input is not a JSON pointer: write one such as /spec/params/0/value", pointer)
 	}
 	split := strings.Split(pointer[1:], "/")
 	for i := range split {
@@ -141,12 +141,12 @@ func tokens(pointer string) ([]string, error) {
 	}
 	metadata := len(split) == 3 && split[0] == "metadata" && (split[1] == "labels" || split[1] == "annotations")
 	if !metadata && (split[0] != "spec" || len(split) < 2) {
-		return nil, fail(launch.ExitInput, "an input cannot set %q: it can set what is below /spec, a label below /metadata/labels or an annotation below /metadata/annotations", pointer)
+		return nil, fail(launch.ExitInput, "an input cannot set %q: it can set fields below /spec, a label below /metadata/labels or an annotation below /metadata/annotations", pointer)
 	}
 	return split, nil
 }
 
-// check refuses a value that would be more than a value where it is put.
+// check returns an error for a value that would be interpreted at its place.
 func (in input) check() error {
 	isLabel := in.tokens[0] == "metadata" && in.tokens[1] == "labels"
 	switch {
@@ -156,13 +156,14 @@ func (in input) check() error {
 	case in.foreign && variable.MatchString(in.value):
 		return fail(launch.ExitInput, "the value of the event for %q holds %q, which Tekton or Kubernetes would replace: rename the branch, or change the text", in.pointer, variable.FindString(in.value))
 	case isLabel && len(validation.IsValidLabelValue(in.value)) > 0:
-		return fail(launch.ExitInput, "the value for %q cannot be a label: put it into an annotation or a parameter", in.pointer)
+		return fail(launch.ExitInput, "the value for %q is not valid in a label: put it into an annotation or a parameter", in.pointer)
 	}
 	return nil
 }
 
-// isProgram tells whether what the input sets is run, or evaluated as the
-// condition of a task or step. A field is found in whatever case it is written.
+// isProgram reports whether the field of the input is executed, or evaluated as the
+// condition of a task or step. Decoding ignores the case of field names, so it does
+// too.
 func (in input) isProgram() bool {
 	return in.tokens[1] == "pipelineSpec" && slices.ContainsFunc(in.tokens, func(token string) bool {
 		return strings.EqualFold(token, "script") || strings.EqualFold(token, "cel")
@@ -179,8 +180,8 @@ func (in input) param() (index int, found bool) {
 	return index, err == nil
 }
 
-// put sets the value in a document. What leads to it must be there; its last
-// member need not, nor the map of labels or annotations.
+// put sets the value in a document. The path must exist, but for its last token and
+// the map of labels or annotations.
 func (in input) put(document any) error {
 	at := document
 	for i, token := range in.tokens {

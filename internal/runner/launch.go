@@ -25,20 +25,20 @@ type launchCommand struct {
 }
 
 func (c *launchCommand) flags(f *flag.FlagSet) {
-	f.StringVar(&c.configText, "config", "", "what the runtime says, in JSON")
-	f.StringVar(&c.eventText, "event", "", "what the event says, in JSON")
-	f.StringVar(&c.launcher, "launcher", "", "name of the PipelineRun that this is a step of")
+	f.StringVar(&c.configText, "config", "", "configuration of the launcher, in JSON")
+	f.StringVar(&c.eventText, "event", "", "values of the event, in JSON")
+	f.StringVar(&c.launcher, "launcher", "", "name of the PipelineRun of this step")
 	f.StringVar(&c.resultRun, "result-run", "", "file for the name of the created run")
-	f.StringVar(&c.resultCommit, "result-commit", "", "file for the commit that the pipeline file was read at")
-	f.DurationVar(&c.timeout, "timeout", patience, "how long it may take altogether")
+	f.StringVar(&c.resultCommit, "result-commit", "", "file for the commit of the pipeline file")
+	f.DurationVar(&c.timeout, "timeout", patience, "time limit of the command")
 	c.cluster.flags(f)
 	c.source.flags(f)
 }
 
 var commitForm = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})?$`)
 
-// understand reads and checks what the launcher was told.
-func (c *launchCommand) understand() error {
+// parse reads and checks the configuration and the event.
+func (c *launchCommand) parse() error {
 	if err := launch.Decode(c.configText, &c.config); err != nil {
 		return fail(launch.ExitUsage, "--config cannot be read: %w", err)
 	}
@@ -57,19 +57,19 @@ func (c *launchCommand) understand() error {
 	case len(validation.IsDNS1123Subdomain(c.launcher)) > 0 || len(c.launcher) > validation.LabelValueMaxLength:
 		return fail(launch.ExitUsage, "--launcher is not the name of a PipelineRun of at most %d characters", validation.LabelValueMaxLength)
 	case c.event.Event == "":
-		return fail(launch.ExitUsage, "--event does not say which event it is")
+		return fail(launch.ExitUsage, "--event has no event")
 	case !commitForm.MatchString(c.event.Commit):
-		return fail(launch.ExitUsage, "the commit of --event is not one: it has 40 hexadecimal digits, or is empty")
+		return fail(launch.ExitUsage, "the commit of --event is not valid: it must have 40 hexadecimal digits, or be empty")
 	}
 	return nil
 }
 
 func (c *launchCommand) run(ctx context.Context, p *Program) error {
-	// However it ends, the steps after it find results.
+	// The next steps need the results, also of a launch that fails.
 	if err := c.report("", ""); err != nil {
 		return err
 	}
-	if err := c.understand(); err != nil {
+	if err := c.parse(); err != nil {
 		return err
 	}
 	ctx, stop := context.WithTimeout(ctx, c.timeout)
@@ -78,8 +78,8 @@ func (c *launchCommand) run(ctx context.Context, p *Program) error {
 	if err != nil {
 		return err
 	}
-	// A step can run again after it has done its work, and by now the file can
-	// be another: what has been created decides.
+	// A step can run again after it created the run, and the file may have changed
+	// since: the existing run decides.
 	found, err := runs.ofLauncher(ctx, c.launcher)
 	if err != nil {
 		return err

@@ -200,7 +200,7 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-func TestUnderstand(t *testing.T) {
+func TestParseArguments(t *testing.T) {
 	tests := map[string]struct {
 		change func(*launch.Config, *launch.Event, *launchCommand)
 		// wantSaid is a part of the error, empty when there is none.
@@ -215,7 +215,7 @@ func TestUnderstand(t *testing.T) {
 		"no repository":      {change: func(c *launch.Config, _ *launch.Event, _ *launchCommand) { c.Repository = "" }, wantSaid: "has no repository"},
 		"no URL":             {change: func(c *launch.Config, _ *launch.Event, _ *launchCommand) { c.URL = "" }, wantSaid: "has no url"},
 		"no path":            {change: func(c *launch.Config, _ *launch.Event, _ *launchCommand) { c.Path = "" }, wantSaid: "has no path"},
-		"no event":           {change: func(_ *launch.Config, e *launch.Event, _ *launchCommand) { e.Event = "" }, wantSaid: "which event"},
+		"no event":           {change: func(_ *launch.Config, e *launch.Event, _ *launchCommand) { e.Event = "" }, wantSaid: "--event has no event"},
 		"half a commit":      {change: func(_ *launch.Config, e *launch.Event, _ *launchCommand) { e.Commit = testCommit[:39] }, wantSaid: "the commit of --event"},
 		"capital commit":     {change: func(_ *launch.Config, e *launch.Event, _ *launchCommand) { e.Commit = strings.ToUpper(testCommit) }, wantSaid: "the commit of --event"},
 		"two lines":          {change: func(_ *launch.Config, e *launch.Event, _ *launchCommand) { e.Commit = testCommit + "\n" }, wantSaid: "the commit of --event"},
@@ -234,9 +234,9 @@ func TestUnderstand(t *testing.T) {
 			c := &launchCommand{launcher: testLauncher}
 			tt.change(config, event, c)
 			c.configText, c.eventText = cmp.Or(c.configText, encode(t, config)), cmp.Or(c.eventText, encode(t, event))
-			err := c.understand()
+			err := c.parse()
 			if tt.wantSaid == "" && err != nil || tt.wantSaid != "" && (codeOf(err) != launch.ExitUsage || !strings.Contains(err.Error(), tt.wantSaid)) {
-				t.Errorf("understand: %v; want %q", err, tt.wantSaid)
+				t.Errorf("parse: %v; want %q", err, tt.wantSaid)
 			}
 			if err == nil && (c.config.Product != "product-1" || c.event.Event != "push_events") {
 				t.Errorf("it read %+v and %+v", c.config, c.event)

@@ -24,9 +24,9 @@ func TestRefusedFiles(t *testing.T) {
 	tests := map[string]struct{ file, wantSaid string }{
 		"nothing":                {"", "empty"},
 		"comments":               {"# nothing\n---\n# here\n", "empty"},
-		"no YAML":                {"a: [", "no YAML"},
-		"a list":                 {"- a\n- b\n", "no Kubernetes object"},
-		"a text":                 {"hello", "no Kubernetes object"},
+		"not YAML":               {"a: [", "not YAML"},
+		"a list":                 {"- a\n- b\n", "not a Kubernetes object"},
+		"a text":                 {"hello", "not a Kubernetes object"},
 		"two documents":          {fileRun + "---\n" + fileRun, "several documents"},
 		"an empty document":      {"---\n---\n" + fileRun, "begins with an empty document"},
 		"another kind":           {"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n", `a "Secret" of "v1"`},
@@ -52,7 +52,7 @@ func TestRefusedFiles(t *testing.T) {
 		"an old pipeline's":      {strings.Replace(filePipelineOld, "\n      value: $(params.revision)", "", 1), "impossible ParamValues.Type"},
 		"a broken conversion":    {strings.Replace(fileRunOld, "name: old", "name: old\n  annotations: {tekton.dev/v1beta1Resources: x}", 1), "cannot be converted"},
 		"aliases without an end": {"a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n", "aliasing"},
-		"control characters":     {"\x1b[2Jkind: \x00", "no YAML"},
+		"control characters":     {"\x1b[2Jkind: \x00", "not YAML"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestExitCodes(t *testing.T) {
 		"a link":             {change: func(c *launch.Config, _ *launch.Event) { c.Path = "link.yaml" }, want: launch.ExitFile, wantSaid: "link"},
 		"a large file":       {change: func(c *launch.Config, _ *launch.Event) { c.Path = "large.yaml" }, want: launch.ExitFile, wantSaid: "limit"},
 		"an impossible path": {change: func(c *launch.Config, _ *launch.Event) { c.Path = "pipelines/../../x" }, want: launch.ExitFile, wantSaid: "path"},
-		"a broken file":      {change: func(c *launch.Config, _ *launch.Event) { c.Path = "broken.yaml" }, want: launch.ExitPipeline, wantSaid: "no YAML"},
+		"a broken file":      {change: func(c *launch.Config, _ *launch.Event) { c.Path = "broken.yaml" }, want: launch.ExitPipeline, wantSaid: "not YAML"},
 		"no such field":      {change: inputAt("/spec/params/7/value"), want: launch.ExitInput, wantSaid: "/spec/params/7/value"},
 		"no namespace":       {change: func(c *launch.Config, _ *launch.Event) { c.Namespace = "absent" }, want: launch.ExitDenied, wantSaid: "absent"},
 		"no rights":          {args: []string{"--kubeconfig=" + kubeconfig(t, nobody)}, want: launch.ExitDenied, wantSaid: "nobody"},
@@ -154,7 +154,7 @@ func TestUsage(t *testing.T) {
 		"the word help":     {[]string{"help"}, launch.ExitOK, "nautes-runner launch"},
 		"short help":        {[]string{"-h"}, launch.ExitOK, "nautes-runner launch"},
 		"unknown flag":      {[]string{"verify", "--run=r", "--x"}, launch.ExitUsage, "-x"},
-		"argument":          {[]string{"verify", "--run=r", "x"}, launch.ExitUsage, `"x" is no flag`},
+		"argument":          {[]string{"verify", "--run=r", "x"}, launch.ExitUsage, `"x" is not a flag`},
 		"help of a command": {[]string{"await", "--help"}, launch.ExitOK, "result-status"},
 		"unknown command":   {[]string{"run\x1b"}, launch.ExitUsage, "launch, await, verify or commit-status"},
 		"await of nothing":  {[]string{"await"}, launch.ExitUsage, "--namespace"},

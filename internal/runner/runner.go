@@ -1,7 +1,6 @@
 // Package runner is the program that the launchers of pipeline runtimes run. It
-// guarantees that a launcher creates at most one run, that what an event says
-// gets into a run as a value and as nothing else, and that no credential is
-// printed.
+// guarantees that a launcher creates at most one run, that the values of an event
+// are only ever values in it, and that no credential is printed.
 package runner
 
 import (
@@ -21,12 +20,11 @@ import (
 
 // Program runs the commands of nautes-runner.
 type Program struct {
-	// Out is told what was done, Err what went wrong; each a line of printable
-	// characters.
+	// Out gets a line for each action, Err a line for each error. Lines have
+	// printable characters only.
 	Out, Err io.Writer
-	// Pause is how long the first wait between two attempts is; each is twice as
-	// long as the one before. Attempts is how many there are of what may succeed
-	// when tried again.
+	// Pause is the time between the first two attempts; it doubles each time.
+	// Attempts is the number of attempts of an action that may succeed later.
 	Pause    time.Duration
 	Attempts int
 }
@@ -35,13 +33,13 @@ const (
 	firstPause   = time.Second
 	longestPause = 30 * time.Second
 	attempts     = 5
-	// patience is how long a command but await may take unless it is told otherwise.
+	// patience is the default time limit of each command but await.
 	patience = 5 * time.Minute
-	// maxLine is how much of a message is printed, in bytes.
+	// maxLine is the length at which a message is cut, in bytes.
 	maxLine = 4 << 10
 )
 
-// New returns the program as it runs in a launcher.
+// New returns the program with the settings of a launcher.
 func New(out, err io.Writer) *Program {
 	return &Program{Out: out, Err: err, Pause: firstPause, Attempts: attempts}
 }
@@ -61,7 +59,7 @@ func fail(code int, format string, args ...any) error {
 
 // command is one of the program's commands.
 type command interface {
-	// flags declares what the command is told.
+	// flags declares the flags of the command.
 	flags(*flag.FlagSet)
 	run(ctx context.Context, p *Program) error
 }
@@ -70,8 +68,8 @@ const usage = `nautes-runner is run by the launchers of pipeline runtimes.
 
   nautes-runner launch          creates the run of a pipeline
   nautes-runner await           waits until a run has ended
-  nautes-runner verify          fails when no run was created
-  nautes-runner commit-status   reports a run to GitLab
+  nautes-runner verify          fails if no run was created
+  nautes-runner commit-status   reports a run to its forge
 
 nautes-runner <command> --help lists the flags of a command.
 `
@@ -96,7 +94,7 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 		return launch.ExitUsage
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
-	// The package's own messages quote arguments as they are.
+	// The messages of package flag quote arguments as they are.
 	flags.SetOutput(io.Discard)
 	c.flags(flags)
 	err := flags.Parse(args[1:])
@@ -108,7 +106,7 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	case err != nil:
 		err = fail(launch.ExitUsage, "%w", err)
 	case flags.NArg() > 0:
-		err = fail(launch.ExitUsage, "%q is no flag: see nautes-runner %s --help", flags.Arg(0), args[0])
+		err = fail(launch.ExitUsage, "%q is not a flag: see nautes-runner %s --help", flags.Arg(0), args[0])
 	default:
 		err = c.run(ctx, p)
 	}
@@ -130,8 +128,8 @@ func (p *Program) complain(format string, args ...any) {
 	printLine(p.Err, "nautes-runner: "+format, args...)
 }
 
-// printLine prints no character that a terminal or a reader of lines would take
-// for more than text: messages quote what others wrote.
+// printLine prints one line of printable characters. Messages quote text from
+// outside, which must not control a terminal or add lines.
 func printLine(w io.Writer, format string, args ...any) {
 	var line strings.Builder
 	for _, r := range fmt.Sprintf(format, args...) {
@@ -148,8 +146,8 @@ func printLine(w io.Writer, format string, args ...any) {
 	_, _ = fmt.Fprintln(w, line.String())
 }
 
-// retry calls do until it succeeds, fails for good, or has been tried often
-// enough; a negative number of attempts is no limit.
+// retry calls do until it succeeds, until again returns false for its error, or until
+// the attempts are used up. A negative number of attempts is no limit.
 func (p *Program) retry(ctx context.Context, attempts int, again func(error) bool, do func(context.Context) error) error {
 	pause := p.Pause
 	for tried := 1; ; tried++ {
@@ -175,8 +173,8 @@ func wait(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// writeResult writes a result of a step where Tekton looks for it; an empty path
-// means that nobody wants it.
+// writeResult writes a result of a step to the file where Tekton reads it. An empty
+// path means that the result is not needed.
 func writeResult(path, value string) error {
 	if path == "" {
 		return nil

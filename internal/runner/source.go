@@ -14,22 +14,22 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// sourceFlags say how repositories are read.
+// sourceFlags are the flags for reading the repository.
 type sourceFlags struct {
 	workDir, credentials, caFile, protocols string
 }
 
 func (s *sourceFlags) flags(f *flag.FlagSet) {
-	f.StringVar(&s.workDir, "work-dir", "", "directory for what is fetched; a temporary one when empty")
+	f.StringVar(&s.workDir, "work-dir", "", "directory for the fetched objects; if empty, a temporary one")
 	f.StringVar(&s.credentials, "credentials", launch.CredentialsDir, "directory with the credentials of the repository")
-	f.StringVar(&s.caFile, "git-ca-file", "", "certificates in PEM that the Git server is checked against; the system's when empty")
-	f.StringVar(&s.protocols, "git-protocols", "https,ssh,http", "protocols that the repository's URL may have, separated by commas, out of https, ssh, http and file")
+	f.StringVar(&s.caFile, "git-ca-file", "", "certificates in PEM to check the Git server against; if empty, the system's")
+	f.StringVar(&s.protocols, "git-protocols", "https,ssh,http", "allowed protocols of the repository's URL, separated by commas: https, ssh, http, file")
 }
 
-// mirrorKey is the key of the one repository that a launcher reads.
+// mirrorKey is the key of the only repository.
 const mirrorKey = "pipelines"
 
-// read returns the pipeline file and the commit that it was read at.
+// read returns the pipeline file and its commit.
 func (s *sourceFlags) read(ctx context.Context, p *Program, c *launch.Config, e *launch.Event) (content []byte, commit string, err error) {
 	dir := s.workDir
 	if dir == "" {
@@ -69,8 +69,8 @@ func (s *sourceFlags) read(ctx context.Context, p *Program, c *launch.Config, e 
 	return content, fetched.Hash, nil
 }
 
-// revision returns what the pipeline file is read at; empty stands for the
-// default branch. A commit counts in its own repository only, a name in each.
+// revision returns the revision of the pipeline file; "" is the default branch. A
+// commit counts in its own repository only, a name in each.
 func revision(c *launch.Config, e *launch.Event) string {
 	switch {
 	case c.Revision != "":
@@ -81,7 +81,7 @@ func revision(c *launch.Config, e *launch.Event) string {
 	return e.Ref
 }
 
-// credentials reads the files of a directory, which need not exist.
+// credentials reads the credentials in a directory, which need not exist.
 func credentials(dir string) (git.Auth, error) {
 	fields := map[string][]byte{}
 	for _, name := range []string{"username", "password", "ssh-privatekey", "known_hosts"} {
