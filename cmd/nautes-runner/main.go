@@ -1,4 +1,4 @@
-// Command nautes-runner is what the launchers of pipeline runtimes run: it
+// Command nautes-runner is the program that the launchers of pipeline runtimes run: it
 // creates the run of a pipeline, waits for its end and reports it.
 package main
 

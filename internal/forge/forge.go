@@ -1,6 +1,6 @@
-// Package forge declares what Nautes must know about a kind of Git forge. It
-// guarantees that no other package depends on one kind: each has a package below
-// this one, and package forges finds it by its provider type.
+// Package forge declares the properties of a kind of Git forge that Nautes depends on.
+// It guarantees that no other package depends on one kind: each kind has a package
+// below this one, and package forges finds it by its provider type.
 package forge
 
 import "nautes.io/nautes/api/v1alpha1"

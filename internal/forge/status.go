@@ -21,7 +21,7 @@ type Status struct {
 	Commit string
 	// Result is a result of package launch, such as launch.RunFailed.
 	Result string
-	// Name tells the statuses of a commit apart. TargetURL and Description may be
+	// Name distinguishes the statuses of a commit. TargetURL and Description may be
 	// empty.
 	Name, TargetURL, Description string
 }
@@ -38,10 +38,10 @@ type Request struct {
 type ArgumentError struct {
 	// Argument is api, project or status.
 	Argument string
-	// Problem says what is wrong and what to do. It does not repeat the argument,
+	// Problem is the reason and the remedy. It does not repeat the argument,
 	// which may hold a password.
 	Problem string
 }
 
-// Error names the argument and says what to do.
+// Error returns the argument, the reason and the remedy.
 func (e *ArgumentError) Error() string { return e.Argument + " " + e.Problem }

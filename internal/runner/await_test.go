@@ -23,8 +23,8 @@ import (
 	"nautes.io/nautes/internal/launch"
 )
 
-// add creates a run that nobody works on.
-func (w *world) add(name string) *tektonv1.PipelineRun {
+// add creates a run. There is no controller that executes it.
+func (w *fixture) add(name string) *tektonv1.PipelineRun {
 	w.t.Helper()
 	run := &tektonv1.PipelineRun{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
@@ -37,7 +37,7 @@ func (w *world) add(name string) *tektonv1.PipelineRun {
 }
 
 // end writes the condition of a run.
-func (w *world) end(run *tektonv1.PipelineRun, status corev1.ConditionStatus, reason tektonv1.PipelineRunReason) {
+func (w *fixture) end(run *tektonv1.PipelineRun, status corev1.ConditionStatus, reason tektonv1.PipelineRunReason) {
 	w.t.Helper()
 	run.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: status, Reason: string(reason)})
 	if err := w.client.Status().Update(w.t.Context(), run); err != nil {
@@ -45,16 +45,15 @@ func (w *world) end(run *tektonv1.PipelineRun, status corev1.ConditionStatus, re
 	}
 }
 
-// gate is the API server behind a door: it sees every request before the API
-// server does.
+// gate is a proxy in front of the API server.
 type gate struct {
 	*httptest.Server
-	// watches counts the watches that have been opened.
+	// watches counts the watches that reached the API server.
 	watches atomic.Int32
 }
 
-// newGate opens a gate; intercept answers a request itself when it returns true,
-// and change sees each answer.
+// newGate starts a gate. intercept may answer a request itself and return true, and
+// change may change each answer.
 func newGate(t *testing.T, intercept func(http.ResponseWriter, *http.Request) bool, change func(*http.Response) error) *gate {
 	t.Helper()
 	target, err := url.Parse(server.Host)
@@ -86,8 +85,8 @@ func newGate(t *testing.T, intercept func(http.ResponseWriter, *http.Request) bo
 
 func (g *gate) kubeconfig(t *testing.T) string { return kubeconfig(t, &rest.Config{Host: g.URL}) }
 
-// await starts the program and returns how it ends.
-func (w *world) await(name, config string) <-chan result {
+// await starts the program. The channel returns its result.
+func (w *fixture) await(name, config string) <-chan result {
 	ended := make(chan result, 1)
 	file := filepath.Join(w.t.TempDir(), "status")
 	go func() {
@@ -134,7 +133,7 @@ func TestAwait(t *testing.T) {
 		"deleted":              {remove: true, want: "Cancelled"},
 		"deleted while it ran": {before: running, remove: true, want: "Cancelled"},
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := w.within(t)
@@ -156,30 +155,30 @@ func TestAwait(t *testing.T) {
 				}
 			}
 			if got := <-ended; got.code != launch.ExitOK || got.status != tt.want {
-				t.Errorf("the program ended so: %+v; want the status %s", got, tt.want)
+				t.Errorf("the program ended with %+v; want the status %s", got, tt.want)
 			}
 		})
 	}
 }
 
 func TestAwaitOfNoRun(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	if got := <-w.await("", "/nonexistent"); got.code != launch.ExitOK || got.status != "Failed" {
-		t.Errorf("for a launch that failed the program ended so: %+v; want the status Failed", got)
+		t.Errorf("for a launch that failed the program ended with %+v; want the status Failed", got)
 	}
 	if got := <-w.await("absent", w.kubeconfig); got.code != launch.ExitOK || got.status != "Cancelled" {
-		t.Errorf("the program ended so: %+v; want the status Cancelled", got)
+		t.Errorf("the program ended with %+v; want the status Cancelled", got)
 	}
 	nobody := rest.CopyConfig(server)
 	nobody.Impersonate.UserName = "nobody"
 	if got := <-w.await("absent", kubeconfig(t, nobody)); got.code != launch.ExitDenied || got.status != "" {
-		t.Errorf("without rights the program ended so: %+v; want exit code %d", got, launch.ExitDenied)
+		t.Errorf("without rights the program ended with %+v; want exit code %d", got, launch.ExitDenied)
 	}
 }
 
-// A watch that breaks, and an API server that is away, do not end the wait.
+// A broken watch and an API server that is unavailable do not end the wait.
 func TestAwaitOutlastsTheAPIServer(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	run := w.add("run")
 	var requests, watches atomic.Int32
 	g := newGate(t, func(w http.ResponseWriter, r *http.Request) bool {
@@ -197,13 +196,13 @@ func TestAwaitOutlastsTheAPIServer(t *testing.T) {
 	until(t, "the program watches", func() bool { return g.watches.Load() > 0 })
 	w.end(run, corev1.ConditionFalse, tektonv1.PipelineRunReasonFailed)
 	if got := <-ended; got.code != launch.ExitOK || got.status != "Failed" {
-		t.Errorf("the program ended so: %+v; want the status Failed", got)
+		t.Errorf("the program ended with %+v; want the status Failed", got)
 	}
 }
 
-// A run of the same name that is made anew is another one.
+// A run that was deleted and created again is another run.
 func TestAwaitKnowsItsRun(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	run := w.add("run")
 	release := make(chan struct{})
 	var watches atomic.Int32
@@ -211,7 +210,7 @@ func TestAwaitKnowsItsRun(t *testing.T) {
 		if r.URL.Query().Get("watch") == "" {
 			return false
 		}
-		// What happens meanwhile is never seen.
+		// The watch misses all events until then.
 		watches.Add(1)
 		<-release
 		return true
@@ -224,13 +223,13 @@ func TestAwaitKnowsItsRun(t *testing.T) {
 	w.add("run")
 	close(release)
 	if got := <-ended; got.code != launch.ExitOK || got.status != "Cancelled" {
-		t.Errorf("the program ended so: %+v; want the status Cancelled", got)
+		t.Errorf("the program ended with %+v; want the status Cancelled", got)
 	}
 }
 
-// The answer to a creation that took effect can be lost on its way.
+// The answer to a successful creation can be lost.
 func TestLaunchSurvivesALostAnswer(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.repo.Push(map[string]string{"pipelines/dev.yaml": fileRun})
 	var lost atomic.Int32
 	g := newGate(t, nil, func(r *http.Response) error {

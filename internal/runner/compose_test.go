@@ -59,7 +59,7 @@ func testConfig(inputs ...launch.Input) *launch.Config {
 
 func text(s string) *string { return &s }
 
-// at returns what is at a pointer of a run.
+// at returns the value at a JSON pointer of a run.
 func at(t *testing.T, run any, pointer string) any {
 	t.Helper()
 	var document any
@@ -86,7 +86,7 @@ func TestInputs(t *testing.T) {
 	tests := map[string]struct {
 		input launch.Input
 		event launch.Event
-		// want is what is at the input's path afterwards.
+		// want is the value at the path of the input.
 		want     any
 		wantCode int
 		// wantSaid is a part of the message.
@@ -147,7 +147,7 @@ func TestInputs(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			// The one parameter that the file leaves open always has a value.
+			// The only parameter without a value in the file gets one.
 			c := testConfig(launch.Input{Path: "/spec/params/1/value", Value: text("given")}, tt.input)
 			e := tt.event
 			if e.Event == "" {
@@ -178,8 +178,8 @@ func codeOf(err error) int {
 	return 0
 }
 
-// everywhere puts every value of an event into a run, and a value into every
-// field of an event that a pusher controls.
+// everywhere returns a configuration that puts every value of an event into a run, and
+// an event with the value in every field that a pusher controls.
 func everywhere(value string) (*launch.Config, *launch.Event) {
 	c := testConfig()
 	for i, name := range []string{"ref", "commitID", "source_branch", "target_branch", "title", "labels", "state"} {
@@ -191,7 +191,7 @@ func everywhere(value string) (*launch.Config, *launch.Event) {
 	}
 }
 
-// replaced returns a document with a text in place of another.
+// replaced returns a document with a text replaced by another.
 func replaced(document any, from, to string) any {
 	switch value := document.(type) {
 	case map[string]any:
@@ -210,13 +210,13 @@ func replaced(document any, from, to string) any {
 	return document
 }
 
-// Whatever a pusher writes, the run is that of a harmless event, byte by byte, but
-// for the value itself; or there is no run, for what Tekton would replace.
+// For every value of an event, the run has the same bytes as the run of a harmless
+// event, except the value itself. A variable of Tekton makes no run.
 func TestHostileValuesAreValues(t *testing.T) {
 	const harmless = "a harmless value"
 	compare := func(t *testing.T, c *launch.Config, e *launch.Event, value string, file string) {
 		t.Helper()
-		// The value comes as a launcher is given it.
+		// The event passes through the encoding of a launcher.
 		encoded, err := launch.Encode(e)
 		if err != nil {
 			t.Fatal(err)
@@ -260,7 +260,7 @@ func TestHostileValuesAreValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		if string(wantBytes) != string(gotBytes) {
-			t.Errorf("%.60q makes another run (-want +got):\n%.2000s", value, cmp.Diff(string(wantBytes), string(gotBytes)))
+			t.Errorf("%.60q makes a different run (-want +got):\n%.2000s", value, cmp.Diff(string(wantBytes), string(gotBytes)))
 		}
 	}
 	refused := 0
@@ -410,7 +410,7 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// A mark that can be no label is an annotation, and a file cannot set one itself.
+// A mark that is not valid in a label is an annotation. A file cannot set marks.
 func TestMarks(t *testing.T) {
 	c := testConfig(launch.Input{Path: "/spec/params/1/value", Value: text("given")}, launch.Input{Path: "/metadata/labels/nautes.io~1role", Value: text("launcher")})
 	c.EventSource, c.Label = strings.Repeat("s", 64), "a b"
@@ -548,7 +548,7 @@ func TestForgotten(t *testing.T) {
 	}
 }
 
-// Whatever a file holds, it makes a run or an error with an exit code.
+// Every file makes a run or an error with an exit code.
 func FuzzCompose(f *testing.F) {
 	f.Add(inputFile)
 	for i, value := range hostile.Values() {

@@ -1,13 +1,13 @@
 package runner
 
-// fileRun is a PipelineRun as a team would write it.
+// fileRun is a typical PipelineRun.
 const fileRun = `apiVersion: tekton.dev/v1
 kind: PipelineRun
 metadata:
   generateName: build-
   labels:
     team: blue
-    nautes.io/product: product-of-somebody-else
+    nautes.io/product: another-product
   annotations:
     note: kept
     x.nautes.io/y: dropped
@@ -35,7 +35,7 @@ spec:
           args: ["$(params.revision)"]
 `
 
-// filePipeline is a Pipeline with parameters of all sorts.
+// filePipeline is a Pipeline with parameters of all types.
 const filePipeline = `apiVersion: tekton.dev/v1
 kind: Pipeline
 metadata:
@@ -63,7 +63,7 @@ spec:
         args: ["$(params.revision)"]
 `
 
-// fileRunOld and filePipelineOld have what v1 has changed.
+// fileRunOld and filePipelineOld have fields that v1 renamed or moved.
 const fileRunOld = `apiVersion: tekton.dev/v1beta1
 kind: PipelineRun
 metadata:

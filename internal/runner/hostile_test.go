@@ -12,13 +12,13 @@ import (
 	"nautes.io/nautes/test/testutil/hostile"
 )
 
-// every how many hostile value goes through the whole program; the pure part of
-// it sees them all.
+// every is the distance between the hostile values that pass through the whole
+// program. Its pure part is tested with all of them.
 const every = 9
 
 const large = 4 << 10
 
-// hostileFile takes every value of a merge request as a parameter.
+// hostileFile has a parameter for every value of a merge request.
 const hostileFile = `apiVersion: tekton.dev/v1
 kind: PipelineRun
 metadata: {name: hostile}
@@ -33,10 +33,10 @@ spec:
   pipelineRef: {name: build}
 `
 
-// What a pusher writes goes through the process, Git and the API server, and
-// comes out as it went in, or not at all.
+// The values of an event pass unchanged through the process, Git and the API server,
+// or the program refuses them.
 func TestHostileEventsThroughTheProgram(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.program = build(t)
 	commit := w.repo.Push(map[string]string{"pipelines/dev.yaml": hostileFile})
 	c := w.config()
@@ -61,7 +61,7 @@ func TestHostileEventsThroughTheProgram(t *testing.T) {
 			continue
 		}
 		if got.code != launch.ExitOK || got.commit != commit {
-			t.Errorf("%.60q ended so: %.500v", value, got)
+			t.Errorf("%.60q ended with %.500v", value, got)
 			continue
 		}
 		created++

@@ -22,7 +22,7 @@ func TestLaunchCreatesTheRun(t *testing.T) {
 		wantPrefix string
 		wantParams tektonv1.Params
 		wantLabels map[string]string
-		// wantSaid is a part of what is printed.
+		// wantSaid are parts of the output.
 		wantSaid []string
 		check    func(*testing.T, *tektonv1.PipelineRun)
 	}{
@@ -73,7 +73,7 @@ func TestLaunchCreatesTheRun(t *testing.T) {
 			},
 		},
 	}
-	w := newWorld(t)
+	w := newFixture(t)
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := w.within(t)
@@ -81,7 +81,7 @@ func TestLaunchCreatesTheRun(t *testing.T) {
 			launcher := "l-" + commit[:12]
 			got := w.launch(w.config(), launch.Event{Event: "push_events", Ref: pushedRef, Commit: commit}, launcher)
 			if got.code != launch.ExitOK || got.commit != commit || !strings.HasPrefix(got.run, tt.wantPrefix) || got.stderr != "" {
-				t.Fatalf("the program ended so: %+v", got)
+				t.Fatalf("the program ended with %+v", got)
 			}
 			run := w.get(got.run)
 			for _, want := range append(tt.wantSaid, "created run "+got.run) {
@@ -117,7 +117,7 @@ func TestLaunchCreatesTheRun(t *testing.T) {
 }
 
 func TestLaunchReadsTheRevision(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	push := func(branch, name string) string {
 		return w.repo.Commit(gittest.Commit{Branch: branch, Files: map[string]string{
 			"pipelines/dev.yaml": strings.ReplaceAll(fileReference, `"name": "build"`, `"name": "`+name+`"`),
@@ -157,7 +157,7 @@ func TestLaunchReadsTheRevision(t *testing.T) {
 			tt.change(&c, &e)
 			got := w.launch(c, e, nameFor(name))
 			if got.code != launch.ExitOK || got.commit != tt.want {
-				t.Fatalf("the program ended so: %+v; want commit %s", got, tt.want)
+				t.Fatalf("the program ended with %+v; want commit %s", got, tt.want)
 			}
 			if commit := w.get(got.run).Labels[launch.LabelCommit]; commit != tt.want {
 				t.Errorf("the run is labelled with %s, want %s", commit, tt.want)
@@ -166,16 +166,16 @@ func TestLaunchReadsTheRevision(t *testing.T) {
 	}
 }
 
-// A step that runs again, whatever became of the file, creates no second run.
+// A step that runs again creates no second run, even if the file has changed.
 func TestLaunchTwiceCreatesOneRun(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	first := w.repo.Push(map[string]string{"pipelines/dev.yaml": fileRun})
 	e := launch.Event{Event: "push_events", Ref: "refs/heads/main"}
 	before := w.launch(w.config(), e, "launcher-1")
 	w.repo.Push(map[string]string{"pipelines/dev.yaml": filePipelineOld})
 	for range 2 {
 		if got := w.launch(w.config(), e, "launcher-1"); got.code != launch.ExitOK || got.run != before.run || got.commit != first {
-			t.Errorf("the program ended so: %+v; want the run %s at %s", got, before.run, first)
+			t.Errorf("the program ended with %+v; want the run %s at %s", got, before.run, first)
 		}
 	}
 	if runs := w.runs(); len(runs) != 1 {
@@ -183,13 +183,13 @@ func TestLaunchTwiceCreatesOneRun(t *testing.T) {
 	}
 	// Another launcher is another event.
 	if got := w.launch(w.config(), e, "launcher-2"); got.code != launch.ExitOK || len(w.runs()) != 2 {
-		t.Errorf("the program ended so: %+v; there are %d runs, want 2", got, len(w.runs()))
+		t.Errorf("the program ended with %+v; there are %d runs, want 2", got, len(w.runs()))
 	}
 }
 
-// A run of that name that somebody else has made is not taken for ours.
+// A run with the right name but without the launcher's label is foreign.
 func TestLaunchTakesNoForeignRun(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.repo.Push(map[string]string{"pipelines/dev.yaml": fileRun})
 	e := launch.Event{Event: "push_events", Ref: "refs/heads/main"}
 	name := w.launch(w.config(), e, "launcher-1").run
@@ -202,12 +202,12 @@ func TestLaunchTakesNoForeignRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := w.launch(w.config(), e, "launcher-1"); got.code != launch.ExitDenied || got.run != "" {
-		t.Errorf("the program ended so: %+v; want exit code %d", got, launch.ExitDenied)
+		t.Errorf("the program ended with %+v; want exit code %d", got, launch.ExitDenied)
 	}
 }
 
 func TestLaunchUsesCredentialsAndPrintsNone(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	commit := w.repo.Push(map[string]string{"pipelines/dev.yaml": fileRun})
 	e := launch.Event{Event: "push_events", Ref: "refs/heads/main", Commit: commit}
 	const password = "s3cr3t-$(params.x)\nline"
@@ -227,7 +227,7 @@ func TestLaunchUsesCredentialsAndPrintsNone(t *testing.T) {
 	for name, want := range map[string]int{"none": launch.ExitGit, "wrong": launch.ExitGit, "right": launch.ExitOK} {
 		got := outcomes[name]
 		if got.code != want {
-			t.Errorf("with credentials %s the program ended so: %+v; want exit code %d", name, got, want)
+			t.Errorf("with credentials %s the program ended with %+v; want exit code %d", name, got, want)
 		}
 		for _, form := range append(forms(password), forms("reader:"+password)...) {
 			if strings.Contains(got.stdout+got.stderr, form) {
@@ -237,9 +237,9 @@ func TestLaunchUsesCredentialsAndPrintsNone(t *testing.T) {
 	}
 }
 
-// The steps after one that failed read its results.
+// A failed step writes its results, since the next steps read them.
 func TestLaunchThatFailsHasResults(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.repo.Push(map[string]string{"pipelines/dev.yaml": "a: ["})
 	e := launch.Event{Event: "push_events", Ref: "refs/heads/main"}
 	for name, more := range map[string][]string{"the file": nil, "the configuration": {"--config="}, "the cluster": {"--kubeconfig=/nonexistent"}} {
@@ -247,7 +247,7 @@ func TestLaunchThatFailsHasResults(t *testing.T) {
 		run, commit := filepath.Join(dir, "run"), filepath.Join(dir, "commit")
 		got := w.launch(w.config(), e, "launcher", append([]string{"--result-run=" + run, "--result-commit=" + commit}, more...)...)
 		if got.code == launch.ExitOK {
-			t.Errorf("%s: the program ended so: %+v", name, got)
+			t.Errorf("%s: the program ended with %+v", name, got)
 		}
 		for _, file := range []string{run, commit} {
 			if content, err := os.ReadFile(file); err != nil || len(content) > 0 {

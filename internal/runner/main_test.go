@@ -76,8 +76,8 @@ func build(t testing.TB) string {
 	return path
 }
 
-// world is a namespace on the API server and a repository on a Git server.
-type world struct {
+// fixture is a namespace on the API server and a repository on a Git server.
+type fixture struct {
 	t          testing.TB
 	client     client.WithWatch
 	namespace  string
@@ -91,7 +91,7 @@ type world struct {
 	program string
 }
 
-func newWorld(t testing.TB) *world {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	needServer(t)
 	remotetest.InstallCRDs(t, server, crdPipelineRun)
@@ -103,7 +103,7 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, client: c, namespace: remotetest.Unique("runs"), kubeconfig: kubeconfig(t, server), host: gittest.New(t), credentials: t.TempDir()}
+	w := &fixture{t: t, client: c, namespace: remotetest.Unique("runs"), kubeconfig: kubeconfig(t, server), host: gittest.New(t), credentials: t.TempDir()}
 	w.repo = w.host.Repo("demo/pipelines")
 	if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}); err != nil {
 		t.Fatal(err)
@@ -111,21 +111,21 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// within returns the world for a part of its test.
-func (w *world) within(t testing.TB) *world {
+// within returns the fixture for a subtest.
+func (w *fixture) within(t testing.TB) *fixture {
 	part := *w
 	part.t = t
 	return &part
 }
 
-// nameFor returns the name of a launcher for a case of a test.
+// nameFor returns the name of a launcher for a subtest.
 func nameFor(test string) string {
 	return "l-" + strings.Trim(notInNames.ReplaceAllString(strings.ToLower(test), "-"), "-")
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// kubeconfig writes a file for a configuration.
+// kubeconfig writes a kubeconfig and returns its path.
 func kubeconfig(t testing.TB, cfg *rest.Config) string {
 	t.Helper()
 	file := clientcmdapi.NewConfig()
@@ -142,24 +142,24 @@ func kubeconfig(t testing.TB, cfg *rest.Config) string {
 	return path
 }
 
-// config is what the runtime of a test says.
-func (w *world) config() launch.Config {
+// config returns the configuration of the tests' launchers.
+func (w *fixture) config() launch.Config {
 	return launch.Config{
 		Product: "product-1", Runtime: "pr-demo", Namespace: w.namespace, Account: "pr-demo-account", EventSource: "push", Pipeline: "pipeline-dev",
 		Label: "dev", Repository: "repo-1", URL: w.repo.URL(), Path: "pipelines/dev.yaml", EventRepository: "repo-1",
 	}
 }
 
-// result is how the program ended.
+// result is the outcome of the program.
 type result struct {
 	code           int
 	stdout, stderr string
-	// The results for Tekton, empty when they were not written.
+	// The results for Tekton, empty if they were not written.
 	run, commit, status string
 }
 
 // exec runs the program.
-func (w *world) exec(args ...string) result {
+func (w *fixture) exec(args ...string) result {
 	w.t.Helper()
 	if w.program != "" {
 		return spawn(w.t, w.program, args...)
@@ -193,8 +193,8 @@ func spawn(t testing.TB, program string, args ...string) result {
 	return result{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
 }
 
-// launch runs the program as a launcher's step does.
-func (w *world) launch(c launch.Config, e launch.Event, launcher string, more ...string) result {
+// launch runs the program like a launcher's step.
+func (w *fixture) launch(c launch.Config, e launch.Event, launcher string, more ...string) result {
 	w.t.Helper()
 	dir := w.t.TempDir()
 	r := w.exec(append([]string{
@@ -220,8 +220,8 @@ func encode(t testing.TB, v any) string {
 	return text
 }
 
-// get returns a run of the world's namespace.
-func (w *world) get(name string) *tektonv1.PipelineRun {
+// get returns a run of the fixture's namespace.
+func (w *fixture) get(name string) *tektonv1.PipelineRun {
 	w.t.Helper()
 	run := &tektonv1.PipelineRun{}
 	if err := w.client.Get(w.t.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, run); err != nil {
@@ -230,8 +230,8 @@ func (w *world) get(name string) *tektonv1.PipelineRun {
 	return run
 }
 
-// runs returns all runs of the world's namespace.
-func (w *world) runs() []tektonv1.PipelineRun {
+// runs returns all runs of the fixture's namespace.
+func (w *fixture) runs() []tektonv1.PipelineRun {
 	w.t.Helper()
 	list := &tektonv1.PipelineRunList{}
 	if err := w.client.List(w.t.Context(), list, client.InNamespace(w.namespace)); err != nil {
@@ -240,7 +240,7 @@ func (w *world) runs() []tektonv1.PipelineRun {
 	return list.Items
 }
 
-// forms returns a secret as it is and as programs encode it.
+// forms returns a secret as it is and in base64.
 func forms(secret string) []string {
 	return []string{secret, base64.StdEncoding.EncodeToString([]byte(secret))}
 }

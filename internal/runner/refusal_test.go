@@ -16,7 +16,7 @@ import (
 
 const noRun = "apiVersion: tekton.dev/v1\nkind: "
 
-// Files that are no pipeline, each refused with words that say what is wrong.
+// Every file that is not a valid pipeline is refused with the reason.
 func TestRefusedFiles(t *testing.T) {
 	inline := func(step string) string {
 		return noRun + "Pipeline\nmetadata: {name: p}\nspec: {tasks: [{name: t, taskSpec: {steps: [" + step + "]}}]}\n"
@@ -66,7 +66,7 @@ func TestRefusedFiles(t *testing.T) {
 }
 
 func TestExitCodes(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.repo.Commit(gittest.Commit{
 		Files: map[string]string{"pipelines/dev.yaml": fileRun, "broken.yaml": "a: [", "large.yaml": "# " + strings.Repeat("x", 1<<20)},
 		Links: map[string]string{"link.yaml": "pipelines/dev.yaml"},
@@ -129,7 +129,7 @@ func TestExitCodes(t *testing.T) {
 			}
 			got := w.launch(c, e, launcher, tt.args...)
 			if got.code != tt.want || !strings.Contains(got.stderr, tt.wantSaid) {
-				t.Errorf("the program ended so: %+v; want exit code %d and %q", got, tt.want, tt.wantSaid)
+				t.Errorf("the program ended with %+v; want exit code %d and %q", got, tt.want, tt.wantSaid)
 			}
 			if tt.want != launch.ExitOK && got.run != "" {
 				t.Errorf("it reports the run %q", got.run)
@@ -165,13 +165,13 @@ func TestUsage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := execute(t, tt.args...)
 			if got.code != tt.want || !strings.Contains(got.stdout+got.stderr, tt.wantSaid) {
-				t.Errorf("the program ended so: %+v; want exit code %d and %q", got, tt.want, tt.wantSaid)
+				t.Errorf("the program ended with %+v; want exit code %d and %q", got, tt.want, tt.wantSaid)
 			}
 		})
 	}
 }
 
-// The flag package would print arguments as they are.
+// Without care, package flag would print arguments unescaped.
 func TestUsagePrintsOneLine(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	theCommit = "0123456789abcdef0123456789abcdef01234567"
 )
 
-// gitlab answers as GitLab does, and keeps what it was sent.
+// gitlab answers like GitLab and records the requests.
 type gitlab struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -81,7 +81,7 @@ func TestCommitStatus(t *testing.T) {
 			got := execute(t, "commit-status", "--api="+g.URL, "--project=42", "--commit="+theCommit, "--status="+given,
 				"--name=build", "--target-url=https://tekton.example.com/run", "--description=a $(b)", "--token-file="+tokenFile(t))
 			if got.code != launch.ExitOK || strings.Contains(got.stdout+got.stderr, token) || !strings.Contains(got.stdout, "reported commit "+theCommit+" as "+given) {
-				t.Fatalf("the program ended so: %+v", got)
+				t.Fatalf("the program ended with %+v", got)
 			}
 			if len(g.requests) != 1 {
 				t.Fatalf("there were %d requests", len(g.requests))
@@ -113,7 +113,7 @@ func TestCommitStatusAddresses(t *testing.T) {
 			g := newGitLab(t, httptest.NewServer, status(http.StatusCreated, "{}"))
 			got := report(t, "--api="+g.URL+tt.suffix, "--project="+tt.project, "--commit="+theCommit, "--status=Running", "--token-file="+tokenFile(t))
 			if got.code != launch.ExitOK || len(g.requests) != 1 || g.requests[0].RequestURI != tt.want+"statuses/"+theCommit {
-				t.Errorf("the program ended so: %+v; %d requests, want %s", got, len(g.requests), tt.want)
+				t.Errorf("the program ended with %+v; %d requests, want %s", got, len(g.requests), tt.want)
 			}
 		})
 	}
@@ -165,7 +165,7 @@ func TestCommitStatusFails(t *testing.T) {
 			g := newGitLab(t, httptest.NewServer, tt.answer)
 			got := report(t, append([]string{"--api=" + g.URL, "--project=42", "--commit=" + theCommit, "--status=Running", "--token-file=" + tokenFile(t)}, tt.args...)...)
 			if got.code != tt.want || !strings.Contains(got.stdout+got.stderr, tt.wantSaid) || len(g.requests) != tt.wantRequests {
-				t.Errorf("the program ended so: %+v after %d requests; want exit code %d, %q and %d requests", got, len(g.requests), tt.want, tt.wantSaid, tt.wantRequests)
+				t.Errorf("the program ended with %+v after %d requests; want exit code %d, %q and %d requests", got, len(g.requests), tt.want, tt.wantSaid, tt.wantRequests)
 			}
 			if all := got.stdout + got.stderr; strings.Contains(all, token) || strings.Contains(all, "secret of the server") || strings.Contains(all, "/api/v4/projects") {
 				t.Errorf("it prints a secret or the address: %q", all)
@@ -188,9 +188,9 @@ func TestCommitStatusChecksTheServer(t *testing.T) {
 	}
 	args := []string{"--api=" + g.URL, "--project=42", "--commit=" + theCommit, "--status=Failed", "--token-file=" + tokenFile(t)}
 	if got := report(t, args...); got.code != launch.ExitReport || len(g.requests) != 0 {
-		t.Errorf("with an unknown certificate the program ended so: %+v", got)
+		t.Errorf("with an unknown certificate the program ended with %+v", got)
 	}
 	if got := report(t, append(args, "--ca-file="+ca)...); got.code != launch.ExitOK || len(g.requests) != 1 {
-		t.Errorf("with a known certificate the program ended so: %+v", got)
+		t.Errorf("with a known certificate the program ended with %+v", got)
 	}
 }
