@@ -1,10 +1,11 @@
-// Command limits checks the size rules of the house on every Go file below a
+// Command limits checks the rules for size and wording on all Go files below a
 // directory: no file over 500 lines, no function over 80, no interface over 8
-// methods, and no note of unfinished work. It prints each breach as
-// file:line: message, and exits with 1 when there is one.
+// methods, no note of unfinished work, a limit of lines for some rooms, and few of
+// the phrases that make comments hard to read. It prints each breach and exits with
+// 1 if there is one.
 //
-// Generated files are left out. In tests the rows of tables do not count, since
-// a table is better long than split.
+// Generated files do not count. In tests the rows of tables do not count, since a
+// long table is better than a split one.
 package main
 
 import (
@@ -25,8 +26,8 @@ const (
 	maxInterface = 8
 )
 
-// unfinished finds notes of work that is left to be done. The words are put
-// together here so that this file does not breach its own rule.
+// unfinished matches notes of work to be done. The words are concatenated so that
+// this file does not breach its own rule.
 var unfinished = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
 
 func main() {
@@ -47,10 +48,14 @@ func main() {
 	}
 }
 
-// check returns the breaches in the Go files below root, in order of their paths.
+// check returns the breaches in the Go files below root, in the order of their paths.
 func check(root string) ([]string, error) {
-	var breaches []string
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	breaches, err := checkRooms(root)
+	if err != nil {
+		return nil, err
+	}
+	words := &wording{}
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -64,14 +69,15 @@ func check(root string) ([]string, error) {
 		if filepath.Ext(name) != ".go" {
 			return nil
 		}
-		found, err := checkFile(path)
+		found, err := checkFile(path, words)
 		breaches = append(breaches, found...)
 		return err
 	})
-	return breaches, err
+	return append(breaches, words.breaches()...), err
 }
 
-func checkFile(path string) ([]string, error) {
+// checkFile returns the breaches in a file, and counts its phrases in words.
+func checkFile(path string, words *wording) ([]string, error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, nil, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
@@ -81,17 +87,18 @@ func checkFile(path string) ([]string, error) {
 		return nil, nil
 	}
 	f := &source{files: files, test: strings.HasSuffix(path, "_test.go")}
-	// The end of the file is on the line after the last one, unless that lacks
-	// its line end.
+	// The end of the file is on the line after the last one, unless the last one has
+	// no line end.
 	handle := files.File(file.FileStart)
 	lines := handle.LineCount()
 	if handle.LineStart(lines) == file.FileEnd {
 		lines--
 	}
 	if lines -= f.tableLines(file); lines > maxFile {
-		f.breach(file.Name, "the file has %d lines, %d are allowed: split it by what it does", lines, maxFile)
+		f.breach(file.Name, "the file has %d lines, %d are allowed: split it by its tasks", lines, maxFile)
 	}
 	ast.Inspect(file, f.inspect)
+	words.count(files, file)
 	for _, group := range file.Comments {
 		for _, comment := range group.List {
 			if word := unfinished.FindString(comment.Text); word != "" {
@@ -118,7 +125,7 @@ func (s *source) inspect(node ast.Node) bool {
 	switch n := node.(type) {
 	case *ast.FuncDecl:
 		if lines := s.lines(n) - s.tableLines(n); lines > maxFunction {
-			s.breach(n, "%s has %d lines, %d are allowed: split it by what it does", n.Name.Name, lines, maxFunction)
+			s.breach(n, "%s has %d lines, %d are allowed: split it by its tasks", n.Name.Name, lines, maxFunction)
 		}
 	case *ast.TypeSpec:
 		if i, ok := n.Type.(*ast.InterfaceType); ok {
@@ -134,8 +141,8 @@ func (s *source) lines(n ast.Node) int {
 	return s.files.Position(n.End()).Line - s.files.Position(n.Pos()).Line + 1
 }
 
-// tableLines returns how many lines the rows of a test's tables take: what
-// stands between the braces of map and slice literals, and in long strings.
+// tableLines returns the number of lines of the tables of a test: the lines between
+// the braces of map and slice literals, and the lines of long strings.
 func (s *source) tableLines(root ast.Node) int {
 	if !s.test {
 		return 0
