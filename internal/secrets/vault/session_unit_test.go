@@ -265,3 +265,36 @@ func TestOutageIsTold(t *testing.T) {
 		t.Error("a closed Vault notes an outage")
 	}
 }
+
+// A denied request is tried again with another session, if there is one.
+func TestDeniedRequestIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change       func(*fake, *session)
+		wantRequests int
+		wantErr      string
+	}{
+		"with the same session": {func(*fake, *session) {}, 1, "no right to read sys/auth/c"},
+		"with a new session":    {func(_ *fake, s *session) { s.since = time.Time{} }, 2, ""},
+		"without a session":     {func(f *fake, s *session) { s.until, f.loginStatus = time.Now(), 500 }, 0, "status 500"},
+		"that gets no session":  {func(f *fake, _ *session) { f.lookupStatus = 500 }, 1, "status 500"},
+	} {
+		f := newFake(t)
+		v := f.open(t, appRole(t))
+		f.set("sys/auth/c", ourMount("c"))
+		f.record(1, http.StatusForbidden)
+		v.mu.Lock()
+		f.change(func() { test.change(f, v.session) })
+		v.mu.Unlock()
+		_, err := v.System().Owned(t.Context(), clusterSet("c"))
+		if (err != nil) != (test.wantErr != "") || err != nil && !strings.Contains(err.Error(), test.wantErr) {
+			t.Errorf("%s: %v, want %q", name, err, test.wantErr)
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), "read the auth mount c: ") {
+			t.Errorf("%s: the error is about something else: %v", name, err)
+		}
+		if got := f.record(0, 0); len(got) != test.wantRequests {
+			t.Errorf("%s: %v is requested, want %d requests", name, got, test.wantRequests)
+		}
+	}
+}

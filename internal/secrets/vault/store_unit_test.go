@@ -255,3 +255,100 @@ func TestAnswerReader(t *testing.T) {
 		})
 	}
 }
+
+// An answer of another shape is neither a secret nor an absence.
+func TestUnreadableSecrets(t *testing.T) {
+	t.Parallel()
+	version := map[string]any{"version": 1, "created_time": "2026-01-01T00:00:00Z", "deletion_time": ""}
+	data, metadata := secrets.DataPath(repoKey), metadataPath(repoKey)
+	f := newFake(t)
+	v := f.open(t)
+	get := func() error { _, err := v.Get(t.Context(), repoKey); return err }
+	read := func() error { _, err := v.Version(t.Context(), repoKey); return err }
+	for name, test := range map[string]struct {
+		path   string
+		object map[string]any
+		do     func() error
+	}{
+		"data that is text":         {data, map[string]any{"data": "x", "metadata": version}, get},
+		"no data":                   {data, map[string]any{"metadata": version}, get},
+		"metadata that is text":     {data, map[string]any{"data": map[string]any{}, "metadata": "x"}, get},
+		"metadata without a time":   {data, map[string]any{"data": map[string]any{}, "metadata": map[string]any{"version": 1}}, get},
+		"metadata without a number": {data, map[string]any{"data": map[string]any{}, "metadata": with(version, "version", 0)}, get},
+		"versions that are text":    {metadata, map[string]any{"current_version": 1, "versions": "x"}, read},
+		"a version that is text":    {metadata, map[string]any{"current_version": 1, "versions": map[string]any{"1": "x"}}, read},
+		"a number that is a word":   {metadata, map[string]any{"current_version": "x", "versions": map[string]any{"1": version}}, read},
+	} {
+		f.set(test.path, test.object)
+		err := test.do()
+		if err == nil || errors.Is(err, secrets.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		wantClass(t, err, secrets.ErrUnavailable, "its answer cannot be read")
+		if v.State() != nil {
+			t.Errorf("%s: it counts as an outage", name)
+		}
+		f.set(test.path, nil)
+	}
+}
+
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fields  map[string]secrets.Value
+		wantErr bool
+	}{
+		"text":            {fields: fields("a", "é", "b", "")},
+		"bytes":           {fields: fields("a", "\xff"), wantErr: true},
+		"no name":         {fields: fields("", "x"), wantErr: true},
+		"a name in bytes": {fields: fields("\xff", "x"), wantErr: true},
+	} {
+		got, err := texts(repoKey, test.fields)
+		if (err != nil) != test.wantErr || err == nil && len(got) != len(test.fields) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if _, err := texts(secrets.Ref{Engine: "git", Path: "../a"}, nil); err == nil {
+		t.Error("a reference that is a path upwards: no error")
+	}
+}
+
+// Each operation that sees or makes another version of a secret in use calls OnChange,
+// and so does one that can read it again.
+func TestChangesAreTold(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	var told recorder[secrets.Ref]
+	v := f.open(t, func(o *Options) { o.OnChange = told.tell })
+	ctx := t.Context()
+	other := f.open(t)
+	ignore := func(_ any, err error) error { return err }
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want int
+	}{
+		{"the first look", func() error { _, _ = v.Get(ctx, repoKey); return nil }, 0},
+		{"a put", func() error { return ignore(v.Put(ctx, repoKey, fields("a", "1"))) }, 1},
+		{"the same put", func() error { return ignore(v.Put(ctx, repoKey, fields("a", "1"))) }, 0},
+		{"another's put, read", func() error { put(t, other, repoKey, "a", "2"); return ignore(v.Get(ctx, repoKey)) }, 1},
+		{"another's put, as a version", func() error { put(t, other, repoKey, "a", "3"); return ignore(v.Version(ctx, repoKey)) }, 1},
+		{"another's put, put again", func() error { put(t, other, repoKey, "a", "4"); return ignore(v.Put(ctx, repoKey, fields("a", "4"))) }, 1},
+		{"a failed read", func() error { f.record(1, 500); _, _ = v.Get(ctx, repoKey); f.record(0, 0); return nil }, 0},
+		{"a read after it", func() error { return ignore(v.Get(ctx, repoKey)) }, 1},
+		{"a failed version", func() error { f.record(1, 500); _, _ = v.Version(ctx, repoKey); f.record(0, 0); return nil }, 0},
+		{"a version after it", func() error { return ignore(v.Version(ctx, repoKey)) }, 1},
+		{"a removal", func() error { return v.Delete(ctx, repoKey) }, 1},
+		{"a removal of nothing", func() error { return v.Delete(ctx, repoKey) }, 0},
+		{"a creation", func() error { return ignore(v.Create(ctx, repoKey, fields("a", "1"))) }, 1},
+	} {
+		before := len(told.all())
+		if err := step.do(); err != nil {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		if got := len(told.all()) - before; got != step.want {
+			t.Errorf("%s: OnChange is called %d times, want %d", step.name, got, step.want)
+		}
+	}
+}
