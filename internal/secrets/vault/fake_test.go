@@ -98,7 +98,7 @@ func (f *fake) tokenRequests() []string {
 }
 
 // record returns the requests since the last call, and makes one of the next fail
-// with a status; 0: none.
+// with a status, or none if failAt is 0.
 func (f *fake) record(failAt, failWith int) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

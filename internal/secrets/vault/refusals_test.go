@@ -93,7 +93,7 @@ func TestSystemRefusesWhatItCannotMake(t *testing.T) {
 	}
 }
 
-// Later versions of Vault let namespaces in by a selector, which must stay empty.
+// Later versions of Vault admit namespaces by a selector, which must stay empty.
 func TestSelectorsOfARoleAreTakenAway(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "selectors")

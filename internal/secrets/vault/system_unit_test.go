@@ -15,7 +15,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// ourMount and the others are objects in a fake.
+// ourMount and the functions below return objects of a fake.
 func ourMount(cluster string) map[string]any {
 	return map[string]any{"type": "kubernetes", "description": mountMark(tenant, cluster, "1@then")}
 }
