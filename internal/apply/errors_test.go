@@ -1,0 +1,111 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
+)
+
+func status(code int32, reason metav1.StatusReason, message string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: message}}
+}
+
+var (
+	testID    = plan.ID{Kind: "Secret", Namespace: "ns", Name: "s"}
+	onCluster = plan.Cluster("c")
+)
+
+func TestItemError(t *testing.T) {
+	ref := plan.SecretRef{Engine: "git", Path: "a"}
+	for name, test := range map[string]struct {
+		err    error
+		secret bool
+		want   string
+		// wantOne: the error concerns this object only.
+		wantOne bool
+	}{
+		"foreign":               {err: &NotOursError{ID: testID, Target: onCluster, Holder: "h"}, want: "Secret ns/s exists on Cluster c and belongs to h; delete it or use another name", wantOne: true},
+		"foreign, can be given": {err: &NotOursError{ID: testID, Target: onCluster, Holder: "h", Adopt: "Space/p"}, want: "Secret ns/s exists on Cluster c and belongs to h; delete it or use another name, or hand it over with the annotation nautes.io/adopt: Space/p", wantOne: true},
+		"terminating":           {err: &TerminatingError{ID: testID, Target: onCluster}, want: "Secret ns/s on Cluster c is being deleted; it is created again when it is gone", wantOne: true},
+		"conflict":              {err: &ConflictError{ID: testID, Target: onCluster}, want: "Secret ns/s on Cluster c was changed by another writer at the same time; it is tried again", wantOne: true},
+		"unknown kinds": {err: &KindMissingError{Target: onCluster, Kinds: []schema.GroupKind{{Kind: "A"}, {Group: "g", Kind: "B"}}},
+			want: "Cluster c does not serve A, B.g; install the component that brings it", wantOne: true},
+		"wrong plan":      {err: &PlanError{ID: testID, Problem: "it is empty"}, want: "the plan of Secret ns/s is wrong: it is empty", wantOne: true},
+		"need":            {err: &NeedError{ID: testID, Target: onCluster}, want: "Secret ns/s on Cluster c: it is left unchanged: it needs Secret ns/s on Cluster c, which could not be written", wantOne: true},
+		"no secret":       {err: &SecretMissingError{Ref: ref}, want: "Secret ns/s on Cluster c: the secret git/a is not in the secret store; store it there", wantOne: true},
+		"no field":        {err: &SecretMissingError{Ref: ref, Field: "f"}, want: "Secret ns/s on Cluster c: the secret git/a in the secret store has no field f; add it", wantOne: true},
+		"bad secret":      {err: &FormatError{Ref: ref, Field: "f", Format: "x", Err: errors.New("hidden")}, want: "Secret ns/s on Cluster c: the field f of the secret git/a in the secret store cannot be converted to x; store a valid one", wantOne: true},
+		"store away":      {err: fmt.Errorf("read it: %w", secrets.ErrUnavailable), want: "Secret ns/s on Cluster c: read it: " + secrets.ErrUnavailable.Error()},
+		"store refuses":   {err: fmt.Errorf("read it: %w", secrets.ErrDenied), want: "Secret ns/s on Cluster c: read it: " + secrets.ErrDenied.Error(), wantOne: true},
+		"refused":         {err: status(422, metav1.StatusReasonInvalid, "spec is bad"), want: "Secret ns/s on Cluster c: the API server refuses it: spec is bad", wantOne: true},
+		"refused, secret": {err: status(422, metav1.StatusReasonInvalid, "hidden"), secret: true, want: "Secret ns/s on Cluster c: the API server refuses it (Invalid)", wantOne: true},
+		"forbidden":       {err: status(403, metav1.StatusReasonForbidden, "no"), want: "Secret ns/s on Cluster c: the API server refuses it: no", wantOne: true},
+		"server error":    {err: status(500, metav1.StatusReasonInternalError, "hidden"), want: "Secret ns/s on Cluster c: the API server has a problem (status 500); it is tried again", wantOne: true},
+		"not logged in":   {err: status(401, metav1.StatusReasonUnauthorized, "who"), want: "Secret ns/s on Cluster c: the API server refuses it: who"},
+		"time-out":        {err: status(408, metav1.StatusReasonTimeout, "slow"), want: "Secret ns/s on Cluster c: the API server refuses it: slow"},
+		"too many":        {err: status(429, metav1.StatusReasonTooManyRequests, "busy"), want: "Secret ns/s on Cluster c: the API server refuses it: busy"},
+		"bad gateway":     {err: status(http.StatusBadGateway, "", "x"), want: "Secret ns/s on Cluster c: the API server has a problem (status 502); it is tried again"},
+		"unavailable":     {err: status(http.StatusServiceUnavailable, "", "x"), want: "Secret ns/s on Cluster c: the API server has a problem (status 503); it is tried again"},
+		"gateway timeout": {err: status(http.StatusGatewayTimeout, "", "x"), want: "Secret ns/s on Cluster c: the API server has a problem (status 504); it is tried again"},
+		"no answer":       {err: &url.Error{Op: "Patch", URL: "https://hidden", Err: errors.New("hidden")}, want: "Secret ns/s on Cluster c: the API server did not answer; it is tried again"},
+		"anything else":   {err: errors.New("odd"), want: "Secret ns/s on Cluster c: odd"},
+	} {
+		err := &ItemError{ID: testID, Target: onCluster, Err: test.err, secret: test.secret}
+		if err.Error() != test.want {
+			t.Errorf("%s: the message is %q, want %q", name, err, test.want)
+		}
+		if !errors.Is(err, test.err) || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("%s: %v does not lead to %v, or shows too much", name, err, test.err)
+		}
+		if got := concernsOne(fmt.Errorf("wrapped: %w", test.err)); got != test.wantOne {
+			t.Errorf("%s: concerns one object only: %t", name, got)
+		}
+		// An isolated item is listed if its error is its own, and other errors
+		// end the pass.
+		for _, isolate := range []bool{false, true} {
+			r := &Result{}
+			journal := newJournal(t.Context(), &memory{}, memoKey{}, plan.Set{})
+			got := r.failed(Options{Isolate: isolate}, journal, err)
+			listed := isolate && test.wantOne
+			if (got == nil) != listed || (len(r.Failed) == 1) != listed || (len(journal.refused) == 1) != test.wantOne {
+				t.Errorf("%s, isolated %t: returned %v, listed %v, logged %v", name, isolate, got, r.Failed, journal.refused)
+			}
+		}
+	}
+}
+
+func TestErrorsLeadToTheirCauses(t *testing.T) {
+	cause := errors.New("cause")
+	for _, err := range []error{
+		&FormatError{Err: cause}, &ConflictError{Err: cause}, &ItemError{Err: cause}, keptError{cause},
+	} {
+		if !errors.Is(err, cause) {
+			t.Errorf("%T does not lead to its cause", err)
+		}
+	}
+	missing := &SecretMissingError{}
+	if !errors.Is(missing, secrets.ErrNotFound) || errors.Is(missing, secrets.ErrDenied) {
+		t.Error("a missing secret is secrets.ErrNotFound and nothing else")
+	}
+	guard := &GuardError{Target: onCluster, Owner: plan.Owner{Kind: "Space", Name: "p"}, Remove: 11, Total: 12}
+	if got, want := guard.Error(), "11 of the 12 objects of Space p on Cluster c would be removed; if that is intended, confirm it with the annotation nautes.io/confirm-prune"; got != want {
+		t.Errorf("the message is %q, want %q", got, want)
+	}
+	kinds := &KindMissingError{}
+	for _, id := range []plan.ID{testID, {Group: "g", Kind: "K"}, testID} {
+		kinds.add(id)
+	}
+	if len(kinds.Kinds) != 2 {
+		t.Errorf("kinds are %v, want each once", kinds.Kinds)
+	}
+}
