@@ -119,6 +119,8 @@ const (
 	ReasonClusterReplaced = "ClusterReplaced"
 	// ReasonAbandoned: objects on a lost cluster were given up on request.
 	ReasonAbandoned = "Abandoned"
+	// ReasonPruned: objects that are no longer asked for were deleted.
+	ReasonPruned = "Pruned"
 	// ReasonArmed: an event runs the pipeline.
 	ReasonArmed = "Armed"
 	// ReasonDisarmed: events run nothing, since a trigger or its event source is
