@@ -38,7 +38,7 @@ var may = map[string][]string{
 	"internal/plan":       {"api/v1alpha1"},
 	"internal/secrets":    {"api/v1alpha1", "internal/plan"},
 	"internal/snapshot":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/plan"},
-	"internal/validate":   {"api/v1alpha1", "internal/catalogue", "internal/hooks", "internal/luapattern", "internal/plan", "internal/schedule", "internal/secrets", "internal/snapshot"},
+	"internal/validate":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/hooks", "internal/luapattern", "internal/plan", "internal/schedule", "internal/secrets", "internal/snapshot"},
 	"internal/build":      {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/hooks", "internal/launch", "internal/plan", "internal/schedule", "internal/secrets", "internal/sensorlua", "internal/snapshot", "internal/validate"},
 
 	"internal/forge":        {"api/v1alpha1"},

@@ -54,9 +54,9 @@ func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (
 	}
 	result.Facts.Target = &target
 	p := &pipeline{
-		set:    newSet(s.Tenant, PipelineOwner(r), plan.Cluster(target.Cluster)),
-		gitlab: newSet(s.Tenant, PipelineOwner(r), plan.Forge),
-		snap:   s, runtime: r, target: target, source: snapshot.RefOf(r),
+		set:   newSet(s.Tenant, PipelineOwner(r), plan.Cluster(target.Cluster)),
+		forge: newSet(s.Tenant, PipelineOwner(r), plan.Forge),
+		snap:  s, runtime: r, target: target, source: snapshot.RefOf(r),
 	}
 	if !r.DeletionTimestamp.IsZero() {
 		result.Plan = p.plan()
@@ -89,7 +89,7 @@ func PipelineOwner(r *v1alpha1.ProjectPipelineRuntime) plan.Owner {
 // pipeline is the plan of a pipeline runtime while it is put together.
 type pipeline struct {
 	*set
-	gitlab  *set
+	forge   *set
 	snap    *snapshot.Snapshot
 	runtime *v1alpha1.ProjectPipelineRuntime
 	cluster *v1alpha1.Cluster
@@ -177,5 +177,5 @@ func (p *pipeline) build() error {
 }
 
 func (p *pipeline) plan() plan.Plan {
-	return plan.Plan{Sets: []plan.Set{p.set.done(), p.gitlab.done()}}
+	return plan.Plan{Sets: []plan.Set{p.set.done(), p.forge.done()}}
 }

@@ -82,14 +82,18 @@ func (p *pipeline) of(kind v1alpha1.EventSourceType) []v1alpha1.EventSource {
 
 // sourceKinds are the kinds of what event sources listen to, in order.
 func sourceKinds() []v1alpha1.EventSourceType {
-	return []v1alpha1.EventSourceType{v1alpha1.EventSourceGitLab, v1alpha1.EventSourceCalendar}
+	var kinds []v1alpha1.EventSourceType
+	for _, f := range forges.All() {
+		kinds = append(kinds, f.Events.Source)
+	}
+	return append(kinds, v1alpha1.EventSourceCalendar)
 }
 
 // kindsOf returns the kinds that an event source has, in order.
 func kindsOf(e v1alpha1.EventSource) []v1alpha1.EventSourceType {
 	var kinds []v1alpha1.EventSourceType
-	if e.GitLab != nil {
-		kinds = append(kinds, v1alpha1.EventSourceGitLab)
+	if f, _, listens := forges.SourceOf(e); listens {
+		kinds = append(kinds, f.Events.Source)
 	}
 	if e.Calendar != nil {
 		kinds = append(kinds, v1alpha1.EventSourceCalendar)
@@ -194,9 +198,9 @@ func (p *pipeline) gitlabEntry(e v1alpha1.EventSource) (argoevents.GitlabEventSo
 	if err != nil {
 		return argoevents.GitlabEventSource{}, err
 	}
-	f, _ := forges.ListensTo(v1alpha1.EventSourceGitLab)
+	f, source, _ := forges.SourceOf(e)
 	var events []string
-	for _, event := range hookEvents(e) {
+	for _, event := range source.Events {
 		events = append(events, f.Events.ArgoName(event))
 	}
 	key := func(name string) *corev1.SecretKeySelector {
@@ -210,16 +214,6 @@ func (p *pipeline) gitlabEntry(e v1alpha1.EventSource) (argoevents.GitlabEventSo
 		AccessToken: key(keyHookPlaceholder), SecretToken: key(keyHookToken),
 		EnableSSLVerification: true, GitlabBaseURL: provider.Spec.APIServer,
 	}, nil
-}
-
-// hookEvents returns the events that count for an event source, in order.
-func hookEvents(e v1alpha1.EventSource) []string {
-	var events []string
-	for _, event := range e.GitLab.Events {
-		events = append(events, string(event))
-	}
-	slices.Sort(events)
-	return slices.Compact(events)
 }
 
 func calendarEntry(c *v1alpha1.CalendarEventSource) argoevents.CalendarEventSource {
@@ -263,12 +257,13 @@ func (p *pipeline) addHookSecret(e v1alpha1.EventSource) {
 	}, p.source, p.hookToken(e))
 }
 
-// providerOf returns the GitLab that an event source listens to.
+// providerOf returns the provider of the repository that an event source listens to.
 func (p *pipeline) providerOf(e v1alpha1.EventSource) (*v1alpha1.CodeRepoProvider, error) {
-	repo := p.snap.CodeRepo(p.runtime.Namespace, e.GitLab.RepoName)
+	_, source, _ := forges.SourceOf(e)
+	repo := p.snap.CodeRepo(p.runtime.Namespace, source.Repository)
 	if repo == nil {
 		return nil, &snapshot.MissingError{
-			Missing: plan.Ref{Kind: "CodeRepo", Namespace: p.runtime.Namespace, Name: e.GitLab.RepoName}, Needed: p.source,
+			Missing: plan.Ref{Kind: "CodeRepo", Namespace: p.runtime.Namespace, Name: source.Repository}, Needed: p.source,
 		}
 	}
 	provider := p.snap.CodeRepoProvider(repo.Spec.CodeRepoProvider)
@@ -328,7 +323,7 @@ func httpsPort(s *snapshot.Snapshot, c *v1alpha1.Cluster) (int64, error) {
 
 // addHookIngress leads each path to the event source that listens there.
 func (p *pipeline) addHookIngress() error {
-	sources := p.of(v1alpha1.EventSourceGitLab)
+	sources := p.hooked()
 	if len(sources) == 0 {
 		return nil
 	}
@@ -339,10 +334,11 @@ func (p *pipeline) addHookIngress() error {
 	exact := networkingv1.PathTypeExact
 	var paths []networkingv1.HTTPIngressPath
 	for _, e := range sources {
+		f, _, _ := forges.SourceOf(e)
 		paths = append(paths, networkingv1.HTTPIngressPath{
 			Path: p.hookPath(e), PathType: &exact,
 			Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
-				Name: p.eventSourceName(e, v1alpha1.EventSourceGitLab) + serviceSuffix,
+				Name: p.eventSourceName(e, f.Events.Source) + serviceSuffix,
 				Port: networkingv1.ServiceBackendPort{Number: hookPort},
 			}},
 		})
@@ -361,9 +357,18 @@ func (p *pipeline) addHookIngress() error {
 	return nil
 }
 
-// addHooks adds a hook in GitLab for each event source, for its events.
+// hooked returns the armed event sources that listen to a forge, which calls a hook.
+func (p *pipeline) hooked() []v1alpha1.EventSource {
+	return slices.DeleteFunc(slices.Clone(p.armed), func(e v1alpha1.EventSource) bool {
+		_, _, listens := forges.SourceOf(e)
+		return !listens
+	})
+}
+
+// addHooks adds a hook in the forge for each event source, for its events.
 func (p *pipeline) addHooks() error {
-	for _, e := range p.of(v1alpha1.EventSourceGitLab) {
+	for _, e := range p.hooked() {
+		_, source, _ := forges.SourceOf(e)
 		base, err := p.hookBase()
 		if err != nil {
 			return err
@@ -372,8 +377,8 @@ func (p *pipeline) addHooks() error {
 		if err != nil {
 			return err
 		}
-		p.gitlab.addBody(plan.StageConfig, plan.ForgeHookID(e.GitLab.RepoName, p.hookSecret(e)), plan.ForgeHook{
-			Provider: provider.Name, Repository: e.GitLab.RepoName, URL: base + p.hookPath(e), Events: hookEvents(e), Token: p.hookToken(e),
+		p.forge.addBody(plan.StageConfig, plan.ForgeHookID(source.Repository, p.hookSecret(e)), plan.ForgeHook{
+			Provider: provider.Name, Repository: source.Repository, URL: base + p.hookPath(e), Events: source.Events, Token: p.hookToken(e),
 		}, p.source)
 	}
 	return nil
@@ -384,10 +389,11 @@ func (p *pipeline) addHooks() error {
 func Webhooks(p plan.Plan, r *v1alpha1.ProjectPipelineRuntime) []v1alpha1.WebhookStatus {
 	var hooks []v1alpha1.WebhookStatus
 	for _, e := range r.Spec.EventSources {
-		if e.GitLab == nil {
+		_, source, listens := forges.SourceOf(e)
+		if !listens {
 			continue
 		}
-		id := plan.ForgeHookID(e.GitLab.RepoName, hookSecretName(r.Namespace, r.Name, e.Name))
+		id := plan.ForgeHookID(source.Repository, hookSecretName(r.Namespace, r.Name, e.Name))
 		for _, set := range p.Sets {
 			for _, item := range set.Items {
 				if hook, ok := item.Body.(plan.ForgeHook); ok && item.ID == id {

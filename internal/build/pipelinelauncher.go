@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/hooks"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/snapshot"
@@ -161,10 +162,11 @@ func (l *launcher) config() (string, error) {
 // eventRepository returns the name of the CodeRepo whose events trigger; empty
 // for a calendar.
 func (l *launcher) eventRepository() string {
-	if l.kind != v1alpha1.EventSourceGitLab || l.source.GitLab == nil {
+	f, source, _ := forges.SourceOf(l.source)
+	if l.kind != f.Events.Source {
 		return ""
 	}
-	return l.source.GitLab.RepoName
+	return source.Repository
 }
 
 func (l *launcher) input(input v1alpha1.PipelineInput) (launch.Input, error) {

@@ -205,11 +205,11 @@ func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceT
 		Filters:   &argoevents.EventDependencyFilter{},
 	}
 	events := []string{string(v1alpha1.EventSourceCalendar)}
-	if f, listens := forges.ListensTo(kind); listens {
-		events = hookEvents(e)
+	if f, source, _ := forges.SourceOf(e); kind == f.Events.Source {
+		events = source.Events
 		d.Transform.Script = sensorlua.Run(filesDir, f.Events.Program.File)
-		if e.GitLab.Revision != "" {
-			d.Filters.Script = sensorlua.MatchRef(filesDir, e.GitLab.Revision)
+		if source.Revision != "" {
+			d.Filters.Script = sensorlua.MatchRef(filesDir, source.Revision)
 		}
 	}
 	d.Filters.Data = []argoevents.DataFilter{{

@@ -36,11 +36,24 @@ type Hooks struct {
 type Events struct {
 	// Source is the type of the event sources that listen to it.
 	Source v1alpha1.EventSourceType
+	// SourceOf returns the repository that an event source listens to, or false if it
+	// is not in this forge.
+	SourceOf func(v1alpha1.EventSource) (Source, bool)
 	// ArgoName returns the name in Argo Events of an event of the forge's API.
 	ArgoName func(event string) string
 	// Program turns a delivery into the data that sensors filter and launchers
 	// get. Package sensorlua describes its result and the functions it can use.
 	Program Program
+}
+
+// Source is the part of an event source that is about a repository.
+type Source struct {
+	// Repository is the name of the CodeRepo.
+	Repository string
+	// Events have the names of the forge's API. They are sorted, without duplicates.
+	Events []string
+	// Revision is the Lua pattern that refs must match; empty matches every event.
+	Revision string
 }
 
 // Program is a Lua program.

@@ -42,16 +42,16 @@ func (s *Snapshot) ProjectRepository(product, project, repo string) (url, refusa
 // EventSourceRefusal says why a pipeline runtime may not use an event source,
 // and what to do; empty when it may. The error is that of ProjectRepository.
 func (s *Snapshot) EventSourceRefusal(r *v1alpha1.ProjectPipelineRuntime, e v1alpha1.EventSource) (string, error) {
-	if e.GitLab == nil {
+	f, source, listens := forges.SourceOf(e)
+	if !listens {
 		return "", nil
 	}
-	_, refusal, err := s.ProjectRepository(r.Namespace, r.Spec.Project, e.GitLab.RepoName)
+	_, refusal, err := s.ProjectRepository(r.Namespace, r.Spec.Project, source.Repository)
 	if err != nil || refusal != "" {
 		return refusal, err
 	}
-	repo := s.CodeRepo(r.Namespace, e.GitLab.RepoName)
+	repo := s.CodeRepo(r.Namespace, source.Repository)
 	provider := s.CodeRepoProvider(repo.Spec.CodeRepoProvider)
-	f, _ := forges.ListensTo(v1alpha1.EventSourceGitLab)
 	if provider == nil || provider.Spec.ProviderType != f.Type {
 		return fmt.Sprintf("CodeRepo %s is on no %s that is registered: set its spec.codeRepoProvider to one, or remove the event source", repo.Name, f.Name), nil
 	}

@@ -4,6 +4,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/luapattern"
 	"nautes.io/nautes/internal/schedule"
 )
@@ -11,9 +12,9 @@ import (
 // eventFilter checks that Argo Events can follow what an event source says: one
 // that it cannot follow would take the others of the runtime down with it.
 func (c *checker) eventFilter(at *field.Path, e v1alpha1.EventSource) {
-	if e.GitLab != nil {
-		if err := luapattern.CheckLuaPattern(e.GitLab.Revision); err != nil {
-			c.fail(v1alpha1.ReasonInvalid, at.Child("gitlab", "revision"), e.GitLab.Revision, "%s", err)
+	if f, source, listens := forges.SourceOf(e); listens {
+		if err := luapattern.CheckLuaPattern(source.Revision); err != nil {
+			c.fail(v1alpha1.ReasonInvalid, at.Child(string(f.Events.Source), "revision"), source.Revision, "%s", err)
 		}
 	}
 	if e.Calendar == nil {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/hooks"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -97,8 +98,8 @@ func (c *checker) builtIns(r *v1alpha1.ProjectPipelineRuntime, hook string, take
 func sourceTypes(r *v1alpha1.ProjectPipelineRuntime) []v1alpha1.EventSourceType {
 	types := map[v1alpha1.EventSourceType]bool{}
 	for _, source := range r.Spec.EventSources {
-		if source.GitLab != nil {
-			types[v1alpha1.EventSourceGitLab] = true
+		if f, _, listens := forges.SourceOf(source); listens {
+			types[f.Events.Source] = true
 		}
 		if source.Calendar != nil {
 			types[v1alpha1.EventSourceCalendar] = true

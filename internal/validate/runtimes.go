@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -77,7 +78,7 @@ func (c *checker) pipelineRuntime(r *v1alpha1.ProjectPipelineRuntime) {
 	})
 	c.permission(pipelineSourceAt(), r.Namespace, r.Spec.PipelineSource, []string{r.Spec.Project})
 	for i, source := range r.Spec.EventSources {
-		c.eventSource(eventSourcesAt().Index(i).Child("gitlab", "repoName"), r, source)
+		c.eventSource(eventSourcesAt().Index(i), r, source)
 		c.eventFilter(eventSourcesAt().Index(i), source)
 	}
 	c.additionalResources(r)
@@ -95,22 +96,24 @@ func resourcesAt() *field.Path { return field.NewPath("spec", "additionalResourc
 // what needs it, and is applied so that this ends at once.
 func Disarming(e *field.Error) bool {
 	return e.Field == pipelineSourceAt().String() || strings.HasPrefix(e.Field, resourcesAt().String()+".") ||
-		strings.HasPrefix(e.Field, eventSourcesAt().String()+"[") && strings.HasSuffix(e.Field, "].gitlab.repoName")
+		strings.HasPrefix(e.Field, eventSourcesAt().String()+"[") && strings.HasSuffix(e.Field, ".repoName")
 }
 
-// eventSource checks that a runtime may listen to the repository of an event
-// source.
-func (c *checker) eventSource(at *field.Path, r *v1alpha1.ProjectPipelineRuntime, source v1alpha1.EventSource) {
-	if source.GitLab == nil {
+// eventSource checks that a runtime may listen to the repository of an event source,
+// which is at a path of its spec.
+func (c *checker) eventSource(at *field.Path, r *v1alpha1.ProjectPipelineRuntime, e v1alpha1.EventSource) {
+	f, source, listens := forges.SourceOf(e)
+	if !listens {
 		return
 	}
+	at = at.Child(string(f.Events.Source), "repoName")
 	before := len(c.errors)
-	c.permission(at, r.Namespace, source.GitLab.RepoName, []string{r.Spec.Project})
+	c.permission(at, r.Namespace, source.Repository, []string{r.Spec.Project})
 	if len(c.errors) > before {
 		return
 	}
-	if refusal, err := c.s.EventSourceRefusal(r, source); err == nil && refusal != "" {
-		c.fail(v1alpha1.ReasonInvalid, at, source.GitLab.RepoName, "%s", refusal)
+	if refusal, err := c.s.EventSourceRefusal(r, e); err == nil && refusal != "" {
+		c.fail(v1alpha1.ReasonInvalid, at, source.Repository, "%s", refusal)
 	}
 }
 

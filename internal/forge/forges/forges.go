@@ -31,6 +31,17 @@ func ListensTo(source v1alpha1.EventSourceType) (forge.Forge, bool) {
 	return find(func(f forge.Forge) bool { return f.Events.Source == source })
 }
 
+// SourceOf returns the forge and the repository that an event source listens to, or
+// false if it listens to no forge.
+func SourceOf(e v1alpha1.EventSource) (forge.Forge, forge.Source, bool) {
+	for _, f := range All() {
+		if source, listens := f.Events.SourceOf(e); listens {
+			return f, source, true
+		}
+	}
+	return forge.Forge{}, forge.Source{}, false
+}
+
 func find(matches func(forge.Forge) bool) (forge.Forge, bool) {
 	all := All()
 	if i := slices.IndexFunc(all, matches); i >= 0 {

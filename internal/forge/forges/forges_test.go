@@ -33,6 +33,16 @@ func TestListensTo(t *testing.T) {
 	}
 }
 
+func TestSourceOf(t *testing.T) {
+	f, source, listens := SourceOf(v1alpha1.EventSource{GitLab: &v1alpha1.GitLabEventSource{RepoName: "repo-1"}})
+	if f.Type != "gitlab" || source.Repository != "repo-1" || !listens {
+		t.Errorf("SourceOf = %q, %+v, %t; want GitLab and repo-1", f.Type, source, listens)
+	}
+	if f, source, listens := SourceOf(v1alpha1.EventSource{Calendar: &v1alpha1.CalendarEventSource{}}); f.Type != "" || source.Repository != "" || listens {
+		t.Errorf("SourceOf = %q, %+v, %t; want nothing for a calendar", f.Type, source, listens)
+	}
+}
+
 // The types are the ones that the schema of CodeRepoProvider allows.
 func TestTypes(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join("..", "..", "..", "config", "crd", "bases", "nautes.resource.nautes.io_coderepoproviders.yaml"))

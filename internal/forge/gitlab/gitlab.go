@@ -4,6 +4,7 @@ package gitlab
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -24,7 +25,7 @@ func Forge() forge.Forge {
 		Type: Type, Name: name, TokenUser: tokenUser,
 		Hooks: forge.Hooks{EventHeader: "X-Gitlab-Event", TokenHeader: "X-Gitlab-Token", ChangesBranch: changesBranch},
 		Events: forge.Events{
-			Source: v1alpha1.EventSourceGitLab, ArgoName: argoName,
+			Source: v1alpha1.EventSourceGitLab, SourceOf: sourceOf, ArgoName: argoName,
 			Program: forge.Program{File: "gitlab.lua", Source: program},
 		},
 		Statuses: statuses{},
@@ -54,6 +55,19 @@ func changesBranch(event string, body []byte) (bool, error) {
 		return false, nil
 	}
 	return p.After == "" || strings.Trim(p.After, "0") != "", nil
+}
+
+func sourceOf(e v1alpha1.EventSource) (forge.Source, bool) {
+	if e.GitLab == nil {
+		return forge.Source{}, false
+	}
+	source := forge.Source{Repository: e.GitLab.RepoName, Revision: e.GitLab.Revision}
+	for _, event := range e.GitLab.Events {
+		source.Events = append(source.Events, string(event))
+	}
+	slices.Sort(source.Events)
+	source.Events = slices.Compact(source.Events)
+	return source, true
 }
 
 // argoName returns PushEvents for push_events.

@@ -27,6 +27,23 @@ func TestForge(t *testing.T) {
 	}
 }
 
+func TestSourceOf(t *testing.T) {
+	source := v1alpha1.EventSource{Name: "push", GitLab: &v1alpha1.GitLabEventSource{
+		RepoName: "repo-1", Revision: "main", Events: []v1alpha1.GitLabEvent{"tag_push_events", "push_events", "tag_push_events"},
+	}}
+	got, listens := Forge().Events.SourceOf(source)
+	want := forge.Source{Repository: "repo-1", Revision: "main", Events: []string{"push_events", "tag_push_events"}}
+	if diff := cmp.Diff(want, got); diff != "" || !listens {
+		t.Errorf("SourceOf: %t (-want +got):\n%s", listens, diff)
+	}
+	if source.GitLab.Events[0] != "tag_push_events" {
+		t.Errorf("SourceOf sorted the events of its argument: %v", source.GitLab.Events)
+	}
+	if _, listens := Forge().Events.SourceOf(v1alpha1.EventSource{Calendar: &v1alpha1.CalendarEventSource{}}); listens {
+		t.Error("a calendar listens to GitLab")
+	}
+}
+
 func TestArgoName(t *testing.T) {
 	for event, want := range map[string]string{
 		"push_events": "PushEvents", "merge_requests_events": "MergeRequestsEvents", "confidential_note_events": "ConfidentialNoteEvents", "push": "Push",
