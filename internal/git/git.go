@@ -66,18 +66,10 @@ type Change struct {
 	Old, New *File
 }
 
-// Options are the limits of Mirrors. Zero values mean the defaults.
+// Options of Mirrors. Zero values mean the defaults.
 type Options struct {
 	// Timeout of one operation; 60 s by default.
 	Timeout time.Duration
-	// MaxFiles is the number of files and directories in one tree; 50,000 by default.
-	MaxFiles int
-	// MaxBlob is the size in bytes of the largest blob that is read; 1 MiB by default.
-	MaxBlob int64
-	// MaxRead is the number of bytes that one Read returns at most; 64 MiB by default.
-	MaxRead int64
-	// MaxDepth is the number of components of a path; 64 by default.
-	MaxDepth int
 	// AllowedProtocols among https, ssh, http and file; https and ssh by default.
 	AllowedProtocols []string
 	// CAFile holds the certificates, in PEM, that HTTPS servers are checked
@@ -85,10 +77,25 @@ type Options struct {
 	CAFile string
 }
 
+// limits bound the revisions that are read.
+type limits struct {
+	// files is the number of files and directories in one tree, and depth the
+	// number of components of a path.
+	files, depth int
+	// blob is the size in bytes of the largest blob, and read the number of bytes
+	// that one Read returns at most.
+	blob, read int64
+}
+
+func defaultLimits() limits {
+	return limits{files: 50_000, depth: 64, blob: 1 << 20, read: 64 << 20}
+}
+
 // Mirrors are the mirrors in one directory, which belongs to one Mirrors of one
 // process at a time. All methods may be called concurrently.
 type Mirrors struct {
 	options Options
+	limits  limits
 	git     string
 	// store holds a directory per mirror; scratch holds what is short-lived:
 	// mirrors in the making, those on their way out and SSH keys.
@@ -96,18 +103,16 @@ type Mirrors struct {
 	mirrors              table
 }
 
-const (
-	defaultTimeout  = 60 * time.Second
-	defaultMaxFiles = 50_000
-	defaultMaxBlob  = 1 << 20
-	defaultMaxRead  = 64 << 20
-	defaultMaxDepth = 64
-)
+const defaultTimeout = 60 * time.Second
 
-// New returns the mirrors in dir, which is made if need be. What an earlier
-// process left unfinished there is removed. It fails when git 2.39 or later is
-// not installed.
+// New returns the mirrors in dir, and creates the directory if necessary. It
+// removes unfinished work of an earlier process from it. It fails when git 2.39
+// or later is not installed.
 func New(dir string, o Options) (*Mirrors, error) {
+	return newMirrors(dir, o, defaultLimits())
+}
+
+func newMirrors(dir string, o Options, l limits) (*Mirrors, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
@@ -123,7 +128,7 @@ func New(dir string, o Options) (*Mirrors, error) {
 		return nil, err
 	}
 	m := &Mirrors{
-		options: o, git: program,
+		options: o, limits: l, git: program,
 		store: filepath.Join(dir, "mirrors"), scratch: filepath.Join(dir, "scratch"), home: filepath.Join(dir, "home"),
 		mirrors: table{entries: map[string]*mirror{}},
 	}
@@ -143,18 +148,6 @@ func New(dir string, o Options) (*Mirrors, error) {
 func (o *Options) complete() error {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
-	}
-	if o.MaxFiles == 0 {
-		o.MaxFiles = defaultMaxFiles
-	}
-	if o.MaxBlob == 0 {
-		o.MaxBlob = defaultMaxBlob
-	}
-	if o.MaxRead == 0 {
-		o.MaxRead = defaultMaxRead
-	}
-	if o.MaxDepth == 0 {
-		o.MaxDepth = defaultMaxDepth
 	}
 	if len(o.AllowedProtocols) == 0 {
 		o.AllowedProtocols = []string{"https", "ssh"}

@@ -18,7 +18,18 @@ func testMirrors(t testing.TB, change func(*Options)) *Mirrors {
 	if change != nil {
 		change(&o)
 	}
-	m, err := New(t.TempDir(), o)
+	return mirrorsWith(t, o, defaultLimits())
+}
+
+// limitedMirrors returns mirrors with limits that the tests can reach.
+func limitedMirrors(t testing.TB, l limits) *Mirrors {
+	t.Helper()
+	return mirrorsWith(t, Options{AllowedProtocols: []string{"http"}, Timeout: 30 * time.Second}, l)
+}
+
+func mirrorsWith(t testing.TB, o Options, l limits) *Mirrors {
+	t.Helper()
+	m, err := newMirrors(t.TempDir(), o, l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func (m *Mirrors) Tree(ctx context.Context, key, revision string) ([]File, error
 		if err != nil {
 			return err
 		}
-		w := walk{session: s, key: key, maxDepth: m.options.MaxDepth, budget: m.options.MaxFiles, limit: m.options.MaxFiles}
+		w := walk{session: s, key: key, maxDepth: m.limits.depth, budget: m.limits.files, limit: m.limits.files}
 		if err := w.compare("", "", commit.tree, 1); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (m *Mirrors) Diff(ctx context.Context, key, from, to string) (changes []Cha
 		if err != nil {
 			return err
 		}
-		w := walk{session: s, key: key, maxDepth: m.options.MaxDepth, budget: 2 * m.options.MaxFiles, limit: m.options.MaxFiles}
+		w := walk{session: s, key: key, maxDepth: m.limits.depth, budget: 2 * m.limits.files, limit: m.limits.files}
 		if before.tree != after.tree {
 			if err := w.compare("", before.tree, after.tree, 1); err != nil {
 				return err
@@ -149,17 +149,17 @@ func (m *Mirrors) Read(ctx context.Context, key string, blobs []string) (map[str
 		err := s.sizes(ids, func(id string, size int64) error {
 			total += size
 			switch {
-			case size > m.options.MaxBlob:
-				return &LimitError{Key: key, Quantity: LimitBlob, Object: id, Limit: m.options.MaxBlob}
-			case total > m.options.MaxRead:
-				return &LimitError{Key: key, Quantity: LimitRead, Limit: m.options.MaxRead}
+			case size > m.limits.blob:
+				return &LimitError{Key: key, Quantity: LimitBlob, Object: id, Limit: m.limits.blob}
+			case total > m.limits.read:
+				return &LimitError{Key: key, Quantity: LimitRead, Limit: m.limits.read}
 			}
 			return nil
 		})
 		if err != nil {
 			return err
 		}
-		contents, err = s.blobs(ids, m.options.MaxBlob)
+		contents, err = s.blobs(ids, m.limits.blob)
 		return err
 	})
 	if err != nil {

@@ -149,10 +149,10 @@ func TestLimits(t *testing.T) {
 	repo.Commit(gittest.Commit{Branch: "deep", Files: map[string]string{strings.Repeat("d/", 10) + "f": "1"}})
 	repo.Commit(gittest.Commit{Branch: "long", Files: map[string]string{strings.Repeat("n", maxPath+1): "1"}})
 	bomb(t, repo)
-	limited := func(o *Options) { o.MaxFiles, o.MaxBlob, o.MaxRead, o.MaxDepth = 100, 1000, 3000, 10 }
+	limited := limits{files: 100, depth: 10, blob: 1000, read: 3000}
 	for branch, want := range map[string]string{"many": LimitFiles, "deep": LimitDepth, "long": LimitLength, "bomb": LimitFiles} {
 		t.Run(branch, func(t *testing.T) {
-			m := testMirrors(t, limited)
+			m := limitedMirrors(t, limited)
 			commit := fetch(t, m, Source{URL: repo.URL(), Branch: branch})
 			_, err := m.Tree(context.Background(), key, commit.Hash)
 			var limit *LimitError
@@ -168,7 +168,7 @@ func TestLimits(t *testing.T) {
 		})
 	}
 	t.Run("blob", func(t *testing.T) {
-		m := testMirrors(t, limited)
+		m := limitedMirrors(t, limited)
 		commit := fetch(t, m, Source{URL: repo.URL(), Branch: "huge"})
 		files, err := m.Tree(context.Background(), key, commit.Hash)
 		if err != nil || len(files) != 1 || files[0].Size != 4<<20 {
@@ -181,7 +181,7 @@ func TestLimits(t *testing.T) {
 		}
 	})
 	t.Run("read", func(t *testing.T) {
-		m := testMirrors(t, func(o *Options) { limited(o); o.MaxFiles = 1000 })
+		m := limitedMirrors(t, limits{files: 1000, depth: 10, blob: 1000, read: 3000})
 		commit := fetch(t, m, Source{URL: repo.URL(), Branch: "many"})
 		files, err := m.Tree(context.Background(), key, commit.Hash)
 		if err != nil {
@@ -201,7 +201,7 @@ func TestLimits(t *testing.T) {
 		}
 	})
 	t.Run("diff", func(t *testing.T) {
-		m := testMirrors(t, limited)
+		m := limitedMirrors(t, limited)
 		src := Source{URL: repo.URL(), Branch: "main"}
 		fetch(t, m, src)
 		src.Branch = "bomb"
@@ -402,5 +402,54 @@ func TestModesAreCanonical(t *testing.T) {
 		if got := canonical(mode); got != want {
 			t.Errorf("mode %q is taken for %s, want %s", mode, got, want)
 		}
+	}
+}
+
+// A limit is the most that is allowed: one less refuses the same revision.
+func TestLimitsAreInclusive(t *testing.T) {
+	repo := gittest.New(t).Repo("demo/default.project")
+	repo.Commit(gittest.Commit{Files: map[string]string{
+		"d/d/d/f": "1234567890", "a": "12345", strings.Repeat("n", maxPath): "1",
+	}})
+	exact := limits{files: 6, depth: 4, blob: 10, read: 16}
+	for name, test := range map[string]struct {
+		change func(l *limits)
+		want   string
+	}{
+		"exact":         {change: func(*limits) {}},
+		"one file less": {change: func(l *limits) { l.files-- }, want: LimitFiles},
+		"less deep":     {change: func(l *limits) { l.depth-- }, want: LimitDepth},
+		"smaller blobs": {change: func(l *limits) { l.blob-- }, want: LimitBlob},
+		"less in all":   {change: func(l *limits) { l.read-- }, want: LimitRead},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := exact
+			test.change(&l)
+			m := limitedMirrors(t, l)
+			commit := fetch(t, m, Source{URL: repo.URL(), Branch: "main"})
+			files, err := m.Tree(t.Context(), key, commit.Hash)
+			var blobs []string
+			for _, f := range files {
+				blobs = append(blobs, f.Blob)
+			}
+			if err == nil {
+				_, err = m.Read(t.Context(), key, blobs)
+			}
+			var limit *LimitError
+			switch {
+			case test.want == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case test.want != "" && (!errors.As(err, &limit) || limit.Quantity != test.want || limit.Key != key || limit.Limit <= 0):
+				t.Errorf("error %v, want a LimitError about the %s", err, test.want)
+			}
+		})
+	}
+}
+
+// The limits that revisions are read with when nothing else is said.
+func TestDefaultLimits(t *testing.T) {
+	m := testMirrors(t, nil)
+	if want := (limits{files: 50_000, depth: 64, blob: 1 << 20, read: 64 << 20}); m.limits != want {
+		t.Errorf("limits %+v, want %+v", m.limits, want)
 	}
 }

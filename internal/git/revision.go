@@ -87,7 +87,7 @@ func (m *Mirrors) File(ctx context.Context, key, revision, path string) ([]byte,
 		if err != nil {
 			return err
 		}
-		w := walk{session: s, key: key, limit: m.options.MaxFiles}
+		w := walk{session: s, key: key, limit: m.limits.files}
 		found := entry{mode: modeDirectory, id: commit.tree}
 		for _, name := range names {
 			if found.directory() == "" {
@@ -115,9 +115,9 @@ func (m *Mirrors) blob(s *session, key, path string, of entry) ([]byte, error) {
 		return nil, &Error{Repository: key, Err: ErrRefused,
 			Reason: fmt.Sprintf("%q is a directory, a link or a submodule: name a file", shorten(path))}
 	}
-	tooLarge := &LimitError{Key: key, Quantity: LimitBlob, Object: path, Limit: m.options.MaxBlob}
+	tooLarge := &LimitError{Key: key, Quantity: LimitBlob, Object: path, Limit: m.limits.blob}
 	err := s.sizes([]string{of.id}, func(_ string, size int64) error {
-		if size > m.options.MaxBlob {
+		if size > m.limits.blob {
 			return tooLarge
 		}
 		return nil
@@ -125,7 +125,7 @@ func (m *Mirrors) blob(s *session, key, path string, of entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	contents, err := s.blobs([]string{of.id}, m.options.MaxBlob)
+	contents, err := s.blobs([]string{of.id}, m.limits.blob)
 	return contents[of.id], err
 }
 

@@ -125,8 +125,9 @@ func TestFetchRevisionOfHostileNames(t *testing.T) {
 }
 
 func TestFile(t *testing.T) {
-	m, _, repo, src := setUp(t)
-	m.options.MaxBlob = 8
+	repo := gittest.New(t).Repo("demo/default.project")
+	src := Source{URL: repo.URL(), Branch: "main"}
+	m := limitedMirrors(t, limits{files: 100, depth: 10, blob: 8, read: 100})
 	repo.Commit(gittest.Commit{
 		Files:       map[string]string{"a": "1", "pipelines/dev.yaml": "dev", "pipelines/a b\"c": "odd", "large": "123456789"},
 		Executables: map[string]string{"run.sh": "x"},

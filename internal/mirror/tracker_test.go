@@ -33,7 +33,7 @@ func follow(t *testing.T) (*Tracker, *gittest.Server, *gittest.Repo, git.Source)
 	t.Helper()
 	server := gittest.New(t)
 	repo := server.Repo("demo/default.project")
-	mirrors, err := git.New(t.TempDir(), git.Options{AllowedProtocols: []string{"http"}, MaxBlob: 1 << 20})
+	mirrors, err := git.New(t.TempDir(), git.Options{AllowedProtocols: []string{"http"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,11 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 
 // A fetch that fails anywhere leaves the tracker at the revision that it had.
 func TestFetchFails(t *testing.T) {
-	large := strings.Repeat("#", 100<<10)
+	deep := map[string]string{strings.Repeat("a/", 70) + "f.txt": ""}
+	large := map[string]string{}
+	for i := range 260 {
+		large[fmt.Sprintf("envs/%d.yaml", i)] = fmt.Sprint(i, strings.Repeat("#", layout.MaxSize-10))
+	}
 	for name, test := range map[string]struct {
 		change func(repo *gittest.Repo, source *git.Source)
 		// known: the tracker holds the first revision before.
@@ -210,18 +214,13 @@ func TestFetchFails(t *testing.T) {
 	}{
 		"no branch":                     {change: func(_ *gittest.Repo, s *git.Source) { s.Branch = "next" }, wantErr: git.ErrBranchMissing},
 		"no branch any longer":          {change: func(_ *gittest.Repo, s *git.Source) { s.Branch = "next" }, known: true, wantErr: git.ErrBranchMissing},
-		"too deep":                      {change: func(r *gittest.Repo, _ *git.Source) { r.Push(map[string]string{"a/b/c/d/e/f.txt": ""}) }, wantLimit: git.LimitDepth},
-		"too deep, since a change":      {change: func(r *gittest.Repo, _ *git.Source) { r.Push(map[string]string{"a/b/c/d/e/f.txt": ""}) }, known: true, wantLimit: git.LimitDepth},
-		"too much to read":              {change: func(r *gittest.Repo, _ *git.Source) { r.Push(map[string]string{"envs/a.yaml": large}) }, wantLimit: git.LimitBlob},
-		"too much to read, of a change": {change: func(r *gittest.Repo, _ *git.Source) { r.Push(map[string]string{"envs/a.yaml": large}) }, known: true, wantLimit: git.LimitBlob},
+		"too deep":                      {change: func(r *gittest.Repo, _ *git.Source) { r.Push(deep) }, wantLimit: git.LimitDepth},
+		"too deep, since a change":      {change: func(r *gittest.Repo, _ *git.Source) { r.Push(deep) }, known: true, wantLimit: git.LimitDepth},
+		"too much to read":              {change: func(r *gittest.Repo, _ *git.Source) { r.Push(large) }, wantLimit: git.LimitRead},
+		"too much to read, of a change": {change: func(r *gittest.Repo, _ *git.Source) { r.Push(large) }, known: true, wantLimit: git.LimitRead},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tracker, _, repo, source := follow(t)
-			mirrors, err := git.New(t.TempDir(), git.Options{AllowedProtocols: []string{"http"}, MaxBlob: 10 << 10, MaxDepth: 4})
-			if err != nil {
-				t.Fatal(err)
-			}
-			tracker.Mirrors = mirrors
 			repo.Push(map[string]string{"envs/dev.yaml": environmentFile})
 			if test.known {
 				mustFetch(t, tracker, source)
@@ -229,7 +228,7 @@ func TestFetchFails(t *testing.T) {
 			entries, status := tracker.Entries, tracker.Status
 			changed := source
 			test.change(repo, &changed)
-			err = tracker.Fetch(t.Context(), changed)
+			err := tracker.Fetch(t.Context(), changed)
 			var limit *git.LimitError
 			if test.wantErr != nil && !errors.Is(err, test.wantErr) || test.wantLimit != "" && (!errors.As(err, &limit) || limit.Quantity != test.wantLimit) {
 				t.Errorf("Fetch: %v, want %v%s", err, test.wantErr, test.wantLimit)
