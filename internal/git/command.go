@@ -19,30 +19,29 @@ import (
 )
 
 const (
-	// maxStderr is how much of what git says is kept to tell what went wrong.
+	// maxStderr is the number of bytes of git's error output that are kept.
 	maxStderr = 16 << 10
-	// gracePeriod is how long git may clean up before it is killed.
+	// gracePeriod is the time that git has to clean up before it is killed.
 	gracePeriod = 2 * time.Second
 )
 
 // command is one run of git.
 type command struct {
-	// dir is the bare repository; empty for commands without one.
+	// dir is the bare repository, or empty for commands without one.
 	dir  string
 	args []string
-	// remote is nil for commands that read the mirror only; repository names
-	// the mirror then.
+	// remote is nil for commands that only read the mirror, whose name is in repository.
 	remote     *remote
 	repository string
 	stdin      io.Reader
-	// talk, when set, is given git's standard input and output; stdin is unused.
+	// talk, if set, gets git's standard input and output, and stdin is unused.
 	talk func(in io.WriteCloser, out io.Reader) error
-	// read consumes git's output. An error from it ends git and is returned.
+	// read consumes git's output. Its error ends git and is returned.
 	read func(out io.Reader) error
 }
 
-// run runs git until it ends, the context is done or the reader has had
-// enough. No process that git started is left behind.
+// run runs git until it ends, the context is done or the reader fails. It leaves
+// no process behind that git started.
 func (m *Mirrors) run(ctx context.Context, c command) error {
 	limited, stop := context.WithTimeout(ctx, m.options.Timeout)
 	defer stop()
@@ -62,7 +61,7 @@ func (m *Mirrors) run(ctx context.Context, c command) error {
 	cmd.WaitDelay = gracePeriod
 	consumed, err := c.start(cmd)
 	if consumed != nil && !errors.Is(consumed, io.ErrUnexpectedEOF) {
-		// Git would wait for ever on a pipe that nobody reads.
+		// Git would wait forever on a pipe without a reader.
 		end()
 	}
 	if err == nil {
@@ -106,7 +105,7 @@ func (c command) start(cmd *exec.Cmd) (consumed, err error) {
 	return c.talk(in, out), nil
 }
 
-// failure tells what went wrong from git's end and what it said.
+// failure returns the error for a git that failed, from its exit code and output.
 func (m *Mirrors) failure(ctx context.Context, c command, err error, stderr string) error {
 	repository, secret := c.repository, []string(nil)
 	if c.remote != nil {
@@ -134,7 +133,8 @@ func (a Auth) secret() []string {
 	return []string{string(a.Password.Bytes()), a.basic(), strings.TrimSpace(string(a.SSHKey.Bytes()))}
 }
 
-// basic returns the credentials as HTTP's basic scheme has them; empty without a password.
+// basic returns the credentials in the form of HTTP's basic scheme, or "" without
+// a password.
 func (a Auth) basic() string {
 	if len(a.Password.Bytes()) == 0 {
 		return ""
@@ -146,9 +146,8 @@ func (a Auth) basic() string {
 	return base64.StdEncoding.EncodeToString(append([]byte(user+":"), a.Password.Bytes()...))
 }
 
-// environment returns everything that git gets to know. Configuration is passed
-// here and nowhere else: variables are seen by this user's processes only, and
-// arguments by everyone's.
+// environment returns git's environment, with its whole configuration. Arguments
+// are visible to the processes of all users, and variables only to our own.
 func (m *Mirrors) environment(c command) (env []string, done func(), err error) {
 	done = func() {}
 	settings := [][2]string{
@@ -201,7 +200,7 @@ func (m *Mirrors) remoteSettings(r *remote) [][2]string {
 		{"http.lowSpeedTime", "30"},
 		{"fetch.recurseSubmodules", "false"},
 		{"fetch.fsckObjects", "true"},
-		// Old tools wrote such commits; every host accepts them.
+		// Commits of old tools have these faults, and every host accepts them.
 		{"fetch.fsck.zeroPaddedFilemode", "ignore"},
 		{"fetch.fsck.badTimezone", "ignore"},
 		{"fetch.fsck.missingSpaceBeforeDate", "ignore"},
@@ -217,8 +216,8 @@ func (m *Mirrors) remoteSettings(r *remote) [][2]string {
 	return settings
 }
 
-// ssh writes the key and the known hosts to files that only this user can read,
-// and returns the command that uses them and nothing else.
+// ssh writes the key and the known hosts to files that only this user can read. It
+// returns an ssh command that uses only these files.
 func (m *Mirrors) ssh(r *remote) (string, func(), error) {
 	dir, err := os.MkdirTemp(m.scratch, "ssh-")
 	if err != nil {
@@ -250,7 +249,7 @@ func (m *Mirrors) ssh(r *remote) (string, func(), error) {
 	return line, remove, nil
 }
 
-// escapeSSH quotes a path for an option of ssh, where a percent sign begins a token.
+// escapeSSH quotes a path for an option of ssh, in which a percent sign begins a token.
 func escapeSSH(path string) string {
 	return `"` + strings.ReplaceAll(path, "%", "%%") + `"`
 }
@@ -260,7 +259,7 @@ func shellQuote(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// head keeps the beginning of what is written to it.
+// head keeps the first maxStderr bytes of its input.
 type head struct{ bytes.Buffer }
 
 func (h *head) Write(p []byte) (int, error) {

@@ -9,8 +9,7 @@ import (
 
 const (
 	maxAuthor = 256
-	// lastSecond is the end of the year 9999, after which the API server cannot
-	// print a time.
+	// lastSecond is the end of the year 9999. The API server cannot print later times.
 	lastSecond = 253402300799
 )
 
@@ -21,8 +20,8 @@ type commitObject struct {
 	parents []string
 }
 
-// parseCommit reads the header of a commit. What is not there or makes no sense
-// stays empty: a commit says what its author wants.
+// parseCommit reads the header of a commit. Fields that are missing or invalid
+// stay empty, because authors can write anything into a commit.
 func parseCommit(hash, content string) commitObject {
 	c := commitObject{Commit: Commit{Hash: hash}}
 	header, _, _ := strings.Cut(content, "\n\n")

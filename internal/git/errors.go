@@ -10,36 +10,34 @@ import (
 	"unicode"
 )
 
-// What can be wrong with a repository. They are returned wrapped in an *Error.
+// Errors about a repository. They are returned wrapped in an *Error.
 var (
-	// ErrRefused: the URL, the branch, the credentials or the content cannot be
-	// used as they are.
+	// ErrRefused: the URL, the branch, the credentials or the content are not allowed.
 	ErrRefused = errors.New("refused")
-	// ErrUnreachable: the server does not answer, or not as a Git server does.
+	// ErrUnreachable: the server does not answer, or its answer is not from a Git server.
 	ErrUnreachable = errors.New("unreachable")
-	// ErrAuthentication: the server does not accept the credentials, or SSH does
-	// not accept the server.
+	// ErrAuthentication: the server rejects the credentials, or SSH rejects the
+	// server's key.
 	ErrAuthentication = errors.New("authentication failed")
 	// ErrRepositoryMissing: the server has no such repository, or hides it.
 	ErrRepositoryMissing = errors.New("repository does not exist")
 	// ErrBranchMissing: the repository has no such branch.
 	ErrBranchMissing = errors.New("branch does not exist")
-	// ErrUnknownRevision: the mirror does not hold the revision, or the repository
-	// has none such.
+	// ErrUnknownRevision: the mirror or the repository has no such revision.
 	ErrUnknownRevision = errors.New("unknown revision")
 	// ErrFileMissing: the revision has no such file.
 	ErrFileMissing = errors.New("file does not exist")
 )
 
-// Error is a failure of one repository. Its message names the repository by
-// host and path, says what is wrong and what to do, and holds no credential and
-// nothing that the server said.
+// Error is a failure of one repository. Its message contains the repository's
+// host and path, the problem and its remedy. It contains neither credentials nor
+// text from the server.
 type Error struct {
-	// Repository as host and path; the mirror's key where no URL is involved.
+	// Repository as host and path, or the mirror's key where no URL is involved.
 	Repository string
 	// Err is one of the sentinel errors of this package.
 	Err error
-	// Reason says what is wrong and what to do.
+	// Reason is the problem and its remedy.
 	Reason string
 }
 
@@ -51,7 +49,7 @@ func (e *Error) Error() string {
 // Unwrap returns the sentinel error.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Quantities that a LimitError can be about.
+// Quantities of a LimitError.
 const (
 	LimitFiles  = "number of files and directories"
 	LimitDepth  = "depth of the path"
@@ -60,18 +58,18 @@ const (
 	LimitRead   = "size of all blobs"
 )
 
-// LimitError tells that a revision holds more than the mirror's options allow.
+// LimitError is returned for a revision that exceeds a limit.
 type LimitError struct {
 	// Key of the mirror.
 	Key string
 	// Quantity is one of the Limit constants. Object is the path or the blob that
-	// it was found at; empty when it is about the whole revision.
+	// exceeds it, or empty if the whole revision does.
 	Quantity, Object string
-	// Limit is the most that is allowed.
+	// Limit is the largest allowed value.
 	Limit int64
 }
 
-// maxObject is how much of a path a message shows.
+// maxObject is the number of bytes of a path that a message shows.
 const maxObject = 200
 
 // Error implements error.
@@ -83,19 +81,19 @@ func (e *LimitError) Error() string {
 	if object != "" {
 		object = fmt.Sprintf(" %q", object)
 	}
-	return fmt.Sprintf("repository of %q: the %s%s is over the limit of %d: remove from the repository what does not belong there",
+	return fmt.Sprintf("repository of %q: the %s%s is over the limit of %d: remove files that do not belong in the repository",
 		e.Key, e.Quantity, object, e.Limit)
 }
 
-// CommandError tells that git failed for a reason that this package does not know.
+// CommandError is returned when git fails for a reason unknown to this package.
 type CommandError struct {
 	// Repository as in Error.
 	Repository string
 	// Command is the git subcommand and Code its exit code.
 	Command string
 	Code    int
-	// Detail is what git said, without credentials. It can hold what the server
-	// said, so it is for a debug log and not part of the message.
+	// Detail is git's error output without credentials. It can contain text from the
+	// server, so it is meant for a debug log and is not part of the message.
 	Detail string
 }
 
@@ -104,8 +102,8 @@ func (e *CommandError) Error() string {
 	return fmt.Sprintf("repository %s: git %s failed with exit code %d", e.Repository, e.Command, e.Code)
 }
 
-// symptoms relate what git and ssh say, in the C locale, to what is wrong. The
-// first match counts.
+// symptoms maps messages of git and ssh, in the C locale, to errors. The first
+// match counts.
 var symptoms = []struct {
 	pattern *regexp.Regexp
 	err     error
@@ -128,15 +126,15 @@ var symptoms = []struct {
 	{regexp.MustCompile(`Could not resolve host`), ErrUnreachable,
 		"the host name cannot be resolved: check the URL and the name service"},
 	{regexp.MustCompile(`fsck error`), ErrRefused,
-		"the branch's history holds malformed objects: run git fsck in a clone and rewrite what it names"},
+		"the branch's history holds malformed objects: run git fsck in a clone and rewrite the objects that it names"},
 	{regexp.MustCompile(`unable to access|Could not read from remote repository|RPC failed|early EOF|hung up|disconnect|Connection (refused|timed out|reset|closed)|not valid: is this a git repository|invalid server response|unexpected response`), ErrUnreachable,
 		"the server does not answer as a Git server does: check the URL, and that it can be reached from here"},
 }
 
-// quoted is what git puts between quotes: names, which are no symptoms.
+// quoted matches names, which git puts between quotes and which are not symptoms.
 var quoted = regexp.MustCompile(`'[^'\n]*'`)
 
-// classify turns what a failed git command said of a server into an error.
+// classify returns the error for the output of a git command that failed.
 func classify(repository, command string, code int, stderr string, secret []string) error {
 	said := quoted.ReplaceAllString(stderr, "''")
 	for _, s := range symptoms {

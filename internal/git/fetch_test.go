@@ -462,7 +462,7 @@ func TestMirrorsAreTidiedUp(t *testing.T) {
 	repo.Push(map[string]string{"a": "0"})
 	fetch(t, m, src)
 	const pushes = 30
-	// The token of the entry is not needed: nothing else uses it.
+	// The entry's token is not needed, because nothing else uses the entry.
 	m.mirrors.entries[key].revisions = collectEvery - pushes
 	packs := func() int {
 		found, err := filepath.Glob(filepath.Join(mirrorDir(m), "objects", "pack", "*.pack"))

@@ -1,7 +1,7 @@
-// Package git keeps bare mirrors of Git repositories on disk and reads them by
-// the git command line. It guarantees that nothing is ever checked out or
-// executed from a repository, and that a credential reaches neither a command
-// line, a file of the mirror, an error nor a log.
+// Package git keeps bare mirrors of Git repositories on disk and reads them with
+// the git command line. It guarantees that nothing of a repository is ever checked
+// out or executed, and that credentials reach no command line, no file of the
+// mirror, no error and no log.
 package git
 
 import (
@@ -16,9 +16,9 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// Auth is how a repository is opened. The zero value is anonymous. Username and
-// Password are for HTTP; SSHKey, a private key in PEM, and KnownHosts, in the
-// format of OpenSSH, are for SSH and go together.
+// Auth holds the credentials of a repository. The zero value is anonymous. Username
+// and Password are for HTTP. SSH needs both SSHKey, a private key in PEM, and
+// KnownHosts, in the format of OpenSSH.
 type Auth struct {
 	Username   string
 	Password   secrets.Value
@@ -26,17 +26,17 @@ type Auth struct {
 	KnownHosts []byte
 }
 
-// Source is one branch of a remote repository. URL holds no credentials:
+// Source is one branch of a remote repository. URL has no credentials:
 // https://host/path, ssh://user@host/path or user@host:path. Branch is a short
-// name such as main and may not be empty.
+// name such as main, and must not be empty.
 type Source struct {
 	URL, Branch string
 	Auth        Auth
 }
 
-// Commit is the head of a branch. Hash has 40 hexadecimal digits, Author is
-// "name <address>" in valid UTF-8, and Time is when it was committed, in UTC;
-// zero when the commit gives no sensible time.
+// Commit is the head of a branch. Hash has 40 hexadecimal digits, and Author is
+// "name <address>" in valid UTF-8. Time is the time of the commit in UTC, or zero if
+// the commit has no valid time.
 type Commit struct {
 	Hash, Author string
 	Time         time.Time
@@ -50,17 +50,16 @@ const (
 	ModeSubmodule  = "160000"
 )
 
-// File is one entry of a tree. Path is relative, with slashes, in the bytes
-// that the commit has, which need not be UTF-8. Blob is the hash of the content;
-// for a submodule it is a commit that the mirror does not hold. Size is in
-// bytes, and 0 for submodules.
+// File is one entry of a tree. Path is relative, with slashes, in the bytes of the
+// commit, which need not be UTF-8. Blob is the hash of the content; for a submodule
+// it is a commit that is not in the mirror. Size is in bytes, and 0 for submodules.
 type File struct {
 	Path, Blob, Mode string
 	Size             int64
 }
 
-// Change is a path that differs between two revisions. Old is nil when the path
-// was added, New when it was removed.
+// Change is a path that differs between two revisions. Old is nil if the path was
+// added, and New is nil if it was removed.
 type Change struct {
 	Path     string
 	Old, New *File
@@ -72,8 +71,8 @@ type Options struct {
 	Timeout time.Duration
 	// AllowedProtocols among https, ssh, http and file; https and ssh by default.
 	AllowedProtocols []string
-	// CAFile holds the certificates, in PEM, that HTTPS servers are checked
-	// against; the system's when empty.
+	// CAFile is a file with the trusted certificates of HTTPS servers, in PEM. If it
+	// is empty, the system's certificates are trusted.
 	CAFile string
 }
 
@@ -82,8 +81,8 @@ type limits struct {
 	// files is the number of files and directories in one tree, and depth the
 	// number of components of a path.
 	files, depth int
-	// blob is the size in bytes of the largest blob, and read the number of bytes
-	// that one Read returns at most.
+	// blob is the largest size of a blob, and read the largest size of all blobs of
+	// one Read, in bytes.
 	blob, read int64
 }
 
@@ -91,14 +90,14 @@ func defaultLimits() limits {
 	return limits{files: 50_000, depth: 64, blob: 1 << 20, read: 64 << 20}
 }
 
-// Mirrors are the mirrors in one directory, which belongs to one Mirrors of one
-// process at a time. All methods may be called concurrently.
+// Mirrors manages the mirrors in one directory. Only one Mirrors at a time may use
+// the directory. All methods may be called concurrently.
 type Mirrors struct {
 	options Options
 	limits  limits
 	git     string
-	// store holds a directory per mirror; scratch holds what is short-lived:
-	// mirrors in the making, those on their way out and SSH keys.
+	// store has a directory per mirror. scratch has short-lived files: new mirrors
+	// until they are complete, old mirrors until they are removed, and SSH keys.
 	store, scratch, home string
 	mirrors              table
 }
@@ -171,7 +170,7 @@ func checkVersion(program string) error {
 	}
 	match := versionPattern.FindSubmatch(out)
 	if match == nil {
-		return fmt.Errorf("git tells no version: install git 2.39 or later")
+		return fmt.Errorf("git reports no version: install git 2.39 or later")
 	}
 	major, _ := strconv.Atoi(string(match[1]))
 	minor, _ := strconv.Atoi(string(match[2]))

@@ -55,7 +55,7 @@ func fetch(t testing.TB, m *Mirrors, src Source) Commit {
 	return commit
 }
 
-// describe adds what a CommandError keeps from its message.
+// describe returns an error's message with the detail of a CommandError.
 func describe(err error) string {
 	var command *CommandError
 	if errors.As(err, &command) {
@@ -89,7 +89,7 @@ func contents(t testing.TB, m *Mirrors, revision string) map[string]string {
 	return got
 }
 
-// leftovers lists what is left in the scratch directory.
+// leftovers lists the files in the scratch directory.
 func leftovers(t testing.TB, m *Mirrors) []string {
 	t.Helper()
 	entries, err := os.ReadDir(m.scratch)
@@ -104,12 +104,12 @@ func leftovers(t testing.TB, m *Mirrors) []string {
 }
 
 // eventually polls a condition.
-func eventually(t testing.TB, what string, condition func() bool) {
+func eventually(t testing.TB, name string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !condition() {
 		if time.Now().After(deadline) {
-			t.Errorf("not within 10 s: %s", what)
+			t.Errorf("not within 10 s: %s", name)
 			return
 		}
 		time.Sleep(5 * time.Millisecond)

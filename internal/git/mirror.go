@@ -15,36 +15,36 @@ import (
 )
 
 const (
-	// headRef is the one reference that a mirror has.
+	// headRef is the only reference of a mirror.
 	headRef = "refs/nautes/head"
-	// sourceFile, in a mirror, holds the URL that it mirrors.
+	// sourceFile is the file of a mirror with the URL of its source.
 	sourceFile = "nautes-source"
-	// collectEvery is after how many new revisions git is asked to tidy up. Each
-	// adds a pack.
+	// collectEvery is the number of new revisions between two garbage collections.
+	// Each revision adds a pack.
 	collectEvery = 50
-	// maxAnswer is how much of ls-remote's answer is read, in bytes.
+	// maxAnswer is the largest answer of ls-remote that is read, in bytes.
 	maxAnswer = 1 << 20
 )
 
-// mirror is what is known of one mirror while it is in use.
+// mirror is the state of one mirror while it is in use.
 type mirror struct {
-	// fetching holds one token; who has it may write to the mirror.
+	// fetching holds one token, whose owner may write to the mirror.
 	fetching chan struct{}
-	// files is held for reading by who reads the mirror, and for writing by who replaces it.
+	// files is held for reading while the mirror is read, and for writing while it is
+	// replaced.
 	files sync.RWMutex
 	dir   string
 
-	// These belong to who has the token.
-	// swept: nothing of an interrupted git is left in the mirror.
+	// The next three fields belong to the owner of the token.
+	// swept: no file of an interrupted git is left in the mirror.
 	swept bool
-	// revisions counts the new ones, from a start that differs between
-	// mirrors, so that they are not all tidied up at once.
+	// revisions counts new revisions. Its first value differs between mirrors, so that
+	// their garbage collections do not coincide.
 	revisions uint32
 	head      string
 
-	// These are guarded by the table's lock.
-	// users is how many calls are using the entry; kept: it stays when there
-	// are none.
+	// The next three fields are guarded by the table's lock.
+	// users is the number of calls that use the entry; kept: it stays when there are none.
 	users int
 	kept  bool
 	// doubt: something in the mirror could not be read.
@@ -57,7 +57,7 @@ type table struct {
 	entries map[string]*mirror
 }
 
-// use returns the mirror of a key; release must be called when done with it.
+// use returns the mirror of a key. The caller must call release when it is done.
 func (m *Mirrors) use(key string) (entry *mirror, release func()) {
 	m.mirrors.mu.Lock()
 	defer m.mirrors.mu.Unlock()
@@ -83,8 +83,8 @@ func (m *Mirrors) use(key string) (entry *mirror, release func()) {
 	}
 }
 
-// keep notes whether the entry is to be remembered, and whether the mirror may
-// be damaged: the next fetch makes a doubtful one anew.
+// keep records whether the entry stays in the table, and whether the mirror may be
+// damaged. The next fetch replaces a mirror that may be damaged.
 func (m *Mirrors) keep(entry *mirror, kept, doubt bool) {
 	m.mirrors.mu.Lock()
 	defer m.mirrors.mu.Unlock()
@@ -97,8 +97,7 @@ func (m *Mirrors) doubtful(entry *mirror) bool {
 	return entry.doubt
 }
 
-// Head asks the server for the head of a branch and returns its hash. It needs
-// and changes no mirror.
+// Head returns the hash of a branch's head on the server. It uses no mirror.
 func (m *Mirrors) Head(ctx context.Context, src Source) (string, error) {
 	r, err := m.check(src)
 	if err != nil {
@@ -116,8 +115,8 @@ func (m *Mirrors) Head(ctx context.Context, src Source) (string, error) {
 	return hash, nil
 }
 
-// list asks the server for references by their full names and returns the hashes
-// of those that exist.
+// list asks the server for references by their full names. It returns the hashes of
+// the existing ones.
 func (m *Mirrors) list(ctx context.Context, r *remote, names ...string) (map[string]string, error) {
 	refs := map[string]string{}
 	err := m.run(ctx, command{
@@ -141,10 +140,10 @@ func (m *Mirrors) list(ctx context.Context, r *remote, names ...string) (map[str
 	return refs, err
 }
 
-// Fetch brings the mirror of a key up to the head of the source's branch and
-// returns that commit. Histories that were rewritten are followed. Fetches of
-// one key wait for each other. A mirror of another URL, and one that is damaged,
-// is made anew; until that has succeeded the old one stays.
+// Fetch updates the mirror of a key to the head of the source's branch and returns
+// that commit. It follows rewritten histories. Fetches of one key wait for each
+// other. A mirror that is damaged or of another URL is replaced, and stays until its
+// replacement is complete.
 func (m *Mirrors) Fetch(ctx context.Context, key string, src Source) (Commit, error) {
 	r, err := m.check(src)
 	if err != nil {
@@ -153,7 +152,7 @@ func (m *Mirrors) Fetch(ctx context.Context, key string, src Source) (Commit, er
 	return m.fetch(ctx, key, r)
 }
 
-// fetch is Fetch of what has been checked.
+// fetch implements Fetch for a source that has been checked.
 func (m *Mirrors) fetch(ctx context.Context, key string, r *remote) (Commit, error) {
 	entry, release := m.use(key)
 	defer release()
@@ -182,11 +181,11 @@ func (m *Mirrors) fetch(ctx context.Context, key string, r *remote) (Commit, err
 // update fetches the branch, or the commit, into the bare repository at dir.
 func (m *Mirrors) update(ctx context.Context, dir string, r *remote) (Commit, error) {
 	args := []string{"fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head"}
-	what := r.ref()
+	revision := r.ref()
 	if r.commit != "" {
-		args, what = append(args, "--depth=1"), r.commit
+		args, revision = append(args, "--depth=1"), r.commit
 	}
-	err := m.run(ctx, command{dir: dir, remote: r, args: append(args, "--end-of-options", r.url, "+"+what+":"+headRef)})
+	err := m.run(ctx, command{dir: dir, remote: r, args: append(args, "--end-of-options", r.url, "+"+revision+":"+headRef)})
 	if err != nil {
 		return Commit{}, err
 	}
@@ -198,8 +197,8 @@ func (m *Mirrors) update(ctx context.Context, dir string, r *remote) (Commit, er
 	return commit.Commit, err
 }
 
-// renew makes the mirror in a scratch directory and puts it in place when it
-// is complete.
+// renew creates the mirror in a scratch directory and moves it into place when it is
+// complete.
 func (m *Mirrors) renew(ctx context.Context, entry *mirror, r *remote) (Commit, error) {
 	scratch, err := os.MkdirTemp(m.scratch, "mirror-")
 	if err != nil {
@@ -230,8 +229,8 @@ func (m *Mirrors) renew(ctx context.Context, entry *mirror, r *remote) (Commit, 
 	return commit, nil
 }
 
-// collected lets git tidy up the mirror after so many new revisions. It answers
-// false for a mirror that cannot be tidied up; the fetch itself has succeeded.
+// collected collects garbage every collectEvery revisions. It reports false if git
+// failed, which means that the mirror may be damaged.
 func (m *Mirrors) collected(ctx context.Context, entry *mirror, r *remote, head string) bool {
 	if entry.head == head {
 		return true
@@ -246,14 +245,14 @@ func (m *Mirrors) collected(ctx context.Context, entry *mirror, r *remote, head 
 	return err == nil || ctx.Err() != nil
 }
 
-// holds tells whether the directory is a mirror of the URL.
+// holds reports whether the directory is a mirror of the URL.
 func (entry *mirror) holds(url string) bool {
 	content, err := os.ReadFile(filepath.Join(entry.dir, sourceFile))
 	return err == nil && string(content) == url
 }
 
-// sweep removes what a git that was killed left behind: lock files, which would
-// stop the next one, and half-written packs. Only who has the token may do it.
+// sweep removes the lock files and unfinished packs of a git that was killed. Lock
+// files would stop the next git. Only the owner of the token may call it.
 func (entry *mirror) sweep() error {
 	if entry.swept {
 		return nil
@@ -271,8 +270,8 @@ func (entry *mirror) sweep() error {
 	return err
 }
 
-// Drop removes the mirror of a key from the disk, after a fetch of it that is
-// under way. A key without a mirror is no error.
+// Drop removes the mirror of a key from the disk. It waits for a fetch that is under
+// way. A key without a mirror is not an error.
 func (m *Mirrors) Drop(key string) error {
 	entry, release := m.use(key)
 	defer release()

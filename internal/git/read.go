@@ -10,9 +10,8 @@ import (
 	"strings"
 )
 
-// reading calls f with a session on a key's mirror, which stays in place
-// meanwhile. When f fails for a reason that lies in the mirror, the next fetch
-// makes the mirror anew.
+// reading calls f with a session on a key's mirror, which is not replaced meanwhile.
+// If f fails because of the mirror, the next fetch replaces it.
 func (m *Mirrors) reading(ctx context.Context, key string, f func(dir string, s *session) error) error {
 	entry, release := m.use(key)
 	defer release()
@@ -50,9 +49,8 @@ func commitOf(s *session, key, revision string) (commitObject, error) {
 	return c, err
 }
 
-// Tree returns every file, link and submodule of a revision, in the order of
-// their paths. The error is ErrUnknownRevision or ErrRefused, wrapped, or a
-// *LimitError.
+// Tree returns every file, link and submodule of a revision, sorted by path. The
+// error wraps ErrUnknownRevision or ErrRefused, or is a *LimitError.
 func (m *Mirrors) Tree(ctx context.Context, key, revision string) ([]File, error) {
 	var files []File
 	err := m.reading(ctx, key, func(_ string, s *session) error {
@@ -80,11 +78,11 @@ func (m *Mirrors) Tree(ctx context.Context, key, revision string) ([]File, error
 	return files, nil
 }
 
-// Diff returns the paths that differ between two revisions, in their order; a
-// renamed file is one that went and one that came. fastForward tells whether
-// from is an ancestor of to. The error is ErrUnknownRevision, wrapped, when the
-// mirror does not hold one of them, as can be after a rewrite of the history,
-// ErrRefused, or a *LimitError.
+// Diff returns the paths that differ between two revisions, sorted. A renamed file
+// is a removal and an addition. fastForward reports whether from is an ancestor of
+// to. The error wraps ErrUnknownRevision if the mirror does not have one of them, for
+// example after a rewrite of the history. It wraps ErrRefused for trees that are not
+// allowed, or is a *LimitError.
 func (m *Mirrors) Diff(ctx context.Context, key, from, to string) (changes []Change, fastForward bool, err error) {
 	err = m.reading(ctx, key, func(dir string, s *session) error {
 		before, err := commitOf(s, key, from)
@@ -115,8 +113,8 @@ func (m *Mirrors) Diff(ctx context.Context, key, from, to string) (changes []Cha
 	return changes, fastForward, nil
 }
 
-// ancestor tells whether one commit is the other, its parent or an ancestor
-// farther away; only the last needs a process.
+// ancestor reports whether one commit is the other or an ancestor of it. Only
+// ancestors beyond the parents need a process.
 func (m *Mirrors) ancestor(ctx context.Context, dir, key string, before, after commitObject) (bool, error) {
 	if before.Hash == after.Hash || slices.Contains(after.parents, before.Hash) {
 		return true, nil
@@ -130,14 +128,14 @@ func (m *Mirrors) ancestor(ctx context.Context, dir, key string, before, after c
 	return err == nil, err
 }
 
-// Read returns the content of blobs by their hashes; one that is asked for
-// twice is read once. When one is too large, or all together are, the error is a
-// *LimitError, before any content is read. Hashes come from Tree and Diff.
+// Read returns the content of blobs by their hashes, which come from Tree and Diff.
+// If a blob or all blobs together are too large, it reads nothing and returns a
+// *LimitError.
 func (m *Mirrors) Read(ctx context.Context, key string, blobs []string) (map[string][]byte, error) {
 	ids := slices.Compact(slices.Sorted(slices.Values(blobs)))
 	for _, id := range ids {
 		if !hashForm.MatchString(id) {
-			return nil, fmt.Errorf("repository %s: %q is no hash of a blob", key, id)
+			return nil, fmt.Errorf("repository %s: %q is not the hash of a blob", key, id)
 		}
 	}
 	if len(ids) == 0 {

@@ -213,7 +213,7 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// bomb makes a branch whose tree has 10^10 files in a few small objects.
+// bomb creates a branch whose tree has 10^10 files in a few small objects.
 func bomb(t *testing.T, repo *gittest.Repo) {
 	t.Helper()
 	repo.Commit(gittest.Commit{Branch: "bomb", Files: map[string]string{"f": "boom"}})
@@ -241,7 +241,7 @@ func TestReadRefusesWhatIsNoBlob(t *testing.T) {
 			}
 		})
 	}
-	// What a tree names and the mirror lacks is a damage, and fetching mends it.
+	// An object that is missing from the mirror is damage, which a fetch repairs.
 	fetch(t, m, src)
 	if m.mirrors.entries[key].doubt {
 		t.Error("the mirror is doubtful after it was made anew")
@@ -446,7 +446,7 @@ func TestLimitsAreInclusive(t *testing.T) {
 	}
 }
 
-// The limits that revisions are read with when nothing else is said.
+// TestDefaultLimits holds the limits of production.
 func TestDefaultLimits(t *testing.T) {
 	m := testMirrors(t, nil)
 	if want := (limits{files: 50_000, depth: 64, blob: 1 << 20, read: 64 << 20}); m.limits != want {

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// headName is what a repository calls the head of its default branch.
+// headName is a repository's reference to the head of its default branch.
 const headName = "HEAD"
 
-// FetchRevision makes the mirror of a key hold one commit, without its history,
-// and returns it. The revision is a commit's hash in full, the full name of a
-// reference, as refs/heads/main, or the short name of a branch or else of a tag;
-// empty or HEAD stands for the default branch. The source's branch is not
-// looked at. A key belongs either to FetchRevision or to Fetch. The error is
-// ErrUnknownRevision, wrapped, when the repository has no such revision.
+// FetchRevision fetches one commit, without its history, into the mirror of a key
+// and returns it. The revision is a full hash, the full name of a reference such as
+// refs/heads/main, or the short name of a branch or, failing that, of a tag. Empty
+// and HEAD stand for the default branch. The source's branch is ignored. A key must
+// not be used with Fetch too. The error wraps ErrUnknownRevision if the repository
+// has no such revision.
 func (m *Mirrors) FetchRevision(ctx context.Context, key string, src Source, revision string) (Commit, error) {
 	r, err := m.checkRemote(src)
 	if err != nil {
@@ -42,14 +42,13 @@ func (m *Mirrors) FetchRevision(ctx context.Context, key string, src Source, rev
 	commit, err := m.fetch(ctx, key, r)
 	if errors.Is(err, errMissing) || errors.Is(err, errTooLarge) {
 		return Commit{}, &Error{Repository: r.display, Err: ErrUnknownRevision,
-			Reason: fmt.Sprintf("%q is no commit: name a branch, a tag or a commit", shorten(revision))}
+			Reason: fmt.Sprintf("%q is not a commit: name a branch, a tag or a commit", shorten(revision))}
 	}
 	return commit, err
 }
 
 // candidates returns the references that a revision can mean, the most likely
-// first; none for a hash. A tag that is an object of its own comes after the
-// commit that it stands for.
+// first, and none for a hash. The commit of an annotated tag comes before the tag.
 func candidates(revision string) (names []string, reason string) {
 	full := strings.HasPrefix(revision, "refs/")
 	switch {
@@ -58,14 +57,14 @@ func candidates(revision string) (names []string, reason string) {
 	case hashForm.MatchString(revision):
 		return nil, ""
 	case badRefName(revision):
-		return nil, "the revision is not one that git allows: use a branch, a tag or a commit, such as main, v1.2.0 or the 40 digits of a commit"
+		return nil, "git does not allow such a revision: use a branch, a tag or a commit, such as main, v1.2.0 or the 40 digits of a commit"
 	case full:
 		return []string{revision + "^{}", revision}, ""
 	}
 	return []string{"refs/heads/" + revision, "refs/tags/" + revision + "^{}", "refs/tags/" + revision}, ""
 }
 
-// shorten cuts what a message shows of a name.
+// shorten cuts a name for a message.
 func shorten(name string) string {
 	if len(name) > maxObject {
 		return name[:maxObject] + "…"
@@ -74,8 +73,8 @@ func shorten(name string) string {
 }
 
 // File returns the content of one file of a revision. Path is relative, with
-// slashes. The error is ErrUnknownRevision, ErrFileMissing, or ErrRefused for
-// what is no file, each wrapped, or a *LimitError.
+// slashes. The error wraps ErrUnknownRevision, ErrFileMissing, or ErrRefused if the
+// path is not a file, or is a *LimitError.
 func (m *Mirrors) File(ctx context.Context, key, revision, path string) ([]byte, error) {
 	names, err := components(key, path)
 	if err != nil {
@@ -105,7 +104,7 @@ func (m *Mirrors) File(ctx context.Context, key, revision, path string) ([]byte,
 	return content, err
 }
 
-// blob reads what an entry of a tree names.
+// blob reads the content of an entry of a tree.
 func (m *Mirrors) blob(s *session, key, path string, of entry) ([]byte, error) {
 	switch of.mode {
 	case "":
@@ -136,7 +135,7 @@ func components(key, path string) ([]string, error) {
 		switch name {
 		case "", ".":
 		case "..":
-			return nil, &Error{Repository: key, Err: ErrRefused, Reason: fmt.Sprintf("the path %q leads out of directories: remove the dots", shorten(path))}
+			return nil, &Error{Repository: key, Err: ErrRefused, Reason: fmt.Sprintf("the path %q leads out of a directory: remove the dots", shorten(path))}
 		default:
 			names = append(names, name)
 		}

@@ -100,7 +100,7 @@ func TestFetchRevisionOfNothing(t *testing.T) {
 	}
 }
 
-// A hostile name is looked up or refused, and does nothing else.
+// A hostile name is either looked up or refused.
 func TestFetchRevisionOfHostileNames(t *testing.T) {
 	m, server, repo, src := setUp(t)
 	repo.Push(map[string]string{"a": "1"})
@@ -145,7 +145,7 @@ func TestFile(t *testing.T) {
 	}{
 		"file":               {path: "a", want: "1"},
 		"in a directory":     {path: "pipelines/dev.yaml", want: "dev"},
-		"needless slashes":   {path: "./pipelines//dev.yaml", want: "dev"},
+		"redundant slashes":  {path: "./pipelines//dev.yaml", want: "dev"},
 		"odd name":           {path: "pipelines/a b\"c", want: "odd"},
 		"executable":         {path: "run.sh", want: "x"},
 		"missing":            {path: "absent", wantErr: ErrFileMissing},

@@ -21,8 +21,8 @@ import (
 
 const canary = "cAnArY-0123456789"
 
-// spyOnGit puts a git before the real one that writes down its arguments and
-// those of every process that it starts, and returns where.
+// spyOnGit wraps git in a program that records its arguments and the arguments of
+// every process that it starts. It returns the path of the record.
 func spyOnGit(t *testing.T) (record string) {
 	t.Helper()
 	real, err := exec.LookPath("git")
@@ -39,7 +39,7 @@ func spyOnGit(t *testing.T) (record string) {
 	return record
 }
 
-// forms are the ways in which the canary could show.
+// forms lists the encodings in which the canary could appear.
 func forms() []string {
 	forms := []string{canary}
 	for _, user := range []string{"ann:", ""} {
@@ -83,7 +83,7 @@ func TestCredentialsShowNowhere(t *testing.T) {
 	check(false)
 	server.RequireAuth("ann", "another")
 	check(true)
-	// A server that sends back what it was sent.
+	// This server sends the request's credentials back.
 	server.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 		message := "ERR " + r.Header.Get("Authorization") + " " + canary
@@ -135,7 +135,7 @@ func TestAPushCostsFewProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The server finds its git by another path, which is not recorded.
+	// The server uses git from another path, which is not recorded.
 	var got []string
 	for line := range strings.Lines(string(recorded)) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "run" {
@@ -187,7 +187,7 @@ func TestGitSeesNoConfigurationOfTheMachine(t *testing.T) {
 	repo := server.Repo("demo/default.project")
 	hash := repo.Push(map[string]string{"a": "1"})
 	home := t.TempDir()
-	// Each of these would break a fetch that reads it.
+	// A fetch that reads any of these settings fails.
 	config := fmt.Sprintf("[url \"http://127.0.0.1:1/\"]\n\tinsteadOf = %s\n[http]\n\tproxy = http://127.0.0.1:1\n", server.URL)
 	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)

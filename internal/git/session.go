@@ -18,15 +18,15 @@ const (
 )
 
 var (
-	// errMissing tells that the mirror does not hold an object.
+	// errMissing: the mirror does not have an object.
 	errMissing = errors.New("no such object")
-	// errDamaged tells that the mirror does not hold an object that it should hold.
-	errDamaged = errors.New("the mirror is damaged and is made anew by the next fetch: try again")
-	// errTooLarge tells that an object is larger than what was allowed for it.
+	// errDamaged: the mirror does not have an object that it must have.
+	errDamaged = errors.New("the mirror is damaged and the next fetch replaces it: try again")
+	// errTooLarge: an object is larger than its limit.
 	errTooLarge = errors.New("object is too large")
 )
 
-// session is a talk with one git process about the objects of a mirror.
+// session is a conversation with one git process about the objects of a mirror.
 type session struct {
 	in  io.Writer
 	out *bufio.Reader
@@ -43,8 +43,8 @@ func (m *Mirrors) session(ctx context.Context, dir, repository string, f func(*s
 	})
 }
 
-// ask sends one request for each name and calls answered, in the same order,
-// to read the answers. It does not wait for an answer before the next request.
+// ask sends one request for each name, and calls answered in the same order to read
+// each answer. It does not wait for an answer before it sends the next request.
 func (s *session) ask(verb string, names []string, answered func(name string) error) error {
 	var b strings.Builder
 	for _, name := range names {
@@ -54,11 +54,11 @@ func (s *session) ask(verb string, names []string, answered func(name string) er
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		// A git that does not listen has ended, which its output tells.
+		// If git does not listen it has ended, and so has its output.
 		_, _ = io.WriteString(s.in, b.String())
 	}()
 	for _, name := range names {
-		// The sender is left alone after an error: the session's end ends it.
+		// After an error the end of the session also ends the sender.
 		if err := answered(name); err != nil {
 			return err
 		}
@@ -67,8 +67,8 @@ func (s *session) ask(verb string, names []string, answered func(name string) er
 	return nil
 }
 
-// header reads "hash type size", which is the answer to info and begins the
-// answer to contents.
+// header reads "hash type size". This is the answer to info, and the first line of
+// the answer to contents.
 func (s *session) header(kind string) (id string, size int64, err error) {
 	line, err := s.out.ReadString('\n')
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *session) header(kind string) (id string, size int64, err error) {
 	return fields[0], size, nil
 }
 
-// content reads an object of the kind, which has been asked for.
+// content reads the answer to a request for an object of a kind.
 func (s *session) content(kind string, limit int64) (id string, content []byte, err error) {
 	id, size, err := s.header(kind)
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *session) content(kind string, limit int64) (id string, content []byte, 
 	return id, content[:size:size], nil
 }
 
-// commit reads the commit that a hash or reference names.
+// commit reads the commit of a hash or reference.
 func (s *session) commit(name string) (c commitObject, err error) {
 	err = s.ask("contents", []string{name}, func(string) error {
 		id, content, err := s.content("commit", maxCommit)

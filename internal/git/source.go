@@ -18,7 +18,7 @@ const (
 
 // remote is a Source that has been checked.
 type remote struct {
-	// url is what git is given; it holds no password.
+	// url is git's argument. It has no password.
 	url string
 	// display is host and path.
 	display string
@@ -26,8 +26,7 @@ type remote struct {
 	protocol, host string
 	user           string
 	branch         string
-	// commit, when set, is fetched alone and without its history, in place of
-	// the branch.
+	// commit, if set, is fetched instead of the branch, without its history.
 	commit string
 	auth   Auth
 }
@@ -42,8 +41,8 @@ var (
 	hashForm   = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 )
 
-// check refuses what git could take for anything but a branch of a repository on
-// a server.
+// check refuses sources that git could interpret as anything but a branch of a
+// repository on a server.
 func (m *Mirrors) check(src Source) (*remote, error) {
 	r, err := m.checkRemote(src)
 	if err != nil {
@@ -56,8 +55,8 @@ func (m *Mirrors) check(src Source) (*remote, error) {
 	return r, nil
 }
 
-// checkRemote refuses what git could take for anything but a repository on a
-// server. What cannot be displayed without risk is not displayed.
+// checkRemote refuses sources that git could interpret as anything but a repository
+// on a server. Its errors do not show URLs that may contain credentials.
 func (m *Mirrors) checkRemote(src Source) (*remote, error) {
 	r, reason := parseURL(src.URL)
 	if reason == "" && !slices.Contains(m.options.AllowedProtocols, r.protocol) {
@@ -84,9 +83,9 @@ func parseURL(raw string) (*remote, string) {
 	case len(raw) > maxURL:
 		return nil, fmt.Sprintf("the URL is longer than %d bytes", maxURL)
 	case !utf8.ValidString(raw) || strings.ContainsFunc(raw, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '\\' || c >= 0x80 && c < 0xa0 }):
-		return nil, "the URL holds spaces, control characters or backslashes: remove them"
+		return nil, "the URL contains spaces, control characters or backslashes: remove them"
 	case strings.HasPrefix(raw, "-"):
-		return nil, "the URL begins with a dash"
+		return nil, "the URL begins with a dash: use https://… or ssh://…"
 	case helperForm.MatchString(raw):
 		return nil, "the URL names a transport helper (::), which is never used: use https://… or ssh://…"
 	case !strings.Contains(raw, "://"):
@@ -107,23 +106,23 @@ func parseURL(raw string) (*remote, string) {
 			return nil, "a file URL has no host: use file:///path"
 		}
 	default:
-		return nil, "the URL's protocol is not known: use https://… or ssh://…"
+		return nil, "the URL's protocol is not supported: use https://… or ssh://…"
 	}
 	switch {
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#"):
 		return r, "the URL has a query or a fragment: remove it"
 	case strings.Contains(u.Path, "@") && u.Scheme != "file":
-		// What looks like a path can be the rest of a password with a slash in it.
-		return nil, "the URL holds an @ behind its host: credentials belong into the repository's Secret"
+		// The apparent path can be the rest of a password that contains a slash.
+		return nil, "the URL has an @ after its host: put credentials into the repository's Secret"
 	case len(strings.Trim(u.Path, "/")) == 0:
 		return r, "the URL has no path: name the repository"
 	case strings.ContainsFunc(u.Path, func(c rune) bool { return c < ' ' || c == 0x7f }):
-		return r, "the URL's path holds control characters: remove them"
+		return r, "the URL's path contains control characters: remove them"
 	}
 	if u.User != nil {
 		_, hasPassword := u.User.Password()
 		if u.Scheme != "ssh" || hasPassword {
-			return r, "the URL holds credentials: put them into the repository's Secret and remove them from the URL"
+			return r, "the URL contains credentials: put them into the repository's Secret and remove them from the URL"
 		}
 		r.user = u.User.Username()
 		if !userForm.MatchString(r.user) {
@@ -139,7 +138,7 @@ func parseSCP(raw string) (*remote, string) {
 		return nil, "the URL is neither https://host/path, ssh://user@host/path nor user@host:path"
 	}
 	if strings.Contains(match[3], "@") {
-		return nil, "the URL holds an @ behind its host: credentials belong into the repository's Secret"
+		return nil, "the URL has an @ after its host: put credentials into the repository's Secret"
 	}
 	r := &remote{
 		url: raw, protocol: "ssh", user: match[1], host: match[2],
@@ -160,7 +159,7 @@ func badBranch(branch string) string {
 	case branch == "":
 		return "the branch is empty: set it, for example to main"
 	case badRefName(branch):
-		return "the branch's name is not one that git allows: use a name such as main or release/1.2"
+		return "git does not allow such a branch name: use a name such as main or release/1.2"
 	}
 	return ""
 }
@@ -184,14 +183,14 @@ func badAuth(r *remote, a Auth) string {
 	case r.protocol == "ssh" && len(strings.TrimSpace(string(a.KnownHosts))) == 0:
 		return "SSH needs to know the server: put known_hosts into the repository's Secret"
 	case r.protocol != "ssh" && key && !password:
-		return "an SSH key is of no use with " + r.protocol + ": put username and password into the repository's Secret"
+		return "an SSH key cannot be used with " + r.protocol + ": put username and password into the repository's Secret"
 	case strings.Contains(a.Username, ":"):
-		return "the user name holds a colon: correct it in the repository's Secret"
+		return "the user name contains a colon: correct it in the repository's Secret"
 	}
 	return ""
 }
 
-// nameOf returns the directory name of a mirror: the key itself never becomes a path.
+// nameOf returns the directory name of a mirror. The key itself is never used as a path.
 func nameOf(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:20])

@@ -57,7 +57,7 @@ func TestSourcesThatAreRefused(t *testing.T) {
 		"bundle":              {url: "bundle.git", wantReason: "neither"},
 		"SSH without key":     {url: "ssh://git@example.com/a", wantReason: "private key"},
 		"SSH without hosts":   {url: "ssh://git@example.com/a", auth: Auth{SSHKey: ssh.SSHKey, KnownHosts: []byte(" \n")}, wantReason: "known_hosts"},
-		"HTTPS with key":      {url: "https://example.com/a", auth: ssh, wantReason: "of no use"},
+		"HTTPS with key":      {url: "https://example.com/a", auth: ssh, wantReason: "cannot be used with https"},
 		"user with colon":     {url: "https://example.com/a", auth: Auth{Username: "a:b", Password: http.Password}, wantReason: "colon", wantNot: "canary"},
 	}
 	for name, tt := range tests {

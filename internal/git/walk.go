@@ -17,15 +17,14 @@ const maxPath = 1024
 // modeDirectory marks a directory among the entries of a tree.
 const modeDirectory = "040000"
 
-// walk compares two trees. It goes into a directory only where the two differ,
-// and gives up as soon as a limit is passed: a few objects can describe more
-// files than any machine holds.
+// walk compares two trees. It enters a directory only if the trees differ there, and
+// stops at the first limit: a few objects can describe more files than any disk holds.
 type walk struct {
 	session  *session
 	key      string
 	maxDepth int
-	// budget is how many files and directories may still be met, and limit how
-	// many there may be in a tree.
+	// budget is the number of files and directories that may still follow, and limit
+	// the largest number in a tree.
 	budget, limit int
 	changes       []Change
 }
@@ -33,8 +32,8 @@ type walk struct {
 // entry of one directory.
 type entry struct{ mode, id string }
 
-// compare adds the changes between two directories below prefix, which is empty
-// or ends in a slash; an empty id stands for no directory.
+// compare adds the changes between two directories below prefix, which is empty or
+// ends in a slash. An empty id stands for a missing directory.
 func (w *walk) compare(prefix, from, to string, depth int) error {
 	before, err := w.read(from)
 	if err != nil {
@@ -114,9 +113,9 @@ func (w *walk) read(id string) (map[string]entry, error) {
 			return nil, fmt.Errorf("directory %s: %w", id, errDamaged)
 		}
 		if name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
-			// Git lets some of these pass, and then two entries have one path.
+			// Git allows some of these, and then two entries have the same path.
 			return nil, &Error{Repository: w.key, Err: ErrRefused,
-				Reason: fmt.Sprintf("a directory of the revision holds the name %q, which no file can have: run git fsck in a clone and rewrite what it names", name[:min(len(name), maxObject)])}
+				Reason: fmt.Sprintf("a directory of the revision contains the name %q, which no file can have: run git fsck in a clone and rewrite the objects that it names", name[:min(len(name), maxObject)])}
 		}
 		entries[name] = entry{mode: canonical(mode), id: hex.EncodeToString(rest[:size])}
 		content = rest[size:]
@@ -124,7 +123,7 @@ func (w *walk) read(id string) (map[string]entry, error) {
 	return entries, nil
 }
 
-// canonical reduces a mode to those that this package knows, as git does.
+// canonical maps a mode to one of this package's modes, as git does.
 func canonical(mode string) string {
 	bits, err := strconv.ParseUint(mode, 8, 32)
 	switch {

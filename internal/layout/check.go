@@ -28,13 +28,10 @@ func (d *document) checkSchema(kinds *schema.Kinds, value map[string]any, badMet
 	for _, err := range errs {
 		at := err.Field
 		if at == wholeObject {
-			at = ""
-		}
-		if at == "" && strings.HasPrefix(err.Detail, nameField+" ") {
-			// The rule is about the whole object because only there it sees the name.
+			// A rule sees the name of an object only if it is about the whole object.
 			at = nameField
 		}
-		if badMetadata && (at == "" || strings.HasPrefix(at, "metadata")) || d.unreadable[nodeAt(d.root, at)] || insideWrongType(err, errs) {
+		if badMetadata && strings.HasPrefix(at, "metadata") || d.unreadable[nodeAt(d.root, at)] || insideWrongType(err, errs) {
 			continue
 		}
 		reason := Invalid
@@ -53,10 +50,10 @@ func (d *document) checkSchema(kinds *schema.Kinds, value map[string]any, badMet
 	}
 }
 
-// insideWrongType reports whether an error is about a field that is unknown only
-// because the value around it has the wrong type.
+// insideWrongType reports whether an error is about a field inside a value of the
+// wrong type, in which every field is unknown.
 func insideWrongType(err *field.Error, all field.ErrorList) bool {
-	return err.Origin == schema.OriginUnknownField && slices.ContainsFunc(all, func(other *field.Error) bool {
+	return slices.ContainsFunc(all, func(other *field.Error) bool {
 		return other.Type == field.ErrorTypeTypeInvalid && strings.HasPrefix(err.Field, other.Field+".")
 	})
 }
@@ -68,8 +65,8 @@ var wantedType = regexp.MustCompile(`must be of type (\w+)`)
 func (d *document) message(at string, err *field.Error) string {
 	names := map[string]string{"string": text, "boolean": "true or false", "integer": "a whole number", "number": "a number", "array": "a list", "object": "a mapping"}
 	switch wanted := wantedType.FindStringSubmatch(err.Detail); {
-	case err.Origin == schema.OriginUnknownField, at == "", strings.HasPrefix(err.Detail, at+" "):
-		if node := nodeAt(d.root, at); wanted != nil && node != nil && names[wanted[1]] != "" {
+	case err.Origin == schema.OriginUnknownField, strings.HasPrefix(err.Detail, at+" "):
+		if node := nodeAt(d.root, at); wanted != nil && node != nil {
 			return mustBe(node, at, names[wanted[1]])
 		}
 		message := strings.Replace(err.Detail, " in body ", " ", 1)

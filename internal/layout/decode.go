@@ -1,15 +1,13 @@
 package layout
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -32,11 +30,10 @@ func (s Scope) Decode(kinds *schema.Kinds, path string, content []byte) (v1alpha
 		d.faults = []fault{*f}
 		return nil, d.problems()
 	}
-	o := d.object(kinds)
-	if len(d.faults)+len(d.missing) > 0 {
-		return nil, d.problems()
+	if o := d.object(kinds); o != nil {
+		return o, nil
 	}
-	return o, nil
+	return nil, d.problems()
 }
 
 // document is one file, and the problems found in it so far.
@@ -75,8 +72,7 @@ func (d *document) problems() []v1alpha1.FileProblem {
 	return problems
 }
 
-// object returns the object in the document, or nil if it cannot be read. It is
-// complete only when there is no problem.
+// object returns the object in the document, or nil if there are problems.
 func (d *document) object(kinds *schema.Kinds) v1alpha1.Object {
 	if d.root.Kind != yaml.MappingNode {
 		d.refuse(d.root, Invalid, mustBe(d.root, "the file", "a mapping with apiVersion, kind, metadata and spec"))
@@ -106,45 +102,18 @@ func (d *document) object(kinds *schema.Kinds) v1alpha1.Object {
 	}
 	unreadable := len(d.faults)
 	value["metadata"] = d.metadata(metadata)
-	o, err := d.check(kinds, kind, value, len(d.faults) > unreadable)
-	if err != nil {
+	d.checkSchema(kinds, value, len(d.faults) > unreadable)
+	d.checkPlace(kind, value)
+	if len(d.faults)+len(d.missing) > 0 {
+		return nil
+	}
+	o := newObject(kind)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(value, o); err != nil {
 		d.faults = append(d.faults, fault{0, Invalid, "the file cannot be read as kind " + kind + ": compare it with an example"})
 		return nil
 	}
-	return o
-}
-
-// check checks the value against its kind and its place. It returns the object,
-// or an error if the value does not fit the kind's type for a reason that the
-// schema does not know.
-func (d *document) check(kinds *schema.Kinds, kind string, value map[string]any, badMetadata bool) (v1alpha1.Object, error) {
-	content, err := encode(value)
-	if err != nil {
-		return nil, err
-	}
-	var checked map[string]any
-	if err := utiljson.Unmarshal(content, &checked); err != nil {
-		return nil, err
-	}
-	d.checkSchema(kinds, checked, badMetadata)
-	d.checkPlace(kind, checked)
-	if len(d.faults)+len(d.missing) > 0 {
-		return nil, nil
-	}
-	o := newObject(kind)
-	if err := json.Unmarshal(content, o); err != nil {
-		return nil, err
-	}
 	o.SetNamespace(d.scope.Namespace)
-	return o, nil
-}
-
-func encode(value map[string]any) ([]byte, error) {
-	var content bytes.Buffer
-	encoder := json.NewEncoder(&content)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(value)
-	return content.Bytes(), err
+	return o
 }
 
 // kind checks apiVersion and kind.
@@ -245,9 +214,9 @@ func (d *document) checkIdentity(node *yaml.Node, value map[string]any) {
 	}
 }
 
-// checkKeys refuses the labels and annotations by which Nautes and the
-// controllers that it relies on tell objects apart: a file that sets them could
-// hide its object from pruning, or confirm an action that only a person may confirm.
+// checkKeys refuses the labels and annotations that Nautes and its controllers use
+// to identify objects. A file that sets them could hide its object from pruning, or
+// confirm an action that only a person may confirm.
 func (d *document) checkKeys(node *yaml.Node, field string) {
 	for i := 0; node.Kind == yaml.MappingNode && i < len(node.Content); i += 2 {
 		key := node.Content[i]

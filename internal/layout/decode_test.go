@@ -205,12 +205,12 @@ func TestDecodeAcceptsEarlierFiles(t *testing.T) {
 			}
 		})
 	}
-	content := strings.Replace(environment, "  name: dev", "  name: dev\n  labels: {team: a, example.com/x: \"1\"}\n  annotations: {note: b}", 1)
+	content := strings.Replace(environment, "  name: dev", "  name: dev\n  labels: {team: a, example.com/x: \"1\", day: 2024-05-01}\n  annotations: {note: b}", 1)
 	got, problems := product.Decode(kinds, "envs/dev.yaml", []byte(content))
 	if len(problems) > 0 {
 		t.Fatalf("labels: %+v", problems)
 	}
-	if got.GetLabels()["example.com/x"] != "1" || got.GetAnnotations()["note"] != "b" {
+	if got.GetLabels()["example.com/x"] != "1" || got.GetLabels()["day"] != "2024-05-01" || got.GetAnnotations()["note"] != "b" {
 		t.Errorf("labels %v and annotations %v are not the file's", got.GetLabels(), got.GetAnnotations())
 	}
 }
@@ -236,7 +236,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"list as key":        {environment + "  ? [a]\n  : two\n", Unparsable, 8, "plain text", nil},
 		"long key":           {environment + "  " + strings.Repeat("k", 600) + ": two\n", TooLarge, 8, "key", nil},
 		"alias":              {replace("cluster: one\n  envType: test", "cluster: &a one\n  envType: *a"), Unparsable, 7, "aliases", nil},
-		"merge key":          {environment + "  <<: {product: x}\n", Unparsable, 8, "key", nil},
+		"merge key":          {environment + "  <<: {product: x}\n", Unparsable, 8, "plain text", nil},
 		"unknown anchor":     {replace("one", "*a"), Unparsable, 0, "anchor", nil},
 		"tag":                {replace("one", "!!binary b25l"), Unparsable, 6, "tag !!binary", nil},
 		"own tag":            {replace("one", "!env one"), Unparsable, 6, "tag !env", nil},
@@ -253,7 +253,11 @@ func TestDecodeRefuses(t *testing.T) {
 		"text as spec":       {replace("spec:\n  cluster: one\n  envType: test\n", "spec: a\n"), Invalid, 5, "mapping", nil},
 		"no apiVersion":      {replace("apiVersion: nautes.resource.nautes.io/v1alpha1\n", ""), WrongKind, 0, "apiVersion", nil},
 		"other apiVersion":   {replace("v1alpha1", "v1"), WrongKind, 1, "only nautes.resource.nautes.io/v1alpha1", nil},
-		"number apiVersion":  {replace("nautes.resource.nautes.io/v1alpha1", "1"), Invalid, 1, "text", nil},
+		"number apiVersion":  {replace("nautes.resource.nautes.io/v1alpha1", "1"), Invalid, 1, "apiVersion must be a text, not a number: put it in quotes", nil},
+		"null kind":          {replace("kind: Environment", "kind:"), WrongKind, 0, "kind is missing", nil},
+		"neither of both":    {"!!null {a: b}\n", WrongKind, 0, "apiVersion is missing", []string{"kind is missing"}},
+		"list with text tag": {replace("kind: Environment", "kind: !!str [a]"), Invalid, 2, "kind must be a text, not a list", nil},
+		"mapping, null tag":  {environment + "status: !!null {a: b}\n", NotAllowed, 8, "status", nil},
 		"no kind":            {replace("kind: Environment\n", ""), WrongKind, 0, "kind", nil},
 		"kind of elsewhere":  {replace("kind: Environment", "kind: Project"), WrongKind, 2, "Environment, not Project", nil},
 		"kind of the tenant": {replace("kind: Environment", "kind: Cluster"), WrongKind, 2, "not Cluster", nil},
@@ -271,6 +275,8 @@ func TestDecodeRefusesMetadata(t *testing.T) {
 	checkRefusals(t, map[string]refusal{
 		"no metadata":         {replace("metadata:\n  name: dev\n", ""), WrongName, 0, "metadata", nil},
 		"null metadata":       {replace("metadata:\n  name: dev\n", "metadata:\n"), WrongName, 0, "metadata", nil},
+		"text as metadata":    {replace("metadata:\n  name: dev\n", "metadata: dev\n"), Invalid, 3, "metadata must be a mapping, not a text", nil},
+		"list with text tag":  {replace("name: dev", "name: !!str [dev]"), Invalid, 4, "metadata.name must be a text, not a list", nil},
 		"no name":             {replace("name: dev", "labels: {}"), WrongName, 4, "metadata.name is missing", nil},
 		"null name":           {replace("name: dev", "name:"), WrongName, 4, "metadata.name is missing", nil},
 		"number as name":      {replace("name: dev", "name: 1"), Invalid, 4, "quotes", nil},
@@ -326,7 +332,7 @@ func checkProblems(t *testing.T, o v1alpha1.Object, got []v1alpha1.FileProblem, 
 		t.Fatalf("Decode = %v, %+v; want %d problems with %q", o, got, len(wantTexts), wantTexts)
 	}
 	for i, want := range wantTexts {
-		if !strings.Contains(got[i].Message, want) || got[i].Path != path {
+		if !strings.Contains(got[i].Message, want) || got[i].Path != path || strings.Contains(got[i].Message, "quotes") != strings.Contains(want, "quotes") {
 			t.Errorf("problem %d: %+v, want %q", i, got[i], want)
 		}
 	}
@@ -393,10 +399,14 @@ func TestDecodeRefusesInOtherKinds(t *testing.T) {
 		"binding to another":    {product, "code-repos/repo-1/all.yaml", head + "CodeRepoBinding\nmetadata: {name: all}\nspec:\n  codeRepo: repo-1\n  product: product-2\n", WrongNamespace, 6, "product-2", nil},
 		"too shallow":           {product, "projects/api.yaml", head + "Project\nmetadata: {name: api}\nspec: {}\n", Misplaced, 0, "projects/<project>/<project>.yaml", nil},
 		"too deep":              {product, "envs/a/dev.yaml", environment, Misplaced, 0, "envs/<environment>.yaml", nil},
+		"not a resource file":   {product, "envs/notes.txt", environment, Misplaced, 0, "code-repos, envs, projects, runtimes", nil},
+		"project without name":  {product, "projects/api/api.yaml", head + "Project\nmetadata: {labels: {a: b}}\nspec: {}\n", WrongName, 3, "metadata.name is missing", nil},
+		"product of a hook":     {tenant, "hooks/scan.yaml", change(hook, "sides: [pre]", "sides: [pre]\n  product: x"), UnknownField, 6, `unknown field "spec.product"`, nil},
 		"not a folder":          {product, "docs/dev.yaml", environment, Misplaced, 0, "code-repos, envs, projects, runtimes", nil},
 		"product in tenant":     {tenant, "clusters/p.yaml", head + "Product\nmetadata: {name: product-1}\nspec: {}\n", WrongKind, 2, "Cluster, not Product", nil},
 		"tenant's namespace":    {tenant, "hooks/scan.yaml", change(hook, "{name: scan}", "{name: scan, namespace: product-1}"), WrongNamespace, 3, "nautes", nil},
 		"text as task":          {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: run"), Invalid, 6, "spec.task must be a mapping", nil},
+		"too many sides":        {tenant, "hooks/scan.yaml", change(hook, "[pre]", "[pre, post, pre]"), Invalid, 5, "spec.sides: Too many: 3: must have at most 2 items", []string{"spec.sides[2]: Duplicate value"}},
 		"no number in task":     {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: [.nan]}"), Invalid, 6, "spec.task.a[0]", nil},
 		"infinity in task":      {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: -.inf}"), Invalid, 6, "finite", nil},
 		"tag in task":           {tenant, "hooks/scan.yaml", change(hook, "task: {}", "task: {a: !!binary aGk=}"), Unparsable, 6, "!!binary", nil},
@@ -417,8 +427,8 @@ func TestDecodeRefusesInOtherKinds(t *testing.T) {
 	}
 }
 
-// A file's problems are all reported at once, each at its line: those that the
-// YAML shows, those of the schema, and those of rules about lists at the item.
+// All problems of a file are reported at once, each at its line: problems of the
+// YAML, of the schema, and of rules about lists at the item.
 func TestDecodeReportsEveryProblem(t *testing.T) {
 	kinds := newKinds(t)
 	type problem struct {
@@ -468,14 +478,16 @@ spec:
   clusterKind: nomad
   usage: worker
   workerType: deployment
+  vcluster: {strange: a}
   primaryDomain: A b
   reservedNamespacesAllowedProducts:
     argocd:
 `, []problem{
 			{5, Invalid, "spec.apiServer: write an http:// or https:// URL"},
 			{7, Invalid, `spec.clusterKind: Unsupported value: "nomad": supported values: "kubernetes"`},
-			{10, Invalid, "spec.primaryDomain should match '"},
-			{12, Invalid, "spec.reservedNamespacesAllowedProducts[argocd] is empty: write a value, or remove it"},
+			{10, UnknownField, `unknown field "spec.vcluster.strange": correct or remove it; known fields are httpsNodePort`},
+			{11, Invalid, `spec.primaryDomain should match '^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$': correct it`},
+			{13, Invalid, "spec.reservedNamespacesAllowedProducts[argocd] is empty: write a value, or remove it"},
 		}},
 		"of lists": {product, "code-repos/repo-1/repo-1.yaml", head + "CodeRepo\nmetadata: {name: repo-1}\nspec:\n  url: https://a/b\n  branch: " + strings.Repeat("a", 300) + `
   webhook:
@@ -485,6 +497,11 @@ spec:
 `, []problem{
 			{6, Invalid, "spec.branch: Too long: may not be more than 255"},
 			{10, Invalid, `spec.webhook.events[1]: Duplicate value: "push_events": remove one of them`},
+		}},
+		"of rules about the spec": {tenant, "clusters/one.yaml", head + "Cluster\nmetadata: {name: one}\nspec:\n  apiServer: https://a\n  clusterType: physical\n  clusterKind: kubernetes\n  usage: worker\n  vcluster:\n    strange: a\n", []problem{
+			{9, Invalid, "spec.vcluster: vcluster is for virtual clusters"},
+			{10, UnknownField, `unknown field "spec.vcluster.strange"`},
+			{4, Invalid, "spec.workerType: a worker needs workerType: set it to pipeline or deployment"},
 		}},
 		"of a name": {tenant, "clusters/one.yaml", head + "Cluster\nmetadata: {name: in-cluster}\nspec: {apiServer: 'https://a', clusterType: physical, clusterKind: kubernetes, usage: host}\n", []problem{
 			{3, WrongName, "metadata.name cannot be in-cluster"},
@@ -523,7 +540,7 @@ func TestDecodeIsBounded(t *testing.T) {
 	for i := 1; i < 30; i++ {
 		laughs += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i-1), 9), ","))
 	}
-	// Room is left for what stands around it.
+	// The files of the table stay just below the limit of the size.
 	fill := func(unit string) string { return strings.Repeat(unit, (MaxSize-20)/len(unit)) }
 	tests := map[string]struct{ content, wantReason string }{
 		"too large":       {strings.Repeat("#", MaxSize+1), TooLarge},

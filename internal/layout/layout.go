@@ -85,7 +85,7 @@ func newObject(kind string) v1alpha1.Object {
 // Hidden files and directories and kustomization files are not resource files.
 func (s Scope) Resource(name string) bool {
 	components := strings.Split(name, "/")
-	if _, known := s.folders()[components[0]]; !known || len(components) < 2 {
+	if _, known := s.folders()[components[0]]; !known {
 		return false
 	}
 	for _, component := range components {
@@ -108,14 +108,14 @@ const (
 // read, or nil if it has none or is outside of the layout. A link or submodule in
 // the place of a folder is refused too, because it hides the folder's files.
 func (s Scope) Admit(name, mode string, size int64) *v1alpha1.FileProblem {
-	top, _, below := strings.Cut(name, "/")
+	top, _, _ := strings.Cut(name, "/")
 	_, known := s.folders()[top]
 	switch {
 	case !known || strings.Contains("/"+name, "/."):
 		return nil
 	case mode == modeSubmodule:
 		return Problem(name, 0, NotAFile, "submodules are not read: put the resource files into this repository")
-	case mode == modeSymlink && (!below || s.Resource(name) || path.Ext(name) == ""):
+	case mode == modeSymlink && (s.Resource(name) || path.Ext(name) == ""):
 		return Problem(name, 0, NotAFile, "symbolic links are not followed: put the file itself here")
 	case s.Resource(name) && size > MaxSize:
 		return tooLarge(name, size)
@@ -176,13 +176,13 @@ func join(o v1alpha1.Object, top string, names ...string) (string, error) {
 // file, or nil.
 func (s Scope) misplaced(name string) *v1alpha1.FileProblem {
 	components := strings.Split(name, "/")
-	f, known := s.folders()[components[0]]
+	f := s.folders()[components[0]]
 	want := 2
 	if f.nested {
 		want = 3
 	}
 	switch {
-	case !known || !s.Resource(name):
+	case !s.Resource(name):
 		return Problem(name, 0, Misplaced, "the layout has no resource file here: it knows the folders %s", strings.Join(s.folderNames(), ", "))
 	case len(components) != want:
 		return Problem(name, 0, Misplaced, "the file is in the wrong directory: move it to %s", f.example)

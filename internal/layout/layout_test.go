@@ -66,21 +66,23 @@ func TestAdmit(t *testing.T) {
 		size       int64
 		wantReason string
 	}{
-		"file":                {"envs/dev.yaml", "100644", 100, ""},
-		"executable":          {"envs/dev.yaml", "100755", 100, ""},
-		"largest file":        {"envs/dev.yaml", "100644", MaxSize, ""},
-		"too large":           {"envs/dev.yaml", "100644", MaxSize + 1, TooLarge},
-		"large elsewhere":     {"docs/film.yaml", "100644", 1 << 30, ""},
-		"large, no resource":  {"envs/film.mp4", "100644", 1 << 30, ""},
-		"link":                {"envs/dev.yaml", "120000", 10, NotAFile},
-		"link to a directory": {"projects/api", "120000", 10, NotAFile},
-		"link as folder":      {"envs", "120000", 10, NotAFile},
-		"link, no resource":   {"envs/README.md", "120000", 10, ""},
-		"link elsewhere":      {"docs/a.yaml", "120000", 10, ""},
-		"hidden link":         {"envs/.dev.yaml", "120000", 10, ""},
-		"submodule":           {"projects/api", "160000", 0, NotAFile},
-		"submodule as folder": {"runtimes", "160000", 0, NotAFile},
-		"submodule elsewhere": {"vendor/x", "160000", 0, ""},
+		"file":                 {"envs/dev.yaml", "100644", 100, ""},
+		"executable":           {"envs/dev.yaml", "100755", 100, ""},
+		"largest file":         {"envs/dev.yaml", "100644", MaxSize, ""},
+		"too large":            {"envs/dev.yaml", "100644", MaxSize + 1, TooLarge},
+		"large elsewhere":      {"docs/film.yaml", "100644", 1 << 30, ""},
+		"large, no resource":   {"envs/film.mp4", "100644", 1 << 30, ""},
+		"link":                 {"envs/dev.yaml", "120000", 10, NotAFile},
+		"link to a directory":  {"projects/api", "120000", 10, NotAFile},
+		"link as folder":       {"envs", "120000", 10, NotAFile},
+		"link, no resource":    {"envs/README.md", "120000", 10, ""},
+		"link elsewhere":       {"docs/a.yaml", "120000", 10, ""},
+		"hidden link":          {"envs/.dev.yaml", "120000", 10, ""},
+		"link in a hidden one": {"envs/.cache/x", "120000", 10, ""},
+		"hidden submodule":     {"envs/.cache", "160000", 0, ""},
+		"submodule":            {"projects/api", "160000", 0, NotAFile},
+		"submodule as folder":  {"runtimes", "160000", 0, NotAFile},
+		"submodule elsewhere":  {"vendor/x", "160000", 0, ""},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -185,12 +187,18 @@ spec:
   flow: {a: 1, b: [1,
     2]}
   example.com: dotted
+  long: a
+  long.er: b
+  short.er: c
+  short: d
+"": e
 `)
 	tests := map[string]int32{
 		"metadata.name": 4, "metadata.labels[example.com/team]": 6, "metadata.labels.example.com/team": 6, `metadata.labels["quoted"]`: 7,
 		"spec": 8, "spec.cluster": 9, "spec.destination.namespaces": 11, "spec.destination.namespaces[0]": 12, "spec.destination.namespaces[1]": 13,
 		"spec.destination.namespaces[2]": 11, "spec.destination.namespaces[x]": 11, "spec.destination.absent.deeper": 10, "spec.absent": 8,
 		"spec.pipelines[0].path": 16, "spec.pipelines[1].name": 18, "spec.pipelines[1].absent": 18, "spec.flow.b[1]": 20, "spec.example.com": 21,
+		"spec.long.er": 23, "spec.short.er": 24, "spec.destination.namespaces[0": 11, "spec.destination.namespaces.0]": 11,
 		"spec.clusters": 8, "absent": 0, "": 0, "[0]": 0, "spec.cluster.x": 9, "spec.pipelines[-1]": 14, "spec.pipelines[99999999999999999999]": 14,
 	}
 	for field, want := range tests {

@@ -79,7 +79,7 @@ func parse(content []byte) (*yaml.Node, *fault) {
 }
 
 func empty(document *yaml.Node) bool {
-	return len(document.Content) == 0 || document.Content[0].ShortTag() == "!!null" && document.Content[0].Kind == yaml.ScalarNode
+	return null(document.Content[0])
 }
 
 var linePattern = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)
@@ -143,9 +143,6 @@ func distinctKeys(node *yaml.Node) *fault {
 
 // pair returns key and value of a field of a mapping, or nil if it is absent.
 func pair(node *yaml.Node, name string) (key, value *yaml.Node) {
-	if node == nil || node.Kind != yaml.MappingNode {
-		return nil, nil
-	}
 	for i := 0; i < len(node.Content); i += 2 {
 		if node.Content[i].Value == name {
 			return node.Content[i], node.Content[i+1]

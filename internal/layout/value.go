@@ -1,7 +1,6 @@
 package layout
 
 import (
-	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -36,7 +35,6 @@ func (d *document) value(node *yaml.Node, field string) any {
 		var value any
 		if err := node.Decode(&value); err != nil {
 			d.cannotRead(node, Invalid, field+" cannot be read as its tag "+tag+" requires: correct it")
-			return nil
 		}
 		return d.number(node, field, value)
 	default:
@@ -58,20 +56,24 @@ func (d *document) text(node *yaml.Node, field string) any {
 	return node.Value
 }
 
+// number returns a number as int64 or float64, and other values as they are.
 func (d *document) number(node *yaml.Node, field string, value any) any {
-	f, isFloat := value.(float64)
-	switch {
-	case !isFloat:
-		return value
-	case math.IsNaN(f) || math.IsInf(f, 0):
-		d.cannotRead(node, Invalid, field+" is not a finite number: correct it")
-		return nil
-	case f == 0:
-		// JSON knows a negative zero and YAML reads it as an integer.
-		return 0
-	default:
-		return json.Number(strconv.FormatFloat(f, 'g', -1, 64))
+	switch n := value.(type) {
+	case int:
+		return int64(n)
+	case uint64:
+		return float64(n)
+	case float64:
+		if math.IsNaN(n) || math.IsInf(n, 0) {
+			d.cannotRead(node, Invalid, field+" is not a finite number: correct it")
+			return nil
+		}
+		if n == 0 {
+			// A negative zero would be another number when it is read again.
+			return int64(0)
+		}
 	}
+	return value
 }
 
 // mustBe returns the message about a value of the wrong type.

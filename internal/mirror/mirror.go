@@ -1,7 +1,7 @@
 // Package mirror turns the resource files of a Git revision into a plan. It
-// guarantees that one bad file stops only itself: an object whose file cannot
-// be used keeps its last good state, and a revision that would remove more than
-// half of the objects removes none until that is confirmed.
+// guarantees that a bad file affects only its own object, which keeps its last good
+// state. A revision that would remove more than half of the objects removes none
+// until a person confirms it.
 package mirror
 
 import (

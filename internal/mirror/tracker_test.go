@@ -78,17 +78,17 @@ func checkEntries(t *testing.T, tracker *Tracker, want map[string]string) {
 
 func TestFetchReadsTheFirstRevision(t *testing.T) {
 	tracker, _, repo, source := follow(t)
-	if tracker.Known(source) {
+	if tracker.Known(source) || tracker.Known(git.Source{}) {
 		t.Error("a tracker knows its source before it has fetched it")
 	}
-	hash := repo.Push(map[string]string{
+	hash := repo.Commit(gittest.Commit{Links: map[string]string{"envs/link.yaml": "dev.yaml"}, Files: map[string]string{
 		"README.md": "read me", "envs/dev.yaml": environmentFile, "envs/notes.txt": "a", "projects/api/api.yaml": projectFile("api", "go"),
 		"projects/web/web.yaml": head + "Project\nmetadata:\n  name: web\nspec:\n  langauge: go\n  x: y\n",
 		"runtimes/large.yaml":   strings.Repeat("#", layout.MaxSize+1),
-	})
+	}})
 	mustFetch(t, tracker, source)
 	checkEntries(t, tracker, map[string]string{
-		"envs/dev.yaml": "dev", "projects/api/api.yaml": "api", "projects/web/web.yaml": "UnknownField:6 UnknownField:7 ", "runtimes/large.yaml": "TooLarge:0 ",
+		"envs/dev.yaml": "dev", "projects/api/api.yaml": "api", "projects/web/web.yaml": "UnknownField:6 UnknownField:7 ", "runtimes/large.yaml": "TooLarge:0 ", "envs/link.yaml": "NotAFile:0 ",
 	})
 	status := tracker.Status
 	if status.Revision != hash || status.URL != source.URL || status.Branch != "main" || !strings.Contains(status.Author, "<") || status.RewrittenFrom != "" ||
@@ -169,6 +169,15 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 	}
 	behind(false)
 
+	// Another branch with the same commit is another source.
+	repo.Git("branch", "next", second)
+	next := git.Source{URL: source.URL, Branch: "next"}
+	mustFetch(t, tracker, next)
+	if !tracker.Known(next) || tracker.Status.Branch != "next" || tracker.Status.Revision != second {
+		t.Errorf("status %+v", tracker.Status)
+	}
+	mustFetch(t, tracker, source)
+
 	// Another history with the same first commit, and one with no common commit.
 	third := repo.Commit(gittest.Commit{Files: map[string]string{"envs/dev.yaml": environmentFile}, Orphan: true})
 	mustFetch(t, tracker, source)
@@ -216,7 +225,6 @@ func TestFetchFails(t *testing.T) {
 		"no branch any longer":          {change: func(_ *gittest.Repo, s *git.Source) { s.Branch = "next" }, known: true, wantErr: git.ErrBranchMissing},
 		"too deep":                      {change: func(r *gittest.Repo, _ *git.Source) { r.Push(deep) }, wantLimit: git.LimitDepth},
 		"too deep, since a change":      {change: func(r *gittest.Repo, _ *git.Source) { r.Push(deep) }, known: true, wantLimit: git.LimitDepth},
-		"too much to read":              {change: func(r *gittest.Repo, _ *git.Source) { r.Push(large) }, wantLimit: git.LimitRead},
 		"too much to read, of a change": {change: func(r *gittest.Repo, _ *git.Source) { r.Push(large) }, known: true, wantLimit: git.LimitRead},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,7 +253,9 @@ func TestFetchFails(t *testing.T) {
 			}
 		})
 	}
-	tracker, _, _, source := follow(t)
+	tracker, _, repo, source := follow(t)
+	repo.Push(map[string]string{"envs/dev.yaml": environmentFile})
+	mustFetch(t, tracker, source)
 	source.Branch = "next"
 	if behind, err := tracker.Behind(t.Context(), source); behind || !errors.Is(err, git.ErrBranchMissing) {
 		t.Errorf("Behind = %v, %v", behind, err)
@@ -256,8 +266,8 @@ func logger(log func(string)) logr.Logger {
 	return funcr.New(func(_, line string) { log(line) }, funcr.Options{})
 }
 
-// A revision is logged once, with everything that tells it from the one before,
-// and with no credential.
+// Each revision is logged once, with its difference from the revision before and
+// without credentials.
 func TestPlanLogsEachRevisionOnce(t *testing.T) {
 	tracker, server, repo, source := follow(t)
 	const canary = "canary-1f0c9a"
