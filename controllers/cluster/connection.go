@@ -75,7 +75,9 @@ func (w work) keepConnected(ctx context.Context, s *engine.Session[*v1alpha1.Clu
 	if c.Status.Connection != nil {
 		expected = c.Status.Connection.UID
 	}
-	w.deps.Clusters.Set(c.Name, c.UID, kubeconfig, version, expected, c.Spec.APIServer)
+	w.deps.Clusters.Set(c.Name, remote.Endpoint{
+		UID: c.UID, Kubeconfig: kubeconfig, Version: version, ExpectedUID: expected, Server: c.Spec.APIServer,
+	})
 	return nil
 }
 

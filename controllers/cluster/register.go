@@ -18,9 +18,9 @@ import (
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
-	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -271,7 +271,7 @@ const leavingMessage = "the cluster is no longer to have it: it is being removed
 
 // application returns what Argo CD says of the Application of a component; nil
 // when there is none.
-func (w work) application(ctx context.Context, argoNamespace string, component build.ComponentPlan) (*remote.Application, error) {
+func (w work) application(ctx context.Context, argoNamespace string, component build.ComponentPlan) (*observed.Application, error) {
 	if component.External || component.Application == "" {
 		return nil, nil
 	}
@@ -296,7 +296,7 @@ func problemOf(component build.ComponentPlan, own, tenant part) error {
 }
 
 // componentStatus tells how far a component is.
-func componentStatus(component build.ComponentPlan, app *remote.Application, problem error) v1alpha1.ComponentStatus {
+func componentStatus(component build.ComponentPlan, app *observed.Application, problem error) v1alpha1.ComponentStatus {
 	status := v1alpha1.ComponentStatus{
 		Name: component.Name, Category: component.Category, Namespace: component.Namespace, Version: component.Version(),
 	}

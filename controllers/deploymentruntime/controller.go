@@ -16,9 +16,9 @@ import (
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
-	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/validate"
 )
@@ -170,8 +170,8 @@ func (w work) observe(ctx context.Context, s *engine.Session[*v1alpha1.Deploymen
 
 // comparedSource is the source that Argo CD must have looked at, for its words
 // to be about the runtime as it is now.
-func comparedSource(r *v1alpha1.DeploymentRuntime) remote.ApplicationSource {
-	source := remote.ApplicationSource{
+func comparedSource(r *v1alpha1.DeploymentRuntime) observed.ApplicationSource {
+	source := observed.ApplicationSource{
 		Path:           r.Spec.ManifestSource.Path,
 		TargetRevision: cmp.Or(r.Spec.ManifestSource.TargetRevision, "HEAD"),
 	}

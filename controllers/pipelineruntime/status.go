@@ -14,6 +14,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
@@ -31,7 +32,7 @@ func (p *pipelinePass) observe(ctx context.Context, deployed error) error {
 		_, _ = p.set()
 	}
 	if r.Status.Target == nil {
-		return p.tellTriggers(func(plan.ID) (*remote.Eventing, error) { return nil, nil }, deployed)
+		return p.tellTriggers(func(plan.ID) (*observed.Eventing, error) { return nil, nil }, deployed)
 	}
 	conn, err := p.deps.Clusters.Get(r.Status.Target.Cluster)
 	if err != nil {
@@ -42,16 +43,16 @@ func (p *pipelinePass) observe(ctx context.Context, deployed error) error {
 	if runs, err := conn.Runs(r.Status.Target.Namespaces[0], r.Namespace, r.Name); err == nil {
 		r.Status.Runs = lastRuns(runs)
 	}
-	triggers := p.tellTriggers(func(id plan.ID) (*remote.Eventing, error) { return eventing(ctx, conn, id) }, deployed)
+	triggers := p.tellTriggers(func(id plan.ID) (*observed.Eventing, error) { return eventing(ctx, conn, id) }, deployed)
 	return errors.Join(triggers, p.observeResources(ctx, conn))
 }
 
 // eventing returns what is known of an EventSource or a Sensor, and nil when it is
 // not there. A sensor whose files are gone works only until its Pod starts again.
 // The files themselves are those of a sensor that is there, or not in use yet.
-func eventing(ctx context.Context, conn *remote.Conn, id plan.ID) (*remote.Eventing, error) {
+func eventing(ctx context.Context, conn *remote.Conn, id plan.ID) (*observed.Eventing, error) {
 	if id.Group == "" {
-		return &remote.Eventing{Deployed: true}, nil
+		return &observed.Eventing{Deployed: true}, nil
 	}
 	state, err := conn.Eventing(ctx, id)
 	if err != nil || state == nil || state.Files == "" {
@@ -59,7 +60,7 @@ func eventing(ctx context.Context, conn *remote.Conn, id plan.ID) (*remote.Event
 	}
 	files, err := conn.Get(ctx, build.SensorFilesID(id, state.Files))
 	if err == nil && files == nil {
-		state = &remote.Eventing{Failed: true, Message: "its ConfigMap " + state.Files + " is gone, and is made again when the runtime can be deployed"}
+		state = &observed.Eventing{Failed: true, Message: "its ConfigMap " + state.Files + " is gone, and is made again when the runtime can be deployed"}
 	}
 	return state, err
 }
@@ -70,7 +71,7 @@ func (p *pipelinePass) observeResources(ctx context.Context, conn *remote.Conn) 
 	if r.Status.Application == nil {
 		return nil
 	}
-	var source remote.ApplicationSource
+	var source observed.ApplicationSource
 	if more := r.Spec.AdditionalResources; more != nil && more.Git != nil {
 		source.Path, source.TargetRevision = more.Git.Path, more.Git.Revision
 		source.RepoURL, _, _ = p.snap.AdditionalResources(r)
@@ -83,7 +84,7 @@ func (p *pipelinePass) observeResources(ctx context.Context, conn *remote.Conn) 
 
 // tellTriggers tells which triggers are armed. When that cannot be told, since the
 // runtime is invalid, what was known before stays.
-func (p *pipelinePass) tellTriggers(state func(plan.ID) (*remote.Eventing, error), deployed error) error {
+func (p *pipelinePass) tellTriggers(state func(plan.ID) (*observed.Eventing, error), deployed error) error {
 	r := p.Object
 	if p.planned {
 		r.Status.Triggers = p.triggers(state, deployed).statuses(r.Spec.PipelineTriggers)
@@ -135,7 +136,7 @@ func armed(triggers []v1alpha1.PipelineTriggerStatus) string {
 }
 
 // triggers gathers what decides about the triggers.
-func (p *pipelinePass) triggers(state func(plan.ID) (*remote.Eventing, error), deployed error) triggerFacts {
+func (p *pipelinePass) triggers(state func(plan.ID) (*observed.Eventing, error), deployed error) triggerFacts {
 	r := p.Object
 	facts := triggerFacts{
 		refused: map[string]cause{}, failed: map[plan.ID]cause{}, state: state,
@@ -189,7 +190,7 @@ type triggerFacts struct {
 	failed map[plan.ID]cause
 	// parts returns what a trigger relies on, and state what Argo Events says of it.
 	parts func(v1alpha1.PipelineTrigger) []plan.ID
-	state func(plan.ID) (*remote.Eventing, error)
+	state func(plan.ID) (*observed.Eventing, error)
 }
 
 func (f triggerFacts) statuses(triggers []v1alpha1.PipelineTrigger) []v1alpha1.PipelineTriggerStatus {
@@ -246,7 +247,7 @@ func (f triggerFacts) orMissing(message string) cause {
 
 // lastRuns returns the last of some runs, which are in order, and the launchers
 // that created none.
-func lastRuns(all []remote.Run) []v1alpha1.PipelineRunStatus {
+func lastRuns(all []observed.Run) []v1alpha1.PipelineRunStatus {
 	started := map[string]bool{}
 	for _, run := range all {
 		if run.Role == launch.RoleRun {

@@ -13,6 +13,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
@@ -21,10 +22,10 @@ import (
 
 func TestTriggersAreArmedWhenAllTheyRelyOnIsDeployed(t *testing.T) {
 	source, sensor := plan.ID{Kind: "EventSource", Name: "e"}, plan.ID{Kind: "Sensor", Name: "s"}
-	deployed := map[plan.ID]remote.Eventing{source: {Deployed: true}, sensor: {Deployed: true}}
+	deployed := map[plan.ID]observed.Eventing{source: {Deployed: true}, sensor: {Deployed: true}}
 	tests := map[string]struct {
 		facts        triggerFacts
-		states       map[plan.ID]remote.Eventing
+		states       map[plan.ID]observed.Eventing
 		err          error
 		unplanned    bool
 		wantReason   string
@@ -33,14 +34,14 @@ func TestTriggersAreArmedWhenAllTheyRelyOnIsDeployed(t *testing.T) {
 	}{
 		"armed":       {states: deployed, wantReason: "Armed"},
 		"not planned": {states: deployed, unplanned: true, wantDisarmed: true, wantReason: "Progressing", wantMessage: "it is not deployed"},
-		"not written": {states: map[plan.ID]remote.Eventing{source: {Deployed: true}}, wantDisarmed: true, wantReason: "Progressing", wantMessage: "Sensor s is not written yet"},
+		"not written": {states: map[plan.ID]observed.Eventing{source: {Deployed: true}}, wantDisarmed: true, wantReason: "Progressing", wantMessage: "Sensor s is not written yet"},
 		"not written for a reason": {
 			facts: triggerFacts{missing: cause{"NotConnected", "c is away"}}, wantDisarmed: true, wantReason: "NotConnected", wantMessage: "c is away",
 		},
 		"there, whatever else is missing": {facts: triggerFacts{missing: cause{"NotConnected", "c is away"}}, states: deployed, wantReason: "Armed"},
-		"not looked at":                   {states: map[plan.ID]remote.Eventing{source: {}, sensor: {Deployed: true}}, wantDisarmed: true, wantReason: "Progressing", wantMessage: "Argo Events has not looked at EventSource e yet"},
+		"not looked at":                   {states: map[plan.ID]observed.Eventing{source: {}, sensor: {Deployed: true}}, wantDisarmed: true, wantReason: "Progressing", wantMessage: "Argo Events has not looked at EventSource e yet"},
 		"failed": {
-			states:       map[plan.ID]remote.Eventing{source: {Deployed: true}, sensor: {Failed: true, Message: "no bus"}},
+			states:       map[plan.ID]observed.Eventing{source: {Deployed: true}, sensor: {Failed: true, Message: "no bus"}},
 			wantDisarmed: true, wantReason: "Degraded", wantMessage: "Argo Events does not run Sensor s: no bus",
 		},
 		"refused": {
@@ -64,7 +65,7 @@ func TestTriggersAreArmedWhenAllTheyRelyOnIsDeployed(t *testing.T) {
 				}
 				return []plan.ID{source, sensor}
 			}
-			test.facts.state = func(id plan.ID) (*remote.Eventing, error) {
+			test.facts.state = func(id plan.ID) (*observed.Eventing, error) {
 				if state, ok := test.states[id]; ok {
 					return &state, test.err
 				}
@@ -82,33 +83,33 @@ func TestTriggersAreArmedWhenAllTheyRelyOnIsDeployed(t *testing.T) {
 }
 
 func TestLastRuns(t *testing.T) {
-	run := func(name, launcher, result string) remote.Run {
-		return remote.Run{Name: name, Role: launch.RoleRun, Launcher: launcher, Result: result}
+	run := func(name, launcher, result string) observed.Run {
+		return observed.Run{Name: name, Role: launch.RoleRun, Launcher: launcher, Result: result}
 	}
-	launcher := func(name, result string) remote.Run {
-		return remote.Run{Name: name, Role: launch.RoleLauncher, Result: result, Message: "why"}
+	launcher := func(name, result string) observed.Run {
+		return observed.Run{Name: name, Role: launch.RoleLauncher, Result: result, Message: "why"}
 	}
 	tests := map[string]struct {
-		runs []remote.Run
+		runs []observed.Run
 		want []string
 	}{
 		"none": {},
 		"a run hides its launcher, however that ended": {
-			runs: []remote.Run{run("r", "l", "Succeeded"), launcher("l", "Failed")}, want: []string{"r Succeeded"},
+			runs: []observed.Run{run("r", "l", "Succeeded"), launcher("l", "Failed")}, want: []string{"r Succeeded"},
 		},
 		"launchers at work, and those that did their work, are no runs": {
-			runs: []remote.Run{launcher("a", "Running"), launcher("b", "Succeeded")},
+			runs: []observed.Run{launcher("a", "Running"), launcher("b", "Succeeded")},
 		},
 		"a launcher that created nothing": {
-			runs: []remote.Run{launcher("c", "Timeout"), launcher("b", "Cancelled"), launcher("a", "Failed"), run("r", "other", "Failed")},
+			runs: []observed.Run{launcher("c", "Timeout"), launcher("b", "Cancelled"), launcher("a", "Failed"), run("r", "other", "Failed")},
 			want: []string{"c NotStarted", "b NotStarted", "a NotStarted", "r Failed"},
 		},
 		"a launcher whose run is gone, and that failed after it": {
-			runs: []remote.Run{{Name: "l", Role: launch.RoleLauncher, Result: "Failed", Launched: true}},
+			runs: []observed.Run{{Name: "l", Role: launch.RoleLauncher, Result: "Failed", Launched: true}},
 		},
-		"whoever has another role": {runs: []remote.Run{{Name: "x", Role: "guest", Result: "Failed"}}},
+		"whoever has another role": {runs: []observed.Run{{Name: "x", Role: "guest", Result: "Failed"}}},
 	}
-	many := make([]remote.Run, 0, 20)
+	many := make([]observed.Run, 0, 20)
 	for i := range 20 {
 		many = append(many, run(fmt.Sprint(i), "", "Succeeded"))
 	}
@@ -126,7 +127,7 @@ func TestLastRuns(t *testing.T) {
 	if got := lastRuns(many); len(got) != maxRuns || got[0].Name != "0" || got[maxRuns-1].Name != "9" {
 		t.Errorf("of twenty runs it lists %v", got)
 	}
-	got := lastRuns([]remote.Run{{
+	got := lastRuns([]observed.Run{{
 		Name: "r", Role: launch.RoleRun, Pipeline: "p", EventSource: "e", Event: "push_events", Commit: "c",
 		Result: "Failed", Message: "m", Started: 1767225600,
 	}})

@@ -101,7 +101,7 @@ func connect(t *testing.T, f *fleet, m *member) *remote.Conn {
 		t.Fatal(err)
 	}
 	conn, err := remote.Connect(t.Context(), cfg, remote.ConnOptions{
-		Tenant: "bench", Kinds: remote.RuntimeKinds(), Facts: remote.RuntimeFacts(), EntryPoints: true,
+		Tenant: "bench", Kinds: remote.RuntimeKinds(), EntryPoints: true,
 	})
 	if err != nil {
 		t.Fatal(err)

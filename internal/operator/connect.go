@@ -30,9 +30,10 @@ const tenantSyncTimeout = 2 * time.Minute
 // first reconciliation knows what exists.
 func connect(ctx context.Context, d *reconcile.Deps, cfg *rest.Config, o *config.Operator) error {
 	tenant, err := remote.Connect(ctx, cfg, remote.ConnOptions{
-		Tenant: o.Tenant, Kinds: remote.TenantKinds(), Facts: remote.TenantFacts(), Namespaces: remote.TenantNamespaces(o.ArgoCD.Namespace),
+		Tenant: o.Tenant, Kinds: remote.TenantKinds(), Namespaces: remote.TenantNamespaces(o.ArgoCD.Namespace),
 		OnChange: d.TenantChanged, Scheme: d.Manager.GetScheme(), QPS: tenantQPS, Burst: tenantBurst,
 		Rights: "apply config/rbac again, with its Role in the namespace " + o.ArgoCD.Namespace,
+		Log:    ctrl.Log.WithName("tenant"),
 	})
 	if err != nil {
 		return fmt.Errorf("connect to the tenant cluster: %w", err)

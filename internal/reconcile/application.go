@@ -9,6 +9,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote"
 )
@@ -24,13 +25,13 @@ func ApplicationStatus(id plan.ID, known *v1alpha1.ApplicationStatus) *v1alpha1.
 
 // ObserveApplication copies the state that Argo CD reports for an Application into its
 // status and the conditions. The report counts only for the given source.
-func ObserveApplication(ctx context.Context, conn *remote.Conn, facts *engine.Facts, status *v1alpha1.ApplicationStatus, source remote.ApplicationSource) error {
+func ObserveApplication(ctx context.Context, conn *remote.Conn, facts *engine.Facts, status *v1alpha1.ApplicationStatus, source observed.ApplicationSource) error {
 	app, err := conn.Application(ctx, status.Namespace, status.Name)
 	if err != nil {
 		return err
 	}
 	if app == nil {
-		app = &remote.Application{}
+		app = &observed.Application{}
 	}
 	if app.Compared != source {
 		// The report is about an earlier source.

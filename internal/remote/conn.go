@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -26,165 +27,151 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 )
 
-// labelInheritedFrom is on what HNC copies into the children of a namespace,
-// with all the labels of the original.
+// labelInheritedFrom is set on the copies that HNC makes in the children of a
+// namespace. They carry all the labels of the original.
 const labelInheritedFrom = "hnc.x-k8s.io/inherited-from"
 
-// ChangeFunc is told of an object of the caches that appears, changes in what
-// we look at, or disappears; and of the CustomResourceDefinition of a kind that
-// comes to be served, or no longer is. It must return quickly, and must not
-// change the metadata.
+// requestTimeout of one request of the client.
+const requestTimeout = 30 * time.Second
+
+// ChangeFunc is called when a cached object is added, changes in a field that we
+// track, or is deleted. It is also called for the CustomResourceDefinition of a
+// kind that starts or stops being served. It must return quickly, and must not
+// modify the metadata.
 type ChangeFunc func(gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool)
 
-// ConnOptions say what a connection looks at.
+// ConnOptions configure a connection.
 type ConnOptions struct {
-	// Tenant whose objects are looked at.
+	// Tenant whose objects are cached.
 	Tenant string
-	// Kinds whose metadata is cached.
+	// Kinds whose metadata is cached, with facts about some of them.
 	Kinds []schema.GroupVersionKind
-	// Facts lists the kinds of Kinds that are watched as whole objects, and
-	// what is kept of each beside its metadata.
-	Facts map[schema.GroupVersionKind]FactsFunc
-	// Namespaces lists the kinds of Kinds that are looked at in one namespace only.
+	// Namespaces lists the kinds of Kinds that are watched in one namespace only.
 	Namespaces map[schema.GroupVersionKind]string
-	// EntryPoints: the Services through which traffic enters are looked at, too.
+	// EntryPoints also watches the Services through which traffic enters.
 	EntryPoints bool
-	// Runs: the launchers and runs of pipeline runtimes are looked at, too.
+	// Runs also watches the launchers and runs of pipeline runtimes.
 	Runs bool
-	// Rights says, for messages about what the account may not read, what to do
-	// to give it its rights.
+	// Rights is the remedy for missing rights of the account, for messages.
 	Rights string
-	// OnChange is told of what changes in the caches; nil tells nobody.
+	// OnChange is called for each change in the caches, unless it is nil.
 	OnChange ChangeFunc
-	// Scheme of the client; the one of client-go when nil.
+	// Scheme of the client, or nil for client-go's.
 	Scheme *runtime.Scheme
-	// QPS and Burst limit the requests; 50 and 100 when zero.
+	// QPS and Burst limit the requests; 50 and 100 if zero.
 	QPS   float32
 	Burst int
-	// Timeout of one request of the client; 30 seconds when zero.
-	Timeout time.Duration
-	// ProbeTimeout bounds how long the cluster may take to say who it is, and
-	// then what it serves; nothing does when zero.
+	// ProbeTimeout bounds reading the identity of the cluster, and then reading its
+	// kinds; 30 seconds if zero.
 	ProbeTimeout time.Duration
+	// Log receives one line for each kind that starts or stops being served.
+	Log logr.Logger
 }
 
 // Conn is a connection to one cluster: a client, and caches of the metadata of
-// everything on it that carries the tenant's labels.
+// all objects with the tenant's labels.
 type Conn struct {
 	uid, version string
-	// took is how long the cluster needed to say who it is.
+	// took is how long the cluster took to return its identity.
 	took        time.Duration
 	client      client.Client
-	discovery   discovery.DiscoveryInterface
+	discovery   rest.Interface
 	order       []*kindCache
 	kinds       map[schema.GroupKind]*kindCache
-	entryPoints *kindCache // nil when they are not looked at
-	runs        *kindCache // nil when they are not looked at
+	entryPoints *kindCache // nil unless ConnOptions.EntryPoints is set
+	runs        *kindCache // nil unless ConnOptions.Runs is set
 	transport   *http.Client
 	stop        context.CancelFunc
 	run         sync.WaitGroup
 }
 
-// Connect reads who the cluster is and what it serves, and begins to fill the
-// caches; ctx bounds that, not the connection. Close ends the connection.
+// Connect reads the identity and the kinds of the cluster, and starts to fill the
+// caches. ctx bounds these steps and not the connection, which Close ends.
 func Connect(ctx context.Context, cfg *rest.Config, o ConnOptions) (*Conn, error) {
-	c, sources, err := dial(cfg, o)
+	c, w, err := dial(cfg, o)
 	if err != nil {
 		return nil, err
 	}
+	limit := cmp.Or(o.ProbeTimeout, requestTimeout)
 	began := time.Now()
-	err = within(ctx, o.ProbeTimeout, func(ctx context.Context) error {
-		c.uid, c.version, err = c.identity(ctx)
-		return err
-	})
-	if err != nil {
+	probe, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if c.uid, c.version, err = c.identity(probe); err != nil {
 		c.transport.CloseIdleConnections()
 		return nil, err
 	}
 	c.took = time.Since(began)
+	probe, cancel = context.WithTimeout(ctx, limit)
+	defer cancel()
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop = stop
-	err = within(ctx, o.ProbeTimeout, func(ctx context.Context) error { return c.fill(ctx, run, sources, o) })
-	if err != nil {
+	if err := c.startWatches(probe, run, w, o); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// within bounds a part of connecting, unless there is no bound.
-func within(ctx context.Context, bound time.Duration, f func(context.Context) error) error {
-	if bound > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, bound)
-		defer cancel()
-	}
-	return f(ctx)
-}
-
-// dial makes the clients, which share one transport and one rate limit.
-func dial(cfg *rest.Config, o ConnOptions) (*Conn, source, error) {
+// dial creates the clients, which share one transport and one rate limit.
+func dial(cfg *rest.Config, o ConnOptions) (*Conn, watcher, error) {
 	cfg = rest.CopyConfig(cfg)
 	cfg.UserAgent = v1alpha1.ManagedBy
 	cfg.Timeout = 0
-	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(orDefault(o.QPS, 50), orDefault(o.Burst, 100))
+	cfg.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(cmp.Or(o.QPS, 50), cmp.Or(o.Burst, 100))
 	if cfg.Proxy == nil {
-		// Without a proxy function client-go would read the environment, and
-		// would keep the transport, with its credentials, for ever.
+		// Without a proxy function, client-go would read the environment, and would
+		// keep the transport with its credentials forever.
 		cfg.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
 	}
 	transport, err := rest.HTTPClientFor(cfg)
 	if err != nil {
-		return nil, source{}, fmt.Errorf("make a transport: %w", err)
+		return nil, watcher{}, fmt.Errorf("make a transport: %w", err)
 	}
 	bounded := *transport
-	bounded.Timeout = orDefault(o.Timeout, 30*time.Second)
-	scheme := o.Scheme
-	if scheme == nil {
-		scheme = clientgoscheme.Scheme
-	}
+	bounded.Timeout = requestTimeout
 	c := &Conn{transport: transport, kinds: map[schema.GroupKind]*kindCache{}}
+	scheme := cmp.Or(o.Scheme, clientgoscheme.Scheme)
 	if c.client, err = client.New(cfg, client.Options{HTTPClient: &bounded, Scheme: scheme}); err != nil {
-		return nil, source{}, fmt.Errorf("make a client: %w", err)
+		return nil, watcher{}, fmt.Errorf("make a client: %w", err)
 	}
-	// What asks how the cluster is must not queue behind the work on it.
+	// Probes must not queue behind other requests to the cluster.
 	unlimited := rest.CopyConfig(cfg)
 	unlimited.RateLimiter = flowcontrol.NewFakeAlwaysRateLimiter()
-	if c.discovery, err = discovery.NewDiscoveryClientForConfigAndClient(unlimited, &bounded); err != nil {
-		return nil, source{}, fmt.Errorf("make a discovery client: %w", err)
+	probes, err := discovery.NewDiscoveryClientForConfigAndClient(unlimited, &bounded)
+	if err != nil {
+		return nil, watcher{}, fmt.Errorf("make a discovery client: %w", err)
 	}
-	s := source{selector: v1alpha1.LabelManagedBy + "=" + v1alpha1.ManagedBy + "," +
-		v1alpha1.LabelTenant + "=" + o.Tenant + ",!" + labelInheritedFrom}
-	if s.metadata, err = metadata.NewForConfigAndClient(cfg, transport); err != nil {
-		return nil, source{}, fmt.Errorf("make a metadata client: %w", err)
+	c.discovery = probes.RESTClient()
+	w := watcher{
+		run: &c.run, change: o.OnChange, rights: o.Rights,
+		selector: v1alpha1.LabelManagedBy + "=" + v1alpha1.ManagedBy + "," + v1alpha1.LabelTenant + "=" + o.Tenant + ",!" + labelInheritedFrom,
 	}
-	if s.dynamic, err = dynamic.NewForConfigAndClient(cfg, transport); err != nil {
-		return nil, source{}, fmt.Errorf("make a dynamic client: %w", err)
+	if w.change == nil {
+		w.change = func(schema.GroupVersionKind, *metav1.PartialObjectMetadata, bool) {}
 	}
-	return c, s, nil
+	if w.metadata, err = metadata.NewForConfigAndClient(cfg, transport); err != nil {
+		return nil, watcher{}, fmt.Errorf("make a metadata client: %w", err)
+	}
+	if w.dynamic, err = dynamic.NewForConfigAndClient(cfg, transport); err != nil {
+		return nil, watcher{}, fmt.Errorf("make a dynamic client: %w", err)
+	}
+	return c, w, nil
 }
 
-func orDefault[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
-}
-
-// identity reads the UID of the namespace kube-system, which stands for the
+// identity reads the UID of the namespace kube-system, which identifies the
 // cluster, and the version of Kubernetes.
 func (c *Conn) identity(ctx context.Context) (uid, kubernetes string, err error) {
 	var system metav1.PartialObjectMetadata
-	if err := c.ask(ctx, "/api/v1/namespaces/"+metav1.NamespaceSystem, &system); err != nil {
-		return "", "", &readError{what: "the namespace " + metav1.NamespaceSystem, err: err}
+	if err := c.read(ctx, "/api/v1/namespaces/"+metav1.NamespaceSystem, &system); err != nil {
+		return "", "", &readError{subject: "the namespace " + metav1.NamespaceSystem, err: err}
 	}
 	var info version.Info
-	if err := c.ask(ctx, "/version", &info); err != nil {
-		return "", "", &readError{what: "the version of Kubernetes", err: err}
+	if err := c.read(ctx, "/version", &info); err != nil {
+		return "", "", &readError{subject: "the version of Kubernetes", err: err}
 	}
 	if system.UID == "" || info.GitVersion == "" {
 		return "", "", errNotKubernetes
@@ -192,10 +179,10 @@ func (c *Conn) identity(ctx context.Context) (uid, kubernetes string, err error)
 	return string(system.UID), info.GitVersion, nil
 }
 
-// ask reads one document, without the retries of client-go: a failure is what
-// the caller wants to know.
-func (c *Conn) ask(ctx context.Context, path string, into any) error {
-	raw, err := c.discovery.RESTClient().Get().AbsPath(path).
+// read reads one document. It does not retry, because the caller needs to know of
+// each failure.
+func (c *Conn) read(ctx context.Context, path string, into any) error {
+	raw, err := c.discovery.Get().AbsPath(path).
 		SetHeader("Accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json").
 		MaxRetries(0).Do(ctx).Raw()
 	if err != nil {
@@ -207,42 +194,31 @@ func (c *Conn) ask(ctx context.Context, path string, into any) error {
 	return nil
 }
 
-// fill starts the watches of the kinds that the cluster serves, and of the
-// definitions of the others. It is bounded by ctx; the watches last until run ends.
-func (c *Conn) fill(ctx, run context.Context, s source, o ConnOptions) error {
-	change := o.OnChange
-	if change == nil {
-		change = func(schema.GroupVersionKind, *metav1.PartialObjectMetadata, bool) {}
-	}
-	sv := &served{
-		discovery: c.discovery, source: s, change: change, run: &c.run,
-		dirty: map[string]bool{}, defined: map[string]bool{}, wake: make(chan struct{}, 1),
-	}
+// startWatches starts the watches of the kinds that the cluster serves, and of the
+// CustomResourceDefinitions. ctx bounds that, and the watches last until run ends.
+func (c *Conn) startWatches(ctx, run context.Context, w watcher, o ConnOptions) error {
 	for _, gvk := range o.Kinds {
-		k := &kindCache{gvk: gvk, facts: o.Facts[gvk], namespace: o.Namespaces[gvk], rights: o.Rights}
-		// What a cluster says it serves can be out of date: nothing tells of a
-		// definition that went before the connection was there.
-		k.missing = func() { sv.lookAgain(gvk.Group) }
+		k := &kindCache{gvk: gvk, facts: factsFor(gvk), namespace: o.Namespaces[gvk]}
 		c.order = append(c.order, k)
 		c.kinds[gvk.GroupKind()] = k
 	}
 	if o.Runs {
-		c.runs = runCache(o.Rights)
-		c.runs.missing = func() { sv.lookAgain(c.runs.gvk.Group) }
+		c.runs = runCache()
 	}
-	sv.kinds = c.watched()
-	if err := sv.lookAll(ctx, run); err != nil {
+	t := newTracker(run, c.discovery, w, c.watched(), o.Log)
+	if err := t.startServed(ctx, run); err != nil {
 		return err
 	}
 	if o.EntryPoints {
-		if err := c.watchEntryPoints(run, s, o.Rights, change); err != nil {
+		c.entryPoints = &kindCache{gvk: coreKind("Service"), facts: asFacts(observed.EntryPointOf), selector: observed.EntryPointLabel}
+		if err := c.entryPoints.start(run, w, schema.GroupVersionResource{Version: "v1", Resource: "services"}); err != nil {
 			return err
 		}
 	}
-	return c.watchDefinitions(run, s, sv)
+	return t.followDefinitions(run)
 }
 
-// watched returns the caches that must have been read before anything is believed.
+// watched returns the caches that must be filled before the connection is used.
 func (c *Conn) watched() []*kindCache {
 	if c.runs == nil {
 		return c.order
@@ -250,42 +226,8 @@ func (c *Conn) watched() []*kindCache {
 	return append(slices.Clone(c.order), c.runs)
 }
 
-// watchDefinitions tells what the cluster serves when its CustomResourceDefinitions change.
-func (c *Conn) watchDefinitions(run context.Context, s source, sv *served) error {
-	s.selector = ""
-	definitions, err := s.informer(&kindCache{gvk: crdKind()}, schema.GroupVersionResource{
-		Group: crdKind().Group, Version: crdKind().Version, Resource: "customresourcedefinitions",
-	}, func(error) {})
-	if err != nil {
-		return err
-	}
-	// Every change of a definition counts: its conditions, too, which the
-	// metadata does not show, tell that it is served.
-	changed := func(deleted bool) func(any) {
-		return func(in any) {
-			if unknown, ok := in.(cache.DeletedFinalStateUnknown); ok {
-				in = unknown.Obj
-			}
-			if o, ok := in.(*object); ok {
-				sv.definitionChanged(o.name, deleted)
-			}
-		}
-	}
-	_, err = definitions.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    changed(false),
-		UpdateFunc: func(_, after any) { changed(false)(after) },
-		DeleteFunc: changed(true),
-	})
-	if err != nil {
-		return fmt.Errorf("watch the CustomResourceDefinitions: %w", err)
-	}
-	c.run.Go(func() { definitions.RunWithContext(run) })
-	c.run.Go(func() { sv.keep(run) })
-	return nil
-}
-
-// Close ends the watches and waits for them. What the caches held is not
-// readable any longer: it would grow old unnoticed.
+// Close ends the watches and waits for them. The caches cannot be read afterwards,
+// because they would become outdated unnoticed.
 func (c *Conn) Close() {
 	c.stop()
 	c.run.Wait()
@@ -298,17 +240,17 @@ func (c *Conn) Close() {
 	c.transport.CloseIdleConnections()
 }
 
-// UID identifies the cluster: the UID of its kube-system namespace.
+// UID identifies the cluster. It is the UID of the namespace kube-system.
 func (c *Conn) UID() string { return c.uid }
 
-// Version of Kubernetes when the connection was made, as v1.34.4.
+// Version of Kubernetes when the connection was made, for example v1.34.4.
 func (c *Conn) Version() string { return c.version }
 
 // Client reads and writes the API server directly.
 func (c *Conn) Client() client.Client { return c.client }
 
-// Synced returns nil when everything has been read, and otherwise a
-// *NotSyncedError about one kind that has not.
+// Synced returns a *NotSyncedError about one kind that has not been read, or nil
+// if all kinds have.
 func (c *Conn) Synced() error {
 	for _, k := range c.watched() {
 		if _, err := k.indexer(); err != nil {
@@ -318,8 +260,8 @@ func (c *Conn) Synced() error {
 	return nil
 }
 
-// denied returns a *NotSyncedError about a kind that the account may not read,
-// or no longer; nil when there is none.
+// denied returns a *NotSyncedError about a kind that the account is not permitted
+// to read, or nil if there is none.
 func (c *Conn) denied() error {
 	for _, k := range c.watched() {
 		if err := k.denied(); err != nil {
@@ -329,8 +271,8 @@ func (c *Conn) denied() error {
 	return nil
 }
 
-// WaitForSync returns nil as soon as everything has been read, and the
-// *NotSyncedError of Synced when ctx ends before.
+// WaitForSync waits until all kinds have been read. It returns the error of Synced
+// if ctx ends before.
 func (c *Conn) WaitForSync(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), func() bool { return c.Synced() == nil }) {
 		return c.Synced()
@@ -338,9 +280,9 @@ func (c *Conn) WaitForSync(ctx context.Context) error {
 	return nil
 }
 
-// Get returns the cached metadata of one object that carries the tenant's
-// labels; nil when there is none. Its maps belong to the cache and must not be
-// changed. It returns a *NotSyncedError while the kind has not been read.
+// Get returns the cached metadata of an object with the tenant's labels, or nil if
+// there is none. Its maps belong to the cache and must not be modified. It returns
+// a *NotSyncedError while the kind has not been read.
 func (c *Conn) Get(_ context.Context, id plan.ID) (*metav1.PartialObjectMetadata, error) {
 	o, err := c.lookup(id)
 	if err != nil || o == nil {
@@ -372,29 +314,20 @@ func (c *Conn) lookup(id plan.ID) (*object, error) {
 	return o, nil
 }
 
-// Owned returns the cached metadata of everything that carries the labels of
-// owner, in the order of the kinds, namespaces and names. Its maps belong to
-// the cache and must not be changed. It returns a *NotSyncedError while any
-// kind that the cluster serves has not been read.
+// Owned returns the cached metadata of all objects with the labels of owner, in
+// the order of kinds, namespaces and names. Their maps belong to the cache and
+// must not be modified. It returns a *NotSyncedError while any kind that the
+// cluster serves has not been read.
 func (c *Conn) Owned(_ context.Context, owner plan.Owner) ([]metav1.PartialObjectMetadata, error) {
 	var owned []metav1.PartialObjectMetadata
 	for _, k := range c.order {
-		indexer, err := k.indexer()
+		found, err := k.byIndex(ownerIndex, ownerKey(owner))
 		if err != nil {
 			return nil, err
 		}
-		if indexer == nil {
-			continue
-		}
-		found, err := indexer.ByIndex(ownerIndex, ownerKey(owner))
-		if err != nil {
-			return nil, fmt.Errorf("look up the objects of %s: %w", owner, err)
-		}
 		first := len(owned)
-		for _, f := range found {
-			if o, ok := f.(*object); ok {
-				owned = append(owned, *o.view())
-			}
+		for _, o := range found {
+			owned = append(owned, *o.view())
 		}
 		slices.SortFunc(owned[first:], func(a, b metav1.PartialObjectMetadata) int {
 			return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
@@ -403,16 +336,16 @@ func (c *Conn) Owned(_ context.Context, owner plan.Owner) ([]metav1.PartialObjec
 	return owned, nil
 }
 
-// Serves tells whether the cluster serves the kind. It returns a
-// *NotSyncedError while that is not known.
+// Serves reports whether the cluster serves the kind. It returns a *NotSyncedError
+// while that is unknown.
 func (c *Conn) Serves(_ context.Context, group, kind string) (bool, error) {
 	k, ok := c.kinds[schema.GroupKind{Group: group, Kind: kind}]
 	if !ok {
 		return false, &UnknownKindError{Group: group, Kind: kind}
 	}
-	is, known := k.served()
+	served, known := k.served()
 	if !known {
 		return false, &NotSyncedError{Group: group, Kind: kind}
 	}
-	return is, nil
+	return served, nil
 }

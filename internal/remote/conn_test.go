@@ -16,6 +16,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/test/remotetest"
 )
@@ -151,7 +152,13 @@ func TestKindThatComesLater(t *testing.T) {
 	c := admin(t)
 	ns := namespace(t, c, nil)
 	var told changes
-	conn := synced(t, connect(t, server, told.add))
+	var log logLines
+	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), OnChange: told.add, Log: log.logger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	synced(t, conn)
 
 	serves := func(want bool) {
 		t.Helper()
@@ -190,6 +197,10 @@ func TestKindThatComesLater(t *testing.T) {
 		told.mu.Lock()
 		told.seen = nil
 		told.mu.Unlock()
+	}
+	served, gone := "kind served "+kind+"."+group+": its definition has appeared", "kind no longer served "+kind+"."+group+": its definition is gone"
+	if diff := cmp.Diff([]string{served, gone, served, gone}, log.short()); diff != "" {
+		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
 
@@ -273,12 +284,12 @@ func TestApplication(t *testing.T) {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 		"project": "default", "destination": map[string]any{}, "source": map[string]any{"repoURL": "https://git/x.git"},
 	}}}
-	u.SetGroupVersionKind(applicationKind())
+	u.SetGroupVersionKind(argoKind("Application"))
 	u.SetNamespace(ns)
 	u.SetName("a")
 	u.SetLabels(owner.Labels(tenant))
 	create(t, c, u)
-	sees := func(want Application) {
+	sees := func(want observed.Application) {
 		t.Helper()
 		remotetest.Eventually(t, "wait for the Application", func(ctx context.Context) error {
 			app, err := conn.Application(ctx, ns, "a")
@@ -291,14 +302,14 @@ func TestApplication(t *testing.T) {
 			return nil
 		})
 	}
-	sees(Application{})
+	sees(observed.Application{})
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"status":{"sync":{"status":"Synced","revision":"abc",
 		"comparedTo":{"source":{"repoURL":"https://git/x.git"},"destination":{}}},"health":{"status":"Healthy"},"reconciledAt":"2024-01-01T00:00:00Z"}}`))
 	if err := c.Patch(t.Context(), u, patch); err != nil {
 		t.Fatal(err)
 	}
-	compared := ApplicationSource{RepoURL: "https://git/x.git"}
-	sees(Application{Sync: "Synced", Health: "Healthy", Revision: "abc", Compared: compared, Current: true})
+	compared := observed.ApplicationSource{RepoURL: "https://git/x.git"}
+	sees(observed.Application{Sync: "Synced", Health: "Healthy", Revision: "abc", Compared: compared, Current: true})
 	// The cache is filled before its readers are told.
 	remotetest.Eventually(t, "wait to be told of the creation and the status", func(context.Context) error {
 		return want(told.count("Application/"+ns+"/a/is") >= 2, "not told yet")
@@ -309,111 +320,11 @@ func TestApplication(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	sees(Application{Sync: "Synced", Health: "Degraded", Revision: "abc", Compared: compared, Current: true})
+	sees(observed.Application{Sync: "Synced", Health: "Degraded", Revision: "abc", Compared: compared, Current: true})
 	remotetest.Eventually(t, "wait to be told", func(context.Context) error {
 		return want(told.count("Application/"+ns+"/a/is") > before, "not told of the health")
 	})
 	if got := told.count("Application/"+ns+"/a/is") - before; got != 1 {
 		t.Errorf("told %d times, want once: a new time stamp concerns nobody", got)
 	}
-}
-
-func TestApplicationFacts(t *testing.T) {
-	long := strings.Repeat("é", maxMessage)
-	git := func(values string) map[string]any {
-		return map[string]any{"repoURL": "https://git/x.git", "path": "deploy", "helm": map[string]any{"valuesObject": map[string]any{"a": values}}}
-	}
-	tests := map[string]struct {
-		spec, status map[string]any
-		want         Application
-	}{
-		"new": {},
-		"an operation under way": {
-			status: map[string]any{
-				"sync":           map[string]any{"status": "OutOfSync", "revision": "new"},
-				"operationState": map[string]any{"phase": "Running", "message": "one of two", "syncResult": map[string]any{"revision": "old"}},
-			},
-			want: Application{Sync: "OutOfSync", Revision: "old"},
-		},
-		"a new commit without changes": {
-			status: map[string]any{
-				"sync":           map[string]any{"status": "Synced", "revision": "new"},
-				"operationState": map[string]any{"phase": "Succeeded", "message": "done", "syncResult": map[string]any{"revision": "old"}},
-			},
-			want: Application{Sync: "Synced", Revision: "new"},
-		},
-		"a failed operation": {
-			status: map[string]any{"operationState": map[string]any{"phase": "Failed", "message": "no such namespace"}},
-			want:   Application{Message: "no such namespace"},
-		},
-		"a comparison that fails": {
-			status: map[string]any{"conditions": []any{
-				map[string]any{"type": "OrphanedResourceWarning", "message": "a warning"},
-				map[string]any{"type": "ComparisonError", "message": "repository not found"},
-			}},
-			want: Application{Message: "repository not found"},
-		},
-		"a long message": {
-			status: map[string]any{"operationState": map[string]any{"phase": "Error", "message": "x" + long}},
-			want:   Application{Message: "x" + long[:maxMessage-2] + "…"},
-		},
-		"a source that was looked at": {
-			spec: map[string]any{"source": git("b")},
-			status: map[string]any{"sync": map[string]any{"status": "Synced", "comparedTo": map[string]any{
-				"source": withEmpty(git("b"), "targetRevision"), "destination": map[string]any{},
-			}}},
-			want: Application{Sync: "Synced", Compared: ApplicationSource{RepoURL: "https://git/x.git", Path: "deploy"}, Current: true},
-		},
-		"values that were not looked at": {
-			spec:   map[string]any{"source": git("c")},
-			status: map[string]any{"sync": map[string]any{"status": "Synced", "comparedTo": map[string]any{"source": git("b")}}},
-			want:   Application{Sync: "Synced", Compared: ApplicationSource{RepoURL: "https://git/x.git", Path: "deploy"}},
-		},
-		"several sources": {
-			spec: map[string]any{"sources": []any{git("b"), git("c")}},
-			status: map[string]any{"sync": map[string]any{"status": "Synced", "revisions": []any{"1", "2"}, "comparedTo": map[string]any{
-				"source": map[string]any{"repoURL": ""}, "sources": []any{git("b"), git("c")},
-			}}},
-			want: Application{Sync: "Synced", Revision: "1,2", Current: true},
-		},
-		"several sources in another order": {
-			spec: map[string]any{"sources": []any{git("b"), git("c")}},
-			status: map[string]any{"sync": map[string]any{"status": "Synced", "comparedTo": map[string]any{
-				"sources": []any{git("c"), git("b")},
-			}}},
-			want: Application{Sync: "Synced"},
-		},
-		"a degraded object": {
-			status: map[string]any{"health": map[string]any{"status": "Degraded"}, "resources": []any{
-				map[string]any{"kind": "Service", "name": "good", "health": map[string]any{"status": "Healthy"}},
-				map[string]any{"kind": "ConfigMap", "name": "none"},
-				map[string]any{
-					"group": "apps", "kind": "Deployment", "namespace": "n", "name": "bad",
-					"health": map[string]any{"status": "Degraded", "message": "exceeded its progress deadline"},
-				},
-			}},
-			want: Application{Health: "Degraded", Message: "Deployment.apps n/bad: exceeded its progress deadline"},
-		},
-		"an object on the way": {
-			status: map[string]any{"health": map[string]any{"status": "Progressing"}, "resources": []any{
-				map[string]any{"kind": "Pod", "name": "p", "health": map[string]any{"status": "Progressing", "message": "1 of 2"}},
-			}},
-			want: Application{Health: "Progressing"},
-		},
-		"nonsense": {status: map[string]any{"sync": "x", "conditions": []any{"y", 1}, "health": nil}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			got := applicationFacts(&unstructured.Unstructured{Object: map[string]any{"spec": test.spec, "status": test.status}})
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
-// withEmpty returns fields with one more that says nothing.
-func withEmpty(fields map[string]any, field string) map[string]any {
-	fields[field] = ""
-	return fields
 }

@@ -1,5 +1,5 @@
-// Package remote holds the connections to Kubernetes clusters. It guarantees
-// that asking for a connection never waits for a cluster: connecting, probing,
-// reconnecting and closing belong to one loop per cluster, so that a dead or a
-// slow cluster costs the others nothing.
+// Package remote keeps the connections to Kubernetes clusters. It guarantees that
+// getting a connection never waits for a cluster. One loop per cluster connects,
+// probes, reconnects and closes, so that a dead or slow cluster does not delay the
+// others.
 package remote

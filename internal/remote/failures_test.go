@@ -177,7 +177,7 @@ func TestEachFailureSaysWhatToDo(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			m, _ := started(t, ManagerOptions{ProbeTimeout: 2 * time.Second})
-			m.Set("c", "uid", value(test.kubeconfig), "1", "", "")
+			set(m, "c", value(test.kubeconfig), "1", "", "")
 			reason := test.wantReason
 			if reason == "" {
 				reason = v1alpha1.ReasonNotConnected
@@ -222,7 +222,6 @@ func TestOutdatedIsSaidOfOldCertificatesOnly(t *testing.T) {
 		certificate, key := a.issue(t, "127.0.0.1", end)
 		return &rest.Config{TLSClientConfig: rest.TLSClientConfig{CertData: certificate, KeyData: key}}
 	}
-	var expired *expiredError
 	for name, test := range map[string]struct {
 		cfg  *rest.Config
 		err  error
@@ -233,8 +232,8 @@ func TestOutdatedIsSaidOfOldCertificatesOnly(t *testing.T) {
 		"no certificate":  {cfg: &rest.Config{BearerToken: "x"}, err: refused},
 		"another trouble": {cfg: cfg(time.Now().Add(-time.Hour)), err: errors.New("x")},
 	} {
-		if got := errors.As(outdated(test.cfg, test.err), &expired); got != test.want {
-			t.Errorf("%s: outdated is %t", name, got)
+		if _, got := errors.AsType[*refusal](checkExpiry(test.cfg, test.err)); got != test.want {
+			t.Errorf("%s: expired is %t", name, got)
 		}
 	}
 }

@@ -4,44 +4,49 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/observed"
 )
 
-// RuntimeKinds returns the kinds that are looked for on a runtime cluster: the
-// one list of what can be written to, and pruned from, such a cluster.
+// RuntimeKinds returns the kinds that are cached on a runtime cluster. It is the
+// only list of kinds that can be written to, and pruned from, such a cluster.
 func RuntimeKinds() []schema.GroupVersionKind {
 	return []schema.GroupVersionKind{
-		namespaceKind(),
-		{Version: "v1", Kind: "ServiceAccount"},
+		coreKind("Namespace"),
+		coreKind("ServiceAccount"),
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "Role"},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "RoleBinding"},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"},
-		secretKind(),
-		{Version: "v1", Kind: "ConfigMap"},
+		coreKind("Secret"),
+		coreKind("ConfigMap"),
 		{Group: "networking.k8s.io", Version: "v1", Kind: "Ingress"},
 		{Group: "hnc.x-k8s.io", Version: "v1alpha2", Kind: "HierarchyConfiguration"},
 		{Group: "external-secrets.io", Version: "v1", Kind: "SecretStore"},
 		{Group: "external-secrets.io", Version: "v1", Kind: "ExternalSecret"},
 		{Group: "traefik.io", Version: "v1alpha1", Kind: "Middleware"},
-		{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventBus"},
-		{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventSource"},
-		{Group: "argoproj.io", Version: "v1alpha1", Kind: "Sensor"},
-		appProjectKind(),
-		applicationKind(),
+		argoKind("EventBus"),
+		argoKind("EventSource"),
+		argoKind("Sensor"),
+		argoKind("AppProject"),
+		argoKind("Application"),
 	}
 }
 
-// RuntimeFacts returns the kinds of runtime clusters that are watched as whole
-// objects, with what is kept of them.
-func RuntimeFacts() map[schema.GroupVersionKind]FactsFunc {
-	return map[schema.GroupVersionKind]FactsFunc{
-		applicationKind(): applicationFacts, eventSourceKind(): eventingFacts, sensorKind(): eventingFacts,
+// factsFor returns the function for the facts of a kind, or nil if only the metadata
+// of the kind is needed.
+func factsFor(gvk schema.GroupVersionKind) factsFunc {
+	switch gvk {
+	case argoKind("Application"):
+		return asFacts(observed.ApplicationOf)
+	case argoKind("EventSource"), argoKind("Sensor"):
+		return asFacts(observed.EventingOf)
 	}
+	return nil
 }
 
-// TenantKinds returns the kinds that are looked for on the tenant cluster: the
-// one list of what can be written to, and pruned from, it.
+// TenantKinds returns the kinds that are cached on the tenant cluster. It is the
+// only list of kinds that can be written to, and pruned from, that cluster.
 func TenantKinds() []schema.GroupVersionKind {
-	kinds := []schema.GroupVersionKind{namespaceKind()}
+	kinds := []schema.GroupVersionKind{coreKind("Namespace")}
 	for _, kind := range []string{
 		"Product", "ProductProvider", "CodeRepoProvider", "Environment", "Project", "CodeRepo",
 		"CodeRepoBinding", "Cluster", "DeploymentRuntime", "ProjectPipelineRuntime", "PipelineHook",
@@ -49,35 +54,26 @@ func TenantKinds() []schema.GroupVersionKind {
 	} {
 		kinds = append(kinds, v1alpha1.GroupVersion.WithKind(kind))
 	}
-	return append(kinds, secretKind(), appProjectKind(), applicationKind())
+	return append(kinds, coreKind("Secret"), argoKind("AppProject"), argoKind("Application"))
 }
 
-// TenantFacts returns the kinds of the tenant cluster that are watched as whole
-// objects, with what is kept of them.
-func TenantFacts() map[schema.GroupVersionKind]FactsFunc {
-	return map[schema.GroupVersionKind]FactsFunc{applicationKind(): applicationFacts}
-}
-
-// TenantNamespaces returns the kinds of the tenant cluster that are looked for in
-// the namespace of its Argo CD only.
+// TenantNamespaces returns the kinds of the tenant cluster that are cached in the
+// namespace of its Argo CD only.
 func TenantNamespaces(argocd string) map[schema.GroupVersionKind]string {
-	return map[schema.GroupVersionKind]string{secretKind(): argocd, appProjectKind(): argocd, applicationKind(): argocd}
+	return map[schema.GroupVersionKind]string{coreKind("Secret"): argocd, argoKind("AppProject"): argocd, argoKind("Application"): argocd}
 }
 
-func secretKind() schema.GroupVersionKind {
-	return schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+func coreKind(kind string) schema.GroupVersionKind {
+	return schema.GroupVersionKind{Version: "v1", Kind: kind}
 }
 
-func appProjectKind() schema.GroupVersionKind {
-	return schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "AppProject"}
+// argoKind returns a kind of Argo CD or Argo Events.
+func argoKind(kind string) schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: kind}
 }
 
-func namespaceKind() schema.GroupVersionKind {
-	return schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
-}
-
-func applicationKind() schema.GroupVersionKind {
-	return schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "Application"}
+func pipelineRunKind() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: "tekton.dev", Version: "v1", Kind: "PipelineRun"}
 }
 
 func crdKind() schema.GroupVersionKind {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
 	"github.com/google/go-cmp/cmp"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +52,7 @@ func TestKindInOneNamespace(t *testing.T) {
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: name}},
 	})
 	conn, err := Connect(t.Context(), account, ConnOptions{
-		Tenant: tenant, Kinds: TenantKinds(), Facts: TenantFacts(), Namespaces: TenantNamespaces(argocd),
+		Tenant: tenant, Kinds: TenantKinds(), Namespaces: TenantNamespaces(argocd),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,7 @@ func TestKindInOneNamespace(t *testing.T) {
 		"spec":   map[string]any{"project": "default", "destination": map[string]any{}, "source": map[string]any{"repoURL": "https://git/x.git"}},
 		"status": map[string]any{"health": map[string]any{"status": "Healthy"}},
 	}}
-	u.SetGroupVersionKind(applicationKind())
+	u.SetGroupVersionKind(argoKind("Application"))
 	u.SetNamespace(argocd)
 	u.SetName("a")
 	u.SetLabels(owner.Labels(tenant))
@@ -95,7 +96,7 @@ func service(namespace, name string, kind corev1.ServiceType) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: namespace, Name: name, Labels: map[string]string{"resource.nautes.io/Usage": "Entrypoint"},
-			Annotations: map[string]string{entryPointHTTP: "web", entryPointHTTPS: "websecure"},
+			Annotations: map[string]string{"cluster-operator.nautes.io/http-entrypoint": "web", "cluster-operator.nautes.io/https-entrypoint": "websecure"},
 		},
 		Spec: corev1.ServiceSpec{Type: kind, Ports: []corev1.ServicePort{
 			{Name: "metrics", Port: 9100}, {Name: "web", Port: 80}, {Name: "websecure", Port: 443},
@@ -113,8 +114,8 @@ func TestEntryPoints(t *testing.T) {
 	plain, unnamed, twice := service(first, name+"-plain", corev1.ServiceTypeNodePort), service(first, name+"-unnamed", corev1.ServiceTypeNodePort),
 		service(second, name, corev1.ServiceTypeLoadBalancer)
 	plain.Labels = nil
-	unnamed.Annotations = map[string]string{entryPointHTTP: "absent"}
-	balanced.Annotations = map[string]string{entryPointHTTPS: "websecure"}
+	unnamed.Annotations = map[string]string{"cluster-operator.nautes.io/http-entrypoint": "absent"}
+	balanced.Annotations = map[string]string{"cluster-operator.nautes.io/https-entrypoint": "websecure"}
 	services := []client.Object{node, balanced, inner, plain, unnamed, twice}
 	create(t, c, services...)
 	t.Cleanup(func() {
@@ -150,7 +151,7 @@ func TestEntryPoints(t *testing.T) {
 	before := told.count("Service/" + first + "/" + name + "/is")
 	for _, patch := range []string{
 		`{"metadata":{"annotations":{"example.com/x":"y"}}}`,
-		`{"metadata":{"annotations":{"` + entryPointHTTP + `":null}}}`,
+		`{"metadata":{"annotations":{"` + "cluster-operator.nautes.io/http-entrypoint" + `":null}}}`,
 	} {
 		if err := c.Patch(t.Context(), node, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 			t.Fatal(err)
@@ -182,7 +183,7 @@ func TestEntryPoints(t *testing.T) {
 // Who may not read Services has everything but the entry points.
 func TestEntryPointsThatMayNotBeRead(t *testing.T) {
 	conn, err := Connect(t.Context(), limited(t, "no-services", runtimeRules()), ConnOptions{
-		Tenant: tenant, Kinds: RuntimeKinds(), Facts: RuntimeFacts(), EntryPoints: true, Rights: runtimeRights,
+		Tenant: tenant, Kinds: RuntimeKinds(), EntryPoints: true, Rights: runtimeRights,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +257,7 @@ func TestKindThatMayNotBeRead(t *testing.T) {
 	}
 	kubeconfig, role := tokenFor(t, newCable(t).address(), old)
 	m, _ := started(t, ManagerOptions{FailureThreshold: 3})
-	m.Set("c", "uid", value(kubeconfig), "1", "", "")
+	set(m, "c", value(kubeconfig), "1", "", "")
 	denied := func(resource string) {
 		t.Helper()
 		waitMessage(t, m, "c", "may not read "+resource+"; ")
@@ -318,8 +319,9 @@ func TestLooksEnd(t *testing.T) {
 		"one is still served":          {defined: map[string]bool{"applications.argoproj.io": true, "appprojects.argoproj.io": false}},
 		"of another group":             {defined: map[string]bool{"applications.argoproj.io": true, "appprojects.argoproj.io": true, "eventbus.example.com": true}, want: true},
 	} {
-		s := &served{discovery: conn.discovery, kinds: conn.order, run: &conn.run, defined: test.defined}
-		if got := s.look(t.Context(), "argoproj.io"); got != test.want {
+		tr := newTracker(t.Context(), conn.discovery, watcher{run: &conn.run}, conn.order, logr.Discard())
+		tr.defined = test.defined
+		if got := tr.check(t.Context(), "argoproj.io"); got != test.want {
 			t.Errorf("%s: settled is %t, want %t", name, got, test.want)
 		}
 	}

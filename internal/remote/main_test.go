@@ -83,7 +83,7 @@ func (c *changes) wait(t *testing.T, change string) {
 // connect makes a connection that ends with the test.
 func connect(t *testing.T, cfg *rest.Config, change ChangeFunc) *Conn {
 	t.Helper()
-	conn, err := Connect(t.Context(), cfg, ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), Facts: RuntimeFacts(), OnChange: change})
+	conn, err := Connect(t.Context(), cfg, ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), OnChange: change})
 	if err != nil {
 		t.Fatal(err)
 	}

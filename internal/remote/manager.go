@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -15,50 +16,70 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// ManagerOptions say how connections are made and kept.
+// ManagerOptions configure the connections of a Manager.
 type ManagerOptions struct {
-	// Tenant whose objects are looked at.
+	// Tenant whose objects are cached.
 	Tenant string
-	// Scheme of the clients; the one of client-go when nil.
+	// Scheme of the clients, or nil for client-go's.
 	Scheme *runtime.Scheme
-	// ProbeInterval between two probes of a connected cluster; 10 seconds when zero.
+	// ProbeInterval between two probes of a connected cluster; 10 seconds if zero.
 	ProbeInterval time.Duration
-	// ProbeTimeout of one probe, and of each part of connecting; 10 seconds when zero.
+	// ProbeTimeout of one probe, and of each step of connecting; 10 seconds if zero.
 	ProbeTimeout time.Duration
-	// FailureThreshold is how many probes in a row must fail before a cluster
-	// counts as not connected; 3 when zero.
+	// FailureThreshold is the number of consecutive failed probes after which a
+	// cluster counts as not connected; 3 if zero.
 	FailureThreshold int
-	// SlowAfter is how long a probe may take before a cluster counts as slow; 1
-	// second when zero.
-	SlowAfter time.Duration
-	// RetryBase and RetryMax bound the growing pause between two attempts to
-	// connect; 1 second and 1 minute when zero.
-	RetryBase, RetryMax time.Duration
-	// QPS and Burst limit the requests to each cluster; 50 and 100 when zero.
+	// QPS and Burst limit the requests to each cluster; 50 and 100 if zero.
 	QPS   float32
 	Burst int
-	// OnState is told when the state of a cluster has changed.
+	// OnState is called after the state of a cluster has changed. It must be set.
 	OnState func(cluster string)
-	// OnObject is told of what changes on a cluster, as a ChangeFunc is.
+	// OnObject is called like a ChangeFunc for each change on a cluster. It must be set.
 	OnObject func(cluster string, gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool)
-	// Log is told, in our words, why connections fail.
+	// Log receives one line for each change of a connection.
 	Log logr.Logger
+
+	// slowAfter is the duration of a probe above which a cluster counts as slow.
+	slowAfter time.Duration
+	// retryBase and retryMax bound the growing pause between two attempts to connect.
+	retryBase, retryMax time.Duration
 }
 
-// State tells what is known of the connection to a cluster.
+// Endpoint describes how to reach a cluster.
+type Endpoint struct {
+	// UID of the Cluster object. A new object gets a new connection.
+	UID types.UID
+	// Kubeconfig and its Version in the secret store. A new version gets a new
+	// connection.
+	Kubeconfig secrets.Value
+	Version    string
+	// ExpectedUID is the UID on record of the cluster's namespace kube-system, or
+	// empty if none is. Another cluster at the same address is not connected.
+	ExpectedUID string
+	// Server is the https URL of the API server. It overrides the kubeconfig's, unless
+	// it is empty. A new URL gets a new connection.
+	Server string
+}
+
+// needsNewConnection reports whether a connection to old is of no use for e.
+func (e Endpoint) needsNewConnection(old Endpoint) bool {
+	return e.UID != old.UID || e.Version != old.Version || e.Server != old.Server
+}
+
+// State is the state of the connection to a cluster.
 type State struct {
-	// Connected: the cluster answers and its objects are known. Connecting: it
-	// is not known yet whether it does, since the first attempt has not ended.
+	// Connected reports whether the cluster answers and its objects are cached.
+	// Connecting reports whether the first attempt to connect is still running.
 	Connected, Connecting bool
 	// Reason is a condition reason of v1alpha1, and Message its message.
 	Reason, Message string
-	// Version of Kubernetes, and UID of the namespace kube-system; of the last
-	// connection while there is none.
+	// Version of Kubernetes, and UID of the namespace kube-system. While there is no
+	// connection, they are the last connection's.
 	Version, UID string
-	// Since is when the connection was made or lost.
+	// Since is the time at which the connection was made or lost.
 	Since time.Time
-	// Slow: the last probe of the connected cluster took longer than
-	// ManagerOptions.SlowAfter. OnState is not told of a change of Slow alone.
+	// Slow reports whether the last probe of the connected cluster took longer than a
+	// second. OnState is not called for a change of Slow alone.
 	Slow bool
 }
 
@@ -66,41 +87,35 @@ type State struct {
 type Manager struct {
 	o ManagerOptions
 
-	mu      sync.Mutex
-	links   map[string]*link
-	running context.Context // nil before Start
-	ended   bool
-	run     sync.WaitGroup
+	mu         sync.Mutex
+	connectors map[string]*connector
+	running    context.Context // nil before Start
+	ended      bool
+	run        sync.WaitGroup
 }
 
 // NewManager returns a manager without clusters.
 func NewManager(o ManagerOptions) *Manager {
-	o.ProbeInterval = orDefault(o.ProbeInterval, 10*time.Second)
-	o.ProbeTimeout = orDefault(o.ProbeTimeout, 10*time.Second)
-	o.FailureThreshold = orDefault(o.FailureThreshold, 3)
-	o.SlowAfter = orDefault(o.SlowAfter, time.Second)
-	o.RetryBase = orDefault(o.RetryBase, time.Second)
-	o.RetryMax = orDefault(o.RetryMax, time.Minute)
-	if o.OnState == nil {
-		o.OnState = func(string) {}
-	}
-	if o.OnObject == nil {
-		o.OnObject = func(string, schema.GroupVersionKind, *metav1.PartialObjectMetadata, bool) {}
-	}
-	return &Manager{o: o, links: map[string]*link{}}
+	o.ProbeInterval = cmp.Or(o.ProbeInterval, 10*time.Second)
+	o.ProbeTimeout = cmp.Or(o.ProbeTimeout, 10*time.Second)
+	o.FailureThreshold = cmp.Or(o.FailureThreshold, 3)
+	o.slowAfter = cmp.Or(o.slowAfter, time.Second)
+	o.retryBase = cmp.Or(o.retryBase, time.Second)
+	o.retryMax = cmp.Or(o.retryMax, time.Minute)
+	return &Manager{o: o, connectors: map[string]*connector{}}
 }
 
-// Start connects the clusters, and keeps them connected until ctx ends; then it
+// Start connects the clusters and keeps them connected until ctx ends. Then it
 // closes every connection and returns nil.
 func (m *Manager) Start(ctx context.Context) error {
 	m.mu.Lock()
 	m.running = ctx
-	for _, l := range m.links {
-		m.launch(l)
+	for _, c := range m.connectors {
+		m.startLoop(c)
 	}
 	m.mu.Unlock()
 	<-ctx.Done()
-	// Who holds the lock may still launch a loop; from here on nobody does.
+	// Set may start a loop as long as ended is false.
 	m.mu.Lock()
 	m.ended = true
 	m.mu.Unlock()
@@ -108,81 +123,73 @@ func (m *Manager) Start(ctx context.Context) error {
 	return nil
 }
 
-// NeedLeaderElection tells that only the leader is connected.
+// NeedLeaderElection reports that only the leader connects to clusters.
 func (m *Manager) NeedLeaderElection() bool { return true }
 
-// launch begins the loop of a link; m.mu is held.
-func (m *Manager) launch(l *link) {
+// startLoop starts the loop of a connector. The caller must hold m.mu.
+func (m *Manager) startLoop(c *connector) {
 	if m.running == nil || m.ended {
 		return
 	}
 	ctx, stop := context.WithCancel(m.running)
-	l.stop = stop
-	m.run.Go(func() { l.run(ctx) })
+	c.stop = stop
+	m.run.Go(func() { c.run(ctx) })
 }
 
-// Set says how a cluster is to be reached, and returns at once. uid is the
-// Cluster's; a new one, a new version of the kubeconfig, or another server
-// reconnects. expectClusterUID is the UID that status remembers; another cluster
-// at the address is not connected. It is empty while none is remembered. server
-// is the https URL of the API server, in the place of the kubeconfig's; the
-// kubeconfig's holds when it is empty.
-func (m *Manager) Set(cluster string, uid types.UID, kubeconfig secrets.Value, version, expectClusterUID, server string) {
+// Set sets how to reach a cluster, and returns at once.
+func (m *Manager) Set(cluster string, endpoint Endpoint) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	want := desired{uid: uid, kubeconfig: kubeconfig, version: version, expect: expectClusterUID, server: server}
-	if l, ok := m.links[cluster]; ok {
-		l.set(want)
+	if c, ok := m.connectors[cluster]; ok {
+		c.set(endpoint)
 		return
 	}
-	l := newLink(cluster, &m.o, want)
-	m.links[cluster] = l
-	m.launch(l)
+	c := newConnector(cluster, &m.o, endpoint)
+	m.connectors[cluster] = c
+	m.startLoop(c)
 }
 
-// Remove ends the connection to a cluster; closing goes on in the background.
+// Remove ends the connection to a cluster. It does not wait until it is closed.
 func (m *Manager) Remove(cluster string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l, ok := m.links[cluster]
+	c, ok := m.connectors[cluster]
 	if !ok {
 		return
 	}
-	delete(m.links, cluster)
-	if l.stop != nil {
-		l.stop()
+	delete(m.connectors, cluster)
+	if c.stop != nil {
+		c.stop()
 	}
 }
 
-// Get returns the connection to a cluster; it never connects and never waits.
+// Get returns the connection to a cluster. It never connects and never waits.
 // Without a connection it returns a *NotConnectedError, which is ErrNotConnected.
 func (m *Manager) Get(cluster string) (*Conn, error) {
-	state := notAsked()
-	if l := m.link(cluster); l != nil {
-		conn, s := l.get()
-		if conn != nil {
-			return conn, nil
-		}
-		state = s
+	conn, state := m.get(cluster)
+	if conn == nil {
+		return nil, &NotConnectedError{Cluster: cluster, Reason: state.Reason, Message: state.Message}
 	}
-	return nil, &NotConnectedError{Cluster: cluster, Reason: state.Reason, Message: state.Message}
+	return conn, nil
 }
 
-// State returns what is known of the connection to a cluster.
+// State returns the state of the connection to a cluster.
 func (m *Manager) State(cluster string) State {
-	if l := m.link(cluster); l != nil {
-		_, state := l.get()
-		return state
-	}
-	return notAsked()
+	_, state := m.get(cluster)
+	return state
 }
 
-func (m *Manager) link(cluster string) *link {
+func (m *Manager) get(cluster string) (*Conn, State) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.links[cluster]
+	c := m.connectors[cluster]
+	m.mu.Unlock()
+	if c == nil {
+		return nil, unknownCluster()
+	}
+	return c.get()
 }
 
-func notAsked() State {
+// unknownCluster returns the state of a cluster that was never set.
+func unknownCluster() State {
 	return State{Reason: v1alpha1.ReasonNotConnected, Message: "no Cluster of this name has a usable kubeconfig"}
 }

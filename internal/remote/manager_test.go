@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,11 @@ func started(t *testing.T, o ManagerOptions) (*Manager, *history) {
 	h := &history{}
 	var m *Manager
 	o.Tenant = tenant
-	o.ProbeInterval, o.ProbeTimeout = 50*time.Millisecond, orDefault(o.ProbeTimeout, 5*time.Second)
-	o.RetryBase, o.RetryMax = 20*time.Millisecond, 100*time.Millisecond
+	o.ProbeInterval, o.ProbeTimeout = 50*time.Millisecond, cmp.Or(o.ProbeTimeout, 5*time.Second)
+	o.retryBase, o.retryMax = 20*time.Millisecond, 100*time.Millisecond
+	if o.OnObject == nil {
+		o.OnObject = func(string, schema.GroupVersionKind, *metav1.PartialObjectMetadata, bool) {}
+	}
 	o.OnState = func(cluster string) {
 		s := m.State(cluster)
 		h.mu.Lock()
@@ -61,6 +65,11 @@ func started(t *testing.T, o ManagerOptions) (*Manager, *history) {
 }
 
 func value(s string) secrets.Value { return secrets.NewValue([]byte(s)) }
+
+// set sets how to reach a cluster. The UID of the Cluster object is always the same.
+func set(m *Manager, cluster string, kubeconfig secrets.Value, version, expectedUID, server string) {
+	m.Set(cluster, Endpoint{UID: "uid", Kubeconfig: kubeconfig, Version: version, ExpectedUID: expectedUID, Server: server})
+}
 
 func waitState(t *testing.T, m *Manager, cluster, reason string) State {
 	t.Helper()
@@ -90,7 +99,7 @@ func TestManagerConnects(t *testing.T) {
 	if _, err := m.Get("c"); !errors.Is(err, ErrNotConnected) {
 		t.Fatalf("Get of a cluster that nobody set: %v", err)
 	}
-	m.Set("c", "uid", value(kubeconfigFor(newCable(t).address())), "1", "", "")
+	set(m, "c", value(kubeconfigFor(newCable(t).address())), "1", "", "")
 	state := waitState(t, m, "c", v1alpha1.ReasonConnected)
 	if state.UID == "" || !strings.HasPrefix(state.Version, "v1.") || state.Since.IsZero() {
 		t.Errorf("state is %+v", state)
@@ -103,7 +112,7 @@ func TestManagerConnects(t *testing.T) {
 		t.Errorf("UID is %s, state says %s", conn.UID(), state.UID)
 	}
 	// What is remembered after the first connection is no reason for a second.
-	m.Set("c", "uid", value("not looked at"), "1", state.UID, "")
+	set(m, "c", value("not looked at"), "1", state.UID, "")
 	c := admin(t)
 	ns := namespace(t, c, nil)
 	create(t, c, account(ns, "a", plan.Owner{Kind: "Space", Product: "p", Name: "p"}.Labels(tenant)))
@@ -116,7 +125,7 @@ func TestManagerConnects(t *testing.T) {
 func TestLostClusterIsFoundAgain(t *testing.T) {
 	m, h := started(t, ManagerOptions{FailureThreshold: 3})
 	cable := newCable(t)
-	m.Set("c", "uid", value(kubeconfigFor(cable.address())), "1", "", "")
+	set(m, "c", value(kubeconfigFor(cable.address())), "1", "", "")
 	first := waitState(t, m, "c", v1alpha1.ReasonConnected)
 
 	cable.set(true)
@@ -150,7 +159,7 @@ func TestLostClusterIsFoundAgain(t *testing.T) {
 func TestShortFailureIsNoLoss(t *testing.T) {
 	m, h := started(t, ManagerOptions{FailureThreshold: 1 << 20})
 	i := newImpostor(t)
-	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
+	set(m, "c", value(i.kubeconfig()), "1", "", "")
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	conn, err := m.Get("c")
 	if err != nil {
@@ -192,7 +201,7 @@ func TestRotatedKubeconfig(t *testing.T) {
 		{kubeconfigFor("nautes.invalid:443"), v1alpha1.ReasonNotConnected, "host name"},
 		{kubeconfigFor(address), v1alpha1.ReasonConnected, "answers"},
 	} {
-		m.Set("c", "uid", value(step.kubeconfig), fmt.Sprint(i), "", "")
+		set(m, "c", value(step.kubeconfig), fmt.Sprint(i), "", "")
 		waitMessage(t, m, "c", step.wantMessage)
 		waitState(t, m, "c", step.wantReason)
 		if s := m.State("c"); strings.Contains(s.Message, "no-such-token") || strings.Contains(s.Message, "https://") {
@@ -211,25 +220,25 @@ func TestServerTakesThePlaceOfTheKubeconfigs(t *testing.T) {
 	m, _ := started(t, ManagerOptions{})
 	kubeconfig := value(kubeconfigFor("nautes.invalid:443"))
 	first, second := newCable(t), newCable(t)
-	m.Set("c", "uid", kubeconfig, "1", "", "https://"+first.address())
+	set(m, "c", kubeconfig, "1", "", "https://"+first.address())
 	state := waitState(t, m, "c", v1alpha1.ReasonConnected)
 	conn, err := m.Get("c")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, server := range []string{"http://" + first.address(), "https://user:" + secretToken + "@" + first.address(), "https://h:" + secretToken} {
-		m.Set("c", "uid", kubeconfig, "1", state.UID, server)
+		set(m, "c", kubeconfig, "1", state.UID, server)
 		refused := waitState(t, m, "c", v1alpha1.ReasonCredentialsInvalid)
 		if !strings.Contains(refused.Message, "spec.apiServer") || strings.Contains(refused.Message, secretToken) {
 			t.Errorf("message is %q", refused.Message)
 		}
-		m.Set("c", "uid", kubeconfig, "1", state.UID, "https://"+first.address())
+		set(m, "c", kubeconfig, "1", state.UID, "https://"+first.address())
 		waitState(t, m, "c", v1alpha1.ReasonConnected)
 	}
 	// Another address is another connection, and not before.
 	first.set(true)
 	waitState(t, m, "c", v1alpha1.ReasonNotConnected)
-	m.Set("c", "uid", kubeconfig, "1", state.UID, "https://"+second.address())
+	set(m, "c", kubeconfig, "1", state.UID, "https://"+second.address())
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	if again, err := m.Get("c"); err != nil || again == conn {
 		t.Errorf("the connection is the old one: %v", err)
@@ -237,9 +246,9 @@ func TestServerTakesThePlaceOfTheKubeconfigs(t *testing.T) {
 }
 
 func TestSlowCluster(t *testing.T) {
-	m, h := started(t, ManagerOptions{SlowAfter: 100 * time.Millisecond, FailureThreshold: 1 << 20})
+	m, h := started(t, ManagerOptions{slowAfter: 100 * time.Millisecond, FailureThreshold: 1 << 20})
 	i := newImpostor(t)
-	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
+	set(m, "c", value(i.kubeconfig()), "1", "", "")
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	conn, err := m.Get("c")
 	if err != nil {
@@ -277,7 +286,7 @@ func TestSlowCluster(t *testing.T) {
 		t.Errorf("told %d times, want once: of the connection", told)
 	}
 	i.delay.Store(int64(150 * time.Millisecond))
-	m.Set("c", "uid", value(i.kubeconfig()), "2", "", "")
+	set(m, "c", value(i.kubeconfig()), "2", "", "")
 	slow(true)
 }
 
@@ -287,7 +296,7 @@ func TestStaleKindKeepsNobodyWaiting(t *testing.T) {
 	i := newImpostor(t)
 	i.stale.Store(3)
 	m, _ := started(t, ManagerOptions{})
-	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
+	set(m, "c", value(i.kubeconfig()), "1", "", "")
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	if left := i.stale.Load(); left > -1 {
 		t.Errorf("it was asked %d times less than it said so", left+1)
@@ -299,8 +308,8 @@ func TestStaleKindKeepsNobodyWaiting(t *testing.T) {
 func TestClusterThatIsAlwaysSlowIsConnected(t *testing.T) {
 	i := newImpostor(t)
 	i.slow.Store(int64(300 * time.Millisecond))
-	m, _ := started(t, ManagerOptions{ProbeTimeout: time.Second, SlowAfter: 100 * time.Millisecond})
-	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
+	m, _ := started(t, ManagerOptions{ProbeTimeout: time.Second, slowAfter: 100 * time.Millisecond})
+	set(m, "c", value(i.kubeconfig()), "1", "", "")
 	if s := waitState(t, m, "c", v1alpha1.ReasonConnected); !s.Slow {
 		t.Errorf("state is %+v, want slow", s)
 	}
@@ -309,7 +318,7 @@ func TestClusterThatIsAlwaysSlowIsConnected(t *testing.T) {
 func TestReplacedCluster(t *testing.T) {
 	m, _ := started(t, ManagerOptions{FailureThreshold: 1 << 20})
 	i := newImpostor(t)
-	m.Set("c", "uid", value(i.kubeconfig()), "1", "", "")
+	set(m, "c", value(i.kubeconfig()), "1", "", "")
 	first := waitState(t, m, "c", v1alpha1.ReasonConnected)
 
 	i.other.Store(true)
@@ -318,8 +327,8 @@ func TestReplacedCluster(t *testing.T) {
 		t.Errorf("message is %q", state.Message)
 	}
 	// The memory of status holds across a new connection, and a restart.
-	m.Set("c", "uid", value(i.kubeconfig()), "2", first.UID, "")
-	m.Set("d", "uid", value(i.kubeconfig()), "1", first.UID, "")
+	set(m, "c", value(i.kubeconfig()), "2", first.UID, "")
+	set(m, "d", value(i.kubeconfig()), "1", first.UID, "")
 	waitState(t, m, "d", v1alpha1.ReasonClusterReplaced)
 	seen := i.probes.Load()
 	remotetest.Eventually(t, "wait for more attempts", func(context.Context) error {
@@ -334,14 +343,14 @@ func TestReplacedCluster(t *testing.T) {
 	i.other.Store(false)
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	// Learning that another one is expected ends the connection.
-	m.Set("c", "uid", value(i.kubeconfig()), "2", otherUID, "")
+	set(m, "c", value(i.kubeconfig()), "2", otherUID, "")
 	waitState(t, m, "c", v1alpha1.ReasonClusterReplaced)
 }
 
 func TestSilentClusterBlocksNobody(t *testing.T) {
 	m, _ := started(t, ManagerOptions{ProbeTimeout: time.Hour})
 	address, accepted := silent(t)
-	m.Set("silent", "uid", value(kubeconfigFor(address)), "1", "", "")
+	set(m, "silent", value(kubeconfigFor(address)), "1", "", "")
 	remotetest.Eventually(t, "wait for the attempt", func(context.Context) error {
 		return want(accepted.Load() > 0, "no attempt")
 	})
@@ -353,7 +362,7 @@ func TestSilentClusterBlocksNobody(t *testing.T) {
 				t.Errorf("Get: %v", err)
 			}
 			m.State("silent")
-			m.Set("silent", "uid", value(kubeconfigFor(address)), "1", fmt.Sprint(i), "")
+			set(m, "silent", value(kubeconfigFor(address)), "1", fmt.Sprint(i), "")
 		}
 	}()
 	select {
@@ -361,10 +370,10 @@ func TestSilentClusterBlocksNobody(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("Get, State or Set waits for the cluster")
 	}
-	m.Set("good", "uid", value(kubeconfigFor(newCable(t).address())), "1", "", "")
+	set(m, "good", value(kubeconfigFor(newCable(t).address())), "1", "", "")
 	waitState(t, m, "good", v1alpha1.ReasonConnected)
 	m.Remove("silent")
-	if got := m.State("silent"); got != notAsked() {
+	if got := m.State("silent"); got != unknownCluster() {
 		t.Errorf("state of a removed cluster is %+v", got)
 	}
 }
@@ -372,7 +381,7 @@ func TestSilentClusterBlocksNobody(t *testing.T) {
 func TestNothingRemainsOfARemovedCluster(t *testing.T) {
 	m, _ := started(t, ManagerOptions{})
 	remotetest.Eventually(t, "wait for the connections of other tests to end", func(context.Context) error { return noLoops(0) })
-	m.Set("c", "uid", value(kubeconfigFor(newCable(t).address())), "1", "", "")
+	set(m, "c", value(kubeconfigFor(newCable(t).address())), "1", "", "")
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	conn, err := m.Get("c")
 	if err != nil {
@@ -399,7 +408,7 @@ func noLoops(n int) error {
 	count := 0
 	var last []byte
 	for _, stack := range bytes.Split(stacks, []byte("\n\n")) {
-		for _, part := range []string{"remote.(*link)", "remote.(*served)", "cache.(*Reflector)", "cache.(*sharedIndexInformer)", "cache.(*processorListener)"} {
+		for _, part := range []string{"remote.(*connector)", "remote.(*tracker)", "cache.(*Reflector)", "cache.(*sharedIndexInformer)", "cache.(*processorListener)"} {
 			if bytes.Contains(stack, []byte(part)) {
 				count, last = count+1, stack
 				break

@@ -16,16 +16,16 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// ownerIndex is the index of the caches by the labels of the owner.
+// ownerIndex is the name of the index by the labels of the owner.
 const ownerIndex = "owner"
 
-// FactsFunc takes from a whole object what is kept of it beside its metadata.
-// It is pure, and what it returns can be compared with ==.
-type FactsFunc func(*unstructured.Unstructured) any
+// factsFunc extracts the facts that are cached beside the metadata of an object. It
+// must be pure, and its results must be comparable with ==.
+type factsFunc func(*unstructured.Unstructured) any
 
-// object is what a cache holds: trimmed metadata, and the facts of kinds that
-// are watched as a whole. There are many, so it is packed: what is the same in
-// many objects is there once, and our managed fields are a digest.
+// object is a cached object: trimmed metadata, and facts if the kind is watched as
+// whole objects. It is packed, because there are many: values that many objects
+// share are stored once, and our managed fields are stored as a digest.
 type object struct {
 	gvk             *schema.GroupVersionKind
 	namespace       unique.Handle[string]
@@ -33,7 +33,7 @@ type object struct {
 	uid             types.UID
 	resourceVersion string
 	generation      int64
-	// created is in seconds since 1970; 0: it is not known.
+	// created is in seconds since 1970, or 0 if unknown.
 	created     int64
 	deleted     *metav1.Time
 	labels      labelSet
@@ -42,20 +42,20 @@ type object struct {
 	facts       any
 }
 
-// GetObjectMeta implements metav1.ObjectMetaAccessor for the caches: they want to
-// know which object it is, and of which version.
+// GetObjectMeta implements metav1.ObjectMetaAccessor. The caches need the identity
+// and the version of the object.
 func (o *object) GetObjectMeta() metav1.Object {
 	return &metav1.ObjectMeta{Namespace: o.namespace.Value(), Name: o.name, UID: o.uid, ResourceVersion: o.resourceVersion}
 }
 
-// labelSet is the labels of an object, in the form of a selector.
+// labelSet holds the labels of an object in the form of a selector.
 type labelSet struct{ unique.Handle[string] }
 
 func packLabels(all map[string]string) labelSet {
 	return labelSet{unique.Make(labels.Set(all).String())}
 }
 
-// unpack returns the labels; nil when there are none.
+// unpack returns the labels, or nil if there are none.
 func (l labelSet) unpack() map[string]string {
 	packed := l.Value()
 	if packed == "" {
@@ -69,7 +69,7 @@ func (l labelSet) unpack() map[string]string {
 	return all
 }
 
-// get returns the value of a label; empty when there is none.
+// get returns the value of a label, or "" if it is absent.
 func (l labelSet) get(key string) string {
 	for label := range strings.SplitSeq(l.Value(), ",") {
 		if name, value, _ := strings.Cut(label, "="); name == key {
@@ -79,10 +79,9 @@ func (l labelSet) get(key string) string {
 	return ""
 }
 
-// trimmer returns the transformation from what the API server sends to what a
-// cache holds; more, which may be nil, drops what is not needed beside. It is
-// idempotent.
-func trimmer(gvk schema.GroupVersionKind, facts FactsFunc, more func(*object)) cache.TransformFunc {
+// trimmer returns the transformation of the API server's objects into cached
+// objects. It is idempotent. more may be nil, and drops further metadata.
+func trimmer(gvk schema.GroupVersionKind, facts factsFunc, more func(*object)) cache.TransformFunc {
 	var trim cache.TransformFunc
 	trim = func(in any) (any, error) {
 		switch o := in.(type) {
@@ -133,15 +132,16 @@ func trimmed(gvk *schema.GroupVersionKind, o metav1.Object) *object {
 	return kept
 }
 
-// alike tells whether two versions of an object are the same to us: what others
-// keep writing into it, as a status, wakes nobody.
-func alike(a, b *object) bool {
+// equal reports whether two versions of an object are equal in all fields that we
+// track. Changes in other fields, such as most of the status, must not cause a
+// reconciliation.
+func equal(a, b *object) bool {
 	return a.uid == b.uid && (a.deleted == nil) == (b.deleted == nil) && a.labels == b.labels &&
 		maps.Equal(a.annotations, b.annotations) && a.facts == b.facts && a.fields == b.fields
 }
 
-// view returns the metadata of a cached object; its annotations belong to the
-// cache. Its managed fields carry only the digest of ours.
+// view returns the metadata of a cached object. Its annotations belong to the
+// cache. Its managed fields contain only the digest of ours.
 func (o *object) view() *metav1.PartialObjectMetadata {
 	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Namespace:         o.namespace.Value(),

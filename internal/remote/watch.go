@@ -17,157 +17,147 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// source reads and watches resources.
-type source struct {
+// watcher holds the settings that the watches of a connection share.
+type watcher struct {
 	metadata metadata.Interface
 	dynamic  dynamic.Interface
-	// selector chooses the objects by their labels.
+	// selector selects objects by their labels.
 	selector string
-}
-
-// attempt is told how an attempt to list or watch has begun: nil when it was granted.
-type attempt func(error)
-
-// informer returns an informer of trimmed objects, in one namespace or, when it
-// is empty, in all. With facts, whole objects are read, otherwise their metadata only.
-func (s source) informer(k *kindCache, gvr schema.GroupVersionResource, tried attempt) (cache.SharedIndexInformer, error) {
-	selector := cmp.Or(k.selector, s.selector)
-	var lister cache.ListerWatcher
-	var example runtime.Object
-	if k.facts == nil {
-		var resource metadata.ResourceInterface = s.metadata.Resource(gvr)
-		if k.namespace != "" {
-			resource = s.metadata.Resource(gvr).Namespace(k.namespace)
-		}
-		example = &metav1.PartialObjectMetadata{}
-		lister = listWatch(selector, s.metadata, tried,
-			func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
-			resource.Watch)
-	} else {
-		var resource dynamic.ResourceInterface = s.dynamic.Resource(gvr)
-		if k.namespace != "" {
-			resource = s.dynamic.Resource(gvr).Namespace(k.namespace)
-		}
-		example = &unstructured.Unstructured{}
-		lister = listWatch(selector, s.dynamic, tried,
-			func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
-			resource.Watch)
-	}
-	if k.indexers == nil {
-		k.indexers = cache.Indexers{ownerIndex: indexByOwner}
-	}
-	informer := cache.NewSharedIndexInformerWithOptions(lister, example, cache.SharedIndexInformerOptions{
-		Indexers:          k.indexers,
-		ObjectDescription: gvr.String(),
-	})
-	if err := informer.SetTransform(trimmer(k.gvk, k.facts, k.trim)); err != nil {
-		return nil, fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
-	}
-	return informer, nil
-}
-
-func listWatch(selector string, client any, tried attempt,
-	list func(context.Context, metav1.ListOptions) (runtime.Object, error),
-	open func(context.Context, metav1.ListOptions) (watch.Interface, error),
-) cache.ListerWatcher {
-	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = selector
-			listed, err := list(ctx, o)
-			tried(err)
-			return listed, err
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector = selector
-			opened, err := open(ctx, o)
-			tried(err)
-			return opened, err
-		},
-	}, client)
+	change   ChangeFunc
+	// rights is the remedy for missing rights, for messages.
+	rights string
+	// missing is called with the group of a kind that the cluster does not serve any
+	// more, although it was discovered. It may be nil.
+	missing func(group string)
+	// run waits for the watches.
+	run *sync.WaitGroup
 }
 
 // kindCache is the cache of one kind on one cluster. It is empty while the
 // cluster does not serve the kind.
 type kindCache struct {
-	gvk   schema.GroupVersionKind
-	facts FactsFunc
-	// namespace that is looked at; all when empty.
+	gvk schema.GroupVersionKind
+	// facts extracts the facts from whole objects. If it is nil, only metadata is read.
+	facts factsFunc
+	// namespace that is watched, or empty for all.
 	namespace string
-	// selector chooses the objects, if not all of the tenant's; indexers find
-	// them, if not by their owners; trim drops more of them than others need to.
+	// selector and indexers override the watcher's selector and the index by owner.
 	selector string
 	indexers cache.Indexers
-	trim     func(*object)
-	// rights says where the account gets its rights, for messages.
-	rights string
-	// missing is called when the cluster does not serve what it said it serves.
-	missing func()
+	// trim, unless nil, drops more metadata than usual.
+	trim func(*object)
+	// everyUpdate reports updates in fields that are not cached, too.
+	everyUpdate bool
 
 	mu       sync.Mutex
 	known    bool // discovery has answered
 	informer cache.SharedIndexInformer
+	rights   string
 	stop     context.CancelFunc
-	cause    error // why the last attempt to list or watch was not granted, or has ended
+	cause    error // of the last failure to list or watch
 }
 
-// start begins to watch the kind as resource; it returns false when it is watched already.
-func (k *kindCache) start(ctx context.Context, run *sync.WaitGroup, s source, gvr schema.GroupVersionResource, change ChangeFunc) (bool, error) {
+// start starts to watch the kind as a resource, unless it is watched already.
+func (k *kindCache) start(ctx context.Context, w watcher, gvr schema.GroupVersionResource) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if ctx.Err() != nil {
-		return false, nil
+		return nil
 	}
-	k.known = true
+	k.known, k.rights = true, w.rights
 	if k.informer != nil {
-		return false, nil
+		return nil
 	}
-	tried := func(err error) {
+	report := func(err error) {
 		k.mu.Lock()
 		k.cause = err
 		k.mu.Unlock()
-		if apierrors.IsNotFound(err) && k.missing != nil {
-			k.missing()
+		if apierrors.IsNotFound(err) && w.missing != nil {
+			w.missing(k.gvk.Group)
 		}
 	}
-	informer, err := s.informer(k, gvr, tried)
-	if err != nil {
-		return false, err
+	informer := k.newInformer(w, gvr, report)
+	err := informer.SetTransform(trimmer(k.gvk, k.facts, k.trim))
+	if err == nil {
+		_, err = informer.AddEventHandler(k.handler(w.change))
 	}
-	if _, err := informer.AddEventHandler(handler(k.gvk, change)); err != nil {
-		return false, fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
+	if err == nil {
+		err = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { report(err) })
 	}
-	err = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) { tried(err) })
 	if err != nil {
-		return false, fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
+		return fmt.Errorf("watch %s: %w", kindText(k.gvk.Group, k.gvk.Kind), err)
 	}
 	ctx, k.stop = context.WithCancel(ctx)
 	k.informer, k.cause = informer, nil
-	run.Go(func() { informer.RunWithContext(ctx) })
-	return true, nil
+	w.run.Go(func() { informer.RunWithContext(ctx) })
+	return nil
 }
 
-// forget stops to watch the kind, because the cluster does not serve it; it
-// returns false when it was not watched.
-func (k *kindCache) forget() bool {
+// newInformer returns an informer that calls report after each attempt to list or
+// watch.
+func (k *kindCache) newInformer(w watcher, gvr schema.GroupVersionResource, report func(error)) cache.SharedIndexInformer {
+	selector := cmp.Or(k.selector, w.selector)
+	var lister cache.ListerWatcher
+	var example runtime.Object
+	if k.facts == nil {
+		lister = listWatch(w.metadata.Resource(gvr).Namespace(k.namespace), w.metadata, selector, report)
+		example = &metav1.PartialObjectMetadata{}
+	} else {
+		lister = listWatch(w.dynamic.Resource(gvr).Namespace(k.namespace), w.dynamic, selector, report)
+		example = &unstructured.Unstructured{}
+	}
+	indexers := k.indexers
+	if indexers == nil {
+		indexers = cache.Indexers{ownerIndex: indexByOwner}
+	}
+	return cache.NewSharedIndexInformerWithOptions(lister, example, cache.SharedIndexInformerOptions{
+		Indexers: indexers, ObjectDescription: gvr.String(),
+	})
+}
+
+// resource is a resource of the metadata client or of the dynamic client.
+type resource[L runtime.Object] interface {
+	List(context.Context, metav1.ListOptions) (L, error)
+	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
+}
+
+func listWatch[L runtime.Object](r resource[L], client any, selector string, report func(error)) cache.ListerWatcher {
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = selector
+			list, err := r.List(ctx, o)
+			report(err)
+			return list, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = selector
+			opened, err := r.Watch(ctx, o)
+			report(err)
+			return opened, err
+		},
+	}, client)
+}
+
+// forget stops to watch a kind that the cluster does not serve.
+func (k *kindCache) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.known = true
 	if k.informer == nil {
-		return false
+		return
 	}
 	k.stop()
 	k.informer, k.stop, k.cause = nil, nil, nil
-	return true
 }
 
-// close makes the cache of a connection that has ended unreadable.
+// close makes the cache of a closed connection unreadable.
 func (k *kindCache) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.known, k.informer, k.cause = false, nil, nil
 }
 
-// indexer returns the synced cache of the kind; nil when the kind is not served.
+// indexer returns the synced cache of the kind, or nil if the kind is not served.
 func (k *kindCache) indexer() (cache.Indexer, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -175,24 +165,44 @@ func (k *kindCache) indexer() (cache.Indexer, error) {
 		return nil, nil
 	}
 	if !k.known || !k.informer.HasSynced() {
-		return nil, k.unsynced()
+		return nil, k.notSynced()
 	}
 	return k.informer.GetIndexer(), nil
 }
 
-func (k *kindCache) unsynced() *NotSyncedError {
+// byIndex returns the cached objects with a value of an index, in no order. It
+// returns none if the kind is not served.
+func (k *kindCache) byIndex(index, value string) ([]*object, error) {
+	indexer, err := k.indexer()
+	if err != nil || indexer == nil {
+		return nil, err
+	}
+	found, err := indexer.ByIndex(index, value)
+	if err != nil {
+		return nil, fmt.Errorf("look up %s by %s: %w", kindText(k.gvk.Group, k.gvk.Kind), index, err)
+	}
+	objects := make([]*object, 0, len(found))
+	for _, f := range found {
+		if o, ok := f.(*object); ok {
+			objects = append(objects, o)
+		}
+	}
+	return objects, nil
+}
+
+func (k *kindCache) notSynced() *NotSyncedError {
 	return &NotSyncedError{Group: k.gvk.Group, Kind: k.gvk.Kind, Cause: explain(k.cause, k.rights)}
 }
 
-// denied returns an error when the account may not read the kind, or no longer:
-// what the cache holds would grow old unnoticed.
+// denied returns an error if the account is not permitted to read the kind. The
+// cache would become outdated unnoticed.
 func (k *kindCache) denied() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.informer == nil || !apierrors.IsForbidden(k.cause) {
 		return nil
 	}
-	return k.unsynced()
+	return k.notSynced()
 }
 
 func (k *kindCache) served() (served, known bool) {
@@ -201,19 +211,20 @@ func (k *kindCache) served() (served, known bool) {
 	return k.informer != nil, k.known
 }
 
-// handler tells of what appears, disappears or changes in what we look at.
-func handler(gvk schema.GroupVersionKind, change ChangeFunc) cache.ResourceEventHandler {
+// handler calls change for each object that is added, deleted, or updated in a
+// field that we track.
+func (k *kindCache) handler(change ChangeFunc) cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc: func(in any) {
 			if o, ok := in.(*object); ok {
-				change(gvk, o.view(), false)
+				change(k.gvk, o.view(), false)
 			}
 		},
 		UpdateFunc: func(before, after any) {
 			b, okB := before.(*object)
 			a, okA := after.(*object)
-			if okA && okB && !alike(a, b) {
-				change(gvk, a.view(), false)
+			if okA && okB && (k.everyUpdate || !equal(a, b)) {
+				change(k.gvk, a.view(), false)
 			}
 		},
 		DeleteFunc: func(in any) {
@@ -221,7 +232,7 @@ func handler(gvk schema.GroupVersionKind, change ChangeFunc) cache.ResourceEvent
 				in = unknown.Obj
 			}
 			if o, ok := in.(*object); ok {
-				change(gvk, o.view(), true)
+				change(k.gvk, o.view(), true)
 			}
 		},
 	}

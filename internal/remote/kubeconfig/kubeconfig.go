@@ -268,14 +268,12 @@ func (n *namedUser) read(cfg *rest.Config) error {
 	if cfg.KeyData, err = decodeBase64(at+".client-key-data", n.User.KeyData); err != nil {
 		return err
 	}
-	if len(cfg.CertData) == 0 && len(cfg.KeyData) == 0 {
-		if cfg.BearerToken == "" {
-			return refuse(at, "it holds no credential; give token, or client-certificate-data and client-key-data")
+	if len(cfg.CertData)+len(cfg.KeyData) > 0 {
+		if _, err := tls.X509KeyPair(cfg.CertData, cfg.KeyData); err != nil {
+			return refuse(at, "client-certificate-data and client-key-data are not a PEM certificate and its key")
 		}
-		return nil
-	}
-	if _, err := tls.X509KeyPair(cfg.CertData, cfg.KeyData); err != nil {
-		return refuse(at, "client-certificate-data and client-key-data are not a PEM certificate and its key")
+	} else if cfg.BearerToken == "" {
+		return refuse(at, "it holds no credential; give token, or client-certificate-data and client-key-data")
 	}
 	return nil
 }

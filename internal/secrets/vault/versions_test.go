@@ -12,7 +12,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// polled opens a server and polls its secrets often.
+// polled opens a server whose secrets are looked at often.
 func (s server) polled(told *recorder[secrets.Ref]) *Vault {
 	s.t.Helper()
 	v := s.open(func(o *Options) { o.PollInterval, o.OnChange = 200*time.Millisecond, told.tell })
@@ -103,7 +103,7 @@ func TestOwnChangesAreTold(t *testing.T) {
 	}
 }
 
-// OnChange is called when a secret can be read again after an error.
+// Who was told that a secret cannot be read is told when it can be.
 func TestReadableAgainIsTold(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "readable")
@@ -121,7 +121,7 @@ func TestReadableAgainIsTold(t *testing.T) {
 	})
 }
 
-// At rest Version sends no request, and the poll has a limited rate.
+// At rest a version costs nothing, and the poll no more than it may.
 func TestPollIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "bounded")
