@@ -87,14 +87,7 @@ func checkFile(path string, words *wording) ([]string, error) {
 		return nil, nil
 	}
 	f := &source{files: files, test: strings.HasSuffix(path, "_test.go")}
-	// The end of the file is on the line after the last one, unless the last one has
-	// no line end.
-	handle := files.File(file.FileStart)
-	lines := handle.LineCount()
-	if handle.LineStart(lines) == file.FileEnd {
-		lines--
-	}
-	if lines -= f.tableLines(file); lines > maxFile {
+	if lines := files.File(file.FileStart).LineCount() - f.tableLines(file); lines > maxFile {
 		f.breach(file.Name, "the file has %d lines, %d are allowed: split it by its tasks", lines, maxFile)
 	}
 	ast.Inspect(file, f.inspect)

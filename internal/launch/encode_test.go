@@ -49,6 +49,12 @@ func TestEncodeIsInertAndIsReadBack(t *testing.T) {
 	}
 }
 
+func TestEncodeReturnsErrors(t *testing.T) {
+	if text, err := launch.Encode(func() {}); err == nil {
+		t.Errorf("Encode of a function = %q, want an error", text)
+	}
+}
+
 func TestConfigIsReadBack(t *testing.T) {
 	constant := "$(params.x)"
 	want := launch.Config{
