@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -61,8 +62,11 @@ func newAPI(t *testing.T, a answers) (config string, got func() []string) {
 
 func refusal(code int) string {
 	reason := metav1.StatusReasonForbidden
-	if code == http.StatusConflict {
+	switch code {
+	case http.StatusConflict:
 		reason = metav1.StatusReasonAlreadyExists
+	case http.StatusNotFound:
+		reason = metav1.StatusReasonNotFound
 	}
 	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`, reason, code)
 }
@@ -73,11 +77,14 @@ func pipelineRun(status, reason string) string {
 		`"status":{"conditions":[{"type":"Succeeded","status":%q,"reason":%q}]}}`, status, reason)
 }
 
-func TestAwaitReadsAgainAfterABrokenWatch(t *testing.T) {
+func TestAwaitFollowsTheRun(t *testing.T) {
 	running, ended := pipelineRun("Unknown", "Running"), pipelineRun("True", "Succeeded")
 	event := func(kind, object string) string { return `{"type":"` + kind + `","object":` + object + `}` + "\n" }
 	tests := map[string]struct {
 		watch string
+		// second is the second answer about the run; a run that has succeeded if empty.
+		second string
+		want   string
 		// wantRequests are the requests up to the end.
 		wantRequests string
 	}{
@@ -86,13 +93,18 @@ func TestAwaitReadsAgainAfterABrokenWatch(t *testing.T) {
 		"an object of another form": {watch: event("MODIFIED", `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","spec":"x"}`), wantRequests: "get 1, watch 1, get 2"},
 		"a watch that ends":         {watch: event("MODIFIED", running), wantRequests: "get 1, watch 1, get 2"},
 		"a watch that sees the end": {watch: event("MODIFIED", running) + event("MODIFIED", ended), wantRequests: "get 1, watch 1"},
+		"a deletion":                {watch: event("DELETED", running), want: launch.RunCancelled, wantRequests: "get 1, watch 1"},
+		"a deletion at the end":     {watch: event("DELETED", ended), wantRequests: "get 1, watch 1"},
+		"a run that is gone":        {second: refusal(http.StatusNotFound), want: launch.RunCancelled, wantRequests: "get 1, watch 1, get 2"},
+		"a run created again":       {second: strings.Replace(running, `"uid":"1"`, `"uid":"2"`, 1), want: launch.RunCancelled, wantRequests: "get 1, watch 1, get 2"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			config, requests := newAPI(t, answers{"get 1": running, "watch 1": tt.watch, "get 2": ended})
+			config, requests := newAPI(t, answers{"get 1": running, "watch 1": tt.watch, "get 2": cmp.Or(tt.second, ended)})
 			file := filepath.Join(t.TempDir(), "status")
 			got := execute(t, "await", "--namespace=ns", "--run=run", "--kubeconfig="+config, "--result-status="+file)
-			if got.code != launch.ExitOK || read(file) != launch.RunSucceeded || !strings.Contains(got.stdout, "run has ended: Succeeded") {
+			want := cmp.Or(tt.want, launch.RunSucceeded)
+			if got.code != launch.ExitOK || read(file) != want || !strings.Contains(got.stdout, "run has ended: "+want) {
 				t.Errorf("the program ended with %+v and the status %q", got, read(file))
 			}
 			if all := strings.Join(requests(), ", "); all != tt.wantRequests {
@@ -124,7 +136,7 @@ func TestAwaitFails(t *testing.T) {
 func TestLaunchRequests(t *testing.T) {
 	host := gittest.New(t)
 	repo := host.Repo("demo/pipelines")
-	repo.Push(map[string]string{"dev.yaml": fileReference})
+	commit := repo.Push(map[string]string{"dev.yaml": fileReference, "large.yaml": "# " + strings.Repeat("x", 1<<20), "folder/a": ""})
 	none := `{"apiVersion":"tekton.dev/v1","kind":"PipelineRunList","items":[]}`
 	ours := `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"run","labels":{"nautes.io/launcher":"launcher-1"}}}`
 	existing := `{"apiVersion":"tekton.dev/v1","kind":"PipelineRunList","items":[{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","metadata":{"name":"old","labels":{"nautes.io/commit":"c"}}}]}`
@@ -136,6 +148,7 @@ func TestLaunchRequests(t *testing.T) {
 		answers answers
 		// noTemp is an environment without a directory for temporary files.
 		noTemp       bool
+		change       func(*launch.Config)
 		args         []string
 		want         int
 		wantSaid     string
@@ -152,6 +165,18 @@ func TestLaunchRequests(t *testing.T) {
 			answers:  answers{"list 1": refusal(http.StatusServiceUnavailable), "list 2": none, "create 1": refusal(http.StatusTooManyRequests), "create 2": ours},
 			wantSaid: "created run", wantRequests: "list 1, list 2, create 1, create 2",
 		},
+		"notes about the file":             {answers: answers{"list 1": none, "create 1": ours}, wantSaid: `the file sets the namespace "kube-system"`, wantRequests: "list 1, create 1"},
+		"an unknown branch":                {answers: answers{"list 1": none}, change: func(c *launch.Config) { c.Revision = "absent" }, want: launch.ExitRevision, wantSaid: "absent", wantRequests: "list 1"},
+		"an unknown repository":            {answers: answers{"list 1": none}, change: func(c *launch.Config) { c.URL = host.URL + "/absent.git" }, want: launch.ExitGit, wantSaid: "does not exist", wantRequests: "list 1"},
+		"no file":                          {answers: answers{"list 1": none}, change: func(c *launch.Config) { c.Path = "absent.yaml" }, want: launch.ExitFile, wantSaid: "pipeline file at commit " + commit, wantRequests: "list 1"},
+		"a folder":                         {answers: answers{"list 1": none}, change: func(c *launch.Config) { c.Path = "folder" }, want: launch.ExitFile, wantSaid: "pipeline file at commit", wantRequests: "list 1"},
+		"a large file":                     {answers: answers{"list 1": none}, change: func(c *launch.Config) { c.Path = "large.yaml" }, want: launch.ExitFile, wantSaid: "pipeline file at commit", wantRequests: "list 1"},
+		"not a pipeline":                   {answers: answers{"list 1": none}, change: func(c *launch.Config) { c.Path = "folder/a" }, want: launch.ExitPipeline, wantSaid: "the file is empty", wantRequests: "list 1"},
+		"no configuration":                 {args: []string{"--config="}, want: launch.ExitUsage, wantSaid: "--config"},
+		"no kubeconfig":                    {args: []string{"--kubeconfig=/nonexistent"}, want: launch.ExitUsage, wantSaid: "find the cluster"},
+		"no file for the run":              {args: []string{"--result-run=/dev/null/x"}, want: launch.ExitReport, wantSaid: "write the result"},
+		"no file for the commit":           {args: []string{"--result-commit=/dev/null/x"}, want: launch.ExitReport, wantSaid: "write the result"},
+		"no directory to work in":          {answers: answers{"list 1": none}, args: []string{"--work-dir=/dev/null/x"}, want: launch.ExitUsage, wantSaid: "/dev/null", wantRequests: "list 1"},
 		"no directory for temporary files": {answers: answers{"list 1": none}, noTemp: true, want: launch.ExitUsage, wantSaid: "make a directory", wantRequests: "list 1"},
 		"credentials that cannot be read":  {answers: answers{"list 1": none}, args: []string{"--credentials=" + badCredentials}, want: launch.ExitUsage, wantSaid: "read the credentials", wantRequests: "list 1"},
 	}
@@ -163,6 +188,9 @@ func TestLaunchRequests(t *testing.T) {
 			kubeconfig, requests := newAPI(t, tt.answers)
 			config := testConfig()
 			config.URL = repo.URL()
+			if tt.change != nil {
+				tt.change(config)
+			}
 			got := execute(t, append([]string{
 				"launch", "--config=" + encode(t, config), "--event=" + encode(t, launch.Event{Event: "push_events", Ref: "refs/heads/main"}),
 				"--launcher=" + testLauncher, "--kubeconfig=" + kubeconfig, "--credentials=" + t.TempDir(),

@@ -158,7 +158,8 @@ func TestUsage(t *testing.T) {
 		"help of a command": {[]string{"await", "--help"}, launch.ExitOK, "result-status"},
 		"unknown command":   {[]string{"run\x1b"}, launch.ExitUsage, "launch, await, verify or commit-status"},
 		"await of nothing":  {[]string{"await"}, launch.ExitUsage, "--namespace"},
-		"verify":            {[]string{"verify", "--run=run-1"}, launch.ExitOK, ""},
+		"await of no run":   {[]string{"await", "--namespace=ns", "--run="}, launch.ExitOK, "no run was created"},
+		"verify":            {[]string{"verify", "--run=run-1"}, launch.ExitOK, "run run-1 was created"},
 		"verify no run":     {[]string{"verify", "--run="}, launch.ExitNoRun, "nautes-launch"},
 	}
 	for name, tt := range tests {
