@@ -401,7 +401,7 @@ func TestLauncherErrors(t *testing.T) {
 		"no hook":                       {change: all, without: testutil.PipelineHook("every"), want: "PipelineHook nautes/every does not exist"},
 		"no repository":                 {change: all, without: testutil.CodeRepo("product-1", "repo-3", "api"), want: "CodeRepo product-1/repo-3 does not exist"},
 		"no provider":                   {change: all, without: testutil.CodeRepoProvider(testutil.Provider), want: "CodeRepoProvider nautes/gitlab does not exist"},
-		"a path that would be replaced": {change: func(r *v1alpha1.ProjectPipelineRuntime) { all(r); r.Spec.Pipelines[0].Path = "$(params.event)" }, want: "a hook takes PipelineFilePath, which holds $( here"},
+		"a path that would be replaced": {change: func(r *v1alpha1.ProjectPipelineRuntime) { all(r); r.Spec.Pipelines[0].Path = "$(params.event)" }, want: "a hook takes PipelineFilePath, which contains $( here"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
-// Package foreign is the one list of the API types of other projects that
-// Nautes reads and writes. It guarantees that they all resolve together in one
-// build: what it imports is compiled into every binary that uses a Scheme.
+// Package foreign is the list of the API types of other projects that Nautes reads
+// and writes. It guarantees that they all resolve together in one build: every binary
+// that uses a Scheme contains its imports.
 package foreign
 
 import (

@@ -1,7 +1,7 @@
-// Package hooks reads the steps before and after a pipeline. It guarantees that a
-// PipelineHook which it accepts is a task that Tekton runs, that each variable of
-// the hook is a parameter of that task, and that a value reaches the task as the
-// value of a parameter and in no other way.
+// Package hooks reads the steps before and after a pipeline. It guarantees that an
+// accepted PipelineHook is a task that Tekton runs, that each variable of the hook is
+// a parameter of that task, and that a value reaches the task only as the value of a
+// parameter.
 package hooks
 
 import (
@@ -18,14 +18,14 @@ import (
 // ReservedPrefix begins the names of the tasks that are not hooks.
 const ReservedPrefix = "nautes-"
 
-// Hook is a PipelineHook that can be used.
+// Hook is a valid PipelineHook.
 type Hook struct {
 	name string
 	task tekton.TaskSpec
 	vars schema
 }
 
-// Parse reads a PipelineHook. The fields of the errors begin at its spec.
+// Parse reads a PipelineHook. The paths of its errors begin at spec.
 func Parse(h *v1alpha1.PipelineHook) (*Hook, field.ErrorList) {
 	hook := &Hook{name: h.Name}
 	task, errs := parseTask(field.NewPath("spec", "task"), h.Spec.Task.Raw)
@@ -45,8 +45,8 @@ func Parse(h *v1alpha1.PipelineHook) (*Hook, field.ErrorList) {
 	return hook, nil
 }
 
-// checkParams checks that the variables and the parameters of the task belong
-// together: nothing that a user sets is lost, and the task lacks nothing.
+// checkParams checks that every variable is a parameter of the task, and that every
+// parameter has a value.
 func (h *Hook) checkParams(at *field.Path, sides []v1alpha1.HookSide) (errs field.ErrorList) {
 	params := map[string]tekton.ParamSpec{}
 	for _, param := range h.task.Params {
@@ -79,8 +79,8 @@ func (h *Hook) checkParams(at *field.Path, sides []v1alpha1.HookSide) (errs fiel
 	return errs
 }
 
-// BuiltIns returns the built-in variables that the hook's task takes on a side,
-// in order.
+// BuiltIns returns the sorted names of the built-in variables that the hook's task has
+// as parameters on a side.
 func (h *Hook) BuiltIns(side v1alpha1.HookSide) (names []string) {
 	for _, param := range h.task.Params {
 		if isBuiltIn(param.Name, side) && !h.vars.has(param.Name) {
@@ -91,7 +91,7 @@ func (h *Hook) BuiltIns(side v1alpha1.HookSide) (names []string) {
 	return names
 }
 
-// CheckVars judges the variables that a runtime gives the hook.
+// CheckVars returns the errors in the variables that a runtime gives to the hook.
 func (h *Hook) CheckVars(at *field.Path, vars map[string]string) field.ErrorList {
 	var errs field.ErrorList
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
@@ -104,7 +104,7 @@ func (h *Hook) CheckVars(at *field.Path, vars map[string]string) field.ErrorList
 			errs = append(errs, field.Invalid(at.Key(name), name, "hook "+h.name+" has no variable "+name+": remove it; it has "+known))
 		case !Inert(value):
 			errs = append(errs, field.Invalid(at.Key(name), value,
-				"the value of "+name+" holds $( or a NUL, and Tekton takes $( for the beginning of a variable: write it without"))
+				"the value of "+name+" contains $( or a NUL, and $( begins a variable in Tekton: write it without"))
 		}
 	}
 	if len(errs) > 0 {
@@ -113,11 +113,12 @@ func (h *Hook) CheckVars(at *field.Path, vars map[string]string) field.ErrorList
 	return h.vars.check(at, h.name, vars)
 }
 
-// Task returns a use of the hook as a task of a pipeline: the variables that the
-// runtime gives, and the built-in variables that the task takes, else the defaults
-// of the schema or of the task. Those variables and nothing else must be in
-// builtIns. Every parameter is given a value: Tekton would take the one of the
-// pipeline's parameter of that name before it took the default of the task.
+// Task returns a use of the hook as a task of a pipeline. A parameter gets the value
+// of the runtime's variable, or of the built-in variable, or the default of the schema
+// or of the task. builtIns must have exactly the variables that BuiltIns returns.
+//
+// Every parameter gets a value, since Tekton would prefer the pipeline's parameter of
+// the same name to the default of the task.
 func (h *Hook) Task(name string, vars, builtIns map[string]string) tekton.PipelineTask {
 	task := tekton.PipelineTask{Name: name, TaskSpec: &tekton.EmbeddedTask{TaskSpec: *h.task.DeepCopy()}}
 	for _, param := range h.task.Params {
@@ -138,16 +139,15 @@ func (h *Hook) Task(name string, vars, builtIns map[string]string) tekton.Pipeli
 	return task
 }
 
-// Inert tells whether a value means nothing to Tekton and can be an argument of
-// a program.
+// Inert reports whether Tekton takes a value literally and a program can have it as
+// an argument.
 func Inert(value string) bool {
 	return !strings.Contains(value, "$(") && !strings.Contains(value, "\x00")
 }
 
-// ValueError says that a built-in variable of a runtime has a value that a hook
-// cannot be given.
+// ValueError is a built-in variable of a runtime whose value a hook cannot take.
 type ValueError struct{ Runtime, Variable string }
 
 func (e *ValueError) Error() string {
-	return e.Runtime + ": a hook takes " + e.Variable + ", which holds $( here, and Tekton takes that for the beginning of a variable: change the value, or remove the hook"
+	return e.Runtime + ": a hook takes " + e.Variable + ", which contains $( here, and that begins a variable in Tekton: change the value, or remove the hook"
 }

@@ -38,7 +38,7 @@ func sample(t *testing.T, name string) *v1alpha1.PipelineHook {
 	return h
 }
 
-// problems are errors as "field: detail".
+// problems returns errors as "field: detail".
 func problems(errs field.ErrorList) []string {
 	var list []string
 	for _, err := range errs {
@@ -59,7 +59,7 @@ func TestParse(t *testing.T) {
 	tests := map[string]struct {
 		task, schema string
 		sides        []v1alpha1.HookSide
-		// want begins each of the problems.
+		// want has the beginnings of the problems.
 		want []string
 	}{
 		"a task":                           {task: plain},
@@ -146,18 +146,18 @@ func TestCheckVars(t *testing.T) {
 		vars   vars
 		want   []string
 	}{
-		"what is needed":    {schema: schema, vars: vars{"a": "x"}},
+		"the needed ones":   {schema: schema, vars: vars{"a": "x"}},
 		"more":              {schema: schema, vars: vars{"a": "y", "b": "ééé"}},
 		"nothing":           {schema: schema, want: []string{"vars: hook hook needs the variable a: add it"}},
 		"not one of some":   {schema: schema, vars: vars{"a": "z"}, want: []string{"vars[a]: hook hook does not take this value: a should be one of [x y]"}},
 		"wrong twice":       {schema: schema, vars: vars{"a": "x", "b": "four"}, want: []string{"vars[b]: hook hook does not take this value: b should be at most 3 chars long"}},
 		"wrong together":    {schema: schema, vars: vars{"a": "x", "c": "y"}, want: []string{"vars: hook hook does not take these variables: "}},
 		"unknown":           {schema: schema, vars: vars{"a": "x", "d": ""}, want: []string{"vars[d]: hook hook has no variable d: remove it; it has a, b, c"}},
-		"a variable":        {schema: schema, vars: vars{"a": "$(params.b)"}, want: []string{"vars[a]: the value of a holds $( or a NUL"}},
+		"a variable":        {schema: schema, vars: vars{"a": "$(params.b)"}, want: []string{"vars[a]: the value of a contains $( or a NUL"}},
 		"without a schema":  {vars: vars{"a": "anything\nat all: \x01 \"'`\\", "c": ""}},
 		"less than that":    {want: []string{"vars: hook hook needs the variable a: add it"}},
 		"more than that":    {vars: vars{"a": "", "event": ""}, want: []string{"vars[event]: hook hook has no variable event: remove it; it has a, b, c"}},
-		"that, but special": {vars: vars{"a": "$(context.taskRun.name)"}, want: []string{"vars[a]: the value of a holds $( or a NUL"}},
+		"that, but special": {vars: vars{"a": "$(context.taskRun.name)"}, want: []string{"vars[a]: the value of a contains $( or a NUL"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// The built-in variables are those that the API allows in inputs.
+// The built-in variables are the ones that the API allows in inputs.
 func TestRunVars(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "config", "crd", "bases", "nautes.resource.nautes.io_projectpipelineruntimes.yaml"))
 	if err != nil {
@@ -275,8 +275,8 @@ func TestRunVars(t *testing.T) {
 	}
 }
 
-// Whatever a tenant writes into a hook, it is judged and not run into, and what
-// is accepted takes only values that are.
+// Parse returns errors for every invalid hook, and never panics. An accepted hook
+// takes accepted values only.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(plain), []byte(`{"type":"object","properties":{"a":{"maxLength":3}},"required":["a"]}`), "x")
 	f.Add([]byte(`{"params":[{"name":"a"}],"steps":[{"image":"x","script":"$(params.a)"}]}`), []byte(`{"type":"object"}`), "$(x)")

@@ -19,14 +19,14 @@ import (
 
 // schema is the JSON schema of a hook's variables.
 type schema struct {
-	// whole is what the schema says of the variables together.
+	// whole has the rules for all variables together.
 	whole      *spec.Schema
 	properties map[string]spec.Schema
 	needed     []string
 }
 
-// schemaOf returns the schema of a hook that has none: its variables are the
-// parameters of its task that have no built-in value.
+// schemaOf returns the default schema of a hook. Its variables are the parameters of
+// the task that have no built-in value.
 func schemaOf(task tekton.TaskSpec) schema {
 	s := schema{whole: &spec.Schema{}, properties: map[string]spec.Schema{}}
 	for _, param := range task.Params {
@@ -41,8 +41,8 @@ func schemaOf(task tekton.TaskSpec) schema {
 	return s
 }
 
-// keywords are those of JSON schema that count for strings and for an object of
-// strings. Any other one is refused: it would not be heeded.
+// keywords are the keywords of JSON schema that apply to strings and to an object of
+// strings. Others are refused, since they would have no effect.
 var keywords = []string{
 	"$schema", "additionalProperties", "allOf", "anyOf", "default", "description", "enum", "format", "maxLength", "maxProperties",
 	"minLength", "minProperties", "not", "oneOf", "pattern", "properties", "required", "title", "type",
@@ -64,12 +64,12 @@ func parseSchema(at *field.Path, raw []byte) (schema, field.ErrorList) {
 		return schema{}, field.ErrorList{field.Invalid(at.Child("type"), strings.Join(whole.Type, ","), "the variables are an object: write object")}
 	}
 	s := schema{whole: whole, properties: whole.Properties, needed: whole.Required}
-	// What the schema says of each variable is checked with the variable.
+	// check applies the rules of each variable on their own.
 	whole.Properties, whole.Required, whole.AdditionalProperties = nil, nil, nil
 	return s, s.checkProperties(at)
 }
 
-// checkProperties checks what a variable is said to be.
+// checkProperties checks the rules of each variable.
 func (s schema) checkProperties(at *field.Path) (errs field.ErrorList) {
 	for _, name := range s.names() {
 		property, at := s.properties[name], at.Child("properties").Key(name)
@@ -94,7 +94,7 @@ func (s schema) checkProperties(at *field.Path) (errs field.ErrorList) {
 	return errs
 }
 
-// checkKeywords looks through a schema for what would not be heeded, or would
+// checkKeywords returns an error for each keyword that would have no effect or would
 // make the validator fail.
 func checkKeywords(at *field.Path, node map[string]any) (errs field.ErrorList) {
 	for _, key := range slices.Sorted(maps.Keys(node)) {
@@ -147,7 +147,7 @@ func (s schema) has(name string) bool {
 	return ok
 }
 
-// fallback returns the default of a variable; nil when it has none.
+// fallback returns the default of a variable, or nil if it has none.
 func (s schema) fallback(name string) *string {
 	if text, ok := s.properties[name].Default.(string); ok {
 		return &text
@@ -155,7 +155,7 @@ func (s schema) fallback(name string) *string {
 	return nil
 }
 
-// check judges variables that all are in the schema.
+// check returns the errors in variables. All of them must be in the schema.
 func (s schema) check(at *field.Path, hook string, vars map[string]string) (errs field.ErrorList) {
 	values := map[string]any{}
 	for _, name := range s.names() {
@@ -181,8 +181,7 @@ func (s schema) check(at *field.Path, hook string, vars map[string]string) (errs
 	return errs
 }
 
-// verdict returns what is wrong with a value, in a stable order; empty when it
-// is as the schema says.
+// verdict returns the problems of a value in a stable order, or "" if it is valid.
 func verdict(s *spec.Schema, name string, value any) string {
 	result := validate.NewSchemaValidator(s, nil, name, strfmt.Default).Validate(value)
 	if result == nil {

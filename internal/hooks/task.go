@@ -1,7 +1,7 @@
 package hooks
 
 import (
-	// Tekton's checks take a context and look in it for its settings only.
+	// Tekton's checks take a context, and read only Tekton's settings from it.
 	"context"
 	"encoding/json"
 	"maps"
@@ -15,8 +15,8 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// parseTask reads the spec of a task strictly and has Tekton check it, with its
-// defaults filled in.
+// parseTask reads the spec of a task strictly, sets Tekton's defaults, and applies
+// Tekton's checks.
 func parseTask(at *field.Path, raw []byte) (task tekton.TaskSpec, errs field.ErrorList) {
 	unknown, err := kjson.UnmarshalStrict(raw, &task)
 	if err != nil {
@@ -55,15 +55,15 @@ func parseTask(at *field.Path, raw []byte) (task tekton.TaskSpec, errs field.Err
 }
 
 var (
-	// ofParam is a reference to a parameter, in all the forms that Tekton knows.
+	// ofParam matches a reference to a parameter, in all forms of Tekton.
 	ofParam = regexp.MustCompile(`^\$\((?:inputs\.)?params(?:\.([-\w.]+)|\["([^"]*)"\]|\['([^']*)'\])`)
-	// ofOthers is a reference to what is not the task's own.
+	// ofOthers matches a reference to something outside of the task.
 	ofOthers = regexp.MustCompile(`^\$\((?:tasks|finally|workspaces|context\.pipeline|context\.pipelineRun|context\.pipelineTask)[.\[]`)
 )
 
-// checkReferences walks through the task for what Tekton would replace in it.
-// What a task does not declare would come from the launcher around it, and a
-// parameter in a script would be read as part of the program.
+// checkReferences checks the variables that Tekton would replace in the task. An
+// undeclared one would come from the launcher, and a parameter in a script would
+// become a part of the program.
 func checkReferences(at *field.Path, node any, params tekton.ParamSpecs) (errs field.ErrorList) {
 	switch node := node.(type) {
 	case map[string]any:
@@ -104,7 +104,7 @@ func hasParam(text string) bool {
 	return false
 }
 
-// references yields where variables may begin in a text.
+// references yields the positions in a text at which variables may begin.
 func references(text string) func(yield func(int) bool) {
 	return func(yield func(int) bool) {
 		for i := range text {

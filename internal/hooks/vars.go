@@ -6,7 +6,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// The built-in variables that inputs of a run can take as well.
+// The built-in variables of hooks and of the inputs of runs.
 const (
 	VarCodeRepoProviderURL     = "CodeRepoProviderURL"
 	VarEventSourceCodeRepoName = "EventSourceCodeRepoName"
@@ -22,23 +22,23 @@ const (
 	VarServiceAccount          = "ServiceAccount"
 )
 
-// The built-in variables of hooks alone.
+// The built-in variables of hooks only.
 const (
-	// VarRef is the ref of the event, as refs/heads/main, with every character
-	// escaped as in a URL that is no letter, digit or one of ._/@+-; empty when
-	// the event has none.
+	// VarRef is the ref of the event, for example refs/heads/main. All characters but
+	// letters, digits and ._/@+- are percent-encoded. It is empty if the event has no
+	// ref.
 	VarRef = "ref"
-	// VarCommit is the commit of the event; empty when the event has none.
+	// VarCommit is the commit of the event; empty if the event has none.
 	VarCommit = "commitID"
-	// VarRunName is the name of the PipelineRun, and VarRunStatus how it ended:
-	// Succeeded, Failed, Cancelled or Timeout. Post hooks have them.
+	// VarRunName is the name of the PipelineRun, and VarRunStatus its result, for
+	// example Succeeded. Only post hooks have them.
 	VarRunName   = "PipelineRunName"
 	VarRunStatus = "PipelineRunStatus"
 	// VarRunnerImage is the image with nautes-runner.
 	VarRunnerImage = "RunnerImage"
 )
 
-// RunVars returns the built-in variables that inputs of a run can take, in order.
+// RunVars returns the sorted built-in variables that inputs of a run can take.
 func RunVars() []string {
 	return []string{
 		VarCodeRepoProviderURL, VarEventSourceCodeRepoName, VarEventSourceCodeRepoURL, VarNamespace, VarPipelineCodeRepoName,
@@ -47,7 +47,7 @@ func RunVars() []string {
 	}
 }
 
-// isBuiltIn tells whether a hook on a side can take a variable from us.
+// isBuiltIn reports whether a name is a built-in variable of hooks on a side.
 func isBuiltIn(name string, side v1alpha1.HookSide) bool {
 	switch name {
 	case VarRef, VarCommit, VarRunnerImage:

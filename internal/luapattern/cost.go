@@ -7,40 +7,39 @@ import (
 	"strings"
 )
 
-// MaxText is the length of the longest text that patterns are made for. The Lua of
-// Argo Events tries every way in which a pattern could match, and a longer text
-// has more of them: what matches patterns has to leave longer ones out.
+// MaxText is the length of the longest text to match, in bytes. The Lua of Argo Events
+// tries every way in which a pattern could match, and a longer text has more ways. A
+// program that matches patterns must reject longer texts.
 const MaxText = 512
 
 const (
-	// maxRepeats is how many times a pattern may repeat something without end.
+	// maxRepeats is the number of unlimited repetitions that a pattern may have.
 	maxRepeats = 3
-	// maxWork is how much work a match may be. The engine does some 200 million of
-	// these units a second: what people write takes it less than a second, and the
-	// worst that they can make up about 15.
+	// maxWork limits the work of a match. The engine does some 200 million units a
+	// second: usual patterns take less than a second, the worst accepted ones about 15.
 	maxWork = 3e9
 
-	// The work of one way, of a capture in it, and of repeating a capture; that of
-	// comparing a character is 1.
+	// Relative work of one backtracking path, of a capture in it, and of a repeated
+	// capture; comparing one byte is 1.
 	workOfWay, workOfCapture, workOfCopy = 8, 10, 100
 )
 
-// cost tells what the work is to find that a text does not match a pattern.
+// cost describes the work of finding that a text does not match a pattern.
 type cost struct {
-	// repeats are the places where the text can be divided, and options those
-	// where one character may be there or not.
+	// repeats is the number of unlimited repetitions, and options the number of
+	// optional characters.
 	repeats, options int
-	// anywhere: a match can begin at each character.
+	// anywhere is true if a match can begin at each character.
 	anywhere bool
-	// way is the work of one way of dividing the text.
+	// way is the work of one backtracking path.
 	way int
 }
 
-// measure returns the cost of a pattern that check accepts.
+// measure returns the cost of a pattern. check must have accepted it.
 func measure(pattern string) cost {
 	c := cost{anywhere: !strings.HasPrefix(pattern, "^")}
-	// single: what was read last is one character, so that it can be repeated.
-	// tail is what is compared in each way: all that follows the last repetition.
+	// single is true if the last item is a single character, which can be repeated.
+	// tail counts the items after the last repetition: each path compares them.
 	single, tail, captures, copies := false, 0, 0, false
 	for i := len(pattern) - len(strings.TrimPrefix(pattern, "^")); i < len(pattern); i++ {
 		next := true
@@ -56,7 +55,7 @@ func measure(pattern string) cost {
 				copies, next = true, false
 			}
 		case '[':
-			// The set ends, or check had not accepted it.
+			// check accepts only sets that end.
 			i, _ = endOfSet(pattern, i)
 		case '(':
 			captures++
@@ -85,7 +84,7 @@ func measure(pattern string) cost {
 	return c
 }
 
-// check returns an error when the work could be too much.
+// check returns an error if the work could be too much.
 func (c cost) check() error {
 	if c.repeats > maxRepeats {
 		return fmt.Errorf("it has %d of *, +, - and %%b, and a long ref would take Argo Events too long: use at most %d", c.repeats, maxRepeats)
@@ -96,8 +95,8 @@ func (c cost) check() error {
 	return nil
 }
 
-// work returns the work for a text of MaxText bytes: there are that many ways to
-// put n places into it in order.
+// work returns the work for a text of MaxText bytes. The number of paths is the number
+// of ordered choices of the repetitions' positions in the text.
 func (c cost) work() float64 {
 	places := c.repeats
 	if c.anywhere {

@@ -12,7 +12,7 @@ func TestCost(t *testing.T) {
 	tests := map[string]struct {
 		pattern string
 		want    cost
-		// refused is a part of the error; empty when the pattern is accepted.
+		// refused is a part of the error; empty if the pattern is accepted.
 		refused string
 	}{
 		"of the user guide":       {pattern: "^refs/heads/feature%-", want: cost{way: 27}},
@@ -47,8 +47,8 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// BenchmarkWorst measures the slowest patterns that are accepted with the slowest
-// refs. Units are those of maxWork: their time is what that constant builds on.
+// BenchmarkWorst measures the slowest accepted patterns with the slowest refs. It
+// reports the units of maxWork per second, on which that constant is based.
 func BenchmarkWorst(b *testing.B) {
 	for _, test := range []struct{ pattern, text string }{
 		{"^.*.*.*!", "a"},

@@ -1,7 +1,6 @@
-// Package luapattern reads the patterns of Lua. It guarantees that a pattern that
-// it accepts means to the Lua of Argo Events what it means to Lua, and can be
-// matched against any text without an error, and against one of MaxText bytes in
-// a time that has an end.
+// Package luapattern checks Lua patterns. It guarantees that an accepted pattern has
+// the same meaning in Lua and in the Lua of Argo Events, that it matches any text
+// without an error, and that matching a text of MaxText bytes takes a bounded time.
 package luapattern
 
 import (
@@ -11,7 +10,7 @@ import (
 	"github.com/yuin/gopher-lua/pm"
 )
 
-// CheckLuaPattern returns what is wrong with a pattern, and nil when nothing is.
+// CheckLuaPattern returns the problem of a pattern, or nil if it is accepted.
 func CheckLuaPattern(pattern string) error {
 	if err := check(pattern); err != nil {
 		return err
@@ -19,18 +18,18 @@ func CheckLuaPattern(pattern string) error {
 	if err := measure(pattern).check(); err != nil {
 		return err
 	}
-	// An empty text is enough to have the pattern compiled.
+	// Matching an empty text compiles the pattern.
 	if _, err := pm.Find(pattern, nil, 0, 1); err != nil {
-		return fmt.Errorf("it is no Lua pattern: %w", err)
+		return fmt.Errorf("it is not a Lua pattern: %w", err)
 	}
 	return nil
 }
 
-// check finds what the engine takes for something else, or stumbles over only
-// when it gets there.
+// check returns an error for a pattern that the engine interprets differently from
+// Lua, or that fails for some texts only.
 func check(pattern string) error {
-	// captures tells of each capture whether it has ended and can be repeated;
-	// open are those that have not ended, and starts is where each begins.
+	// captures has true for each capture that has ended and can be repeated. open has
+	// the captures that have not ended, and starts the position of each.
 	var captures []bool
 	var open, starts []int
 	for i := 0; i < len(pattern); i++ {
@@ -44,7 +43,7 @@ func check(pattern string) error {
 				return errors.New("%f, the frontier pattern, is unknown to Argo Events: write the pattern without it")
 			case c == 'b':
 				if i += 2; i >= len(pattern) {
-					return errors.New("%b needs the two characters that it balances, as %b()")
+					return errors.New("%b needs the two characters that it balances, for example %b()")
 				}
 			case '0' <= c && c <= '9':
 				if n := int(c - '1'); n < 0 || n >= len(captures) || !captures[n] {
@@ -65,7 +64,7 @@ func check(pattern string) error {
 				return errors.New("a ) closes nothing: write %) for the character")
 			}
 			last := open[len(open)-1]
-			// An empty capture is a place, which cannot be repeated.
+			// An empty capture is a position, which cannot be repeated.
 			captures[last] = i > starts[last]+1
 			open = open[:len(open)-1]
 		}
@@ -79,10 +78,10 @@ func check(pattern string) error {
 	return nil
 }
 
-// maxCaptures is how many captures Lua allows.
+// maxCaptures is the number of captures that Lua allows.
 const maxCaptures = 32
 
-// endOfSet returns where the set ends that begins at a place of a pattern.
+// endOfSet returns the position of the end of the set that begins at a position.
 func endOfSet(pattern string, at int) (int, error) {
 	i := at + 1
 	if i < len(pattern) && pattern[i] == '^' {

@@ -10,7 +10,7 @@ import (
 func TestCheckLuaPattern(t *testing.T) {
 	tests := map[string]struct {
 		pattern string
-		// want is a part of the error; empty when there is none.
+		// want is a part of the error; empty if there is none.
 		want string
 	}{
 		"empty":                       {},
@@ -50,13 +50,13 @@ func TestCheckLuaPattern(t *testing.T) {
 	}
 }
 
-// FuzzCheckLuaPattern holds that the engine can match what is accepted.
+// FuzzCheckLuaPattern checks that the engine can match every accepted pattern.
 func FuzzCheckLuaPattern(f *testing.F) {
 	for _, pattern := range []string{"^refs/heads/feature%-", "(a)%1", "[]", "[^]]", "%", "(()", "%b()", "a-b*c+d?", "[%a-z]", "$", "^^$$", "[a--]", "(%()"} {
 		f.Add(pattern, "refs/heads/feature-1")
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		// With longer ones it takes long to see little.
+		// Longer ones take long and find little.
 		if len(pattern) > 40 || len(text) > 40 {
 			t.Skip()
 		}

@@ -11,9 +11,9 @@ func TestCheckCron(t *testing.T) {
 		"names":              {expression: "*/5 8-18 1,15 JAN-MAR MON"},
 		"once in four years": {expression: "0 0 29 2 *"},
 		"daily":              {expression: "@daily"},
-		"no such minute":     {expression: "60 * * * *", want: "no cron expression"},
-		"no such weekday":    {expression: "0 0 * * 8", want: "no cron expression"},
-		"four fields":        {expression: "0 0 * *", want: "no cron expression"},
+		"no such minute":     {expression: "60 * * * *", want: "not a cron expression"},
+		"no such weekday":    {expression: "0 0 * * 8", want: "not a cron expression"},
+		"four fields":        {expression: "0 0 * *", want: "not a cron expression"},
 		"no such day":        {expression: "0 0 31 2,4,6,9,11 *", want: "never comes"},
 	}
 	for shorthand := range shorthands() {

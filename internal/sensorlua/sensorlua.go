@@ -1,21 +1,19 @@
-// Package sensorlua holds the Lua programs that sensors run over events. It
-// guarantees that they are the same for everybody: they are files, and the one
-// thing of a runtime beside them, the pattern of a ref, is a literal that can be
-// nothing but its bytes. Files keep the sensors small, which have to fit into one
-// environment variable.
+// Package sensorlua holds the Lua programs with which sensors read events. It
+// guarantees that they are the same for all runtimes: they are files, and the only
+// value of a runtime beside them, the pattern of a ref, is an inert literal. Files
+// keep the sensors small, which must fit into one environment variable.
 //
-// Argo Events lets a program see an event as the global event, and turns the
-// table that a transformation returns into the data that filters and parameters
-// read. The programs return strings only, and never fail:
+// A program finds the event in the global variable event. Argo Events turns the table
+// that it returns into the data that filters and parameters read. The programs return
+// strings only, and never fail:
 //
-//	event    push_events and so on, or calendar; empty for what runs nothing
-//	ref      the full name that the event concerns, as refs/heads/main, or empty
+//	event    for example push_events, or calendar; empty for an ignored event
+//	ref      the full name of the branch or tag, or empty
 //	commit   40 hexadecimal digits, or empty
-//	payload  the launch.Event, as launch.Encode writes it
-//	key      tells deliveries apart, and is the same when one is repeated: at
+//	payload  the launch.Event in the form of launch.Encode
+//	key      the same for a repeated delivery, and different for different ones: at
 //	         most MaxKey lower case letters, digits and dashes
-//	refText  ref with a % and two digits for each byte that is not a letter, a
-//	         digit or one of ._/@+-
+//	refText  ref with all bytes but letters, digits and ._/@+- percent-encoded
 package sensorlua
 
 import (
@@ -27,14 +25,14 @@ import (
 	"nautes.io/nautes/internal/forge/forges"
 )
 
-// MaxKey is the length of the longest key.
+// MaxKey is the length of the longest key, in bytes.
 const MaxKey = 45
 
-// Memory is what a program needs at most for an event of 1 MiB, which is the
-// largest that Argo Events takes, in bytes.
+// Memory is the most that a program needs for an event of 1 MiB, the largest that
+// Argo Events accepts, in bytes.
 const Memory = 32 << 20
 
-// The programs that no forge brings along, as Files names them.
+// The names in Files of the programs that belong to no forge.
 const (
 	Calendar = "calendar.lua"
 	Ref      = "ref.lua"
@@ -63,15 +61,15 @@ func Files() map[string]string {
 // Run returns a program that runs one of the Files, which are in a directory.
 func Run(dir, file string) string { return fmt.Sprintf("return dofile(%q)", path.Join(dir, file)) }
 
-// MatchRef returns a program that tells whether the ref that another program
-// found matches a Lua pattern; the Files are in a directory. What is no pattern
-// matches nothing, and a ref of more than luapattern.MaxText bytes matches none.
+// MatchRef returns a program that reports whether the ref of an event matches a Lua
+// pattern; the Files are in a directory. An invalid pattern matches no ref, and a ref
+// of more than luapattern.MaxText bytes matches no pattern.
 func MatchRef(dir, pattern string) string {
 	return "pattern = " + Literal(pattern) + "\n" + Run(dir, Ref)
 }
 
-// Literal returns a text as a literal of Lua that holds digits and backslashes
-// only: nothing in the text can end it.
+// Literal returns a text as a literal of Lua that has only digits and backslashes
+// between its quotes: nothing in the text can end it.
 func Literal(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')

@@ -18,7 +18,7 @@ import (
 	"nautes.io/nautes/test/testutil/hostile"
 )
 
-// run runs a program of Lua, with what it sees, and returns its result.
+// run runs a Lua program with global variables and returns its result.
 func run(t testing.TB, program string, seen map[string]lua.LValue) lua.LValue {
 	t.Helper()
 	l := lua.NewState()
@@ -44,8 +44,7 @@ func installed(t testing.TB) string {
 	return dir
 }
 
-// FuzzLiteral holds that the engine reads a literal as the bytes that went in,
-// and nothing else.
+// FuzzLiteral checks that the engine reads a literal as the original bytes.
 func FuzzLiteral(f *testing.F) {
 	for _, value := range hostile.Values() {
 		f.Add(value)
@@ -61,8 +60,8 @@ func FuzzLiteral(f *testing.F) {
 	})
 }
 
-// FuzzPayload holds that the encoder in Lua writes what launch.Encode writes, and
-// that encoding/json reads it as what went in.
+// FuzzPayload checks that the encoder in Lua has the output of launch.Encode, and that
+// encoding/json decodes it to the original value.
 func FuzzPayload(f *testing.F) {
 	for _, value := range hostile.Values() {
 		f.Add(value)
@@ -89,8 +88,7 @@ func FuzzPayload(f *testing.F) {
 	})
 }
 
-// valid returns a text as encoding/json writes it: each byte that is no UTF-8 is
-// replaced.
+// valid returns a text as encoding/json writes it, with invalid UTF-8 replaced.
 func valid(text string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -99,7 +97,7 @@ func valid(text string) string {
 	return b.String()
 }
 
-// FuzzGitLab holds that the program fails for no delivery whatever.
+// FuzzGitLab checks that the program fails for no delivery.
 func FuzzGitLab(f *testing.F) {
 	for kind := range kinds {
 		f.Add(kind, "id", []byte(`{"ref":1,"object_attributes":[{}],"merge_request":{"labels":[1,{"title":2}]},"commit":"x","after":null}`))
@@ -118,7 +116,7 @@ func FuzzGitLab(f *testing.F) {
 	})
 }
 
-// kinds are the values of X-Gitlab-Event, and what they mean.
+// kinds has the event of each value of X-Gitlab-Event.
 var kinds = map[string]string{
 	"Push Hook": "push_events", "Tag Push Hook": "tag_push_events", "Merge Request Hook": "merge_requests_events",
 	"Issue Hook": "issues_events", "Confidential Issue Hook": "confidential_issues_events", "Note Hook": "note_events",
@@ -126,7 +124,7 @@ var kinds = map[string]string{
 	"Release Hook": "releases_events", "Deployment Hook": "deployment_events",
 }
 
-// checkResult checks the form of what a program returns.
+// checkResult checks the form of a program's result.
 func checkResult(t *testing.T, got map[string]string) {
 	t.Helper()
 	if got["event"] == "" {
@@ -155,7 +153,7 @@ func checkResult(t *testing.T, got map[string]string) {
 	}
 }
 
-// transformed runs a program over an event as Argo Events does.
+// transformed runs a program on an event like Argo Events.
 func transformed(t *testing.T, program string, event map[string]any) map[string]string {
 	t.Helper()
 	table, ok := run(t, program, map[string]lua.LValue{"event": toLua(event)}).(*lua.LTable)
@@ -172,7 +170,7 @@ func transformed(t *testing.T, program string, event map[string]any) map[string]
 	return got
 }
 
-// toLua converts what was read from JSON.
+// toLua converts a value decoded from JSON.
 func toLua(v any) lua.LValue {
 	switch v := v.(type) {
 	case string:
@@ -197,7 +195,7 @@ func toLua(v any) lua.LValue {
 	return lua.LNil
 }
 
-// TestMemory holds that the largest push that Argo Events takes costs no more
+// TestMemory checks that the largest push that Argo Events accepts needs no more
 // memory than a sensor has for each of its triggers, garbage included.
 func TestMemory(t *testing.T) {
 	dir := installed(t)

@@ -29,7 +29,7 @@ func TestEventFilter(t *testing.T) {
 		"an open capture":          {new: pattern("refs/heads/("), want: revision, wantText: "a ( is not closed"},
 		"the user guide's clock":   {new: clock("0 17 * * 1-5", "")},
 		"daily in a timezone":      {new: clock("@daily", "Europe/Berlin")},
-		"no such hour":             {new: clock("0 24 * * *", ""), want: schedule, wantText: "no cron expression"},
+		"no such hour":             {new: clock("0 24 * * *", ""), want: schedule, wantText: "not a cron expression"},
 		"a day that never comes":   {new: clock("0 0 30 2 *", ""), want: schedule, wantText: "never comes"},
 		"no such timezone":         {new: clock("@daily", "Europe/Berln"), want: []string{"Invalid spec.eventSources[0].calendar.timezone"}, wantText: "no such time zone"},
 	})

@@ -83,7 +83,7 @@ func (c *checker) builtIns(r *v1alpha1.ProjectPipelineRuntime, hook string, take
 	check := func(at *field.Path, name, value string) {
 		if slices.Contains(taken, name) && !hooks.Inert(value) {
 			c.fail(v1alpha1.ReasonInvalid, at, value,
-				"hook %s takes this as %s, and Tekton takes $( for the beginning of a variable: change it, or remove the hook", hook, name)
+				"hook %s takes this as %s, and $( begins a variable in Tekton: change it, or remove the hook", hook, name)
 		}
 	}
 	for i, pipeline := range r.Spec.Pipelines {

@@ -54,7 +54,7 @@ func TestHooks(t *testing.T) {
 		"with a schema that is none":       {new: with(use{{Name: "broken"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].name"}, wantText: "PipelineHook nautes/broken cannot be used until it is corrected: spec.varsSchema: it is not a JSON schema"},
 		"with a task that is none":         {new: with(use{{Name: "empty"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].name"}, wantText: "Tekton does not accept the task: missing field(s): steps"},
 		"with a value that is too long":    {new: with(use{{Name: "vars", Vars: map[string]string{"image": "x", "path": "/a/very/long/way/home"}}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].vars[path]"}, wantText: "path should be at most 20 chars long"},
-		"with a variable in a variable":    {new: with(image("$(params.event)"), nil), want: []string{"Invalid spec.hooks.preHooks[0].vars[image]"}, wantText: "Tekton takes $( for the beginning of a variable"},
+		"with a variable in a variable":    {new: with(image("$(params.event)"), nil), want: []string{"Invalid spec.hooks.preHooks[0].vars[image]"}, wantText: "$( begins a variable in Tekton"},
 		"with half a variable":             {new: with(image("x$(y"), nil), want: []string{"Invalid spec.hooks.preHooks[0].vars[image]"}},
 		"with a dollar":                    {new: with(image("$HOME (x) ${y}"), nil)},
 		"with a NUL":                       {new: with(image("x\x00y"), nil), want: []string{"Invalid spec.hooks.preHooks[0].vars[image]"}, wantText: "NUL"},
