@@ -9,9 +9,9 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// While the secret store is away, what needs no secret is written, what was
-// written with one stays as it is, and what was not waits; nothing is removed
-// that is asked for.
+// While the secret store does not answer, items without secrets are written, and
+// existing Secrets stay as they are. New Secrets wait, and nothing in the set is
+// removed.
 func TestStoreThatIsAway(t *testing.T) {
 	for name, trouble := range map[string]error{"unavailable": secrets.ErrUnavailable, "denied": secrets.ErrDenied} {
 		t.Run(name, func(t *testing.T) {
@@ -26,7 +26,7 @@ func TestStoreThatIsAway(t *testing.T) {
 			before := w.versions([]plan.Item{old})
 
 			w.store.away = trouble
-			// A new process remembers nothing of what was written.
+			// A new process remembers no write.
 			for _, process := range []*apply.Applier{a, w.applier()} {
 				r, err := w.apply(process, apply.Options{Isolate: true}, old, late, plain)
 				if err != nil || len(r.Failed) != 2 || len(r.Deleted) != 0 {

@@ -23,7 +23,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// errCrash stands for the end of the process at a write.
+// errCrash simulates the end of the process at a write.
 var errCrash = errors.New("crash")
 
 // crashAt makes the connection's client fail at write number k, counted from 0,
@@ -62,7 +62,7 @@ func (w *world) crashAt(k int, after bool) {
 }
 
 // converge applies with a fresh applier until nothing is removed any longer,
-// and does the part of the controllers that take finalizers off.
+// and removes finalizers as their controllers would.
 func (w *world) converge(o apply.Options, items ...plan.Item) {
 	w.t.Helper()
 	w.conn.client = nil
@@ -92,7 +92,7 @@ func (w *world) converge(o apply.Options, items ...plan.Item) {
 	w.t.Fatal("it does not converge")
 }
 
-// caughtUp waits until the caches show what the server has of the owner.
+// caughtUp waits until the caches show all objects of the owner on the server.
 func (w *world) caughtUp(items []plan.Item) {
 	w.t.Helper()
 	for _, item := range items {
@@ -100,8 +100,8 @@ func (w *world) caughtUp(items []plan.Item) {
 	}
 }
 
-// For every write of a change from one set to another, and of the removal of
-// everything: the process ends there, and the next one finishes the work.
+// The process ends at each write of a change, of a creation and of a removal in
+// turn. The next process must finish the work.
 func TestCrashAtEveryWrite(t *testing.T) {
 	w := newWorld(t, "crash")
 	argo := w.namespace()
@@ -154,7 +154,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	}
 }
 
-// crashes lets the work crash at write k and another process finish it. It
+// crashes ends the work at write k and lets another process finish it. It
 // returns false when the work ends before that write.
 func (w *world) crashes(k int, after bool, to, everything []plan.Item) bool {
 	w.t.Helper()
@@ -171,7 +171,7 @@ func (w *world) crashes(k int, after bool, to, everything []plan.Item) bool {
 	return err != nil
 }
 
-// check compares what is on the server with what must be there.
+// check compares the objects on the server with the expected ones.
 func (w *world) check(to, everything []plan.Item) {
 	w.t.Helper()
 	want, got := map[plan.ID]bool{}, map[plan.ID]bool{}
@@ -290,14 +290,14 @@ func TestIsolation(t *testing.T) {
 	if diff := cmp.Diff([]plan.ID{foreign.ID, nowhere.ID, unfilled.ID}, failed); diff != "" {
 		t.Error(diff)
 	}
-	// What must go into a namespace that we do not get stays out of it.
+	// Nothing is written into a namespace that could not be written.
 	occupied := w.namespace()
 	inside := w.account(occupied, "inside")
 	r, err = w.apply(a, apply.Options{Isolate: true}, w.namespaceItem(occupied), inside)
 	if err != nil || len(r.Failed) != 2 || w.live(inside.ID) != nil {
 		t.Errorf("items of a foreign namespace: %+v, %v", r, err)
 	}
-	// What needs something that could not be written stays as it is.
+	// An item whose need could not be written is left unchanged.
 	lacking, content := w.secret(ns, "lacking"), w.secret(ns, "content")
 	lacking.Needs, content.Needs = []plan.ID{good.ID, foreign.ID}, []plan.ID{good.ID}
 	r, err = w.apply(a, apply.Options{Isolate: true}, good, foreign, lacking, content)
@@ -308,7 +308,7 @@ func TestIsolation(t *testing.T) {
 	if !errors.As(&r.Failed[1], &need) || need.ID != foreign.ID {
 		t.Errorf("it was not written since %v", &r.Failed[1])
 	}
-	// Trouble of the server is not a single item's.
+	// A server that is unavailable does not concern a single item.
 	for name, trouble := range map[string]error{
 		"busy":    apierrors.NewTooManyRequests("later", 1),
 		"dead":    apierrors.NewServiceUnavailable("later"),

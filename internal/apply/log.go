@@ -25,8 +25,8 @@ type journal struct {
 	debug  bool
 	memory *memory
 	key    memoKey
-	// known holds the refusals of earlier applications, and refused those of
-	// this one, by object.
+	// known holds the refusals of earlier applications by object, and refused
+	// the new ones.
 	known, refused map[plan.ID]string
 }
 

@@ -66,8 +66,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// world is one test's view of the API server: an owner, namespaces and a
-// connection whose client and caches can be interfered with.
+// world is one test's view of the API server: an owner, and a connection whose
+// client and caches can be intercepted.
 type world struct {
 	t     *testing.T
 	admin client.WithWatch
@@ -76,7 +76,7 @@ type world struct {
 	store *memoryStore
 }
 
-// conn is a real connection with places to interfere.
+// conn is a real connection with optional replacements of its methods.
 type conn struct {
 	*remote.Conn
 	client client.Client
@@ -198,7 +198,7 @@ func init() {
 	}
 }
 
-// live returns an object from the server; nil when there is none.
+// live returns an object from the server, or nil if it does not exist.
 func (w *world) live(id plan.ID) *unstructured.Unstructured {
 	w.t.Helper()
 	u := &unstructured.Unstructured{}
@@ -222,7 +222,7 @@ func (w *world) create(objects ...client.Object) {
 	}
 }
 
-// namespace creates a namespace that is nobody's.
+// namespace creates a namespace without owner.
 func (w *world) namespace() string {
 	w.t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "apply-"}}
@@ -303,8 +303,8 @@ func (w *world) project(namespace, name string) plan.Item {
 	return item(plan.StageConfig, kinds["AppProject"], u)
 }
 
-// complete returns one item of each kind, in a namespace of its own and in one
-// that is there.
+// complete returns one item of each kind, some in a new namespace and some in an
+// existing one.
 func (w *world) complete(argo string) []plan.Item {
 	ns := w.owner.Product
 	w.store.set(deployKey, "deploykey", "first")
@@ -335,7 +335,7 @@ type memoryStore struct {
 	mu      sync.Mutex
 	secrets map[secrets.Ref]secrets.Secret
 	gets    int
-	// away is what the store answers instead of secrets.
+	// away is the error of every read; may be nil.
 	away error
 }
 

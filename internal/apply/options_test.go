@@ -41,7 +41,7 @@ func TestWhatIsThereIsUsed(t *testing.T) {
 		t.Errorf("first pass: %+v", r)
 	}
 	w.settle(missing, inside)
-	// Nobody watches the foreign one: it is looked for, and nothing else is asked.
+	// No watch covers the foreign object: it is read again, and nothing else is.
 	if r := w.mustUse(a, there, missing, inside); r.Written != 0 || r.Unchanged != 3 || r.Calls != 1 {
 		t.Errorf("second pass: %+v", r)
 	}
@@ -85,12 +85,12 @@ func TestWhatAnotherOwnerHasIsUsed(t *testing.T) {
 	if r.Unchanged != 1 || r.Calls != 0 || w.live(theirs.ID).GetResourceVersion() != version {
 		t.Errorf("pass: %+v", r)
 	}
-	// An item that is not content with it is refused as ever.
+	// An item without IfAbsent is refused.
 	var notOurs *apply.NotOursError
 	if _, err := w.apply(w.applier(), apply.Options{}, w.account(ns, "a")); !errors.As(err, &notOurs) {
 		t.Errorf("error is %v", err)
 	}
-	// So is one in a namespace of another product, though it would be content.
+	// So is an item with IfAbsent in a namespace of another product.
 	stranger := remotetest.Unique("product-stranger")
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: stranger, Labels: plan.Owner{Kind: "Space", Product: stranger, Name: stranger}.Labels(tenant),
@@ -129,7 +129,7 @@ func TestWhatIsGoingIsNotUsed(t *testing.T) {
 	}
 }
 
-// Between our look and our write somebody else makes the object: his it is.
+// Another writer creates the object between our read and our write, and keeps it.
 func TestWhatComesInBetweenIsUsed(t *testing.T) {
 	w := newWorld(t, "between")
 	for name, labels := range map[string]map[string]string{
@@ -204,7 +204,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// locked returns an account with finalizers of ours and of others.
+// locked returns an account with a finalizer to release and another one.
 func (w *world) locked(namespace, name string) plan.Item {
 	i := w.account(namespace, name)
 	i.Object.SetFinalizers([]string{"example.com/ours", "example.com/another"})
@@ -220,8 +220,8 @@ func TestRelease(t *testing.T) {
 	two, stays, kept := w.locked(ns, "two"), w.locked(ns, "stays"), w.locked(ns, "kept")
 	w.must(a, app, two, stays, kept)
 
-	// The finalizer goes first: a controller that has seen the deletion would
-	// have begun its work.
+	// The finalizer is removed first: a controller that sees the deletion would
+	// begin its work.
 	var log []string
 	w.intercept(interceptor.Funcs{
 		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
@@ -252,7 +252,7 @@ func TestRelease(t *testing.T) {
 		}
 	}
 	w.settle(two)
-	// What others hold stays held.
+	// Finalizers of others stay.
 	if r, err := a.Apply(t.Context(), w.conn, set, o); err != nil || len(r.Deleted) != 0 || len(r.Removing) != 1 || len(log) != 4 {
 		t.Errorf("pass while it terminates: %+v, %v, %v", r, err, log)
 	}
@@ -273,7 +273,7 @@ func TestReleaseOfWhatTerminates(t *testing.T) {
 	w.settle(app)
 	o := apply.Options{NoGuard: true, Release: app.Object.GetFinalizers()}
 
-	// Somebody changes it after the look: it is looked at again the next time.
+	// Another writer changes it after the read: the next pass reads it again.
 	w.intercept(interceptor.Funcs{Patch: func(ctx context.Context, c client.WithWatch, live client.Object, p client.Patch, opts ...client.PatchOption) error {
 		other := w.live(app.ID)
 		if err := w.admin.Patch(ctx, other, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"x":"y"}}}`))); err != nil {

@@ -28,8 +28,7 @@ var (
 	errTrouble = errors.New("trouble")
 )
 
-// stubConn is a connection whose caches hold the listed objects, in front of a
-// server that holds what the client was made with.
+// stubConn is a connection with fixed caches in front of a fake client.
 type stubConn struct {
 	Connection
 	client   client.Client

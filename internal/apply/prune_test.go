@@ -22,7 +22,7 @@ import (
 	"nautes.io/nautes/test/remotetest"
 )
 
-// gone tells which of the items are deleted, or being deleted, on the server.
+// gone returns the items that are deleted, or being deleted, on the server.
 func (w *world) gone(items ...plan.Item) []string {
 	w.t.Helper()
 	var gone []string
@@ -50,7 +50,7 @@ func TestPruneGoesAgainstTheStages(t *testing.T) {
 	w.must(a, items...)
 	o := apply.Options{NoGuard: true}
 
-	// The Application has a finalizer: until it is gone, nothing else goes.
+	// The Application has a finalizer: nothing else is removed while it exists.
 	r, err := w.apply(a, o)
 	if err != nil || len(r.Deleted) != 1 {
 		t.Fatalf("first pass: %+v, %v", r, err)
@@ -158,7 +158,7 @@ func TestForgedLabels(t *testing.T) {
 	if got := w.gone(forged...); len(got) != 0 {
 		t.Errorf("%d forged objects are gone", len(got))
 	}
-	// Nor does anything of ours go there.
+	// Nothing of ours is written there either.
 	_, err = w.apply(a, apply.Options{}, items[0], w.account(attacker, "mine"))
 	var notOurs *apply.NotOursError
 	if !errors.As(err, &notOurs) || notOurs.ID.Kind != "Namespace" || !strings.Contains(err.Error(), attacker) {
@@ -177,14 +177,14 @@ func TestGuard(t *testing.T) {
 	w.must(a, items...)
 	fresh := w.account(ns, "new")
 
-	// Half of them may go.
+	// Half of them may be removed.
 	if r, err := w.apply(a, apply.Options{}, items[11:]...); err != nil || len(r.Deleted) != 11 {
 		t.Errorf("eleven of twenty-two: %+v, %v", r, err)
 	}
 	for _, item := range items[:11] {
 		w.unseen(item.ID)
 	}
-	// Ten may go, however few remain.
+	// Ten may be removed, however few remain.
 	if r, err := w.apply(a, apply.Options{}, items[21]); err != nil || len(r.Deleted) != 10 {
 		t.Errorf("ten of eleven: %+v, %v", r, err)
 	}
@@ -250,7 +250,7 @@ func TestReadErrorPrunesNothing(t *testing.T) {
 	}
 }
 
-// What the cache says of an object is old: the server has the last word.
+// The cache is behind, and the state on the server decides.
 func TestServerDecidesWhatIsDeleted(t *testing.T) {
 	w := newWorld(t, "decides")
 	a := w.applier()
@@ -289,7 +289,7 @@ func TestServerDecidesWhatIsDeleted(t *testing.T) {
 	}
 }
 
-// The preconditions hold when the object changes between our look and our delete.
+// The preconditions prevent the deletion of an object that changed since it was read.
 func TestDeleteIsConditional(t *testing.T) {
 	w := newWorld(t, "conditional")
 	ns := w.namespace()
@@ -313,8 +313,8 @@ func TestDeleteIsConditional(t *testing.T) {
 	}
 }
 
-// What we have written is removed even if no cache has shown it yet, and even
-// if the answer to the write was lost.
+// An object that we have written is removed even if the cache does not show it
+// yet, and even if the answer to the write was lost.
 func TestUnseenWritesAreRemoved(t *testing.T) {
 	w := newWorld(t, "unseen")
 	ns := w.namespace()
@@ -357,8 +357,8 @@ func TestUnseenWritesAreRemoved(t *testing.T) {
 	}
 }
 
-// The answer to a write is lost, and the set changes before a cache shows what
-// was written.
+// The answer to a write is lost, and the set changes before the cache shows the
+// object.
 func TestWriteWithoutAnAnswerIsRemembered(t *testing.T) {
 	w := newWorld(t, "unanswered")
 	ns := w.namespace()
@@ -376,7 +376,7 @@ func TestWriteWithoutAnAnswerIsRemembered(t *testing.T) {
 	}
 }
 
-// Many objects that vanish by themselves are no reason for the guard.
+// Many objects that disappear by themselves do not trigger the guard.
 func TestVanishedObjectsDoNotGuard(t *testing.T) {
 	w := newWorld(t, "vanished")
 	ns := w.namespace()

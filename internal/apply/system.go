@@ -56,8 +56,8 @@ type System interface {
 //
 // A set that was applied before causes no request while the versions of its
 // secrets stay the same. Changes that others make in the system are not noticed
-// until Forget. The errors and the log lines are those of Apply, as far as they
-// fit, or come from the system. Options.Release has no meaning.
+// until Forget. Errors and log lines are as with Apply; other errors come from the
+// system. Options.Release has no meaning.
 func (a *Applier) ApplySystem(ctx context.Context, system System, set plan.Set, o Options) (Result, error) {
 	p := &systemPass{
 		Applier: a, system: system, set: set, o: o, kinds: system.Kinds(),

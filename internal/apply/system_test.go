@@ -72,7 +72,7 @@ func TestSystemOrder(t *testing.T) {
 		"owned", "put Policy.vault.nautes.io y", "put Policy.vault.nautes.io x", "put Role.vault.nautes.io c/p-a", "put Role.vault.nautes.io c/p-b")
 	pass(systemSet(spaceOwner, role("p-a", "y"), policy("y"), policy("z")), apply.Options{},
 		"owned", "delete Policy.vault.nautes.io x", "delete Role.vault.nautes.io c/p-b", "put Policy.vault.nautes.io z", "put Role.vault.nautes.io c/p-a")
-	// A mount is the last to go, and what others have in it goes with it.
+	// A mount is removed last, and with it the items of others in it.
 	everything := systemSet(clusterOwner, mount(), policy("own"), role("own", "own"))
 	pass(everything, apply.Options{}, "owned", "put AuthMount.vault.nautes.io c", "put Policy.vault.nautes.io own", "put Role.vault.nautes.io c/own")
 	pass(systemSet(clusterOwner), apply.Options{NoGuard: true}, "owned", "delete Policy.vault.nautes.io own", "delete Role.vault.nautes.io c/own", "delete AuthMount.vault.nautes.io c")
@@ -107,7 +107,7 @@ func TestSystemKeepsWhatIsNotAsked(t *testing.T) {
 	if diff := cmp.Diff([]string{"AuthMount.vault.nautes.io c", "Policy.vault.nautes.io others", "Policy.vault.nautes.io y", "Role.vault.nautes.io c/q-a"}, v.holds()); diff != "" {
 		t.Error(diff)
 	}
-	// What one target's set removes, another one's knows to be gone.
+	// An item that the set of one target removes is written again by the set of another.
 	elsewhere := plan.Set{Owner: spaceOwner, Target: plan.Vault("d"), Items: []plan.Item{policy("y")}}
 	apply1(elsewhere)
 	if r := apply1(elsewhere); r.Calls != 0 {
@@ -167,12 +167,12 @@ func TestSystemErrors(t *testing.T) {
 	tests := map[string]struct {
 		item  plan.Item
 		owner plan.Owner
-		// wantAs is filled from the error, wantIs is found in it.
+		// wantAs is a target of errors.As, and wantIs of errors.Is.
 		wantAs   any
 		wantIs   error
 		wantText []string
 	}{
-		"held by somebody else": {
+		"held by another owner": {
 			item: policy("held"), owner: spaceOwner, wantAs: new(*apply.NotOursError), wantText: []string{"Policy.vault.nautes.io held", "Space q", "Vault c"},
 		},
 		"no mount": {
@@ -186,7 +186,7 @@ func TestSystemErrors(t *testing.T) {
 			item:  spoil(func(m *plan.VaultMount) { m.Reviewer.Field = "other" }),
 			owner: clusterOwner, wantAs: new(*apply.SecretMissingError), wantText: []string{reviewer.String(), "other"},
 		},
-		"a format that nobody knows": {
+		"an unknown format": {
 			item:  spoil(func(m *plan.VaultMount) { m.Reviewer.Format = "none" }),
 			owner: clusterOwner, wantAs: new(*apply.PlanError), wantText: []string{"AuthMount.vault.nautes.io c", "none", reviewer.String()},
 		},
@@ -276,8 +276,8 @@ func TestSystemTroubleGoesThrough(t *testing.T) {
 	}
 }
 
-// For every write of a change from one set to another, and of the removal of
-// everything: the process ends there, and the next one finishes the work.
+// The process ends at each write of a change, of a creation and of a removal in
+// turn. The next process must finish the work.
 func TestSystemCrashAtEveryWrite(t *testing.T) {
 	v, store := mounted(t)
 	foreign := plan.Owner{Kind: "Space", Product: "q", Name: "q"}

@@ -19,7 +19,7 @@ const (
 	fussy plan.Format = "fussy"
 )
 
-// formats are those of the tests.
+// formats returns the formats that the tests use.
 func formats() apply.Option {
 	return apply.WithFormats(map[plan.Format]apply.FormatFunc{
 		shout: func(in []byte) ([]byte, error) { return bytes.ToUpper(in), nil },
@@ -33,11 +33,11 @@ type vault struct {
 
 	mu      sync.Mutex
 	entries map[plan.ID]entry
-	// log tells what was asked, the reads of Put excepted.
+	// log lists the calls of Owned, Put and Delete.
 	log []string
-	// before is asked at each request, and at each write a second time.
+	// before is called at each request, and again at each write.
 	before func(write bool) error
-	// after is asked when a write is done.
+	// after is called after each write.
 	after func() error
 }
 
@@ -48,7 +48,7 @@ type entry struct {
 
 func newVault() *vault { return &vault{uid: "vault-1", entries: map[plan.ID]entry{}} }
 
-// heldError is what the vault says of something that belongs to somebody else.
+// heldError is the error about an item of another owner.
 type heldError struct{ holder string }
 
 func (e heldError) Error() string  { return "it is held by " + e.holder }
@@ -164,7 +164,7 @@ func (v *vault) Delete(_ context.Context, owner plan.Owner, id plan.ID) (bool, e
 	return true, nil
 }
 
-// asked returns what was asked since the last call.
+// asked returns the log since the last call.
 func (v *vault) asked() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -173,7 +173,7 @@ func (v *vault) asked() []string {
 	return log
 }
 
-// holds returns what is in the vault, in order.
+// holds returns the IDs of all items, sorted.
 func (v *vault) holds() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -219,8 +219,8 @@ func systemSet(owner plan.Owner, items ...plan.Item) plan.Set {
 	return plan.Set{Owner: owner, Target: plan.Vault("c"), Items: items}
 }
 
-// mounted returns a vault with the mount of the cluster, and the store that its
-// secrets are in.
+// mounted returns a vault with the mount of the cluster, and a store with its
+// secrets.
 func mounted(t *testing.T) (*vault, *memoryStore) {
 	t.Helper()
 	v, store := newVault(), &memoryStore{}

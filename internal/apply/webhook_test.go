@@ -13,15 +13,14 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// token asks for the webhook token of a subject.
+// token returns a value that asks for the webhook token of a subject.
 func token(subject string) plan.SecretValue {
 	return plan.SecretValue{
 		Key: "token", Ref: secrets.WebhookKey(), Field: secrets.WebhookKeyField, Format: plan.FormatWebhookToken, Subject: subject,
 	}
 }
 
-// TestWebhookToken holds that each subject has a token of its own, which only
-// changes with the key.
+// Each subject has its own token, which changes with the key only.
 func TestWebhookToken(t *testing.T) {
 	w := newWorld(t, "webhook")
 	ns := w.namespace()
@@ -43,7 +42,7 @@ func TestWebhookToken(t *testing.T) {
 		return string(decoded)
 	}
 	first := written("one")
-	// As openssl dgst -sha256 -hmac makes it.
+	// The result of openssl dgst -sha256 -hmac.
 	if first != "57d43950ac262b142e696712e686a4deedb99fcd416426d6adef1dcc6275789b" {
 		t.Errorf("the token is %s", first)
 	}

@@ -43,8 +43,8 @@ func TestSecondPassIsSilent(t *testing.T) {
 	if diff := cmp.Diff(want, second); diff != "" {
 		t.Errorf("second pass: %s", diff)
 	}
-	// After a restart the memory is empty: the server is asked, and finds
-	// nothing to write.
+	// After a restart the memory is empty: the items are applied, and the server
+	// changes nothing.
 	third := w.must(w.applier(), items...)
 	want.Calls = len(items)
 	if diff := cmp.Diff(want, third); diff != "" {
@@ -103,23 +103,23 @@ func TestTampering(t *testing.T) {
 		owner     string
 		wantWrite bool
 	}{
-		"status by Argo CD":           {item: app, patch: status, owner: "argocd-application-controller"},
-		"operation by Argo CD":        {item: app, patch: `{"operation":{"sync":{"revision":"abc"}}}`, owner: "argocd-application-controller"},
-		"annotation of somebody else": {item: app, patch: `{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}`},
-		"label of somebody else":      {item: account, patch: `{"metadata":{"labels":{"x":"y"}}}`},
-		"key of somebody else":        {item: secret, patch: `{"data":{"x":"eA=="}}`},
-		"field changed":               {item: app, patch: `{"spec":{"source":{"targetRevision":"evil"}}}`, wantWrite: true},
-		"field removed":               {item: app, patch: `{"spec":{"source":{"path":null}}}`, wantWrite: true},
-		"finalizer removed":           {item: app, patch: `{"metadata":{"finalizers":null}}`, wantWrite: true},
-		"annotation changed":          {item: account, patch: `{"metadata":{"annotations":{"example.com/ours":"2"}}}`, wantWrite: true},
-		"annotation removed":          {item: account, patch: `{"metadata":{"annotations":{"example.com/ours":null}}}`, wantWrite: true},
-		"subjects changed":            {item: binding, patch: `{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"mallory"}]}`, wantWrite: true},
-		"subject added":               {item: binding, patch: `[{"op":"add","path":"/subjects/-","value":{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"mallory"}}]`, json: true, wantWrite: true},
-		"text in a secret changed":    {item: secret, patch: `{"data":{"type":"eA=="}}`, wantWrite: true},
-		"secret value changed":        {item: secret, patch: `{"data":{"sshPrivateKey":"eA=="}}`, wantWrite: true},
-		"secret value removed":        {item: secret, patch: `{"data":{"sshPrivateKey":null}}`, wantWrite: true},
-		"changed under our name":      {item: app, patch: `{"spec":{"source":{"targetRevision":"evil"}}}`, owner: v1alpha1.ManagedBy, wantWrite: true},
-		"managed fields removed":      {item: account, patch: `[{"op":"replace","path":"/metadata/managedFields","value":[{}]}]`, json: true, wantWrite: true},
+		"status by Argo CD":            {item: app, patch: status, owner: "argocd-application-controller"},
+		"operation by Argo CD":         {item: app, patch: `{"operation":{"sync":{"revision":"abc"}}}`, owner: "argocd-application-controller"},
+		"annotation of another writer": {item: app, patch: `{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}`},
+		"label of another writer":      {item: account, patch: `{"metadata":{"labels":{"x":"y"}}}`},
+		"key of another writer":        {item: secret, patch: `{"data":{"x":"eA=="}}`},
+		"field changed":                {item: app, patch: `{"spec":{"source":{"targetRevision":"evil"}}}`, wantWrite: true},
+		"field removed":                {item: app, patch: `{"spec":{"source":{"path":null}}}`, wantWrite: true},
+		"finalizer removed":            {item: app, patch: `{"metadata":{"finalizers":null}}`, wantWrite: true},
+		"annotation changed":           {item: account, patch: `{"metadata":{"annotations":{"example.com/ours":"2"}}}`, wantWrite: true},
+		"annotation removed":           {item: account, patch: `{"metadata":{"annotations":{"example.com/ours":null}}}`, wantWrite: true},
+		"subjects changed":             {item: binding, patch: `{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"mallory"}]}`, wantWrite: true},
+		"subject added":                {item: binding, patch: `[{"op":"add","path":"/subjects/-","value":{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"mallory"}}]`, json: true, wantWrite: true},
+		"text in a secret changed":     {item: secret, patch: `{"data":{"type":"eA=="}}`, wantWrite: true},
+		"secret value changed":         {item: secret, patch: `{"data":{"sshPrivateKey":"eA=="}}`, wantWrite: true},
+		"secret value removed":         {item: secret, patch: `{"data":{"sshPrivateKey":null}}`, wantWrite: true},
+		"changed under our name":       {item: app, patch: `{"spec":{"source":{"targetRevision":"evil"}}}`, owner: v1alpha1.ManagedBy, wantWrite: true},
+		"managed fields removed":       {item: account, patch: `[{"op":"replace","path":"/metadata/managedFields","value":[{}]}]`, json: true, wantWrite: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestChangedIntent(t *testing.T) {
 	}
 }
 
-// What a typed object says nothing about belongs to whoever sets it.
+// Fields that a typed object leaves unset belong to the writer that sets them.
 func TestNullsClaimNothing(t *testing.T) {
 	w := newWorld(t, "nulls")
 	project := w.project(w.namespace(), "p")
@@ -259,7 +259,7 @@ func TestNothingForeignIsAdopted(t *testing.T) {
 	}
 }
 
-// Between our look and our apply somebody else creates the object.
+// Another writer creates the object between our read and our apply.
 func TestConcurrentCreator(t *testing.T) {
 	tests := map[string]*rbacv1.RoleBinding{
 		"with fields in conflict": {
@@ -313,7 +313,7 @@ func TestConcurrentCreator(t *testing.T) {
 	}
 }
 
-// Our object is deleted, and somebody else makes one of the same name, before
+// Our object is deleted, and another writer creates one of the same name, before
 // the cache shows it.
 func TestReplacedBehindTheCache(t *testing.T) {
 	w := newWorld(t, "replaced")
@@ -321,7 +321,7 @@ func TestReplacedBehindTheCache(t *testing.T) {
 	a := w.applier()
 	account := w.account(ns, "a")
 	w.must(a, account)
-	for name, foreign := range map[string]bool{"by somebody else's": true, "by nothing": false} {
+	for name, foreign := range map[string]bool{"by a foreign one": true, "by nothing": false} {
 		t.Run(name, func(t *testing.T) {
 			account.Object.SetAnnotations(map[string]string{"x": name})
 			done := false
@@ -391,7 +391,7 @@ func TestWantedObjectThatTerminates(t *testing.T) {
 	}
 }
 
-// release takes the finalizers off, as the controller that put them there would.
+// release removes the finalizers, as their controller would.
 func (w *world) release(id plan.ID) {
 	w.t.Helper()
 	live := w.live(id)
