@@ -20,6 +20,11 @@ func status(code int32, reason metav1.StatusReason, message string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: message}}
 }
 
+// storeError returns the error of a secret store that is itself an API server.
+func storeError(kind error, code int32) error {
+	return fmt.Errorf("%w: %w", kind, status(code, "", "busy"))
+}
+
 var (
 	testID    = plan.ID{Kind: "Secret", Namespace: "ns", Name: "s"}
 	onCluster = plan.Cluster("c")
@@ -40,25 +45,28 @@ func TestItemError(t *testing.T) {
 		"conflict":              {err: &ConflictError{ID: testID, Target: onCluster}, want: "Secret ns/s on Cluster c was changed by another writer at the same time; it is tried again", wantOne: true},
 		"unknown kinds": {err: &KindMissingError{Target: onCluster, Kinds: []schema.GroupKind{{Kind: "A"}, {Group: "g", Kind: "B"}}},
 			want: "Cluster c does not serve A, B.g; install the component that brings it", wantOne: true},
-		"wrong plan":      {err: &PlanError{ID: testID, Problem: "it is empty"}, want: "the plan of Secret ns/s is wrong: it is empty", wantOne: true},
-		"need":            {err: &NeedError{ID: testID, Target: onCluster}, want: "Secret ns/s on Cluster c: it is left unchanged: it needs Secret ns/s on Cluster c, which could not be written", wantOne: true},
-		"no secret":       {err: &SecretMissingError{Ref: ref}, want: "Secret ns/s on Cluster c: the secret git/a is not in the secret store; store it there", wantOne: true},
-		"no field":        {err: &SecretMissingError{Ref: ref, Field: "f"}, want: "Secret ns/s on Cluster c: the secret git/a in the secret store has no field f; add it", wantOne: true},
-		"bad secret":      {err: &FormatError{Ref: ref, Field: "f", Format: "x", Err: errors.New("hidden")}, want: "Secret ns/s on Cluster c: the field f of the secret git/a in the secret store cannot be converted to x; store a valid one", wantOne: true},
-		"store away":      {err: fmt.Errorf("read it: %w", secrets.ErrUnavailable), want: "Secret ns/s on Cluster c: read it: " + secrets.ErrUnavailable.Error()},
-		"store refuses":   {err: fmt.Errorf("read it: %w", secrets.ErrDenied), want: "Secret ns/s on Cluster c: read it: " + secrets.ErrDenied.Error(), wantOne: true},
-		"refused":         {err: status(422, metav1.StatusReasonInvalid, "spec is bad"), want: "Secret ns/s on Cluster c: the API server refuses it: spec is bad", wantOne: true},
-		"refused, secret": {err: status(422, metav1.StatusReasonInvalid, "hidden"), secret: true, want: "Secret ns/s on Cluster c: the API server refuses it (Invalid)", wantOne: true},
-		"forbidden":       {err: status(403, metav1.StatusReasonForbidden, "no"), want: "Secret ns/s on Cluster c: the API server refuses it: no", wantOne: true},
-		"server error":    {err: status(500, metav1.StatusReasonInternalError, "hidden"), want: "Secret ns/s on Cluster c: the API server has a problem (status 500); it is tried again", wantOne: true},
-		"not logged in":   {err: status(401, metav1.StatusReasonUnauthorized, "who"), want: "Secret ns/s on Cluster c: the API server refuses it: who"},
-		"time-out":        {err: status(408, metav1.StatusReasonTimeout, "slow"), want: "Secret ns/s on Cluster c: the API server refuses it: slow"},
-		"too many":        {err: status(429, metav1.StatusReasonTooManyRequests, "busy"), want: "Secret ns/s on Cluster c: the API server refuses it: busy"},
-		"bad gateway":     {err: status(http.StatusBadGateway, "", "x"), want: "Secret ns/s on Cluster c: the API server has a problem (status 502); it is tried again"},
-		"unavailable":     {err: status(http.StatusServiceUnavailable, "", "x"), want: "Secret ns/s on Cluster c: the API server has a problem (status 503); it is tried again"},
-		"gateway timeout": {err: status(http.StatusGatewayTimeout, "", "x"), want: "Secret ns/s on Cluster c: the API server has a problem (status 504); it is tried again"},
-		"no answer":       {err: &url.Error{Op: "Patch", URL: "https://hidden", Err: errors.New("hidden")}, want: "Secret ns/s on Cluster c: the API server did not answer; it is tried again"},
-		"anything else":   {err: errors.New("odd"), want: "Secret ns/s on Cluster c: odd"},
+		"wrong plan":                 {err: &PlanError{ID: testID, Problem: "it is empty"}, want: "the plan of Secret ns/s is wrong: it is empty", wantOne: true},
+		"need":                       {err: &NeedError{ID: testID, Target: onCluster}, want: "Secret ns/s on Cluster c: it is left unchanged: it needs Secret ns/s on Cluster c, which could not be written", wantOne: true},
+		"no secret":                  {err: &SecretMissingError{Ref: ref}, want: "Secret ns/s on Cluster c: the secret git/a is not in the secret store; store it there", wantOne: true},
+		"no field":                   {err: &SecretMissingError{Ref: ref, Field: "f"}, want: "Secret ns/s on Cluster c: the secret git/a in the secret store has no field f; add it", wantOne: true},
+		"bad secret":                 {err: &FormatError{Ref: ref, Field: "f", Format: "x", Err: errors.New("hidden")}, want: "Secret ns/s on Cluster c: the field f of the secret git/a in the secret store cannot be converted to x; store a valid one", wantOne: true},
+		"store away":                 {err: fmt.Errorf("read it: %w", secrets.ErrUnavailable), want: "Secret ns/s on Cluster c: read it: " + secrets.ErrUnavailable.Error()},
+		"store refuses":              {err: fmt.Errorf("read it: %w", secrets.ErrDenied), want: "Secret ns/s on Cluster c: read it: " + secrets.ErrDenied.Error(), wantOne: true},
+		"store away, with status":    {err: storeError(secrets.ErrUnavailable, 503), want: "Secret ns/s on Cluster c: " + secrets.ErrUnavailable.Error() + ": busy"},
+		"store refuses, with status": {err: storeError(secrets.ErrDenied, 403), want: "Secret ns/s on Cluster c: " + secrets.ErrDenied.Error() + ": busy", wantOne: true},
+		"no secret, with status":     {err: storeError(secrets.ErrNotFound, 500), want: "Secret ns/s on Cluster c: " + secrets.ErrNotFound.Error() + ": busy", wantOne: true},
+		"refused":                    {err: status(422, metav1.StatusReasonInvalid, "spec is bad"), want: "Secret ns/s on Cluster c: the API server refuses it: spec is bad", wantOne: true},
+		"refused, secret":            {err: status(422, metav1.StatusReasonInvalid, "hidden"), secret: true, want: "Secret ns/s on Cluster c: the API server refuses it (Invalid)", wantOne: true},
+		"forbidden":                  {err: status(403, metav1.StatusReasonForbidden, "no"), want: "Secret ns/s on Cluster c: the API server refuses it: no", wantOne: true},
+		"server error":               {err: status(500, metav1.StatusReasonInternalError, "hidden"), want: "Secret ns/s on Cluster c: the API server has a problem (status 500); it is tried again", wantOne: true},
+		"not logged in":              {err: status(401, metav1.StatusReasonUnauthorized, "who"), want: "Secret ns/s on Cluster c: the API server refuses it: who"},
+		"time-out":                   {err: status(408, metav1.StatusReasonTimeout, "slow"), want: "Secret ns/s on Cluster c: the API server refuses it: slow"},
+		"too many":                   {err: status(429, metav1.StatusReasonTooManyRequests, "busy"), want: "Secret ns/s on Cluster c: the API server refuses it: busy"},
+		"bad gateway":                {err: status(http.StatusBadGateway, "", "x"), want: "Secret ns/s on Cluster c: the API server has a problem (status 502); it is tried again"},
+		"unavailable":                {err: status(http.StatusServiceUnavailable, "", "x"), want: "Secret ns/s on Cluster c: the API server has a problem (status 503); it is tried again"},
+		"gateway timeout":            {err: status(http.StatusGatewayTimeout, "", "x"), want: "Secret ns/s on Cluster c: the API server has a problem (status 504); it is tried again"},
+		"no answer":                  {err: &url.Error{Op: "Patch", URL: "https://hidden", Err: errors.New("hidden")}, want: "Secret ns/s on Cluster c: the API server did not answer; it is tried again"},
+		"anything else":              {err: errors.New("odd"), want: "Secret ns/s on Cluster c: odd"},
 	} {
 		err := &ItemError{ID: testID, Target: onCluster, Err: test.err, secret: test.secret}
 		if err.Error() != test.want {

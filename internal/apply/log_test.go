@@ -13,6 +13,7 @@ import (
 
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
 )
 
 // logged is a context whose logger keeps its lines, up to a verbosity.
@@ -71,14 +72,17 @@ func TestLog(t *testing.T) {
 			v.entries[held.ID] = entry{owner: plan.Owner{Kind: "Space", Product: "q", Name: "q"}}
 			applier := apply.New(tenant, store, formats())
 			for _, step := range []struct {
-				name  string
-				items []plan.Item
-				want  []string
+				name    string
+				items   []plan.Item
+				trouble error
+				want    []string
 			}{
 				{name: "new", items: []plan.Item{x, a}, want: created},
 				{name: "at rest", items: []plan.Item{x, a}, want: unchanged},
 				{name: "refused", items: []plan.Item{x, held, a}, want: []string{unchanged[0], refused(0), unchanged[1]}},
 				{name: "refused again", items: []plan.Item{x, held, a}, want: []string{unchanged[0], refused(2), unchanged[1]}},
+				{name: "the pass fails", items: []plan.Item{x, held, a, policy("y")}, trouble: secrets.ErrUnavailable},
+				{name: "refused after that", items: []plan.Item{x, held, a}, want: []string{unchanged[0], refused(2), unchanged[1]}},
 				{name: "removed from the set", items: []plan.Item{x, a}, want: unchanged},
 				{name: "refused once more", items: []plan.Item{x, held, a}, want: []string{unchanged[0], refused(0), unchanged[1]}},
 				{name: "many", items: append(many, x, a), want: append(manyCreated, unchanged...)},
@@ -93,9 +97,10 @@ func TestLog(t *testing.T) {
 				}()},
 			} {
 				ctx := newLogged(t, verbosity)
+				v.before = func(bool) error { return step.trouble }
 				_, err := applier.ApplySystem(ctx, v, systemSet(spaceOwner, step.items...), apply.Options{Isolate: true})
 				var guard *apply.GuardError
-				if err != nil && !errors.As(err, &guard) {
+				if err != nil && !errors.As(err, &guard) && !errors.Is(err, step.trouble) {
 					t.Fatalf("%s: %v", step.name, err)
 				}
 				var want []string
