@@ -68,6 +68,9 @@ func Indexes() []Index {
 			indexRuntime(r, IndexRecordedCluster, recordedCluster),
 			indexRuntime(r, IndexWantedNamespace, wantedKeys))
 	}
+	for _, kind := range Kinds() {
+		indexes = append(indexes, Index{Object: kind, Field: IndexReferences, Values: IndexValues})
+	}
 	return indexes
 }
 
@@ -110,17 +113,8 @@ func ClaimKey(cluster, namespace string) string { return cluster + "/" + namespa
 // pipeline runtime can move from where it is recorded to where its spec says.
 func wantedKeys(r v1alpha1.Runtime) []string {
 	var keys []string
-	recorded := r.DeployedTarget()
-	if recorded != nil {
-		for _, namespace := range recorded.Namespaces {
-			keys = append(keys, ClaimKey(recorded.Cluster, namespace))
-		}
-	}
-	if recorded == nil || v1alpha1.Movable(r) {
-		_, namespaces := r.Destination()
-		for _, namespace := range namespaces {
-			keys = append(keys, ClaimKey("", namespace))
-		}
+	for _, claim := range indexedClaims(r) {
+		keys = append(keys, ClaimKey(claim.cluster, claim.namespace))
 	}
 	return keys
 }

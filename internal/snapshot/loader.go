@@ -16,35 +16,35 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// Loader reads snapshots from a cache that has the indexes of SetupIndexes. A
-// snapshot costs as much as the product or the cluster that it is about, not as
-// much as the tenant. What is being deleted is in it until it is gone.
+// Loader reads snapshots from a cache that has the indexes of SetupIndexes. The
+// cost of a snapshot depends on the size of the product or cluster that it is
+// about, not on the size of the tenant. Objects that are being deleted are included
+// until they are gone.
 type Loader struct {
-	// Reader is the cache. The objects it answers are shared, not copied.
+	// Reader is the cache. The objects that it returns are shared, not copied.
 	Reader client.Reader
 	// Tenant is the tenant's name, Namespace the operator's namespace.
 	Tenant, Namespace string
-	// Settings are those of the operator.
+	// Settings of the operator.
 	Settings Settings
 
-	// The catalogue is read again only when it has changed.
+	// The catalogue is parsed again only after it has changed.
 	mu         sync.Mutex
 	version    string
 	catalogued func() *effectiveCatalogue
 }
 
-// Product returns everything that a decision about a product needs: the
-// product's objects, the tenant's clusters, catalogue, providers and hooks,
-// products of the same group, the runtimes of other products that want the same
-// namespaces, with their environments, and the code repositories of other
-// products that have the same names. The changes are laid over it first. A
-// product without objects has an empty snapshot.
+// Product returns everything that a decision about a product needs: the objects of
+// the product, the tenant's clusters, catalogue, providers and hooks, products of
+// the same group, the rivals of its runtimes with their environments, and the code
+// repositories of other products that have the same names. The changes are laid
+// over it first. A product without objects has an empty snapshot.
 func (l *Loader) Product(ctx context.Context, product string, changes ...client.Object) (*Snapshot, error) {
 	if product == "" || product == l.Namespace {
 		// An empty name would list every namespace.
 		return nil, fmt.Errorf("load product %q: it is not the namespace of a product", product)
 	}
-	g := l.gather()
+	g := l.reader()
 	g.tenant(ctx)
 	g.get(ctx, &v1alpha1.Product{}, l.Namespace, product)
 	for _, list := range productLists() {
@@ -58,13 +58,13 @@ func (l *Loader) Product(ctx context.Context, product string, changes ...client.
 		s = s.With(o)
 	}
 	for _, r := range s.repos.byNamespace[product] {
-		g.namesakes(ctx, r)
+		g.others(ctx, &v1alpha1.CodeRepoList{}, product, NamedRepository(r.Name))
 	}
 	if p := s.Product(product); p != nil {
-		g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), client.MatchingFields{IndexProductName: p.Spec.Name})
+		g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), ReferringTo(sharedGroup, "", p.Spec.Name))
 	}
-	for _, at := range claimsOf(s, product) {
-		g.rivals(ctx, product, at)
+	for _, claim := range wantedClaims(s, product) {
+		g.rivals(ctx, product, claim)
 	}
 	if s, err = g.snapshot(); err != nil {
 		return nil, fmt.Errorf("load the rivals of product %s: %w", product, err)
@@ -75,10 +75,10 @@ func (l *Loader) Product(ctx context.Context, product string, changes ...client.
 	return s, nil
 }
 
-// TenantLevel returns the tenant's own objects: products, providers, clusters,
-// the catalogue and hooks.
+// TenantLevel returns the objects of the tenant: products, providers, clusters, the
+// catalogue and hooks.
 func (l *Loader) TenantLevel(ctx context.Context) (*Snapshot, error) {
-	g := l.gather()
+	g := l.reader()
 	g.tenant(ctx)
 	g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace))
 	s, err := g.snapshot()
@@ -88,18 +88,17 @@ func (l *Loader) TenantLevel(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-// Cluster returns what a decision about a cluster needs: the tenant's clusters,
-// and so its host and those that it carries, the catalogue, providers and hooks,
-// the products that the cluster names, and who uses it:
-// environments, their runtimes, runtimes that are recorded on it, and products
-// with a space there.
+// Cluster returns everything that a decision about a cluster needs: the tenant's
+// clusters, catalogue, providers and hooks, the products that the cluster names,
+// and its users: environments with their runtimes, runtimes that are recorded on
+// it, and products with a space there.
 func (l *Loader) Cluster(ctx context.Context, name string) (*Snapshot, error) {
-	g := l.gather()
+	g := l.reader()
 	g.tenant(ctx)
-	g.list(ctx, &v1alpha1.EnvironmentList{}, client.MatchingFields{IndexEnvironmentCluster: name})
-	g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), client.MatchingFields{IndexSpaceCluster: name})
-	for _, list := range runtimeLists() {
-		g.list(ctx, list, client.MatchingFields{IndexRecordedCluster: name})
+	on := ReferringTo("Cluster", "", name)
+	g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), on)
+	for _, list := range append(runtimeLists(), &v1alpha1.EnvironmentList{}, &v1alpha1.SpaceList{}) {
+		g.list(ctx, list, on)
 	}
 	s, err := g.snapshot()
 	if err != nil {
@@ -107,12 +106,12 @@ func (l *Loader) Cluster(ctx context.Context, name string) (*Snapshot, error) {
 	}
 	for _, e := range s.environmentsOn(name) {
 		for _, list := range runtimeLists() {
-			g.list(ctx, list, client.InNamespace(e.Namespace), client.MatchingFields{IndexRuntimeEnvironment: e.Name})
+			g.list(ctx, list, ReferringTo("Environment", e.Namespace, e.Name))
 		}
 	}
 	if c := s.Cluster(name); c != nil {
 		for _, product := range namedProducts(c) {
-			g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), client.MatchingFields{IndexProductName: product})
+			g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), ReferringTo(sharedGroup, "", product))
 		}
 		for _, id := range slices.Sorted(maps.Values(c.Status.ProductIDMap)) {
 			g.get(ctx, &v1alpha1.Product{}, l.Namespace, id)
@@ -124,9 +123,9 @@ func (l *Loader) Cluster(ctx context.Context, name string) (*Snapshot, error) {
 	return s, nil
 }
 
-// For returns the snapshot that validate.Run needs for a change of o: its
-// product, cluster or provider with all who use it. A product's object is laid
-// over the snapshot; the tenant's are as stored.
+// For returns the snapshot that validate.Run needs for a change of o: the product,
+// cluster or provider with all its users. An object of a product is laid over the
+// snapshot; objects of the tenant are as stored.
 func (l *Loader) For(ctx context.Context, o v1alpha1.Object) (*Snapshot, error) {
 	switch o := o.(type) {
 	case *v1alpha1.Cluster:
@@ -134,9 +133,9 @@ func (l *Loader) For(ctx context.Context, o v1alpha1.Object) (*Snapshot, error) 
 	case *v1alpha1.Product:
 		return l.Product(ctx, o.Name, o)
 	case *v1alpha1.PipelineHook:
-		return l.withUsers(ctx, &v1alpha1.ProjectPipelineRuntimeList{}, client.MatchingFields{IndexPipelineHook: o.Name})
+		return l.withUsers(ctx, &v1alpha1.ProjectPipelineRuntimeList{}, ReferringTo("PipelineHook", "", o.Name))
 	case *v1alpha1.CodeRepoProvider:
-		return l.withUsers(ctx, &v1alpha1.CodeRepoList{}, client.MatchingFields{IndexCodeRepoProvider: o.Name})
+		return l.withUsers(ctx, &v1alpha1.CodeRepoList{}, ReferringTo("CodeRepoProvider", "", o.Name))
 	case *v1alpha1.ProductProvider, *v1alpha1.ComponentCatalogue:
 		return l.TenantLevel(ctx)
 	}
@@ -147,7 +146,7 @@ func (l *Loader) For(ctx context.Context, o v1alpha1.Object) (*Snapshot, error) 
 }
 
 func (l *Loader) withUsers(ctx context.Context, list client.ObjectList, by client.MatchingFields) (*Snapshot, error) {
-	g := l.gather()
+	g := l.reader()
 	g.tenant(ctx)
 	g.list(ctx, list, by)
 	s, err := g.snapshot()
@@ -162,7 +161,7 @@ func (l *Loader) withUsers(ctx context.Context, list client.ObjectList, by clien
 // cluster they go to are among them whatever their cluster is. It is what wakes
 // the next in line when o lets go.
 func (l *Loader) Rivals(ctx context.Context, o v1alpha1.Runtime) ([]v1alpha1.Runtime, error) {
-	g := l.gather()
+	g := l.reader()
 	recorded := o.DeployedTarget()
 	if recorded != nil {
 		for _, namespace := range recorded.Namespaces {
@@ -190,7 +189,7 @@ func (l *Loader) Rivals(ctx context.Context, o v1alpha1.Runtime) ([]v1alpha1.Run
 
 // clusterOf returns the cluster of the environment that a runtime's spec names;
 // empty when it does not exist.
-func (g *gathering) clusterOf(ctx context.Context, o v1alpha1.Runtime) (string, error) {
+func (g *reader) clusterOf(ctx context.Context, o v1alpha1.Runtime) (string, error) {
 	name, _ := o.Destination()
 	g.get(ctx, &v1alpha1.Environment{}, o.GetNamespace(), name)
 	s, err := g.snapshot()
@@ -203,20 +202,21 @@ func (g *gathering) clusterOf(ctx context.Context, o v1alpha1.Runtime) (string, 
 	return "", nil
 }
 
-// gathering collects objects until a read fails.
-type gathering struct {
+// reader collects objects until a read fails.
+type reader struct {
 	*Loader
 	objects []client.Object
 	asked   map[types.NamespacedName]bool
 	err     error
 }
 
-func (l *Loader) gather() *gathering {
-	return &gathering{Loader: l, asked: map[types.NamespacedName]bool{}}
+func (l *Loader) reader() *reader {
+	return &reader{Loader: l, asked: map[types.NamespacedName]bool{}}
 }
 
-// snapshot returns what was read so far; an error if any read failed.
-func (g *gathering) snapshot() (*Snapshot, error) {
+// snapshot returns a snapshot of everything read so far, or an error if any read
+// failed.
+func (g *reader) snapshot() (*Snapshot, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
@@ -225,7 +225,8 @@ func (g *gathering) snapshot() (*Snapshot, error) {
 	return s, nil
 }
 
-// catalogue returns the reading of a catalogue, by the version of its object.
+// catalogue returns a catalogue in its parsed form, which is kept until the object
+// has another version.
 func (l *Loader) catalogue(c *v1alpha1.ComponentCatalogue) func() *effectiveCatalogue {
 	if c == nil || c.ResourceVersion == "" {
 		return readOnce(c)
@@ -239,7 +240,7 @@ func (l *Loader) catalogue(c *v1alpha1.ComponentCatalogue) func() *effectiveCata
 	return l.catalogued
 }
 
-func (g *gathering) list(ctx context.Context, list client.ObjectList, opts ...client.ListOption) {
+func (g *reader) list(ctx context.Context, list client.ObjectList, opts ...client.ListOption) {
 	if g.err != nil {
 		return
 	}
@@ -258,7 +259,7 @@ func (g *gathering) list(ctx context.Context, list client.ObjectList, opts ...cl
 }
 
 // get reads one object; one that does not exist is no error.
-func (g *gathering) get(ctx context.Context, o client.Object, namespace, name string) {
+func (g *reader) get(ctx context.Context, o client.Object, namespace, name string) {
 	if g.err != nil || name == "" {
 		return
 	}
@@ -272,8 +273,8 @@ func (g *gathering) get(ctx context.Context, o client.Object, namespace, name st
 	}
 }
 
-// tenant reads the tenant's objects that are few.
-func (g *gathering) tenant(ctx context.Context) {
+// tenant reads the kinds of the tenant that have few objects.
+func (g *reader) tenant(ctx context.Context) {
 	for _, list := range []client.ObjectList{
 		&v1alpha1.ClusterList{}, &v1alpha1.ComponentCatalogueList{}, &v1alpha1.CodeRepoProviderList{}, &v1alpha1.ProductProviderList{}, &v1alpha1.PipelineHookList{},
 	} {
@@ -281,32 +282,28 @@ func (g *gathering) tenant(ctx context.Context) {
 	}
 }
 
-// rivals reads the runtimes of other products that want a place, and the
-// environments that say which cluster they go to.
-func (g *gathering) rivals(ctx context.Context, product string, at claimKey) {
-	for _, key := range []string{ClaimKey(at.cluster, at.namespace), ClaimKey("", at.namespace)} {
+// rivals reads the runtimes of other products that claim a namespace, and the
+// environments that determine their clusters.
+func (g *reader) rivals(ctx context.Context, product string, claim claimKey) {
+	for _, cluster := range []string{claim.cluster, ""} {
 		for _, list := range runtimeLists() {
-			before := len(g.objects)
-			g.list(ctx, list, client.MatchingFields{IndexWantedNamespace: key})
-			g.objects = append(g.objects[:before], slices.DeleteFunc(slices.Clone(g.objects[before:]),
-				func(o client.Object) bool { return o.GetNamespace() == product })...)
-			for _, o := range g.objects[before:] {
+			for _, o := range g.others(ctx, list, product, Claiming(cluster, claim.namespace)) {
 				g.environmentOf(ctx, o)
 			}
 		}
 	}
 }
 
-// namesakes reads the code repositories of other products that have the same
-// name, and so the same path of credentials.
-func (g *gathering) namesakes(ctx context.Context, r *v1alpha1.CodeRepo) {
+// others reads the matching objects of other products, and returns them.
+func (g *reader) others(ctx context.Context, list client.ObjectList, product string, match client.ListOption) []client.Object {
 	before := len(g.objects)
-	g.list(ctx, &v1alpha1.CodeRepoList{}, client.MatchingFields{IndexCodeRepoName: r.Name})
+	g.list(ctx, list, match)
 	g.objects = append(g.objects[:before], slices.DeleteFunc(slices.Clone(g.objects[before:]),
-		func(o client.Object) bool { return o.GetNamespace() == r.Namespace || o.GetNamespace() == g.Namespace })...)
+		func(o client.Object) bool { return o.GetNamespace() == product || o.GetNamespace() == g.Namespace })...)
+	return g.objects[before:]
 }
 
-func (g *gathering) environmentOf(ctx context.Context, o client.Object) {
+func (g *reader) environmentOf(ctx context.Context, o client.Object) {
 	r, ok := o.(v1alpha1.Runtime)
 	if !ok {
 		return
@@ -319,8 +316,8 @@ func (g *gathering) environmentOf(ctx context.Context, o client.Object) {
 	}
 }
 
-// claimsOf returns the namespaces that the runtimes of a product ask for.
-func claimsOf(s *Snapshot, product string) []claimKey {
+// wantedClaims returns the namespaces that the runtimes of a product ask for.
+func wantedClaims(s *Snapshot, product string) []claimKey {
 	var keys []claimKey
 	seen := map[claimKey]bool{}
 	for _, r := range s.Runtimes(product) {
@@ -345,7 +342,8 @@ func (s *Snapshot) environmentsOn(cluster string) (found []*v1alpha1.Environment
 	return found
 }
 
-// namedProducts returns the names of products that a cluster's spec has, in order.
+// namedProducts returns the groups of products that the spec of a cluster names, in
+// order.
 func namedProducts(c *v1alpha1.Cluster) []string {
 	names := map[string]bool{}
 	for _, products := range c.Spec.ReservedNamespacesAllowedProducts {
@@ -365,5 +363,5 @@ func runtimeLists() []client.ObjectList {
 
 func productLists() []client.ObjectList {
 	return append(runtimeLists(),
-		&v1alpha1.EnvironmentList{}, &v1alpha1.ProjectList{}, &v1alpha1.CodeRepoList{}, &v1alpha1.CodeRepoBindingList{})
+		&v1alpha1.EnvironmentList{}, &v1alpha1.ProjectList{}, &v1alpha1.CodeRepoList{}, &v1alpha1.CodeRepoBindingList{}, &v1alpha1.SpaceList{})
 }

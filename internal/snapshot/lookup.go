@@ -152,6 +152,11 @@ func (s *Snapshot) eachRuntime(f func(v1alpha1.Runtime)) {
 	s.pipelines.all(func(r *v1alpha1.ProjectPipelineRuntime) { f(r) })
 }
 
+// Space returns the space of a product on a cluster.
+func (s *Snapshot) Space(product, cluster string) *v1alpha1.Space {
+	return s.spaces.get(product, cluster)
+}
+
 // PipelineRuntime returns a pipeline runtime of a product.
 func (s *Snapshot) PipelineRuntime(product, name string) *v1alpha1.ProjectPipelineRuntime {
 	return s.pipelines.get(product, name)

@@ -42,6 +42,7 @@ type Snapshot struct {
 	bindings         table[*v1alpha1.CodeRepoBinding]
 	runtimes         table[*v1alpha1.DeploymentRuntime]
 	pipelines        table[*v1alpha1.ProjectPipelineRuntime]
+	spaces           table[*v1alpha1.Space]
 
 	// Derived from the tables at the first question.
 	claims         func() map[claimKey][]Claim
@@ -141,6 +142,8 @@ func (s *Snapshot) tableOf(o client.Object) editable {
 		return &s.runtimes
 	case *v1alpha1.ProjectPipelineRuntime:
 		return &s.pipelines
+	case *v1alpha1.Space:
+		return &s.spaces
 	}
 	return nil
 }
@@ -148,7 +151,7 @@ func (s *Snapshot) tableOf(o client.Object) editable {
 func (s *Snapshot) tables() []editable {
 	return []editable{
 		&s.products, &s.productProviders, &s.providers, &s.clusters, &s.catalogues, &s.hooks,
-		&s.environments, &s.projects, &s.repos, &s.bindings, &s.runtimes, &s.pipelines,
+		&s.environments, &s.projects, &s.repos, &s.bindings, &s.runtimes, &s.pipelines, &s.spaces,
 	}
 }
 
@@ -187,6 +190,8 @@ type editable interface {
 	put(client.Object)
 	remove(client.Object)
 	stored(client.Object) client.Object
+	// each calls f for every object, by namespace and name.
+	each(f func(client.Object))
 	// own makes a table that shares its content with another one independent.
 	own()
 	sort()
@@ -236,6 +241,8 @@ func (t *table[T]) stored(o client.Object) client.Object {
 	}
 	return nil
 }
+
+func (t *table[T]) each(f func(client.Object)) { t.all(func(o T) { f(o) }) }
 
 func (t *table[T]) own() {
 	t.byKey = maps.Clone(t.byKey)

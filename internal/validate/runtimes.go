@@ -1,8 +1,6 @@
 package validate
 
 import (
-	"cmp"
-	"path"
 	"slices"
 	"strings"
 
@@ -40,21 +38,13 @@ func (c *checker) deploymentRuntime(r *v1alpha1.DeploymentRuntime) {
 // the two would fight over every object. What is deployed already stays.
 func (c *checker) sameDeployment(r *v1alpha1.DeploymentRuntime) {
 	for _, other := range c.s.DeploymentRuntimes(r.Namespace) {
-		same := other.Name != r.Name && other.Spec.Destination.Environment == r.Spec.Destination.Environment &&
-			other.Spec.ManifestSource.CodeRepo == r.Spec.ManifestSource.CodeRepo && plainSource(other.Spec.ManifestSource) == plainSource(r.Spec.ManifestSource)
+		same := other.Name != r.Name && snapshot.ManifestsKey(other) == snapshot.ManifestsKey(r)
 		if same && comesFirst(other, r) {
 			c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "manifestSource"), r.Spec.ManifestSource.Path,
 				"%s deploys the same manifests to the same environment: change the source or the environment, or delete one of the two", snapshot.RefOf(other))
 			return
 		}
 	}
-}
-
-// plainSource is a source in the one form that equal ones share.
-func plainSource(m v1alpha1.ManifestSource) v1alpha1.ManifestSource {
-	m.TargetRevision = cmp.Or(m.TargetRevision, "HEAD")
-	m.Path = path.Clean(m.Path)
-	return m
 }
 
 // comesFirst tells whether a has precedence over b, as with claims: what is
