@@ -86,6 +86,10 @@ func TestReserved(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			// A component of this one has no namespace.
+			if got, known := newSnapshot(resolving()).Reserved(Cluster("native", NativeTenancy), ""); got != "" || known {
+				t.Errorf("Reserved of an empty key = %q, %v", got, known)
+			}
 			if got, known := newSnapshot(resolving()).Reserved(c, test.key); got != test.want || known != test.wantKnown {
 				t.Errorf("Reserved(%q) = %q, %v, want %q, %v", test.key, got, known, test.want, test.wantKnown)
 			}

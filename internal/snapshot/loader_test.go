@@ -70,48 +70,10 @@ func countItems(list client.ObjectList) int {
 	return 0
 }
 
-// content lists what is in a snapshot, as kind namespace/name.
-func content(s *snapshot.Snapshot, products ...string) []string {
+// content lists the objects of a snapshot as kind namespace/name.
+func content(s *snapshot.Snapshot) []string {
 	var found []string
-	add := func(o client.Object) { found = append(found, snapshot.RefOf(o).String()) }
-	for _, o := range s.Products() {
-		add(o)
-	}
-	for _, o := range s.Clusters() {
-		add(o)
-	}
-	for _, o := range s.CodeRepoProviders() {
-		add(o)
-	}
-	for _, o := range s.ProductProviders() {
-		add(o)
-	}
-	for _, o := range s.PipelineHooks() {
-		add(o)
-	}
-	if c := s.ComponentCatalogue(); c != nil {
-		add(c)
-	}
-	for _, product := range products {
-		for _, o := range s.Environments(product) {
-			add(o)
-		}
-		for _, o := range s.Projects(product) {
-			add(o)
-		}
-		for _, o := range s.CodeRepos(product) {
-			add(o)
-		}
-		for _, o := range s.CodeRepoBindings(product) {
-			add(o)
-		}
-		for _, o := range s.DeploymentRuntimes(product) {
-			add(o)
-		}
-		for _, o := range s.PipelineRuntimes(product) {
-			add(o)
-		}
-	}
+	s.Each(func(o client.Object) { found = append(found, snapshot.RefOf(o).String()) })
 	slices.Sort(found)
 	return found
 }
@@ -169,7 +131,7 @@ func TestLoadProduct(t *testing.T) {
 				t.Fatal(err)
 			}
 			slices.Sort(test.want)
-			if diff := cmp.Diff(test.want, content(s, "product-1", "product-2", "product-3", Namespace)); diff != "" {
+			if diff := cmp.Diff(test.want, content(s)); diff != "" {
 				t.Errorf("content (-want +got):\n%s", diff)
 			}
 			for _, o := range test.changes {
@@ -225,7 +187,7 @@ func TestLoadCluster(t *testing.T) {
 	objects := tenant()
 	objects[3] = Cluster("c", func(c *v1alpha1.Cluster) {
 		c.Spec.ReservedNamespacesAllowedProducts = map[string][]string{"argocd": {"team-1"}}
-		c.Spec.ProductAllowedClusterResources = map[string][]v1alpha1.ClusterResource{"team-9": nil}
+		c.Spec.ProductAllowedClusterResources = map[string][]v1alpha1.ClusterResource{"team-2": nil, "team-9": nil}
 		c.Status.ProductIDMap = map[string]string{"old-name": "product-3"}
 	})
 	s, err := newLoader(t, &reads{}, objects...).Cluster(t.Context(), "c")
@@ -235,11 +197,11 @@ func TestLoadCluster(t *testing.T) {
 	want := []string{
 		"CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "ComponentCatalogue nautes/default", "DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web",
 		"DeploymentRuntime product-2/apart", "DeploymentRuntime product-2/elsewhere", "DeploymentRuntime product-2/recorded", "DeploymentRuntime product-2/rival",
-		"Environment product-1/dev", "Environment product-2/prod", "PipelineHook nautes/lint", "Product nautes/product-1", "Product nautes/product-3",
+		"Environment product-1/dev", "Environment product-2/prod", "PipelineHook nautes/lint", "Product nautes/product-1", "Product nautes/product-2", "Product nautes/product-3",
 		"ProductProvider nautes/finder", "ProjectPipelineRuntime product-1/pipe",
 	}
 	slices.Sort(want)
-	if diff := cmp.Diff(want, content(s, "product-1", "product-2", "product-3")); diff != "" {
+	if diff := cmp.Diff(want, content(s)); diff != "" {
 		t.Errorf("content (-want +got):\n%s", diff)
 	}
 }
@@ -359,7 +321,7 @@ func TestLoadFor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := content(s, "product-1", "product-2", "product-3")
+			got := content(s)
 			if !slices.Contains(got, test.want) || slices.Contains(got, test.notWant) {
 				t.Errorf("want %s and not %s in %v", test.want, test.notWant, got)
 			}

@@ -1,8 +1,6 @@
 package snapshot
 
 import (
-	"slices"
-
 	"nautes.io/nautes/api/v1alpha1"
 )
 
@@ -31,11 +29,6 @@ func (s *Snapshot) ProductByName(name string) *v1alpha1.Product {
 // ProductProvider returns the product provider of that name.
 func (s *Snapshot) ProductProvider(name string) *v1alpha1.ProductProvider {
 	return s.productProviders.get(s.Namespace, name)
-}
-
-// ProductProviders returns the product providers.
-func (s *Snapshot) ProductProviders() []*v1alpha1.ProductProvider {
-	return s.productProviders.in(s.Namespace)
 }
 
 // CodeRepoProvider returns the Git hosting service of that name.
@@ -81,9 +74,6 @@ func (s *Snapshot) PipelineHook(name string) *v1alpha1.PipelineHook {
 	return s.hooks.get(s.Namespace, name)
 }
 
-// PipelineHooks returns the hooks.
-func (s *Snapshot) PipelineHooks() []*v1alpha1.PipelineHook { return s.hooks.in(s.Namespace) }
-
 // Environment returns an environment of a product.
 func (s *Snapshot) Environment(product, name string) *v1alpha1.Environment {
 	return s.environments.get(product, name)
@@ -109,16 +99,6 @@ func (s *Snapshot) CodeRepo(product, name string) *v1alpha1.CodeRepo {
 
 // CodeRepos returns the code repositories of a product.
 func (s *Snapshot) CodeRepos(product string) []*v1alpha1.CodeRepo { return s.repos.in(product) }
-
-// CodeRepoBindings returns all bindings of a product.
-func (s *Snapshot) CodeRepoBindings(product string) []*v1alpha1.CodeRepoBinding {
-	return s.bindings.in(product)
-}
-
-// Bindings returns the bindings of one code repository of a product.
-func (s *Snapshot) Bindings(product, repo string) []*v1alpha1.CodeRepoBinding {
-	return slices.Clone(s.bindingsOf(product, repo))
-}
 
 // DeploymentRuntime returns a deployment runtime of a product.
 func (s *Snapshot) DeploymentRuntime(product, name string) *v1alpha1.DeploymentRuntime {

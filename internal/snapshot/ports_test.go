@@ -67,8 +67,10 @@ func TestNodePorts(t *testing.T) {
 		"with one of no tenant": {objects: []client.Object{host, sneaked}, want: own},
 		"the older one first": {objects: []client.Object{host, At(-5, Cluster("z", VirtualCluster("host", "30443")))},
 			want: []string{own[0], "30443 z spec.vcluster.httpsNodePort", own[1]}},
-		"what is no node port": {objects: []client.Object{Cluster("host", HostCluster, gateway("8080", "https")), Cluster("v-1", VirtualCluster("host", "6443"))}},
-		"what nobody knows":    {of: "absent"},
+		"the first and the last": {objects: []client.Object{Cluster("host", HostCluster, gateway("30000", "32767"))}, want: []string{"30000 host spec.traefik.httpNodePort", "32767 host spec.traefik.httpsNodePort"}},
+		"beside the range":       {objects: []client.Object{Cluster("host", HostCluster, gateway("29999", "32768"))}},
+		"what is no node port":   {objects: []client.Object{Cluster("host", HostCluster, gateway("8080", "https")), Cluster("v-1", VirtualCluster("host", "6443"))}},
+		"what nobody knows":      {of: "absent"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

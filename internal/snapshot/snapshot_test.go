@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -52,12 +53,9 @@ func TestLookup(t *testing.T) {
 		t.Errorf("an absent project is %v, want nil", p)
 	}
 	s = newSnapshot(ProductProvider("finder", Provider), PipelineRuntime("product-1", "pipe", "api", "dev", "repo"),
-		Binding("product-1", "b", "repo", "readonly"), Binding("product-1", "a", "repo", "readonly"), Binding("product-1", "c", "other", "readonly"))
-	if s.ProductProvider("finder") == nil || s.PipelineRuntime("product-1", "pipe") == nil || s.PipelineRuntime("product-2", "pipe") != nil {
+		space("product-1", "c"))
+	if s.Space("product-1", "c") == nil || s.Space("product-2", "c") != nil || s.ProductProvider("finder") == nil || s.PipelineRuntime("product-1", "pipe") == nil || s.PipelineRuntime("product-2", "pipe") != nil {
 		t.Errorf("what is there is not found, or found elsewhere")
-	}
-	if got := s.Bindings("product-1", "repo"); len(got) != 2 || got[0].Name != "a" {
-		t.Errorf("bindings of the repository: %v, want a and b", got)
 	}
 }
 
@@ -69,25 +67,15 @@ func TestLookupOfEveryKind(t *testing.T) {
 		"CodeRepoBinding":        Binding("product-1", "o", "o", "readonly"),
 		"DeploymentRuntime":      DeploymentRuntime("product-1", "o", "e", "o"),
 		"ProjectPipelineRuntime": PipelineRuntime("product-1", "o", "p", "e", "o"),
+		"Space":                  space("product-1", "o"),
 	}
 	found := func(s *snapshot.Snapshot) map[string]int {
-		count := map[string]int{
-			"Product": len(s.Products()), "ProductProvider": len(s.ProductProviders()), "CodeRepoProvider": len(s.CodeRepoProviders()),
-			"Cluster": len(s.Clusters()), "PipelineHook": len(s.PipelineHooks()), "Environment": len(s.Environments("product-1")),
-			"Project": len(s.Projects("product-1")), "CodeRepo": len(s.CodeRepos("product-1")),
-			"CodeRepoBinding":        len(s.CodeRepoBindings("product-1")),
-			"DeploymentRuntime":      len(s.DeploymentRuntimes("product-1")),
-			"ProjectPipelineRuntime": len(s.PipelineRuntimes("product-1")),
-		}
-		if s.ComponentCatalogue() != nil {
-			count["ComponentCatalogue"] = 1
-		}
-		for kind, n := range count {
-			if n == 0 {
-				delete(count, kind)
-			}
-		}
+		count := map[string]int{}
+		s.Each(func(o client.Object) { count[snapshot.RefOf(o).Kind]++ })
 		return count
+	}
+	if len(objects) != len(snapshot.Kinds()) {
+		t.Errorf("%d kinds are tested, and there are %d", len(objects), len(snapshot.Kinds()))
 	}
 	for kind, o := range objects {
 		t.Run(kind, func(t *testing.T) {
@@ -181,11 +169,39 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	}
 }
 
+func space(product, cluster string) *v1alpha1.Space {
+	return &v1alpha1.Space{
+		ObjectMeta: metav1.ObjectMeta{Namespace: product, Name: cluster}, Spec: v1alpha1.SpaceSpec{Product: product, Cluster: cluster},
+	}
+}
+
+// TestOlder holds who comes first: who was created first, then by namespace, name
+// and kind; who does not exist yet comes last.
+func TestOlder(t *testing.T) {
+	unborn := func(name string) *v1alpha1.Project {
+		p := Project("product-1", name)
+		p.CreationTimestamp = metav1.Time{}
+		return p
+	}
+	// Each is older than the next.
+	order := []client.Object{
+		At(1, Project("product-2", "z")), At(2, Project("product-1", "b")), At(2, Project("product-2", "a")), At(2, CodeRepo("product-2", "b", "")),
+		At(2, Project("product-2", "b")), unborn("a"), unborn("b"),
+	}
+	for i, a := range order {
+		for k, b := range order {
+			if got := snapshot.Older(a, b); got != (i < k) {
+				t.Errorf("Older(%v, %v) = %t", snapshot.RefOf(a), snapshot.RefOf(b), got)
+			}
+		}
+	}
+}
+
 func TestProductByName(t *testing.T) {
 	group := func(name string) func(*v1alpha1.Product) {
 		return func(p *v1alpha1.Product) { p.Spec.Name = name }
 	}
-	s := newSnapshot(At(2, Product("product-1", group("team"))), At(1, Product("product-2", group("team"))), Product("product-3"))
+	s := newSnapshot(At(2, Product("product-1", group("team"))), At(1, Product("product-2", group("team"))), At(3, Product("product-4", group("team"))), Product("product-3"))
 	if got := s.ProductByName("team"); got == nil || got.Name != "product-2" {
 		t.Errorf("ProductByName(team) = %v, want the oldest, product-2", got)
 	}
@@ -199,14 +215,23 @@ func TestClusterTwin(t *testing.T) {
 	second.Status.Connection.UID = first.Status.Connection.UID
 	unknown := At(9, Cluster("unknown", func(c *v1alpha1.Cluster) { c.Status.Connection = nil }))
 	s := newSnapshot(first, second, other, unknown, At(3, Cluster("unknown-too", func(c *v1alpha1.Cluster) { c.Status.Connection = nil })))
+	nameless := func(name string, minute int) *v1alpha1.Cluster {
+		return At(minute, Cluster(name, func(c *v1alpha1.Cluster) { c.Status.Connection = &v1alpha1.ConnectionStatus{} }))
+	}
+	half := nameless("half", 9)
+	s = s.With(nameless("half-too", 3)).With(half)
+	third := At(7, Cluster("third", func(c *v1alpha1.Cluster) { c.Status.Connection.UID = first.Status.Connection.UID }))
+	s = s.With(third)
 	tests := map[string]struct {
 		cluster *v1alpha1.Cluster
 		want    *v1alpha1.Cluster
 	}{
-		"the older one has no twin":     {cluster: first},
-		"the younger one is the twin":   {cluster: second, want: first},
-		"another cluster":               {cluster: other},
-		"clusters that never connected": {cluster: unknown},
+		"the third is a twin of the oldest": {cluster: third, want: first},
+		"clusters without a UID":            {cluster: half},
+		"the older one has no twin":         {cluster: first},
+		"the younger one is the twin":       {cluster: second, want: first},
+		"another cluster":                   {cluster: other},
+		"clusters that never connected":     {cluster: unknown},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -309,6 +334,11 @@ func TestUsersOf(t *testing.T) {
 		r.Spec.Hooks = &v1alpha1.Hooks{PostHooks: []v1alpha1.Hook{{Name: "lint"}}}
 		r.Spec.AdditionalResources = &v1alpha1.AdditionalResources{Git: &v1alpha1.AdditionalResourcesGit{CodeRepo: "repo-3"}}
 	})
+	listener := PipelineRuntime("product-1", "listener", "cli", "other", "repo-2", func(r *v1alpha1.ProjectPipelineRuntime) {
+		r.Spec.EventSources[0].GitLab.RepoName = "repo-4"
+		r.Status.Target = &v1alpha1.RuntimeTarget{Environment: "past", Cluster: "past", Namespaces: []string{"listener"}}
+	})
+	lister := Product("product-3", func(p *v1alpha1.Product) { p.Status.Spaces = []v1alpha1.ProductSpace{{Cluster: "held"}} })
 	moved := Deployed("old", DeploymentRuntime("product-1", "moved", "dev", "repo-1"))
 	moved.Status.Target.Environment = "gone"
 	s := newSnapshot(
@@ -317,7 +347,7 @@ func TestUsersOf(t *testing.T) {
 		Environment("product-1", "dev", "c"), Environment("product-1", "ci", "c"), Environment("product-2", "dev", "c"),
 		Project("product-1", "api"), CodeRepo("product-1", "repo-1", "api"), Binding("product-1", "share", "repo-1", "readonly", "web"),
 		DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api")), Deleting(DeploymentRuntime("product-1", "going", "dev", "repo-9")),
-		moved, pipeline, PipelineHook("lint"),
+		moved, pipeline, PipelineHook("lint"), listener, lister, space("product-3", "held"), space("product-4", "held"),
 	)
 	tests := map[string]struct {
 		of   v1alpha1.Object
@@ -327,6 +357,8 @@ func TestUsersOf(t *testing.T) {
 			"DeploymentRuntime", "product-1", "app", "Environment", "product-1", "ci", "Environment", "product-1", "dev", "Environment", "product-2", "dev",
 			"ProjectPipelineRuntime", "product-1", "pipe")},
 		"a cluster that is only on record": {of: Cluster("old"), want: refs("DeploymentRuntime", "product-1", "moved")},
+		"a cluster that a pipeline is on":  {of: Cluster("past"), want: refs("ProjectPipelineRuntime", "product-1", "listener")},
+		"a cluster with spaces":            {of: Cluster("held"), want: refs("Product", Namespace, "product-3", "Space", "product-4", "held")},
 		"a host":                           {of: Cluster("host"), want: refs("Cluster", Namespace, "virtual")},
 		"an environment": {of: Environment("product-1", "dev", "c"), want: refs(
 			"DeploymentRuntime", "product-1", "app", "DeploymentRuntime", "product-1", "going", "DeploymentRuntime", "product-1", "moved")},
@@ -338,7 +370,9 @@ func TestUsersOf(t *testing.T) {
 		"a project with a binding": {of: Project("product-1", "web"), want: refs("CodeRepoBinding", "product-1", "share")},
 		"a repository": {of: CodeRepo("product-1", "repo-1", ""), want: refs(
 			"CodeRepoBinding", "product-1", "share", "DeploymentRuntime", "product-1", "app", "DeploymentRuntime", "product-1", "moved")},
-		"a repository of pipelines":               {of: CodeRepo("product-1", "repo-2", ""), want: refs("ProjectPipelineRuntime", "product-1", "pipe")},
+		"an environment that a pipeline was in":   {of: Environment("product-1", "past", "c"), want: refs("ProjectPipelineRuntime", "product-1", "listener")},
+		"a repository of pipelines":               {of: CodeRepo("product-1", "repo-2", ""), want: refs("ProjectPipelineRuntime", "product-1", "listener", "ProjectPipelineRuntime", "product-1", "pipe")},
+		"a repository of an event source":         {of: CodeRepo("product-1", "repo-4", ""), want: refs("ProjectPipelineRuntime", "product-1", "listener")},
 		"a repository of additional resources":    {of: CodeRepo("product-1", "repo-3", ""), want: refs("ProjectPipelineRuntime", "product-1", "pipe")},
 		"a repository of that name elsewhere":     {of: CodeRepo("product-2", "repo-1", "")},
 		"a hook":                                  {of: PipelineHook("lint"), want: refs("ProjectPipelineRuntime", "product-1", "pipe")},

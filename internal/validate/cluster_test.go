@@ -147,6 +147,7 @@ func TestNodePorts(t *testing.T) {
 		"a free one":                     {objects: hosted, new: Cluster("new", VirtualCluster("host", "31003"))},
 		"that of another virtual one":    {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "31001"))), want: taken, wantText: "Cluster nautes/first has the node port 31001 of cluster host already"},
 		"that of the gateway":            {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "30443"))), want: taken, wantText: "Cluster nautes/host"},
+		"the lowest of the gateway":      {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "30080"))), want: taken, wantText: "Cluster nautes/host"},
 		"set by the address":             {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "31001"), byAddress)), want: []string{"PortTaken spec.apiServer"}},
 		"that of one on another host":    {objects: append(hosted, Cluster("other", HostCluster)), new: At(9, Cluster("new", VirtualCluster("other", "31001")))},
 		"that of one that goes":          {objects: []client.Object{host, Deleting(first.DeepCopy())}, new: At(9, Cluster("new", VirtualCluster("host", "31001"))), want: taken},

@@ -20,6 +20,7 @@ func TestHooks(t *testing.T) {
 	hooks := []client.Object{
 		PipelineHook("lint"), PipelineHook("notify", func(h *v1alpha1.PipelineHook) { h.Spec.Sides = []v1alpha1.HookSide{"post"} }),
 		PipelineHook("clock", func(h *v1alpha1.PipelineHook) { h.Spec.EventSources = []v1alpha1.EventSourceType{"calendar"} }),
+		PipelineHook("pushes", func(h *v1alpha1.PipelineHook) { h.Spec.EventSources = []v1alpha1.EventSourceType{"gitlab"} }),
 		PipelineHook("vars", task(`{"params":[{"name":"image"},{"name":"path","default":"/"},{"name":"PipelineFilePath"},{"name":"PipelineRevision"}],`+
 			`"steps":[{"image":"$(params.image)","args":["$(params.path)","$(params.PipelineFilePath)","$(params.PipelineRevision)"]}]}`), schema(`{"type":"object","properties":{"image":{"type":"string"},"path":{"type":"string","maxLength":20}},"required":["image"]}`)),
 		PipelineHook("none", schema(`{"type":"object"}`)), PipelineHook("broken", schema(`[]`)), PipelineHook("empty", task(`{}`)),
@@ -32,6 +33,8 @@ func TestHooks(t *testing.T) {
 	type use = []v1alpha1.Hook
 	calendar := with(use{{Name: "clock"}}, nil)
 	calendar.Spec.EventSources = []v1alpha1.EventSource{{Name: "night", Calendar: &v1alpha1.CalendarEventSource{Interval: "24h"}}}
+	timed := with(use{{Name: "pushes"}}, nil)
+	timed.Spec.EventSources = calendar.Spec.EventSources
 	image := func(value string) use { return use{{Name: "vars", Vars: map[string]string{"image": value}}} }
 	path, revision := with(image("x"), nil), with(image("x"), nil)
 	path.Spec.Pipelines[0].Path, revision.Spec.PipelineTriggers[0].Revision = "ci/$(params.event).yaml", "a$(params.event)"
@@ -48,6 +51,7 @@ func TestHooks(t *testing.T) {
 		"on the wrong side":                {new: with(use{{Name: "notify"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].name"}, wantText: "move it to the other side"},
 		"with its event sources":           {new: calendar},
 		"with other event sources":         {new: with(use{{Name: "clock"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].name"}, wantText: "does not work with gitlab event sources"},
+		"with other event sources, timed":  {new: timed, want: []string{"Invalid spec.hooks.preHooks[0].name"}, wantText: "does not work with calendar event sources"},
 		"with variables":                   {new: with(use{{Name: "vars", Vars: map[string]string{"image": "x", "path": "y"}}}, nil)},
 		"without a variable that it needs": {new: with(use{{Name: "vars"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].vars"}, wantText: "needs the variable image"},
 		"with a variable that it has not":  {new: with(use{{Name: "none", Vars: map[string]string{"x": "y"}}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].vars[x]"}, wantText: "it has none"},

@@ -14,6 +14,7 @@ func TestEnvironment(t *testing.T) {
 	pipe := PipelineRuntime("product-1", "pipe", "api", "ci", "repo")
 	pipe.Status.Target = &v1alpha1.RuntimeTarget{Environment: "ci", Cluster: "ci", Namespaces: []string{"pipe"}}
 	spare := Cluster("spare")
+	inOther := Deployed("c", DeploymentRuntime("product-1", "app", "other", "whole"))
 	run(t, map[string]verdict{
 		"as it stands":                       {new: Environment("product-1", "dev", "c")},
 		"on an absent cluster":               {new: Environment("product-1", "new", "absent"), want: []string{"ReferenceMissing spec.cluster"}},
@@ -23,9 +24,13 @@ func TestEnvironment(t *testing.T) {
 		"moved while a runtime is deployed":  {objects: []client.Object{spare, app}, new: Environment("product-1", "dev", "spare"), want: []string{"DestinationImmutable spec.cluster"}, wantText: "set spec.cluster back to it, or delete and create again DeploymentRuntime product-1/app"},
 		"moved while a pipeline is deployed": {objects: []client.Object{spare, pipe}, new: Environment("product-1", "ci", "spare")},
 		"moved while another's is deployed":  {objects: []client.Object{spare, Deployed("c", DeploymentRuntime("product-2", "app", "dev", "theirs"))}, new: Environment("product-1", "dev", "spare")},
-		"where a runtime is deployed":        {objects: []client.Object{app}, new: Environment("product-1", "dev", "c")},
-		"the second on a cluster":            {new: At(5, Environment("product-1", "new", "c")), wantWarning: "Environment dev is on cluster c already"},
-		"the first of two on a cluster":      {objects: []client.Object{At(5, Environment("product-1", "new", "c"))}, new: Environment("product-1", "dev", "c")},
+		"moved while one of another environment is deployed": {
+			objects: []client.Object{spare, At(-5, Environment("product-1", "other", "c")), inOther}, new: Environment("product-1", "dev", "spare"),
+		},
+		"the third on a cluster":        {objects: []client.Object{At(4, Environment("product-1", "more", "c"))}, new: At(5, Environment("product-1", "new", "c")), wantWarning: "Environment dev is on cluster c already"},
+		"where a runtime is deployed":   {objects: []client.Object{app}, new: Environment("product-1", "dev", "c")},
+		"the second on a cluster":       {new: At(5, Environment("product-1", "new", "c")), wantWarning: "Environment dev is on cluster c already"},
+		"the first of two on a cluster": {objects: []client.Object{At(5, Environment("product-1", "new", "c"))}, new: Environment("product-1", "dev", "c")},
 	})
 }
 
@@ -62,8 +67,12 @@ func TestCodeRepo(t *testing.T) {
 			objects: []client.Object{At(-5, CodeRepo("product-1", "both", "", public)), CodeRepo("product-2", "both", "")},
 			new:     CodeRepo("product-2", "both", ""), want: []string{"RepositoryClaimed metadata.name"},
 		},
-		"of no product":         {new: CodeRepo("product-9", "new", ""), want: []string{"ReferenceMissing spec.product"}},
-		"the same as an older":  {new: At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" }))), wantWarning: "CodeRepo product-1/repo is the same repository"},
+		"of no product":        {new: CodeRepo("product-9", "new", ""), want: []string{"ReferenceMissing spec.product"}},
+		"the same as an older": {new: At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" }))), wantWarning: "CodeRepo product-1/repo is the same repository"},
+		"the same as two older": {
+			objects: []client.Object{At(4, CodeRepo("product-1", "more", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" })))},
+			new:     At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" }))), wantWarning: "CodeRepo product-1/more is the same repository",
+		},
 		"the same as a younger": {objects: []client.Object{At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" })))}, new: CodeRepo("product-1", "repo", "api")},
 		"the tenant's": {new: CodeRepo(Namespace, "tenant", "", change(func(s *v1alpha1.CodeRepoSpec) {
 			*s = v1alpha1.CodeRepoSpec{URL: "https://git.example.com/tenant/management.git"}

@@ -78,6 +78,7 @@ func TestDeploymentRuntimeDestination(t *testing.T) {
 		"by its name, a component's":      {new: DeploymentRuntime("product-1", "vault", "dev", "whole"), want: at("")},
 		"by its name, a product's":        {new: DeploymentRuntime("product-1", "product-7", "dev", "whole"), want: at("")},
 		"a pipeline worker":               {new: DeploymentRuntime("product-1", "app", "ci", "whole"), want: []string{"Invalid spec.destination.environment"}, wantText: "worker cluster of the type deployment"},
+		"a host that once was a worker":   {objects: []client.Object{Cluster("was", func(c *v1alpha1.Cluster) { c.Spec.Usage = v1alpha1.UsageHost }), Environment("product-1", "dev", "was")}, new: into("a"), want: []string{"Invalid spec.destination.environment"}},
 		"a host":                          {objects: []client.Object{Environment("product-1", "dev", "host")}, new: into("a"), want: []string{"Invalid spec.destination.environment"}},
 		"one cluster under two names":     {objects: []client.Object{twin, Environment("product-1", "dev", "twin")}, new: into("a"), want: []string{"Invalid spec.destination.environment"}},
 		"an account":                      {new: DeploymentRuntime("product-1", "app", "dev", "whole", As("robot"))},
@@ -137,6 +138,11 @@ func TestSameDeployment(t *testing.T) {
 			r.Spec.ManifestSource.Path, r.Spec.ManifestSource.TargetRevision = path, revision
 		}))
 	}
+	with := func(change func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {
+		r := from("app", "m", "HEAD", 2)
+		change(r)
+		return r
+	}
 	same := []string{"Invalid spec.manifestSource"}
 	run(t, map[string]verdict{
 		"the same":                        {objects: []client.Object{from("first", "m", "HEAD", 1)}, new: from("app", "m", "HEAD", 2), want: same, wantText: "DeploymentRuntime product-1/first deploys the same manifests"},
@@ -146,9 +152,22 @@ func TestSameDeployment(t *testing.T) {
 		"the older of two":                {objects: []client.Object{from("second", "m", "HEAD", 3)}, new: from("app", "m", "HEAD", 2)},
 		"the deployed of two":             {objects: []client.Object{from("first", "m", "HEAD", 1)}, new: Deployed("c", from("app", "m", "HEAD", 2))},
 		"the older that is not deployed":  {objects: []client.Object{Deployed("c", from("second", "m", "HEAD", 3))}, new: from("app", "m", "HEAD", 2), want: same},
-		"the same in another environment": {objects: []client.Object{At(5, Environment("product-1", "new", "c")), from("first", "m", "HEAD", 1)}, new: DeploymentRuntime("product-1", "app", "new", "whole", func(r *v1alpha1.DeploymentRuntime) { r.Spec.ManifestSource.Path = "m" })},
-		"the same of another product":     {objects: []client.Object{DeploymentRuntime("product-2", "first", "dev", "whole", func(r *v1alpha1.DeploymentRuntime) { r.Spec.ManifestSource.Path = "m" })}, new: from("app", "m", "HEAD", 2)},
+		"the same in another environment": {objects: []client.Object{At(5, Environment("product-1", "new", "c")), from("first", "m", "HEAD", 1)}, new: with(func(r *v1alpha1.DeploymentRuntime) { r.Spec.Destination.Environment = "new" })},
+		"the same of another repository":  {objects: []client.Object{CodeRepo("product-1", "second", ""), from("first", "m", "HEAD", 1)}, new: with(func(r *v1alpha1.DeploymentRuntime) { r.Spec.ManifestSource.CodeRepo = "second" })},
+		"the same of another product":     {objects: []client.Object{At(1, DeploymentRuntime("product-2", "first", "dev", "whole", func(r *v1alpha1.DeploymentRuntime) { r.Spec.ManifestSource.Path = "m" }))}, new: from("app", "m", "HEAD", 2)},
+		"the third of the same":           {objects: []client.Object{from("first", "m", "HEAD", 0), from("second", "m", "HEAD", 1)}, new: from("app", "m", "HEAD", 2), want: same},
 	})
+}
+
+// onHostsOnly changes built-in components so that no worker gets them.
+func onHostsOnly(names ...string) []v1alpha1.CatalogueComponent {
+	var components []v1alpha1.CatalogueComponent
+	for _, name := range names {
+		components = append(components, v1alpha1.CatalogueComponent{
+			Name: name, Rules: []v1alpha1.ComponentRule{{Usage: v1alpha1.UsageHost, Requirement: v1alpha1.RequirementPossible}},
+		})
+	}
+	return components
 }
 
 func TestPipelineRuntime(t *testing.T) {
@@ -182,13 +201,26 @@ func TestPipelineRuntime(t *testing.T) {
 		"a source that is granted":        {objects: []client.Object{Binding("product-1", "b", "whole", "readonly", "api")}, new: pipe(func(s *spec) { s.PipelineSource = "whole" })},
 		"an event source not granted":     {new: pipe(source), want: []string{"PermissionDenied spec.eventSources[0].gitlab.repoName"}},
 		"an event source that is granted": {objects: []client.Object{Binding("product-1", "b", "whole", "readonly")}, new: pipe(source)},
-		"resources that are owned":        {new: pipe(resources("repo", ""))},
-		"resources that are not granted":  {new: pipe(resources("whole", "")), want: []string{"PermissionDenied spec.additionalResources.git.codeRepo"}},
-		"resources by URL":                {new: pipe(resources("", "https://public.example.org/a/b.git"))},
-		"resources by a pattern":          {new: pipe(resources("", "https://public.example.org/*")), want: byURL},
-		"resources of another group":      {new: pipe(resources("", "https://"+Host+"/team-2/code-theirs.git")), want: byURL, wantText: "uses the repositories of its own group only"},
-		"resources not granted, by URL":   {new: pipe(resources("", "https://"+Host+"/team-1/CODE-whole")), want: byURL, wantText: "that of CodeRepo whole, which is not granted to the project api"},
-		"resources owned, by URL":         {new: pipe(resources("", "https://"+Host+"/team-1/code-repo"))},
+		"resources of no kind":            {new: pipe(func(s *spec) { s.AdditionalResources = &v1alpha1.AdditionalResources{} })},
+		"resources by URL, of no product": {
+			without: []client.Object{Product("product-1")}, new: pipe(resources("", "https://"+Host+"/team-1/more.git")),
+			want: []string{"ReferenceMissing metadata.namespace", "ReferenceMissing spec.pipelineSource", "ReferenceMissing spec.eventSources[0].gitlab.repoName", "ReferenceMissing spec.additionalResources.git.url"},
+		},
+		"no component that listens or runs": {
+			objects: []client.Object{ComponentCatalogue(onHostsOnly("argo-events", "tekton")...)}, new: pipe(),
+			want: []string{"Invalid spec.destination.environment", "Invalid spec.destination.environment"}, wantText: "no component of the category eventListener",
+		},
+		"no component that runs": {
+			objects: []client.Object{ComponentCatalogue(onHostsOnly("tekton")...)}, new: pipe(),
+			want: []string{"Invalid spec.destination.environment"}, wantText: "no component of the category pipeline",
+		},
+		"resources that are owned":       {new: pipe(resources("repo", ""))},
+		"resources that are not granted": {new: pipe(resources("whole", "")), want: []string{"PermissionDenied spec.additionalResources.git.codeRepo"}},
+		"resources by URL":               {new: pipe(resources("", "https://public.example.org/a/b.git"))},
+		"resources by a pattern":         {new: pipe(resources("", "https://public.example.org/*")), want: byURL},
+		"resources of another group":     {new: pipe(resources("", "https://"+Host+"/team-2/code-theirs.git")), want: byURL, wantText: "uses the repositories of its own group only"},
+		"resources not granted, by URL":  {new: pipe(resources("", "https://"+Host+"/team-1/CODE-whole")), want: byURL, wantText: "that of CodeRepo whole, which is not granted to the project api"},
+		"resources owned, by URL":        {new: pipe(resources("", "https://"+Host+"/team-1/code-repo"))},
 		"an event source on no GitLab": {
 			objects: []client.Object{CodeRepoProvider(Provider, func(p *v1alpha1.CodeRepoProvider) { p.Spec.ProviderType = "github" })}, new: pipe(),
 			want: []string{"Invalid spec.eventSources[0].gitlab.repoName"}, wantText: "on no GitLab that is registered",
@@ -225,6 +257,8 @@ func TestDisarming(t *testing.T) {
 		"spec.destination.namespace":                  false,
 		"spec.hooks.preHooks[0].name":                 false,
 		"spec.project":                                false,
+		"spec.pipelines[0].gitlab.repoName":           false,
+		"spec.eventSources.gitlab.repoName":           false,
 		"spec.pipelineTriggers[0].inputs[0].source":   false,
 		"spec.eventSources":                           false,
 		"spec.additionalResources.gitolite.something": false,

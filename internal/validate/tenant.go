@@ -51,13 +51,12 @@ func (c *checker) codeRepoProvider(p *v1alpha1.CodeRepoProvider) {
 
 // repositoryURL records what keeps a code repository from having a URL, at the
 // field that is at fault if the repository is the object itself.
-func (c *checker) repositoryURL(at *field.Path, value any, r *v1alpha1.CodeRepo) bool {
+func (c *checker) repositoryURL(at *field.Path, value any, r *v1alpha1.CodeRepo) {
 	_, err := c.s.RepositoryURL(r)
 	var missing *snapshot.MissingError
 	var wrong *snapshot.RepositoryError
 	switch {
 	case err == nil:
-		return true
 	case errors.As(err, &missing):
 		c.fail(v1alpha1.ReasonReferenceMissing, at, value, "%s", err)
 	case errors.As(err, &wrong):
@@ -65,5 +64,4 @@ func (c *checker) repositoryURL(at *field.Path, value any, r *v1alpha1.CodeRepo)
 	default:
 		c.fail(v1alpha1.ReasonInvalid, at, value, "%s", err)
 	}
-	return false
 }

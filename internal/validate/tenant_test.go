@@ -18,6 +18,7 @@ func TestProduct(t *testing.T) {
 		"as it stands":                      {new: Product("product-1")},
 		"the group of an older one":         {new: At(5, Product("product-9", group("team-1"))), want: []string{"Invalid spec.name"}, wantText: "Product nautes/product-1 is the product of the group team-1"},
 		"the group of a younger one":        {objects: []client.Object{At(5, Product("product-9", group("team-1")))}, new: Product("product-1")},
+		"a group that two misuse":           {objects: []client.Object{Product("product-8", group("system:masters"))}, new: At(5, Product("product-9", group("system:masters"))), want: []string{"Invalid spec.name"}},
 		"a group that means something else": {new: Product("product-9", group("system:masters")), want: []string{"Invalid spec.name"}},
 	})
 }

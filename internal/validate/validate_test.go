@@ -110,34 +110,74 @@ func TestBelongs(t *testing.T) {
 	})
 }
 
+// TestNamespaces holds that no kind counts outside of its place: objects of the
+// tenant in the operator's namespace, objects of a product in its namespace.
+func TestNamespaces(t *testing.T) {
+	tests := map[string]struct {
+		object    v1alpha1.Object
+		namespace string
+	}{
+		"Product":                {Product("product-9"), "product-1"},
+		"ProductProvider":        {ProductProvider("finder", Provider), "product-1"},
+		"CodeRepoProvider":       {CodeRepoProvider("new"), "product-1"},
+		"Cluster":                {Cluster("new"), "product-1"},
+		"ComponentCatalogue":     {ComponentCatalogue(), "product-1"},
+		"PipelineHook":           {PipelineHook("hook"), "product-1"},
+		"Environment":            {Environment("product-1", "new", "c"), Namespace},
+		"Project":                {Project("product-1", "new"), Namespace},
+		"CodeRepoBinding":        {Binding("product-1", "b", "repo", "readonly"), Namespace},
+		"DeploymentRuntime":      {DeploymentRuntime("product-1", "app", "dev", "whole"), Namespace},
+		"ProjectPipelineRuntime": {PipelineRuntime("product-1", "pipe", "api", "ci", "repo"), Namespace},
+	}
+	for kind, test := range tests {
+		t.Run(kind, func(t *testing.T) {
+			test.object.SetNamespace(test.namespace)
+			list, _ := validate.Run(snapshot.New(Tenant, Namespace, base()...), validate.Request{New: test.object})
+			if !slices.ContainsFunc(list, func(e *field.Error) bool { return e.Origin == "Invalid" && e.Field == "metadata.namespace" }) {
+				t.Errorf("in the namespace %s it has the errors %v", test.namespace, list)
+			}
+		})
+	}
+}
+
 func TestInUse(t *testing.T) {
 	many := make([]client.Object, 0, 12)
 	for i := range 12 {
 		many = append(many, DeploymentRuntime("product-1", fmt.Sprintf("app-%02d", i), "dev", "whole"))
 	}
 	app := DeploymentRuntime("product-1", "app", "dev", "whole", For("api"))
+	resources := PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
+		r.Spec.AdditionalResources = &v1alpha1.AdditionalResources{Git: &v1alpha1.AdditionalResourcesGit{CodeRepo: "whole"}}
+	})
+	listener := PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
+		r.Spec.EventSources[0].GitLab.RepoName = "whole"
+	})
 	pipe := PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
 		r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: "lint"}}}
 	})
 	inUse := []string{"InUse metadata.name"}
 	run(t, map[string]verdict{
-		"a cluster with an environment":      {old: Cluster("c"), want: inUse, wantText: "Environment product-1/dev"},
-		"a cluster without":                  {objects: []client.Object{Cluster("free")}, old: Cluster("free")},
-		"an environment with a runtime":      {objects: []client.Object{app}, old: Environment("product-1", "dev", "c"), want: inUse, wantText: "DeploymentRuntime product-1/app"},
-		"an environment whose runtime goes":  {objects: []client.Object{Deleting(app.DeepCopy())}, old: Environment("product-1", "dev", "c"), want: inUse},
-		"an environment without":             {old: Environment("product-1", "dev", "c")},
-		"a project with a repository":        {old: Project("product-1", "api"), want: inUse, wantText: "CodeRepo product-1/repo"},
-		"a project without":                  {old: Project("product-1", "web")},
-		"a repository with a runtime":        {objects: []client.Object{app}, old: CodeRepo("product-1", "whole", ""), want: inUse},
-		"a repository without":               {old: CodeRepo("product-1", "whole", "")},
-		"a hook with a runtime":              {objects: []client.Object{pipe}, old: PipelineHook("lint"), want: inUse},
-		"a hook without":                     {old: PipelineHook("lint")},
-		"a provider with repositories":       {old: CodeRepoProvider(Provider), want: inUse},
-		"a provider without":                 {old: CodeRepoProvider("free")},
-		"a binding, at any time":             {objects: []client.Object{app}, old: Binding("product-1", "b", "whole", "readonly")},
-		"a product, at any time":             {objects: []client.Object{app}, old: Product("product-1")},
-		"a runtime, at any time":             {objects: []client.Object{app}, old: app},
-		"more users than a message can hold": {objects: many, old: Environment("product-1", "dev", "c"), want: inUse, wantText: "app-09 and 2 more"},
+		"a cluster with an environment":       {old: Cluster("c"), want: inUse, wantText: "Environment product-1/dev"},
+		"a cluster without":                   {objects: []client.Object{Cluster("free")}, old: Cluster("free")},
+		"an environment with a runtime":       {objects: []client.Object{app}, old: Environment("product-1", "dev", "c"), want: inUse, wantText: "DeploymentRuntime product-1/app"},
+		"an environment whose runtime goes":   {objects: []client.Object{Deleting(app.DeepCopy())}, old: Environment("product-1", "dev", "c"), want: inUse},
+		"an environment without":              {old: Environment("product-1", "dev", "c")},
+		"a project with a repository":         {old: Project("product-1", "api"), want: inUse, wantText: "CodeRepo product-1/repo"},
+		"a project without":                   {old: Project("product-1", "web")},
+		"a repository with a runtime":         {objects: []client.Object{app}, old: CodeRepo("product-1", "whole", ""), want: inUse},
+		"a repository with resources":         {objects: []client.Object{resources}, old: CodeRepo("product-1", "whole", ""), want: inUse},
+		"a repository with an event source":   {objects: []client.Object{listener}, old: CodeRepo("product-1", "whole", ""), want: inUse},
+		"a repository without":                {old: CodeRepo("product-1", "whole", "")},
+		"a hook with a runtime":               {objects: []client.Object{pipe}, old: PipelineHook("lint"), want: inUse},
+		"a hook without":                      {old: PipelineHook("lint")},
+		"a provider with repositories":        {old: CodeRepoProvider(Provider), want: inUse},
+		"a provider without":                  {old: CodeRepoProvider("free")},
+		"a binding, at any time":              {objects: []client.Object{app}, old: Binding("product-1", "b", "whole", "readonly")},
+		"a product, at any time":              {objects: []client.Object{app}, old: Product("product-1")},
+		"a runtime, at any time":              {objects: []client.Object{app}, old: app},
+		"more users than a message can hold":  {objects: many, old: Environment("product-1", "dev", "c"), want: inUse, wantText: "app-09 and 2 more"},
+		"as many users as a message can hold": {objects: many[:10], old: Environment("product-1", "dev", "c"), want: inUse, wantText: "product-1/app-09: delete these first"},
+		"one user more than that":             {objects: many[:11], old: Environment("product-1", "dev", "c"), want: inUse, wantText: "app-09 and 1 more"},
 	})
 }
 
@@ -203,11 +243,26 @@ func TestWhatIsKnown(t *testing.T) {
 	file.CreationTimestamp = metav1.Time{}
 	moved := file.DeepCopy()
 	moved.Spec.Destination.Namespaces = []string{"other"}
-	withdrawn := Deleting(DeploymentRuntime("product-1", "app", "dev", "whole", Into("shared")))
-	spread := stored.DeepCopy()
-	spread.Status.Target = nil
-	spread.Spec.Destination.Namespaces = []string{"shared"}
-	loose := DeploymentRuntime("product-1", "app", "dev", "whole", Into("mine"))
+	// Copies of one object that differ in one thing each.
+	planned := func(change ...func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {
+		r := At(1, DeploymentRuntime("product-1", "app", "dev", "whole", Into("shared")))
+		for _, f := range change {
+			f(r)
+		}
+		return r
+	}
+	elsewhere := planned(Into("mine"))
+	withdrawn := Deleting(planned())
+	younger := At(9, planned())
+	newcomer := At(5, DeploymentRuntime("product-2", "rival", "dev", "theirs", Into("shared")))
+	pipe := func(namespace string) *v1alpha1.ProjectPipelineRuntime {
+		return At(9, PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = namespace }))
+	}
+	running := pipe("runs")
+	running.Status.Target = &v1alpha1.RuntimeTarget{Environment: "ci", Cluster: "ci", Namespaces: []string{"runs"}}
+	pipeFile := pipe("runs")
+	pipeFile.CreationTimestamp = metav1.Time{}
+	first := At(1, PipelineRuntime("product-1", "first", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = "runs" }))
 	run(t, map[string]verdict{
 		"the claim of the stored one":            {objects: []client.Object{stored, rival}, new: file},
 		"the claim of the old one":               {objects: []client.Object{rival}, old: stored, new: file},
@@ -216,9 +271,14 @@ func TestWhatIsKnown(t *testing.T) {
 		"the target of the old one":              {old: stored, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
 		"a new one may go anywhere":              {new: moved},
 		"a reconciler's own copy":                {objects: []client.Object{stored, rival}, new: stored.DeepCopy()},
-		"a copy that was recorded meanwhile":     {objects: []client.Object{file, rival}, new: stored.DeepCopy()},
-		"a copy with another spec":               {objects: []client.Object{loose, rival}, new: At(1, spread), want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
-		"a copy of one that was withdrawn":       {objects: []client.Object{withdrawn, rival}, new: spread, want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
+		"a copy that was recorded meanwhile":     {objects: []client.Object{planned(), rival}, new: stored.DeepCopy()},
+		"a copy with another spec":               {objects: []client.Object{elsewhere, rival}, new: planned(), want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
+		"a copy of one that was withdrawn":       {objects: []client.Object{withdrawn, rival}, new: planned(), want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
+		"a copy that is older than the stored":   {objects: []client.Object{younger, newcomer}, new: planned()},
+		"a pipeline with another spec":           {objects: []client.Object{pipe("other"), first}, new: pipe("runs"), want: []string{"NamespaceClaimed spec.destination.namespace"}},
+		"a pipeline's own copy":                  {objects: []client.Object{running, first}, new: running.DeepCopy()},
+		"a file of a pipeline that runs":         {objects: []client.Object{running, first}, new: pipeFile},
+		"a file of a pipeline that is new":       {objects: []client.Object{first}, new: pipeFile, want: []string{"NamespaceClaimed spec.destination.namespace"}},
 	})
 	if !file.CreationTimestamp.IsZero() || file.Status.Target != nil {
 		t.Errorf("the object of the request was changed")
@@ -227,13 +287,29 @@ func TestWhatIsKnown(t *testing.T) {
 
 func TestErrorTypes(t *testing.T) {
 	s := snapshot.New(Tenant, Namespace, base()...)
-	list, _ := validate.Run(s, validate.Request{New: DeploymentRuntime("product-1", "app", "absent", "repo")})
-	want := []field.ErrorType{field.ErrorTypeNotFound, field.ErrorTypeForbidden}
-	var got []field.ErrorType
-	for _, e := range list {
-		got = append(got, e.Type)
+	tests := map[string]struct {
+		request validate.Request
+		want    []field.ErrorType
+	}{
+		"a missing reference and a missing permission": {
+			validate.Request{New: DeploymentRuntime("product-1", "app", "absent", "repo")}, []field.ErrorType{field.ErrorTypeNotFound, field.ErrorTypeForbidden},
+		},
+		"a destination that cannot change": {
+			validate.Request{New: Deployed("elsewhere", DeploymentRuntime("product-1", "app", "dev", "whole"))}, []field.ErrorType{field.ErrorTypeForbidden},
+		},
+		"an object in use": {validate.Request{Old: Cluster("c")}, []field.ErrorType{field.ErrorTypeForbidden}},
+		"a broken rule":    {validate.Request{New: DeploymentRuntime("product-1", "app", "dev", "whole", As("default"))}, []field.ErrorType{field.ErrorTypeInvalid}},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("types (-want +got):\n%s\n%v", diff, list)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			list, _ := validate.Run(s, test.request)
+			var got []field.ErrorType
+			for _, e := range list {
+				got = append(got, e.Type)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("types (-want +got):\n%s\n%v", diff, list)
+			}
+		})
 	}
 }
