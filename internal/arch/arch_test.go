@@ -38,8 +38,9 @@ var may = map[string][]string{
 	"internal/hooks":      {"api/v1alpha1", "internal/launch"},
 	"internal/plan":       {"api/v1alpha1"},
 	"internal/secrets":    {"api/v1alpha1", "internal/plan"},
-	"internal/snapshot":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/plan"},
-	"internal/validate":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/hooks", "internal/luapattern", "internal/plan", "internal/schedule", "internal/secrets", "internal/snapshot"},
+	"internal/references": {"api/v1alpha1", "internal/plan"},
+	"internal/snapshot":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/plan", "internal/references"},
+	"internal/validate":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/hooks", "internal/luapattern", "internal/plan", "internal/references", "internal/schedule", "internal/secrets", "internal/snapshot"},
 	"internal/build":      {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/hooks", "internal/launch", "internal/plan", "internal/schedule", "internal/secrets", "internal/sensorlua", "internal/snapshot", "internal/validate"},
 
 	"internal/forge":        {"api/v1alpha1"},
@@ -58,7 +59,7 @@ var may = map[string][]string{
 	"internal/runner":        {"internal/forge", "internal/forge/forges", "internal/git", "internal/launch", "internal/secrets"},
 
 	"internal/engine":     {"api/v1alpha1", "internal/plan"},
-	"internal/reconcile":  {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/git", "internal/launch", "internal/observed", "internal/plan", "internal/remote", "internal/secrets", "internal/secrets/kube", "internal/schema", "internal/snapshot", "internal/telemetry", "internal/validate"},
+	"internal/reconcile":  {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/git", "internal/launch", "internal/observed", "internal/plan", "internal/references", "internal/remote", "internal/secrets", "internal/secrets/kube", "internal/schema", "internal/snapshot", "internal/telemetry", "internal/validate"},
 	"internal/operator":   {"api/v1alpha1", "internal/apply", "internal/build", "internal/config", "internal/foreign", "internal/git", "internal/plan", "internal/receiver", "internal/reconcile", "internal/remote", "internal/remote/kubeconfig", "internal/secrets", "internal/secrets/kube", "internal/secrets/vault", "internal/schema", "internal/snapshot", "internal/telemetry"},
 	"controllers":         {"controllers", "internal/reconcile"},
 	"cmd/nautes-operator": {"controllers", "internal/config", "internal/operator", "internal/telemetry"},
@@ -73,7 +74,7 @@ func testOnly(pkg string) bool { return strings.HasPrefix(pkg, "test/") }
 // impure lists the prefixes of packages that they must not import. net/url and
 // net/netip only parse.
 var (
-	pure   = []string{"internal/forge", "internal/forge/forges", "internal/forge/gitlab", "internal/launch", "internal/luapattern", "internal/sensorlua", "internal/hooks", "internal/catalogue", "internal/plan", "internal/schema", "internal/observed", "internal/snapshot", "internal/validate", "internal/build"}
+	pure   = []string{"internal/forge", "internal/forge/forges", "internal/forge/gitlab", "internal/launch", "internal/luapattern", "internal/sensorlua", "internal/hooks", "internal/catalogue", "internal/plan", "internal/references", "internal/schema", "internal/observed", "internal/snapshot", "internal/validate", "internal/build"}
 	impure = []string{
 		"context", "time", "math/rand", "crypto/rand", "net", "os", "syscall",
 		"k8s.io/client-go", "k8s.io/apiserver", "sigs.k8s.io/controller-runtime",

@@ -7,6 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/references"
 )
 
 // The names of the field indexes that a Loader needs.
@@ -68,8 +70,8 @@ func Indexes() []Index {
 			indexRuntime(r, IndexRecordedCluster, recordedCluster),
 			indexRuntime(r, IndexWantedNamespace, wantedKeys))
 	}
-	for _, kind := range Kinds() {
-		indexes = append(indexes, Index{Object: kind, Field: IndexReferences, Values: IndexValues})
+	for _, kind := range references.Kinds() {
+		indexes = append(indexes, Index{Object: kind, Field: references.Index, Values: references.IndexValues})
 	}
 	return indexes
 }
@@ -113,8 +115,17 @@ func ClaimKey(cluster, namespace string) string { return cluster + "/" + namespa
 // pipeline runtime can move from where it is recorded to where its spec says.
 func wantedKeys(r v1alpha1.Runtime) []string {
 	var keys []string
-	for _, claim := range indexedClaims(r) {
-		keys = append(keys, ClaimKey(claim.cluster, claim.namespace))
+	if recorded := r.DeployedTarget(); recorded != nil {
+		for _, namespace := range recorded.Namespaces {
+			keys = append(keys, ClaimKey(recorded.Cluster, namespace))
+		}
+		if !v1alpha1.Movable(r) {
+			return keys
+		}
+	}
+	_, namespaces := r.Destination()
+	for _, namespace := range namespaces {
+		keys = append(keys, ClaimKey("", namespace))
 	}
 	return keys
 }
@@ -124,4 +135,32 @@ func recordedCluster(r v1alpha1.Runtime) []string {
 		return []string{recorded.Cluster}
 	}
 	return nil
+}
+
+// ReferringTo returns the list option for objects that have an object among their
+// References. The namespace is empty for an object of the tenant.
+func ReferringTo(kind, namespace, name string) client.MatchingFields {
+	return client.MatchingFields{references.Index: references.IndexKey(plan.Ref{Kind: kind, Namespace: namespace, Name: name})}
+}
+
+// Claiming returns the list option for runtimes that claim a namespace and have it
+// on record on a cluster. With an empty cluster it finds the runtimes whose cluster
+// depends on their environment.
+func Claiming(cluster, namespace string) client.MatchingFields {
+	return ReferringTo(references.SharedClaim, cluster, namespace)
+}
+
+// NamedRepository returns the list option for the code repositories of a name, in
+// all products.
+func NamedRepository(name string) client.MatchingFields {
+	return ReferringTo(references.SharedRepoName, "", name)
+}
+
+// SpaceClusters returns the clusters that hold, or may hold, objects of a product.
+func SpaceClusters(p *v1alpha1.Product) []string {
+	clusters := make([]string, 0, len(p.Status.Spaces))
+	for _, space := range p.Status.Spaces {
+		clusters = append(clusters, space.Cluster)
+	}
+	return clusters
 }

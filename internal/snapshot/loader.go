@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/references"
 )
 
 // Loader reads snapshots from a cache that has the indexes of SetupIndexes. The
@@ -61,7 +62,7 @@ func (l *Loader) Product(ctx context.Context, product string, changes ...client.
 		g.others(ctx, &v1alpha1.CodeRepoList{}, product, NamedRepository(r.Name))
 	}
 	if p := s.Product(product); p != nil {
-		g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), ReferringTo(sharedGroup, "", p.Spec.Name))
+		g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), ReferringTo(references.SharedGroup, "", p.Spec.Name))
 	}
 	for _, claim := range wantedClaims(s, product) {
 		g.rivals(ctx, product, claim)
@@ -110,8 +111,8 @@ func (l *Loader) Cluster(ctx context.Context, name string) (*Snapshot, error) {
 		}
 	}
 	if c := s.Cluster(name); c != nil {
-		for _, product := range namedProducts(c) {
-			g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), ReferringTo(sharedGroup, "", product))
+		for _, product := range references.NamedProducts(c) {
+			g.list(ctx, &v1alpha1.ProductList{}, client.InNamespace(l.Namespace), ReferringTo(references.SharedGroup, "", product))
 		}
 		for _, id := range slices.Sorted(maps.Values(c.Status.ProductIDMap)) {
 			g.get(ctx, &v1alpha1.Product{}, l.Namespace, id)
@@ -340,21 +341,6 @@ func (s *Snapshot) environmentsOn(cluster string) (found []*v1alpha1.Environment
 		}
 	})
 	return found
-}
-
-// namedProducts returns the groups of products that the spec of a cluster names, in
-// order.
-func namedProducts(c *v1alpha1.Cluster) []string {
-	names := map[string]bool{}
-	for _, products := range c.Spec.ReservedNamespacesAllowedProducts {
-		for _, name := range products {
-			names[name] = true
-		}
-	}
-	for name := range c.Spec.ProductAllowedClusterResources {
-		names[name] = true
-	}
-	return slices.Sorted(maps.Keys(names))
 }
 
 func runtimeLists() []client.ObjectList {

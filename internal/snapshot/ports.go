@@ -9,6 +9,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
+	"nautes.io/nautes/internal/references"
 )
 
 // Kubernetes gives Services node ports of this range, unless its API server was
@@ -42,7 +43,7 @@ func (s *Snapshot) allPorts() map[string][]PortUse {
 	ports := map[string][]PortUse{}
 	for _, c := range s.clusters.byNamespace[s.Namespace] {
 		uses := s.portsOf(c)
-		for _, physical := range carriers(c) {
+		for _, physical := range references.Carriers(c) {
 			ports[physical] = append(ports[physical], uses...)
 		}
 	}
@@ -52,25 +53,6 @@ func (s *Snapshot) allPorts() map[string][]PortUse {
 		})
 	}
 	return ports
-}
-
-// carriers returns the physical clusters whose ports a cluster takes. One that
-// moves to another host has its ports on both until it has left the old one.
-func carriers(c *v1alpha1.Cluster) []string {
-	var names []string
-	add := func(virtual bool, host string) {
-		if !virtual {
-			host = c.Name
-		}
-		if host != "" && !slices.Contains(names, host) {
-			names = append(names, host)
-		}
-	}
-	add(c.Spec.ClusterType == v1alpha1.ClusterVirtual, c.Spec.HostCluster)
-	if was := c.Status.Registered; was != nil {
-		add(was.ClusterType == v1alpha1.ClusterVirtual, was.HostCluster)
-	}
-	return names
 }
 
 func (s *Snapshot) portsOf(c *v1alpha1.Cluster) []PortUse {

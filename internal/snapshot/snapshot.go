@@ -8,7 +8,6 @@ package snapshot
 import (
 	"cmp"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/plan"
 )
 
 // Snapshot is a set of custom resources at one moment. It is safe for
@@ -153,12 +151,6 @@ func (s *Snapshot) tables() []editable {
 		&s.products, &s.productProviders, &s.providers, &s.clusters, &s.catalogues, &s.hooks,
 		&s.environments, &s.projects, &s.repos, &s.bindings, &s.runtimes, &s.pipelines, &s.spaces,
 	}
-}
-
-// RefOf returns the reference to an object of a Nautes kind. It goes by the Go
-// type, since objects from a client often carry no kind.
-func RefOf(o client.Object) plan.Ref {
-	return plan.Ref{Kind: reflect.TypeOf(o).Elem().Name(), Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
 // Older tells whether a comes before b: the one that was created first, else

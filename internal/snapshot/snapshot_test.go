@@ -13,6 +13,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
 )
@@ -74,8 +75,8 @@ func TestLookupOfEveryKind(t *testing.T) {
 		s.Each(func(o client.Object) { count[snapshot.RefOf(o).Kind]++ })
 		return count
 	}
-	if len(objects) != len(snapshot.Kinds()) {
-		t.Errorf("%d kinds are tested, and there are %d", len(objects), len(snapshot.Kinds()))
+	if len(objects) != len(references.Kinds()) {
+		t.Errorf("%d kinds are tested, and there are %d", len(objects), len(references.Kinds()))
 	}
 	for kind, o := range objects {
 		t.Run(kind, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/forge/forges"
+	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -38,7 +39,7 @@ func (c *checker) deploymentRuntime(r *v1alpha1.DeploymentRuntime) {
 // the two would fight over every object. What is deployed already stays.
 func (c *checker) sameDeployment(r *v1alpha1.DeploymentRuntime) {
 	for _, other := range c.s.DeploymentRuntimes(r.Namespace) {
-		same := other.Name != r.Name && snapshot.ManifestsKey(other) == snapshot.ManifestsKey(r)
+		same := other.Name != r.Name && references.ManifestsKey(other) == references.ManifestsKey(r)
 		if same && comesFirst(other, r) {
 			c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "manifestSource"), r.Spec.ManifestSource.Path,
 				"%s deploys the same manifests to the same environment: change the source or the environment, or delete one of the two", snapshot.RefOf(other))

@@ -1,9 +1,14 @@
-package snapshot
+// Package references declares what each kind refers to, in one place. It guarantees
+// that every object whose answer can change with another object is found from that
+// object: the indexes of the caches, the users of an object and the watches of the
+// controllers follow from the declaration.
+package references
 
 import (
 	"cmp"
 	"maps"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -28,11 +33,11 @@ type Reference struct {
 
 // Shared kinds: objects that refer to an equal value of these affect one another.
 const (
-	sharedGroup      = "group"      // the group of a product
+	SharedGroup      = "group"      // the group of a product
 	sharedPorts      = "ports"      // the node ports of a physical cluster
 	sharedKubeSystem = "kubeSystem" // the UID by which a real cluster is known
-	sharedRepoName   = "repoName"   // the path of the credentials of code repositories
-	sharedClaim      = "claim"      // a namespace on a cluster
+	SharedRepoName   = "repoName"   // the path of the credentials of code repositories
+	SharedClaim      = "claim"      // a namespace on a cluster
 	sharedManifests  = "manifests"  // manifests that are deployed to an environment
 )
 
@@ -67,14 +72,13 @@ func passing(refs []Reference) []Reference {
 	return refs
 }
 
-// References returns everything that the answers about an object depend on, apart
-// from the object itself. The indexes, UsersOf, and the watches of the controllers
-// follow from it.
-func References(o client.Object) []Reference {
+// Of returns everything that the answers about an object depend on, apart
+// from the object itself.
+func Of(o client.Object) []Reference {
 	product := o.GetNamespace()
 	switch o := o.(type) {
 	case *v1alpha1.Product:
-		return append(reads(sharedGroup, "", o.Spec.Name), uses("Cluster", "", SpaceClusters(o)...)...)
+		return append(reads(SharedGroup, "", o.Spec.Name), uses("Cluster", "", spaceClusters(o)...)...)
 	case *v1alpha1.ProductProvider:
 		return uses("CodeRepoProvider", "", o.Spec.Name)
 	case *v1alpha1.Cluster:
@@ -91,7 +95,7 @@ func References(o client.Object) []Reference {
 			providers = reads("CodeRepoProvider", "", all)
 		}
 		return slices.Concat(reads("Product", "", product, o.Spec.Product), uses("Project", product, o.Spec.Project),
-			passing(providers), passing(reads(sharedRepoName, "", o.Name)))
+			passing(providers), passing(reads(SharedRepoName, "", o.Name)))
 	case *v1alpha1.CodeRepoBinding:
 		return slices.Concat(reads("Product", "", product), uses("CodeRepo", product, o.Spec.CodeRepo),
 			uses("Project", product, o.Spec.Projects...))
@@ -111,9 +115,9 @@ func References(o client.Object) []Reference {
 }
 
 func referencesOfCluster(c *v1alpha1.Cluster) []Reference {
-	refs := slices.Concat(uses("Cluster", "", c.Spec.HostCluster), reads(sharedPorts, "", carriers(c)...),
+	refs := slices.Concat(uses("Cluster", "", c.Spec.HostCluster), reads(sharedPorts, "", Carriers(c)...),
 		passing(reads("ComponentCatalogue", "", v1alpha1.ComponentCatalogueName)),
-		reads(sharedGroup, "", namedProducts(c)...), reads("Product", "", slices.Sorted(maps.Values(c.Status.ProductIDMap))...))
+		reads(SharedGroup, "", NamedProducts(c)...), reads("Product", "", slices.Sorted(maps.Values(c.Status.ProductIDMap))...))
 	if c.Status.Connection != nil {
 		refs = append(refs, passing(reads(sharedKubeSystem, "", c.Status.Connection.UID))...)
 	}
@@ -129,26 +133,26 @@ func referencesOfRuntime(r v1alpha1.Runtime) []Reference {
 		refs = slices.Concat(refs, uses("Environment", product, recorded.Environment), uses("Cluster", "", recorded.Cluster),
 			reads("Space", product, recorded.Cluster))
 	}
-	for _, claim := range indexedClaims(r) {
-		refs = append(refs, reads(sharedClaim, claim.cluster, claim.namespace)...)
+	for _, c := range indexedClaims(r) {
+		refs = append(refs, reads(SharedClaim, c.cluster, c.namespace)...)
 	}
 	return refs
 }
 
 // indexedClaims returns the claims by which a runtime is found. The cluster of the
 // target that its spec asks for is empty, since only its environment has it.
-func indexedClaims(r v1alpha1.Runtime) []claimKey {
-	var claims []claimKey
+func indexedClaims(r v1alpha1.Runtime) []claim {
+	var claims []claim
 	recorded := r.DeployedTarget()
 	if recorded != nil {
 		for _, namespace := range recorded.Namespaces {
-			claims = append(claims, claimKey{recorded.Cluster, namespace})
+			claims = append(claims, claim{recorded.Cluster, namespace})
 		}
 	}
 	if recorded == nil || v1alpha1.Movable(r) {
 		_, namespaces := r.Destination()
 		for _, namespace := range namespaces {
-			claims = append(claims, claimKey{"", namespace})
+			claims = append(claims, claim{"", namespace})
 		}
 	}
 	return claims
@@ -166,7 +170,7 @@ func ManifestsKey(r *v1alpha1.DeploymentRuntime) string {
 // provided returns the references by which other objects name o or share
 // something with it.
 func provided(o client.Object) []plan.Ref {
-	own := keyOf(o)
+	own := Key(o)
 	keys := []plan.Ref{own}
 	switch o := o.(type) {
 	case *v1alpha1.CodeRepoProvider:
@@ -178,10 +182,10 @@ func provided(o client.Object) []plan.Ref {
 		keys = append(keys, plan.Ref{Kind: "CodeRepo", Namespace: own.Namespace, Name: o.Spec.CodeRepo},
 			plan.Ref{Kind: "CodeRepo", Namespace: own.Namespace, Name: all})
 	}
-	for _, r := range References(o) {
+	for _, r := range Of(o) {
 		switch r.Kind {
-		case sharedGroup, sharedPorts, sharedKubeSystem, sharedRepoName, sharedManifests:
-			if _, names := o.(*v1alpha1.Cluster); !names || r.Kind != sharedGroup {
+		case SharedGroup, sharedPorts, sharedKubeSystem, SharedRepoName, sharedManifests:
+			if _, names := o.(*v1alpha1.Cluster); !names || r.Kind != SharedGroup {
 				keys = append(keys, r.Ref)
 			}
 		}
@@ -189,8 +193,8 @@ func provided(o client.Object) []plan.Ref {
 	return keys
 }
 
-// keyOf returns the reference to an object as References has it.
-func keyOf(o client.Object) plan.Ref {
+// Key returns the reference to an object by which others refer to it.
+func Key(o client.Object) plan.Ref {
 	ref := RefOf(o)
 	switch o.(type) {
 	case *v1alpha1.Product, *v1alpha1.ProductProvider, *v1alpha1.CodeRepoProvider, *v1alpha1.Cluster,
@@ -200,35 +204,22 @@ func keyOf(o client.Object) plan.Ref {
 	return ref
 }
 
-// UsersOf returns the objects that must be deleted before o, by kind, namespace
-// and name. Objects that are being deleted count until they are gone.
-func (s *Snapshot) UsersOf(o v1alpha1.Object) []plan.Ref {
-	var users []plan.Ref
-	key := keyOf(o)
-	for _, t := range s.tables() {
-		t.each(func(other client.Object) {
-			used := slices.ContainsFunc(References(other), func(r Reference) bool { return r.Uses && r.Ref == key })
-			if used && keyOf(other) != key {
-				users = append(users, RefOf(other))
-			}
-		})
-	}
-	if key.Kind == "Cluster" {
-		s.eachRuntime(func(r v1alpha1.Runtime) {
-			if target, ok := s.EffectiveTarget(r); ok && target.Cluster == key.Name {
-				users = append(users, RefOf(r))
-			}
-		})
-	}
-	slices.SortFunc(users, compareRefs)
-	return slices.Compact(slices.DeleteFunc(users, func(ref plan.Ref) bool {
-		// A product that lists the space stands for it.
-		return ref.Kind == "Space" && slices.Contains(users, plan.Ref{Kind: "Product", Namespace: s.Namespace, Name: ref.Namespace})
-	}))
+// claim is a namespace on a cluster that a runtime asks for.
+type claim struct{ cluster, namespace string }
+
+// RefOf returns the reference to an object of a Nautes kind, with its namespace. It
+// goes by the Go type, since objects from a client often carry no kind.
+func RefOf(o client.Object) plan.Ref {
+	return plan.Ref{Kind: reflect.TypeOf(o).Elem().Name(), Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
-// SpaceClusters returns the clusters that hold, or may hold, objects of a product.
-func SpaceClusters(p *v1alpha1.Product) []string {
+// Compare orders references by kind, namespace and name.
+func Compare(a, b plan.Ref) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+}
+
+// spaceClusters returns the clusters that hold, or may hold, objects of a product.
+func spaceClusters(p *v1alpha1.Product) []string {
 	clusters := make([]string, 0, len(p.Status.Spaces))
 	for _, space := range p.Status.Spaces {
 		clusters = append(clusters, space.Cluster)
@@ -236,6 +227,63 @@ func SpaceClusters(p *v1alpha1.Product) []string {
 	return clusters
 }
 
-func compareRefs(a, b plan.Ref) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+// Carriers returns the physical clusters whose ports a cluster takes. One that
+// moves to another host has its ports on both until it has left the old one.
+func Carriers(c *v1alpha1.Cluster) []string {
+	var names []string
+	add := func(virtual bool, host string) {
+		if !virtual {
+			host = c.Name
+		}
+		if host != "" && !slices.Contains(names, host) {
+			names = append(names, host)
+		}
+	}
+	add(c.Spec.ClusterType == v1alpha1.ClusterVirtual, c.Spec.HostCluster)
+	if was := c.Status.Registered; was != nil {
+		add(was.ClusterType == v1alpha1.ClusterVirtual, was.HostCluster)
+	}
+	return names
+}
+
+// NamedProducts returns the groups of products that the spec of a cluster names, in
+// order.
+func NamedProducts(c *v1alpha1.Cluster) []string {
+	names := map[string]bool{}
+	for _, products := range c.Spec.ReservedNamespacesAllowedProducts {
+		for _, name := range products {
+			names[name] = true
+		}
+	}
+	for name := range c.Spec.ProductAllowedClusterResources {
+		names[name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Index is the name of the one field index: it finds objects by their
+// References, as IndexKey writes them.
+const Index = "nautes.references"
+
+// IndexKey returns the value of Index for a reference.
+func IndexKey(ref plan.Ref) string { return ref.Kind + "/" + ref.Namespace + "/" + ref.Name }
+
+// Kinds returns an empty object of each kind that a snapshot holds.
+func Kinds() []v1alpha1.Object {
+	return []v1alpha1.Object{
+		&v1alpha1.Product{}, &v1alpha1.ProductProvider{}, &v1alpha1.CodeRepoProvider{}, &v1alpha1.Cluster{},
+		&v1alpha1.ComponentCatalogue{}, &v1alpha1.PipelineHook{}, &v1alpha1.Environment{}, &v1alpha1.Project{},
+		&v1alpha1.CodeRepo{}, &v1alpha1.CodeRepoBinding{}, &v1alpha1.DeploymentRuntime{},
+		&v1alpha1.ProjectPipelineRuntime{}, &v1alpha1.Space{},
+	}
+}
+
+// IndexValues returns the values of Index for an object.
+func IndexValues(o client.Object) []string {
+	refs := Of(o)
+	values := make([]string, 0, len(refs))
+	for _, r := range refs {
+		values = append(values, IndexKey(r.Ref))
+	}
+	return values
 }

@@ -1,4 +1,4 @@
-package snapshot_test
+package references_test
 
 import (
 	"encoding/json"
@@ -16,6 +16,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/validate"
 	"nautes.io/nautes/test/testutil"
@@ -36,7 +37,7 @@ func (o objects) Get(ref plan.Ref) v1alpha1.Object {
 func (o objects) Referring(kind string, ref plan.Ref) []v1alpha1.Object {
 	var found []v1alpha1.Object
 	for key, object := range o {
-		if key.Kind == kind && slices.Contains(snapshot.IndexValues(object), snapshot.IndexKey(ref)) {
+		if key.Kind == kind && slices.Contains(references.IndexValues(object), references.IndexKey(ref)) {
 			found = append(found, object)
 		}
 	}
@@ -55,7 +56,7 @@ func (o objects) snapshot() *snapshot.Snapshot {
 func inWorld(seed uint64) objects {
 	all := objects{}
 	for _, o := range testutil.NewWorld(seed).Objects {
-		all[snapshot.RefOf(o)] = o.(v1alpha1.Object)
+		all[references.RefOf(o)] = o.(v1alpha1.Object)
 	}
 	for _, o := range all {
 		var clusters []string
@@ -70,7 +71,7 @@ func inWorld(seed uint64) objects {
 		for _, cluster := range clusters {
 			space := &v1alpha1.Space{ObjectMeta: metav1.ObjectMeta{Namespace: o.GetNamespace(), Name: cluster}}
 			space.Spec = v1alpha1.SpaceSpec{Product: o.GetNamespace(), Cluster: cluster}
-			all[snapshot.RefOf(space)] = space
+			all[references.RefOf(space)] = space
 		}
 	}
 	return all
@@ -177,8 +178,8 @@ func TestReadersAreComplete(t *testing.T) {
 					if o == nil {
 						continue
 					}
-					for _, kind := range snapshot.Kinds() {
-						for _, reader := range snapshot.Readers(changed, snapshot.RefOf(kind).Kind, o) {
+					for _, kind := range references.Kinds() {
+						for _, reader := range references.Readers(changed, references.RefOf(kind).Kind, o) {
 							woken[reader] = true
 						}
 					}

@@ -1,4 +1,4 @@
-package snapshot
+package references
 
 import (
 	"maps"
@@ -10,9 +10,9 @@ import (
 
 // Finder looks up objects in a cache.
 type Finder interface {
-	// Referring returns the objects of a kind that have ref among their References.
+	// Referring returns the objects of a kind that have ref among its references.
 	Referring(kind string, ref plan.Ref) []v1alpha1.Object
-	// Get returns an object by a reference as References has it, or nil.
+	// Get returns an object by a reference as Key has it, or nil.
 	Get(ref plan.Ref) v1alpha1.Object
 }
 
@@ -32,15 +32,15 @@ func referring(kind string) []string {
 		return []string{"CodeRepoBinding", "DeploymentRuntime", "ProjectPipelineRuntime"}
 	case "Space":
 		return []string{"Environment", "DeploymentRuntime", "ProjectPipelineRuntime"}
-	case "Environment", sharedClaim:
+	case "Environment", SharedClaim:
 		return []string{"DeploymentRuntime", "ProjectPipelineRuntime"}
 	case "PipelineHook":
 		return []string{"ProjectPipelineRuntime"}
 	case "ComponentCatalogue", sharedPorts, sharedKubeSystem:
 		return []string{"Cluster"}
-	case sharedGroup:
+	case SharedGroup:
 		return []string{"Product", "Cluster"}
-	case sharedRepoName:
+	case SharedRepoName:
 		return []string{"CodeRepo"}
 	case sharedManifests:
 		return []string{"DeploymentRuntime"}
@@ -70,7 +70,7 @@ func Readers(f Finder, kind string, o v1alpha1.Object) []plan.Ref {
 			addStored(f, ofProduct, found)
 		}
 	}
-	for _, r := range References(o) {
+	for _, r := range Of(o) {
 		// Whether an object is in use is an answer about it.
 		if r.Uses && r.Kind == kind {
 			addStored(f, r.Ref, found)
@@ -86,7 +86,7 @@ func Readers(f Finder, kind string, o v1alpha1.Object) []plan.Ref {
 		addSpaces(f, kind, r, found)
 	}
 	delete(found, RefOf(o))
-	return slices.SortedFunc(maps.Keys(found), compareRefs)
+	return slices.SortedFunc(maps.Keys(found), Compare)
 }
 
 // concerned returns the references to everything that changes with o: what it
@@ -99,8 +99,8 @@ func concerned(f Finder, o v1alpha1.Object) []plan.Ref {
 				continue
 			}
 			for _, object := range f.Referring(carrier, keys[i]) {
-				passes := slices.ContainsFunc(References(object), func(r Reference) bool { return r.Passes && r.Ref == keys[i] })
-				if key := keyOf(object); passes && !slices.Contains(keys, key) {
+				passes := slices.ContainsFunc(Of(object), func(r Reference) bool { return r.Passes && r.Ref == keys[i] })
+				if key := Key(object); passes && !slices.Contains(keys, key) {
 					keys = append(keys, key)
 				}
 			}
@@ -124,7 +124,7 @@ func ofSpaces(kind string, changed v1alpha1.Object) bool {
 	case "Project", "CodeRepo", "CodeRepoBinding":
 		return true
 	case "Environment":
-		return keyOf(changed).Kind == kind
+		return Key(changed).Kind == kind
 	}
 	return false
 }
@@ -138,7 +138,7 @@ func movedBy(f Finder, o v1alpha1.Object) []v1alpha1.Runtime {
 		return []v1alpha1.Runtime{o}
 	case *v1alpha1.Environment:
 		for _, kind := range referring("Environment") {
-			for _, user := range f.Referring(kind, keyOf(o)) {
+			for _, user := range f.Referring(kind, Key(o)) {
 				if r, ok := user.(v1alpha1.Runtime); ok {
 					moved = append(moved, r)
 				}
@@ -157,8 +157,8 @@ func rivals(f Finder, r v1alpha1.Runtime) []v1alpha1.Runtime {
 	for _, claims := range collidingClaims(f, r) {
 		var others, sharing []v1alpha1.Runtime
 		for _, claim := range claims {
-			for _, kind := range referring(sharedClaim) {
-				for _, object := range f.Referring(kind, plan.Ref{Kind: sharedClaim, Namespace: claim.cluster, Name: claim.namespace}) {
+			for _, kind := range referring(SharedClaim) {
+				for _, object := range f.Referring(kind, plan.Ref{Kind: SharedClaim, Namespace: claim.cluster, Name: claim.namespace}) {
 					other, ok := object.(v1alpha1.Runtime)
 					switch {
 					case !ok, RefOf(object) == RefOf(r):
@@ -179,13 +179,13 @@ func rivals(f Finder, r v1alpha1.Runtime) []v1alpha1.Runtime {
 
 // collidingClaims returns, for each claim of a runtime, the claims that collide with
 // it.
-func collidingClaims(f Finder, r v1alpha1.Runtime) [][]claimKey {
-	var colliding [][]claimKey
-	for _, claim := range indexedClaims(r) {
-		if claim.cluster == "" {
-			claim.cluster = clusterOf(f, r)
+func collidingClaims(f Finder, r v1alpha1.Runtime) [][]claim {
+	var colliding [][]claim
+	for _, own := range indexedClaims(r) {
+		if own.cluster == "" {
+			own.cluster = clusterOf(f, r)
 		}
-		colliding = append(colliding, []claimKey{claim, {"", claim.namespace}})
+		colliding = append(colliding, []claim{own, {"", own.namespace}})
 	}
 	return colliding
 }
