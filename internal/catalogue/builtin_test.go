@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/schema"
 )
 
 // The clusters of the user guide, as it registers them.
@@ -269,6 +270,28 @@ func TestBuiltinWithoutVault(t *testing.T) {
 		return
 	}
 	t.Fatal("there is no vault")
+}
+
+// The manifest is an object that the API server would accept.
+func TestBuiltinFitsItsSchema(t *testing.T) {
+	content, err := yaml.YAMLToJSONStrict([]byte(builtinManifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, errs := schema.Read(content)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	kinds, err := schema.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, errs := kinds.Check(object, nil); len(errs) > 0 {
+		t.Error(errs.ToAggregate())
+	}
+	if empty := kinds.EmptyEntries(object); len(empty) > 0 {
+		t.Errorf("empty entries %v", empty)
+	}
 }
 
 func TestBuiltinManifest(t *testing.T) {

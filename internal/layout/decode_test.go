@@ -580,6 +580,20 @@ func TestDecodeIsBounded(t *testing.T) {
 	}
 }
 
+// BenchmarkDecode measures reading and checking one file of the usual sizes.
+func BenchmarkDecode(b *testing.B) {
+	kinds := newKinds(b)
+	for path, content := range map[string]string{"envs/dev.yaml": environment, "runtimes/dr-dev.yaml": deployment, "projects/api/pr-demo.yaml": pipeline} {
+		b.Run(path, func(b *testing.B) {
+			for b.Loop() {
+				if _, problems := product.Decode(kinds, path, []byte(content)); len(problems) > 0 {
+					b.Fatal(problems)
+				}
+			}
+		})
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	kinds := newKinds(f)
 	files := []struct {
