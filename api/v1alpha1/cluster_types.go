@@ -4,11 +4,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ClusterUsage is what a cluster is for.
+// ClusterUsage is the purpose of a cluster.
 // +kubebuilder:validation:Enum=host;worker
 type ClusterUsage string
 
-// ClusterType is how a cluster exists.
+// ClusterType is the way in which a cluster exists.
 // +kubebuilder:validation:Enum=physical;virtual
 type ClusterType string
 
@@ -26,7 +26,7 @@ const (
 	WorkerTypeDeployment WorkerType   = "deployment"
 )
 
-// ClusterSpec describes a cluster and what it is for.
+// ClusterSpec is the desired state of a cluster.
 // +kubebuilder:validation:XValidation:rule=`self.clusterType == "virtual" ? self.?hostCluster.orValue("") != "" : true`,fieldPath=".hostCluster",reason=FieldValueRequired,message="a virtual cluster needs hostCluster: name the Cluster that carries it"
 // +kubebuilder:validation:XValidation:rule=`self.clusterType == "virtual" || self.?hostCluster.orValue("") == ""`,fieldPath=".hostCluster",reason=FieldValueForbidden,message="hostCluster is for virtual clusters: remove it, or set clusterType to virtual"
 // +kubebuilder:validation:XValidation:rule=`self.usage != "host" || self.clusterType == "physical"`,fieldPath=".clusterType",reason=FieldValueInvalid,message="a host cluster is physical: set clusterType to physical, or usage to worker"
@@ -49,13 +49,13 @@ type ClusterSpec struct {
 	// +optional
 	ClusterKind string `json:"clusterKind,omitempty"`
 
-	// clusterType says whether the cluster is physical, or virtual on a host cluster.
+	// clusterType is physical, or virtual for a cluster on a host cluster.
 	ClusterType ClusterType `json:"clusterType"`
 
-	// usage says whether the cluster hosts virtual clusters or carries runtimes.
+	// usage is host for a cluster with virtual clusters, or worker for one with runtimes.
 	Usage ClusterUsage `json:"usage"`
 
-	// workerType says which runtimes a worker carries.
+	// workerType is the type of the runtimes that a worker carries.
 	// +optional
 	WorkerType WorkerType `json:"workerType,omitempty"`
 
@@ -71,7 +71,7 @@ type ClusterSpec struct {
 	// +optional
 	ArgoCDHost DNSSubdomain `json:"argocdHost,omitempty"`
 
-	// tektonHost is the host name of the Tekton dashboard; of use on pipeline workers.
+	// tektonHost is the host name of the Tekton dashboard, on pipeline workers.
 	// +optional
 	TektonHost DNSSubdomain `json:"tektonHost,omitempty"`
 
@@ -109,9 +109,8 @@ type ClusterSpec struct {
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
 
-	// deletionPolicy says what becomes of what was installed when the Cluster is
-	// deleted: Delete removes the components, and a virtual cluster itself;
-	// Orphan leaves them as they are. The cluster is unregistered in both cases.
+	// deletionPolicy decides about the components when the Cluster is deleted: Delete
+	// removes them, and a virtual cluster itself; Orphan leaves them as they are. The cluster is unregistered in both cases.
 	// +kubebuilder:default=Delete
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
@@ -121,11 +120,11 @@ type ClusterSpec struct {
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// DeletionPolicy says what becomes of what was installed on a cluster.
+// DeletionPolicy decides about the components of a deleted cluster.
 // +kubebuilder:validation:Enum=Delete;Orphan
 type DeletionPolicy string
 
-// What becomes of what was installed on a cluster that is deleted.
+// The deletion policies.
 const (
 	DeletionPolicyDelete DeletionPolicy = "Delete"
 	DeletionPolicyOrphan DeletionPolicy = "Orphan"
@@ -160,7 +159,7 @@ type ComponentsList struct {
 	// eventListener receives events.
 	// +optional
 	EventListener *Component `json:"eventListener,omitempty"`
-	// gateway lets traffic in.
+	// gateway admits traffic.
 	// +optional
 	Gateway *Component `json:"gateway,omitempty"`
 	// multiTenant keeps the namespaces of products together: hnc or native.
@@ -183,8 +182,8 @@ type ComponentsList struct {
 	OauthProxy *Component `json:"oauthProxy,omitempty"`
 }
 
-// Chosen returns what a cluster chooses of a category; nil when it leaves the
-// choice to the catalogue.
+// Chosen returns the component that a cluster chooses in a category, or nil if it
+// leaves the choice to the catalogue.
 func (list *ComponentsList) Chosen(category ComponentCategory) *Component {
 	switch category {
 	case CategoryCertManagement:
@@ -217,7 +216,7 @@ type Component struct {
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
-	// namespace of the component; the catalogue's when empty.
+	// namespace of the component; the catalogue's if empty.
 	// +optional
 	Namespace DNSLabel `json:"namespace,omitempty"`
 
@@ -230,7 +229,7 @@ type Component struct {
 
 // ClusterResource is a kind of cluster-scoped objects.
 type ClusterResource struct {
-	// kind of the objects, as ClusterRole.
+	// kind of the objects, for example ClusterRole.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
@@ -240,7 +239,7 @@ type ClusterResource struct {
 	Group DNSSubdomain `json:"group,omitempty"`
 }
 
-// ClusterStatus tells what is known of a cluster.
+// ClusterStatus is the observed state of a cluster.
 type ClusterStatus struct {
 	Status `json:",inline"`
 
@@ -248,12 +247,12 @@ type ClusterStatus struct {
 	// +optional
 	Connection *ConnectionStatus `json:"connection,omitempty"`
 
-	// registered is what the cluster was when it was registered. While that
-	// differs from the spec, what was installed then is removed first.
+	// registered is the identity with which the cluster was registered. While it
+	// differs from the spec, the components of that identity are removed first.
 	// +optional
 	Registered *ClusterIdentity `json:"registered,omitempty"`
 
-	// progress of the components, as 7/9 components: seven of nine are ready, or
+	// progress of the components, for example 7/9 components: seven of nine are ready, or
 	// are on the cluster already.
 	// +optional
 	Progress string `json:"progress,omitempty"`
@@ -274,7 +273,7 @@ type ClusterStatus struct {
 	// +optional
 	ProductIDMap map[string]string `json:"productIDMap,omitempty"`
 
-	// warnings tell what has no effect, and why.
+	// warnings list the fields without effect, and the reasons.
 	// +optional
 	// +listType=atomic
 	Warnings []string `json:"warnings,omitempty"`
@@ -288,7 +287,7 @@ type ClusterStatus struct {
 
 // ConnectionStatus is the state of a connection to a cluster.
 type ConnectionStatus struct {
-	// version of Kubernetes, as v1.34.4.
+	// version of Kubernetes, for example v1.34.4.
 	// +optional
 	Version string `json:"version,omitempty"`
 
@@ -298,7 +297,7 @@ type ConnectionStatus struct {
 	UID string `json:"uid,omitempty"`
 }
 
-// ClusterIdentity is what a cluster cannot lose while it is in use.
+// ClusterIdentity has the fields that must not change while a cluster is in use.
 type ClusterIdentity struct {
 	// clusterKind of the spec.
 	// +optional
@@ -315,14 +314,14 @@ type ClusterIdentity struct {
 	HostCluster string `json:"hostCluster,omitempty"`
 }
 
-// ComponentState is how far a component is.
+// ComponentState is the state of a component.
 // +kubebuilder:validation:Enum=Waiting;Progressing;Ready;Degraded;External
 type ComponentState string
 
-// How far a component is.
+// The states of components.
 const (
 	// ComponentWaiting: it is installed when the components before it are ready,
-	// or when something that it needs has arrived.
+	// or when an object that it needs exists.
 	ComponentWaiting ComponentState = "Waiting"
 	// ComponentProgressing: Argo CD is installing it.
 	ComponentProgressing ComponentState = "Progressing"
@@ -330,7 +329,7 @@ const (
 	ComponentReady ComponentState = "Ready"
 	// ComponentDegraded: it could not be installed, or it is not healthy.
 	ComponentDegraded ComponentState = "Degraded"
-	// ComponentExternal: somebody else installs it.
+	// ComponentExternal: an administrator installs it.
 	ComponentExternal ComponentState = "External"
 )
 
@@ -346,7 +345,7 @@ type ComponentStatus struct {
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
-	// version that is wanted: of the chart, or the tag or commit. Those of several
+	// version that is wanted: of the chart, or the tag or commit. Versions of several
 	// sources are joined by +.
 	// +optional
 	Version string `json:"version,omitempty"`
@@ -359,11 +358,11 @@ type ComponentStatus struct {
 	// state of the component.
 	State ComponentState `json:"state"`
 
-	// message says why, when the component is not ready.
+	// message is the reason, if the component is not ready.
 	// +optional
 	Message string `json:"message,omitempty"`
 
-	// since is when the component came to this state.
+	// since is the time of the last change of the state.
 	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
 }
@@ -398,16 +397,16 @@ type EntryPoint struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].reason`,priority=1
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
-// +kubebuilder:validation:XValidation:rule=`self.metadata.name != "in-cluster"`,message="metadata.name cannot be in-cluster, which is what Argo CD calls the cluster that it runs on: choose another name"
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name != "in-cluster"`,message="metadata.name cannot be in-cluster, the name of Argo CD's own cluster: choose another name"
 // +kubebuilder:validation:XValidation:rule=`self.spec.?hostCluster.orValue("") != self.metadata.name`,fieldPath=".spec.hostCluster",reason=FieldValueInvalid,message="a cluster cannot host itself: name another Cluster in hostCluster"
 type Cluster struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec describes the cluster and what it is for.
+	// spec is the desired state of the cluster.
 	Spec ClusterSpec `json:"spec"`
 
-	// status tells what is known of the cluster.
+	// status is the observed state of the cluster.
 	// +optional
 	Status ClusterStatus `json:"status,omitempty"`
 }
