@@ -18,7 +18,7 @@ import (
 
 const someCommit = "1234567890123456789012345678901234567890"
 
-func TestTreeListsWhatIsThere(t *testing.T) {
+func TestTree(t *testing.T) {
 	m, _, repo, src := setUp(t)
 	odd := map[string]string{
 		"envs/new\nline.yaml": "1", "envs/quo\"te's.yaml": "2", "envs/ünï cødé.yaml": "3", "envs/tab\there": "4",
@@ -69,7 +69,7 @@ func TestTreeListsWhatIsThere(t *testing.T) {
 	}
 }
 
-func TestDiffTellsWhatChanged(t *testing.T) {
+func TestDiff(t *testing.T) {
 	m, _, repo, src := setUp(t)
 	from := repo.Commit(gittest.Commit{
 		Files:      map[string]string{"keep": "k", "change": "1", "gone": "gone", "move/from": "moved", "kind": "file", "new\nline": "1"},
@@ -229,7 +229,7 @@ func bomb(t *testing.T, repo *gittest.Repo) {
 	repo.Git("update-ref", "refs/heads/bomb", commit)
 }
 
-func TestReadRefusesWhatIsNoBlob(t *testing.T) {
+func TestReadRefusesOtherObjects(t *testing.T) {
 	m, _, repo, src := setUp(t)
 	hash := repo.Push(map[string]string{"a": "1"})
 	fetch(t, m, src)
@@ -315,7 +315,7 @@ func TestDropRemovesTheMirror(t *testing.T) {
 	}
 }
 
-func TestNewRemovesWhatAnEarlierProcessLeft(t *testing.T) {
+func TestNewRemovesLeftovers(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(mkdir(t, dir, "scratch", "ssh-1"), "key"), "private")
 	if _, err := New(dir, Options{}); err != nil {
