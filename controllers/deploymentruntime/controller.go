@@ -70,9 +70,7 @@ func (w work) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.Deploym
 	refusals, _ := validate.Run(snap, validate.Request{New: r})
 	if err := reconcile.Verdict(refusals); err != nil {
 		reconcile.SetFalse(s.Facts, v1alpha1.ConditionValid, err)
-		// What runs is left alone, and still reported.
-		w.observeDeployed(ctx, s)
-		return err
+		return errors.Join(err, w.restore(ctx, s, snap))
 	}
 	s.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
 	target, err := snap.Target(r)
@@ -81,12 +79,12 @@ func (w work) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.Deploym
 	}
 	if err := w.apply(ctx, s, snap, target, built, undescribed); err != nil {
 		reconcile.SetFalse(s.Facts, v1alpha1.ConditionApplied, err)
-		w.observeDeployed(ctx, s)
+		w.observeDeployed(ctx, s, r.Spec.ManifestSource)
 		return err
 	}
 	s.Facts.True(v1alpha1.ConditionApplied, v1alpha1.ReasonApplied,
 		fmt.Sprintf("Application %s/%s on cluster %s", r.Status.Application.Namespace, r.Status.Application.Name, target.Cluster))
-	return w.observe(ctx, s, target.Cluster)
+	return w.observe(ctx, s, target.Cluster, r.Spec.ManifestSource)
 }
 
 // apply writes the Application, after the target is on record and its space is
@@ -127,6 +125,46 @@ func (w work) apply(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentR
 			}
 		}
 	}
+	deployed, err := build.Record(r.Status.Deployed, r.Generation, r.Spec)
+	if err != nil {
+		return err
+	}
+	r.Status.Deployed = deployed
+	return nil
+}
+
+// restore brings the Application of a runtime with an invalid spec to the spec that
+// was deployed last, and reports its state.
+func (w work) restore(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot) error {
+	r := s.Object
+	if r.Status.Target == nil || r.Status.Application == nil {
+		return nil
+	}
+	built := build.DeployedRuntime(snap, r)
+	err := w.write(ctx, s, snap, built.Sets)
+	if err != nil && engine.Classify(err, reconcile.Classify).Class != engine.ClassSilent {
+		reconcile.SetFalse(s.Facts, v1alpha1.ConditionApplied, err)
+	}
+	w.observeDeployed(ctx, s, built.Facts.Source)
+	return err
+}
+
+// write applies the sets of a runtime to its cluster.
+func (w work) write(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot, sets []plan.Set) error {
+	for _, set := range sets {
+		leave, err := w.slow.Enter(w.deps.IsSlow, reconcile.Request(s.Object.Namespace, s.Object.Name), set.Target.Name)
+		defer leave()
+		if err != nil {
+			return err
+		}
+		conn, err := w.deps.Conn(snap, set.Target.Name)
+		if err != nil {
+			return err
+		}
+		if _, err := w.deps.ApplySet(ctx, conn, set, apply.Options{}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -152,29 +190,26 @@ func (w work) spaceReady(r *v1alpha1.DeploymentRuntime, target v1alpha1.RuntimeT
 }
 
 // observeDeployed reports what runs, if anything has been deployed.
-func (w work) observeDeployed(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime]) {
+func (w work) observeDeployed(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], source v1alpha1.ManifestSource) {
 	if s.Object.Status.Target != nil && s.Object.Status.Application != nil {
 		// The outcome is that of the error which led here.
-		_ = w.observe(ctx, s, s.Object.Status.Target.Cluster)
+		_ = w.observe(ctx, s, s.Object.Status.Target.Cluster, source)
 	}
 }
 
 // observe tells what Argo CD says of the Application.
-func (w work) observe(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], cluster string) error {
+func (w work) observe(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], cluster string, source v1alpha1.ManifestSource) error {
 	conn, err := w.deps.Clusters.Get(cluster)
 	if err != nil {
 		return err
 	}
-	return reconcile.ObserveApplication(ctx, conn, s.Facts, s.Object.Status.Application, comparedSource(s.Object))
+	return reconcile.ObserveApplication(ctx, conn, s.Facts, s.Object.Status.Application, comparedSource(s.Object, source))
 }
 
 // comparedSource is the source that Argo CD must have looked at, for its words
 // to be about the runtime as it is now.
-func comparedSource(r *v1alpha1.DeploymentRuntime) observed.ApplicationSource {
-	source := observed.ApplicationSource{
-		Path:           r.Spec.ManifestSource.Path,
-		TargetRevision: cmp.Or(r.Spec.ManifestSource.TargetRevision, "HEAD"),
-	}
+func comparedSource(r *v1alpha1.DeploymentRuntime, manifests v1alpha1.ManifestSource) observed.ApplicationSource {
+	source := observed.ApplicationSource{Path: manifests.Path, TargetRevision: cmp.Or(manifests.TargetRevision, "HEAD")}
 	if r.Status.Source != nil {
 		source.RepoURL = r.Status.Source.URL
 	}

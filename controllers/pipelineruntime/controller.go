@@ -67,11 +67,13 @@ type pipelinePass struct {
 	work
 	*engine.Session[*v1alpha1.ProjectPipelineRuntime]
 	snap *snapshot.Snapshot
-	// plan of the runtime, and planned: it could be made.
-	plan    plan.Plan
+	// built is the plan that the cluster is compared with; planned is false if none
+	// could be built.
+	built   build.Result[build.Pipeline]
 	planned bool
-	// gone are the event sources that were taken from what is deployed, with why.
-	gone map[string]string
+	// revoked are the event sources that were taken from what is deployed, with the
+	// reason.
+	revoked map[string]string
 	// failed are the objects that could not be written.
 	failed []apply.ItemError
 }
@@ -98,8 +100,7 @@ func (w work) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.Project
 	case stop == nil:
 		deployed = p.deploy(ctx)
 	default:
-		// What runs is left alone, but for what may not be used any longer.
-		deployed = p.disarm(ctx)
+		deployed = p.restore(ctx, p.snap.Settings.RunnerImage == "")
 	}
 	if engine.Classify(deployed, reconcile.Classify).Class == engine.ClassSilent {
 		return deployed
@@ -163,7 +164,7 @@ func (p *pipelinePass) set() (plan.Set, error) {
 	if err != nil {
 		return plan.Set{}, err
 	}
-	p.plan, p.planned = made.Plan, true
+	p.built, p.planned = made, true
 	for _, set := range made.Sets {
 		if set.Target.Kind == plan.TargetCluster {
 			return set, nil
@@ -184,7 +185,7 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 	}
 	set, err := p.set()
 	if err != nil {
-		return errors.Join(err, p.disarm(ctx))
+		return errors.Join(err, p.restore(ctx, true))
 	}
 	if at := r.Status.Target; at != nil && !reflect.DeepEqual(*at, target) {
 		// The space follows what is on record.
@@ -199,26 +200,29 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 	}
 	some, waits := p.holdBack(set, target)
 	if some == nil {
-		return errors.Join(waits, p.disarm(ctx))
+		return errors.Join(waits, p.restore(ctx, true))
 	}
 	r.Status.Target = &target
-	p.tellApplication(*some)
+	p.setApplication(*some)
 	if err := p.Record(ctx); err != nil {
 		return err
 	}
 	err = p.write(ctx, conn, *some)
-	p.tellDeployed(err)
-	return errors.Join(err, waits)
+	return errors.Join(err, waits, p.setDeployed(err))
 }
 
-// tellDeployed notes which hooks and pipeline files are in use. After a write that
-// failed, in whole or in part, they may still be those before it.
-func (p *pipelinePass) tellDeployed(err error) {
+// setDeployed notes the spec that is deployed, and its hooks and pipeline files. After
+// a write that failed, in whole or in part, the hooks before it may still be in use.
+func (p *pipelinePass) setDeployed(err error) error {
 	r := p.Object
-	hooks := build.Webhooks(p.plan, r)
+	hooks := slices.Clone(p.built.Facts.Webhooks)
 	if wrote(p.failed, err) {
 		r.Status.Webhooks, r.Status.PipelineSource = hooks, r.Spec.PipelineSource
-		return
+		deployed, err := build.Record(r.Status.Deployed, r.Generation, r.Spec)
+		if err == nil {
+			r.Status.Deployed = deployed
+		}
+		return err
 	}
 	for _, before := range r.Status.Webhooks {
 		if !slices.ContainsFunc(hooks, func(hook v1alpha1.WebhookStatus) bool { return hook.EventSource == before.EventSource }) {
@@ -226,6 +230,7 @@ func (p *pipelinePass) tellDeployed(err error) {
 		}
 	}
 	r.Status.Webhooks = hooks
+	return nil
 }
 
 // wrote tells whether everything was written, though something that was removed
@@ -239,7 +244,9 @@ func wrote(failed []apply.ItemError, err error) bool {
 func (p *pipelinePass) move(ctx context.Context, target v1alpha1.RuntimeTarget) error {
 	r := p.Object
 	from := r.Status.Target.Cluster
-	p.planned, r.Status.Webhooks, r.Status.PipelineSource = true, nil, ""
+	// Without an error, since nothing is described for a cluster that is left.
+	p.built, _ = build.PipelineRuntime(p.snap, r)
+	p.planned, r.Status.Webhooks, r.Status.PipelineSource, r.Status.Deployed = true, nil, "", nil
 	if err := p.withdraw(ctx, p.snap, r, from); err != nil {
 		return err
 	}
@@ -250,9 +257,9 @@ func (p *pipelinePass) move(ctx context.Context, target v1alpha1.RuntimeTarget) 
 	return engine.Waiting(v1alpha1.ReasonProgressing, "it has left cluster %s and goes to cluster %s", from, target.Cluster)
 }
 
-// disarm removes what a runtime with other faults may not use any longer, and
-// leaves everything else as it was deployed.
-func (p *pipelinePass) disarm(ctx context.Context) error {
+// restore brings the cluster to the spec that was deployed last, less everything
+// that the runtime may no longer use. If hold is true it only removes that.
+func (p *pipelinePass) restore(ctx context.Context, hold bool) error {
 	r := p.Object
 	if r.Status.Target == nil {
 		return nil
@@ -269,36 +276,40 @@ func (p *pipelinePass) disarm(ctx context.Context) error {
 	for i := range owned {
 		there = append(there, plan.IDOf(owned[i].GroupVersionKind(), &owned[i]))
 	}
-	disarmed := build.PipelineDisarmed(p.snap, r, there)
-	p.gone = disarmed.Gone
-	if disarmed.Set.Keep, err = withoutUnused(ctx, conn, disarmed.Set.Keep); err != nil {
-		return err
+	built := build.DeployedPipeline(p.snap, r, there, hold)
+	p.revoked = built.Facts.Revoked
+	set := *built.On(plan.Cluster(r.Status.Target.Cluster))
+	if built.Facts.Complete {
+		p.built, p.planned = built, true
+		p.setApplication(set)
+		if err := p.Record(ctx); err != nil {
+			return err
+		}
+	} else {
+		if set.Keep, err = dropUnusedFiles(ctx, conn, set.Keep); err != nil {
+			return err
+		}
+		if len(set.Items) == 0 && len(set.Keep) == len(there) {
+			return nil
+		}
 	}
-	app := r.Status.Application
-	if len(p.gone) == 0 && len(disarmed.Set.Keep) == len(there) && (app == nil || holds(disarmed.Set, applicationID(app))) {
-		return nil
+	err = p.write(ctx, conn, set)
+	if wrote(p.failed, err) {
+		// Until then a later pass goes by the hooks on record.
+		r.Status.Webhooks = built.Facts.Webhooks
 	}
-	err = p.write(ctx, conn, disarmed.Set)
-	if !wrote(p.failed, err) {
-		// A later pass goes by what is on record as listened to.
-		return err
-	}
-	r.Status.Webhooks = slices.DeleteFunc(r.Status.Webhooks, func(hook v1alpha1.WebhookStatus) bool {
-		_, gone := p.gone[hook.EventSource]
-		return gone
-	})
 	return err
 }
 
 // suspended leaves a runtime alone, but for what it may not use any longer.
 func (p *pipelinePass) suspended(ctx context.Context) error {
 	p.Object.Status.IllegalEventSources = p.snap.IllegalEventSources(p.Object)
-	err := p.disarm(ctx)
-	p.tellGone()
+	err := p.restore(ctx, true)
+	p.setRevokedTriggers()
 	if err != nil {
 		return err
 	}
-	return engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: nothing is changed until it is removed, but for what may not be used any longer")
+	return engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: nothing is changed until it is removed, except that revoked permissions take effect")
 }
 
 // holdBack returns what of a set can be written to a space as it is now, nil for
@@ -389,8 +400,8 @@ func holds(set plan.Set, id plan.ID) bool {
 	return slices.Contains(set.Keep, id) || slices.ContainsFunc(set.Items, func(item plan.Item) bool { return item.ID == id })
 }
 
-// tellApplication notes the Application of the additional resources.
-func (p *pipelinePass) tellApplication(set plan.Set) {
+// setApplication notes the Application of the additional resources.
+func (p *pipelinePass) setApplication(set plan.Set) {
 	for _, item := range set.Items {
 		if item.ID.Kind == kindApplication {
 			p.Object.Status.Application = reconcile.ApplicationStatus(item.ID, p.Object.Status.Application)

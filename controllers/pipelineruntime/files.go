@@ -9,12 +9,12 @@ import (
 	"nautes.io/nautes/internal/remote"
 )
 
-// The files of sensors: each state of them is a ConfigMap of its own, which must
-// be there as long as a sensor mounts it.
+// Each state of the files of a Sensor is a ConfigMap of its own, which must exist as
+// long as the Sensor mounts it.
 
-// keepFiles returns a set that leaves the files as they are that a sensor on the
-// cluster still works with, though another state of it is to have others: they go
-// when the sensor is seen to have changed, which wakes the runtime.
+// keepFiles adds to set.Keep the ConfigMaps that a deployed Sensor still mounts. They
+// are removed when the cache shows that the Sensor has changed, which also triggers a
+// reconciliation of the runtime.
 func keepFiles(ctx context.Context, conn *remote.Conn, set plan.Set) (plan.Set, error) {
 	ids := slices.Clone(set.Keep)
 	for _, item := range set.Items {
@@ -33,10 +33,9 @@ func keepFiles(ctx context.Context, conn *remote.Conn, set plan.Set) (plan.Set, 
 	return set, nil
 }
 
-// withoutUnused returns those of some IDs that are no files which no sensor of them
-// works with. The cache may be behind a sensor that was just written, so the
-// cluster is asked when there seem to be such files.
-func withoutUnused(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]plan.ID, error) {
+// dropUnusedFiles removes the ConfigMaps that no Sensor in ids mounts. The cache may be
+// behind a Sensor that was just written, so the cluster is asked before any is removed.
+func dropUnusedFiles(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]plan.ID, error) {
 	used, err := filesOf(ids, cachedFiles(ctx, conn))
 	if err != nil || !slices.ContainsFunc(ids, unused(used)) {
 		return ids, err
@@ -48,7 +47,11 @@ func withoutUnused(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]pla
 	return slices.DeleteFunc(slices.Clone(ids), unused(used)), nil
 }
 
-// cachedFiles tells which files a sensor was seen to work with.
+func unused(used map[plan.ID]bool) func(plan.ID) bool {
+	return func(id plan.ID) bool { return id.Kind == kindFiles && id.Group == "" && !used[id] }
+}
+
+// cachedFiles returns a function that looks up in the cache which files a Sensor mounts.
 func cachedFiles(ctx context.Context, conn *remote.Conn) func(sensor plan.ID) (string, error) {
 	return func(sensor plan.ID) (string, error) {
 		state, err := conn.Eventing(ctx, sensor)
@@ -59,7 +62,7 @@ func cachedFiles(ctx context.Context, conn *remote.Conn) func(sensor plan.ID) (s
 	}
 }
 
-// filesOf returns the files that the sensors among some IDs work with.
+// filesOf returns the ConfigMaps that the Sensors in ids mount.
 func filesOf(ids []plan.ID, of func(sensor plan.ID) (string, error)) (map[plan.ID]bool, error) {
 	used := map[plan.ID]bool{}
 	for _, id := range ids {
@@ -75,8 +78,4 @@ func filesOf(ids []plan.ID, of func(sensor plan.ID) (string, error)) (map[plan.I
 		}
 	}
 	return used, nil
-}
-
-func unused(used map[plan.ID]bool) func(plan.ID) bool {
-	return func(id plan.ID) bool { return id.Kind == kindFiles && id.Group == "" && !used[id] }
 }

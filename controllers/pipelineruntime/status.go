@@ -28,7 +28,7 @@ const maxRuns = 10
 func (p *pipelinePass) observe(ctx context.Context, deployed error) error {
 	r := p.Object
 	if !p.planned {
-		// What is there is looked for by the plan, though it may not be written.
+		// The plan says what to look for, though it may not be written.
 		_, _ = p.set()
 	}
 	if r.Status.Target == nil {
@@ -87,9 +87,9 @@ func (p *pipelinePass) observeResources(ctx context.Context, conn *remote.Conn) 
 func (p *pipelinePass) tellTriggers(state func(plan.ID) (*observed.Eventing, error), deployed error) error {
 	r := p.Object
 	if p.planned {
-		r.Status.Triggers = p.triggers(state, deployed).statuses(r.Spec.PipelineTriggers)
+		r.Status.Triggers = p.triggers(state, deployed).statuses(p.built.Facts.Triggers)
 	}
-	p.tellGone()
+	p.setRevokedTriggers()
 	var not []string
 	reason := v1alpha1.ReasonDisarmed
 	for _, t := range r.Status.Triggers {
@@ -111,13 +111,13 @@ func (p *pipelinePass) tellTriggers(state func(plan.ID) (*observed.Eventing, err
 	return nil
 }
 
-// tellGone notes that nothing runs the triggers whose event sources were taken
-// away, whatever else is known of them.
-func (p *pipelinePass) tellGone() {
+// setRevokedTriggers notes that nothing runs the triggers of revoked event sources,
+// whatever else is known of them.
+func (p *pipelinePass) setRevokedTriggers() {
 	r := p.Object
 	for i := range r.Status.Triggers {
 		t := &r.Status.Triggers[i]
-		if why, gone := p.gone[t.EventSource]; gone && t.Armed {
+		if why, revoked := p.revoked[t.EventSource]; revoked && t.Armed {
 			t.Armed, t.Reason, t.Message = false, v1alpha1.ReasonPermissionDenied, why
 		}
 	}
@@ -137,22 +137,21 @@ func armed(triggers []v1alpha1.PipelineTriggerStatus) string {
 
 // triggers gathers what decides about the triggers.
 func (p *pipelinePass) triggers(state func(plan.ID) (*observed.Eventing, error), deployed error) triggerFacts {
-	r := p.Object
 	facts := triggerFacts{
 		refused: map[string]cause{}, failed: map[plan.ID]cause{}, state: state,
-		parts: func(t v1alpha1.PipelineTrigger) []plan.ID { return build.TriggerParts(p.plan, t) },
+		parts: func(t v1alpha1.PipelineTrigger) []plan.ID { return build.TriggerParts(p.built.Plan, t) },
 	}
-	for _, illegal := range r.Status.IllegalEventSources {
+	for _, illegal := range p.built.Facts.Illegal {
 		facts.refused[illegal.EventSource] = cause{v1alpha1.ReasonPermissionDenied, illegal.Reason}
 	}
-	switch refusal := p.sourceRefusal(); {
+	switch refusal := p.built.Facts.SourceRefusal; {
 	case refusal != "":
 		facts.blocked = cause{v1alpha1.ReasonPermissionDenied, refusal}
 	case deployed != nil:
 		facts.missing = causeOf(deployed)
 	}
 	parts := map[plan.ID]bool{}
-	for _, t := range r.Spec.PipelineTriggers {
+	for _, t := range p.built.Facts.Triggers {
 		for _, id := range facts.parts(t) {
 			parts[id] = true
 		}

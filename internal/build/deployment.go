@@ -20,6 +20,8 @@ type Deployment struct {
 	URL string
 	// Permission of the runtime on that repository.
 	Permission v1alpha1.Permission
+	// Source of the manifests, by the spec that the plan is built from.
+	Source v1alpha1.ManifestSource
 	// Illegal lists the projects of the runtime that may not use the repository.
 	Illegal []v1alpha1.IllegalProjectRef
 }
@@ -30,7 +32,9 @@ type Deployment struct {
 // *snapshot.MissingError or a *snapshot.RepositoryError says why the Application
 // cannot be described.
 func DeploymentRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) (Result[Deployment], error) {
-	result := Result[Deployment]{Facts: Deployment{Permission: s.RuntimePermission(r), Illegal: illegalProjects(s, r)}}
+	result := Result[Deployment]{Facts: Deployment{
+		Permission: s.RuntimePermission(r), Source: r.Spec.ManifestSource, Illegal: illegalProjects(s, r),
+	}}
 	target, ok := s.EffectiveTarget(r)
 	if !ok {
 		return result, nil

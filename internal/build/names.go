@@ -130,8 +130,9 @@ func exclusiveSensorName(product, runtime, source, pipeline, revision, kind stri
 	return unique(dashed(product+"-"+runtime+"-"+source+"-"+pipeline), false, product, runtime, source, pipeline, revision, kind)
 }
 
-// sensorFilesName returns the name of the ConfigMap with the files of a sensor;
-// isSensorFiles tells whether a name is one of them, of whatever files.
+// sensorFilesName returns the name of the ConfigMap with the files of a sensor, and
+// sensorOfFiles the name of the sensor; empty if the name is not one of a ConfigMap
+// with files.
 func sensorFilesName(sensor string, files map[string]string) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -140,8 +141,11 @@ func sensorFilesName(sensor string, files map[string]string) string {
 	return sensor + "-" + hash(parts...)
 }
 
-func isSensorFiles(sensor, name string) bool {
-	return len(name) == len(sensor)+1+hashLength && strings.HasPrefix(name, sensor+"-") && endsInHash(name)
+func sensorOfFiles(name string) string {
+	if !endsInHash(name) {
+		return ""
+	}
+	return name[:len(name)-hashLength-1]
 }
 
 // eventName, dependencyName and sensorTriggerName return the names of parts of

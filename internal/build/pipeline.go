@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -25,6 +24,14 @@ type Pipeline struct {
 	ResourcesURL string
 	// Webhooks are the hooks in the plan, in the order of the event sources.
 	Webhooks []v1alpha1.WebhookStatus
+	// Triggers of the spec that the plan is built from.
+	Triggers []v1alpha1.PipelineTrigger
+	// Revoked are the event sources that a plan by the spec on record leaves out,
+	// with the reason.
+	Revoked map[string]string
+	// Complete: the plan says for each object how it must be. It does not if it only
+	// takes revoked event sources from what is deployed.
+	Complete bool
 }
 
 // PipelineRuntime returns the desired state of a pipeline runtime. On its cluster
@@ -41,7 +48,7 @@ type Pipeline struct {
 // that Argo Events could not run it; the other errors are refused by the rules of
 // package validate too.
 func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (Result[Pipeline], error) {
-	result := Result[Pipeline]{Facts: Pipeline{Illegal: s.IllegalEventSources(r)}}
+	result := Result[Pipeline]{Facts: Pipeline{Illegal: s.IllegalEventSources(r), Triggers: r.Spec.PipelineTriggers}}
 	if _, refusal, err := s.ProjectRepository(r.Namespace, r.Spec.Project, r.Spec.PipelineSource); err == nil {
 		result.Facts.SourceRefusal = refusal
 	}
@@ -53,11 +60,7 @@ func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (
 		return result, nil
 	}
 	result.Facts.Target = &target
-	p := &pipeline{
-		set:   newSet(s.Tenant, PipelineOwner(r), plan.Cluster(target.Cluster)),
-		forge: newSet(s.Tenant, PipelineOwner(r), plan.Forge),
-		snap:  s, runtime: r, target: target, source: snapshot.RefOf(r),
-	}
+	p := newPipeline(s, r, target)
 	if !r.DeletionTimestamp.IsZero() {
 		result.Plan = p.plan()
 		return result, nil
@@ -77,7 +80,7 @@ func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (
 		return result, err
 	}
 	result.Plan = p.plan()
-	result.Facts.Webhooks = Webhooks(result.Plan, r)
+	result.Facts.Webhooks, result.Facts.Complete = Webhooks(result.Plan, r), true
 	return result, nil
 }
 
@@ -86,7 +89,7 @@ func PipelineOwner(r *v1alpha1.ProjectPipelineRuntime) plan.Owner {
 	return plan.Owner{Kind: OwnerPipelineRuntime, Product: r.Namespace, Name: r.Name}
 }
 
-// pipeline is the plan of a pipeline runtime while it is put together.
+// pipeline builds the plan of a pipeline runtime.
 type pipeline struct {
 	*set
 	forge   *set
@@ -95,26 +98,40 @@ type pipeline struct {
 	cluster *v1alpha1.Cluster
 	target  v1alpha1.RuntimeTarget
 	source  plan.Ref
-	// events is the component that listens to events; event sources and sensors
-	// are in its namespace.
-	events catalogue.Component
+	// eventNamespace is the namespace of the event sources and sensors.
+	eventNamespace string
 	// armed are the event sources that may be used and have a trigger, in the
 	// order of the spec.
 	armed []v1alpha1.EventSource
 }
 
-// find looks up where the runtime is, and what of it may be used.
-func (p *pipeline) find() error {
+func newPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, target v1alpha1.RuntimeTarget) *pipeline {
+	return &pipeline{
+		set:   newSet(s.Tenant, PipelineOwner(r), plan.Cluster(target.Cluster)),
+		forge: newSet(s.Tenant, PipelineOwner(r), plan.Forge),
+		snap:  s, runtime: r, target: target, source: snapshot.RefOf(r),
+	}
+}
+
+// findCluster looks up the cluster of the runtime, and where that listens to events.
+func (p *pipeline) findCluster() error {
 	if p.cluster = p.snap.Cluster(p.target.Cluster); p.cluster == nil {
 		return &snapshot.MissingError{
 			Missing: plan.Ref{Kind: "Cluster", Namespace: p.snap.Namespace, Name: p.target.Cluster}, Needed: p.source,
 		}
 	}
-	var ok bool
-	if p.events, ok = p.snap.ComponentOf(p.cluster, v1alpha1.CategoryEventListener); !ok {
+	p.eventNamespace = p.snap.EventNamespace(p.cluster)
+	return nil
+}
+
+// find looks up where the runtime is, and which event sources may be used.
+func (p *pipeline) find() error {
+	if err := p.findCluster(); err != nil {
+		return err
+	}
+	if _, ok := p.snap.ComponentOf(p.cluster, v1alpha1.CategoryEventListener); !ok {
 		return fmt.Errorf("%s: Cluster %s has no component that listens to events", p.source, p.cluster.Name)
 	}
-	p.events.Namespace = p.snap.EventNamespace(p.cluster)
 	if err := p.checkNamespace(); err != nil {
 		return err
 	}
@@ -127,7 +144,7 @@ func (p *pipeline) find() error {
 		if err != nil {
 			return err
 		}
-		if refusal == "" && len(p.triggersOf(e)) > 0 {
+		if refusal == "" && len(triggersOf(p.runtime, e.Name)) > 0 {
 			p.armed = append(p.armed, e)
 		}
 	}
@@ -155,9 +172,9 @@ func (p *pipeline) checkNamespace() error {
 func (p *pipeline) namespace() string { return p.target.Namespaces[0] }
 
 // triggersOf returns the triggers of an event source, in the order of the spec.
-func (p *pipeline) triggersOf(e v1alpha1.EventSource) []v1alpha1.PipelineTrigger {
-	return slices.DeleteFunc(slices.Clone(p.runtime.Spec.PipelineTriggers), func(t v1alpha1.PipelineTrigger) bool {
-		return t.EventSource != e.Name
+func triggersOf(r *v1alpha1.ProjectPipelineRuntime, source string) []v1alpha1.PipelineTrigger {
+	return slices.DeleteFunc(slices.Clone(r.Spec.PipelineTriggers), func(t v1alpha1.PipelineTrigger) bool {
+		return t.EventSource != source
 	})
 }
 

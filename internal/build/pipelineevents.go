@@ -145,7 +145,7 @@ func (p *pipeline) addEventSources() error {
 // sources.
 func (p *pipeline) addEventSource(name string, kind v1alpha1.EventSourceType, sources []v1alpha1.EventSource, tooLarge *SizeError) error {
 	o := &argoevents.EventSource{
-		ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.eventNamespace, Name: name},
 		Spec: argoevents.EventSourceSpec{
 			EventBusName: eventBus, Template: &argoevents.Template{Container: eventContainer(eventMemory)},
 		},
@@ -251,7 +251,7 @@ func (p *pipeline) hookToken(e v1alpha1.EventSource) plan.SecretValue {
 
 func (p *pipeline) addHookSecret(e v1alpha1.EventSource) {
 	p.add(plan.StageConfig, secretKind, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: p.hookSecret(e)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.eventNamespace, Name: p.hookSecret(e)},
 		Type:       corev1.SecretTypeOpaque,
 		Data:       map[string][]byte{keyHookPlaceholder: []byte(hookPlaceholder)},
 	}, p.source, p.hookToken(e))
@@ -346,7 +346,7 @@ func (p *pipeline) addHookIngress() error {
 	slices.SortFunc(paths, func(a, b networkingv1.HTTPIngressPath) int { return cmp.Compare(a.Path, b.Path) })
 	p.add(plan.StageConfig, ingressKind, &networkingv1.Ingress{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: p.events.Namespace, Name: hookIngressName(p.runtime.Namespace, p.runtime.Name),
+			Namespace: p.eventNamespace, Name: hookIngressName(p.runtime.Namespace, p.runtime.Name),
 			Annotations: map[string]string{routerEntryPoints: "websecure", routerTLS: "true"},
 		},
 		Spec: networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{{

@@ -62,7 +62,7 @@ func (p *pipeline) addSensors() error {
 	var all []sensorPart
 	for _, e := range p.armed {
 		for _, kind := range kindsOf(e) {
-			for _, t := range p.triggersOf(e) {
+			for _, t := range triggersOf(p.runtime, e.Name) {
 				launcher, err := p.launcher(t, e, kind)
 				if err != nil {
 					return err
@@ -106,7 +106,7 @@ func (p *pipeline) addSensor(name string, parts []sensorPart, tooLarge *SizeErro
 	}
 	yes := true
 	config := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: sensorFilesName(name, files)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.eventNamespace, Name: sensorFilesName(name, files)},
 		Immutable:  &yes,
 		Data:       files,
 	}
@@ -120,7 +120,7 @@ func (p *pipeline) addSensor(name string, parts []sensorPart, tooLarge *SizeErro
 			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config.Name}},
 		}}},
 	}
-	sensor := &argoevents.Sensor{ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: name}, Spec: spec}
+	sensor := &argoevents.Sensor{ObjectMeta: metav1.ObjectMeta{Namespace: p.eventNamespace, Name: name}, Spec: spec}
 	if jsonSize(sensor) > maxObject || filesSize(files) > maxFiles {
 		return tooLarge
 	}

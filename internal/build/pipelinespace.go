@@ -54,7 +54,7 @@ func (p *pipeline) addResources() error {
 func (p *pipeline) addSensorAccount() {
 	account := SensorAccountName(p.runtime.Namespace, p.runtime.Name)
 	p.add(plan.StageAccount, serviceAccountKind,
-		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: p.events.Namespace, Name: account}}, p.source)
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: p.eventNamespace, Name: account}}, p.source)
 	role := sensorRoleName(p.runtime.Name)
 	p.add(plan.StageAccount, roleKind, &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace(), Name: role},
@@ -65,7 +65,7 @@ func (p *pipeline) addSensorAccount() {
 	p.add(plan.StageAccount, roleBindingKind, &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace(), Name: role},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: roleKind.Kind, Name: role},
-		Subjects:   []rbacv1.Subject{accountSubject(p.events.Namespace, account)},
+		Subjects:   []rbacv1.Subject{accountSubject(p.eventNamespace, account)},
 	}, p.source)
 }
 

@@ -82,32 +82,46 @@ type member struct {
 }
 
 // membersOf returns the runtimes that ask for a space on one of some clusters, by
-// kind and name: those that are recorded there until they are gone, whatever
-// became of their spec, and those that are to be deployed there and break no rule.
+// kind and name. A runtime with a recorded target counts until it is gone, whatever
+// its spec says now; another one counts if it breaks no rule.
 func membersOf(s *snapshot.Snapshot, product string, on func(cluster string) bool) []member {
 	var members []member
 	for _, r := range s.Runtimes(product) {
 		target, ok := s.EffectiveTarget(r)
-		if !ok || !on(target.Cluster) || r.DeployedTarget() == nil && refused(s, r) {
+		switch {
+		case !ok || !on(target.Cluster):
 			continue
+		case r.DeployedTarget() == nil && (invalid(s, r) || unreadable(s, r)):
+			continue
+		}
+		if last := replacedSpec(r); last != nil && invalid(s, r) {
+			// What runs is the spec on record, until the new one is valid.
+			r = last
+			target, _ = s.EffectiveTarget(r)
 		}
 		members = append(members, member{runtime: r, target: target})
 	}
 	return members
 }
 
-// refused tells whether nothing may be deployed for a runtime. A pipeline runtime
-// may lack an event source, or its additional resources.
-func refused(s *snapshot.Snapshot, r v1alpha1.Runtime) bool {
+// invalid reports whether the spec of a runtime cannot be deployed. A pipeline
+// runtime may lack an event source, or its additional resources.
+func invalid(s *snapshot.Snapshot, r v1alpha1.Runtime) bool {
 	refusals, _ := validate.Run(s, validate.Request{New: r})
-	p, isPipeline := r.(*v1alpha1.ProjectPipelineRuntime)
-	if !isPipeline {
+	if _, isPipeline := r.(*v1alpha1.ProjectPipelineRuntime); !isPipeline {
 		return len(refusals) > 0
 	}
-	if _, refusal, err := s.ProjectRepository(p.Namespace, p.Spec.Project, p.Spec.PipelineSource); refusal != "" || err != nil {
-		return true
-	}
 	return slices.ContainsFunc(refusals, func(e *field.Error) bool { return !validate.Disarming(e) })
+}
+
+// unreadable reports whether a runtime has pipeline files that it may not read now.
+func unreadable(s *snapshot.Snapshot, r v1alpha1.Runtime) bool {
+	p, ok := r.(*v1alpha1.ProjectPipelineRuntime)
+	if !ok {
+		return false
+	}
+	_, refusal, err := s.ProjectRepository(p.Namespace, p.Spec.Project, p.Spec.PipelineSource)
+	return refusal != "" || err != nil
 }
 
 // space is a Space while it is put together.
