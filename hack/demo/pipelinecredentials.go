@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/foreign/externalsecrets"
 )
 
 var errNoExtract = errors.New("the ExternalSecret takes no stored secret")
@@ -27,7 +28,7 @@ func (d *demo) fetchCredentials(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted, store := &build.ExternalSecret{}, &build.SecretStore{}
+	wanted, store := &externalsecrets.ExternalSecret{}, &externalsecrets.SecretStore{}
 	name := build.SyncedCredentialsName(pipelineRuntime)
 	if err := readAs(ctx, w, [3]string{"external-secrets.io", "v1", "ExternalSecret"}, name, wanted); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/foreign/externalsecrets"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -336,7 +337,7 @@ func storesOwn(t *testing.T, s *snapshot.Snapshot, access plan.Set) (n int) {
 		t.Fatal(err)
 	}
 	for _, item := range space.Items {
-		store, ok := item.Object.(*build.SecretStore)
+		store, ok := item.Object.(*externalsecrets.SecretStore)
 		if !ok {
 			continue
 		}
@@ -418,8 +419,8 @@ func TestSecretStore(t *testing.T) {
 		if diff := cmp.Diff(item.Object, item.Object.DeepCopyObject()); diff != "" {
 			t.Errorf("the copy of %v differs (-original +copy):\n%s", item.ID, diff)
 		}
-		store := item.Object.(*build.SecretStore)
-		item.Object.DeepCopyObject().(*build.SecretStore).Spec.Provider.Vault.CABundle[0] = '!'
+		store := item.Object.(*externalsecrets.SecretStore)
+		item.Object.DeepCopyObject().(*externalsecrets.SecretStore).Spec.Provider.Vault.CABundle[0] = '!'
 		if store.Spec.Provider.Vault.CABundle[0] == '!' {
 			t.Errorf("the copy of %v shares its content", item.ID)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/foreign/traefik"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -447,7 +448,7 @@ func TestClusterFacts(t *testing.T) {
 func TestMiddlewareCopies(t *testing.T) {
 	s := ready(t, newSnapshot(GuideClusters()[2]))
 	item := itemOf(ownSet(mustCluster(t, s, "cluster-host")), "Middleware", "oauth")
-	middleware, ok := item.Object.DeepCopyObject().(*build.Middleware)
+	middleware, ok := item.Object.DeepCopyObject().(*traefik.Middleware)
 	if diff := cmp.Diff(item.Object, client.Object(middleware)); !ok || diff != "" {
 		t.Errorf("the copy differs (-original +copy):\n%s", diff)
 	}

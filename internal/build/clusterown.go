@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/foreign/traefik"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -29,6 +30,7 @@ const (
 	tokenReviewer       = "system:auth-delegator"
 	engineTenant        = "tenant"
 	eventBus            = "default"
+	oauthMiddleware     = "oauth"
 	routerEntryPoints   = "traefik.ingress.kubernetes.io/router.entrypoints"
 	routerTLS           = "traefik.ingress.kubernetes.io/router.tls"
 	routerMiddlewares   = "traefik.ingress.kubernetes.io/router.middlewares"
@@ -50,18 +52,18 @@ func eventBusReplicas(c *v1alpha1.Cluster) (int32, *string) {
 func (b *cluster) addOwn() {
 	b.addNamespaces()
 	b.addTokenReviewer()
-	front, guarded := b.front()
+	proxy, protected := b.findAuthProxy()
 	for _, component := range b.components {
 		if component.OnHost || component.External {
 			continue
 		}
 		b.addSecrets(b.own, component)
-		if component.Ingress != nil && (guarded || !component.Ingress.Protected) {
-			b.addIngress(component, front)
+		if component.Ingress != nil && (protected || !component.Ingress.Protected) {
+			b.addIngress(component, proxy)
 		}
 	}
-	if guarded && !b.virtual() {
-		b.addMiddleware(front)
+	if protected && !b.virtual() {
+		b.addMiddleware(proxy)
 	}
 	if b.Spec.WorkerType == v1alpha1.WorkerTypePipeline {
 		b.addEventBus()
@@ -177,29 +179,28 @@ func (b *cluster) component(category v1alpha1.ComponentCategory) (ComponentPlan,
 	return ComponentPlan{}, false
 }
 
-// doorway is what lets people in to web pages: the gateway's namespace, and the
-// name and namespace of the proxy that has them log in.
-type doorway struct{ gateway, proxy, proxyNamespace string }
+// authProxy locates the gateway and the oauth2-proxy in front of the web pages of a
+// cluster.
+type authProxy struct{ gatewayNamespace, name, namespace string }
 
-// front returns the doorway of a cluster, which for a virtual one is its host's;
-// false when it has none.
-func (b *cluster) front() (doorway, bool) {
+// findAuthProxy returns the authProxy of a cluster, which a virtual cluster shares with
+// its host, and false if there is none.
+func (b *cluster) findAuthProxy() (authProxy, bool) {
 	at := b.Cluster
 	if b.virtual() {
 		at = b.hostCluster
 	}
 	gateway, hasGateway := b.snap.ComponentOf(at, v1alpha1.CategoryGateway)
 	proxy, hasProxy := b.snap.ComponentOf(at, v1alpha1.CategoryOauthProxy)
-	return doorway{gateway: gateway.Namespace, proxy: proxy.Name, proxyNamespace: proxy.Namespace}, hasGateway && hasProxy
+	return authProxy{gatewayNamespace: gateway.Namespace, name: proxy.Name, namespace: proxy.Namespace}, hasGateway && hasProxy
 }
 
-// addIngress publishes a page of a component. Whoever logs in there does so
-// through TLS only.
-func (b *cluster) addIngress(component ComponentPlan, front doorway) {
+// addIngress publishes a web page of a component, over TLS only.
+func (b *cluster) addIngress(component ComponentPlan, proxy authProxy) {
 	in := component.Ingress
 	annotations := map[string]string{routerEntryPoints: "websecure", routerTLS: "true"}
 	if in.Protected {
-		annotations[routerMiddlewares] = front.gateway + "-" + oauthMiddleware + "@kubernetescrd"
+		annotations[routerMiddlewares] = proxy.gatewayNamespace + "-" + oauthMiddleware + "@kubernetescrd"
 	}
 	prefix := networkingv1.PathTypePrefix
 	b.own.add(plan.StageConfig, ingressKind, &networkingv1.Ingress{
@@ -216,13 +217,23 @@ func (b *cluster) addIngress(component ComponentPlan, front doorway) {
 	}, b.source)
 }
 
-// addMiddleware has the gateway ask the proxy who comes.
-func (b *cluster) addMiddleware(front doorway) {
+// addMiddleware has the gateway ask the proxy who sends a request.
+func (b *cluster) addMiddleware(proxy authProxy) {
 	gateway, _ := b.component(v1alpha1.CategoryGateway)
 	if !componentReady(b.Cluster, gateway.Component) {
 		// The kind comes with the component.
-		b.own.keep(middlewareKind, front.gateway, oauthMiddleware)
+		b.own.keep(traefik.MiddlewareKind(), proxy.gatewayNamespace, oauthMiddleware)
 		return
 	}
-	b.own.add(plan.StageConfig, middlewareKind, newMiddleware(front), b.source)
+	b.own.add(plan.StageConfig, traefik.MiddlewareKind(), &traefik.Middleware{
+		ObjectMeta: metav1.ObjectMeta{Namespace: proxy.gatewayNamespace, Name: oauthMiddleware},
+		Spec: traefik.MiddlewareSpec{ForwardAuth: &traefik.ForwardAuth{
+			// Not the proxy's /oauth2/auth: without a login it answers a bare 401,
+			// and the root answers with the way to log in.
+			Address:            "http://" + proxy.name + "." + proxy.namespace + ".svc.cluster.local/",
+			TrustForwardHeader: true,
+			// A client cannot set these headers itself.
+			AuthResponseHeaders: []string{"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Groups"},
+		}},
+	}, b.source)
 }

@@ -232,7 +232,7 @@ func (v *revocation) replaceShared() {
 			continue
 		}
 		p, err := v.listeners(v1alpha1.IsolationShared)
-		if err != nil && kind == v1alpha1.EventSourceGitLab {
+		if err != nil && kind != v1alpha1.EventSourceCalendar {
 			// An EventSource cannot be made with an event source that is not known.
 			for name, err := range v.unknown {
 				v.revoked[name] = err.Error()
@@ -267,8 +267,10 @@ func (v *revocation) replaceIngress() {
 		return
 	}
 	isolation := v1alpha1.IsolationExclusive
-	if _, shared := v.find(eventSourceKind.Kind, v.sharedName(v1alpha1.EventSourceGitLab)); shared {
-		isolation = v1alpha1.IsolationShared
+	for _, kind := range sourceKinds() {
+		if _, shared := v.find(eventSourceKind.Kind, v.sharedName(kind)); shared {
+			isolation = v1alpha1.IsolationShared
+		}
 	}
 	p, err := v.listeners(isolation)
 	if err == nil {

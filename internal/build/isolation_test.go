@@ -12,6 +12,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/foreign/externalsecrets"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -125,7 +126,7 @@ func (c crossing) check(item plan.Item) {
 		if !c.owns(o.Namespace) || o.Namespace == c.product() {
 			c.fail(item, "the namespace is not a runtime's of the product")
 		}
-	case *build.SecretStore:
+	case *externalsecrets.SecretStore:
 		if !c.owns(o.Namespace) || o.Spec.Provider.Vault.Auth.Kubernetes.Role != build.AccessRoleName(c.product(), o.Spec.Provider.Vault.Auth.Kubernetes.ServiceAccountRef.Name) {
 			c.fail(item, "it logs in as %v", o.Spec.Provider.Vault.Auth)
 		}

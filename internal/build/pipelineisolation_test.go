@@ -14,6 +14,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/foreign/externalsecrets"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -76,7 +77,7 @@ func (c crossing) pipeline(item plan.Item) {
 		}
 	case *corev1.Secret:
 		c.pipelineSecret(item, o)
-	case *build.ExternalSecret:
+	case *externalsecrets.ExternalSecret:
 		source := c.runtime().Spec.PipelineSource
 		if o.Spec.DataFrom[0].Extract.Key != "gitlab/"+source+"/default/readonly" || c.s.Permission(c.product(), c.runtime().Spec.Project, source) == "" {
 			c.fail(item, "it reads %v", o.Spec.DataFrom)

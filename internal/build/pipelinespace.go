@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/foreign/externalsecrets"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -20,6 +21,9 @@ const (
 	keyPrivateKey = corev1.SSHAuthPrivateKey
 	keyKnownHosts = "known_hosts"
 )
+
+// credentialsRefresh is the time in which a changed credential arrives at the latest.
+const credentialsRefresh = "5m0s"
 
 // fieldDeployKey is the field of a stored credential that a launcher knows as
 // keyPrivateKey; the others have the same names.
@@ -111,18 +115,18 @@ func (p *pipeline) addSyncedCredentials(ref secrets.Ref) {
 	name := SyncedCredentialsName(p.runtime.Name)
 	component, _ := p.snap.ComponentOf(p.cluster, v1alpha1.CategorySecretSync)
 	if !componentReady(p.cluster, component) {
-		p.keep(externalSecretKind, p.namespace(), name)
+		p.keep(externalsecrets.ExternalSecretKind(), p.namespace(), name)
 		return
 	}
-	p.add(plan.StageConfig, externalSecretKind, &ExternalSecret{
+	p.add(plan.StageConfig, externalsecrets.ExternalSecretKind(), &externalsecrets.ExternalSecret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace(), Name: name},
-		Spec: ExternalSecretSpec{
+		Spec: externalsecrets.ExternalSecretSpec{
 			RefreshInterval: credentialsRefresh,
-			SecretStoreRef:  SecretStoreRef{Kind: secretStoreKind.Kind, Name: SecretStoreName(p.target.Account)},
-			Target:          ExternalSecretTarget{Name: name, CreationPolicy: "Owner", DeletionPolicy: "Retain"},
-			DataFrom: []ExternalSecretDataFrom{{
-				Extract: ExternalSecretExtract{Key: ref.Path},
-				Rewrite: []ExternalSecretRewrite{{Regexp: ExternalSecretRegexp{Source: "^" + fieldDeployKey + "$", Target: keyPrivateKey}}},
+			SecretStoreRef:  externalsecrets.SecretStoreRef{Kind: externalsecrets.SecretStoreKind().Kind, Name: SecretStoreName(p.target.Account)},
+			Target:          externalsecrets.ExternalSecretTarget{Name: name, CreationPolicy: "Owner", DeletionPolicy: "Retain"},
+			DataFrom: []externalsecrets.ExternalSecretDataFrom{{
+				Extract: externalsecrets.ExternalSecretExtract{Key: ref.Path},
+				Rewrite: []externalsecrets.ExternalSecretRewrite{{Regexp: externalsecrets.ExternalSecretRegexp{Source: "^" + fieldDeployKey + "$", Target: keyPrivateKey}}},
 			}},
 		},
 	}, p.source)
