@@ -4,11 +4,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ClusterUsage is the purpose of a cluster.
+// ClusterUsage is what a cluster is for.
 // +kubebuilder:validation:Enum=host;worker
 type ClusterUsage string
 
-// ClusterType is the way in which a cluster exists.
+// ClusterType is how a cluster exists.
 // +kubebuilder:validation:Enum=physical;virtual
 type ClusterType string
 
@@ -26,7 +26,7 @@ const (
 	WorkerTypeDeployment WorkerType   = "deployment"
 )
 
-// ClusterSpec is the desired state of a cluster.
+// ClusterSpec describes a cluster and what it is for.
 // +kubebuilder:validation:XValidation:rule=`self.clusterType == "virtual" ? self.?hostCluster.orValue("") != "" : true`,fieldPath=".hostCluster",reason=FieldValueRequired,message="a virtual cluster needs hostCluster: name the Cluster that carries it"
 // +kubebuilder:validation:XValidation:rule=`self.clusterType == "virtual" || self.?hostCluster.orValue("") == ""`,fieldPath=".hostCluster",reason=FieldValueForbidden,message="hostCluster is for virtual clusters: remove it, or set clusterType to virtual"
 // +kubebuilder:validation:XValidation:rule=`self.usage != "host" || self.clusterType == "physical"`,fieldPath=".clusterType",reason=FieldValueInvalid,message="a host cluster is physical: set clusterType to physical, or usage to worker"
@@ -49,13 +49,13 @@ type ClusterSpec struct {
 	// +optional
 	ClusterKind string `json:"clusterKind,omitempty"`
 
-	// clusterType is physical, or virtual for a cluster on a host cluster.
+	// clusterType says whether the cluster is physical, or virtual on a host cluster.
 	ClusterType ClusterType `json:"clusterType"`
 
-	// usage is host for a cluster with virtual clusters, or worker for one with runtimes.
+	// usage says whether the cluster hosts virtual clusters or carries runtimes.
 	Usage ClusterUsage `json:"usage"`
 
-	// workerType is the type of the runtimes that a worker carries.
+	// workerType says which runtimes a worker carries.
 	// +optional
 	WorkerType WorkerType `json:"workerType,omitempty"`
 
@@ -71,7 +71,7 @@ type ClusterSpec struct {
 	// +optional
 	ArgoCDHost DNSSubdomain `json:"argocdHost,omitempty"`
 
-	// tektonHost is the host name of the Tekton dashboard, on pipeline workers.
+	// tektonHost is the host name of the Tekton dashboard; of use on pipeline workers.
 	// +optional
 	TektonHost DNSSubdomain `json:"tektonHost,omitempty"`
 
@@ -109,8 +109,9 @@ type ClusterSpec struct {
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
 
-	// deletionPolicy decides about the components when the Cluster is deleted: Delete
-	// removes them, and a virtual cluster itself; Orphan leaves them as they are. The cluster is unregistered in both cases.
+	// deletionPolicy says what becomes of what was installed when the Cluster is
+	// deleted: Delete removes the components, and a virtual cluster itself;
+	// Orphan leaves them as they are. The cluster is unregistered in both cases.
 	// +kubebuilder:default=Delete
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
@@ -120,11 +121,11 @@ type ClusterSpec struct {
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// DeletionPolicy decides about the components of a deleted cluster.
+// DeletionPolicy says what becomes of what was installed on a cluster.
 // +kubebuilder:validation:Enum=Delete;Orphan
 type DeletionPolicy string
 
-// The deletion policies.
+// What becomes of what was installed on a cluster that is deleted.
 const (
 	DeletionPolicyDelete DeletionPolicy = "Delete"
 	DeletionPolicyOrphan DeletionPolicy = "Orphan"
@@ -159,7 +160,7 @@ type ComponentsList struct {
 	// eventListener receives events.
 	// +optional
 	EventListener *Component `json:"eventListener,omitempty"`
-	// gateway admits traffic.
+	// gateway lets traffic in.
 	// +optional
 	Gateway *Component `json:"gateway,omitempty"`
 	// multiTenant keeps the namespaces of products together: hnc or native.
@@ -182,8 +183,8 @@ type ComponentsList struct {
 	OauthProxy *Component `json:"oauthProxy,omitempty"`
 }
 
-// Chosen returns the component that a cluster chooses in a category, or nil if it
-// leaves the choice to the catalogue.
+// Chosen returns what a cluster chooses of a category; nil when it leaves the
+// choice to the catalogue.
 func (list *ComponentsList) Chosen(category ComponentCategory) *Component {
 	switch category {
 	case CategoryCertManagement:
@@ -216,7 +217,7 @@ type Component struct {
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
-	// namespace of the component; the catalogue's if empty.
+	// namespace of the component; the catalogue's when empty.
 	// +optional
 	Namespace DNSLabel `json:"namespace,omitempty"`
 
@@ -229,7 +230,7 @@ type Component struct {
 
 // ClusterResource is a kind of cluster-scoped objects.
 type ClusterResource struct {
-	// kind of the objects, for example ClusterRole.
+	// kind of the objects, as ClusterRole.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
@@ -239,7 +240,7 @@ type ClusterResource struct {
 	Group DNSSubdomain `json:"group,omitempty"`
 }
 
-// ClusterStatus is the observed state of a cluster.
+// ClusterStatus tells what is known of a cluster.
 type ClusterStatus struct {
 	Status `json:",inline"`
 
@@ -247,12 +248,12 @@ type ClusterStatus struct {
 	// +optional
 	Connection *ConnectionStatus `json:"connection,omitempty"`
 
-	// registered is the identity with which the cluster was registered. While it
-	// differs from the spec, the components of that identity are removed first.
+	// registered is what the cluster was when it was registered. While that
+	// differs from the spec, what was installed then is removed first.
 	// +optional
 	Registered *ClusterIdentity `json:"registered,omitempty"`
 
-	// progress of the components, for example 7/9 components: seven of nine are ready, or
+	// progress of the components, as 7/9 components: seven of nine are ready, or
 	// are on the cluster already.
 	// +optional
 	Progress string `json:"progress,omitempty"`
@@ -273,7 +274,7 @@ type ClusterStatus struct {
 	// +optional
 	ProductIDMap map[string]string `json:"productIDMap,omitempty"`
 
-	// warnings list the fields without effect, and the reasons.
+	// warnings tell what has no effect, and why.
 	// +optional
 	// +listType=atomic
 	Warnings []string `json:"warnings,omitempty"`
@@ -287,7 +288,7 @@ type ClusterStatus struct {
 
 // ConnectionStatus is the state of a connection to a cluster.
 type ConnectionStatus struct {
-	// version of Kubernetes, for example v1.34.4.
+	// version of Kubernetes, as v1.34.4.
 	// +optional
 	Version string `json:"version,omitempty"`
 
@@ -297,7 +298,7 @@ type ConnectionStatus struct {
 	UID string `json:"uid,omitempty"`
 }
 
-// ClusterIdentity has the fields that must not change while a cluster is in use.
+// ClusterIdentity is what a cluster cannot lose while it is in use.
 type ClusterIdentity struct {
 	// clusterKind of the spec.
 	// +optional
@@ -314,14 +315,14 @@ type ClusterIdentity struct {
 	HostCluster string `json:"hostCluster,omitempty"`
 }
 
-// ComponentState is the state of a component.
+// ComponentState is how far a component is.
 // +kubebuilder:validation:Enum=Waiting;Progressing;Ready;Degraded;External
 type ComponentState string
 
-// The states of components.
+// How far a component is.
 const (
 	// ComponentWaiting: it is installed when the components before it are ready,
-	// or when an object that it needs exists.
+	// or when something that it needs has arrived.
 	ComponentWaiting ComponentState = "Waiting"
 	// ComponentProgressing: Argo CD is installing it.
 	ComponentProgressing ComponentState = "Progressing"
@@ -329,7 +330,7 @@ const (
 	ComponentReady ComponentState = "Ready"
 	// ComponentDegraded: it could not be installed, or it is not healthy.
 	ComponentDegraded ComponentState = "Degraded"
-	// ComponentExternal: an administrator installs it.
+	// ComponentExternal: somebody else installs it.
 	ComponentExternal ComponentState = "External"
 )
 
@@ -345,7 +346,7 @@ type ComponentStatus struct {
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
-	// version that is wanted: of the chart, or the tag or commit. Versions of several
+	// version that is wanted: of the chart, or the tag or commit. Those of several
 	// sources are joined by +.
 	// +optional
 	Version string `json:"version,omitempty"`
@@ -358,11 +359,11 @@ type ComponentStatus struct {
 	// state of the component.
 	State ComponentState `json:"state"`
 
-	// message is the reason, if the component is not ready.
+	// message says why, when the component is not ready.
 	// +optional
 	Message string `json:"message,omitempty"`
 
-	// since is the time of the last change of the state.
+	// since is when the component came to this state.
 	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
 }
@@ -397,16 +398,16 @@ type EntryPoint struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].reason`,priority=1
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
-// +kubebuilder:validation:XValidation:rule=`self.metadata.name != "in-cluster"`,message="metadata.name cannot be in-cluster, the name of Argo CD's own cluster: choose another name"
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name != "in-cluster"`,message="metadata.name cannot be in-cluster, which is what Argo CD calls the cluster that it runs on: choose another name"
 // +kubebuilder:validation:XValidation:rule=`self.spec.?hostCluster.orValue("") != self.metadata.name`,fieldPath=".spec.hostCluster",reason=FieldValueInvalid,message="a cluster cannot host itself: name another Cluster in hostCluster"
 type Cluster struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is the desired state of the cluster.
+	// spec describes the cluster and what it is for.
 	Spec ClusterSpec `json:"spec"`
 
-	// status is the observed state of the cluster.
+	// status tells what is known of the cluster.
 	// +optional
 	Status ClusterStatus `json:"status,omitempty"`
 }

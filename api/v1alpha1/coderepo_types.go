@@ -12,7 +12,7 @@ type CodeRepoSpec struct {
 	// +optional
 	CodeRepoProvider DNSLabel `json:"codeRepoProvider,omitempty"`
 
-	// product that owns the repository; the product of the namespace if empty.
+	// product that owns the repository; the product of the namespace when empty.
 	// +optional
 	Product DNSLabel `json:"product,omitempty"`
 
@@ -26,7 +26,7 @@ type CodeRepoSpec struct {
 	RepoName RepoName `json:"repoName,omitempty"`
 
 	// url of the repository; derived from the provider, the product and
-	// repoName if empty. It has no credentials.
+	// repoName when empty. It holds no credentials.
 	// +optional
 	URL GitURL `json:"url,omitempty"`
 
@@ -38,7 +38,7 @@ type CodeRepoSpec struct {
 	// +optional
 	PipelineRuntime bool `json:"pipelineRuntime,omitempty"`
 
-	// webhook has the events that the repository sends.
+	// webhook says which events the repository sends.
 	// +optional
 	Webhook *Webhook `json:"webhook,omitempty"`
 
@@ -53,7 +53,7 @@ type CodeRepoSpec struct {
 	SecretRef *LocalReference `json:"secretRef,omitempty"`
 }
 
-// Webhook has the events that a code repository sends.
+// Webhook is what a code repository reports.
 type Webhook struct {
 	// events that the repository sends, by their names in GitLab's API.
 	// +kubebuilder:validation:MaxItems=16
@@ -65,7 +65,7 @@ type Webhook struct {
 // +kubebuilder:validation:Enum=confidential_issues_events;confidential_note_events;deployment_events;issues_events;job_events;merge_requests_events;note_events;pipeline_events;push_events;releases_events;tag_push_events
 type GitLabEvent string
 
-// CodeRepoStatus is the observed state of a code repository.
+// CodeRepoStatus tells what became of a code repository.
 type CodeRepoStatus struct {
 	Status `json:",inline"`
 
@@ -97,7 +97,7 @@ type CodeRepo struct {
 	// spec describes the repository.
 	Spec CodeRepoSpec `json:"spec"`
 
-	// status is the observed state of the repository.
+	// status tells what became of the repository.
 	// +optional
 	Status CodeRepoStatus `json:"status,omitempty"`
 }

@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Permission is the kind of access that a binding grants.
+// Permission is what a binding grants.
 // +kubebuilder:validation:Enum=readonly;readwrite
 type Permission string
 
@@ -22,11 +22,11 @@ type CodeRepoBindingSpec struct {
 	// +kubebuilder:validation:XValidation:rule=`self == oldSelf`,reason=FieldValueForbidden,message="codeRepo cannot change: delete the binding, or give it another name, to grant another repository"
 	CodeRepo DNSLabel `json:"codeRepo"`
 
-	// product that the repository is granted to; the product of the namespace if empty.
+	// product that the repository is granted to; the product of the namespace when empty.
 	// +optional
 	Product DNSLabel `json:"product,omitempty"`
 
-	// projects that may use the repository; all of the product's if empty.
+	// projects that may use the repository; all of the product's when empty.
 	// +optional
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
@@ -55,10 +55,10 @@ type CodeRepoBinding struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec has the granted repository and the projects.
+	// spec says which repository is granted, and to whom.
 	Spec CodeRepoBindingSpec `json:"spec"`
 
-	// status is the observed state of the grant.
+	// status tells what became of the grant.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

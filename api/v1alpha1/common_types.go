@@ -14,7 +14,7 @@ type Object interface {
 	GetStatus() *Status
 }
 
-// Status is the part of the status that all kinds have.
+// Status is what every kind reports.
 type Status struct {
 	// observedGeneration is the metadata.generation that the conditions describe.
 	// +optional
@@ -53,7 +53,7 @@ type SecretKeyReference struct {
 	Key string `json:"key,omitempty"`
 }
 
-// SyncStatus is the state of a mirrored Git repository.
+// SyncStatus tells how far a Git repository has been mirrored.
 type SyncStatus struct {
 	// url of the repository, without credentials.
 	// +optional
@@ -113,6 +113,6 @@ type FileProblem struct {
 	// reason is a word for programs.
 	Reason string `json:"reason"`
 
-	// message has the problem and the remedy.
+	// message says what is wrong and what to do.
 	Message string `json:"message"`
 }

@@ -9,7 +9,7 @@ import (
 // one catalogue.
 const ComponentCatalogueName = "default"
 
-// ComponentCategory is the purpose of a component. Each is a field of a Cluster's
+// ComponentCategory is what a component is for. Each is a field of a Cluster's
 // spec.componentsList, but for virtualCluster, which is no choice of a cluster.
 // +kubebuilder:validation:Enum=certManagement;deployment;eventListener;gateway;multiTenant;pipeline;progressiveDelivery;secretManagement;secretSync;oauthProxy;virtualCluster
 type ComponentCategory string
@@ -29,24 +29,24 @@ const (
 	CategoryVirtualCluster      ComponentCategory = "virtualCluster"
 )
 
-// ComponentInstallation is the way in which a component is installed.
+// ComponentInstallation says who installs a component.
 // +kubebuilder:validation:Enum=Managed;External
 type ComponentInstallation string
 
-// The ways in which a component is installed.
+// Who installs a component.
 const (
 	// InstallationManaged: an Application of the tenant's Argo CD installs it.
 	InstallationManaged ComponentInstallation = "Managed"
-	// InstallationExternal: an administrator installs it; it is relied on and never
-	// changed.
+	// InstallationExternal: it is on the cluster already, or somebody else puts
+	// it there; it is relied on and never changed.
 	InstallationExternal ComponentInstallation = "External"
 )
 
-// ComponentRequirement decides whether a kind of clusters has a component.
+// ComponentRequirement says whether a kind of clusters has a component.
 // +kubebuilder:validation:Enum=Required;Default;Possible
 type ComponentRequirement string
 
-// The requirements.
+// Whether a kind of clusters has a component.
 const (
 	// RequirementRequired: such a cluster always has it, and no other of its category.
 	RequirementRequired ComponentRequirement = "Required"
@@ -70,10 +70,10 @@ const (
 	SettingBoolean ComponentSettingType = "boolean"
 )
 
-// ComponentCatalogueSpec has the differences between the tenant's catalogue of
-// components and the built-in one.
+// ComponentCatalogueSpec says how the tenant's catalogue of components differs
+// from the built-in one.
 type ComponentCatalogueSpec struct {
-	// minimumKubernetesVersion of the clusters, for example 1.28. An older cluster gets
+	// minimumKubernetesVersion of the clusters, as 1.28. An older cluster gets
 	// no components.
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^v?[0-9]+\.[0-9]+(\.[0-9]+)?$`
@@ -81,8 +81,8 @@ type ComponentCatalogueSpec struct {
 	MinimumKubernetesVersion string `json:"minimumKubernetesVersion,omitempty"`
 
 	// components that differ from the built-in ones of the same name, or that
-	// are not built in. Absent and empty fields of a built-in one stay as they
-	// are; sources and settings are merged by name, other lists are replaced.
+	// are not built in. What is left out of a built-in one, or empty, stays as
+	// it is; sources and settings are merged by name, other lists are replaced.
 	//
 	// In the values and patches of sources and in the defaults of settings, a
 	// text may hold references, which become values of each cluster:
@@ -102,7 +102,7 @@ type ComponentCatalogueSpec struct {
 
 // CatalogueComponent is a component that clusters can have.
 type CatalogueComponent struct {
-	// name of the component, for example argocd. The componentsList of a Cluster names it.
+	// name of the component, as argocd. The componentsList of a Cluster names it.
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
@@ -118,7 +118,7 @@ type CatalogueComponent struct {
 	Namespace DNSLabel `json:"namespace,omitempty"`
 
 	// installation says who installs the component: Managed, an Application of
-	// the tenant's Argo CD, which is the default, or External, by an administrator:
+	// the tenant's Argo CD, as is usual, or External, when somebody else does:
 	// then it is relied on and never changed.
 	// +optional
 	Installation ComponentInstallation `json:"installation,omitempty"`
@@ -146,7 +146,7 @@ type CatalogueComponent struct {
 	// +optional
 	After []DNSLabel `json:"after,omitempty"`
 
-	// namespaces that the component writes to beside its own, for example kube-system.
+	// namespaces that the component writes to beside its own, as kube-system.
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
 	// +listType=set
@@ -190,7 +190,7 @@ type ComponentSource struct {
 	Name DNSLabel `json:"name"`
 
 	// repoURL of the Helm or Git repository, without credentials. An OCI registry
-	// of charts is written without a scheme, for example registry.example.com/charts.
+	// of charts is written without a scheme, as registry.example.com/charts.
 	// +optional
 	RepoURL SourceURL `json:"repoURL,omitempty"`
 
@@ -226,12 +226,12 @@ type ComponentSource struct {
 
 // ComponentPatch changes objects of a kustomization by a JSON patch (RFC 6902).
 type ComponentPatch struct {
-	// kind of the objects, for example Deployment.
+	// kind of the objects, as Deployment.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
 
-	// name of the object; all of the kind if empty.
+	// name of the object; all of the kind when empty.
 	// +optional
 	Name DNSSubdomain `json:"name,omitempty"`
 
@@ -244,11 +244,11 @@ type ComponentPatch struct {
 
 // ComponentPatchOperation is one operation of a JSON patch.
 type ComponentPatchOperation struct {
-	// op is the operation.
+	// op is what is done.
 	// +kubebuilder:validation:Enum=add;replace;remove
 	Op string `json:"op"`
 
-	// path of the field, for example /spec/template/spec/hostNetwork.
+	// path of the field, as /spec/template/spec/hostNetwork.
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:Pattern=`^(/([^~/]|~[01])*)+$`
 	Path string `json:"path"`
@@ -263,7 +263,7 @@ type ComponentPatchOperation struct {
 
 // ComponentSetting is a setting of a component that each cluster can give.
 type ComponentSetting struct {
-	// name of the setting, for example httpNodePort.
+	// name of the setting, as httpNodePort.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9]*$`
 	Name string `json:"name"`
@@ -283,17 +283,17 @@ type ComponentSetting struct {
 	Required *bool `json:"required,omitempty"`
 }
 
-// ComponentRule decides whether clusters of a kind have a component.
+// ComponentRule says whether clusters of a kind have a component.
 // +kubebuilder:validation:XValidation:rule=`self.usage != "host" || (self.?clusterType.orValue("") != "virtual" && self.?workerType.orValue("") == "")`,message="a host cluster is physical and has no workerType, so no cluster matches the rule: correct or remove it"
 type ComponentRule struct {
 	// usage of the clusters.
 	Usage ClusterUsage `json:"usage"`
 
-	// clusterType of the clusters; any if empty.
+	// clusterType of the clusters; any when empty.
 	// +optional
 	ClusterType ClusterType `json:"clusterType,omitempty"`
 
-	// workerType of the clusters; any if empty.
+	// workerType of the clusters; any when empty.
 	// +optional
 	WorkerType WorkerType `json:"workerType,omitempty"`
 
@@ -332,7 +332,7 @@ type ComponentSecret struct {
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
-	// path of the secret in the engine tenant of the secret store, for example oauth2-proxy.
+	// path of the secret in the engine tenant of the secret store, as oauth2-proxy.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`
@@ -347,13 +347,13 @@ type ComponentSecret struct {
 	Keys []string `json:"keys"`
 }
 
-// ComponentCatalogueStatus is the observed state of a catalogue.
+// ComponentCatalogueStatus tells whether the catalogue is in use.
 type ComponentCatalogueStatus struct {
 	Status `json:",inline"`
 }
 
-// ComponentCatalogue has the components of clusters and their sources, where they
-// differ from the built-in ones.
+// ComponentCatalogue says which components clusters get, and where these come
+// from, as far as that differs from what is built in.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=componentcatalogues,categories=nautes,shortName=ccat
@@ -366,10 +366,10 @@ type ComponentCatalogue struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec has the differences from the built-in catalogue.
+	// spec says how the catalogue differs from the built-in one.
 	Spec ComponentCatalogueSpec `json:"spec"`
 
-	// status is the observed state of the catalogue.
+	// status tells whether the catalogue is in use.
 	// +optional
 	Status ComponentCatalogueStatus `json:"status,omitempty"`
 }

@@ -9,28 +9,28 @@ const (
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is true when a person must change something.
 	ConditionStalled = "Stalled"
-	// ConditionValid reports whether the object and its references obey the rules.
+	// ConditionValid tells whether the object and what it refers to obey the rules.
 	ConditionValid = "Valid"
-	// ConditionApplied reports whether everything that the object asks for is written.
+	// ConditionApplied tells whether everything that the object asks for is written.
 	ConditionApplied = "Applied"
-	// ConditionSynced reports whether the source (a Git repository, an Application) is in step.
+	// ConditionSynced tells whether the source (a Git repository, an Application) is in step.
 	ConditionSynced = "Synced"
-	// ConditionHealthy reports whether the deployment is healthy.
+	// ConditionHealthy tells whether what was deployed is healthy.
 	ConditionHealthy = "Healthy"
-	// ConditionConnected reports whether a cluster answers.
+	// ConditionConnected tells whether a cluster answers.
 	ConditionConnected = "Connected"
-	// ConditionCredentials reports whether the kubeconfig of a cluster is there.
+	// ConditionCredentials tells whether the kubeconfig of a cluster is there.
 	ConditionCredentials = "Credentials"
-	// ConditionSupported reports whether the version of Kubernetes is supported.
+	// ConditionSupported tells whether the version of Kubernetes is supported.
 	ConditionSupported = "Supported"
-	// ConditionRegistered reports whether the tenant's Argo CD knows the cluster.
+	// ConditionRegistered tells whether the tenant's Argo CD knows the cluster.
 	ConditionRegistered = "Registered"
-	// ConditionComponents reports whether every component is ready.
+	// ConditionComponents tells whether every component is ready.
 	ConditionComponents = "ComponentsReady"
-	// ConditionSecretAccess reports whether accounts of the cluster can log in to
+	// ConditionSecretAccess tells whether accounts of the cluster can log in to
 	// the secret store.
 	ConditionSecretAccess = "SecretAccess"
-	// ConditionArmed reports whether every trigger of a pipeline runtime is armed.
+	// ConditionArmed tells whether every trigger of a pipeline runtime is armed.
 	ConditionArmed = "Armed"
 )
 
@@ -93,13 +93,13 @@ const (
 	ReasonComponentDegraded = "ComponentDegraded"
 	// ReasonRegistered: the tenant's Argo CD knows the cluster.
 	ReasonRegistered = "Registered"
-	// ReasonReregistering: the components of the old identity are removed first.
+	// ReasonReregistering: what the cluster was before is removed first.
 	ReasonReregistering = "Reregistering"
 	// ReasonProgressing: work goes on.
 	ReasonProgressing = "Progressing"
-	// ReasonDegraded: the deployment is not healthy.
+	// ReasonDegraded: what was deployed is not healthy.
 	ReasonDegraded = "Degraded"
-	// ReasonHealthy: the deployment is healthy.
+	// ReasonHealthy: what was deployed is healthy.
 	ReasonHealthy = "Healthy"
 	// ReasonSynced: the source is in step.
 	ReasonSynced = "Synced"
@@ -157,7 +157,7 @@ const (
 	// AnnotationConfirmPrune confirms a guarded prune: its value is the revision
 	// (of a Git source) or the generation (of an object).
 	AnnotationConfirmPrune = "nautes.io/confirm-prune"
-	// AnnotationAbandon gives up the objects on the named, unreachable cluster.
+	// AnnotationAbandon gives up what is left on the named, unreachable cluster.
 	AnnotationAbandon = "nautes.io/abandon"
 	// AnnotationAdopt on a foreign object allows Nautes to take it over; its
 	// value is "<owner kind>/<owner name>".

@@ -4,10 +4,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// DeploymentRuntimeSpec has the manifests of a deployment, and its destination.
+// DeploymentRuntimeSpec says what is deployed, and where.
 // +kubebuilder:validation:XValidation:rule=`oldSelf.?product.orValue("") == "" || self.?product.orValue("") == "" || self.product == oldSelf.product`,fieldPath=".product",reason=FieldValueForbidden,message="product cannot change: leave it out, and it is the product of the namespace; or create the object in the namespace of the other product"
 type DeploymentRuntimeSpec struct {
-	// product that the runtime belongs to; the product of the namespace if empty.
+	// product that the runtime belongs to; the product of the namespace when empty.
 	// +optional
 	Product DNSLabel `json:"product,omitempty"`
 
@@ -27,11 +27,11 @@ type DeploymentRuntimeSpec struct {
 	Destination DeploymentDestination `json:"destination"`
 
 	// account is the ServiceAccount that the runtime gets in its namespaces;
-	// the name of the runtime if empty.
+	// the name of the runtime when empty.
 	// +optional
 	Account DNSLabel `json:"account,omitempty"`
 
-	// suspend stops the reconciliation; everything deployed stays.
+	// suspend stops the reconciliation; what was deployed stays.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
@@ -67,12 +67,12 @@ type DeploymentDestination struct {
 	Namespaces []DNSLabel `json:"namespaces,omitempty"`
 }
 
-// DeploymentRuntimeStatus is the observed state of a runtime.
+// DeploymentRuntimeStatus tells what became of a runtime.
 type DeploymentRuntimeStatus struct {
 	Status `json:",inline"`
 
 	// target is where the runtime is deployed. It is written before anything is
-	// written there, and a deletion follows it.
+	// written there, and is what a deletion goes by.
 	// +optional
 	Target *RuntimeTarget `json:"target,omitempty"`
 
@@ -81,7 +81,7 @@ type DeploymentRuntimeStatus struct {
 	// +optional
 	Deployed *DeployedSpec `json:"deployed,omitempty"`
 
-	// source of the deployed manifests.
+	// source is what is deployed.
 	// +optional
 	Source *RuntimeSource `json:"source,omitempty"`
 
@@ -136,16 +136,16 @@ type RuntimeSource struct {
 	Permission Permission `json:"permission"`
 }
 
-// IllegalProjectRef is a project that may not use the repository of the runtime.
+// IllegalProjectRef is a project that may not use what the runtime deploys.
 type IllegalProjectRef struct {
 	// projectName is the name of the project.
 	ProjectName string `json:"projectName"`
 
-	// reason has the problem and the remedy.
+	// reason says why, and what to do.
 	Reason string `json:"reason"`
 }
 
-// ApplicationStatus is the state of an Application, as Argo CD reports it.
+// ApplicationStatus is what Argo CD says of an Application.
 type ApplicationStatus struct {
 	// name of the Application.
 	Name string `json:"name"`
@@ -190,10 +190,10 @@ type DeploymentRuntime struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec has the manifests of the deployment, and its destination.
+	// spec says what is deployed, and where.
 	Spec DeploymentRuntimeSpec `json:"spec"`
 
-	// status is the observed state of the runtime.
+	// status tells what became of the runtime.
 	// +optional
 	Status DeploymentRuntimeStatus `json:"status,omitempty"`
 }

@@ -7,7 +7,7 @@ import (
 // EnvironmentSpec relates a stage of the product to a cluster.
 // +kubebuilder:validation:XValidation:rule=`oldSelf.?product.orValue("") == "" || self.?product.orValue("") == "" || self.product == oldSelf.product`,fieldPath=".product",reason=FieldValueForbidden,message="product cannot change: leave it out, and it is the product of the namespace; or create the object in the namespace of the other product"
 type EnvironmentSpec struct {
-	// product that the environment belongs to; the product of the namespace if empty.
+	// product that the environment belongs to; the product of the namespace when empty.
 	// +optional
 	Product DNSLabel `json:"product,omitempty"`
 
@@ -38,7 +38,7 @@ type Environment struct {
 	// spec relates the environment to a cluster.
 	Spec EnvironmentSpec `json:"spec"`
 
-	// status is the observed state of the environment.
+	// status tells what became of the environment.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

@@ -1,6 +1,7 @@
-// Package v1alpha1 holds the Nautes kinds, which a tenant and its products declare.
-// The types guarantee that an object that the API server accepts is consistent in
-// itself; internal/validate checks the rules that need a second object.
+// Package v1alpha1 holds the Nautes kinds: what a tenant and its products
+// declare. The types guarantee that an object the API server accepts is
+// consistent in itself; what needs a second object is checked by
+// internal/validate.
 // +kubebuilder:object:generate=true
 // +groupName=nautes.resource.nautes.io
 package v1alpha1

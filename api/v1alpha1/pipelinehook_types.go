@@ -38,7 +38,7 @@ type PipelineHookSpec struct {
 	// +listType=set
 	Sides []HookSide `json:"sides"`
 
-	// eventSources that the hook works with; all if empty.
+	// eventSources that the hook works with; all when empty.
 	// +optional
 	// +kubebuilder:validation:MaxItems=2
 	// +listType=set
@@ -54,7 +54,7 @@ type PipelineHookSpec struct {
 	VarsSchema *runtime.RawExtension `json:"varsSchema,omitempty"`
 
 	// task is the spec of the Tekton task that runs. The variables reach it as
-	// parameters of their names, and so do the built-in variables, for example ref, commitID
+	// parameters of their names, and so do the built-in variables, as ref, commitID
 	// and, after the run, PipelineRunName and PipelineRunStatus. A script must not
 	// refer to parameters: they are for args and env.
 	// +kubebuilder:pruning:PreserveUnknownFields
@@ -82,7 +82,7 @@ type PipelineHook struct {
 	// spec describes the step.
 	Spec PipelineHookSpec `json:"spec"`
 
-	// status is the observed state of the hook.
+	// status tells what became of the hook.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

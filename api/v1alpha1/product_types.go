@@ -29,12 +29,12 @@ type ProductSpec struct {
 	// +optional
 	SecretRef *LocalReference `json:"secretRef,omitempty"`
 
-	// suspend stops the mirroring of the repository; everything mirrored stays.
+	// suspend stops the mirroring of the repository; what was mirrored stays.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// ProductStatus is the observed state of a product.
+// ProductStatus tells what became of a product.
 type ProductStatus struct {
 	Status `json:",inline"`
 
@@ -66,7 +66,7 @@ type ProductSpace struct {
 	// +listType=atomic
 	Namespaces []string `json:"namespaces,omitempty"`
 
-	// message is the reason, if the space is not ready.
+	// message says what is missing when the space is not ready.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
@@ -91,7 +91,7 @@ type Product struct {
 	// spec says where the declarations of the product are.
 	Spec ProductSpec `json:"spec"`
 
-	// status is the observed state of the product.
+	// status tells what became of the product.
 	// +optional
 	Status ProductStatus `json:"status,omitempty"`
 }

@@ -7,7 +7,7 @@ import (
 // ProjectSpec describes a microservice of a product.
 // +kubebuilder:validation:XValidation:rule=`oldSelf.?product.orValue("") == "" || self.?product.orValue("") == "" || self.product == oldSelf.product`,fieldPath=".product",reason=FieldValueForbidden,message="product cannot change: leave it out, and it is the product of the namespace; or create the object in the namespace of the other product"
 type ProjectSpec struct {
-	// product that the project belongs to; the product of the namespace if empty.
+	// product that the project belongs to; the product of the namespace when empty.
 	// +optional
 	Product DNSLabel `json:"product,omitempty"`
 
@@ -33,7 +33,7 @@ type Project struct {
 	// spec describes the project.
 	Spec ProjectSpec `json:"spec"`
 
-	// status is the observed state of the project.
+	// status tells what became of the project.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

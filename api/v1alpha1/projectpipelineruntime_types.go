@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ProjectPipelineRuntimeSpec has pipelines, their triggers and their destination.
+// ProjectPipelineRuntimeSpec says which pipelines run, when and where.
 // +kubebuilder:validation:XValidation:rule=`self.pipelineTriggers.all(t, self.eventSources.exists(e, e.name == t.eventSource))`,fieldPath=".pipelineTriggers",reason=FieldValueInvalid,message="a trigger names an event source that is not in eventSources: correct the name, or add the event source"
 // +kubebuilder:validation:XValidation:rule=`self.pipelineTriggers.all(t, self.pipelines.exists(p, p.name == t.pipeline))`,fieldPath=".pipelineTriggers",reason=FieldValueInvalid,message="a trigger names a pipeline that is not in pipelines: correct the name, or add the pipeline"
 type ProjectPipelineRuntimeSpec struct {
@@ -26,14 +26,14 @@ type ProjectPipelineRuntimeSpec struct {
 	// destination is where the pipelines run.
 	Destination PipelineDestination `json:"destination"`
 
-	// eventSources are the sources of events that can trigger the pipelines.
+	// eventSources are what the pipelines can be triggered by.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
 	// +listType=map
 	// +listMapKey=name
 	EventSources []EventSource `json:"eventSources"`
 
-	// isolation is shared for event sources that share resources, or exclusive.
+	// isolation says whether event sources share resources: shared or exclusive.
 	Isolation Isolation `json:"isolation"`
 
 	// pipelineTriggers relate event sources to pipelines.
@@ -52,16 +52,16 @@ type ProjectPipelineRuntimeSpec struct {
 	Hooks *Hooks `json:"hooks,omitempty"`
 
 	// account is the ServiceAccount that the pipelines run as; the name of the
-	// runtime if empty.
+	// runtime when empty.
 	// +optional
 	Account DNSLabel `json:"account,omitempty"`
 
-	// suspend stops the reconciliation; everything deployed stays.
+	// suspend stops the reconciliation; what was deployed stays.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// Isolation decides whether event sources share resources.
+// Isolation says whether event sources share resources.
 // +kubebuilder:validation:Enum=shared;exclusive
 type Isolation string
 
@@ -93,12 +93,12 @@ type PipelineDestination struct {
 	// +kubebuilder:validation:MinLength=1
 	Environment DNSLabel `json:"environment"`
 
-	// namespace that the pipelines run in; the name of the runtime if empty.
+	// namespace that the pipelines run in; the name of the runtime when empty.
 	// +optional
 	Namespace DNSLabel `json:"namespace,omitempty"`
 }
 
-// EventSource is a source of events that can trigger pipelines.
+// EventSource is what a pipeline can be triggered by.
 // +kubebuilder:validation:XValidation:rule=`has(self.gitlab) || has(self.calendar)`,reason=FieldValueRequired,message="an event source needs a type: set gitlab or calendar, or both"
 type EventSource struct {
 	// name that triggers refer to.
@@ -116,12 +116,12 @@ type EventSource struct {
 
 // GitLabEventSource is an event of a code repository.
 type GitLabEventSource struct {
-	// repoName is the name of the CodeRepo, for example repo-123.
+	// repoName is the name of the CodeRepo, as repo-123.
 	// +kubebuilder:validation:MinLength=1
 	RepoName DNSLabel `json:"repoName"`
 
 	// revision is a Lua pattern that the ref of the event must match, as
-	// ^refs/heads/feature%-; every ref matches if empty.
+	// ^refs/heads/feature%-; every ref matches when empty.
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
 	// +optional
@@ -138,7 +138,7 @@ type GitLabEventSource struct {
 // +kubebuilder:validation:XValidation:rule=`self.?schedule.orValue("") != "" || self.?interval.orValue("") != ""`,reason=FieldValueRequired,message="a calendar needs schedule or interval: set schedule to a cron expression, as 0 17 * * 1-5, or interval to a duration, as 30m"
 type CalendarEventSource struct {
 	// schedule is a cron expression of five fields (minute, hour, day of the
-	// month, month, day of the week), for example 0 17 * * 1-5, or one of @yearly,
+	// month, month, day of the week), as 0 17 * * 1-5, or one of @yearly,
 	// @annually, @monthly, @weekly, @daily, @midnight and @hourly. It has
 	// precedence over interval.
 	// +kubebuilder:validation:MaxLength=255
@@ -146,20 +146,20 @@ type CalendarEventSource struct {
 	// +optional
 	Schedule string `json:"schedule,omitempty"`
 
-	// interval between two events, for example 30s, 10m or 1h30m; at least one second.
+	// interval between two events, as 30s, 10m or 1h30m; at least one second.
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (self.matches(r'^([0-9]{1,6}(\.[0-9]{1,6})?(h|m|s|ms))+$') && duration(self) >= duration("1s"))`,message="write a duration of at least one second, as 30s, 10m or 1h30m"
 	// +optional
 	Interval string `json:"interval,omitempty"`
 
 	// exclusionDates are days without events: dates, or dates and times, in
-	// ISO 8601, for example 2024-12-24 or 2024-12-24T17:00:00Z.
+	// ISO 8601, as 2024-12-24 or 2024-12-24T17:00:00Z.
 	// +kubebuilder:validation:MaxItems=100
 	// +optional
 	// +listType=atomic
 	ExclusionDates []ISODate `json:"exclusionDates,omitempty"`
 
-	// timezone that the schedule is in, for example Europe/Berlin; UTC if empty.
+	// timezone that the schedule is in, as Europe/Berlin; UTC when empty.
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2})?$')`,message="write the name of a time zone of the tz database, as Europe/Berlin or UTC"
 	// +optional
@@ -177,7 +177,7 @@ type PipelineTrigger struct {
 	Pipeline DottedLabel `json:"pipeline"`
 
 	// revision of the pipeline source to take the pipeline file from; the
-	// revision of the event if empty.
+	// revision of the event when empty.
 	// +optional
 	Revision Revision `json:"revision,omitempty"`
 
@@ -193,24 +193,24 @@ type PipelineInput struct {
 	// source of the value.
 	Source InputSource `json:"source"`
 
-	// transmissionMethod sets the value in the run.
+	// transmissionMethod says how the value gets into the run.
 	TransmissionMethod TransmissionMethod `json:"transmissionMethod"`
 }
 
-// InputSource is the source of a value: exactly one of its fields is set.
+// InputSource is where a value comes from: exactly one of its fields is set.
 // +kubebuilder:validation:XValidation:rule=`has(self.builtInVar) != has(self.fromEvent)`,reason=FieldValueInvalid,message="an input has exactly one source: set either builtInVar or fromEvent"
 type InputSource struct {
-	// builtInVar is a built-in variable, for example PipelineRevision.
+	// builtInVar is a value that Nautes knows, as PipelineRevision.
 	// +optional
 	BuiltInVar *BuiltInVar `json:"builtInVar,omitempty"`
 
-	// fromEvent is a value of the event, for example ref or commitID; the others are of
+	// fromEvent is a value of the event, as ref or commitID; the others are of
 	// merge requests.
 	// +optional
 	FromEvent *EventVar `json:"fromEvent,omitempty"`
 }
 
-// TransmissionMethod is a way to set a value in a run.
+// TransmissionMethod says how a value gets into a run.
 type TransmissionMethod struct {
 	// kustomization replaces a value in the run's manifest.
 	Kustomization *TransmissionMethodKustomization `json:"kustomization"`
@@ -218,7 +218,7 @@ type TransmissionMethod struct {
 
 // TransmissionMethodKustomization replaces a value in a manifest.
 type TransmissionMethodKustomization struct {
-	// path is a JSON pointer into the manifest, for example /spec/params/0/value.
+	// path is a JSON pointer into the manifest, as /spec/params/0/value.
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(/([^/~]|~[01])*)+$')`,message="write a JSON pointer into the run, as /spec/params/0/value"
 	Path string `json:"path"`
@@ -226,7 +226,7 @@ type TransmissionMethodKustomization struct {
 
 // AdditionalResources are manifests that pipelines need.
 type AdditionalResources struct {
-	// git is the location of the manifests; there are none without it.
+	// git is where the manifests are; there are none without it.
 	// +optional
 	Git *AdditionalResourcesGit `json:"git,omitempty"`
 }
@@ -272,18 +272,18 @@ type Hooks struct {
 }
 
 // Hook is one use of a PipelineHook.
-// +kubebuilder:validation:XValidation:rule=`!(has(self.alias) && self.alias != "" ? self.alias : self.name).startsWith("nautes-")`,fieldPath=".alias",reason=FieldValueInvalid,message="names that begin with nautes- are reserved: set another alias"
+// +kubebuilder:validation:XValidation:rule=`!(has(self.alias) && self.alias != "" ? self.alias : self.name).startsWith("nautes-")`,fieldPath=".alias",reason=FieldValueInvalid,message="names that begin with nautes- are those of our own steps: set another alias"
 type Hook struct {
 	// name of the PipelineHook.
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
-	// alias names this use of it; the hook's name if empty.
+	// alias names this use of it; the hook's name when empty.
 	// +optional
 	Alias DNSLabel `json:"alias,omitempty"`
 
-	// vars are the values of the hook's variables. They must not contain $(, which
-	// begins a variable in Tekton.
+	// vars are the values of the hook's variables. They must not hold $(, which
+	// Tekton takes for the beginning of a variable.
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches(r'^[A-Za-z_][-A-Za-z0-9_.]{0,127}$'))`,message="the keys are names of variables: they begin with a letter or underscore and hold letters, digits, dashes, dots and underscores, at most 128"
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, size(self[k]) <= 4096)`,message="a value is at most 4096 characters long"
@@ -291,12 +291,12 @@ type Hook struct {
 	Vars map[string]string `json:"vars,omitempty"`
 }
 
-// ProjectPipelineRuntimeStatus is the observed state of a runtime.
+// ProjectPipelineRuntimeStatus tells what became of a runtime.
 type ProjectPipelineRuntimeStatus struct {
 	Status `json:",inline"`
 
 	// target is where the runtime is deployed. It is written before anything is
-	// written there, and a deletion follows it.
+	// written there, and is what a deletion goes by.
 	// +optional
 	Target *RuntimeTarget `json:"target,omitempty"`
 
@@ -316,11 +316,11 @@ type ProjectPipelineRuntimeStatus struct {
 	// +listMapKey=eventSource
 	IllegalEventSources []IllegalEventSource `json:"illegalEventSources,omitempty"`
 
-	// armed is how many of the triggers are armed, for example 3/4.
+	// armed is how many of the triggers are armed, as 3/4.
 	// +optional
 	Armed string `json:"armed,omitempty"`
 
-	// triggers has the state of each trigger.
+	// triggers tells of each trigger whether an event would run its pipeline.
 	// +optional
 	// +listType=atomic
 	Triggers []PipelineTriggerStatus `json:"triggers,omitempty"`
@@ -342,7 +342,7 @@ type ProjectPipelineRuntimeStatus struct {
 	Runs []PipelineRunStatus `json:"runs,omitempty"`
 }
 
-// PipelineTriggerStatus reports whether an event would run the pipeline of a trigger.
+// PipelineTriggerStatus tells whether an event would run the pipeline of a trigger.
 type PipelineTriggerStatus struct {
 	// eventSource of the trigger.
 	EventSource string `json:"eventSource"`
@@ -354,13 +354,13 @@ type PipelineTriggerStatus struct {
 	// +optional
 	Revision string `json:"revision,omitempty"`
 
-	// armed is true if an event runs the pipeline.
+	// armed: an event runs the pipeline.
 	Armed bool `json:"armed"`
 
-	// reason for the state, in one word.
+	// reason says in one word why the trigger is armed or not.
 	Reason string `json:"reason"`
 
-	// message has the reason and the remedy, if the trigger is not armed.
+	// message says why the trigger is not armed, and what to do.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
@@ -394,11 +394,11 @@ type PipelineRunStatus struct {
 	// +optional
 	EventSource string `json:"eventSource,omitempty"`
 
-	// event that triggered the run, for example push_events or calendar.
+	// event that triggered the run, as push_events or calendar.
 	// +optional
 	Event string `json:"event,omitempty"`
 
-	// commit of the pipeline file.
+	// commit that the pipeline file was read at.
 	// +optional
 	Commit string `json:"commit,omitempty"`
 
@@ -406,7 +406,7 @@ type PipelineRunStatus struct {
 	// a launcher ended without creating a run.
 	Result string `json:"result"`
 
-	// message is the reason, if the run failed.
+	// message says why the run failed.
 	// +optional
 	Message string `json:"message,omitempty"`
 
@@ -424,11 +424,11 @@ type IllegalEventSource struct {
 	// eventSource by its name.
 	EventSource string `json:"eventSource"`
 
-	// reason has the problem and the remedy.
+	// reason says why, and what to do.
 	Reason string `json:"reason"`
 }
 
-// ProjectPipelineRuntime runs pipelines of a project on events.
+// ProjectPipelineRuntime runs pipelines of a project at events.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=projectpipelineruntimes,categories=nautes,shortName=ppr
@@ -449,10 +449,10 @@ type ProjectPipelineRuntime struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec has the pipelines, their triggers and their destination.
+	// spec says which pipelines run, when and where.
 	Spec ProjectPipelineRuntimeSpec `json:"spec"`
 
-	// status is the observed state of the runtime.
+	// status tells what became of the runtime.
 	// +optional
 	Status ProjectPipelineRuntimeStatus `json:"status,omitempty"`
 }

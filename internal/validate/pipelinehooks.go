@@ -43,7 +43,7 @@ func (c *checker) hooks(r *v1alpha1.ProjectPipelineRuntime) {
 			case names[name]:
 				c.fail(v1alpha1.ReasonInvalid, at.Child("alias"), name, "another hook of the runtime is called %s: give this one another alias", name)
 			case strings.HasPrefix(name, hooks.ReservedPrefix):
-				c.fail(v1alpha1.ReasonInvalid, at.Child("alias"), name, "names that begin with %s are reserved: set another alias", hooks.ReservedPrefix)
+				c.fail(v1alpha1.ReasonInvalid, at.Child("alias"), name, "names that begin with %s are those of our own steps: set another alias", hooks.ReservedPrefix)
 			}
 			used[use.Name], names[name] = true, true
 			c.hook(at, r, side.side, use)
