@@ -175,7 +175,7 @@ func TestGuideClusters(t *testing.T) {
 	}
 }
 
-// What clusters rely on in the values of the built-in components.
+// The values of the built-in components that clusters rely on.
 func TestBuiltinValues(t *testing.T) {
 	clusters := guideClusters()
 	virtual := clusters["virtual-worker-pipeline"]
@@ -249,7 +249,7 @@ func TestBuiltinValues(t *testing.T) {
 	}
 }
 
-// Without Vault, what would say where it is is left out.
+// Without Vault, the fields about its location are left out.
 func TestBuiltinWithoutVault(t *testing.T) {
 	found, errs := Builtin().For(guideClusters()["physical-worker-pipeline"], nil, Facts{Tenant: "acme"})
 	if len(errs) > 0 {
@@ -320,7 +320,7 @@ func TestBuiltinManifest(t *testing.T) {
 			seen[kind] = true
 		}
 	}
-	// Laid over itself the catalogue is what it was.
+	// The catalogue as its own overlay changes nothing.
 	again, errs := Effective(&manifest.Spec)
 	if len(errs) > 0 {
 		t.Fatal(errs)
@@ -343,8 +343,8 @@ func rawJSON() cmp.Option {
 	})
 }
 
-// The kinds of Argo CD, Tekton and HNC that the operator writes are compiled in:
-// what is installed must know them.
+// The operator contains the kinds of Argo CD, Tekton and HNC that it writes. The
+// installed versions must know them.
 func TestBuiltinFollowsTheModules(t *testing.T) {
 	file, err := os.ReadFile(filepath.Join("..", "..", "go.mod"))
 	if err != nil {

@@ -16,14 +16,14 @@ import (
 //go:embed builtin.yaml
 var builtinManifest string
 
-// Catalogue is a catalogue of components that is in use. It never changes.
+// Catalogue is a valid catalogue of components. It is immutable.
 type Catalogue struct {
 	minimum string
 	// components in the order of their names.
 	components []*component
 }
 
-// builtin reads the embedded manifest once. That it can be read is tested.
+// builtin reads the embedded manifest once. A test checks that it is valid.
 var builtin = sync.OnceValue(func() *Catalogue {
 	spec, err := readManifest(builtinManifest)
 	if err != nil {
@@ -44,12 +44,12 @@ func readManifest(manifest string) (*v1alpha1.ComponentCatalogueSpec, error) {
 	return &read.Spec, nil
 }
 
-// Builtin returns the catalogue that is built in.
+// Builtin returns the built-in catalogue.
 func Builtin() *Catalogue { return builtin() }
 
-// Effective returns the built-in catalogue with what a tenant changes in it; a
-// nil overlay changes nothing. With errors, whose paths are fields of a
-// ComponentCatalogue, there is no catalogue.
+// Effective returns the built-in catalogue with the changes of a tenant; a nil overlay
+// changes nothing. It returns no catalogue if there are errors. Their paths are fields
+// of a ComponentCatalogue.
 func Effective(overlay *v1alpha1.ComponentCatalogueSpec) (*Catalogue, field.ErrorList) {
 	if overlay == nil {
 		return Builtin(), nil
@@ -57,8 +57,8 @@ func Effective(overlay *v1alpha1.ComponentCatalogueSpec) (*Catalogue, field.Erro
 	return build(Builtin(), overlay)
 }
 
-// build lays a spec over a catalogue. Components that the spec does not name are
-// taken over as they are.
+// build applies a spec to a catalogue. Components that the spec does not name stay
+// unchanged.
 func build(base *Catalogue, overlay *v1alpha1.ComponentCatalogueSpec) (*Catalogue, field.ErrorList) {
 	var errs field.ErrorList
 	made := &Catalogue{minimum: base.minimum, components: slices.Clone(base.components)}
@@ -124,8 +124,8 @@ func (c *Catalogue) Names() []string {
 	return names
 }
 
-// Component returns a component by its name; nil when there is none. It is the
-// catalogue's own and not to be changed.
+// Component returns a component by its name, or nil if there is none. Callers must not
+// change it.
 func (c *Catalogue) Component(name string) *v1alpha1.CatalogueComponent {
 	if one := c.get(name); one != nil {
 		return one.spec
@@ -145,7 +145,7 @@ func (c *Catalogue) ByCategory(category v1alpha1.ComponentCategory) []string {
 }
 
 // MinimumKubernetesVersion returns the oldest version of Kubernetes whose
-// clusters get components, as 1.28.
+// clusters get components, for example 1.28.
 func (c *Catalogue) MinimumKubernetesVersion() string { return c.minimum }
 
 func versionOf(sources []Source) string {

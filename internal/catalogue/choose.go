@@ -20,7 +20,7 @@ func categories() []v1alpha1.ComponentCategory {
 	}
 }
 
-// clusterKinds returns one spec of each kind of clusters that rules can tell apart.
+// clusterKinds returns one spec of each kind of clusters that rules distinguish.
 func clusterKinds() []v1alpha1.ClusterSpec {
 	kinds := []v1alpha1.ClusterSpec{{Usage: v1alpha1.UsageHost, ClusterType: v1alpha1.ClusterPhysical}}
 	for _, of := range []v1alpha1.ClusterType{v1alpha1.ClusterPhysical, v1alpha1.ClusterVirtual} {
@@ -31,8 +31,8 @@ func clusterKinds() []v1alpha1.ClusterSpec {
 	return kinds
 }
 
-// requirement returns what the first rule that a cluster matches says; empty
-// when none does.
+// requirement returns the requirement of the first rule that a cluster matches, or ""
+// if it matches none.
 func (c *component) requirement(cluster *v1alpha1.ClusterSpec) v1alpha1.ComponentRequirement {
 	for _, rule := range c.spec.Rules {
 		if rule.Usage == cluster.Usage &&
@@ -44,8 +44,8 @@ func (c *component) requirement(cluster *v1alpha1.ClusterSpec) v1alpha1.Componen
 	return ""
 }
 
-// usual returns the component of a category that a cluster has unless it chooses
-// one; nil when it has none.
+// usual returns the component of a category that a cluster has without a choice, or
+// nil if there is none.
 func (c *Catalogue) usual(category v1alpha1.ComponentCategory, cluster *v1alpha1.ClusterSpec) *component {
 	for _, one := range c.components {
 		if one.spec.Category == category && one.isUsual(cluster) {
@@ -60,7 +60,7 @@ func (c *component) isUsual(cluster *v1alpha1.ClusterSpec) bool {
 	return requirement == v1alpha1.RequirementRequired || requirement == v1alpha1.RequirementDefault
 }
 
-// rival returns a second usual component of a category, which there may not be.
+// rival returns a second usual component of a category, which is an error, or nil.
 func (c *Catalogue) rival(category v1alpha1.ComponentCategory, cluster *v1alpha1.ClusterSpec) *component {
 	first := c.usual(category, cluster)
 	for _, one := range c.components {
@@ -83,8 +83,8 @@ func (c *Catalogue) possible(category v1alpha1.ComponentCategory, cluster *v1alp
 	return names
 }
 
-// mayBeIdle tells whether a choice of a category has simply no effect on clusters
-// that have no such component: forms fill these in for every cluster.
+// mayBeIdle reports whether a choice of a category may have no effect on clusters that
+// have no such component: forms fill these in for every cluster.
 func mayBeIdle(category v1alpha1.ComponentCategory) bool {
 	return category == v1alpha1.CategoryGateway || category == v1alpha1.CategoryOauthProxy ||
 		category == v1alpha1.CategorySecretManagement
@@ -97,8 +97,7 @@ func choicePath(category v1alpha1.ComponentCategory) *field.Path {
 // choice is the component of a category that a cluster has.
 type choice struct {
 	component *component
-	// from is what the cluster says of it; nil when it leaves the choice to the
-	// catalogue.
+	// from is the choice in the Cluster, or nil if the catalogue decides.
 	from *v1alpha1.Component
 }
 
@@ -112,8 +111,8 @@ func (c choice) namespace(cluster *v1alpha1.Cluster) string {
 	return c.component.spec.Namespace
 }
 
-// choose returns the components of a cluster in the order of their names, and
-// what is wrong with its choice.
+// choose returns the components of a cluster in the order of their names, and the
+// errors in its choices.
 func (c *Catalogue) choose(cluster *v1alpha1.Cluster) ([]choice, field.ErrorList) {
 	var (
 		choices []choice
@@ -160,7 +159,7 @@ func (c *Catalogue) chooseOne(cluster *v1alpha1.Cluster, category v1alpha1.Compo
 	}
 }
 
-// kindOf describes a cluster by what rules look at.
+// kindOf describes a cluster by the fields that rules match.
 func kindOf(spec *v1alpha1.ClusterSpec) string {
 	if spec.Usage == v1alpha1.UsageHost {
 		return "a host cluster"
@@ -169,8 +168,8 @@ func kindOf(spec *v1alpha1.ClusterSpec) string {
 }
 
 // Components returns the components of a cluster in the order of their names,
-// with no more than name, category, namespace, External and OnHost. A choice that
-// For refuses is there by the name and the namespace that the cluster says.
+// with name, category, namespace, External and OnHost only. A choice that For refuses
+// has the name and the namespace in the Cluster.
 func (c *Catalogue) Components(cluster *v1alpha1.Cluster) []Component {
 	found := make([]Component, 0, 12)
 	for _, category := range categories() {

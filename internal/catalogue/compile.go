@@ -17,11 +17,11 @@ import (
 
 var kubernetesVersion = regexp.MustCompile(`^v?[0-9]+\.[0-9]+(\.[0-9]+)?$`)
 
-// component is a component with everything read that clusters will ask for.
+// component is a component with its values, patches and settings decoded.
 type component struct {
 	spec     *v1alpha1.CatalogueComponent
 	external bool
-	// onHost: it is installed on the host of a virtual cluster.
+	// onHost is true for a component on the host of a virtual cluster.
 	onHost   bool
 	sources  []source
 	settings []setting
@@ -45,14 +45,14 @@ type operation struct {
 	value    any
 }
 
-// setting is a setting whose default is read; that is nil when there is none.
+// setting is a setting with its decoded default, which is nil if there is none.
 type setting struct {
 	spec     *v1alpha1.ComponentSetting
 	required bool
 	fallback template
 }
 
-// clusterReferences are the references beside those to settings.
+// clusterReferences returns the references that are not to settings.
 func clusterReferences() []string {
 	return []string{
 		"cluster.name", "cluster.apiServer", "cluster.apiServerHost", "cluster.primaryDomain", "cluster.hostCluster",
@@ -61,7 +61,7 @@ func clusterReferences() []string {
 	}
 }
 
-// compile reads a merged component and checks it by itself.
+// compile decodes a merged component and checks it on its own.
 func compile(spec *v1alpha1.CatalogueComponent, at *field.Path) (*component, field.ErrorList) {
 	made := &component{
 		spec:     spec,
@@ -170,7 +170,7 @@ func compileSettings(spec *v1alpha1.CatalogueComponent, at *field.Path) ([]setti
 			v1alpha1.SettingPort, v1alpha1.SettingInteger, v1alpha1.SettingBoolean)...)
 		compiled := setting{spec: one, required: one.Required != nil && *one.Required}
 		if one.Default != "" {
-			// A default that named other settings could go in a circle.
+			// Defaults that refer to other settings could form a circle.
 			reader := compiler{known: func(name string) string { return unknownReference(name, "", nil) }}
 			compiled.fallback = reader.text(one.Default, here.Child("default"))
 			errs = append(errs, reader.errs...)
@@ -185,8 +185,8 @@ func compileSettings(spec *v1alpha1.CatalogueComponent, at *field.Path) ([]setti
 	return made, errs
 }
 
-// unknownReference tells what is wrong with the name of a reference, of a
-// component with these settings; empty when it exists.
+// unknownReference returns the problem of the name of a reference in a component with
+// these settings, or "" if the reference exists.
 func unknownReference(name, component string, settings []v1alpha1.ComponentSetting) string {
 	if slices.Contains(clusterReferences(), name) {
 		return ""
@@ -276,8 +276,8 @@ func compilePatch(p v1alpha1.ComponentPatch, reader *compiler, at *field.Path) p
 	return made
 }
 
-// checkTogether checks what components say of each other. Errors are at the
-// components that the overlay names where it can be either.
+// checkTogether checks the references between components. If an error can be at either
+// of two components, it is at the one that the overlay names.
 func checkTogether(c *Catalogue, named map[string]bool) field.ErrorList {
 	var errs field.ErrorList
 	for _, one := range c.components {
@@ -314,8 +314,8 @@ func checkTogether(c *Catalogue, named map[string]bool) field.ErrorList {
 	return errs
 }
 
-// circle returns the components of a circle that a component is in, in the order
-// in which they wait; nil when there is none.
+// circle returns the components of a circle that a component is in, in the order in
+// which they wait, or nil if there is none.
 func (c *Catalogue) circle(start string) []string {
 	seen := map[string]bool{}
 	var walk func(name string, trail []string) []string

@@ -31,7 +31,7 @@ func TestEffective(t *testing.T) {
 	tests := map[string]struct {
 		overlay string
 		choose  func(*v1alpha1.ComponentsList)
-		// component whose change is looked at, from what is built in.
+		// component to compare with the built-in one.
 		component string
 		want      func(*Component)
 	}{
@@ -166,7 +166,7 @@ func TestEffective(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", test.component, diff)
 			}
-			// An overlay is laid over a copy.
+			// An overlay changes a copy.
 			if diff := cmp.Diff(builtin, mustFor(t, Builtin(), worker(), nil)); diff != "" {
 				t.Errorf("the built-in catalogue changed (-before +after):\n%s", diff)
 			}
@@ -174,7 +174,7 @@ func TestEffective(t *testing.T) {
 	}
 }
 
-// What the catalogue shows of a component is what is in use.
+// Component returns the component with all changes.
 func TestEffectiveComponent(t *testing.T) {
 	made, errs := Effective(overlay(t, `components: [{name: external-secrets, sources: [{name: chart, values: {installCRDs: null, replicaCount: 2}}]}]`))
 	if len(errs) > 0 {
@@ -368,7 +368,7 @@ func TestEffectiveErrors(t *testing.T) {
 	}
 }
 
-// The error is at what the tenant wrote, whichever comes first by name.
+// The error is at the component that the tenant wrote, in any order of names.
 func TestRivalsAreReportedAtTheOverlay(t *testing.T) {
 	for _, name := range []string{"alpha", "zulu"} {
 		_, errs := Effective(overlay(t, `components: [{name: `+name+`, category: gateway, namespace: a, installation: External, rules: [{usage: host, requirement: Default}]}]`))

@@ -15,10 +15,9 @@ import (
 // of their names. host carries a virtual cluster; it is nil for a physical one
 // and while it does not exist.
 //
-// What the cluster says of its components must go together with the catalogue:
-// errors have the paths of the Cluster's fields, and then there are no
-// components. A setting called httpsPort that a cluster does not give is the
-// HTTPS node port of its own gateway, or of the host's.
+// The choices of the cluster must match the catalogue. If there are errors, it returns
+// no components; the paths are fields of the Cluster. The default of a setting
+// httpsPort is the HTTPS node port of the cluster's gateway, or of its host's.
 func (c *Catalogue) For(cluster, host *v1alpha1.Cluster, f Facts) ([]Component, field.ErrorList) {
 	choices, errs := c.choose(cluster)
 	known := newReferences(cluster, f)
@@ -45,8 +44,7 @@ func (c *Catalogue) For(cluster, host *v1alpha1.Cluster, f Facts) ([]Component, 
 	return made, nil
 }
 
-// httpsPort returns the HTTPS node port of a cluster's gateway; 0 when it has
-// none.
+// httpsPort returns the HTTPS node port of a cluster's gateway, or 0 if it has none.
 func (c *Catalogue) httpsPort(cluster *v1alpha1.Cluster, known references) int64 {
 	gateway, err := c.chooseOne(cluster, v1alpha1.CategoryGateway)
 	if err != nil || gateway.component == nil {
@@ -57,7 +55,7 @@ func (c *Catalogue) httpsPort(cluster *v1alpha1.Cluster, known references) int64
 	return port
 }
 
-// references are what the references of a component stand for on one cluster.
+// references has the values of the references of a component on one cluster.
 type references struct {
 	cluster                      *v1alpha1.Cluster
 	apiServerHost, primaryDomain string
@@ -73,13 +71,13 @@ func newReferences(cluster *v1alpha1.Cluster, f Facts) references {
 	}
 }
 
-// of returns the references of one component, which has no settings yet.
+// of returns the references of one component, still without settings.
 func (r references) of(one choice) *references {
 	r.component, r.namespace = one.component.spec.Name, one.namespace(r.cluster)
 	return &r
 }
 
-// value is a lookup. What is empty is not set.
+// value is a lookup. It returns nil for an empty value.
 func (r *references) value(name string) any {
 	if setting, ok := strings.CutPrefix(name, "settings."); ok {
 		return r.settings[setting]
@@ -120,8 +118,8 @@ func (r *references) text(name string) string {
 	return ""
 }
 
-// after returns the components that this one waits for, of those in the same
-// place: the cluster itself or its host.
+// after returns the components that this one waits for. They are in the same place,
+// the cluster itself or its host.
 func (c choice) after(all []choice) []string {
 	var names []string
 	for _, before := range c.component.spec.After {
@@ -135,8 +133,8 @@ func (c choice) after(all []choice) []string {
 	return names
 }
 
-// expand returns the component for a cluster. Of an external one that is no more
-// than what others need to know to rely on it.
+// expand returns the component for a cluster. An external one has only the fields that
+// other components depend on.
 func (c choice) expand(cluster *v1alpha1.Cluster, settings map[string]any, find lookup) (Component, error) {
 	spec := c.component.spec
 	made := Component{
@@ -187,8 +185,8 @@ func (s source) expand(find lookup) (Source, error) {
 	return made, nil
 }
 
-// expand returns the operations, encoded; nil when none is left. One whose whole
-// value is not set is left out.
+// expand returns the encoded operations, or nil if none is left. It leaves out an
+// operation whose whole value is not set.
 func (p patch) expand(find lookup) ([]byte, error) {
 	type encoded struct {
 		Op    string `json:"op"`

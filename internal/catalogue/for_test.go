@@ -207,8 +207,7 @@ func TestForChoices(t *testing.T) {
 	}
 }
 
-// A choice that is refused is still told by Components, so that its namespace
-// stays the component's.
+// Components includes a refused choice, so that its namespace stays the component's.
 func TestComponentsOfARefusedChoice(t *testing.T) {
 	cluster := guideClusters()["physical-worker-pipeline"]
 	cluster.Spec.ComponentsList.Deployment = &v1alpha1.Component{Name: "flux", Namespace: "flux-system"}
@@ -224,8 +223,8 @@ func TestComponentsOfARefusedChoice(t *testing.T) {
 	t.Error("the cluster has no component that deploys")
 }
 
-// A virtual cluster's components and what makes it are in two places: neither
-// waits for the other. What makes it need not have a port to set.
+// A virtual cluster's components and its vcluster are in two places: neither waits for
+// the other. The vcluster need not have a setting for its port.
 func TestOnHost(t *testing.T) {
 	made, errs := Effective(overlay(t, `components: [
  {name: vcluster, rules: [{usage: worker, clusterType: virtual, requirement: Possible}]},
@@ -250,7 +249,7 @@ func TestOnHost(t *testing.T) {
 	}
 }
 
-// What people write reaches the charts as the same text, whatever is in it.
+// Every text that people write reaches the charts unchanged.
 func TestHostileValues(t *testing.T) {
 	made, errs := Effective(overlay(t, `components: [{name: oauth2-proxy, sources: [{name: chart, values:
  {alone: $(settings.issuer), within: "<$(settings.issuer)>", list: ["$(settings.issuer)"]}}]}]`))
@@ -283,7 +282,7 @@ func TestHostileValues(t *testing.T) {
 	}
 }
 
-// In a patch too values are encoded, and what has no value is left out.
+// Values in a patch are encoded, and operations without a value are left out.
 func TestPatches(t *testing.T) {
 	made, errs := Effective(overlay(t, `components: [{name: hnc, settings: [{name: text}, {name: unset}], sources: [{name: manifests, patches: [
  {kind: A, operations: [{op: add, path: /a, value: $(settings.text)}, {op: replace, path: /b, value: $(settings.unset)}, {op: remove, path: /c}]},
@@ -372,7 +371,7 @@ func TestPrimaryDomain(t *testing.T) {
 	}
 }
 
-// Every reference that is known stands for something.
+// Every known reference has a value.
 func TestReferences(t *testing.T) {
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Spec: v1alpha1.ClusterSpec{
 		APIServer: "https://1.2.3.4:6443", HostCluster: "h",

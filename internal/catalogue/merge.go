@@ -11,8 +11,8 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// mergeComponent returns a component with what over changes in it; base is nil
-// for a new one. Neither is changed.
+// mergeComponent returns base with the changes of over; base is nil for a new
+// component. It changes neither of them.
 func mergeComponent(base, over *v1alpha1.CatalogueComponent, at *field.Path) (*v1alpha1.CatalogueComponent, field.ErrorList) {
 	if base == nil {
 		base = &v1alpha1.CatalogueComponent{}
@@ -45,8 +45,8 @@ func replaced[T any](base, over []T) []T {
 	return base
 }
 
-// mergeNamed merges lists by the names of their elements: those of base in their
-// places, then the new ones.
+// mergeNamed merges lists by the names of their elements: first the elements of base,
+// in their order, then the new ones.
 func mergeNamed[T any](
 	base, over []T, at *field.Path, name func(T) string, merge func(base, over T, at *field.Path) (T, *field.Error),
 ) ([]T, field.ErrorList) {
@@ -80,8 +80,8 @@ func mergeNamed[T any](
 	return merged, errs
 }
 
-// mergeSource changes a source. One that goes from a chart to a directory, or
-// back, starts from nothing but its name.
+// mergeSource changes a source. One that changes from a chart to a directory, or back,
+// keeps only its name.
 func mergeSource(base, over v1alpha1.ComponentSource, at *field.Path) (v1alpha1.ComponentSource, *field.Error) {
 	if base.Chart != "" && over.Path != "" || base.Path != "" && over.Chart != "" {
 		base = v1alpha1.ComponentSource{}
@@ -131,7 +131,7 @@ func mergeValues(base, over *runtime.RawExtension) (*runtime.RawExtension, error
 	return &runtime.RawExtension{Raw: raw}, nil
 }
 
-// decodeObject reads a JSON object, whose whole numbers are int64.
+// decodeObject decodes a JSON object with whole numbers as int64.
 func decodeObject(raw *runtime.RawExtension) (map[string]any, error) {
 	object := map[string]any{}
 	if raw == nil || len(raw.Raw) == 0 {
@@ -143,9 +143,9 @@ func decodeObject(raw *runtime.RawExtension) (map[string]any, error) {
 	return object, nil
 }
 
-// mergeObjects lays one JSON object over another, as RFC 7386 says: objects are
-// merged, null removes a member, and everything else replaces. It may keep parts
-// of both, and changes base.
+// mergeObjects applies the JSON merge patch over to base (RFC 7386): objects are
+// merged, null removes a member, and everything else replaces. It changes base, and the
+// result shares parts of both.
 func mergeObjects(base, over map[string]any) map[string]any {
 	if base == nil {
 		base = map[string]any{}

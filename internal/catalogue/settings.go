@@ -14,15 +14,14 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// Kubernetes gives Services node ports of this range, unless its API server was
-// told otherwise.
+// The default range of node ports in Kubernetes.
 const (
 	firstNodePort = 30000
 	lastNodePort  = 32767
 )
 
-// The settings that fields of a Cluster stand for, and httpsPort, which is not
-// for people to give: it is the port of the gateway that a page is reached through.
+// The settings that have fields in a Cluster, and httpsPort. The catalogue sets
+// httpsPort: it is the port of the gateway in front of a page.
 const (
 	settingHost          = "host"
 	settingHTTPNodePort  = "httpNodePort"
@@ -30,8 +29,8 @@ const (
 	settingHTTPSPort     = "httpsPort"
 )
 
-// readSetting returns the value of a setting: a string, an int64 or a bool, or
-// what is wrong with the text.
+// readSetting returns the value of a setting, which is a string, an int64 or a bool, or
+// the problem of the text.
 func readSetting(kind v1alpha1.ComponentSettingType, text string) (value any, wrong string) {
 	switch kind {
 	case v1alpha1.SettingHost:
@@ -63,17 +62,17 @@ func readSetting(kind v1alpha1.ComponentSettingType, text string) (value any, wr
 	return text, ""
 }
 
-// given is the text of a setting and the field of the Cluster that it is from.
+// given is the text of a setting and its field in the Cluster.
 type given struct {
 	text string
 	at   *field.Path
-	// implied texts are for the setting if the component has it.
+	// implied is true for a text that counts only if the component has the setting.
 	implied bool
 }
 
-// givenSettings returns what a cluster says of the settings of its component of
-// a category. Fields of the cluster and additions may say the same thing twice,
-// and not two different things.
+// givenSettings returns the settings that a cluster gives to its component of a
+// category. A field of the Cluster and an addition may set the same value twice, but
+// not two different values.
 func givenSettings(cluster *v1alpha1.Cluster, made choice) (map[string]given, field.ErrorList) {
 	var errs field.ErrorList
 	texts := map[string]given{}
@@ -114,8 +113,8 @@ func givenSettings(cluster *v1alpha1.Cluster, made choice) (map[string]given, fi
 	return texts, errs
 }
 
-// readSettings returns the settings of a cluster's component, typed; those that
-// have no value are not there. References to the cluster are in defaults.
+// readSettings returns the typed settings of a cluster's component, without the ones
+// that have no value. Defaults can contain references to the cluster.
 func readSettings(cluster *v1alpha1.Cluster, made choice, httpsPort int64, find lookup) (map[string]any, field.ErrorList) {
 	texts, errs := givenSettings(cluster, made)
 	category := made.component.spec.Category
@@ -135,7 +134,7 @@ func readSettings(cluster *v1alpha1.Cluster, made choice, httpsPort int64, find 
 			values[name] = httpsPort
 			continue
 		case one.fallback != nil:
-			// References to the cluster are texts all.
+			// All references to the cluster are texts.
 			text, _ = one.fallback.value(find).(string)
 		}
 		if text == "" {
@@ -163,7 +162,7 @@ func readSettings(cluster *v1alpha1.Cluster, made choice, httpsPort int64, find 
 	return values, append(errs, samePorts(made, values, texts)...)
 }
 
-// samePorts refuses one node port for two settings of a component.
+// samePorts returns an error if two settings of a component have the same node port.
 func samePorts(made choice, values map[string]any, texts map[string]given) field.ErrorList {
 	var errs field.ErrorList
 	taken := map[any]string{}
@@ -184,9 +183,9 @@ func samePorts(made choice, values map[string]any, texts map[string]given) field
 	return errs
 }
 
-// PrimaryDomain returns the domain under which a cluster's host names are made:
-// its own, or the host of its API server, as a name of nip.io when that is an
-// IPv4 address. Empty when there is none.
+// PrimaryDomain returns the domain of a cluster's host names: its own, or the host of
+// its API server. For an IPv4 address that is a name of nip.io. It returns "" if there
+// is none.
 func PrimaryDomain(cluster *v1alpha1.Cluster) string {
 	if cluster.Spec.PrimaryDomain != "" {
 		return cluster.Spec.PrimaryDomain
@@ -210,7 +209,7 @@ func apiServerHost(server string) string {
 	return parsed.Hostname()
 }
 
-// apiServerPort returns the port of an API server's URL, as text.
+// apiServerPort returns the port of an API server's URL in text form.
 func apiServerPort(server string) string {
 	parsed, err := url.Parse(server)
 	if err != nil || parsed.Host == "" {

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// template is a text that holds references. It is read once, when the catalogue
-// is, so that what a reference stands for is never read for references again.
+// template is a text with references. It is parsed once, with the catalogue, so that
+// the value of a reference is never searched for references.
 type template []part
 
 // part is a piece of literal text, or a reference by its name.
@@ -18,12 +18,12 @@ type part struct {
 	reference bool
 }
 
-// lookup returns what a reference stands for: a string, an int64 or a bool; nil
-// when it is not set.
+// lookup returns the value of a reference, which is a string, an int64 or a bool, or
+// nil if it is not set.
 type lookup func(name string) any
 
-// parseText splits a text into its parts. The marks that begin a reference are
-// written as $$( when they are meant themselves.
+// parseText splits a text into its parts. $$( is the escape of $(, which begins a
+// reference.
 func parseText(text string) (template, error) {
 	var (
 		parts   template
@@ -59,12 +59,12 @@ func parseText(text string) (template, error) {
 	return parts, nil
 }
 
-// literal tells whether a text holds no reference; it is one part then.
+// literal reports whether a text has no reference, so that it is one part.
 func (t template) literal() bool { return len(t) == 1 && !t[0].reference }
 
-// value returns what the text stands for. A text that is one reference takes the
-// type of its value, and is nil when that is not set; in a longer text it is
-// empty then.
+// value returns the text with its references replaced. A text that consists of one
+// reference has the type of the value, and is nil if the value is not set. In a longer
+// text, a value that is not set is empty.
 func (t template) value(find lookup) any {
 	if len(t) == 1 && t[0].reference {
 		return find(t[0].text)
@@ -87,10 +87,10 @@ func (t template) value(find lookup) any {
 	return text.String()
 }
 
-// compiler turns the texts of a JSON value into templates, and collects the
-// references that do not exist.
+// compiler turns the texts of a JSON value into templates, and collects unknown
+// references.
 type compiler struct {
-	// known tells what is wrong with a reference; empty when it exists.
+	// known returns the problem of a reference, or "" if the reference exists.
 	known func(name string) string
 	errs  field.ErrorList
 }
@@ -113,7 +113,7 @@ func (c *compiler) text(text string, at *field.Path) template {
 }
 
 // tree returns a copy of a JSON value whose texts with references are templates.
-// Members of objects that are null are left out.
+// It leaves out members of objects that are null.
 func (c *compiler) tree(node any, at *field.Path) any {
 	switch node := node.(type) {
 	case map[string]any:
@@ -144,8 +144,8 @@ func (c *compiler) tree(node any, at *field.Path) any {
 }
 
 // expand returns a copy of a compiled JSON value with the references replaced.
-// Where one stands alone and is not set, the member or the element is left out;
-// set is false when that is the whole value.
+// It leaves out a member or an element that is one reference without a value. set is
+// false if that is the whole value.
 func expand(node any, find lookup) (value any, set bool) {
 	switch node := node.(type) {
 	case map[string]any:

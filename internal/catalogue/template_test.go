@@ -20,7 +20,7 @@ func TestTemplate(t *testing.T) {
 	tests := map[string]struct {
 		text string
 		want any
-		// wantErr is a part of the error; empty when there is none.
+		// wantErr is a part of the error; empty if there is none.
 		wantErr string
 	}{
 		"nothing":                    {text: "", want: ""},
@@ -85,7 +85,7 @@ func TestTree(t *testing.T) {
 	if diff := cmp.Diff(any(want), got); diff != "" || !set {
 		t.Errorf("expand() (-want +got):\n%s", diff)
 	}
-	// A copy is made each time: nobody can change the catalogue by it.
+	// expand returns a copy, so that no caller can change the catalogue.
 	got.(map[string]any)["list"].([]any)[0] = "changed"
 	if again, _ := expand(compiled, values); cmp.Diff(any(want), again) != "" {
 		t.Error("a change of what was expanded changed the compiled value")
@@ -108,7 +108,7 @@ func FuzzTemplate(f *testing.F) {
 		f.Add(seed, seed)
 	}
 	f.Fuzz(func(t *testing.T, text, value string) {
-		// What is escaped is literal, whatever it is.
+		// An escaped text is literal.
 		escaped, err := parseText(strings.ReplaceAll(text, "$(", "$$("))
 		if err != nil {
 			t.Fatalf("an escaped text is refused: %s", err)
@@ -125,8 +125,8 @@ func FuzzTemplate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Values arrive as they are, whatever is in them: the literal parts are
-		// there in their order, with the value between them.
+		// The result has the literal parts in their order, and the unchanged values
+		// between them.
 		var want strings.Builder
 		for _, p := range parsed {
 			if p.reference {
@@ -139,7 +139,7 @@ func FuzzTemplate(f *testing.F) {
 		if !ok || got != want.String() {
 			t.Fatalf("%q with %q = %q, want %q", text, value, got, want.String())
 		}
-		// Written down again it reads the same.
+		// The text of a template parses to the same template.
 		var written strings.Builder
 		for _, p := range parsed {
 			if p.reference {

@@ -1,9 +1,9 @@
-// Package catalogue knows the components that clusters can have: the built-in
-// catalogue, what a tenant changes in it, and what of it a cluster gets. It
-// guarantees that values of a cluster reach charts and manifests as typed
-// values, and never as text of a template: a reference is replaced once, by a
-// value that is not read for references again, and where one stands alone and
-// has no value, its field is left out.
+// Package catalogue holds the components that clusters can have: the built-in
+// catalogue, the changes of a tenant, and the components of each cluster. It
+// guarantees that values of a cluster reach charts and manifests as typed values, and
+// never as text of a template. A reference is replaced once, by a value that is not
+// searched for references again. If a field consists of one reference without a value,
+// the field is left out.
 package catalogue
 
 import (
@@ -12,13 +12,12 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// Facts are what references in the catalogue can stand for, beside the cluster
-// itself.
+// Facts are the values of references in the catalogue that are not about the cluster.
 type Facts struct {
 	// Tenant is the tenant's name.
 	Tenant string
-	// VaultAddress, VaultCABundle (PEM) and VaultNamespace tell clusters where
-	// Vault is; empty when the secret store is not Vault.
+	// VaultAddress, VaultCABundle (PEM) and VaultNamespace locate Vault for clusters;
+	// empty if the secret store is not Vault.
 	VaultAddress, VaultCABundle, VaultNamespace string
 }
 
@@ -27,32 +26,32 @@ type Component struct {
 	Name      string
 	Category  v1alpha1.ComponentCategory
 	Namespace string
-	// External: it is relied on and not installed.
+	// External is true for a component that Nautes relies on but does not install.
 	External bool
-	// OnHost: it is installed on the cluster's host, as a vcluster is.
+	// OnHost is true for a component on the cluster's host, such as a vcluster.
 	OnHost  bool
 	Sources []Source
-	// After lists the components of the cluster that must be ready before.
+	// After lists the components of the cluster that must be ready first.
 	After []string
 	// Namespaces that it writes to beside its own.
 	Namespaces []string
 	// ClusterResources are the cluster-scoped kinds that it installs.
 	ClusterResources []metav1.GroupKind
-	// Ingress is nil when nothing is published.
+	// Ingress is nil if nothing is published.
 	Ingress *Ingress
 	Secrets []v1alpha1.ComponentSecret
 	// Settings by their names, typed: string, int64 or bool.
 	Settings map[string]any
 }
 
-// Version returns what is shown as the wanted version: the revisions of the
-// sources, in order.
+// Version returns the wanted version, for people: the revisions of the sources, in
+// order.
 func (c Component) Version() string { return versionOf(c.Sources) }
 
-// Source is where manifests of a component come from.
+// Source is a source of manifests of a component.
 type Source struct {
 	Name, RepoURL, Chart, Path, TargetRevision string
-	// Values of the chart as a JSON object; nil when there are none.
+	// Values of the chart as a JSON object; nil if there are none.
 	Values map[string]any
 	// Patches of a kustomization, whose objects belong in the component's namespace.
 	Patches []Patch
@@ -69,6 +68,6 @@ type Patch struct {
 type Ingress struct {
 	Host, Service string
 	Port          int32
-	// Protected: behind the OAuth proxy only.
+	// Protected is true for a Service that is reached through the OAuth proxy only.
 	Protected bool
 }
