@@ -61,13 +61,18 @@ bench: tools $(TOOLS_PIPELINES) build ## Measure: the Go benchmarks, and the fig
 ##@ Check
 
 .PHONY: lint
-lint: bin/staticcheck ## Check the form: gofmt, size limits, go vet, staticcheck.
+lint: bin/staticcheck ## Check the form: gofmt, the limits of hack/limits, go vet, staticcheck.
 	@unformatted=$$(gofmt -l $$(find . \( -name .git -o -name bin \) -prune -o -name '*.go' -print)); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go run ./hack/limits
 	go vet ./...
 	bin/staticcheck ./...
 	@for module in api $(TEST_MODULES); do (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
+
+# The version of the program is pinned here, its database is the newest one.
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities; needs the network.
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 .PHONY: verify
 verify: lint ## Check the form, that what is generated is up to date, and the modules.

@@ -23,7 +23,7 @@ import (
 
 const content = "tOp-SeCrEt"
 
-// leaks returns the form in which a text holds the content; empty when it does not.
+// leaks returns the form in which a text holds the content, or an empty string.
 func leaks(text string) string {
 	var numbers, hexNumbers []string
 	for _, b := range []byte(content) {
@@ -45,7 +45,7 @@ func leaks(text string) string {
 	return ""
 }
 
-// holder has values in all the places where printing could reach them.
+// holder has values in every place that printing can reach.
 type holder struct {
 	Public  secrets.Value
 	Pointer *secrets.Value

@@ -155,10 +155,10 @@ func TestVersionIsOfTheContentOnly(t *testing.T) {
 	if got, err := s.Version(t.Context(), ref); err != nil || got == version {
 		t.Errorf("an edited field makes no new version: %v", err)
 	}
-	// Who sees two versions learns nothing from them.
+	// Two versions reveal nothing, not even that the contents are equal.
 	other := secrets.Ref{Engine: "git", Path: "other"}
 	if a, b := put(t, s, ref, "k", "v"), put(t, New(c, c, s.namespace), other, "k", "v"); a == b {
-		t.Error("the version is a digest that anybody can make")
+		t.Error("the version is a digest without a key")
 	}
 }
 
@@ -254,7 +254,7 @@ func TestConcurrentPuts(t *testing.T) {
 	}
 }
 
-// Of those who create a secret at the same time one succeeds, and its content stays.
+// One of several concurrent calls of Create succeeds, and its content stays.
 func TestCreateReplacesNothing(t *testing.T) {
 	s, _ := newStore(t)
 	var created atomic.Value

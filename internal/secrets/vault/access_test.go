@@ -29,7 +29,7 @@ type cluster struct {
 
 const systemNamespace = "vault"
 
-// newCluster makes the accounts, as namespace/name, and the one that reviews tokens.
+// newCluster makes accounts, given as namespace/name, and one that reviews tokens.
 func newCluster(t testing.TB, accounts ...string) cluster {
 	t.Helper()
 	c := cluster{t: t, plane: shared.Stack(t).Tenant}
@@ -59,7 +59,7 @@ func newCluster(t testing.TB, accounts ...string) cluster {
 	return c
 }
 
-// ignoring makes what another test may have made already.
+// ignoring creates an object that another test may have created before.
 func ignoring(t testing.TB, create func() error) {
 	t.Helper()
 	if err := create(); err != nil && !strings.Contains(err.Error(), "already exists") {
@@ -67,7 +67,7 @@ func ignoring(t testing.TB, create func() error) {
 	}
 }
 
-// token returns a token of an account, as namespace/name.
+// token returns a token of an account, given as namespace/name.
 func (c cluster) token(account string) string {
 	c.t.Helper()
 	namespace, name, _ := strings.Cut(account, "/")
@@ -78,7 +78,7 @@ func (c cluster) token(account string) string {
 	return answer.Status.Token
 }
 
-// mount registers the cluster in Vault by a System.
+// mount registers the cluster in Vault.
 func (c cluster) mount(v *Vault, name string) {
 	c.t.Helper()
 	item := mountItem(name, c.plane.URL)
@@ -88,7 +88,7 @@ func (c cluster) mount(v *Vault, name string) {
 	}
 }
 
-// login returns the status of a login, and the token of Vault.
+// login returns the status of a login, and its token of Vault.
 func (s server) login(mount, role, jwt string) (int, string) {
 	s.t.Helper()
 	status, answer, err := s.Request(s.t.Context(), http.MethodPost, "auth/"+mount+"/login", "", map[string]string{"role": role, "jwt": jwt})
@@ -99,7 +99,7 @@ func (s server) login(mount, role, jwt string) (int, string) {
 	return status, token
 }
 
-// reads returns the status of a read with a token.
+// statusFor returns the status of a request with a token.
 func (s server) statusFor(token, method, path string, body any) int {
 	s.t.Helper()
 	status, _, err := s.Request(s.t.Context(), method, path, token, body)
@@ -109,8 +109,8 @@ func (s server) statusFor(token, method, path string, body any) int {
 	return status
 }
 
-// Each account of two products reads exactly what is granted to it, and can do
-// nothing else with anything.
+// Each account of two products can read exactly the secrets that are granted to
+// it, and can do nothing else.
 func TestAccountsMayDoWhatIsGranted(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "matrix")
@@ -173,7 +173,7 @@ func TestAccountsMayDoWhatIsGranted(t *testing.T) {
 	}
 }
 
-// checkAccess tries all that can be done with a secret.
+// checkAccess tries every operation on a secret.
 func (s server) checkAccess(name, token string, ref secrets.Ref, granted bool) {
 	s.t.Helper()
 	want := http.StatusForbidden
@@ -195,7 +195,7 @@ func (s server) checkAccess(name, token string, ref secrets.Ref, granted bool) {
 	}
 }
 
-// checkNothingElse tries to look around and to get more rights.
+// checkNothingElse tries to list objects and to get more rights.
 func (s server) checkNothingElse(name, token, mount string) {
 	s.t.Helper()
 	for _, path := range []string{"git/metadata/?list=true", "git/metadata/gitlab/?list=true", "sys/policies/acl?list=true", "sys/auth", "auth/" + mount + "/role?list=true", "auth/" + mount + "/config"} {
@@ -211,7 +211,7 @@ func (s server) checkNothingElse(name, token, mount string) {
 	}
 }
 
-// A right that is taken away is gone at once, for those too who are logged in.
+// A revoked right has no effect at once, even for accounts that are logged in.
 func TestRevocationTakesEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "revocation")
@@ -238,17 +238,17 @@ func TestRevocationTakesEffectAtOnce(t *testing.T) {
 		}
 		s.mustRead(tokens["a"], repoKey, true)
 	}
-	logIn() // The policy goes: nobody else notices.
+	logIn() // The policy is removed: other accounts do not notice.
 	s.deleted(v, spaceOwner("product-1"), plan.VaultPolicyID(secrets.PolicyName(repoKey)))
 	s.mustRead(tokens["a"], repoKey, false)
 	s.applied(v, role("a", shared))
 	s.mustRead(tokens["a"], shared, true)
 	s.mustRead(tokens["b"], shared, true)
 	if got := s.count("update sys/leases/revoke-prefix/auth/" + mount + "/login"); got != 0 {
-		t.Errorf("tokens were revoked %d times, which no one had to", got)
+		t.Errorf("tokens were revoked %d times, without need", got)
 	}
 
-	logIn() // The role loses a policy that others keep. Who logs in meanwhile does not keep it.
+	logIn() // The role loses a policy that others keep. Logins in the meantime do not keep it.
 	var meanwhile []string
 	g.intercept(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
@@ -266,11 +266,11 @@ func TestRevocationTakesEffectAtOnce(t *testing.T) {
 		t.Error("the other account cannot log in again")
 	}
 
-	logIn() // The role goes, and the policies stay.
+	logIn() // The role is removed, and the policies stay.
 	s.deleted(v, spaceOwner("product-1"), plan.VaultRoleID(mount, "product-1-a"))
 	s.mustRead(tokens["a"], shared, false)
 
-	logIn() // Vault fails between the two: the next attempt ends the tokens.
+	logIn() // Vault fails between the two writes: the next attempt revokes the tokens.
 	for _, attempt := range []func() error{
 		func() error {
 			_, err := v.System().Put(t.Context(), spaceOwner("product-1"), role("a", repoKey), nil)
@@ -289,7 +289,7 @@ func TestRevocationTakesEffectAtOnce(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		})
 		if err := attempt(); !errors.Is(err, secrets.ErrUnavailable) {
-			t.Errorf("an attempt that fails half-way: %v", err)
+			t.Errorf("an attempt that fails halfway: %v", err)
 		}
 		g.intercept(nil)
 		eventually(t, attempt)
@@ -312,7 +312,7 @@ func (s server) policiesOf(mount, role string) any {
 	return at(s.ask(http.MethodGet, rolePath(mount, role), nil), "data", "token_policies")
 }
 
-// The operator itself logs in with the token of its ServiceAccount.
+// The operator logs in with the token of its ServiceAccount.
 func TestOperatorLogsInWithItsServiceAccount(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "service-account")
@@ -335,7 +335,7 @@ func TestOperatorLogsInWithItsServiceAccount(t *testing.T) {
 	put(t, v, repoKey, "a", "1")
 	s.applied(v, mountItem("c", "https://127.0.0.1:6443"))
 	wantClass(t, s.reads(open("nautes/other"))(), secrets.ErrDenied, "does not accept the operator's login at auth/"+tenant)
-	// Its own mount is not one that it may change.
+	// It may not change its own mount.
 	_, err := v.System().Put(context.WithoutCancel(t.Context()), clusterOwner(tenant), mountItem(tenant, "https://127.0.0.1:6443"), resolved(string(s.CA), reviewerToken, "1"))
 	var notOurs *NotOursError
 	if !errors.As(err, &notOurs) {

@@ -9,8 +9,8 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// What each thing costs, in requests; at rest, that is when it is as it must be,
-// none of them writes.
+// TestCalls holds the number of requests of each operation. An operation that
+// changes nothing writes nothing.
 func TestCalls(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "calls")
@@ -43,8 +43,8 @@ func TestCalls(t *testing.T) {
 		{"the same policy", apply("a policy"), []string{"GET"}},
 		{"a new role", apply("a role"), []string{"GET", "GET", "PUT"}},
 		{"the same role", apply("a role"), []string{"GET", "GET"}},
-		// The mount, the roles and each of the product's, the policies, and at
-		// first each that is not known: default and nautes-operator.
+		// The mount, the roles and each role of the product, the policies, and at first
+		// each policy that is not known: default and nautes-operator.
 		{"what a product has, at first", func() { s.owned(v, spaceSet("product-1", "c")) }, slices.Repeat([]string{"GET"}, 6)},
 		{"what a product has", func() { s.owned(v, spaceSet("product-1", "c")) }, slices.Repeat([]string{"GET"}, 4)},
 		{"what a cluster has", func() { s.owned(v, clusterSet("c")) }, []string{"GET"}},

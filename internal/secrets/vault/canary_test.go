@@ -18,7 +18,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// leaks tells whether a text holds the canary, in whatever form.
+// leaks reports whether a text holds the canary, in any form.
 func leaks(text string) bool {
 	for _, form := range []string{
 		canary, base64.StdEncoding.EncodeToString([]byte(canary)), base64.RawURLEncoding.EncodeToString([]byte(canary)), hex.EncodeToString([]byte(canary)),
@@ -31,7 +31,7 @@ func leaks(text string) bool {
 	return false
 }
 
-// echo is a server that says in its refusals all that it was told.
+// echo is a server whose refusals quote the whole request.
 type echo struct {
 	mu     sync.Mutex
 	answer func(w http.ResponseWriter, r *http.Request, told string)
@@ -52,7 +52,7 @@ func (e *echo) set(answer func(w http.ResponseWriter, r *http.Request, told stri
 	e.answer = answer
 }
 
-// accepting answers what a login asks for.
+// accepting answers the requests of a login.
 func accepting(then func(w http.ResponseWriter, r *http.Request, told string)) func(http.ResponseWriter, *http.Request, string) {
 	return func(w http.ResponseWriter, r *http.Request, told string) {
 		switch {
@@ -81,8 +81,8 @@ func shouting(status int, form string) func(http.ResponseWriter, *http.Request, 
 	}
 }
 
-// Whatever goes wrong, and whatever Vault says then, no secret is in an error, in
-// a log or in the state.
+// No failure, and no answer of Vault, brings a secret into an error, a log line or
+// the state.
 func TestNoErrorHoldsASecret(t *testing.T) {
 	t.Parallel()
 	answers := map[string]func(http.ResponseWriter, *http.Request, string){}
@@ -131,7 +131,7 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 				for _, text := range append(log.all(), fmt.Sprintf("%v %+v %#v", v.State(), v.State(), v.State())) {
 					logged++
 					if leaks(text) {
-						t.Errorf("%s, %s: it tells a secret: %s", answer, auth, text)
+						t.Errorf("%s, %s: it holds a secret: %s", answer, auth, text)
 					}
 				}
 				v.Close()
@@ -148,7 +148,7 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 	}
 }
 
-// With the real server: what is stored, and how we log in, is in no URL.
+// With the real server, no URL holds a stored secret or a credential of the login.
 func TestNoURLHoldsASecret(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "urls")
@@ -178,7 +178,7 @@ func TestNoURLHoldsASecret(t *testing.T) {
 	}
 }
 
-// In Vault Enterprise everything is asked for in the namespace, from the login on.
+// With Vault Enterprise, every request names the namespace, from the login on.
 func TestNamespaceIsSentWithEverything(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "namespace")
@@ -199,7 +199,7 @@ func TestNamespaceIsSentWithEverything(t *testing.T) {
 	eventually(t, func() error {
 		for _, kind := range kinds {
 			if !asked(g, kind) {
-				return fmt.Errorf("nobody has asked for %s", kind)
+				return fmt.Errorf("%s is not requested", kind)
 			}
 		}
 		return nil

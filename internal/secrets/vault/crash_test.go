@@ -14,15 +14,15 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// step is what the operator does at one time.
+// step is one pass of the operator.
 type step struct {
 	name string
 	sets []plan.Set
-	// reviewer is the token that reviews tokens by then; empty: there is none.
+	// reviewer is the token that reviews tokens in this step, or empty.
 	reviewer string
 }
 
-// life is that of a cluster with the accounts of two products.
+// life returns the steps of a cluster with the accounts of two products.
 func life() []step {
 	cluster, one, two := clusterSet("c"), spaceSet("product-1", "c"), spaceSet("product-2", "c")
 	repo := func(name string) secrets.Ref { return secrets.RepositoryReadOnly("gitlab", name) }
@@ -33,7 +33,7 @@ func life() []step {
 	}
 	two.Items = []plan.Item{policyItem("product-2", repo("d")), roleItem("c", "product-2", "x", repo("d"))}
 	less := one
-	// x loses a, which y keeps; b goes, and z.
+	// x loses a, which y keeps; b and z are removed.
 	less.Items = []plan.Item{one.Items[0], roleItem("c", "product-1", "x"), one.Items[3]}
 	end := func(set plan.Set) plan.Set { set.Items = nil; return set }
 	return []step{
@@ -44,7 +44,7 @@ func life() []step {
 	}
 }
 
-// do does a step as a new process would.
+// do runs a step like a new process.
 func (s server) do(v *Vault, step step) error {
 	if err := s.store(v, step); err != nil {
 		return err
@@ -78,7 +78,7 @@ func (s server) store(v *Vault, step step) error {
 	return nil
 }
 
-// holds returns all that there is beside secrets, in text.
+// holds returns all mounts, roles and policies as text.
 func (s server) holds() string {
 	s.t.Helper()
 	found := map[string]any{}
@@ -112,8 +112,8 @@ func (s server) holds() string {
 	return string(text)
 }
 
-// failWrite makes the write of a number fail, before or after it has its effect.
-// It returns how many have come.
+// failWrite makes the write with a number fail, before or after it takes effect. It
+// returns a function that counts the writes.
 func (g *gateway) failWrite(number int, after bool) (writes func() int) {
 	count := 0
 	g.intercept(func(w http.ResponseWriter, r *http.Request) {
@@ -146,8 +146,8 @@ func (discarding) Header() http.Header         { return http.Header{} }
 func (discarding) WriteHeader(int)             {}
 func (discarding) Write(p []byte) (int, error) { return len(p), nil }
 
-// Whichever write of whichever step is the last before a crash: the next process
-// finishes it, and nothing is left at the end that nobody finds.
+// After a crash at any write of any step, the next process completes the step, and
+// nothing is left over at the end.
 func TestCrashAtEveryWrite(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "crash")
@@ -175,7 +175,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 		for number := 1; number <= counts[at]; number++ {
 			for _, after := range []bool{false, true} {
 				if !after && number > 1 {
-					// It leaves what the write before it has left.
+					// It leaves the same state as the write before it.
 					continue
 				}
 				name := fmt.Sprintf("%s, write %d of %d, after: %v", step.name, number, counts[at], after)
@@ -187,8 +187,8 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	t.Logf("%d crashes; %v writes in the steps", runs, counts)
 }
 
-// crash lives through the steps with a crash in one of them, and then from there
-// to the end, or to the end at once.
+// crash runs the steps with a crash in one of them. Then it runs the remaining
+// steps, or only the last one.
 func (s server) crash(g *gateway, steps []step, at, number int, after bool, name string, wants []string) {
 	s.t.Helper()
 	end := len(steps) - 1
@@ -200,7 +200,7 @@ func (s server) crash(g *gateway, steps []step, at, number int, after bool, name
 			}
 			g.intercept(nil)
 			if number%2 == 0 && at < end {
-				// What was asked for is not wanted any more.
+				// The interrupted step is not wanted any longer.
 				break
 			}
 		}

@@ -14,7 +14,7 @@ import (
 	"nautes.io/nautes/test/devstack"
 )
 
-// outage is a way in which a server fails, and comes back.
+// outage is a way in which a server fails and recovers.
 type outage struct {
 	begin, end func() error
 	says       string
@@ -24,16 +24,16 @@ func (s server) outages() map[string]outage {
 	ctx := s.t.Context()
 	return map[string]outage{
 		"sealed": {func() error { return s.Seal(ctx) }, func() error { return s.Unseal(ctx) }, "sealed"},
-		// The first to notice may be one whose connection broke under way: it is not
-		// refused, it fails.
+		// The first caller may notice it by a connection that breaks instead of one that
+		// is refused.
 		"stopped": {s.Stop, func() error { return s.Start(ctx) }, "connection"},
 		"killed":  {s.Kill, func() error { return s.Start(ctx) }, "connection"},
 		"frozen":  {s.Pause, s.Resume, "it did not answer within 1s"},
 	}
 }
 
-// Whatever happens to the server, everybody is told so at once, nobody storms it,
-// nothing is lost, and work goes on as soon as it is back.
+// During an outage all callers get an error at once, the server gets few requests,
+// and nothing is lost. Work continues as soon as the outage ends.
 func TestOutages(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "outages")
@@ -57,7 +57,7 @@ func TestOutages(t *testing.T) {
 				}
 			}
 			if took := time.Since(began); took > 500*time.Millisecond {
-				t.Errorf("it takes %v to say what is known", took)
+				t.Errorf("it takes %v to return a known error", took)
 			}
 			wantClass(t, v.State(), secrets.ErrUnavailable, outage.says)
 			if err := outage.end(); err != nil {
@@ -78,7 +78,7 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-// attempts does everything once and returns the errors.
+// attempts runs every operation once and returns the errors.
 func attempts(t *testing.T, v *Vault) map[string]error {
 	t.Helper()
 	ctx := t.Context()
@@ -97,7 +97,8 @@ func attempts(t *testing.T, v *Vault) map[string]error {
 	return errs
 }
 
-// What comes in Vault's place, or from it, is told apart.
+// TestAnswers holds how unexpected answers, of Vault or of another server, are
+// classified.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	html := func(status int) devstack.Failure { return devstack.Answer(status, "<html>"+canary+"</html>") }
@@ -108,7 +109,7 @@ func TestAnswers(t *testing.T) {
 		failure   devstack.Failure
 		class     error
 		says      string
-		wantState error // nil: others are still served
+		wantState error // nil if other requests are still served
 	}{
 		"a limit of its rate":       {says(429), secrets.ErrUnavailable, "it limits the rate", secrets.ErrUnavailable},
 		"a failure of its own":      {says(500), secrets.ErrUnavailable, "status 500", nil},
@@ -151,7 +152,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// While nothing is known to work, at most one request goes on, and not often.
+// During an outage there is at most one request at a time, with growing pauses.
 func TestNobodyStormsAServerThatIsDown(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "storm")
@@ -169,7 +170,7 @@ func TestNobodyStormsAServerThatIsDown(t *testing.T) {
 			wantClass(t, err, secrets.ErrUnavailable, "sealed")
 		}
 	}
-	// The pauses double: 0.25, 0.5, 1, 2 seconds, and a fifth less.
+	// The pauses double: 0.25, 0.5, 1, 2 seconds, and up to a fifth more.
 	if got := proxy.Requests("", "") - before; got < 3 || got > 6 {
 		t.Errorf("%d requests in 3 seconds", got)
 	}
@@ -182,7 +183,7 @@ func TestCertificates(t *testing.T) {
 	plain := prepared(t, devstack.VaultOptions{Name: "plain", Plain: true})
 	tests := map[string]struct {
 		change func(*Options)
-		says   string // empty: it works
+		says   string // empty if it works
 	}{
 		"the CA of the server": {change: func(*Options) {}},
 		"none":                 {change: func(o *Options) { o.CABundle = nil }, says: "certificate is not trusted"},
@@ -205,7 +206,8 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// What administrators set for people's clients does not change the operator's.
+// Variables that administrators set for the clients of people do not change the
+// operator's client.
 func TestEnvironmentIsNotUsed(t *testing.T) {
 	s := newServer(t, "environment")
 	g := s.gateway()
@@ -236,7 +238,7 @@ func TestEnvironmentIsNotUsed(t *testing.T) {
 	wantClass(t, s.reads(untrusted)(), secrets.ErrUnavailable, "certificate is not trusted")
 }
 
-// A standby leads to the active node, by one redirect and never out of TLS.
+// A standby redirects to the active node, once and never from TLS to plain HTTP.
 func TestStandby(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "active")
@@ -268,7 +270,7 @@ func TestStandby(t *testing.T) {
 	}
 }
 
-// A caller that does not wait any longer says nothing about Vault.
+// A caller that gives up is no sign of an outage.
 func TestCallersThatGo(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "callers")

@@ -24,7 +24,7 @@ import (
 
 const (
 	tenant = "acme"
-	// within is how long a test waits for what must come.
+	// within is how long a test waits for an event.
 	within = 30 * time.Second
 )
 
@@ -75,7 +75,7 @@ func operatorPolicy(t testing.TB) string {
 	return string(content)
 }
 
-// ask asks with the root token for what must be done.
+// ask sends a request with the root token that must succeed.
 func (s server) ask(method, path string, body any) map[string]any {
 	s.t.Helper()
 	status, answer, err := s.Request(context.WithoutCancel(s.t.Context()), method, path, s.RootToken(), body)
@@ -85,7 +85,7 @@ func (s server) ask(method, path string, body any) map[string]any {
 	return answer
 }
 
-// at returns what an answer holds at a path of keys.
+// at returns the value at a path of keys in an answer.
 func at(answer map[string]any, keys ...string) any {
 	var found any = answer
 	for _, key := range keys {
@@ -102,7 +102,7 @@ func (s server) operatorToken(ttl string, policies ...string) string {
 	return fmt.Sprint(at(answer, "auth", "client_token"))
 }
 
-// options are those of an operator that may do what its policy says.
+// options returns options for an operator with its own policy.
 func (s server) options() Options {
 	s.t.Helper()
 	return Options{
@@ -111,7 +111,7 @@ func (s server) options() Options {
 	}
 }
 
-// open opens the server for an operator, after the options have been changed.
+// open opens the server for an operator with changed options.
 func (s server) open(change ...func(*Options)) *Vault {
 	s.t.Helper()
 	o := s.options()
@@ -145,7 +145,7 @@ func start(t testing.TB, v *Vault) {
 	})
 }
 
-// file returns the name of a file with the content.
+// file returns the name of a new file with the content.
 func file(t testing.TB, content string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "file")
@@ -176,7 +176,7 @@ func eventually(t testing.TB, try func() error) {
 	}
 }
 
-// writes counts the writes that the server has got, without those of its root.
+// writes returns the writes that the server has received, except writes by root.
 func (s server) writes() []string {
 	s.t.Helper()
 	all, err := s.Writes()
@@ -192,7 +192,7 @@ func (s server) writes() []string {
 	return own
 }
 
-// requests returns what others than root have asked for, as verb and path.
+// requests returns the requests, except requests by root, as verb and path.
 func (s server) requests() []string {
 	s.t.Helper()
 	all, err := s.Requests()
@@ -235,7 +235,7 @@ func put(t testing.TB, v *Vault, ref secrets.Ref, pairs ...string) string {
 
 var repoKey = secrets.RepositoryReadOnly("gitlab", "repo-1")
 
-// recorder keeps what callbacks were told.
+// recorder keeps the arguments of a callback.
 type recorder[T any] struct {
 	mu   sync.Mutex
 	told []T
@@ -253,21 +253,21 @@ func (r *recorder[T]) all() []T {
 	return append([]T(nil), r.told...)
 }
 
-// gateway stands before a server, sees every request, and may answer itself. It
-// speaks plain HTTP.
+// gateway is a plain HTTP proxy in front of a server. It records every request, and
+// may answer itself.
 type gateway struct {
 	URL string
-	// forward hands a request on to the server.
+	// forward passes a request on to the server.
 	forward http.Handler
 
 	mu       sync.Mutex
 	requests []*http.Request
 	before   http.HandlerFunc
-	// reviewer is the last token that reviews tokens which the server has got.
+	// reviewer is the last token for the review of tokens that the server received.
 	reviewer string
 }
 
-// errPass is what a handler of intercept panics with to let the request pass.
+// errPass is the panic with which a handler of intercept lets a request pass.
 var errPass = errors.New("pass")
 
 func (s server) gateway() *gateway {
@@ -328,7 +328,7 @@ func answered(handler http.HandlerFunc, w http.ResponseWriter, r *http.Request) 
 	return true
 }
 
-// intercept lets a handler answer; nil: none.
+// intercept lets a handler answer, or none if it is nil.
 func (g *gateway) intercept(handler http.HandlerFunc) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -341,10 +341,10 @@ func (g *gateway) seen() []*http.Request {
 	return append([]*http.Request(nil), g.requests...)
 }
 
-// behind makes the address that of the gateway.
+// behind sets the address to the gateway.
 func (g *gateway) behind(o *Options) { o.Address, o.CABundle = g.URL, nil }
 
-// wantClass fails unless an error has a class and says what it must.
+// wantClass fails unless an error has a class and contains a text.
 func wantClass(t testing.TB, err, class error, says string) {
 	t.Helper()
 	if !errors.Is(err, class) || !strings.Contains(err.Error(), says) {

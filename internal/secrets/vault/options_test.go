@@ -10,7 +10,7 @@ func TestOpenChecksItsOptions(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		change func(*Options)
-		want   string // a part of the error; empty: there is none
+		want   string // a part of the error; empty if there is none
 	}{
 		"complete":                  {func(*Options) {}, ""},
 		"a path":                    {func(o *Options) { o.Address = "https://proxy.example/vault" }, ""},

@@ -12,7 +12,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// parsedPolicy reads a policy as Vault does, with the parser that it has.
+// parsedPolicy reads a policy with the parser that Vault uses.
 func parsedPolicy(t testing.TB, text string) []plan.VaultRule {
 	t.Helper()
 	root, err := hcl.Parse(text)
@@ -46,7 +46,7 @@ func parsedPolicy(t testing.TB, text string) []plan.VaultRule {
 	return rules
 }
 
-// Whatever is asked for, the text means exactly that to Vault, or there is none.
+// For any rules, Vault reads exactly these rules from the text, or there is no text.
 func FuzzPolicy(f *testing.F) {
 	for _, seed := range [][4]string{
 		{"git/data/gitlab/repo-1/default/readonly", "read", "git/data/a", "list"},

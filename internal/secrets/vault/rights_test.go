@@ -13,7 +13,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// everything does all that the operator does, with what it may have to clean up.
+// everything runs every operation of the operator.
 func (s server) everything(v *Vault) error {
 	ctx := context.WithoutCancel(s.t.Context())
 	system := v.System()
@@ -32,7 +32,7 @@ func (s server) everything(v *Vault) error {
 		note(err)
 		note(v.Delete(ctx, ref))
 	}
-	// The operator cannot remove it, so that each attempt has to make it.
+	// The operator cannot remove it, so root does: each attempt has to create it.
 	s.ask(http.MethodDelete, metadataPath(secrets.WebhookKey()), nil)
 	_, err := v.Create(ctx, secrets.WebhookKey(), fields(secrets.WebhookKeyField, "1"))
 	note(err)
@@ -65,8 +65,8 @@ func (s server) everything(v *Vault) error {
 	return errors.Join(errs...)
 }
 
-// The operator's policy is enough for all that it does, and each of its lines is
-// needed. The tokens have no other policy, not even Vault's default one.
+// The operator's policy is sufficient, and each of its lines is necessary. The tokens
+// have no other policy, not even Vault's default one.
 func TestOperatorPolicyIsTheLeast(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "rights")
@@ -90,7 +90,7 @@ func TestOperatorPolicyIsTheLeast(t *testing.T) {
 	tried := 0
 	for i, rule := range rules {
 		if rule.Path == "sys/policies/acl/nautes-operator" {
-			continue // It takes something away; see below.
+			continue // It denies a right; see the next test.
 		}
 		for _, capability := range rule.Capabilities {
 			less := slices.Clone(rules)
@@ -110,7 +110,7 @@ func TestOperatorPolicyIsTheLeast(t *testing.T) {
 	}
 }
 
-// sweep removes what an attempt could not.
+// sweep removes the objects that an attempt could not remove.
 func (s server) sweep() {
 	s.t.Helper()
 	for _, path := range []string{"sys/auth/c", "sys/policies/acl/" + secrets.PolicyName(repoKey), metadataPath(repoKey), metadataPath(secrets.ClusterKubeconfig("c"))} {

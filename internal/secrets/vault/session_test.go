@@ -13,8 +13,8 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// appRole enables AppRole with a role whose tokens live so long, and returns how
-// to log in as the operator.
+// appRole enables AppRole, with a role whose tokens have a TTL, and returns the login
+// of the operator.
 func (s server) appRole(ttl, maxTTL string) Auth {
 	s.t.Helper()
 	s.ask(http.MethodPost, "sys/auth/approle", map[string]any{"type": "approle"})
@@ -30,7 +30,7 @@ func (s server) secretID() string {
 	return fmt.Sprint(at(s.ask(http.MethodPost, "auth/approle/role/operator/secret-id", nil), "data", "secret_id"))
 }
 
-// count counts the requests of others than root.
+// count counts the requests, except requests by root.
 func (s server) count(request string) int {
 	s.t.Helper()
 	return len(slices.DeleteFunc(s.requests(), func(one string) bool { return one != request }))
@@ -38,7 +38,7 @@ func (s server) count(request string) int {
 
 const approleLogin = "update auth/approle/login"
 
-// mustNotBeRefused fails when a request came too late for its token.
+// mustNotBeRefused fails if a request was sent with a token that had ended.
 func (s server) mustNotBeRefused() {
 	s.t.Helper()
 	all, err := s.Requests()
@@ -52,7 +52,7 @@ func (s server) mustNotBeRefused() {
 	}
 }
 
-// together calls a function many times at once and returns the errors.
+// together makes many concurrent calls and returns the errors.
 func together(n int, call func() error) []error {
 	errs := make([]error, n)
 	var running sync.WaitGroup
@@ -88,7 +88,7 @@ func TestSessionIsShared(t *testing.T) {
 		}
 		s.ask(http.MethodPost, "sys/leases/revoke-prefix/auth/approle/login", map[string]bool{"sync": true})
 	}
-	// The secret is used up, as after a rotation: the file is read anew.
+	// The secret ID has been rotated: the file is read again.
 	rewrite(t, approle.SecretIDFile, s.secretID()+"\n")
 	if err := s.reads(v)(); err != nil {
 		t.Error(err)
@@ -120,7 +120,7 @@ func TestSessionIsRenewed(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		maxTTL string
-		// wantRequest comes often, and wantOnce one time.
+		// wantRequest is sent repeatedly, and wantOnce once.
 		wantRequest, wantOnce string
 	}{
 		"while the token may live":    {maxTTL: "1h", wantRequest: "update auth/token/renew-self", wantOnce: approleLogin},
@@ -164,13 +164,13 @@ func TestTokenFromAFile(t *testing.T) {
 	v := s.open(func(o *Options) { o.Auth, o.OnState = Auth{Method: AuthToken, TokenFile: name}, states.tell })
 	put(t, v, repoKey, "a", "1")
 
-	// Its keeper puts another one there.
+	// The program that keeps the file writes another token.
 	s.ask(http.MethodPost, "auth/token/revoke", map[string]string{"token": s.token(v)})
 	rewrite(t, name, s.operatorToken("1h", "nautes-operator"))
 	if err := s.reads(v)(); err != nil {
 		t.Errorf("with the next token: %v", err)
 	}
-	// Or nothing, for a while.
+	// Or it writes none for a while.
 	s.ask(http.MethodPost, "auth/token/revoke", map[string]string{"token": s.token(v)})
 	wantClass(t, s.reads(v)(), secrets.ErrDenied, "does not accept the token in "+name)
 	rewrite(t, name, s.operatorToken("1h", "nautes-operator"))
@@ -187,8 +187,8 @@ func (s server) token(v *Vault) string {
 	return v.session.client.Token()
 }
 
-// A right that is missing is told as such, costs no login each time, and works
-// as soon as it is given.
+// A missing right is reported as such, costs no login each time, and works as soon
+// as it is granted.
 func TestDeniedIsNoLoginStorm(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "denied")
@@ -215,7 +215,7 @@ func TestDeniedIsNoLoginStorm(t *testing.T) {
 	}
 }
 
-// A login that is denied is tried now and then, not for each call.
+// A denied login is retried with pauses, not for each call.
 func TestDeniedLogin(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "login")
@@ -245,7 +245,7 @@ func TestDeniedLogin(t *testing.T) {
 					}
 				}
 			}
-			// One, and those of the background.
+			// One, and the attempts of the background.
 			if got, most := s.count(approleLogin)-before, 2+int(time.Since(began)/outagePauses().Duration); got > most {
 				t.Errorf("%d logins, want at most %d", got, most)
 			}

@@ -112,7 +112,7 @@ func TestStoreReadsWhatOthersDo(t *testing.T) {
 	tests := []struct {
 		name string
 		do   func()
-		want map[string]string // nil: there is no secret
+		want map[string]string // nil if there is no secret
 	}{
 		{"written by hand", func() {
 			s.ask(http.MethodPost, data, map[string]any{"data": map[string]any{
@@ -152,8 +152,8 @@ func TestStoreReadsWhatOthersDo(t *testing.T) {
 	}
 }
 
-// Two operators for a moment, as when the lease has passed on: each write is
-// either in a version of its own or refused, and none is lost.
+// Two operators may be active for a moment, for example when the lease changes hands.
+// Each write makes a version of its own or is refused, and none is lost.
 func TestConcurrentPuts(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "races")
@@ -187,7 +187,7 @@ func TestConcurrentPuts(t *testing.T) {
 	}
 }
 
-// What somebody else has written since it was looked at is looked at again.
+// Put reads the secret again if another client has written it in the meantime.
 func TestPutSeesWhoWasFaster(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "faster")
@@ -218,8 +218,8 @@ func TestPutSeesWhoWasFaster(t *testing.T) {
 	}
 }
 
-// What is there, or comes while it is looked for, is not replaced; what was
-// deleted is made anew.
+// Create replaces no secret, not even one that appears in the meantime. A deleted
+// secret can be created again.
 func TestCreateReplacesNothing(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "create")

@@ -24,7 +24,7 @@ var _ apply.System = (*System)(nil)
 // canary is a part of every secret of these tests: no error and no log may hold it.
 const canary = "tOp-SeCrEt"
 
-// reviewerToken is one in form only.
+// reviewerToken has the form of a token only.
 var reviewerToken = encoded(`{"alg":"HS256"}`) + "." + encoded(`{"sub":"`+canary+`"}`) + "." + encoded(canary)
 
 func encoded(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
@@ -101,7 +101,7 @@ func resolved(ca, reviewer, version string) resolver {
 	}
 }
 
-// applied applies an item and tells whether that changed anything.
+// applied applies an item and reports whether that changed anything.
 func (s server) applied(v *Vault, item plan.Item) bool {
 	s.t.Helper()
 	changed, err := v.System().Put(s.t.Context(), ownerOf(item), item, resolved(string(s.CA), reviewerToken, "1@then"))
@@ -291,7 +291,7 @@ func TestPolicyIsMadeOnceAndKeptRight(t *testing.T) {
 	}
 }
 
-// What another product, cluster or tenant has, or a person has made, is neither
+// Objects of another product, cluster or tenant, or made by a person, are neither
 // listed, nor changed, nor removed.
 func TestForeignThingsAreLeftAlone(t *testing.T) {
 	t.Parallel()
@@ -372,7 +372,7 @@ func TestForeignThingsAreLeftAlone(t *testing.T) {
 	}
 }
 
-// What an attempt has left is found and removed by the next one.
+// Objects that an attempt has left are found and removed by the next one.
 func TestOwnedIsFoundAndRemoved(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "owned")

@@ -12,7 +12,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// polled opens a server whose secrets are looked at often.
+// polled opens a server and polls its secrets often.
 func (s server) polled(told *recorder[secrets.Ref]) *Vault {
 	s.t.Helper()
 	v := s.open(func(o *Options) { o.PollInterval, o.OnChange = 200*time.Millisecond, told.tell })
@@ -103,7 +103,7 @@ func TestOwnChangesAreTold(t *testing.T) {
 	}
 }
 
-// Who was told that a secret cannot be read is told when it can be.
+// OnChange is called when a secret can be read again after an error.
 func TestReadableAgainIsTold(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "readable")
@@ -121,7 +121,7 @@ func TestReadableAgainIsTold(t *testing.T) {
 	})
 }
 
-// At rest a version costs nothing, and the poll no more than it may.
+// At rest Version sends no request, and the poll has a limited rate.
 func TestPollIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "bounded")
