@@ -55,7 +55,7 @@ var may = map[string][]string{
 	"internal/git":           {"api/v1alpha1", "internal/forge", "internal/plan", "internal/secrets"},
 	"internal/layout":        {"api/v1alpha1", "internal/plan", "internal/schema"},
 	"internal/secrets/kube":  {"api/v1alpha1", "internal/plan", "internal/secrets"},
-	"internal/secrets/vault": {"api/v1alpha1", "internal/plan", "internal/secrets"},
+	"internal/secrets/vault": {"api/v1alpha1", "internal/config", "internal/plan", "internal/secrets"},
 	"internal/mirror":        {"api/v1alpha1", "internal/plan", "internal/git", "internal/layout", "internal/schema"},
 	"internal/receiver":      {"api/v1alpha1", "internal/forge", "internal/forge/forges", "internal/secrets"},
 	"internal/telemetry":     {},

@@ -119,7 +119,14 @@ func TestLoad(t *testing.T) {
 		"Vault with a mount by its API path": {
 			content: head + "secretStore: {type: vault, vault: {address: \"https://v\", auth: {mount: /auth/k/}}}\n", wantErr: []string{"secretStore.vault.auth.mount: Invalid value"},
 		},
-		"Vault polled at no time": {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", pollInterval: 0s}}\n", wantErr: []string{"secretStore.vault.pollInterval: Invalid value"}},
+		"Vault by a name that looks like loopback": {content: head + "secretStore: {type: vault, vault: {address: \"http://127.0.0.1.example\"}}\n", wantErr: []string{"only https"}},
+		"Vault by another protocol":                {content: head + "secretStore: {type: vault, vault: {address: \"ftp://vault.example\"}}\n", wantErr: []string{"only https"}},
+		"Vault by a socket":                        {content: head + "secretStore: {type: vault, vault: {address: \"unix:///run/vault\"}}\n", wantErr: []string{"write https://host:port"}},
+		"Vault by something that is no URL":        {content: head + "secretStore: {type: vault, vault: {address: \"https://vault\\u007f\"}}\n", wantErr: []string{"write https://host:port"}},
+		"Vault with a namespace in two words":      {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", namespace: \"a b\"}}\n", wantErr: []string{"secretStore.vault.namespace"}},
+		"Vault with a mount upwards":               {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", auth: {mount: ../sys}}}\n", wantErr: []string{"secretStore.vault.auth.mount"}},
+		"Vault with a mount with a query":          {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", auth: {mount: \"k?list\"}}}\n", wantErr: []string{"secretStore.vault.auth.mount"}},
+		"Vault polled at no time":                  {content: head + "secretStore: {type: vault, vault: {address: \"https://v\", pollInterval: 0s}}\n", wantErr: []string{"secretStore.vault.pollInterval: Invalid value"}},
 		"an image for runners": {
 			content: head + "pipelines: {runnerImage: \"registry.example.com:5000/nautes/runner:v1@sha256:0123\"}\n",
 			want:    defaults(func(o *Operator) { o.Pipelines.RunnerImage = "registry.example.com:5000/nautes/runner:v1@sha256:0123" }),

@@ -99,20 +99,32 @@ func (s *SecretStore) validate(path *field.Path) field.ErrorList {
 	case s.Vault == nil:
 		return list
 	}
-	list = append(list, vaultAddress(vault.Child("address"), s.Vault.Address)...)
-	list = append(list, file(vault.Child("caBundleFile"), s.Vault.CABundleFile, false)...)
-	list = append(list, positive(vault.Child("timeout"), s.Vault.Timeout.Duration)...)
-	list = append(list, positive(vault.Child("pollInterval"), s.Vault.PollInterval.Duration)...)
-	return append(list, s.Vault.Auth.validate(vault.Child("auth"))...)
+	return append(list, s.Vault.validate(vault)...)
 }
+
+// Validate returns all problems of the configuration of Vault.
+func (v *Vault) Validate() error { return v.validate(field.NewPath("vault")).ToAggregate() }
+
+func (v *Vault) validate(path *field.Path) field.ErrorList {
+	list := vaultAddress(path.Child("address"), v.Address)
+	list = append(list, file(path.Child("caBundleFile"), v.CABundleFile, false)...)
+	if strings.ContainsFunc(v.Namespace, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		list = append(list, field.Invalid(path.Child("namespace"), v.Namespace, "write plain text without spaces"))
+	}
+	list = append(list, positive(path.Child("timeout"), v.Timeout.Duration)...)
+	list = append(list, positive(path.Child("pollInterval"), v.PollInterval.Duration)...)
+	return append(list, v.Auth.validate(path.Child("auth"))...)
+}
+
+// mount is the form of the path of an auth mount. It excludes every character with
+// a meaning in a URL.
+var mount = regexp.MustCompile(`^[a-zA-Z0-9][-._a-zA-Z0-9]*(/[a-zA-Z0-9][-._a-zA-Z0-9]*)*$`)
 
 func (a *VaultAuth) validate(path *field.Path) field.ErrorList {
 	list := oneOf(path.Child("method"), a.Method, VaultAuthKubernetes, VaultAuthAppRole, VaultAuthToken)
 	appRole := a.Method == VaultAuthAppRole
-	if a.Method != VaultAuthToken {
-		if strings.Trim(a.Mount, "/") != a.Mount || a.Mount == "" {
-			list = append(list, field.Invalid(path.Child("mount"), a.Mount, "write the path of the auth mount without auth/, for example approle"))
-		}
+	if a.Method != VaultAuthToken && !mount.MatchString(a.Mount) {
+		list = append(list, field.Invalid(path.Child("mount"), a.Mount, "write the path of the auth mount without auth/, for example approle"))
 	}
 	if a.Method == VaultAuthKubernetes && a.Role == "" {
 		list = append(list, field.Required(path.Child("role"), "name the role to log in as"))

@@ -49,8 +49,7 @@ func openStore(d *reconcile.Deps, o *config.Operator) error {
 func openVault(d *reconcile.Deps, o *config.Operator) (*vault.Vault, error) {
 	c := o.SecretStore.Vault
 	options := vault.Options{
-		Address: c.Address, Namespace: c.Namespace, Tenant: o.Tenant, Auth: vault.Auth(c.Auth),
-		Timeout: c.Timeout.Duration, PollInterval: c.PollInterval.Duration, Log: ctrl.Log.WithName("vault"),
+		Vault: *c, Tenant: o.Tenant, Log: ctrl.Log.WithName("vault"),
 		OnChange: d.SecretChanged,
 		OnState: func(healthy bool) {
 			if healthy {

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
@@ -328,7 +329,7 @@ func TestOperatorLogsInWithItsServiceAccount(t *testing.T) {
 	})
 	open := func(account string) *Vault {
 		return s.open(func(o *Options) {
-			o.Auth = Auth{Method: AuthKubernetes, Mount: tenant, Role: "nautes-operator", TokenFile: file(t, c.token(account))}
+			o.Auth = config.VaultAuth{Method: config.VaultAuthKubernetes, Mount: tenant, Role: "nautes-operator", TokenFile: file(t, c.token(account))}
 		})
 	}
 	v := open("nautes/nautes-operator")

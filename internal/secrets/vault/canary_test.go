@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr/funcr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -97,12 +99,12 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 	answers["half an answer"] = shouting(200, `{"data": {"data": {"a": %q`)
 	answers["nothing"] = func(http.ResponseWriter, *http.Request, string) { panic(http.ErrAbortHandler) }
 	secretFile := file(t, canary+"-credential")
-	auths := map[string]Auth{
-		"token":      {Method: AuthToken, TokenFile: secretFile},
-		"approle":    {Method: AuthAppRole, Mount: "approle", RoleIDFile: secretFile, SecretIDFile: secretFile},
-		"kubernetes": {Method: AuthKubernetes, Mount: tenant, Role: "nautes-operator", TokenFile: secretFile},
-		"two lines":  {Method: AuthToken, TokenFile: file(t, canary+"\n"+canary)},
-		"bytes":      {Method: AuthToken, TokenFile: file(t, canary+"\x00")},
+	auths := map[string]config.VaultAuth{
+		"token":      {Method: config.VaultAuthToken, TokenFile: secretFile},
+		"approle":    {Method: config.VaultAuthAppRole, Mount: "approle", RoleIDFile: secretFile, SecretIDFile: secretFile},
+		"kubernetes": {Method: config.VaultAuthKubernetes, Mount: tenant, Role: "nautes-operator", TokenFile: secretFile},
+		"two lines":  {Method: config.VaultAuthToken, TokenFile: file(t, canary+"\n"+canary)},
+		"bytes":      {Method: config.VaultAuthToken, TokenFile: file(t, canary+"\x00")},
 	}
 	server := &echo{}
 	front := httptest.NewServer(server)
@@ -117,7 +119,7 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 					server.set(handler)
 				}
 				var log recorder[string]
-				o := Options{Address: front.URL, Tenant: tenant, Auth: credentials, Timeout: time.Second, PollInterval: time.Minute,
+				o := Options{Tenant: tenant, Vault: config.Vault{Address: front.URL, Auth: credentials, Timeout: metav1.Duration{Duration: time.Second}, PollInterval: metav1.Duration{Duration: time.Minute}},
 					Log: funcr.New(func(prefix, args string) { log.tell(prefix + args) }, funcr.Options{Verbosity: 9})}
 				v := open(t, o)
 				for name, err := range attempts(t, v) {
@@ -185,7 +187,7 @@ func TestNamespaceIsSentWithEverything(t *testing.T) {
 	approle := s.appRole("4s", "1h")
 	g := s.gateway()
 	v := s.open(g.behind, func(o *Options) {
-		o.Auth, o.Namespace, o.PollInterval = approle, "teams/a", 200*time.Millisecond
+		o.Auth, o.Namespace, o.PollInterval.Duration = approle, "teams/a", 200*time.Millisecond
 	})
 	start(t, v)
 	put(t, v, repoKey, "a", "1")

@@ -42,7 +42,7 @@ func newClient(o Options) (*api.Client, *http.Transport, error) {
 	client, err := api.NewClient(&api.Config{
 		Address: o.Address,
 		// send sets a shorter timeout where it can.
-		Timeout:    slowFactor * o.Timeout,
+		Timeout:    slowFactor * o.Timeout.Duration,
 		HttpClient: &http.Client{Transport: answerReader{transport}, CheckRedirect: checkRedirect},
 		// Callers retry; they know when it is worthwhile.
 		CheckRetry: func(ctx context.Context, _ *http.Response, err error) (bool, error) {
@@ -134,7 +134,7 @@ type request struct {
 // send runs one request of a client within its timeout. The error is a *failure,
 // or wraps the error of ctx.
 func (v *Vault) send(ctx context.Context, client *api.Client, r request, do func(context.Context, *api.Client) error) error {
-	timeout := v.o.Timeout
+	timeout := v.o.Timeout.Duration
 	if r.slow {
 		timeout *= slowFactor
 	}

@@ -38,7 +38,7 @@ func TestOutages(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "outages")
 	var states recorder[bool]
-	v := s.open(func(o *Options) { o.OnState, o.Timeout = states.tell, time.Second })
+	v := s.open(func(o *Options) { o.OnState, o.Timeout.Duration = states.tell, time.Second })
 	put(t, v, repoKey, "a", "1")
 	for name, outage := range s.outages() {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestAnswers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v := s.open(func(o *Options) { o.Address, o.Timeout = proxy.URL, time.Second })
+			v := s.open(func(o *Options) { o.Address, o.Timeout.Duration = proxy.URL, time.Second })
 			ref := secrets.RepositoryReadOnly("gitlab", fmt.Sprintf("repo-%x", name))
 			put(t, v, ref, "a", "1")
 			proxy.Fail(devstack.Fault{Path: "/v1/git/", Failure: test.failure})
@@ -160,7 +160,7 @@ func TestNobodyStormsAServerThatIsDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := s.open(func(o *Options) { o.Address, o.Timeout = proxy.URL, time.Second })
+	v := s.open(func(o *Options) { o.Address, o.Timeout.Duration = proxy.URL, time.Second })
 	put(t, v, repoKey, "a", "1")
 	proxy.Fail(devstack.Fault{Failure: devstack.Answer(http.StatusServiceUnavailable, `{"errors":["Vault is sealed"]}`)})
 	before, began := proxy.Requests("", ""), time.Now()

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -52,10 +55,10 @@ func newFake(t testing.TB) *fake {
 // open opens the fake, after the options have been changed.
 func (f *fake) open(t testing.TB, change ...func(*Options)) *Vault {
 	t.Helper()
-	o := Options{
-		Address: f.URL, Tenant: tenant, Timeout: 5 * time.Second, PollInterval: time.Minute,
-		Auth: Auth{Method: AuthToken, TokenFile: file(t, "token")},
-	}
+	o := Options{Tenant: tenant, Vault: config.Vault{
+		Address: f.URL, Timeout: metav1.Duration{Duration: 5 * time.Second}, PollInterval: metav1.Duration{Duration: time.Minute},
+		Auth: config.VaultAuth{Method: config.VaultAuthToken, TokenFile: file(t, "token")},
+	}}
 	for _, change := range change {
 		change(&o)
 	}

@@ -18,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 )
@@ -105,10 +108,10 @@ func (s server) operatorToken(ttl string, policies ...string) string {
 // options returns options for an operator with its own policy.
 func (s server) options() Options {
 	s.t.Helper()
-	return Options{
-		Address: s.Address, CABundle: s.CA, Tenant: tenant, Timeout: 5 * time.Second, PollInterval: 30 * time.Second,
-		Auth: Auth{Method: AuthToken, TokenFile: file(s.t, s.operatorToken("1h", "nautes-operator"))},
-	}
+	return Options{CABundle: s.CA, Tenant: tenant, Vault: config.Vault{
+		Address: s.Address, Timeout: metav1.Duration{Duration: 5 * time.Second}, PollInterval: metav1.Duration{Duration: 30 * time.Second},
+		Auth: config.VaultAuth{Method: config.VaultAuthToken, TokenFile: file(s.t, s.operatorToken("1h", "nautes-operator"))},
+	}}
 }
 
 // open opens the server for an operator with changed options.

@@ -8,13 +8,16 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 )
 
 func TestSystemRefusesWhatItCannotMake(t *testing.T) {
 	t.Parallel()
-	v := open(t, Options{Address: "https://127.0.0.1:1", Tenant: tenant, Timeout: time.Second, PollInterval: time.Minute, Auth: Auth{Method: AuthToken, TokenFile: "none"}})
+	v := open(t, Options{Tenant: tenant, Vault: config.Vault{Address: "https://127.0.0.1:1", Timeout: metav1.Duration{Duration: time.Second}, PollInterval: metav1.Duration{Duration: time.Minute}, Auth: config.VaultAuth{Method: config.VaultAuthToken, TokenFile: "/none"}}})
 	role := func(change func(*plan.VaultRole)) plan.Item {
 		body := roleItem("c", "product-1", "a", repoKey).Body.(plan.VaultRole)
 		change(&body)

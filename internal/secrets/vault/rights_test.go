@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 )
@@ -78,7 +79,7 @@ func TestOperatorPolicyIsTheLeast(t *testing.T) {
 		s.ask(http.MethodPut, "sys/policies/acl/tried", map[string]string{"policy": text.String()})
 		answer := s.ask(http.MethodPost, "auth/token/create", map[string]any{"policies": []string{"tried"}, "no_default_policy": true, "ttl": "1h"})
 		v := s.open(func(o *Options) {
-			o.Auth = Auth{Method: AuthToken, TokenFile: file(t, fmt.Sprint(at(answer, "auth", "client_token")))}
+			o.Auth = config.VaultAuth{Method: config.VaultAuthToken, TokenFile: file(t, fmt.Sprint(at(answer, "auth", "client_token")))}
 		})
 		defer v.Close()
 		return s.everything(v)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -135,7 +136,7 @@ func (v *Vault) next(ctx context.Context, old *session, refused bool) (*session,
 // the end of its life a token is renewed for less and less, and the file of a token
 // may hold another one by now.
 func (v *Vault) renew(ctx context.Context, s *session) bool {
-	if v.o.Auth.Method == AuthToken {
+	if v.o.Auth.Method == config.VaultAuthToken {
 		token, err := credential("", v.o.Auth.TokenFile)
 		if err == nil && token != s.client.Token() {
 			return false
@@ -190,7 +191,7 @@ func (v *Vault) login(ctx context.Context) (*session, error) {
 	}
 	s.ttl, s.renewable, err = v.lookup(ctx, s.client)
 	switch {
-	case v.o.Auth.Method == AuthToken && failureOf(err).forbidden():
+	case v.o.Auth.Method == config.VaultAuthToken && failureOf(err).forbidden():
 		return nil, denied(action, "it does not accept the token in "+v.o.Auth.TokenFile)
 	case err != nil:
 		return nil, about(action, err)
@@ -205,15 +206,12 @@ func (v *Vault) token(ctx context.Context) (action, token string, err error) {
 	action = "log in to Vault at auth/" + auth.Mount
 	body, files := map[string]any{}, map[string]string{}
 	switch auth.Method {
-	case AuthToken:
+	case config.VaultAuthToken:
 		action = "log in to Vault with a token"
 		token, err = credential(action, auth.TokenFile)
 		return action, token, err
-	case AuthAppRole:
-		files["role_id"] = auth.RoleIDFile
-		if auth.SecretIDFile != "" {
-			files["secret_id"] = auth.SecretIDFile
-		}
+	case config.VaultAuthAppRole:
+		files["role_id"], files["secret_id"] = auth.RoleIDFile, auth.SecretIDFile
 	default:
 		body["role"], files["jwt"] = auth.Role, auth.TokenFile
 		action += fmt.Sprintf(" with the role %q", auth.Role)
@@ -266,7 +264,8 @@ func credential(action, file string) (string, error) {
 		return "", denied(action, fmt.Sprintf("the file %s cannot be read: %v", file, path.Err))
 	}
 	content = bytes.TrimSpace(content)
-	if err != nil || len(content) == 0 || len(content) > maxCredential || bytes.ContainsFunc(content, isNoText) {
+	isText := !bytes.ContainsFunc(content, func(r rune) bool { return r <= ' ' || r > '~' })
+	if err != nil || len(content) == 0 || len(content) > maxCredential || !isText {
 		return "", denied(action, "the file "+file+" does not hold one credential, in plain text")
 	}
 	return string(content), nil

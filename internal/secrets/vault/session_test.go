@@ -10,19 +10,20 @@ import (
 	"testing"
 	"time"
 
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
 )
 
 // appRole enables AppRole, with a role whose tokens have a TTL, and returns the login
 // of the operator.
-func (s server) appRole(ttl, maxTTL string) Auth {
+func (s server) appRole(ttl, maxTTL string) config.VaultAuth {
 	s.t.Helper()
 	s.ask(http.MethodPost, "sys/auth/approle", map[string]any{"type": "approle"})
 	s.ask(http.MethodPost, "auth/approle/role/operator", map[string]any{
 		"token_policies": "nautes-operator", "token_ttl": ttl, "token_max_ttl": maxTTL,
 	})
 	role := s.ask(http.MethodGet, "auth/approle/role/operator/role-id", nil)
-	return Auth{Method: AuthAppRole, Mount: "approle", RoleIDFile: file(s.t, fmt.Sprint(at(role, "data", "role_id"))), SecretIDFile: file(s.t, s.secretID())}
+	return config.VaultAuth{Method: config.VaultAuthAppRole, Mount: "approle", RoleIDFile: file(s.t, fmt.Sprint(at(role, "data", "role_id"))), SecretIDFile: file(s.t, s.secretID())}
 }
 
 func (s server) secretID() string {
@@ -161,7 +162,9 @@ func TestTokenFromAFile(t *testing.T) {
 	s := newServer(t, "file")
 	name := file(t, s.operatorToken("1h", "nautes-operator")+"\n")
 	var states recorder[bool]
-	v := s.open(func(o *Options) { o.Auth, o.OnState = Auth{Method: AuthToken, TokenFile: name}, states.tell })
+	v := s.open(func(o *Options) {
+		o.Auth, o.OnState = config.VaultAuth{Method: config.VaultAuthToken, TokenFile: name}, states.tell
+	})
 	put(t, v, repoKey, "a", "1")
 
 	// The program that keeps the file writes another token.
@@ -233,7 +236,7 @@ func TestDeniedLogin(t *testing.T) {
 			name := file(t, test.secretID)
 			var states recorder[bool]
 			v := s.open(func(o *Options) {
-				o.Auth, o.OnState = Auth{Method: AuthAppRole, Mount: "approle", RoleIDFile: approle.RoleIDFile, SecretIDFile: name}, states.tell
+				o.Auth, o.OnState = config.VaultAuth{Method: config.VaultAuthAppRole, Mount: "approle", RoleIDFile: approle.RoleIDFile, SecretIDFile: name}, states.tell
 			})
 			before := s.count(approleLogin)
 			began := time.Now()
@@ -262,10 +265,12 @@ func TestDeniedLogin(t *testing.T) {
 			}
 		})
 	}
-	missing := s.open(func(o *Options) { o.Auth = Auth{Method: AuthAppRole, Mount: "approle", RoleIDFile: "/none"} })
+	missing := s.open(func(o *Options) {
+		o.Auth = config.VaultAuth{Method: config.VaultAuthAppRole, Mount: "approle", RoleIDFile: "/none", SecretIDFile: approle.SecretIDFile}
+	})
 	wantClass(t, s.reads(missing)(), secrets.ErrDenied, "the file /none cannot be read")
 	elsewhere := s.open(func(o *Options) {
-		o.Auth = Auth{Method: AuthAppRole, Mount: "elsewhere", RoleIDFile: approle.RoleIDFile}
+		o.Auth = config.VaultAuth{Method: config.VaultAuthAppRole, Mount: "elsewhere", RoleIDFile: approle.RoleIDFile, SecretIDFile: approle.SecretIDFile}
 	})
 	wantClass(t, s.reads(elsewhere)(), secrets.ErrDenied, "auth/elsewhere")
 }

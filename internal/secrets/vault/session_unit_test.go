@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -82,7 +84,7 @@ func TestObtain(t *testing.T) {
 // appRole logs in with an AppRole.
 func appRole(t testing.TB) func(*Options) {
 	return func(o *Options) {
-		o.Auth = Auth{Method: AuthAppRole, Mount: "approle", RoleIDFile: file(t, "role"), SecretIDFile: file(t, "secret")}
+		o.Auth = config.VaultAuth{Method: config.VaultAuthAppRole, Mount: "approle", RoleIDFile: file(t, "role"), SecretIDFile: file(t, "secret")}
 	}
 }
 
@@ -178,27 +180,24 @@ func TestLogin(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	for name, test := range map[string]struct {
-		auth Auth
+		auth config.VaultAuth
 		want string
 	}{
-		"kubernetes":       {Auth{Method: AuthKubernetes, Mount: "k", Role: "operator", TokenFile: file(t, "jwt")}, `{"jwt":"jwt","role":"operator"}`},
-		"approle":          {Auth{Method: AuthAppRole, Mount: "a", RoleIDFile: file(t, "r"), SecretIDFile: file(t, "s")}, `{"role_id":"r","secret_id":"s"}`},
-		"without a secret": {Auth{Method: AuthAppRole, Mount: "a", RoleIDFile: file(t, "r")}, `{"role_id":"r"}`},
+		"kubernetes": {config.VaultAuth{Method: config.VaultAuthKubernetes, Mount: "k", Role: "operator", TokenFile: file(t, "jwt")}, `{"jwt":"jwt","role":"operator"}`},
+		"approle":    {config.VaultAuth{Method: config.VaultAuthAppRole, Mount: "a", RoleIDFile: file(t, "r"), SecretIDFile: file(t, "s")}, `{"role_id":"r","secret_id":"s"}`},
 	} {
 		f.open(t, func(o *Options) { o.Auth = test.auth })
 		if f.loginBody != test.want || f.loginPath != "auth/"+test.auth.Mount+"/login" {
 			t.Errorf("%s: %s %s, want %s", name, f.loginPath, f.loginBody, test.want)
 		}
 	}
-	missing := open(t, Options{Address: f.URL, Tenant: tenant, Timeout: time.Second, PollInterval: time.Second,
-		Auth: Auth{Method: AuthAppRole, Mount: "a", RoleIDFile: file(t, "r"), SecretIDFile: "/none"}})
+	missing := open(t, Options{Tenant: tenant, Vault: config.Vault{Address: f.URL, Timeout: metav1.Duration{Duration: time.Second}, PollInterval: metav1.Duration{Duration: time.Second}, Auth: config.VaultAuth{Method: config.VaultAuthAppRole, Mount: "a", RoleIDFile: file(t, "r"), SecretIDFile: "/none"}}})
 	_, err := missing.login(t.Context())
 	wantClass(t, err, secrets.ErrDenied, "/none cannot be read")
 	f.change(func() { f.loginStatus = http.StatusBadRequest })
 	_, err = missing.login(t.Context())
 	wantClass(t, err, secrets.ErrDenied, "/none")
-	v := open(t, Options{Address: f.URL, Tenant: tenant, Timeout: time.Second, PollInterval: time.Second,
-		Auth: Auth{Method: AuthKubernetes, Mount: "k", Role: "operator", TokenFile: file(t, "jwt")}})
+	v := open(t, Options{Tenant: tenant, Vault: config.Vault{Address: f.URL, Timeout: metav1.Duration{Duration: time.Second}, PollInterval: metav1.Duration{Duration: time.Second}, Auth: config.VaultAuth{Method: config.VaultAuthKubernetes, Mount: "k", Role: "operator", TokenFile: file(t, "jwt")}}})
 	_, err = v.login(t.Context())
 	wantClass(t, err, secrets.ErrDenied, `log in to Vault at auth/k with the role "operator"`)
 	wantClass(t, err, secrets.ErrDenied, "does not accept the operator's login at auth/k (status 400)")

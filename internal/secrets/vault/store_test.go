@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -260,7 +262,7 @@ func TestCreateReplacesNothing(t *testing.T) {
 
 func TestStoreRefusesWhatItCannotKeep(t *testing.T) {
 	t.Parallel()
-	v := open(t, Options{Address: "https://127.0.0.1:1", Tenant: tenant, Timeout: time.Second, PollInterval: time.Minute, Auth: Auth{Method: AuthToken, TokenFile: "none"}})
+	v := open(t, Options{Tenant: tenant, Vault: config.Vault{Address: "https://127.0.0.1:1", Timeout: metav1.Duration{Duration: time.Second}, PollInterval: metav1.Duration{Duration: time.Minute}, Auth: config.VaultAuth{Method: config.VaultAuthToken, TokenFile: "/none"}}})
 	for _, ref := range []secrets.Ref{
 		{}, {Engine: "git"}, {Engine: "Git", Path: "a"}, {Engine: "git/x", Path: "a"}, {Engine: "git", Path: "/a"}, {Engine: "git", Path: "a/"},
 		{Engine: "git", Path: "a//b"}, {Engine: "git", Path: "a/../../sys/auth"}, {Engine: "git", Path: ".."}, {Engine: "git", Path: "a?list=true"},

@@ -15,7 +15,7 @@ import (
 // polled opens a server and polls its secrets often.
 func (s server) polled(told *recorder[secrets.Ref]) *Vault {
 	s.t.Helper()
-	v := s.open(func(o *Options) { o.PollInterval, o.OnChange = 200*time.Millisecond, told.tell })
+	v := s.open(func(o *Options) { o.PollInterval.Duration, o.OnChange = 200*time.Millisecond, told.tell })
 	start(s.t, v)
 	eventually(s.t, func() error {
 		v.versions.mu.Lock()
