@@ -23,7 +23,7 @@ import (
 
 var _ apply.Connection = (*Conn)(nil)
 
-func TestOwnedIsWhatCarriesTheOwnersLabels(t *testing.T) {
+func TestOwned(t *testing.T) {
 	c := admin(t)
 	product := remotetest.Unique("product")
 	owner := plan.Owner{Kind: "Space", Product: product, Name: product}
@@ -70,11 +70,11 @@ func TestOwnedIsWhatCarriesTheOwnersLabels(t *testing.T) {
 	}
 	var unknown *UnknownKindError
 	if _, err := conn.Get(t.Context(), plan.ID{Kind: "Pod", Namespace: ns, Name: "x"}); !errors.As(err, &unknown) {
-		t.Errorf("Get of a kind that is not in the list: %v", err)
+		t.Errorf("Get of an unknown kind: %v", err)
 	}
 }
 
-func TestCacheHoldsOnlyWhatIsNeeded(t *testing.T) {
+func TestCachedMetadata(t *testing.T) {
 	c := admin(t)
 	labels := plan.Owner{Kind: "Space", Product: "product-trim", Name: "product-trim"}.Labels(tenant)
 	ns := namespace(t, c, nil)
@@ -117,18 +117,18 @@ func TestCacheHoldsOnlyWhatIsNeeded(t *testing.T) {
 	}
 }
 
-func TestChangesAreToldOnce(t *testing.T) {
+func TestChangesAreReportedOnce(t *testing.T) {
 	c := admin(t)
-	labels := plan.Owner{Kind: "Space", Product: "product-told", Name: "product-told"}.Labels(tenant)
+	labels := plan.Owner{Kind: "Space", Product: "product-reported", Name: "product-reported"}.Labels(tenant)
 	ns := namespace(t, c, nil)
-	var told changes
-	synced(t, connect(t, server, told.add))
+	var reported changes
+	synced(t, connect(t, server, reported.add))
 
 	sa := account(ns, "a", labels)
 	create(t, c, sa)
-	told.wait(t, "ServiceAccount/"+ns+"/a/is")
+	reported.wait(t, "ServiceAccount/"+ns+"/a/is")
 	for _, patch := range []string{
-		`{"metadata":{"annotations":{"example.com/heartbeat":"1"}}}`, // concerns nobody
+		`{"metadata":{"annotations":{"example.com/heartbeat":"1"}}}`, // not tracked
 		`{"metadata":{"labels":{"x":"y"}}}`,
 	} {
 		if err := c.Patch(t.Context(), sa, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
@@ -138,22 +138,22 @@ func TestChangesAreToldOnce(t *testing.T) {
 	if err := c.Delete(t.Context(), sa); err != nil {
 		t.Fatal(err)
 	}
-	told.wait(t, "ServiceAccount/"+ns+"/a/gone")
-	if got := told.count("ServiceAccount/" + ns + "/a/is"); got != 2 {
-		t.Errorf("told %d times, want 2: of the creation and of the label", got)
+	reported.wait(t, "ServiceAccount/"+ns+"/a/gone")
+	if got := reported.count("ServiceAccount/" + ns + "/a/is"); got != 2 {
+		t.Errorf("%d changes were reported, want 2, for the creation and the label", got)
 	}
 }
 
-func TestKindThatComesLater(t *testing.T) {
+func TestKindIsServedLater(t *testing.T) {
 	product := remotetest.Unique("product")
 	owner := plan.Owner{Kind: "Space", Product: product, Name: product}
 	const kind, group = "HierarchyConfiguration", "hnc.x-k8s.io"
 	const crd = "CustomResourceDefinition//hierarchyconfigurations.hnc.x-k8s.io/"
 	c := admin(t)
 	ns := namespace(t, c, nil)
-	var told changes
+	var reported changes
 	var log logLines
-	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), OnChange: told.add, Log: log.logger()})
+	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), OnChange: reported.add, Log: log.logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,10 +175,10 @@ func TestKindThatComesLater(t *testing.T) {
 	serves(false)
 	owned(0)
 
-	// Twice: what has gone may come again.
+	// A kind may come back.
 	for range 2 {
 		remotetest.InstallCRDs(t, server, remotetest.CRDHierarchyConfiguration)
-		told.wait(t, crd+"is")
+		reported.wait(t, crd+"is")
 		serves(true)
 		h := &unstructured.Unstructured{}
 		h.SetAPIVersion("hnc.x-k8s.io/v1alpha2")
@@ -187,16 +187,16 @@ func TestKindThatComesLater(t *testing.T) {
 		h.SetName("hierarchy")
 		h.SetLabels(owner.Labels(tenant))
 		create(t, c, h)
-		told.wait(t, kind+"/"+ns+"/hierarchy/is")
+		reported.wait(t, kind+"/"+ns+"/hierarchy/is")
 		owned(1)
 
 		remotetest.RemoveCRDs(t, server, remotetest.CRDHierarchyConfiguration)
-		told.wait(t, crd+"gone")
+		reported.wait(t, crd+"gone")
 		serves(false)
 		owned(0)
-		told.mu.Lock()
-		told.seen = nil
-		told.mu.Unlock()
+		reported.mu.Lock()
+		reported.seen = nil
+		reported.mu.Unlock()
 	}
 	served, gone := "kind served "+kind+"."+group+": its definition has appeared", "kind no longer served "+kind+"."+group+": its definition is gone"
 	if diff := cmp.Diff([]string{served, gone, served, gone}, log.short()); diff != "" {
@@ -204,7 +204,7 @@ func TestKindThatComesLater(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsNoEmptyList(t *testing.T) {
+func TestUnreadableKindIsNotEmpty(t *testing.T) {
 	rules := runtimeRules()
 	for i := range rules {
 		if rules[i].Resources[0] == "secrets" {
@@ -230,10 +230,10 @@ func TestWhatCannotBeReadIsNoEmptyList(t *testing.T) {
 	}
 }
 
-func TestClosedConnectionKnowsNothing(t *testing.T) {
+func TestClosedConnection(t *testing.T) {
 	conn := synced(t, connect(t, server, nil))
 	if noLoops(0) == nil {
-		t.Fatal("the test does not see the goroutines of a connection")
+		t.Fatal("the test does not find the goroutines of a connection")
 	}
 	conn.Close()
 	if err := noLoops(0); err != nil {
@@ -247,7 +247,7 @@ func TestClosedConnectionKnowsNothing(t *testing.T) {
 	}
 }
 
-// runtimeRules is the least that a kubeconfig's account must be allowed to read.
+// runtimeRules returns the minimal rights of a kubeconfig's account.
 func runtimeRules() []rbacv1.PolicyRule {
 	read := []string{"get", "list", "watch"}
 	return []rbacv1.PolicyRule{
@@ -275,8 +275,8 @@ func TestApplication(t *testing.T) {
 	c := admin(t)
 	owner := plan.Owner{Kind: "DeploymentRuntime", Product: "product-app", Name: "r"}
 	ns := namespace(t, c, nil)
-	var told changes
-	conn := synced(t, connect(t, server, told.add))
+	var reported changes
+	conn := synced(t, connect(t, server, reported.add))
 
 	if app, err := conn.Application(t.Context(), ns, "a"); app != nil || err != nil {
 		t.Fatalf("an Application that does not exist: %v, %v", app, err)
@@ -310,21 +310,21 @@ func TestApplication(t *testing.T) {
 	}
 	compared := observed.ApplicationSource{RepoURL: "https://git/x.git"}
 	sees(observed.Application{Sync: "Synced", Health: "Healthy", Revision: "abc", Compared: compared, Current: true})
-	// The cache is filled before its readers are told.
-	remotetest.Eventually(t, "wait to be told of the creation and the status", func(context.Context) error {
-		return want(told.count("Application/"+ns+"/a/is") >= 2, "not told yet")
+	// Changes are reported after the cache has been updated.
+	remotetest.Eventually(t, "wait for the creation and the status", func(context.Context) error {
+		return want(reported.count("Application/"+ns+"/a/is") >= 2, "not reported yet")
 	})
-	before := told.count("Application/" + ns + "/a/is")
+	before := reported.count("Application/" + ns + "/a/is")
 	for _, status := range []string{`{"status":{"reconciledAt":"2024-01-01T00:01:00Z"}}`, `{"status":{"health":{"status":"Degraded"}}}`} {
 		if err := c.Patch(t.Context(), u, client.RawPatch(types.MergePatchType, []byte(status))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	sees(observed.Application{Sync: "Synced", Health: "Degraded", Revision: "abc", Compared: compared, Current: true})
-	remotetest.Eventually(t, "wait to be told", func(context.Context) error {
-		return want(told.count("Application/"+ns+"/a/is") > before, "not told of the health")
+	remotetest.Eventually(t, "wait for the health", func(context.Context) error {
+		return want(reported.count("Application/"+ns+"/a/is") > before, "the health was not reported")
 	})
-	if got := told.count("Application/"+ns+"/a/is") - before; got != 1 {
-		t.Errorf("told %d times, want once: a new time stamp concerns nobody", got)
+	if got := reported.count("Application/"+ns+"/a/is") - before; got != 1 {
+		t.Errorf("%d changes were reported, want one: a new time stamp is not tracked", got)
 	}
 }

@@ -95,7 +95,7 @@ func (a *authority) serve(t *testing.T, address string, end time.Time, configure
 	return kubeconfigWith("server: "+s.URL+"\ncertificate-authority-data: "+base64.StdEncoding.EncodeToString(a.pem), user)
 }
 
-// status answers as an API server does that refuses.
+// status returns a handler that refuses each request with a Status.
 func status(code int, reason, details string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -104,7 +104,7 @@ func status(code int, reason, details string) http.HandlerFunc {
 	}
 }
 
-func TestEachFailureSaysWhatToDo(t *testing.T) {
+func TestFailuresAreExplained(t *testing.T) {
 	a, other := newAuthority(t), newAuthority(t)
 	const local = "127.0.0.1"
 	soon, past := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
@@ -117,7 +117,7 @@ func TestEachFailureSaysWhatToDo(t *testing.T) {
 	plain.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(plain.Close)
 	quiet, _ := silent(t)
-	// No test is given this port.
+	// No process listens on this port.
 	const refusing = local + ":1"
 	at := func(address string) string { return kubeconfigWith("server: https://"+address, goodUser) }
 
@@ -138,7 +138,7 @@ func TestEachFailureSaysWhatToDo(t *testing.T) {
 			kubeconfig: a.serve(t, "10.9.8.7", soon, nil, goodUser, ok),
 			want:       []string{"for another host name", "use an address"},
 		},
-		"a token that is not known": {
+		"an unknown token": {
 			kubeconfig: a.serve(t, local, soon, nil, goodUser, unauthorized),
 			wantReason: v1alpha1.ReasonCredentialsInvalid,
 			want:       []string{"does not accept the credentials", "store a kubeconfig"},
@@ -168,10 +168,10 @@ func TestEachFailureSaysWhatToDo(t *testing.T) {
 		"a page that is not there": {
 			kubeconfig: a.serve(t, local, soon, nil, goodUser, http.NotFound), want: []string{"not the one of Kubernetes (status 404)", "check spec.apiServer"},
 		},
-		"no TLS":           {kubeconfig: at(strings.TrimPrefix(plain.URL, "http://")), want: []string{"does not speak TLS", "check spec.apiServer"}},
-		"no such host":     {kubeconfig: at("nautes.invalid:443"), want: []string{"host name of the API server is not known", "check spec.apiServer"}},
-		"nobody listens":   {kubeconfig: at(refusing), want: []string{"connection is refused", "check spec.apiServer"}},
-		"nobody says much": {kubeconfig: at(quiet), want: []string{"did not answer in time", "check the network"}},
+		"no TLS":       {kubeconfig: at(strings.TrimPrefix(plain.URL, "http://")), want: []string{"does not speak TLS", "check spec.apiServer"}},
+		"no such host": {kubeconfig: at("nautes.invalid:443"), want: []string{"host name of the API server is not known", "check spec.apiServer"}},
+		"no listener":  {kubeconfig: at(refusing), want: []string{"connection is refused", "check spec.apiServer"}},
+		"no answer":    {kubeconfig: at(quiet), want: []string{"did not answer in time", "check the network"}},
 	}
 	seen := map[string]string{}
 	for name, test := range tests {
@@ -187,10 +187,10 @@ func TestEachFailureSaysWhatToDo(t *testing.T) {
 			}
 			state := waitState(t, m, "c", reason)
 			if strings.Contains(state.Message, "hidden") || strings.Contains(state.Message, secretToken) || strings.Contains(state.Message, "https://") {
-				t.Errorf("the message says too much: %s", state.Message)
+				t.Errorf("the message contains an address or foreign text: %s", state.Message)
 			}
 			if before := seen[state.Message]; before != "" {
-				t.Errorf("the message is that of %s: %s", before, state.Message)
+				t.Errorf("the message equals the one of %q: %s", before, state.Message)
 			}
 			seen[state.Message] = name
 		})
@@ -202,7 +202,7 @@ func TestExplainTransport(t *testing.T) {
 		err  error
 		want string
 	}{
-		"a name service that is silent": {err: &net.DNSError{IsTimeout: true}, want: "name service does not answer"},
+		"a silent name service":         {err: &net.DNSError{IsTimeout: true}, want: "name service does not answer"},
 		"a certificate of another kind": {err: x509.CertificateInvalidError{Reason: x509.TooManyIntermediates}, want: "certificate is not valid"},
 		"anything else":                 {err: errors.New("x"), want: "the connection broke"},
 	}
@@ -215,9 +215,9 @@ func TestExplainTransport(t *testing.T) {
 	}
 }
 
-func TestOutdatedIsSaidOfOldCertificatesOnly(t *testing.T) {
+func TestCheckExpiry(t *testing.T) {
 	a := newAuthority(t)
-	refused := explainable(t, a, status(http.StatusUnauthorized, "Unauthorized", "{}"))
+	refused := connectError(t, a, status(http.StatusUnauthorized, "Unauthorized", "{}"))
 	cfg := func(end time.Time) *rest.Config {
 		certificate, key := a.issue(t, "127.0.0.1", end)
 		return &rest.Config{TLSClientConfig: rest.TLSClientConfig{CertData: certificate, KeyData: key}}
@@ -238,8 +238,8 @@ func TestOutdatedIsSaidOfOldCertificatesOnly(t *testing.T) {
 	}
 }
 
-// explainable returns the error of connecting to a server.
-func explainable(t *testing.T, a *authority, answer http.HandlerFunc) error {
+// connectError returns the error of connecting to a server.
+func connectError(t *testing.T, a *authority, answer http.HandlerFunc) error {
 	t.Helper()
 	cfg, err := kubeconfig.Parse([]byte(a.serve(t, "127.0.0.1", time.Now().Add(time.Hour), nil, goodUser, answer)))
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// cable is a TCP connection to the API server that can be cut and mended.
+// cable is a TCP proxy to the API server that can be cut and restored.
 type cable struct {
 	listener net.Listener
 	target   string
@@ -82,7 +82,7 @@ func (c *cable) carry(conn net.Conn) {
 	delete(c.conns, far)
 }
 
-// set cuts or mends the cable.
+// set cuts or restores the cable.
 func (c *cable) set(cut bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,26 +94,26 @@ func (c *cable) set(cut bool) {
 	}
 }
 
-// impostor passes everything on to the API server. On request it claims to be
-// another cluster, or does not answer probes, or late.
+// impostor is a proxy to the API server. It can pretend to be another cluster, fail
+// probes, and delay answers.
 type impostor struct {
 	*httptest.Server
 	delay  atomic.Int64 // nanoseconds, of the probes
 	slow   atomic.Int64 // nanoseconds, of all answers
-	stale  atomic.Int64 // how often it says that it serves what it does not
+	stale  atomic.Int64 // number of outdated discovery answers
 	other  atomic.Bool
 	ill    atomic.Bool
 	probes atomic.Int64
 }
 
-// What is said of a group whose definitions are gone.
+// The outdated discovery answer for a group whose definitions are gone.
 const (
 	stalePath  = "/apis/external-secrets.io/v1"
 	staleKinds = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"external-secrets.io/v1","resources":[` +
 		`{"name":"secretstores","singularName":"secretstore","namespaced":true,"kind":"SecretStore","verbs":["list","watch"]}]}`
 )
 
-// otherUID is who the impostor claims to be.
+// otherUID is the UID of the cluster that the impostor pretends to be.
 const otherUID = "00000000-0000-0000-0000-000000000000"
 
 func newImpostor(t *testing.T) *impostor {
@@ -172,8 +172,8 @@ func newImpostor(t *testing.T) *impostor {
 	return i
 }
 
-// replaceUID puts the other UID, which is as long, in the place of the first
-// one in an answer, be it JSON or protobuf.
+// replaceUID replaces the first UID in an answer, in JSON or protobuf, by otherUID.
+// Both have the same length.
 func replaceUID(body []byte) []byte {
 	out := []byte(string(body))
 	isUID := func(s []byte) bool {
@@ -199,7 +199,7 @@ func (i *impostor) kubeconfig() string {
 	return kubeconfigWith("server: "+i.URL+"\ncertificate-authority-data: "+base64.StdEncoding.EncodeToString(ca), goodUser)
 }
 
-// silent accepts connections and never says a word.
+// silent starts a server that accepts connections and never answers.
 func silent(t *testing.T) (address string, accepted *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -34,7 +34,7 @@ func TestKindInOneNamespace(t *testing.T) {
 	owner := plan.Owner{Kind: "Cluster", Name: remotetest.Unique("c")}
 	argocd, elsewhere := namespace(t, c, nil), namespace(t, c, nil)
 	create(t, c, secret(argocd, "mine", owner.Labels(tenant)), secret(elsewhere, "mine", owner.Labels(tenant)))
-	// The account may read these kinds in the one namespace, and nowhere else.
+	// The account may read these kinds in one namespace only.
 	account := limited(t, "tenant", []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get", "list", "watch"}},
 		{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: []string{"list", "watch"}},
@@ -91,7 +91,7 @@ func TestKindInOneNamespace(t *testing.T) {
 	})
 }
 
-// service returns an entry point that is open at two ports.
+// service returns an entry point with two named ports.
 func service(namespace, name string, kind corev1.ServiceType) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{
@@ -125,8 +125,8 @@ func TestEntryPoints(t *testing.T) {
 			}
 		}
 	})
-	var told changes
-	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, EntryPoints: true, OnChange: told.add})
+	var reported changes
+	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, EntryPoints: true, OnChange: reported.add})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,9 +146,9 @@ func TestEntryPoints(t *testing.T) {
 		name + "-lb": {HTTPSPort: 443, Type: "LoadBalancer"},
 	}
 	sees(points)
-	told.wait(t, "Service/"+first+"/"+name+"/is")
+	reported.wait(t, "Service/"+first+"/"+name+"/is")
 
-	before := told.count("Service/" + first + "/" + name + "/is")
+	before := reported.count("Service/" + first + "/" + name + "/is")
 	for _, patch := range []string{
 		`{"metadata":{"annotations":{"example.com/x":"y"}}}`,
 		`{"metadata":{"annotations":{"` + "cluster-operator.nautes.io/http-entrypoint" + `":null}}}`,
@@ -159,11 +159,11 @@ func TestEntryPoints(t *testing.T) {
 	}
 	points[name] = v1alpha1.EntryPoint{HTTPSPort: node.Spec.Ports[2].NodePort, Type: "NodePort"}
 	sees(points)
-	remotetest.Eventually(t, "wait to be told of the change", func(context.Context) error {
-		return want(told.count("Service/"+first+"/"+name+"/is") > before, "not told")
+	remotetest.Eventually(t, "wait for the change", func(context.Context) error {
+		return want(reported.count("Service/"+first+"/"+name+"/is") > before, "not reported")
 	})
-	if got := told.count("Service/"+first+"/"+name+"/is") - before; got != 1 {
-		t.Errorf("told %d times, want once", got)
+	if got := reported.count("Service/"+first+"/"+name+"/is") - before; got != 1 {
+		t.Errorf("%d changes were reported, want one", got)
 	}
 	if err := c.Delete(t.Context(), node); err != nil {
 		t.Fatal(err)
@@ -176,12 +176,12 @@ func TestEntryPoints(t *testing.T) {
 	}
 	var unknown *UnknownKindError
 	if _, err := connect(t, server, nil).EntryPoints(); !errors.As(err, &unknown) {
-		t.Errorf("a connection that does not look: %v", err)
+		t.Errorf("a connection without the option: %v", err)
 	}
 }
 
-// Who may not read Services has everything but the entry points.
-func TestEntryPointsThatMayNotBeRead(t *testing.T) {
+// An account without the right to read Services lacks the entry points only.
+func TestUnreadableEntryPoints(t *testing.T) {
 	conn, err := Connect(t.Context(), limited(t, "no-services", runtimeRules()), ConnOptions{
 		Tenant: tenant, Kinds: RuntimeKinds(), EntryPoints: true, Rights: runtimeRights,
 	})
@@ -199,7 +199,7 @@ func TestEntryPointsThatMayNotBeRead(t *testing.T) {
 	})
 }
 
-// installKind installs a CRD of one version that accepts anything.
+// installKind installs a CRD with one version that accepts any object.
 func installKind(t *testing.T, gvk schema.GroupVersionKind, plural string) *apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
 	anything := true
@@ -228,7 +228,7 @@ func installKind(t *testing.T, gvk schema.GroupVersionKind, plural string) *apie
 	return crd
 }
 
-// tokenFor returns the kubeconfig of a new account, and the ClusterRole that it has.
+// tokenFor returns the kubeconfig of a new account, and its ClusterRole.
 func tokenFor(t *testing.T, address string, rules []rbacv1.PolicyRule) (string, *rbacv1.ClusterRole) {
 	t.Helper()
 	c, name := admin(t), remotetest.Unique("runtime")
@@ -246,8 +246,8 @@ func tokenFor(t *testing.T, address string, rules []rbacv1.PolicyRule) (string, 
 	return withToken(address, request.Status.Token), role
 }
 
-// An account whose role is older than the operator.
-func TestKindThatMayNotBeRead(t *testing.T) {
+// The role of the account is older than the operator.
+func TestUnreadableKind(t *testing.T) {
 	rules := runtimeRules()
 	var old []rbacv1.PolicyRule
 	for _, rule := range rules {
@@ -290,7 +290,7 @@ func TestKindThatMayNotBeRead(t *testing.T) {
 	}
 	denied("ingresses (networking.k8s.io)")
 	grant("networking.k8s.io")
-	// A kind that is not served costs nothing, and no rights.
+	// A kind that is not served needs no rights.
 	conn, err := m.Get("c")
 	if err != nil {
 		t.Fatal(err)
@@ -302,12 +302,12 @@ func TestKindThatMayNotBeRead(t *testing.T) {
 	denied("middlewares (traefik.io)")
 	grant("traefik.io")
 	if again, err := m.Get("c"); err != nil || again != conn {
-		t.Errorf("another connection, or none: %v", err)
+		t.Errorf("the connection was replaced: %v", err)
 	}
 }
 
-// A definition of another kind of the same group is no reason to look again and again.
-func TestLooksEnd(t *testing.T) {
+// A definition of another kind in the same group must not cause endless checks.
+func TestCheckSettles(t *testing.T) {
 	remotetest.InstallCRDs(t, server, remotetest.CRDApplication, remotetest.CRDAppProject)
 	conn := synced(t, connect(t, server, nil))
 	for name, test := range map[string]struct {
@@ -327,8 +327,8 @@ func TestLooksEnd(t *testing.T) {
 	}
 }
 
-// The least rights are those of the kinds that are served.
-func TestNewKindsAreSeen(t *testing.T) {
+// The minimal rights suffice for kinds that are served later.
+func TestNewKinds(t *testing.T) {
 	owner := plan.Owner{Kind: "Cluster", Name: remotetest.Unique("c")}
 	c := admin(t)
 	ns := namespace(t, c, nil)
@@ -369,6 +369,6 @@ func TestNewKindsAreSeen(t *testing.T) {
 		for _, o := range owned {
 			seen[o.GroupVersionKind()] = true
 		}
-		return want(len(seen) == len(kinds), "only %v are seen", seen)
+		return want(len(seen) == len(kinds), "only %v are cached", seen)
 	})
 }

@@ -40,7 +40,7 @@ func admin(t testing.TB) client.Client {
 	return c
 }
 
-// changes collects what a connection tells.
+// changes collects the changes that a connection reports.
 type changes struct {
 	mu   sync.Mutex
 	seen []string
@@ -74,13 +74,13 @@ func (c *changes) wait(t *testing.T, change string) {
 		if c.count(change) == 0 {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			return fmt.Errorf("only told of %q", c.seen)
+			return fmt.Errorf("only %q have been reported", c.seen)
 		}
 		return nil
 	})
 }
 
-// connect makes a connection that ends with the test.
+// connect returns a connection that is closed at the end of the test.
 func connect(t *testing.T, cfg *rest.Config, change ChangeFunc) *Conn {
 	t.Helper()
 	conn, err := Connect(t.Context(), cfg, ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), OnChange: change})
@@ -101,7 +101,7 @@ func synced(t *testing.T, conn *Conn) *Conn {
 	return conn
 }
 
-// namespace creates a namespace for one test.
+// namespace creates a namespace with a unique name.
 func namespace(t *testing.T, c client.Client, labels map[string]string) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "remote-", Labels: labels}}
@@ -126,7 +126,7 @@ func accountID(namespace, name string) plan.ID {
 	return plan.ID{Kind: "ServiceAccount", Namespace: namespace, Name: name}
 }
 
-// with returns labels with one more.
+// with returns the labels with one replaced or added.
 func with(labels map[string]string, key, value string) map[string]string {
 	out := map[string]string{key: value}
 	for k, v := range labels {
@@ -157,7 +157,7 @@ const (
 	goodUser    = "token: " + secretToken
 )
 
-// limited returns the configuration of an account that has the given rules only.
+// limited returns the configuration of a new account with the given rules.
 func limited(t *testing.T, name string, rules []rbacv1.PolicyRule) *rest.Config {
 	t.Helper()
 	c, name := admin(t), remotetest.Unique(name)
@@ -173,7 +173,7 @@ func limited(t *testing.T, name string, rules []rbacv1.PolicyRule) *rest.Config 
 	return cfg
 }
 
-// want returns an error unless the condition holds.
+// want returns an error unless a condition holds.
 func want(holds bool, format string, args ...any) error {
 	if holds {
 		return nil

@@ -28,13 +28,13 @@ var (
 	_ manager.LeaderElectionRunnable = (*Manager)(nil)
 )
 
-// history collects the states that a manager tells of.
+// history collects the states for which a manager calls OnState.
 type history struct {
 	mu     sync.Mutex
 	states []State
 }
 
-// started returns a manager that runs until the test ends, and its history.
+// started returns a manager that runs until the end of the test, and its history.
 func started(t *testing.T, o ManagerOptions) (*Manager, *history) {
 	t.Helper()
 	h := &history{}
@@ -90,14 +90,14 @@ func waitMessage(t *testing.T, m *Manager, cluster, part string) {
 }
 
 func TestManagerConnects(t *testing.T) {
-	var told changes
+	var reported changes
 	m, _ := started(t, ManagerOptions{OnObject: func(cluster string, gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool) {
 		if cluster == "c" {
-			told.add(gvk, meta, deleted)
+			reported.add(gvk, meta, deleted)
 		}
 	}})
 	if _, err := m.Get("c"); !errors.Is(err, ErrNotConnected) {
-		t.Fatalf("Get of a cluster that nobody set: %v", err)
+		t.Fatalf("Get of an unknown cluster: %v", err)
 	}
 	set(m, "c", value(kubeconfigFor(newCable(t).address())), "1", "", "")
 	state := waitState(t, m, "c", v1alpha1.ReasonConnected)
@@ -111,18 +111,18 @@ func TestManagerConnects(t *testing.T) {
 	if conn.UID() != state.UID {
 		t.Errorf("UID is %s, state says %s", conn.UID(), state.UID)
 	}
-	// What is remembered after the first connection is no reason for a second.
-	set(m, "c", value("not looked at"), "1", state.UID, "")
+	// Recording the UID after the first connection must not cause a second one.
+	set(m, "c", value("not read"), "1", state.UID, "")
 	c := admin(t)
 	ns := namespace(t, c, nil)
 	create(t, c, account(ns, "a", plan.Owner{Kind: "Space", Product: "p", Name: "p"}.Labels(tenant)))
-	told.wait(t, "ServiceAccount/"+ns+"/a/is")
+	reported.wait(t, "ServiceAccount/"+ns+"/a/is")
 	if again, err := m.Get("c"); err != nil || again != conn {
-		t.Errorf("another connection, or none: %v", err)
+		t.Errorf("the connection was replaced: %v", err)
 	}
 }
 
-func TestLostClusterIsFoundAgain(t *testing.T) {
+func TestLostClusterIsReconnected(t *testing.T) {
 	m, h := started(t, ManagerOptions{FailureThreshold: 3})
 	cable := newCable(t)
 	set(m, "c", value(kubeconfigFor(cable.address())), "1", "", "")
@@ -147,16 +147,16 @@ func TestLostClusterIsFoundAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := conn.Owned(t.Context(), plan.Owner{Kind: "Space", Product: "p", Name: "p"}); err != nil {
-		t.Errorf("the caches do not follow: %v", err)
+		t.Errorf("the caches are not filled: %v", err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.states) == 0 || !h.states[len(h.states)-1].Connected {
-		t.Errorf("the last state that was told is %+v", h.states)
+		t.Errorf("the states are %+v, want a connection at the end", h.states)
 	}
 }
 
-func TestShortFailureIsNoLoss(t *testing.T) {
+func TestShortFailureKeepsTheConnection(t *testing.T) {
 	m, h := started(t, ManagerOptions{FailureThreshold: 1 << 20})
 	i := newImpostor(t)
 	set(m, "c", value(i.kubeconfig()), "1", "", "")
@@ -183,7 +183,7 @@ func TestShortFailureIsNoLoss(t *testing.T) {
 	defer h.mu.Unlock()
 	for _, s := range h.states {
 		if !s.Connected {
-			t.Errorf("told of %+v", s)
+			t.Errorf("OnState was called for %+v", s)
 		}
 	}
 }
@@ -205,18 +205,18 @@ func TestRotatedKubeconfig(t *testing.T) {
 		waitMessage(t, m, "c", step.wantMessage)
 		waitState(t, m, "c", step.wantReason)
 		if s := m.State("c"); strings.Contains(s.Message, "no-such-token") || strings.Contains(s.Message, "https://") {
-			t.Errorf("message says too much: %s", s.Message)
+			t.Errorf("the message contains an address or a secret: %s", s.Message)
 		}
 	}
 }
 
-// withToken returns the kubeconfig with another credential.
+// withToken returns the kubeconfig with a token as its credential.
 func withToken(address, token string) string {
 	head, _, _ := strings.Cut(kubeconfigFor(address), "users:\n")
 	return head + "users:\n- name: u\n  user:\n    token: " + token + "\n"
 }
 
-func TestServerTakesThePlaceOfTheKubeconfigs(t *testing.T) {
+func TestServerOverridesTheKubeconfig(t *testing.T) {
 	m, _ := started(t, ManagerOptions{})
 	kubeconfig := value(kubeconfigFor("nautes.invalid:443"))
 	first, second := newCable(t), newCable(t)
@@ -235,7 +235,7 @@ func TestServerTakesThePlaceOfTheKubeconfigs(t *testing.T) {
 		set(m, "c", kubeconfig, "1", state.UID, "https://"+first.address())
 		waitState(t, m, "c", v1alpha1.ReasonConnected)
 	}
-	// Another address is another connection, and not before.
+	// The connection lasts until the address changes.
 	first.set(true)
 	waitState(t, m, "c", v1alpha1.ReasonNotConnected)
 	set(m, "c", kubeconfig, "1", state.UID, "https://"+second.address())
@@ -267,7 +267,7 @@ func TestSlowCluster(t *testing.T) {
 	for range 2 {
 		i.delay.Store(int64(150 * time.Millisecond))
 		slow(true)
-		// A probe that fails for slowness counts as well.
+		// A slow probe that fails counts, too.
 		i.ill.Store(true)
 		seen := i.probes.Load()
 		remotetest.Eventually(t, "wait for a probe", func(context.Context) error { return want(i.probes.Load() > seen+1, "none") })
@@ -280,32 +280,31 @@ func TestSlowCluster(t *testing.T) {
 		t.Errorf("the connection did not last: %v", err)
 	}
 	h.mu.Lock()
-	told := len(h.states)
+	reported := len(h.states)
 	h.mu.Unlock()
-	if told != 1 {
-		t.Errorf("told %d times, want once: of the connection", told)
+	if reported != 1 {
+		t.Errorf("OnState was called %d times, want once, for the connection", reported)
 	}
 	i.delay.Store(int64(150 * time.Millisecond))
 	set(m, "c", value(i.kubeconfig()), "2", "", "")
 	slow(true)
 }
 
-// A cluster that says it serves a kind whose definition has just gone is
-// connected as soon as it says otherwise.
-func TestStaleKindKeepsNobodyWaiting(t *testing.T) {
+// Discovery may list a kind whose definition has just gone. The cluster is connected
+// as soon as discovery is up to date.
+func TestOutdatedDiscoveryDelaysOnlyAMoment(t *testing.T) {
 	i := newImpostor(t)
 	i.stale.Store(3)
 	m, _ := started(t, ManagerOptions{})
 	set(m, "c", value(i.kubeconfig()), "1", "", "")
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	if left := i.stale.Load(); left > -1 {
-		t.Errorf("it was asked %d times less than it said so", left+1)
+		t.Errorf("%d outdated answers were not requested", left+1)
 	}
 }
 
-// A cluster that takes its time for each answer, and stays within the time of a
-// probe, is connected, however many answers that takes.
-func TestClusterThatIsAlwaysSlowIsConnected(t *testing.T) {
+// The time limit applies to each answer, not to the sum of all answers.
+func TestSlowClusterIsConnected(t *testing.T) {
 	i := newImpostor(t)
 	i.slow.Store(int64(300 * time.Millisecond))
 	m, _ := started(t, ManagerOptions{ProbeTimeout: time.Second, slowAfter: 100 * time.Millisecond})
@@ -326,7 +325,7 @@ func TestReplacedCluster(t *testing.T) {
 	if !strings.Contains(state.Message, first.UID) || !strings.Contains(state.Message, otherUID) {
 		t.Errorf("message is %q", state.Message)
 	}
-	// The memory of status holds across a new connection, and a restart.
+	// The UID on record is checked by a new connection, and after a restart.
 	set(m, "c", value(i.kubeconfig()), "2", first.UID, "")
 	set(m, "d", value(i.kubeconfig()), "1", first.UID, "")
 	waitState(t, m, "d", v1alpha1.ReasonClusterReplaced)
@@ -342,12 +341,12 @@ func TestReplacedCluster(t *testing.T) {
 	}
 	i.other.Store(false)
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
-	// Learning that another one is expected ends the connection.
+	// The connection ends if another UID is expected.
 	set(m, "c", value(i.kubeconfig()), "2", otherUID, "")
 	waitState(t, m, "c", v1alpha1.ReasonClusterReplaced)
 }
 
-func TestSilentClusterBlocksNobody(t *testing.T) {
+func TestSilentClusterDelaysNoOther(t *testing.T) {
 	m, _ := started(t, ManagerOptions{ProbeTimeout: time.Hour})
 	address, accepted := silent(t)
 	set(m, "silent", value(kubeconfigFor(address)), "1", "", "")
@@ -378,7 +377,7 @@ func TestSilentClusterBlocksNobody(t *testing.T) {
 	}
 }
 
-func TestNothingRemainsOfARemovedCluster(t *testing.T) {
+func TestRemovedClusterLeavesNothing(t *testing.T) {
 	m, _ := started(t, ManagerOptions{})
 	remotetest.Eventually(t, "wait for the connections of other tests to end", func(context.Context) error { return noLoops(0) })
 	set(m, "c", value(kubeconfigFor(newCable(t).address())), "1", "", "")
@@ -388,7 +387,7 @@ func TestNothingRemainsOfARemovedCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	if noLoops(0) == nil {
-		t.Fatal("the test does not see the loop of a cluster")
+		t.Fatal("the test does not find the loop of a cluster")
 	}
 	m.Remove("c")
 	m.Remove("c")
@@ -401,7 +400,7 @@ func TestNothingRemainsOfARemovedCluster(t *testing.T) {
 	}
 }
 
-// noLoops returns an error unless n goroutines at most belong to connections.
+// noLoops returns an error if more than n goroutines belong to connections.
 func noLoops(n int) error {
 	stacks := make([]byte, 8<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
@@ -418,7 +417,7 @@ func noLoops(n int) error {
 	return want(count <= n, "%d goroutines, one is\n%s", count, last)
 }
 
-func TestExplainNeverRepeatsWhatOthersSay(t *testing.T) {
+func TestExplainRepeatsNoForeignText(t *testing.T) {
 	secret := "https://user:pass@host/path"
 	for name, err := range map[string]error{
 		"transport": &net.OpError{Op: "dial", Err: errors.New(secret)},

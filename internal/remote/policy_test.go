@@ -19,8 +19,8 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// TestWebhookHosts holds that the policy of config/policy keeps the hosts of hooks
-// to the namespaces of components, in a real API server.
+// TestWebhookHosts checks with a real API server that the policy in config/policy
+// permits the hosts of hooks in the namespaces of components only.
 func TestWebhookHosts(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join("..", "..", "config", "policy", "webhook-hosts.yaml"))
 	if err != nil {
@@ -50,11 +50,11 @@ func TestWebhookHosts(t *testing.T) {
 		}
 		return c.Create(ctx, ingress, client.DryRunAll)
 	}
-	// The server needs a moment until it obeys a new policy.
+	// A new policy takes effect after a moment.
 	if err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		return try(ctx, product, "webhook.pipes.example.com") != nil, nil
 	}); err != nil {
-		t.Fatal("the policy refuses nothing")
+		t.Fatal("the policy has no effect")
 	}
 	for name, test := range map[string]struct {
 		namespace string
@@ -73,7 +73,7 @@ func TestWebhookHosts(t *testing.T) {
 			err := try(t.Context(), test.namespace, test.hosts...)
 			refused := err != nil && strings.Contains(err.Error(), "only components may publish")
 			if refused != test.refused || !refused && err != nil || refused && !apierrors.IsInvalid(err) && !apierrors.IsForbidden(err) {
-				t.Errorf("the server says %v", err)
+				t.Errorf("the error is %v", err)
 			}
 		})
 	}

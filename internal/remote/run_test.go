@@ -23,7 +23,7 @@ func runLabels(product, runtime string, more ...string) map[string]string {
 	return labels
 }
 
-// untyped returns an object of a kind that the tests do not import.
+// untyped returns an unstructured object.
 func untyped(gvk schema.GroupVersionKind, namespace, name string, labels map[string]string, spec map[string]any) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	u.SetGroupVersionKind(gvk)
@@ -48,8 +48,8 @@ func conditions(kind, status, reason, message string) map[string]any {
 	}}}
 }
 
-// The runs of one runtime are those in its namespace that carry its labels; what
-// Tekton keeps writing into them wakes nobody.
+// The runs of a runtime are in its namespace and carry its labels. Progress that
+// Tekton reports is not tracked.
 func TestRuns(t *testing.T) {
 	remotetest.InstallCRDs(t, server, remotetest.CRDPipelineRun)
 	c := admin(t)
@@ -64,8 +64,8 @@ func TestRuns(t *testing.T) {
 		untyped(pipelineRunKind(), ns, "anothers", runLabels("product-1", "other"), spec()),
 		untyped(pipelineRunKind(), elsewhere, "forged", runLabels("product-1", "r"), spec()),
 		untyped(pipelineRunKind(), ns, "unlabelled", unlabelled, spec()))
-	var told changes
-	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, Runs: true, OnChange: told.add})
+	var reported changes
+	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, Runs: true, OnChange: reported.add})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,17 +93,18 @@ func TestRuns(t *testing.T) {
 		runs, err := conn.Runs(ns, "product-1", "r")
 		return errors.Join(err, want(len(runs) == 1 && runs[0].Result == launch.RunFailed, "runs are %+v", runs))
 	})
-	remotetest.Eventually(t, "wait for word of it", func(context.Context) error {
-		n := told.count("PipelineRun/" + ns + "/mine/is")
-		return want(n == 2, "told %d times, want once of the run and once of its end", n)
+	remotetest.Eventually(t, "wait for the change", func(context.Context) error {
+		n := reported.count("PipelineRun/" + ns + "/mine/is")
+		return want(n == 2, "%d changes were reported, want two, for the run and its end", n)
 	})
 	if owned, err := conn.Owned(t.Context(), plan.Owner{Kind: "ProjectPipelineRuntime", Product: "product-1", Name: "r"}); err != nil || len(owned) > 0 {
-		t.Errorf("Owned: %v, %v: runs are nobody's to prune", owned, err)
+		t.Errorf("Owned: %v, %v: runs must not be pruned", owned, err)
 	}
 }
 
-// A cluster without Tekton has no runs, and who does not look at them is told so.
-func TestRunsThatAreNotLookedAt(t *testing.T) {
+// A cluster without Tekton has no runs. A connection that does not watch runs
+// returns an error.
+func TestRunsWithoutTekton(t *testing.T) {
 	var unknown *UnknownKindError
 	if _, err := synced(t, connect(t, server, nil)).Runs("default", "p", "r"); !errors.As(err, &unknown) {
 		t.Errorf("Runs without the option: %v", err)

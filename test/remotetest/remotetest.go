@@ -1,6 +1,6 @@
-// Package remotetest starts an API server for the tests of a package. It
-// guarantees that a test that needs one fails with a message that says how to
-// get it, and never passes without it.
+// Package remotetest starts an API server for the tests of a package. It guarantees
+// that a test never passes without one: it fails with a message that explains how
+// to get it.
 package remotetest
 
 import (
@@ -22,12 +22,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// patience is how long a test waits for something that must happen.
+// patience is the time limit of Eventually.
 const patience = 30 * time.Second
 
-// Main starts an API server, hands its configuration, with all rights, to use,
-// runs the tests and stops it. It returns the exit code for os.Exit. The worker
-// processes of a fuzzing run, which are killed at its end, get no API server.
+// Main starts an API server, calls use with its administrator's configuration, runs
+// the tests and stops the server. It returns the exit code for os.Exit. The worker
+// processes of a fuzzing run get no API server, because they are killed at its end.
 func Main(m *testing.M, use func(*rest.Config)) int {
 	log.SetLogger(logr.Discard())
 	flag.Parse()
@@ -48,8 +48,8 @@ func Main(m *testing.M, use func(*rest.Config)) int {
 	return code
 }
 
-// Start starts an API server with its etcd from KUBEBUILDER_ASSETS, or from
-// bin/ of the module when that is not set.
+// Start starts an API server and etcd from KUBEBUILDER_ASSETS, or from bin/ of the
+// module if that is not set.
 func Start() (*envtest.Environment, error) {
 	assets, err := binaries()
 	if err != nil {
@@ -60,8 +60,8 @@ func Start() (*envtest.Environment, error) {
 		ControlPlaneStartTimeout: 2 * time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}
-	// It lives shortly and has little to keep, so it collects garbage less often
-	// than by itself, which saves a quarter of the tests' work.
+	// The server is short-lived and small. Collecting garbage less often saves a
+	// quarter of the CPU time of the tests.
 	for name, value := range map[string]string{"GOGC": "400", "GOMEMLIMIT": "1GiB"} {
 		if _, set := os.LookupEnv(name); set {
 			continue
@@ -110,7 +110,7 @@ func moduleRoot() (string, error) {
 	}
 }
 
-// The files of the real CRDs that tests install.
+// The files with the real CRDs, in the form module:file.
 const (
 	CRDApplication            = "github.com/argoproj/argo-cd/v2:manifests/crds/application-crd.yaml"
 	CRDAppProject             = "github.com/argoproj/argo-cd/v2:manifests/crds/appproject-crd.yaml"
@@ -118,7 +118,8 @@ const (
 	CRDHierarchyConfiguration = "sigs.k8s.io/hierarchical-namespaces:config/crd/bases/hnc.x-k8s.io_hierarchyconfigurations.yaml"
 )
 
-// InstallCRDs installs CRDs, each named by module:file, and waits until they are served.
+// InstallCRDs installs CRDs from files in the form module:file, and waits until they
+// are served.
 func InstallCRDs(t testing.TB, cfg *rest.Config, crds ...string) {
 	t.Helper()
 	if _, err := envtest.InstallCRDs(cfg, envtest.CRDInstallOptions{Paths: files(t, crds), ErrorIfPathMissing: true}); err != nil {
@@ -126,7 +127,7 @@ func InstallCRDs(t testing.TB, cfg *rest.Config, crds ...string) {
 	}
 }
 
-// RemoveCRDs deletes CRDs that InstallCRDs has installed.
+// RemoveCRDs deletes the CRDs in files in the form module:file.
 func RemoveCRDs(t testing.TB, cfg *rest.Config, crds ...string) {
 	t.Helper()
 	if err := envtest.UninstallCRDs(cfg, envtest.CRDInstallOptions{Paths: files(t, crds), ErrorIfPathMissing: true}); err != nil {
@@ -148,11 +149,11 @@ func files(t testing.TB, crds []string) []string {
 	return paths
 }
 
-// Unique returns a name that no other test, and no other run of a test, has.
+// Unique returns a unique name with a prefix.
 func Unique(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
 
-// Eventually waits until check returns nil, and fails the test with its last
-// error when that takes too long.
+// Eventually waits until check returns nil. It fails the test with the last error if
+// that takes too long.
 func Eventually(t testing.TB, what string, check func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -200,7 +200,7 @@ func refuseField(prefix string, unknown error) error {
 	return refuse(prefix+field, "%s", remedy)
 }
 
-// remedyFor explains why a field is refused and what to do instead.
+// remedyFor explains why a field is refused, and names the remedy.
 func remedyFor(field string) string {
 	switch field {
 	case "exec", "auth-provider":
