@@ -44,7 +44,7 @@ func TestOwned(t *testing.T) {
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
 		},
 	)
-	conn := synced(t, connect(t, server, nil))
+	conn := synced(t, connect(t, server.Config(t), nil))
 
 	owned, err := conn.Owned(t.Context(), owner)
 	if err != nil {
@@ -95,7 +95,7 @@ func TestCachedMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	conn := synced(t, connect(t, server, nil))
+	conn := synced(t, connect(t, server.Config(t), nil))
 	got, err := conn.Get(t.Context(), accountID(ns, "a"))
 	if err != nil || got == nil {
 		t.Fatalf("Get: %v, %v", got, err)
@@ -122,7 +122,7 @@ func TestChangesAreReportedOnce(t *testing.T) {
 	labels := plan.Owner{Kind: "Space", Product: "product-reported", Name: "product-reported"}.Labels(tenant)
 	ns := namespace(t, c, nil)
 	var reported changes
-	synced(t, connect(t, server, reported.add))
+	synced(t, connect(t, server.Config(t), reported.add))
 
 	sa := account(ns, "a", labels)
 	create(t, c, sa)
@@ -153,7 +153,7 @@ func TestKindIsServedLater(t *testing.T) {
 	ns := namespace(t, c, nil)
 	var reported changes
 	var log logLines
-	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), OnChange: reported.add, Log: log.logger()})
+	conn, err := Connect(t.Context(), server.Config(t), ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), OnChange: reported.add, Log: log.logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestKindIsServedLater(t *testing.T) {
 
 	// A kind may come back.
 	for range 2 {
-		remotetest.InstallCRDs(t, server, remotetest.CRDHierarchyConfiguration)
+		remotetest.InstallCRDs(t, server.Config(t), remotetest.CRDHierarchyConfiguration)
 		reported.wait(t, crd+"is")
 		serves(true)
 		h := &unstructured.Unstructured{}
@@ -190,7 +190,7 @@ func TestKindIsServedLater(t *testing.T) {
 		reported.wait(t, kind+"/"+ns+"/hierarchy/is")
 		owned(1)
 
-		remotetest.RemoveCRDs(t, server, remotetest.CRDHierarchyConfiguration)
+		remotetest.RemoveCRDs(t, server.Config(t), remotetest.CRDHierarchyConfiguration)
 		reported.wait(t, crd+"gone")
 		serves(false)
 		owned(0)
@@ -199,7 +199,7 @@ func TestKindIsServedLater(t *testing.T) {
 		reported.mu.Unlock()
 	}
 	served, gone := "kind served "+kind+"."+group+": its definition has appeared", "kind no longer served "+kind+"."+group+": its definition is gone"
-	if diff := cmp.Diff([]string{served, gone, served, gone}, log.short()); diff != "" {
+	if diff := cmp.Diff([]string{served, gone, served, gone}, log.short(kind)); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
 }
@@ -231,7 +231,7 @@ func TestUnreadableKindIsNotEmpty(t *testing.T) {
 }
 
 func TestClosedConnection(t *testing.T) {
-	conn := synced(t, connect(t, server, nil))
+	conn := synced(t, connect(t, server.Config(t), nil))
 	if noLoops(0) == nil {
 		t.Fatal("the test does not find the goroutines of a connection")
 	}
@@ -266,17 +266,17 @@ func runtimeRules() []rbacv1.PolicyRule {
 }
 
 func TestLeastRights(t *testing.T) {
-	remotetest.InstallCRDs(t, server, remotetest.CRDApplication, remotetest.CRDAppProject)
+	remotetest.InstallCRDs(t, server.Config(t), remotetest.CRDApplication, remotetest.CRDAppProject)
 	synced(t, connect(t, limited(t, "least", runtimeRules()), nil))
 }
 
 func TestApplication(t *testing.T) {
-	remotetest.InstallCRDs(t, server, remotetest.CRDApplication)
+	remotetest.InstallCRDs(t, server.Config(t), remotetest.CRDApplication)
 	c := admin(t)
 	owner := plan.Owner{Kind: "DeploymentRuntime", Product: "product-app", Name: "r"}
 	ns := namespace(t, c, nil)
 	var reported changes
-	conn := synced(t, connect(t, server, reported.add))
+	conn := synced(t, connect(t, server.Config(t), reported.add))
 
 	if app, err := conn.Application(t.Context(), ns, "a"); app != nil || err != nil {
 		t.Fatalf("an Application that does not exist: %v, %v", app, err)

@@ -34,13 +34,13 @@ func newCable(t *testing.T) *cable {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := url.Parse(server.Host)
+	u, err := url.Parse(server.Config(t).Host)
 	if err != nil {
 		t.Fatal(err)
 	}
 	target := u.Host
 	if target == "" {
-		target = server.Host
+		target = server.Config(t).Host
 	}
 	c := &cable{listener: listener, target: target, conns: map[net.Conn]bool{}}
 	t.Cleanup(func() { _ = listener.Close(); c.set(true) })
@@ -118,11 +118,11 @@ const otherUID = "00000000-0000-0000-0000-000000000000"
 
 func newImpostor(t *testing.T) *impostor {
 	t.Helper()
-	target, _, err := rest.DefaultServerUrlFor(server)
+	target, _, err := rest.DefaultServerUrlFor(server.Config(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport, err := rest.TransportFor(server)
+	transport, err := rest.TransportFor(server.Config(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func secret(namespace, name string, labels map[string]string) *corev1.Secret {
 }
 
 func TestKindInOneNamespace(t *testing.T) {
-	remotetest.InstallCRDs(t, server, remotetest.CRDApplication, remotetest.CRDAppProject)
+	remotetest.InstallCRDs(t, server.Config(t), remotetest.CRDApplication, remotetest.CRDAppProject)
 	c := admin(t)
 	owner := plan.Owner{Kind: "Cluster", Name: remotetest.Unique("c")}
 	argocd, elsewhere := namespace(t, c, nil), namespace(t, c, nil)
@@ -126,7 +126,7 @@ func TestEntryPoints(t *testing.T) {
 		}
 	})
 	var reported changes
-	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, EntryPoints: true, OnChange: reported.add})
+	conn, err := Connect(t.Context(), server.Config(t), ConnOptions{Tenant: tenant, EntryPoints: true, OnChange: reported.add})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestEntryPoints(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 	var unknown *UnknownKindError
-	if _, err := connect(t, server, nil).EntryPoints(); !errors.As(err, &unknown) {
+	if _, err := connect(t, server.Config(t), nil).EntryPoints(); !errors.As(err, &unknown) {
 		t.Errorf("a connection without the option: %v", err)
 	}
 }
@@ -217,11 +217,11 @@ func installKind(t *testing.T, gvk schema.GroupVersionKind, plural string) *apie
 		},
 	}
 	o := envtest.CRDInstallOptions{CRDs: []*apiextensionsv1.CustomResourceDefinition{crd}}
-	if _, err := envtest.InstallCRDs(server, o); err != nil {
+	if _, err := envtest.InstallCRDs(server.Config(t), o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := envtest.UninstallCRDs(server, o); err != nil {
+		if err := envtest.UninstallCRDs(server.Config(t), o); err != nil {
 			t.Error(err)
 		}
 	})
@@ -243,7 +243,7 @@ func tokenFor(t *testing.T, address string, rules []rbacv1.PolicyRule) (string, 
 	if err := c.SubResource("token").Create(t.Context(), sa, request); err != nil {
 		t.Fatal(err)
 	}
-	return withToken(address, request.Status.Token), role
+	return withToken(t, address, request.Status.Token), role
 }
 
 // The role of the account is older than the operator.
@@ -308,8 +308,8 @@ func TestUnreadableKind(t *testing.T) {
 
 // A definition of another kind in the same group must not cause endless checks.
 func TestCheckSettles(t *testing.T) {
-	remotetest.InstallCRDs(t, server, remotetest.CRDApplication, remotetest.CRDAppProject)
-	conn := synced(t, connect(t, server, nil))
+	remotetest.InstallCRDs(t, server.Config(t), remotetest.CRDApplication, remotetest.CRDAppProject)
+	conn := synced(t, connect(t, server.Config(t), nil))
 	for name, test := range map[string]struct {
 		defined map[string]bool
 		want    bool

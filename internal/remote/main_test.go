@@ -23,17 +23,16 @@ import (
 
 const tenant = "acme"
 
-// server is the API server of the package's tests.
-var server *rest.Config
+var server remotetest.Server
 
 func TestMain(m *testing.M) {
-	os.Exit(remotetest.Main(m, func(cfg *rest.Config) { server = cfg }))
+	os.Exit(server.Main(m))
 }
 
 // admin returns a client with all rights.
 func admin(t testing.TB) client.Client {
 	t.Helper()
-	c, err := client.New(server, client.Options{})
+	c, err := client.New(server.Config(t), client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,11 +137,13 @@ func with(labels map[string]string, key, value string) map[string]string {
 }
 
 // kubeconfigFor returns the administrator's kubeconfig for an address.
-func kubeconfigFor(address string) string {
+func kubeconfigFor(t testing.TB, address string) string {
+	t.Helper()
+	cfg := server.Config(t)
 	b64 := base64.StdEncoding.EncodeToString
 	return kubeconfigWith(
-		"server: https://"+address+"\ncertificate-authority-data: "+b64(server.CAData),
-		"client-certificate-data: "+b64(server.CertData)+"\nclient-key-data: "+b64(server.KeyData))
+		"server: https://"+address+"\ncertificate-authority-data: "+b64(cfg.CAData),
+		"client-certificate-data: "+b64(cfg.CertData)+"\nclient-key-data: "+b64(cfg.KeyData))
 }
 
 // kubeconfigWith returns a kubeconfig with the given lines in its cluster and user.
@@ -168,7 +169,7 @@ func limited(t *testing.T, name string, rules []rbacv1.PolicyRule) *rest.Config 
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: name}},
 	}
 	create(t, c, role, binding)
-	cfg := rest.CopyConfig(server)
+	cfg := rest.CopyConfig(server.Config(t))
 	cfg.Impersonate.UserName = name
 	return cfg
 }

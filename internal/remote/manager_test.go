@@ -99,7 +99,7 @@ func TestManagerConnects(t *testing.T) {
 	if _, err := m.Get("c"); !errors.Is(err, ErrNotConnected) {
 		t.Fatalf("Get of an unknown cluster: %v", err)
 	}
-	set(m, "c", value(kubeconfigFor(newCable(t).address())), "1", "", "")
+	set(m, "c", value(kubeconfigFor(t, newCable(t).address())), "1", "", "")
 	state := waitState(t, m, "c", v1alpha1.ReasonConnected)
 	if state.UID == "" || !strings.HasPrefix(state.Version, "v1.") || state.Since.IsZero() {
 		t.Errorf("state is %+v", state)
@@ -125,7 +125,7 @@ func TestManagerConnects(t *testing.T) {
 func TestLostClusterIsReconnected(t *testing.T) {
 	m, h := started(t, ManagerOptions{FailureThreshold: 3})
 	cable := newCable(t)
-	set(m, "c", value(kubeconfigFor(cable.address())), "1", "", "")
+	set(m, "c", value(kubeconfigFor(t, cable.address())), "1", "", "")
 	first := waitState(t, m, "c", v1alpha1.ReasonConnected)
 
 	cable.set(true)
@@ -192,14 +192,14 @@ func TestRotatedKubeconfig(t *testing.T) {
 	m, _ := started(t, ManagerOptions{})
 	address := newCable(t).address()
 	for i, step := range []struct{ kubeconfig, wantReason, wantMessage string }{
-		{kubeconfigFor(address), v1alpha1.ReasonConnected, "answers"},
-		{strings.Replace(kubeconfigFor(address), "client-key-data:", "client-key:", 1), v1alpha1.ReasonCredentialsInvalid, "client-key"},
+		{kubeconfigFor(t, address), v1alpha1.ReasonConnected, "answers"},
+		{strings.Replace(kubeconfigFor(t, address), "client-key-data:", "client-key:", 1), v1alpha1.ReasonCredentialsInvalid, "client-key"},
 		{"", v1alpha1.ReasonCredentialsInvalid, "refused"},
-		{kubeconfigFor(address), v1alpha1.ReasonConnected, "answers"},
-		{withToken(address, "no-such-token"), v1alpha1.ReasonCredentialsInvalid, "does not accept"},
-		{strings.Replace(kubeconfigFor(address), "https://127.0.0.1:", "https://127.0.0.1:1", 1), v1alpha1.ReasonNotConnected, ""},
-		{kubeconfigFor("nautes.invalid:443"), v1alpha1.ReasonNotConnected, "host name"},
-		{kubeconfigFor(address), v1alpha1.ReasonConnected, "answers"},
+		{kubeconfigFor(t, address), v1alpha1.ReasonConnected, "answers"},
+		{withToken(t, address, "no-such-token"), v1alpha1.ReasonCredentialsInvalid, "does not accept"},
+		{strings.Replace(kubeconfigFor(t, address), "https://127.0.0.1:", "https://127.0.0.1:1", 1), v1alpha1.ReasonNotConnected, ""},
+		{kubeconfigFor(t, "nautes.invalid:443"), v1alpha1.ReasonNotConnected, "host name"},
+		{kubeconfigFor(t, address), v1alpha1.ReasonConnected, "answers"},
 	} {
 		set(m, "c", value(step.kubeconfig), fmt.Sprint(i), "", "")
 		waitMessage(t, m, "c", step.wantMessage)
@@ -211,14 +211,14 @@ func TestRotatedKubeconfig(t *testing.T) {
 }
 
 // withToken returns the kubeconfig with a token as its credential.
-func withToken(address, token string) string {
-	head, _, _ := strings.Cut(kubeconfigFor(address), "users:\n")
+func withToken(t testing.TB, address, token string) string {
+	head, _, _ := strings.Cut(kubeconfigFor(t, address), "users:\n")
 	return head + "users:\n- name: u\n  user:\n    token: " + token + "\n"
 }
 
 func TestServerOverridesTheKubeconfig(t *testing.T) {
 	m, _ := started(t, ManagerOptions{})
-	kubeconfig := value(kubeconfigFor("nautes.invalid:443"))
+	kubeconfig := value(kubeconfigFor(t, "nautes.invalid:443"))
 	first, second := newCable(t), newCable(t)
 	set(m, "c", kubeconfig, "1", "", "https://"+first.address())
 	state := waitState(t, m, "c", v1alpha1.ReasonConnected)
@@ -349,7 +349,7 @@ func TestReplacedCluster(t *testing.T) {
 func TestSilentClusterDelaysNoOther(t *testing.T) {
 	m, _ := started(t, ManagerOptions{ProbeTimeout: time.Hour})
 	address, accepted := silent(t)
-	set(m, "silent", value(kubeconfigFor(address)), "1", "", "")
+	set(m, "silent", value(kubeconfigFor(t, address)), "1", "", "")
 	remotetest.Eventually(t, "wait for the attempt", func(context.Context) error {
 		return want(accepted.Load() > 0, "no attempt")
 	})
@@ -361,7 +361,7 @@ func TestSilentClusterDelaysNoOther(t *testing.T) {
 				t.Errorf("Get: %v", err)
 			}
 			m.State("silent")
-			set(m, "silent", value(kubeconfigFor(address)), "1", fmt.Sprint(i), "")
+			set(m, "silent", value(kubeconfigFor(t, address)), "1", fmt.Sprint(i), "")
 		}
 	}()
 	select {
@@ -369,7 +369,7 @@ func TestSilentClusterDelaysNoOther(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("Get, State or Set waits for the cluster")
 	}
-	set(m, "good", value(kubeconfigFor(newCable(t).address())), "1", "", "")
+	set(m, "good", value(kubeconfigFor(t, newCable(t).address())), "1", "", "")
 	waitState(t, m, "good", v1alpha1.ReasonConnected)
 	m.Remove("silent")
 	if got := m.State("silent"); got != unknownCluster() {
@@ -380,7 +380,7 @@ func TestSilentClusterDelaysNoOther(t *testing.T) {
 func TestRemovedClusterLeavesNothing(t *testing.T) {
 	m, _ := started(t, ManagerOptions{})
 	remotetest.Eventually(t, "wait for the connections of other tests to end", func(context.Context) error { return noLoops(0) })
-	set(m, "c", value(kubeconfigFor(newCable(t).address())), "1", "", "")
+	set(m, "c", value(kubeconfigFor(t, newCable(t).address())), "1", "", "")
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	conn, err := m.Get("c")
 	if err != nil {

@@ -51,7 +51,7 @@ func conditions(kind, status, reason, message string) map[string]any {
 // The runs of a runtime are in its namespace and carry its labels. Progress that
 // Tekton reports is not tracked.
 func TestRuns(t *testing.T) {
-	remotetest.InstallCRDs(t, server, remotetest.CRDPipelineRun)
+	remotetest.InstallCRDs(t, server.Config(t), remotetest.CRDPipelineRun)
 	c := admin(t)
 	ns, elsewhere := namespace(t, c, nil), namespace(t, c, nil)
 	spec := func() map[string]any { return map[string]any{"pipelineRef": map[string]any{"name": "p"}} }
@@ -65,7 +65,7 @@ func TestRuns(t *testing.T) {
 		untyped(pipelineRunKind(), elsewhere, "forged", runLabels("product-1", "r"), spec()),
 		untyped(pipelineRunKind(), ns, "unlabelled", unlabelled, spec()))
 	var reported changes
-	conn, err := Connect(t.Context(), server, ConnOptions{Tenant: tenant, Runs: true, OnChange: reported.add})
+	conn, err := Connect(t.Context(), server.Config(t), ConnOptions{Tenant: tenant, Runs: true, OnChange: reported.add})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestRuns(t *testing.T) {
 // returns an error.
 func TestRunsWithoutTekton(t *testing.T) {
 	var unknown *UnknownKindError
-	if _, err := synced(t, connect(t, server, nil)).Runs("default", "p", "r"); !errors.As(err, &unknown) {
+	if _, err := synced(t, connect(t, server.Config(t), nil)).Runs("default", "p", "r"); !errors.As(err, &unknown) {
 		t.Errorf("Runs without the option: %v", err)
 	}
 	k := runCache()

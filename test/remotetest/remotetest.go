@@ -7,12 +7,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,23 +25,36 @@ import (
 // patience is the time limit of Eventually.
 const patience = 30 * time.Second
 
-// Main starts an API server, calls use with its administrator's configuration, runs
-// the tests and stops the server. It returns the exit code for os.Exit. The worker
-// processes of a fuzzing run get no API server, because they are killed at its end.
-func Main(m *testing.M, use func(*rest.Config)) int {
+// Server is the API server of a package's tests. It starts with the first test that
+// needs it.
+type Server struct {
+	mu  sync.Mutex
+	env *envtest.Environment
+}
+
+// Config returns the administrator's configuration of the API server.
+func (s *Server) Config(t testing.TB) *rest.Config {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.env == nil {
+		env, err := Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.env = env
+	}
+	return s.env.Config
+}
+
+// Main runs the tests and stops the API server. It returns the exit code for os.Exit.
+func (s *Server) Main(m *testing.M) int {
 	log.SetLogger(logr.Discard())
-	flag.Parse()
-	if worker := flag.Lookup("test.fuzzworker"); worker != nil && worker.Value.String() == "true" {
-		return m.Run()
-	}
-	env, err := Start()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	use(env.Config)
 	code := m.Run()
-	if err := env.Stop(); err != nil {
+	if s.env == nil {
+		return code
+	}
+	if err := s.env.Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "stop the API server:", err)
 		return 1
 	}

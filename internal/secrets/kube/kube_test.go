@@ -16,7 +16,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -27,17 +26,16 @@ import (
 
 var _ secrets.Store = (*Store)(nil)
 
-// server is the API server of the package's tests.
-var server *rest.Config
+var server remotetest.Server
 
 func TestMain(m *testing.M) {
-	os.Exit(remotetest.Main(m, func(cfg *rest.Config) { server = cfg }))
+	os.Exit(server.Main(m))
 }
 
 // newStore returns a store on a new namespace, and a client.
 func newStore(t *testing.T) (*Store, client.WithWatch) {
 	t.Helper()
-	c, err := client.NewWithWatch(server, client.Options{})
+	c, err := client.NewWithWatch(server.Config(t), client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
