@@ -13,6 +13,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 func clusterYAML(name, host string) string {
@@ -81,7 +82,7 @@ func (s *shop) declare(t *testing.T) {
 	if _, err := s.w.Git.AddRepository(t.Context(), s.repo); err != nil {
 		t.Fatal(err)
 	}
-	s.w.Git.Grant("token-"+s.product, devstack.Read, s.group)
+	s.w.Git.Grant("token-"+s.product, githost.Read, s.group)
 	s.w.apply(t, fmt.Sprintf(`
 apiVersion: v1
 kind: Secret
@@ -110,7 +111,7 @@ func (s *shop) open(t *testing.T) {
 
 func (s *shop) push(t *testing.T, files map[string]string, remove ...string) string {
 	t.Helper()
-	return s.w.push(t, s.repo, devstack.Commit{Files: files, Delete: remove})
+	return s.w.push(t, s.repo, githost.Commit{Files: files, Delete: remove})
 }
 
 // remove deletes the product and waits until nothing of it is left anywhere.

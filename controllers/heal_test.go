@@ -14,6 +14,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // Credentials that arrive late, or are rotated, are used at once.
@@ -68,7 +69,7 @@ func TestGitCredentialsArriveLate(t *testing.T) {
 	if _, err := w.Git.AddRepository(t.Context(), s.repo); err != nil {
 		t.Fatal(err)
 	}
-	w.Git.Grant("token-902", devstack.Read, s.group)
+	w.Git.Grant("token-902", githost.Read, s.group)
 	s.push(t, s.files())
 	w.apply(t, fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: Product

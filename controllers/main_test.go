@@ -39,6 +39,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // patience bounds every wait of a test. Many tests at a time make each of them
@@ -371,7 +372,7 @@ func (w *world) hook(t *testing.T, path, source, endpoint string) {
 	until(t, "the key of the push hooks", func() error {
 		return w.c.Get(context.Background(), client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: "nautes-receiver"}, secret)
 	})
-	err := w.Git.AddHook(path, devstack.Hook{
+	err := w.Git.AddHook(path, githost.Hook{
 		URL: "http://" + w.op.ReceiverAddress + endpoint, Token: receiver.Token(secret.Data["key"], source),
 	})
 	if err != nil {
@@ -380,7 +381,7 @@ func (w *world) hook(t *testing.T, path, source, endpoint string) {
 }
 
 // push pushes to a repository.
-func (w *world) push(t *testing.T, path string, commit devstack.Commit) string {
+func (w *world) push(t *testing.T, path string, commit githost.Commit) string {
 	t.Helper()
 	revision, err := w.Git.Push(t.Context(), path, commit)
 	if err != nil {

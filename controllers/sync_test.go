@@ -14,6 +14,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 func TestPushBecomesApplication(t *testing.T) {
@@ -221,7 +222,7 @@ func TestRewrittenHistoryIsFollowed(t *testing.T) {
 	before := w.condition(t, s.productObject(), "Synced", "True", "")
 	files := s.files()
 	files[projectFile] = strings.Replace(s.project(), "language: go", "language: zig", 1)
-	revision := w.push(t, s.repo, devstack.Commit{Files: files, Orphan: true, Force: true, Message: "start anew"})
+	revision := w.push(t, s.repo, githost.Commit{Files: files, Orphan: true, Force: true, Message: "start anew"})
 	p := s.productObject()
 	until(t, "the new history", func() error {
 		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil {
@@ -262,7 +263,7 @@ func TestGitHostFailures(t *testing.T) {
 	w := theWorld(t)
 	s := newShop(w, "306", "alpha")
 	s.open(t)
-	for name, failure := range map[string]devstack.Failure{"authentication": devstack.RefuseAuth(), "server error": devstack.ServerError()} {
+	for name, failure := range map[string]githost.Failure{"authentication": githost.RefuseAuth(), "server error": githost.ServerError()} {
 		t.Run(name, func(t *testing.T) {
 			w.Git.Fail(s.repo, failure)
 			message := w.condition(t, s.productObject(), "Synced", "False", v1alpha1.ReasonFetchFailed)
@@ -286,7 +287,7 @@ func TestTenantRepository(t *testing.T) {
 	if _, err := w.Git.AddRepository(t.Context(), repo); err != nil {
 		t.Fatal(err)
 	}
-	w.Git.Grant("tenant-token", devstack.Read, repo)
+	w.Git.Grant("tenant-token", githost.Read, repo)
 	w.apply(t, fmt.Sprintf(`
 apiVersion: v1
 kind: Secret
@@ -299,7 +300,7 @@ metadata: {name: management, namespace: nautes, labels: {coderepo.resource.naute
 spec: {url: "%s/%s.git", secretRef: {name: tenant-repository}}
 `, tenantName, w.Git.URL, repo))
 	w.hook(t, repo, "tenant", "/hooks/v1/tenant")
-	w.push(t, repo, devstack.Commit{Files: map[string]string{
+	w.push(t, repo, githost.Commit{Files: map[string]string{
 		"clusters/mirrored.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: Cluster
 metadata: {name: mirrored}
@@ -336,9 +337,9 @@ spec:
 		t.Errorf("the tenant repository reports %v, want 4 files", management.Status.Sync)
 	}
 	// A product's kind has no place in the tenant repository.
-	w.push(t, repo, devstack.Commit{Files: map[string]string{"clusters/env.yaml": newShop(w, "1", "alpha").env()}})
+	w.push(t, repo, githost.Commit{Files: map[string]string{"clusters/env.yaml": newShop(w, "1", "alpha").env()}})
 	w.condition(t, &management, "Ready", "False", v1alpha1.ReasonFilesRefused)
-	w.push(t, repo, devstack.Commit{Delete: []string{"clusters/env.yaml", "clusters/mirrored.yaml"}})
+	w.push(t, repo, githost.Commit{Delete: []string{"clusters/env.yaml", "clusters/mirrored.yaml"}})
 	gone(t, w.c, &v1alpha1.Cluster{ObjectMeta: named("mirrored")})
 }
 

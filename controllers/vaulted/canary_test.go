@@ -21,6 +21,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // No secret is where it is not meant to be: in an object of any kind on any
@@ -139,7 +140,7 @@ func (w *world) provoke(t *testing.T) {
 	// A Vault that quotes the request in a refusal.
 	for _, status := range []int{http.StatusBadRequest, http.StatusInternalServerError} {
 		quoted := w.canaries.make("what Vault says")
-		w.proxy.Fail(devstack.Fault{Failure: devstack.Answer(status, fmt.Sprintf(`{"errors":[%q]}`, quoted))})
+		w.proxy.Fail(devstack.Fault{Failure: githost.Answer(status, fmt.Sprintf(`{"errors":[%q]}`, quoted))})
 		w.look(t, clusterObject(alphaCluster), quoted[len(quoted)-4:])
 		until(t, "the word of the cluster", func() error {
 			if _, err := w.is(clusterObject(alphaCluster), v1alpha1.ConditionCredentials, "True", v1alpha1.ReasonSecretFound); err == nil {

@@ -12,6 +12,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // healing is how late everything may be ready again: less than the half minute
@@ -30,7 +31,7 @@ type trouble struct {
 }
 
 func troubles() []trouble {
-	fail := func(failure devstack.Failure) func(*testing.T, *world) {
+	fail := func(failure githost.Failure) func(*testing.T, *world) {
 		return func(_ *testing.T, w *world) { w.proxy.Fail(devstack.Fault{Failure: failure}) }
 	}
 	heal := func(_ *testing.T, w *world) { w.proxy.Heal() }
@@ -50,11 +51,11 @@ func troubles() []trouble {
 			wantReason: v1alpha1.ReasonSecretStoreUnavailable, wantSays: "it is sealed; unseal it",
 		},
 		{
-			name: "slow", begin: fail(devstack.Slow(3 * vaultTimeout)), end: heal,
+			name: "slow", begin: fail(githost.Slow(3 * vaultTimeout)), end: heal,
 			wantReason: v1alpha1.ReasonSecretStoreUnavailable, wantSays: "it did not answer within " + vaultTimeout.String(),
 		},
 		{
-			name: "denied", begin: fail(devstack.Answer(http.StatusForbidden, `{"errors":["permission denied"]}`)), end: heal,
+			name: "denied", begin: fail(githost.Answer(http.StatusForbidden, `{"errors":["permission denied"]}`)), end: heal,
 			wantReason: v1alpha1.ReasonSecretStoreDenied, wantSays: "check the mount, the role, and what it is bound to",
 		},
 		{

@@ -15,6 +15,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // soon is how late a change in Vault may arrive: it is polled for every second
@@ -61,9 +62,9 @@ func TestRotatedSecretsArrive(t *testing.T) {
 
 	// The token that the second product's repository is read with.
 	old := w.field(t, secrets.ProviderToken(provider), "access_token")
-	w.Git.Grant(old, devstack.NoAccess, w.second.group)
+	w.Git.Grant(old, githost.NoAccess, w.second.group)
 	token := rotate(secrets.ProviderToken(provider), "access_token", "the new token of the provider")
-	w.Git.Grant(token, devstack.Read, w.second.group)
+	w.Git.Grant(token, githost.Read, w.second.group)
 	d := w.second.find("books")
 	d.path = "rotated"
 	w.second.push(t, map[string]string{runtimeFile(d): w.second.runtime(d)})

@@ -21,6 +21,7 @@ import (
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 const (
@@ -233,16 +234,16 @@ func (s shop) repositorySecret(d deployment) string {
 // open declares the product with all of its files.
 func (s shop) open(t *testing.T) {
 	t.Helper()
-	if _, err := s.w.Git.AddRepository(t.Context(), s.repo); err != nil && !errors.Is(err, devstack.ErrRepositoryExists) {
+	if _, err := s.w.Git.AddRepository(t.Context(), s.repo); err != nil && !errors.Is(err, githost.ErrRepositoryExists) {
 		t.Fatal(err)
 	}
 	reference := ""
 	if s.token != "" {
-		s.w.Git.Grant(s.token, devstack.Read, s.group)
+		s.w.Git.Grant(s.token, githost.Read, s.group)
 		reference = "  secretRef: {name: git-" + s.product + "}\n"
 		s.w.apply(t, fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: git-%s, namespace: nautes}\nstringData: {username: any, password: %s}\n", s.product, s.token))
 	} else {
-		s.w.Git.Grant(s.w.field(t, secrets.ProviderToken(provider), "access_token"), devstack.Read, s.group)
+		s.w.Git.Grant(s.w.field(t, secrets.ProviderToken(provider), "access_token"), githost.Read, s.group)
 	}
 	s.push(t, s.files())
 	s.hook(t)
@@ -259,7 +260,7 @@ func (s shop) hook(t *testing.T) {
 	})
 	token := receiver.Token(secret.Data["key"], "product/"+s.product)
 	s.w.canaries.add(canary{name: "the token of the push hook of " + s.product, value: token})
-	err := s.w.Git.AddHook(s.repo, devstack.Hook{URL: "http://" + s.w.receiver + "/hooks/v1/products/" + s.product, Token: token})
+	err := s.w.Git.AddHook(s.repo, githost.Hook{URL: "http://" + s.w.receiver + "/hooks/v1/products/" + s.product, Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +268,7 @@ func (s shop) hook(t *testing.T) {
 
 func (s shop) push(t *testing.T, files map[string]string, remove ...string) {
 	t.Helper()
-	if _, err := s.w.Git.Push(context.WithoutCancel(t.Context()), s.repo, devstack.Commit{Files: files, Delete: remove}); err != nil {
+	if _, err := s.w.Git.Push(context.WithoutCancel(t.Context()), s.repo, githost.Commit{Files: files, Delete: remove}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 const (
@@ -108,18 +109,18 @@ func (b *bench) prepare(ctx context.Context, workerType string) error {
 }
 
 // hook returns the push hook of a product.
-func (b *bench) hook(ctx context.Context, product string) (devstack.Hook, error) {
+func (b *bench) hook(ctx context.Context, product string) (githost.Hook, error) {
 	if b.key == nil {
 		secret := &corev1.Secret{}
 		err := until(ctx, "the key of the push hooks", func() error {
 			return b.tenant.Get(ctx, client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: "nautes-receiver"}, secret)
 		})
 		if err != nil {
-			return devstack.Hook{}, err
+			return githost.Hook{}, err
 		}
 		b.key = secret.Data["key"]
 	}
-	return devstack.Hook{URL: b.operator.Hooks + receiver.ProductsPath + product, Token: receiver.Token(b.key, receiver.ProductPrefix+product)}, nil
+	return githost.Hook{URL: b.operator.Hooks + receiver.ProductsPath + product, Token: receiver.Token(b.key, receiver.ProductPrefix+product)}, nil
 }
 
 // writes counts the objects that are written on both control planes while do runs.

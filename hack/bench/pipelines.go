@@ -17,6 +17,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // pipelineFigures are the figures of pipeline runtimes.
@@ -75,10 +76,10 @@ func pipelineStack(ctx context.Context, dir string) (*bench, error) {
 	if _, err := b.stack.Git.AddRepository(ctx, pipelineRepository(0)); err != nil {
 		return b, err
 	}
-	if _, err := b.stack.Git.Push(ctx, pipelineRepository(0), devstack.Commit{Files: map[string]string{pipelinePath: pipelineManifest}}); err != nil {
+	if _, err := b.stack.Git.Push(ctx, pipelineRepository(0), githost.Commit{Files: map[string]string{pipelinePath: pipelineManifest}}); err != nil {
 		return b, err
 	}
-	b.stack.Git.Grant(pipelineToken, devstack.Read, pipelineRepository(0))
+	b.stack.Git.Grant(pipelineToken, githost.Read, pipelineRepository(0))
 	return b, b.storeCredentials(ctx, 0, 1)
 }
 
@@ -148,7 +149,7 @@ func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, firs
 	if first {
 		err = b.declare(ctx, 0, 1, func(i int) map[string]string { return b.pipelineFiles(i, 1, isolation) })
 	} else {
-		_, err = b.stack.Git.Push(ctx, repository(0), devstack.Commit{Files: b.pipelineFiles(0, 1, isolation)})
+		_, err = b.stack.Git.Push(ctx, repository(0), githost.Commit{Files: b.pipelineFiles(0, 1, isolation)})
 	}
 	if err != nil {
 		return of, err

@@ -12,6 +12,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 func product(i int) string    { return fmt.Sprintf("product-%d", i) }
@@ -47,8 +48,8 @@ func (b *bench) declare(ctx context.Context, from, to int, files func(int) map[s
 		if err != nil {
 			return err
 		}
-		b.stack.Git.Grant("bench", devstack.Read, repository(i))
-		if _, err := b.stack.Git.Push(ctx, repository(i), devstack.Commit{Files: files(i)}); err != nil {
+		b.stack.Git.Grant("bench", githost.Read, repository(i))
+		if _, err := b.stack.Git.Push(ctx, repository(i), githost.Commit{Files: files(i)}); err != nil {
 			return err
 		}
 		hook, err := b.hook(ctx, product(i))
@@ -121,7 +122,7 @@ func (b *bench) push(ctx context.Context, products, pushes int) (resource, appli
 	}
 	for n := range pushes {
 		i, path := n%products, fmt.Sprintf("deploy/%d", n)
-		if _, err := b.stack.Git.Push(ctx, repository(i), devstack.Commit{Files: map[string]string{runtimeFile: runtimeManifest(i, path)}}); err != nil {
+		if _, err := b.stack.Git.Push(ctx, repository(i), githost.Commit{Files: map[string]string{runtimeFile: runtimeManifest(i, path)}}); err != nil {
 			return nil, nil, err
 		}
 		pushed := time.Now()

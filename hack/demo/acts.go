@@ -15,6 +15,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 func product() *v1alpha1.Product {
@@ -81,7 +82,7 @@ spec:
 
 // firstPush pushes default.project and measures how long its objects take.
 func (d *demo) firstPush(ctx context.Context, c client.Client) error {
-	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Declare the product", Files: d.productFiles()}); err != nil {
+	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Declare the product", Files: d.productFiles()}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -112,7 +113,7 @@ func (d *demo) manifests(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.stack.Git.Push(ctx, manifestRepo, devstack.Commit{Message: "Add the manifests", Files: manifestFiles("hello")}); err != nil {
+	if _, err := d.stack.Git.Push(ctx, manifestRepo, githost.Commit{Message: "Add the manifests", Files: manifestFiles("hello")}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -155,7 +156,7 @@ func (d *demo) greeting(ctx context.Context, want map[string]string) error {
 }
 
 func (d *demo) changes(ctx context.Context) error {
-	if _, err := d.stack.Git.Push(ctx, manifestRepo, devstack.Commit{Message: "Greet better", Files: manifestFiles("good-morning")}); err != nil {
+	if _, err := d.stack.Git.Push(ctx, manifestRepo, githost.Commit{Message: "Greet better", Files: manifestFiles("good-morning")}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -167,7 +168,7 @@ func (d *demo) changes(ctx context.Context) error {
 	}
 	d.screen.done("a manifest changed: ConfigMap dr-dev/api-server greets anew", time.Since(pushed))
 
-	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Deploy staging", Files: map[string]string{runtimeFile: runtimeYAML("manifests/staging")}}); err != nil {
+	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Deploy staging", Files: map[string]string{runtimeFile: runtimeYAML("manifests/staging")}}); err != nil {
 		return err
 	}
 	pushed = time.Now()
@@ -204,7 +205,7 @@ func (d *demo) badFile(ctx context.Context) error {
 	}
 	bad := strings.Replace(environmentYAML("envType: dev"), "cluster:", "clutser:", 1)
 	good := strings.Replace(d.productFiles()["projects/api-server/api-server.yaml"], "golang", "rust", 1)
-	_, err = d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Mistype a key", Files: map[string]string{
+	_, err = d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Mistype a key", Files: map[string]string{
 		environmentFile: bad, "projects/api-server/api-server.yaml": good,
 	}})
 	if err != nil {
@@ -240,7 +241,7 @@ func (d *demo) badFile(ctx context.Context) error {
 		return err
 	}
 	d.screen.say("  the other file of the push is applied, and env-dev keeps its last good state")
-	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Mend it", Files: map[string]string{environmentFile: environmentYAML("envType: dev")}}); err != nil {
+	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Mend it", Files: map[string]string{environmentFile: environmentYAML("envType: dev")}}); err != nil {
 		return err
 	}
 	pushed = time.Now()

@@ -15,6 +15,7 @@ import (
 	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // standIns replace objects of charts that the demo waits for: the entry point of a
@@ -64,7 +65,7 @@ func (d *demo) catalogue(ctx context.Context) error {
 	if _, d.mirrored, err = d.stack.FillMirror(ctx, mirrorRepo); err != nil {
 		return err
 	}
-	if d.mirror, err = d.stack.Git.Push(ctx, mirrorRepo, devstack.Commit{Message: "Add stand-ins", Files: standIns()}); err != nil {
+	if d.mirror, err = d.stack.Git.Push(ctx, mirrorRepo, githost.Commit{Message: "Add stand-ins", Files: standIns()}); err != nil {
 		return err
 	}
 	if err := d.stack.LetArgoCDRead(ctx, d.stack.ArgoCD[devstack.TenantName], mirrorRepo); err != nil {
@@ -92,7 +93,7 @@ func (d *demo) catalogue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.stack.Git.Push(ctx, tenantRepo, devstack.Commit{Message: "Install from the mirror", Files: map[string]string{
+	_, err = d.stack.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Install from the mirror", Files: map[string]string{
 		"catalogue/default.yaml": file, "providers/gitlab.yaml": d.providerFile(),
 	}})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 func clusterObject(name string) *v1alpha1.Cluster {
@@ -29,7 +30,7 @@ func (d *demo) physicalClusters(ctx context.Context) error {
 	if err := d.remember(ctx); err != nil {
 		return err
 	}
-	_, err := d.stack.Git.Push(ctx, tenantRepo, devstack.Commit{Message: "Register two clusters", Files: map[string]string{
+	_, err := d.stack.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Register two clusters", Files: map[string]string{
 		clusterPath(hostName):   d.clusterFile(hostName, "usage: host", "traefik: {httpNodePort: \"30080\", httpsNodePort: \"30443\"}"),
 		clusterPath(workerName): d.clusterFile(workerName, "usage: worker", "workerType: deployment"),
 	}})
@@ -52,7 +53,7 @@ func (d *demo) virtualCluster(ctx context.Context) error {
 		return err
 	}
 	declare := func(message, port string) error {
-		_, err := d.stack.Git.Push(ctx, tenantRepo, devstack.Commit{Message: message, Files: map[string]string{
+		_, err := d.stack.Git.Push(ctx, tenantRepo, githost.Commit{Message: message, Files: map[string]string{
 			clusterPath(virtualName): d.virtualFile(port),
 		}})
 		return err

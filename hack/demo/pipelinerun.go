@@ -17,6 +17,7 @@ import (
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 const (
@@ -68,8 +69,8 @@ func (d *demo) pipelineRun(ctx context.Context) error {
 
 // pushFeature pushes a commit to a branch whose pushes run a pipeline, and returns
 // the commit and the delivery for the event source.
-func (d *demo) pushFeature(ctx context.Context, message string) (commit string, delivery devstack.Delivery, err error) {
-	commit, err = d.stack.Git.Push(ctx, pipelineRepo, devstack.Commit{
+func (d *demo) pushFeature(ctx context.Context, message string) (commit string, delivery githost.Delivery, err error) {
+	commit, err = d.stack.Git.Push(ctx, pipelineRepo, githost.Commit{
 		Message: message, Branch: featureBranch, Files: map[string]string{"login.go": "// " + message + "\npackage login\n"},
 	})
 	if err != nil {
@@ -80,7 +81,7 @@ func (d *demo) pushFeature(ctx context.Context, message string) (commit string, 
 		if err != nil {
 			return err
 		}
-		at := slices.IndexFunc(all, func(one devstack.Delivery) bool {
+		at := slices.IndexFunc(all, func(one githost.Delivery) bool {
 			return one.After == commit && strings.HasSuffix(one.Hook, "/"+featureSource)
 		})
 		if at < 0 {
@@ -223,7 +224,7 @@ func (d *demo) showRuns(ctx context.Context) error {
 
 // replay sends a delivery again, and with a token that is not the hook's: neither
 // runs anything.
-func (d *demo) replay(ctx context.Context, delivery devstack.Delivery) error {
+func (d *demo) replay(ctx context.Context, delivery githost.Delivery) error {
 	began := time.Now()
 	status, err := d.stack.Git.Redeliver(ctx, delivery, "")
 	if err != nil {
@@ -257,7 +258,7 @@ func (d *demo) pipelineRemoval(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Run no pipelines", Delete: []string{pipelineFile}}); err != nil {
+	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Run no pipelines", Delete: []string{pipelineFile}}); err != nil {
 		return err
 	}
 	pushed := time.Now()

@@ -19,6 +19,7 @@ import (
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // pipelineParts run the pipelines of the virtual worker.
@@ -92,18 +93,18 @@ func (d *demo) pipelineRuntime(ctx context.Context) error {
 	if _, err := d.stack.Git.AddRepository(ctx, pipelineRepo); err != nil {
 		return err
 	}
-	d.stack.Git.Grant("pipeline-token", devstack.Read, pipelineRepo)
+	d.stack.Git.Grant("pipeline-token", githost.Read, pipelineRepo)
 	err = d.putSecret(ctx, secrets.RepositoryReadOnly("gitlab", pipelineCodeRepo), map[string]string{"username": "deploy", "password": "pipeline-token"})
 	if err != nil {
 		return err
 	}
 	for _, push := range []struct {
 		repository string
-		commit     devstack.Commit
+		commit     githost.Commit
 	}{
-		{tenantRepo, devstack.Commit{Message: "Offer a hook", Files: map[string]string{hookPath: hook}}},
-		{pipelineRepo, devstack.Commit{Message: "Add the pipelines", Files: userPipelines()}},
-		{productRepo, devstack.Commit{Message: "Run pipelines", Files: d.pipelineDeclarations()}},
+		{tenantRepo, githost.Commit{Message: "Offer a hook", Files: map[string]string{hookPath: hook}}},
+		{pipelineRepo, githost.Commit{Message: "Add the pipelines", Files: userPipelines()}},
+		{productRepo, githost.Commit{Message: "Run pipelines", Files: d.pipelineDeclarations()}},
 	} {
 		if _, err := d.stack.Git.Push(ctx, push.repository, push.commit); err != nil {
 			return err
@@ -181,7 +182,7 @@ func (d *demo) addPipelineHooks(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = d.stack.Git.AddHook(pipelineRepo, devstack.Hook{URL: d.pipelines.gateway.URL + where.Path, Host: where.Host, Token: token})
+		err = d.stack.Git.AddHook(pipelineRepo, githost.Hook{URL: d.pipelines.gateway.URL + where.Path, Host: where.Host, Token: token})
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 const (
@@ -98,7 +99,7 @@ func (d *demo) removal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Remove the runtime", Delete: []string{runtimeFile}}); err != nil {
+	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Remove the runtime", Delete: []string{runtimeFile}}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -173,7 +174,7 @@ func (d *demo) productRemoval(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.stack.Git.Push(ctx, productRepo, devstack.Commit{Message: "Bring it back", Files: map[string]string{runtimeFile: runtimeYAML("manifests/development")}}); err != nil {
+	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Bring it back", Files: map[string]string{runtimeFile: runtimeYAML("manifests/development")}}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -295,8 +296,8 @@ func (d *demo) stay(ctx context.Context) error {
 		}
 	}
 	d.screen.say("export VAULT_ADDR=%s VAULT_CACERT=%s VAULT_TOKEN=$(cat %s)", d.vault().Address, ca, token)
-	d.stack.Git.Grant("you", devstack.Write, "demo")
-	d.stack.Git.Grant("you", devstack.Write, groupName)
+	d.stack.Git.Grant("you", githost.Write, "demo")
+	d.stack.Git.Grant("you", githost.Write, groupName)
 	d.screen.say("git clone %s", strings.Replace(d.stack.Git.URL, "://", "://you:you@", 1)+"/"+productRepo+".git")
 	d.screen.say("The acts that remove everything were left out. It all runs until you press Ctrl-C.")
 	<-ctx.Done()

@@ -15,6 +15,7 @@ import (
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // The names of the demo. Clusters have the names of their control planes, but for
@@ -72,9 +73,9 @@ func (d *demo) operator(ctx context.Context) error {
 	}
 	d.screen.done("nautes-operator is ready, logged in to Vault by its ServiceAccount", time.Since(began))
 	d.screen.say("its rights: config/rbac on the tenant cluster, config/vault/operator-policy.hcl in Vault")
-	d.stack.Git.Grant("mirror-token", devstack.Read, "demo")
-	d.stack.Git.Grant("mirror-token", devstack.Read, groupName)
-	d.stack.Git.Grant("deploy-token", devstack.Read, manifestRepo)
+	d.stack.Git.Grant("mirror-token", githost.Read, "demo")
+	d.stack.Git.Grant("mirror-token", githost.Read, groupName)
+	d.stack.Git.Grant("deploy-token", githost.Read, manifestRepo)
 	stored := map[secrets.Ref]map[string]string{
 		secrets.ProviderToken("gitlab"):                         {"access_token": "mirror-token"},
 		secrets.RepositoryReadOnly("gitlab", "repo-api-server"): {"username": "deploy", "password": "deploy-token"},
@@ -126,7 +127,7 @@ func (d *demo) addHook(ctx context.Context, c client.Client, path, source, endpo
 	if err != nil {
 		return err
 	}
-	return d.stack.Git.AddHook(path, devstack.Hook{URL: d.process.Hooks + endpoint, Token: receiver.Token(secret.Data["key"], source)})
+	return d.stack.Git.AddHook(path, githost.Hook{URL: d.process.Hooks + endpoint, Token: receiver.Token(secret.Data["key"], source)})
 }
 
 // writeKubeconfig writes a kubeconfig for people.

@@ -16,6 +16,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // remember records the objects on the physical clusters before they are registered.
@@ -54,7 +55,7 @@ func (d *demo) unregistration(ctx context.Context) error {
 	if err := d.stopWorkerPrograms(); err != nil {
 		return err
 	}
-	_, err = d.stack.Git.Push(ctx, tenantRepo, devstack.Commit{Message: "Give up all clusters, and the hook of their pipelines", Delete: []string{
+	_, err = d.stack.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Give up all clusters, and the hook of their pipelines", Delete: []string{
 		clusterPath(hostName), clusterPath(virtualName), clusterPath(workerName), hookPath,
 	}})
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 // BenchmarkPush measures what follows a push: the fetch, the comparison with
@@ -66,7 +66,7 @@ func BenchmarkTree(b *testing.B) {
 	for i := range 1000 {
 		files[fmt.Sprintf("envs/env-%d.yaml", i)] = fmt.Sprint(i)
 	}
-	head := repo.Commit(gittest.Commit{Files: files})
+	head := repo.Commit(githost.Commit{Files: files})
 	fetch(b, m, src)
 	for b.Loop() {
 		if got := contents(b, m, head); len(got) != 1000 {

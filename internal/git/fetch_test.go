@@ -17,12 +17,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 func TestFetchFollowsTheBranch(t *testing.T) {
 	m, _, repo, src := setUp(t)
-	first := repo.Commit(gittest.Commit{
+	first := repo.Commit(githost.Commit{
 		Files:  map[string]string{"envs/dev.yaml": "one", "README.md": "hello"},
 		Author: "Zoë <zoe@example.com>", Date: "1700000001 +0200",
 	})
@@ -31,7 +31,7 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("first commit (-want +got):\n%s", diff)
 	}
-	second := repo.Commit(gittest.Commit{Files: map[string]string{"envs/dev.yaml": "two"}, Remove: []string{"README.md"}})
+	second := repo.Commit(githost.Commit{Files: map[string]string{"envs/dev.yaml": "two"}, Delete: []string{"README.md"}})
 	if got := fetch(t, m, src); got.Hash != second {
 		t.Errorf("after a push the head is %s, want %s", got.Hash, second)
 	}
@@ -53,7 +53,7 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 func TestFetchFollowsOtherBranchesAndURLs(t *testing.T) {
 	m, server, repo, src := setUp(t)
 	repo.Push(map[string]string{"a": "main"})
-	other := repo.Commit(gittest.Commit{Branch: "feature/x", Files: map[string]string{"a": "feature"}})
+	other := repo.Commit(githost.Commit{Branch: "feature/x", Files: map[string]string{"a": "feature"}})
 	fetch(t, m, src)
 	src.Branch = "feature/x"
 	if got := fetch(t, m, src); got.Hash != other {
@@ -83,7 +83,7 @@ func TestFetchFollowsRewrittenHistory(t *testing.T) {
 	if err != nil || forward || len(changes) != 2 {
 		t.Errorf("Diff across the forced push = %d changes, fast-forward %v, %v; want 2, false, nil", len(changes), forward, err)
 	}
-	orphan := repo.Commit(gittest.Commit{Orphan: true, Files: map[string]string{"c": "3"}})
+	orphan := repo.Commit(githost.Commit{Orphan: true, Files: map[string]string{"c": "3"}})
 	fetch(t, m, src)
 	if diff := cmp.Diff(map[string]string{"c": "3"}, contents(t, m, orphan)); diff != "" {
 		t.Errorf("content after the new history (-want +got):\n%s", diff)
@@ -95,7 +95,7 @@ func TestFetchFollowsRewrittenHistory(t *testing.T) {
 }
 
 func TestFetchErrors(t *testing.T) {
-	server := gittest.New(t)
+	server := githost.New(t)
 	repo := server.Repo("demo/default.project")
 	repo.Push(map[string]string{"a": "1"})
 	empty := server.Repo("demo/empty")
@@ -190,7 +190,7 @@ func TestFetchWithCredentials(t *testing.T) {
 }
 
 func TestFetchByTLS(t *testing.T) {
-	server := gittest.NewTLS(t)
+	server := githost.NewTLS(t)
 	repo := server.Repo("demo/default.project")
 	hash := repo.Push(map[string]string{"a": "1"})
 	src := Source{URL: repo.URL(), Branch: "main"}
@@ -327,7 +327,7 @@ func TestAKilledFetchLeavesAUsableMirror(t *testing.T) {
 }
 
 func TestATimeoutIsUnreachable(t *testing.T) {
-	server := gittest.New(t)
+	server := githost.New(t)
 	repo := server.Repo("demo/default.project")
 	repo.Push(map[string]string{"a": "1"})
 	server.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 // testMirrors returns mirrors that may use the protocols of the tests.
@@ -37,9 +37,9 @@ func mirrorsWith(t testing.TB, o Options, l limits) *Mirrors {
 }
 
 // setUp returns mirrors, a host and an empty repository on it.
-func setUp(t testing.TB) (*Mirrors, *gittest.Server, *gittest.Repo, Source) {
+func setUp(t testing.TB) (*Mirrors, *githost.Server, *githost.Repo, Source) {
 	t.Helper()
-	s := gittest.New(t)
+	s := githost.New(t)
 	r := s.Repo("demo/default.project")
 	return testMirrors(t, nil), s, r, Source{URL: r.URL(), Branch: "main"}
 }

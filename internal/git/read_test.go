@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 const someCommit = "1234567890123456789012345678901234567890"
@@ -24,9 +24,9 @@ func TestTree(t *testing.T) {
 		"envs/new\nline.yaml": "1", "envs/quo\"te's.yaml": "2", "envs/ünï cødé.yaml": "3", "envs/tab\there": "4",
 		"envs/back\\slash": "5", "envs/latin1-\xe9": "6", "-dash": "7", ":colon": "8", "a.b": "9", "a/b": "10", "empty": "",
 	}
-	hash := repo.Commit(gittest.Commit{
+	hash := repo.Commit(githost.Commit{
 		Files: odd, Executables: map[string]string{"run.sh": "#!/bin/sh\n"},
-		Links: map[string]string{"envs/link.yaml": "/etc/passwd"}, Submodules: map[string]string{"modules/x": someCommit},
+		Symlinks: map[string]string{"envs/link.yaml": "/etc/passwd"}, Submodules: map[string]string{"modules/x": someCommit},
 	})
 	fetch(t, m, src)
 	files, err := m.Tree(context.Background(), key, hash)
@@ -71,13 +71,13 @@ func TestTree(t *testing.T) {
 
 func TestDiff(t *testing.T) {
 	m, _, repo, src := setUp(t)
-	from := repo.Commit(gittest.Commit{
+	from := repo.Commit(githost.Commit{
 		Files:      map[string]string{"keep": "k", "change": "1", "gone": "gone", "move/from": "moved", "kind": "file", "new\nline": "1"},
 		Submodules: map[string]string{"module": someCommit},
 	})
-	to := repo.Commit(gittest.Commit{
-		Files: map[string]string{"change": "22", "move/to": "moved", "new\nline": "22", "added": "333"}, Remove: []string{"gone", "move/from", "kind", "module"},
-		Links: map[string]string{"kind": "keep"},
+	to := repo.Commit(githost.Commit{
+		Files: map[string]string{"change": "22", "move/to": "moved", "new\nline": "22", "added": "333"}, Delete: []string{"gone", "move/from", "kind", "module"},
+		Symlinks: map[string]string{"kind": "keep"},
 	})
 	fetch(t, m, src)
 	changes, forward, err := m.Diff(context.Background(), key, from, to)
@@ -137,17 +137,17 @@ func TestUnknownRevisions(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	server := gittest.New(t)
+	server := githost.New(t)
 	repo := server.Repo("demo/default.project")
 	base := repo.Push(map[string]string{"small": "1"})
-	repo.Commit(gittest.Commit{Branch: "huge", Files: map[string]string{"huge": strings.Repeat("x", 4<<20)}})
+	repo.Commit(githost.Commit{Branch: "huge", Files: map[string]string{"huge": strings.Repeat("x", 4<<20)}})
 	many := map[string]string{}
 	for i := range 120 {
 		many[fmt.Sprintf("dir/%03d", i)] = strings.Repeat(fmt.Sprint(i%10), 100+i)
 	}
-	repo.Commit(gittest.Commit{Branch: "many", Files: many})
-	repo.Commit(gittest.Commit{Branch: "deep", Files: map[string]string{strings.Repeat("d/", 10) + "f": "1"}})
-	repo.Commit(gittest.Commit{Branch: "long", Files: map[string]string{strings.Repeat("n", maxPath+1): "1"}})
+	repo.Commit(githost.Commit{Branch: "many", Files: many})
+	repo.Commit(githost.Commit{Branch: "deep", Files: map[string]string{strings.Repeat("d/", 10) + "f": "1"}})
+	repo.Commit(githost.Commit{Branch: "long", Files: map[string]string{strings.Repeat("n", maxPath+1): "1"}})
 	bomb(t, repo)
 	limited := limits{files: 100, depth: 10, blob: 1000, read: 3000}
 	for branch, want := range map[string]string{"many": LimitFiles, "deep": LimitDepth, "long": LimitLength, "bomb": LimitFiles} {
@@ -214,9 +214,9 @@ func TestLimits(t *testing.T) {
 }
 
 // bomb creates a branch whose tree has 10^10 files in a few small objects.
-func bomb(t *testing.T, repo *gittest.Repo) {
+func bomb(t *testing.T, repo *githost.Repo) {
 	t.Helper()
-	repo.Commit(gittest.Commit{Branch: "bomb", Files: map[string]string{"f": "boom"}})
+	repo.Commit(githost.Commit{Branch: "bomb", Files: map[string]string{"f": "boom"}})
 	entry := "100644 blob " + repo.Git("rev-parse", "bomb:f")
 	for range 10 {
 		var tree strings.Builder
@@ -375,7 +375,7 @@ func TestNamesThatNoFileCanHaveAreRefused(t *testing.T) {
 	git := func(input string, args ...string) string {
 		t.Helper()
 		cmd := exec.Command("git", args...)
-		cmd.Env, cmd.Stdin = append(gittest.Environ(t.TempDir()), "GIT_DIR="+mirrorDir(m)), strings.NewReader(input)
+		cmd.Env, cmd.Stdin = append(githost.Environ(t.TempDir()), "GIT_DIR="+mirrorDir(m)), strings.NewReader(input)
 		out, err := cmd.Output()
 		if err != nil {
 			t.Fatal(err)
@@ -407,8 +407,8 @@ func TestModesAreCanonical(t *testing.T) {
 
 // A limit is the most that is allowed: one less refuses the same revision.
 func TestLimitsAreInclusive(t *testing.T) {
-	repo := gittest.New(t).Repo("demo/default.project")
-	repo.Commit(gittest.Commit{Files: map[string]string{
+	repo := githost.New(t).Repo("demo/default.project")
+	repo.Commit(githost.Commit{Files: map[string]string{
 		"d/d/d/f": "1234567890", "a": "12345", strings.Repeat("n", maxPath): "1",
 	}})
 	exact := limits{files: 6, depth: 4, blob: 10, read: 16}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/testutil/hostile"
 )
 
@@ -14,8 +14,8 @@ func TestFetchRevision(t *testing.T) {
 	m, _, repo, src := setUp(t)
 	first := repo.Push(map[string]string{"a": "1"})
 	main := repo.Push(map[string]string{"a": "2"})
-	feature := repo.Commit(gittest.Commit{Branch: "feature/x", Files: map[string]string{"a": "3"}})
-	lost := repo.Commit(gittest.Commit{Branch: "gone", Files: map[string]string{"a": "4"}})
+	feature := repo.Commit(githost.Commit{Branch: "feature/x", Files: map[string]string{"a": "3"}})
+	lost := repo.Commit(githost.Commit{Branch: "gone", Files: map[string]string{"a": "4"}})
 	repo.Git("update-ref", "-d", "refs/heads/gone")
 	repo.Git("tag", "v1", first)
 	repo.Git("tag", "-a", "-m", "second", "v2", main)
@@ -125,13 +125,13 @@ func TestFetchRevisionOfHostileNames(t *testing.T) {
 }
 
 func TestFile(t *testing.T) {
-	repo := gittest.New(t).Repo("demo/default.project")
+	repo := githost.New(t).Repo("demo/default.project")
 	src := Source{URL: repo.URL(), Branch: "main"}
 	m := limitedMirrors(t, limits{files: 100, depth: 10, blob: 8, read: 100})
-	repo.Commit(gittest.Commit{
+	repo.Commit(githost.Commit{
 		Files:       map[string]string{"a": "1", "pipelines/dev.yaml": "dev", "pipelines/a b\"c": "odd", "large": "123456789"},
 		Executables: map[string]string{"run.sh": "x"},
-		Links:       map[string]string{"link": "a"},
+		Symlinks:    map[string]string{"link": "a"},
 		Submodules:  map[string]string{"sub": strings.Repeat("ab", 20)},
 	})
 	commit, err := m.FetchRevision(context.Background(), key, src, "")

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 const canary = "cAnArY-0123456789"
@@ -58,7 +58,7 @@ func shows(text string) bool {
 }
 
 func TestCredentialsShowNowhere(t *testing.T) {
-	server := gittest.New(t)
+	server := githost.New(t)
 	repo := server.Repo("demo/default.project")
 	repo.Push(map[string]string{"a": "1"})
 	record := spyOnGit(t)
@@ -183,7 +183,7 @@ func searchFiles(t *testing.T, dir string) {
 }
 
 func TestGitSeesNoConfigurationOfTheMachine(t *testing.T) {
-	server := gittest.New(t)
+	server := githost.New(t)
 	repo := server.Repo("demo/default.project")
 	hash := repo.Push(map[string]string{"a": "1"})
 	home := t.TempDir()

@@ -10,14 +10,14 @@ import (
 	"testing"
 
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 func TestFetchBySSH(t *testing.T) {
 	if _, err := exec.LookPath("ssh"); err != nil {
 		t.Skip("the OpenSSH client is not installed")
 	}
-	server := gittest.New(t)
+	server := githost.New(t)
 	repo := server.Repo("demo/default.project")
 	hash := repo.Push(map[string]string{"a": "1"})
 	host, other := server.NewSSH(), server.NewSSH()
@@ -33,7 +33,7 @@ func TestFetchBySSH(t *testing.T) {
 		"key from Windows": {change: func(a *Auth) {
 			a.SSHKey = secrets.NewValue([]byte(strings.ReplaceAll(string(host.PrivateKey), "\n", "\r\n")))
 		}},
-		"wrong key":          {change: func(a *Auth) { a.SSHKey = secrets.NewValue(gittest.NewKey(t)) }, wantErr: ErrAuthentication},
+		"wrong key":          {change: func(a *Auth) { a.SSHKey = secrets.NewValue(githost.NewKey(t)) }, wantErr: ErrAuthentication},
 		"broken key":         {change: func(a *Auth) { a.SSHKey = secrets.NewValue([]byte("rubbish")) }, wantErr: ErrAuthentication},
 		"unknown host":       {change: func(a *Auth) { a.KnownHosts = other.KnownHosts }, wantErr: ErrAuthentication},
 		"repository missing": {url: host.URL + "/demo/absent.git", wantErr: ErrRepositoryMissing},

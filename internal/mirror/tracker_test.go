@@ -17,7 +17,7 @@ import (
 	"nautes.io/nautes/internal/layout"
 	"nautes.io/nautes/internal/schema"
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 const head = "apiVersion: nautes.resource.nautes.io/v1alpha1\nkind: "
@@ -29,9 +29,9 @@ func projectFile(name, language string) string {
 const environmentFile = head + "Environment\nmetadata:\n  name: dev\nspec:\n  cluster: one\n  envType: test\n"
 
 // follow returns a tracker of a new repository, and the repository.
-func follow(t *testing.T) (*Tracker, *gittest.Server, *gittest.Repo, git.Source) {
+func follow(t *testing.T) (*Tracker, *githost.Server, *githost.Repo, git.Source) {
 	t.Helper()
-	server := gittest.New(t)
+	server := githost.New(t)
 	repo := server.Repo("demo/default.project")
 	mirrors, err := git.New(t.TempDir(), git.Options{AllowedProtocols: []string{"http"}})
 	if err != nil {
@@ -81,7 +81,7 @@ func TestFetchReadsTheFirstRevision(t *testing.T) {
 	if tracker.Known(source) || tracker.Known(git.Source{}) {
 		t.Error("a tracker knows its source before it has fetched it")
 	}
-	hash := repo.Commit(gittest.Commit{Links: map[string]string{"envs/link.yaml": "dev.yaml"}, Files: map[string]string{
+	hash := repo.Commit(githost.Commit{Symlinks: map[string]string{"envs/link.yaml": "dev.yaml"}, Files: map[string]string{
 		"README.md": "read me", "envs/dev.yaml": environmentFile, "envs/notes.txt": "a", "projects/api/api.yaml": projectFile("api", "go"),
 		"projects/web/web.yaml": head + "Project\nmetadata:\n  name: web\nspec:\n  langauge: go\n  x: y\n",
 		"runtimes/large.yaml":   strings.Repeat("#", layout.MaxSize+1),
@@ -151,9 +151,9 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 		t.Errorf("a fetch without news moved to %s: %s", tracker.Status.Revision, diff)
 	}
 
-	second := repo.Commit(gittest.Commit{
+	second := repo.Commit(githost.Commit{
 		Files:  map[string]string{"projects/api/api.yaml": projectFile("api", "rust"), "projects/cli/cli.yaml": projectFile("cli", "go")},
-		Remove: []string{"projects/web/web.yaml"},
+		Delete: []string{"projects/web/web.yaml"},
 	})
 	behind(true)
 	mustFetch(t, tracker, source)
@@ -179,7 +179,7 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 	mustFetch(t, tracker, source)
 
 	// Another history with the same first commit, and one with no common commit.
-	third := repo.Commit(gittest.Commit{Files: map[string]string{"envs/dev.yaml": environmentFile}, Orphan: true})
+	third := repo.Commit(githost.Commit{Files: map[string]string{"envs/dev.yaml": environmentFile}, Orphan: true})
 	mustFetch(t, tracker, source)
 	checkEntries(t, tracker, map[string]string{"envs/dev.yaml": "dev"})
 	if tracker.Status.Revision != third || tracker.Status.RewrittenFrom != second {
@@ -190,7 +190,7 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 	if err := tracker.Mirrors.Drop("product-1"); err != nil {
 		t.Fatal(err)
 	}
-	fourth := repo.Commit(gittest.Commit{Files: map[string]string{"projects/api/api.yaml": projectFile("api", "go")}, Orphan: true})
+	fourth := repo.Commit(githost.Commit{Files: map[string]string{"projects/api/api.yaml": projectFile("api", "go")}, Orphan: true})
 	mustFetch(t, tracker, source)
 	checkEntries(t, tracker, map[string]string{"projects/api/api.yaml": "api"})
 	if tracker.Status.Revision != fourth || tracker.Status.RewrittenFrom != third {
@@ -215,17 +215,17 @@ func TestFetchFails(t *testing.T) {
 		large[fmt.Sprintf("envs/%d.yaml", i)] = fmt.Sprint(i, strings.Repeat("#", layout.MaxSize-10))
 	}
 	for name, test := range map[string]struct {
-		change func(repo *gittest.Repo, source *git.Source)
+		change func(repo *githost.Repo, source *git.Source)
 		// known: the tracker holds the first revision before.
 		known     bool
 		wantErr   error
 		wantLimit string
 	}{
-		"no branch":                     {change: func(_ *gittest.Repo, s *git.Source) { s.Branch = "next" }, wantErr: git.ErrBranchMissing},
-		"no branch any longer":          {change: func(_ *gittest.Repo, s *git.Source) { s.Branch = "next" }, known: true, wantErr: git.ErrBranchMissing},
-		"too deep":                      {change: func(r *gittest.Repo, _ *git.Source) { r.Push(deep) }, wantLimit: git.LimitDepth},
-		"too deep, since a change":      {change: func(r *gittest.Repo, _ *git.Source) { r.Push(deep) }, known: true, wantLimit: git.LimitDepth},
-		"too much to read, of a change": {change: func(r *gittest.Repo, _ *git.Source) { r.Push(large) }, known: true, wantLimit: git.LimitRead},
+		"no branch":                     {change: func(_ *githost.Repo, s *git.Source) { s.Branch = "next" }, wantErr: git.ErrBranchMissing},
+		"no branch any longer":          {change: func(_ *githost.Repo, s *git.Source) { s.Branch = "next" }, known: true, wantErr: git.ErrBranchMissing},
+		"too deep":                      {change: func(r *githost.Repo, _ *git.Source) { r.Push(deep) }, wantLimit: git.LimitDepth},
+		"too deep, since a change":      {change: func(r *githost.Repo, _ *git.Source) { r.Push(deep) }, known: true, wantLimit: git.LimitDepth},
+		"too much to read, of a change": {change: func(r *githost.Repo, _ *git.Source) { r.Push(large) }, known: true, wantLimit: git.LimitRead},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tracker, _, repo, source := follow(t)
@@ -309,11 +309,11 @@ func TestPlanLogsEachRevisionOnce(t *testing.T) {
 	step()
 	mustFetch(t, tracker, source)
 	step()
-	repo.Commit(gittest.Commit{Files: map[string]string{"projects/api/api.yaml": projectFile("api", "rust"), "README.md": "b"}, Remove: []string{"projects/web/web.yaml", "envs/bad.yaml"}})
+	repo.Commit(githost.Commit{Files: map[string]string{"projects/api/api.yaml": projectFile("api", "rust"), "README.md": "b"}, Delete: []string{"projects/web/web.yaml", "envs/bad.yaml"}})
 	mustFetch(t, tracker, source)
 	step(`"from"="`+first+`"`, `"filesChanged"=4`, `"objectsToWrite"=1`, `"objectsToRemove"=1`, `"filesRefused"=0`)
 	step()
-	repo.Commit(gittest.Commit{Remove: []string{"projects/api/api.yaml", "envs/dev.yaml"}, Files: map[string]string{"README.md": "c"}})
+	repo.Commit(githost.Commit{Delete: []string{"projects/api/api.yaml", "envs/dev.yaml"}, Files: map[string]string{"README.md": "c"}})
 	mustFetch(t, tracker, source)
 	step(`"filesChanged"=3`, `"objectsToWrite"=0`, `"objectsToRemove"=0`, `"objectsHeldBack"=2`)
 

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 // answers are the responses of an API server, by "<verb> <number>": for example
@@ -134,7 +134,7 @@ func TestAwaitFails(t *testing.T) {
 }
 
 func TestLaunchRequests(t *testing.T) {
-	host := gittest.New(t)
+	host := githost.New(t)
 	repo := host.Repo("demo/pipelines")
 	commit := repo.Push(map[string]string{"dev.yaml": fileReference, "large.yaml": "# " + strings.Repeat("x", 1<<20), "folder/a": ""})
 	none := `{"apiVersion":"tekton.dev/v1","kind":"PipelineRunList","items":[]}`

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 const pushedRef = "refs/heads/feature-1"
@@ -77,7 +77,7 @@ func TestLaunchCreatesTheRun(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := w.within(t)
-			commit := w.repo.Commit(gittest.Commit{Branch: "feature-1", Files: map[string]string{"pipelines/dev.yaml": tt.file}})
+			commit := w.repo.Commit(githost.Commit{Branch: "feature-1", Files: map[string]string{"pipelines/dev.yaml": tt.file}})
 			launcher := "l-" + commit[:12]
 			got := w.launch(w.config(), launch.Event{Event: "push_events", Ref: pushedRef, Commit: commit}, launcher)
 			if got.code != launch.ExitOK || got.commit != commit || !strings.HasPrefix(got.run, tt.wantPrefix) || got.stderr != "" {
@@ -119,7 +119,7 @@ func TestLaunchCreatesTheRun(t *testing.T) {
 func TestLaunchReadsTheRevision(t *testing.T) {
 	w := newFixture(t)
 	push := func(branch, name string) string {
-		return w.repo.Commit(gittest.Commit{Branch: branch, Files: map[string]string{
+		return w.repo.Commit(githost.Commit{Branch: branch, Files: map[string]string{
 			"pipelines/dev.yaml": strings.ReplaceAll(fileReference, `"name": "build"`, `"name": "`+name+`"`),
 		}})
 	}

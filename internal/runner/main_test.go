@@ -26,7 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/remotetest"
 )
 
@@ -82,8 +82,8 @@ type fixture struct {
 	client     client.WithWatch
 	namespace  string
 	kubeconfig string
-	host       *gittest.Server
-	repo       *gittest.Repo
+	host       *githost.Server
+	repo       *githost.Repo
 	// credentials is the directory with the credentials of the repository.
 	credentials string
 	// program is the path of the built program; if empty, the program runs in the
@@ -103,7 +103,7 @@ func newFixture(t testing.TB) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &fixture{t: t, client: c, namespace: remotetest.Unique("runs"), kubeconfig: kubeconfig(t, server), host: gittest.New(t), credentials: t.TempDir()}
+	w := &fixture{t: t, client: c, namespace: remotetest.Unique("runs"), kubeconfig: kubeconfig(t, server), host: githost.New(t), credentials: t.TempDir()}
 	w.repo = w.host.Repo("demo/pipelines")
 	if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}); err != nil {
 		t.Fatal(err)

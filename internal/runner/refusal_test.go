@@ -11,7 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/test/gittest"
+	"nautes.io/nautes/test/githost"
 )
 
 const noRun = "apiVersion: tekton.dev/v1\nkind: "
@@ -67,9 +67,9 @@ func TestRefusedFiles(t *testing.T) {
 
 func TestExitCodes(t *testing.T) {
 	w := newFixture(t)
-	w.repo.Commit(gittest.Commit{
-		Files: map[string]string{"pipelines/dev.yaml": fileRun, "broken.yaml": "a: [", "large.yaml": "# " + strings.Repeat("x", 1<<20)},
-		Links: map[string]string{"link.yaml": "pipelines/dev.yaml"},
+	w.repo.Commit(githost.Commit{
+		Files:    map[string]string{"pipelines/dev.yaml": fileRun, "broken.yaml": "a: [", "large.yaml": "# " + strings.Repeat("x", 1<<20)},
+		Symlinks: map[string]string{"link.yaml": "pipelines/dev.yaml"},
 	})
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusServiceUnavailable) }))
 	defer broken.Close()

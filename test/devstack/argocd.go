@@ -18,6 +18,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+
+	"nautes.io/nautes/test/githost"
 )
 
 const (
@@ -294,6 +296,6 @@ func (s *Stack) LetArgoCDRead(ctx context.Context, argoCD *ArgoCD, repoPath stri
 	if _, err := set.CoreV1().Secrets(ArgoCDNamespace).Create(ctx, made, metav1.CreateOptions{FieldManager: fieldManager}); err != nil {
 		return fmt.Errorf("let Argo CD read %s: %w", repoPath, err)
 	}
-	s.Git.Grant(token, Read, repoPath)
+	s.Git.Grant(token, githost.Read, repoPath)
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+
+	"nautes.io/nautes/test/githost"
 )
 
 const (
@@ -46,8 +48,8 @@ func TestArgoCDDeploysFromTheGitHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stack.Git.Grant("deploy-token", Read, manifestRepository)
-	manifest := Commit{Files: map[string]string{"app/configmap.yaml": configMapManifest("first")}}
+	stack.Git.Grant("deploy-token", githost.Read, manifestRepository)
+	manifest := githost.Commit{Files: map[string]string{"app/configmap.yaml": configMapManifest("first")}}
 	if _, err := stack.Git.Push(t.Context(), manifestRepository, manifest); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +98,7 @@ func makeApplication(t *testing.T, plane *ControlPlane, url string) {
 		"metadata": map[string]any{"name": "demo"},
 		"spec": map[string]any{
 			"project":     "demo",
-			"source":      map[string]any{"repoURL": url, "path": "app", "targetRevision": DefaultBranch},
+			"source":      map[string]any{"repoURL": url, "path": "app", "targetRevision": githost.DefaultBranch},
 			"destination": map[string]any{"server": server, "namespace": deployedNamespace},
 			"syncPolicy":  map[string]any{"automated": map[string]any{"prune": true, "selfHeal": true}},
 		},

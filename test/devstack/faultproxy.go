@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"nautes.io/nautes/test/githost"
 )
 
 // FaultProxy stands before an HTTP server and makes it slow, wrong or away for
@@ -44,23 +46,13 @@ type Fault struct {
 	Times int
 	// Failure is the fault of these requests. After DropConnection the server has
 	// answered, and at most a part of the answer arrives, however short it is.
-	Failure Failure
+	Failure githost.Failure
 }
 
 type askedFor struct{ method, path string }
 
 func (a askedFor) matches(method, path string) bool {
 	return (method == "" || a.method == method) && strings.HasPrefix(a.path, path)
-}
-
-// Answer answers with a status and a body, in JSON as Vault does.
-func Answer(status int, body string) Failure {
-	return Failure{before: func(w http.ResponseWriter, _ *http.Request) bool {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body)
-		return true
-	}}
 }
 
 // StartFaultProxy starts a proxy before a server, whose certificate comes from
@@ -214,7 +206,7 @@ func (p *FaultProxy) Requests(method, path string) int {
 }
 
 // arrive counts a request and returns the failure that it meets.
-func (p *FaultProxy) arrive(asked askedFor) Failure {
+func (p *FaultProxy) arrive(asked askedFor) githost.Failure {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	p.counts[asked]++
@@ -232,7 +224,7 @@ func (p *FaultProxy) arrive(asked askedFor) Failure {
 		}
 		return fault.Failure
 	}
-	return Failure{}
+	return githost.Failure{}
 }
 
 func (p *FaultProxy) serve(w http.ResponseWriter, r *http.Request) {
@@ -244,14 +236,12 @@ func (p *FaultProxy) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	failure := p.arrive(askedFor{r.Method, r.URL.Path})
-	if failure.before != nil && failure.before(w, r) {
+	if failure.Answers(w, r) {
 		return
 	}
-	if !failure.cut {
-		p.forward.ServeHTTP(w, r)
-		return
+	p.forward.ServeHTTP(failure.Cut(w), r)
+	if failure.Cuts() {
+		// An answer too short to be cut is dropped too.
+		panic(http.ErrAbortHandler)
 	}
-	p.forward.ServeHTTP(&cutWriter{ResponseWriter: w, left: failure.limit}, r)
-	// An answer too short to be cut is dropped too.
-	panic(http.ErrAbortHandler)
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"nautes.io/nautes/test/githost"
 )
 
 // newProxy starts a proxy before a server that answers 204 to PUT, and to
@@ -55,8 +57,8 @@ func send(ctx context.Context, client *http.Client, method, url string) (int, st
 func TestFaultProxySelectsRequests(t *testing.T) {
 	t.Parallel()
 	proxy, client, _ := newProxy(t)
-	proxy.Fail(Fault{Path: "/v1/git/", Failure: Answer(http.StatusForbidden, `{"errors":["permission denied"]}`)})
-	proxy.Fail(Fault{Method: http.MethodPut, Path: "/v1/git/", Times: 2, Failure: ServerError()})
+	proxy.Fail(Fault{Path: "/v1/git/", Failure: githost.Answer(http.StatusForbidden, `{"errors":["permission denied"]}`)})
+	proxy.Fail(Fault{Method: http.MethodPut, Path: "/v1/git/", Times: 2, Failure: githost.ServerError()})
 	steps := []struct {
 		method, path string
 		want         int
@@ -93,14 +95,14 @@ func TestFaultProxySelectsRequests(t *testing.T) {
 func TestFaultProxyFailures(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		failure Failure
+		failure githost.Failure
 		// arrives reports whether the server sees the request.
 		arrives bool
 	}{
-		"never answers":      {failure: Hang()},
-		"too slow":           {failure: Slow(time.Minute)},
-		"breaks off at once": {failure: DropConnection(0), arrives: true},
-		"breaks off a short": {failure: DropConnection(100), arrives: true},
+		"never answers":      {failure: githost.Hang()},
+		"too slow":           {failure: githost.Slow(time.Minute)},
+		"breaks off at once": {failure: githost.DropConnection(0), arrives: true},
+		"breaks off a short": {failure: githost.DropConnection(100), arrives: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -153,12 +155,12 @@ func TestVaultBehindAProxy(t *testing.T) {
 		t.Fatalf("status %d, %q, %v", status, body, err)
 	}
 	const delay = 300 * time.Millisecond
-	proxy.Fail(Fault{Times: 1, Failure: Slow(delay)})
+	proxy.Fail(Fault{Times: 1, Failure: githost.Slow(delay)})
 	started := time.Now()
 	if status, _, err := send(t.Context(), v.Client(), http.MethodGet, proxy.URL+health); status != http.StatusOK || time.Since(started) < delay {
 		t.Errorf("slow: status %d, %v, after %v", status, err, time.Since(started))
 	}
-	proxy.Fail(Fault{Times: 1, Failure: DropConnection(0)})
+	proxy.Fail(Fault{Times: 1, Failure: githost.DropConnection(0)})
 	if status, _, err := send(t.Context(), v.Client(), http.MethodPut, proxy.URL+health); err == nil {
 		t.Errorf("dropped: status %d, want no answer", status)
 	}

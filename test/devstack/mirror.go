@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
+
+	"nautes.io/nautes/test/githost"
 )
 
 // MirrorEntry is a component of FillMirror, or says why there is none.
@@ -117,10 +119,10 @@ func (s *Stack) FillMirror(ctx context.Context, repoPath string) (commit string,
 	contents = append(contents, missingComponents()...)
 	slices.SortFunc(contents, func(a, b MirrorEntry) int { return strings.Compare(a.Component, b.Component) })
 
-	if _, err := s.Git.AddRepository(ctx, repoPath); err != nil && !errors.Is(err, ErrRepositoryExists) {
+	if _, err := s.Git.AddRepository(ctx, repoPath); err != nil && !errors.Is(err, githost.ErrRepositoryExists) {
 		return "", nil, err
 	}
-	commit, err = s.Git.Push(ctx, repoPath, Commit{Message: "Mirror the components", Files: files})
+	commit, err = s.Git.Push(ctx, repoPath, githost.Commit{Message: "Mirror the components", Files: files})
 	return commit, contents, err
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"nautes.io/nautes/test/githost"
 )
 
 var (
@@ -44,7 +46,7 @@ func TestFillMirror(t *testing.T) {
 		},
 		"traefik": {Namespace: "traefik", Kinds: []schema.GroupKind{crdKind}},
 	}
-	found, err := host.find(path)
+	found, err := host.Repository(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +59,7 @@ func TestFillMirror(t *testing.T) {
 			continue
 		}
 		got[entry.Component] = want{Namespace: entry.Namespace, Kinds: entry.ClusterResources, Namespaces: entry.Namespaces}
-		objects := mirroredObjects(t, found.dir, commit, entry.Path)
+		objects := mirroredObjects(t, found.Dir, commit, entry.Path)
 		if len(objects) != entry.Objects || entry.Version == "" {
 			t.Errorf("%s %s has %d objects in Git, and is said to have %d", entry.Component, entry.Version, len(objects), entry.Objects)
 		}
@@ -77,13 +79,13 @@ func TestFillMirror(t *testing.T) {
 
 func mirroredObjects(t *testing.T, dir, commit, path string) []*unstructured.Unstructured {
 	t.Helper()
-	files, err := git(t.Context(), dir, nil, nil, "ls-tree", "-r", "--name-only", commit, path+"/")
+	files, err := githost.Git(t.Context(), dir, "ls-tree", "-r", "--name-only", commit, path+"/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var objects []*unstructured.Unstructured
 	for file := range strings.Lines(files) {
-		content, err := git(t.Context(), dir, nil, nil, "show", commit+":"+strings.TrimSpace(file))
+		content, err := githost.Git(t.Context(), dir, "show", commit+":"+strings.TrimSpace(file))
 		if err != nil {
 			t.Fatal(err)
 		}

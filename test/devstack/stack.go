@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"nautes.io/nautes/test/githost"
 )
 
 // startsPerProcessor is more than one since a start also waits.
@@ -57,7 +59,7 @@ type Stack struct {
 	Dir string
 
 	Etcd   *Etcd
-	Git    *GitHost
+	Git    *githost.Host
 	Tenant *ControlPlane
 	// Runtimes, ArgoCD and HNC, by the names of the runtime control planes, and
 	// the tenant's Argo CD by TenantName. Read them while nothing is started.
@@ -185,7 +187,7 @@ func (s *Stack) startGit() error {
 		if err != nil {
 			return err
 		}
-		if s.Git, err = newGitHost(filepath.Join(s.Dir, "git"), s.logs(), port); err != nil {
+		if s.Git, err = githost.NewHost(filepath.Join(s.Dir, "git"), s.logs(), port); err != nil {
 			return err
 		}
 		return s.Git.Start()
@@ -430,7 +432,7 @@ func (s *Stack) Stop() error {
 	}
 	all := []error{parallel(controllers...), parallel(planes...)}
 	if s.Git != nil {
-		all = append(all, s.Git.close())
+		all = append(all, s.Git.Close())
 	}
 	if s.Etcd != nil {
 		all = append(all, s.Etcd.Stop())

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nautes.io/nautes/test/githost"
 )
 
 const runtimeA = "runtime-a"
@@ -130,7 +132,7 @@ func TestStopEndsEverything(t *testing.T) {
 	if _, err := os.Stat(stack.Dir); !os.IsNotExist(err) {
 		t.Errorf("the directory %s is still there: %v", stack.Dir, err)
 	}
-	if _, err := stack.Git.Push(t.Context(), "a/b", Commit{}); err == nil {
+	if _, err := stack.Git.Push(t.Context(), "a/b", githost.Commit{}); err == nil {
 		t.Error("the Git host still answers")
 	}
 }

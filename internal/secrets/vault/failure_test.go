@@ -12,6 +12,7 @@ import (
 
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/githost"
 )
 
 // outage is a way in which a server fails and recovers.
@@ -101,12 +102,12 @@ func attempts(t *testing.T, v *Vault) map[string]error {
 // classified.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	html := func(status int) devstack.Failure { return devstack.Answer(status, "<html>"+canary+"</html>") }
-	says := func(status int) devstack.Failure {
-		return devstack.Answer(status, `{"errors":["it said `+canary+`"]}`)
+	html := func(status int) githost.Failure { return githost.Answer(status, "<html>"+canary+"</html>") }
+	says := func(status int) githost.Failure {
+		return githost.Answer(status, `{"errors":["it said `+canary+`"]}`)
 	}
 	tests := map[string]struct {
-		failure   devstack.Failure
+		failure   githost.Failure
 		class     error
 		says      string
 		wantState error // nil if other requests are still served
@@ -122,9 +123,9 @@ func TestAnswers(t *testing.T) {
 		"no engine":                 {says(404), secrets.ErrDenied, "nothing is enabled", nil},
 		"a bad request":             {says(400), secrets.ErrDenied, "status 400", nil},
 		"a node behind the others":  {says(412), secrets.ErrUnavailable, "behind the others", nil},
-		"nothing":                   {devstack.Hang(), secrets.ErrUnavailable, "did not answer within 1s", secrets.ErrUnavailable},
-		"a connection that breaks":  {devstack.DropConnection(0), secrets.ErrUnavailable, "", nil},
-		"an answer that breaks off": {devstack.DropConnection(10), secrets.ErrUnavailable, "its answer cannot be read", nil},
+		"nothing":                   {githost.Hang(), secrets.ErrUnavailable, "did not answer within 1s", secrets.ErrUnavailable},
+		"a connection that breaks":  {githost.DropConnection(0), secrets.ErrUnavailable, "", nil},
+		"an answer that breaks off": {githost.DropConnection(10), secrets.ErrUnavailable, "its answer cannot be read", nil},
 	}
 	s := newServer(t, "answers")
 	for name, test := range tests {
@@ -162,7 +163,7 @@ func TestNobodyStormsAServerThatIsDown(t *testing.T) {
 	}
 	v := s.open(func(o *Options) { o.Address, o.Timeout.Duration = proxy.URL, time.Second })
 	put(t, v, repoKey, "a", "1")
-	proxy.Fail(devstack.Fault{Failure: devstack.Answer(http.StatusServiceUnavailable, `{"errors":["Vault is sealed"]}`)})
+	proxy.Fail(devstack.Fault{Failure: githost.Answer(http.StatusServiceUnavailable, `{"errors":["Vault is sealed"]}`)})
 	before, began := proxy.Requests("", ""), time.Now()
 	_ = s.reads(v)()
 	for time.Since(began) < 3*time.Second {

@@ -1,4 +1,4 @@
-package devstack
+package githost
 
 import (
 	"bytes"
@@ -45,7 +45,7 @@ type Delivery struct {
 
 // AddHook calls a URL after each push to a repository. Like GitLab, the host
 // tries once and does not wait: deliveries of two pushes may cross.
-func (g *GitHost) AddHook(path string, hook Hook) error {
+func (g *Host) AddHook(path string, hook Hook) error {
 	found, err := g.find(path)
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func (g *GitHost) AddHook(path string, hook Hook) error {
 }
 
 // RemoveHooks takes the hooks of a repository away: pushes go unannounced.
-func (g *GitHost) RemoveHooks(path string) error {
+func (g *Host) RemoveHooks(path string) error {
 	found, err := g.find(path)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (g *GitHost) RemoveHooks(path string) error {
 }
 
 // Deliveries returns the calls of a repository's hooks that have ended, in that order.
-func (g *GitHost) Deliveries(path string) ([]Delivery, error) {
+func (g *Host) Deliveries(path string) ([]Delivery, error) {
 	found, err := g.find(path)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (g *GitHost) Deliveries(path string) ([]Delivery, error) {
 }
 
 // announce calls the hooks for every branch and tag that a push has changed.
-func (g *GitHost) announce(ctx context.Context, repository *repository, before, after map[string]string) {
+func (g *Host) announce(ctx context.Context, repository *repository, before, after map[string]string) {
 	g.mutex.Lock()
 	hooks := slices.Clone(repository.hooks)
 	g.mutex.Unlock()
@@ -104,7 +104,7 @@ func (g *GitHost) announce(ctx context.Context, repository *repository, before, 
 	}
 }
 
-func (g *GitHost) deliver(repository *repository, hook Hook, update refUpdate, body []byte) {
+func (g *Host) deliver(repository *repository, hook Hook, update refUpdate, body []byte) {
 	started := time.Now()
 	delivery := Delivery{
 		Hook: hook.URL, Event: update.event(), Ref: update.ref, Before: update.before, After: update.after,
@@ -120,7 +120,7 @@ func (g *GitHost) deliver(repository *repository, hook Hook, update refUpdate, b
 // Redeliver sends a delivery again, as GitLab does after a failure: it is the same
 // byte by byte. With a token it claims another sender. It returns the
 // HTTP status of the answer.
-func (g *GitHost) Redeliver(ctx context.Context, d Delivery, token string) (int, error) {
+func (g *Host) Redeliver(ctx context.Context, d Delivery, token string) (int, error) {
 	if token != "" {
 		d.hook.Token = token
 	}
@@ -128,7 +128,7 @@ func (g *GitHost) Redeliver(ctx context.Context, d Delivery, token string) (int,
 }
 
 // header returns the headers that GitLab sends with a new delivery.
-func (g *GitHost) header(event string) http.Header {
+func (g *Host) header(event string) http.Header {
 	header := http.Header{}
 	for name, value := range map[string]string{
 		"Content-Type":          "application/json",
@@ -144,7 +144,7 @@ func (g *GitHost) header(event string) http.Header {
 	return header
 }
 
-func (g *GitHost) call(ctx context.Context, hook Hook, header http.Header, body []byte) (int, error) {
+func (g *Host) call(ctx context.Context, hook Hook, header http.Header, body []byte) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, hook.URL, bytes.NewReader(body))
 	if err != nil {
 		return 0, fmt.Errorf("call hook: %w", err)

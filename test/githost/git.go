@@ -1,4 +1,4 @@
-package devstack
+package githost
 
 import (
 	"bytes"
@@ -11,24 +11,27 @@ import (
 	"syscall"
 )
 
-// gitEnv is the environment of git: no configuration of this machine or its user,
-// no prompt, the plainest language.
-func gitEnv(home string) []string {
+// Environ returns an environment for git that reads no configuration of the
+// machine or the user.
+func Environ(home string) []string {
 	return []string{
-		"PATH=" + os.Getenv("PATH"),
-		"HOME=" + home,
-		"LC_ALL=C",
-		"GIT_CONFIG_NOSYSTEM=1",
-		"GIT_CONFIG_GLOBAL=" + os.DevNull,
-		"GIT_TERMINAL_PROMPT=0",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LC_ALL=C",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_TERMINAL_PROMPT=0",
+		"GIT_AUTHOR_NAME=Ann Author", "GIT_AUTHOR_EMAIL=ann@example.com",
+		"GIT_COMMITTER_NAME=Carl Committer", "GIT_COMMITTER_EMAIL=carl@example.com",
 	}
+}
+
+// Git runs git in a directory and returns its output without the last newline.
+func Git(ctx context.Context, dir string, args ...string) (string, error) {
+	return git(ctx, dir, nil, nil, args...)
 }
 
 // git runs git in dir and returns its output without the last newline.
 func git(ctx context.Context, dir string, env []string, stdin io.Reader, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, "git", args...)
 	command.Dir = dir
-	command.Env = append(gitEnv(dir), env...)
+	command.Env = append(Environ(dir), env...)
 	command.Stdin = stdin
 	// git leaves its network helper behind when it alone is killed, and that
 	// one would keep the pipes open.

@@ -1,4 +1,4 @@
-package gittest
+package githost
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -166,7 +167,8 @@ func (h *SSH) uploadPack(channel ssh.Channel, dir, protocol string) uint32 {
 		return 1
 	}
 	go func() {
-		_, _ = copyAndClose(in, channel)
+		_, _ = io.Copy(in, channel)
+		_ = in.Close()
 	}()
 	if cmd.Wait() != nil {
 		return 128

@@ -1,4 +1,4 @@
-package devstack
+package githost
 
 import (
 	"net/http"
@@ -20,7 +20,7 @@ type access map[string]map[string]Access
 
 // Grant lets a token read or write a repository, or all of a group, by its path.
 // A token may have several grants; NoAccess takes one back.
-func (g *GitHost) Grant(token string, granted Access, path string) {
+func (g *Host) Grant(token string, granted Access, path string) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	if g.access[token] == nil {
@@ -30,7 +30,7 @@ func (g *GitHost) Grant(token string, granted Access, path string) {
 }
 
 // Revoke makes a token unknown.
-func (g *GitHost) Revoke(token string) {
+func (g *Host) Revoke(token string) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	delete(g.access, token)
@@ -38,7 +38,7 @@ func (g *GitHost) Revoke(token string) {
 
 // accessOf returns the right of a token on a repository, and whether the token is
 // known. The host's own token may do everything.
-func (g *GitHost) accessOf(token, repository string) (Access, bool) {
+func (g *Host) accessOf(token, repository string) (Access, bool) {
 	if token == g.token {
 		return Write, true
 	}
@@ -67,7 +67,7 @@ func tokenOf(r *http.Request) string {
 // refuse answers as GitLab does: 401 without a known token, 404 for a repository
 // that the token may not see, 403 for a write with a right to read. It returns
 // false if the request may go on.
-func (g *GitHost) refuse(w http.ResponseWriter, r *http.Request, repository string, wanted Access) bool {
+func (g *Host) refuse(w http.ResponseWriter, r *http.Request, repository string, wanted Access) bool {
 	granted, known := g.accessOf(tokenOf(r), repository)
 	switch {
 	case !known:

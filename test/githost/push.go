@@ -1,7 +1,8 @@
-package devstack
+package githost
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -12,16 +13,17 @@ import (
 	"time"
 )
 
-// Commit describes a commit and the branch to push it to.
+// Commit describes a commit and the branch to put it on.
 type Commit struct {
 	// Message of the commit; "change" when it is empty.
 	Message string
-	// Branch to push to; DefaultBranch when it is empty. A branch that does not
+	// Branch to put it on; DefaultBranch when it is empty. A branch that does not
 	// exist begins at the default branch.
 	Branch string
-	// Files to write, by their paths; Delete lists files and folders to remove.
-	Files  map[string]string
-	Delete []string
+	// Files and Executables to write, by their paths. Delete lists files and folders
+	// to remove.
+	Files, Executables map[string]string
+	Delete             []string
 	// Symlinks holds targets, Submodules commits, by their paths.
 	Symlinks, Submodules map[string]string
 	// Onto is the commit to build on instead of the branch's.
@@ -30,6 +32,15 @@ type Commit struct {
 	Orphan bool
 	// Force pushes a commit that does not descend from the branch.
 	Force bool
+	// Author as "name <address>", and Date in git's raw format; both have defaults.
+	Author, Date string
+}
+
+func (c Commit) ref() string {
+	if c.Branch == "" {
+		return defaultRef
+	}
+	return "refs/heads/" + c.Branch
 }
 
 // pusher is the author of every Commit.
@@ -37,7 +48,7 @@ var pusher = author{Name: "Ada Pusher", Email: "ada@example.com"}
 
 // Push makes a clone, commits in it and pushes, with git and by HTTP, as a user
 // who may do everything; it returns the new commit.
-func (g *GitHost) Push(ctx context.Context, path string, commit Commit) (string, error) {
+func (g *Host) Push(ctx context.Context, path string, commit Commit) (string, error) {
 	found, err := g.find(path)
 	if err != nil {
 		return "", err
@@ -57,20 +68,16 @@ func (g *GitHost) Push(ctx context.Context, path string, commit Commit) (string,
 // committed is the reference of a new commit in a clone.
 const committed = "refs/devstack/new"
 
-func (g *GitHost) push(ctx context.Context, clone, url string, commit Commit) (string, error) {
-	branch := commit.Branch
-	if branch == "" {
-		branch = DefaultBranch
-	}
+func (g *Host) push(ctx context.Context, clone, url string, commit Commit) (string, error) {
 	env := credentialEnv(g.token)
 	args := []string{"clone", "--quiet", "--bare", "--no-tags"}
-	if branch == DefaultBranch && commit.Onto == "" {
+	if commit.ref() == defaultRef && commit.Onto == "" {
 		args = append(args, "--depth=1")
 	}
 	if _, err := git(ctx, clone, env, nil, append(args, "--end-of-options", url, ".")...); err != nil {
 		return "", err
 	}
-	stream := fastImport(parentOf(ctx, clone, branch, commit), commit)
+	stream := fastImport(committed, parentOf(ctx, clone, commit), commit)
 	if _, err := git(ctx, clone, nil, stream, "fast-import", "--quiet", "--done"); err != nil {
 		return "", err
 	}
@@ -82,7 +89,7 @@ func (g *GitHost) push(ctx context.Context, clone, url string, commit Commit) (s
 	if commit.Force {
 		args = append(args, "--force")
 	}
-	_, err = git(ctx, clone, env, nil, append(args, "--end-of-options", url, committed+":refs/heads/"+branch)...)
+	_, err = git(ctx, clone, env, nil, append(args, "--end-of-options", url, committed+":"+commit.ref())...)
 	return revision, err
 }
 
@@ -96,27 +103,27 @@ func credentialEnv(token string) []string {
 	}
 }
 
-// fastImport returns a commit as the commands of git fast-import.
-func fastImport(parent string, commit Commit) *bytes.Buffer {
-	message := commit.Message
-	if message == "" {
-		message = "change"
-	}
+// fastImport returns a commit on a reference as the commands of git fast-import.
+func fastImport(ref, parent string, commit Commit) *bytes.Buffer {
+	message := cmp.Or(commit.Message, "change")
+	date := cmp.Or(commit.Date, fmt.Sprintf("%d +0000", time.Now().Unix()))
+	person := cmp.Or(commit.Author, pusher.Name+" <"+pusher.Email+">")
 	stream := &bytes.Buffer{}
-	fmt.Fprintf(stream, "commit %s\n", committed)
-	fmt.Fprintf(stream, "committer %s <%s> %d +0000\n", pusher.Name, pusher.Email, time.Now().Unix())
-	fmt.Fprintf(stream, "data %d\n%s\n", len(message), message)
+	fmt.Fprintf(stream, "commit %s\nauthor %s %s\n", ref, person, date)
+	if commit.Author != "" {
+		person = "Carl Committer <carl@example.com>"
+	}
+	fmt.Fprintf(stream, "committer %s %s\ndata %d\n%s\n", person, date, len(message), message)
 	if parent != "" {
 		fmt.Fprintf(stream, "from %s\n", parent)
 	}
 	for _, path := range commit.Delete {
 		fmt.Fprintf(stream, "D %s\n", quotePath(path))
 	}
-	for _, path := range slices.Sorted(maps.Keys(commit.Files)) {
-		fmt.Fprintf(stream, "M 100644 inline %s\ndata %d\n%s\n", quotePath(path), len(commit.Files[path]), commit.Files[path])
-	}
-	for _, path := range slices.Sorted(maps.Keys(commit.Symlinks)) {
-		fmt.Fprintf(stream, "M 120000 inline %s\ndata %d\n%s\n", quotePath(path), len(commit.Symlinks[path]), commit.Symlinks[path])
+	for mode, files := range map[string]map[string]string{"100644": commit.Files, "100755": commit.Executables, "120000": commit.Symlinks} {
+		for _, path := range slices.Sorted(maps.Keys(files)) {
+			fmt.Fprintf(stream, "M %s inline %s\ndata %d\n%s\n", mode, quotePath(path), len(files[path]), files[path])
+		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(commit.Submodules)) {
 		fmt.Fprintf(stream, "M 160000 %s %s\n", commit.Submodules[path], quotePath(path))
@@ -125,23 +132,31 @@ func fastImport(parent string, commit Commit) *bytes.Buffer {
 	return stream
 }
 
-// parentOf returns the commit that the new one follows; empty when there is none.
-func parentOf(ctx context.Context, clone, branch string, commit Commit) string {
+// parentOf returns the commit that the new one follows, or an empty string.
+func parentOf(ctx context.Context, clone string, commit Commit) string {
 	if commit.Orphan {
 		return ""
 	}
 	if commit.Onto != "" {
 		return commit.Onto
 	}
-	for _, name := range []string{branch, DefaultBranch} {
-		if tip, err := git(ctx, clone, nil, nil, "rev-parse", "--verify", "--quiet", "refs/heads/"+name); err == nil {
+	for _, ref := range []string{commit.ref(), defaultRef} {
+		if tip, err := git(ctx, clone, nil, nil, "rev-parse", "--verify", "--quiet", ref); err == nil {
 			return tip
 		}
 	}
 	return ""
 }
 
-// quotePath writes a path as fast-import reads it, with any byte but NUL in it.
+// quotePath writes a path as fast-import reads it, with any bytes but NUL in it.
 func quotePath(path string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
+	var quoted strings.Builder
+	for _, c := range []byte(path) {
+		if c < ' ' || c == '"' || c == '\\' || c > '~' {
+			fmt.Fprintf(&quoted, `\%03o`, c)
+		} else {
+			quoted.WriteByte(c)
+		}
+	}
+	return `"` + quoted.String() + `"`
 }

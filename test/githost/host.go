@@ -1,4 +1,7 @@
-package devstack
+// Package githost serves real Git repositories by smart HTTP on loopback: Host with
+// tokens and push hooks like GitLab's, Server for the tests of one package. It
+// guarantees that every fetch and push goes through git itself, on both sides.
+package githost
 
 import (
 	"context"
@@ -33,16 +36,17 @@ var (
 // that ends in .git, which is only the URL's.
 var repositoryPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$`)
 
-// GitHost serves bare repositories by smart HTTP on loopback, and sends push hooks
+// Host serves bare repositories by smart HTTP on loopback, and sends push hooks
 // as GitLab does. Every request needs a token.
-type GitHost struct {
+type Host struct {
 	// URL is http://127.0.0.1:<port>.
 	URL string
 
-	dir    string
-	log    *os.File
-	token  string
-	client *http.Client
+	dir     string
+	backend backend
+	log     *os.File
+	token   string
+	client  *http.Client
 
 	mutex        sync.Mutex
 	server       *http.Server
@@ -55,7 +59,7 @@ type GitHost struct {
 	sending sync.WaitGroup
 }
 
-// Repository is a repository of a GitHost.
+// Repository is a repository of a Host.
 type Repository struct {
 	// ID is the project's number.
 	ID int
@@ -63,11 +67,12 @@ type Repository struct {
 	Path string
 	// URL to clone and push, without credentials.
 	URL string
+	// Dir is the directory of the bare repository.
+	Dir string
 }
 
 type repository struct {
 	Repository
-	dir string
 	// pushing keeps pushes apart, so that the references before and after one
 	// show its changes.
 	pushing    sync.Mutex
@@ -86,7 +91,9 @@ type Traffic struct {
 	Refused int
 }
 
-func newGitHost(dir, logs string, port int) (*GitHost, error) {
+// NewHost returns a host with its repositories in dir and its log in logs. Start
+// makes it listen on the port.
+func NewHost(dir, logs string, port int) (*Host, error) {
 	for _, path := range []string{dir, logs} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return nil, fmt.Errorf("make the directory of the Git host: %w", err)
@@ -96,8 +103,13 @@ func newGitHost(dir, logs string, port int) (*GitHost, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the log of the Git host: %w", err)
 	}
-	g := &GitHost{
-		URL:          "http://" + loopback(port),
+	backend, err := newBackend(dir)
+	if err != nil {
+		return nil, err
+	}
+	g := &Host{
+		backend:      backend,
+		URL:          fmt.Sprintf("http://127.0.0.1:%d", port),
 		dir:          dir,
 		log:          log,
 		token:        rand.Text(),
@@ -111,7 +123,7 @@ func newGitHost(dir, logs string, port int) (*GitHost, error) {
 }
 
 // Start listens, again on the same port after a Stop.
-func (g *GitHost) Start() error {
+func (g *Host) Start() error {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	if g.server != nil {
@@ -128,7 +140,7 @@ func (g *GitHost) Start() error {
 
 // Stop closes the port and every connection; the repositories stay. It is no
 // error when the host does not run.
-func (g *GitHost) Stop() error {
+func (g *Host) Stop() error {
 	g.mutex.Lock()
 	server := g.server
 	g.server = nil
@@ -142,8 +154,8 @@ func (g *GitHost) Stop() error {
 	return nil
 }
 
-// close stops the host for good, with the hooks that are on their way.
-func (g *GitHost) close() error {
+// Close stops the host for good, with the hooks that are on their way.
+func (g *Host) Close() error {
 	err := g.Stop()
 	g.endHook()
 	g.sending.Wait()
@@ -151,7 +163,7 @@ func (g *GitHost) close() error {
 }
 
 // AddRepository makes an empty repository, <group>/<name>; groups may be nested.
-func (g *GitHost) AddRepository(ctx context.Context, path string) (Repository, error) {
+func (g *Host) AddRepository(ctx context.Context, path string) (Repository, error) {
 	if !repositoryPath.MatchString(path) || strings.HasSuffix(path, ".git") {
 		return Repository{}, fmt.Errorf("add repository %q: %w", path, ErrRepositoryPath)
 	}
@@ -161,24 +173,31 @@ func (g *GitHost) AddRepository(ctx context.Context, path string) (Repository, e
 		return Repository{}, fmt.Errorf("add repository %s: %w", path, ErrRepositoryExists)
 	}
 	added := &repository{
-		Repository: Repository{ID: firstProjectID + len(g.repositories), Path: path, URL: g.URL + "/" + path + ".git"},
-		dir:        filepath.Join(g.dir, filepath.FromSlash(path)+".git"),
+		Repository: Repository{
+			ID: firstProjectID + len(g.repositories), Path: path, URL: g.URL + "/" + path + ".git",
+			Dir: filepath.Join(g.dir, filepath.FromSlash(path)+".git"),
+		},
 	}
 	added.pushing.Lock()
 	defer added.pushing.Unlock()
 	g.repositories[path] = added
 	g.mutex.Unlock()
 
-	if err := os.MkdirAll(added.dir, 0o700); err != nil {
-		return Repository{}, fmt.Errorf("add repository %s: %w", path, err)
-	}
-	if _, err := git(ctx, added.dir, nil, nil, "init", "--quiet", "--bare", "--initial-branch="+DefaultBranch); err != nil {
-		return Repository{}, fmt.Errorf("add repository %s: %w", path, err)
-	}
-	if err := os.WriteFile(filepath.Join(added.dir, "config"), []byte(repositoryConfig), 0o600); err != nil {
+	if err := initRepository(ctx, added.Dir); err != nil {
 		return Repository{}, fmt.Errorf("add repository %s: %w", path, err)
 	}
 	return added.Repository, nil
+}
+
+// initRepository makes an empty bare repository.
+func initRepository(ctx context.Context, dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if _, err := git(ctx, dir, nil, nil, "init", "--quiet", "--bare", "--initial-branch="+DefaultBranch); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "config"), []byte(repositoryConfig), 0o600)
 }
 
 // repositoryConfig lets http-backend receive pushes, and serve any commit by its
@@ -198,7 +217,7 @@ const repositoryConfig = `[core]
 `
 
 // Repository returns a repository; ErrNoRepository, wrapped, when there is none.
-func (g *GitHost) Repository(path string) (Repository, error) {
+func (g *Host) Repository(path string) (Repository, error) {
 	found, err := g.find(path)
 	if err != nil {
 		return Repository{}, err
@@ -207,7 +226,7 @@ func (g *GitHost) Repository(path string) (Repository, error) {
 }
 
 // Traffic returns the number of requests for a repository since it was added.
-func (g *GitHost) Traffic(path string) (Traffic, error) {
+func (g *Host) Traffic(path string) (Traffic, error) {
 	found, err := g.find(path)
 	if err != nil {
 		return Traffic{}, err
@@ -218,19 +237,19 @@ func (g *GitHost) Traffic(path string) (Traffic, error) {
 }
 
 // Revision returns the commit that a branch names; an error when there is none.
-func (g *GitHost) Revision(ctx context.Context, path, branch string) (string, error) {
+func (g *Host) Revision(ctx context.Context, path, branch string) (string, error) {
 	found, err := g.find(path)
 	if err != nil {
 		return "", err
 	}
-	revision, err := git(ctx, found.dir, nil, nil, "rev-parse", "--verify", "--end-of-options", "refs/heads/"+branch)
+	revision, err := git(ctx, found.Dir, nil, nil, "rev-parse", "--verify", "--end-of-options", "refs/heads/"+branch)
 	if err != nil {
 		return "", fmt.Errorf("read branch %s of %s: %w", branch, path, err)
 	}
 	return revision, nil
 }
 
-func (g *GitHost) find(path string) (*repository, error) {
+func (g *Host) find(path string) (*repository, error) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	found, ok := g.repositories[path]

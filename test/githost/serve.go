@@ -1,4 +1,4 @@
-package devstack
+package githost
 
 import (
 	"bufio"
@@ -10,6 +10,7 @@ import (
 	"net/http/cgi"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 )
 
@@ -50,19 +51,17 @@ func parseGitRequest(r *http.Request) (gitRequest, bool) {
 	return request, request.service == uploadPack || request.service == receivePack
 }
 
-func (g *GitHost) serve(w http.ResponseWriter, r *http.Request) {
+func (g *Host) serve(w http.ResponseWriter, r *http.Request) {
 	request, ok := parseGitRequest(r)
 	if !ok {
 		http.NotFound(w, r)
 		return
 	}
 	if failure, fails := g.failureOf(r, request.path); fails {
-		if failure.before != nil && failure.before(w, r) {
+		if failure.Answers(w, r) {
 			return
 		}
-		if failure.cut {
-			w = &cutWriter{ResponseWriter: w, left: failure.limit}
-		}
+		w = failure.Cut(w)
 	}
 	listing := listsReferences(r, request)
 	// A missing repository and a hidden one look the same.
@@ -75,7 +74,7 @@ func (g *GitHost) serve(w http.ResponseWriter, r *http.Request) {
 	case request.service == receivePack && !request.discovery:
 		g.receive(w, r, repository)
 	default:
-		g.backend(w, r)
+		g.pass(w, r)
 	}
 	if repository != nil && tokenOf(r) != g.token {
 		g.count(repository, request, listing, refused)
@@ -98,7 +97,7 @@ func listsReferences(r *http.Request, request gitRequest) bool {
 	return string(begin) == command
 }
 
-func (g *GitHost) count(repository *repository, request gitRequest, listing, refused bool) {
+func (g *Host) count(repository *repository, request gitRequest, listing, refused bool) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	switch {
@@ -116,36 +115,27 @@ func (g *GitHost) count(repository *repository, request gitRequest, listing, ref
 
 // receive serves a push and sends the hooks for its changes, also if the client
 // has gone meanwhile.
-func (g *GitHost) receive(w http.ResponseWriter, r *http.Request, repository *repository) {
+func (g *Host) receive(w http.ResponseWriter, r *http.Request, repository *repository) {
 	repository.pushing.Lock()
 	defer repository.pushing.Unlock()
 	ctx := context.WithoutCancel(r.Context())
-	before, err := references(ctx, repository.dir)
+	before, err := references(ctx, repository.Dir)
 	if err != nil {
 		g.logf("push to %s: %v", repository.Path, err)
 	}
 	defer func() {
-		after, err := references(ctx, repository.dir)
+		after, err := references(ctx, repository.Dir)
 		if err != nil {
 			g.logf("push to %s: %v", repository.Path, err)
 			return
 		}
 		g.announce(ctx, repository, before, after)
 	}()
-	g.backend(w, r)
+	g.pass(w, r)
 }
 
-// backend hands a request to git http-backend.
-func (g *GitHost) backend(w http.ResponseWriter, r *http.Request) {
-	path, err := exec.LookPath("git")
-	if err != nil {
-		g.logf("%v", err)
-		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
-		return
-	}
-	r = r.Clone(r.Context())
-	// A CGI program is given headers as environment: it has no use for this one.
-	r.Header.Del("Authorization")
+// pass passes a request on to git http-backend.
+func (g *Host) pass(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength < 0 {
 		spooled, err := spool(r)
 		if err != nil {
@@ -155,14 +145,33 @@ func (g *GitHost) backend(w http.ResponseWriter, r *http.Request) {
 		}
 		defer func() { _ = os.Remove(spooled.Name()); _ = spooled.Close() }()
 	}
+	g.backend.serve(w, r, g.log)
+}
+
+// backend is git http-backend for the repositories below a directory.
+type backend struct{ program, dir string }
+
+func newBackend(dir string) (backend, error) {
+	path, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		return backend{}, fmt.Errorf("git is needed: %w", err)
+	}
+	return backend{program: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"), dir: dir}, nil
+}
+
+// serve answers a request. It must have a length: CGI has no bodies without one.
+func (b backend) serve(w http.ResponseWriter, r *http.Request, output io.Writer) {
+	r = r.Clone(r.Context())
+	// A CGI program gets headers as environment variables. It needs no credentials.
+	r.Header.Del("Authorization")
 	handler := &cgi.Handler{
-		Path: path,
-		Args: []string{"http-backend"},
-		Dir:  g.dir,
+		Path: b.program,
+		Root: "/",
+		Dir:  b.dir,
 		// git lets only named users push.
-		Env:    append(gitEnv(g.dir), "GIT_PROJECT_ROOT="+g.dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=git"),
-		Logger: log.New(g.log, "", log.LstdFlags),
-		Stderr: g.log,
+		Env:    append(Environ(b.dir), "GIT_PROJECT_ROOT="+b.dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=git"),
+		Logger: log.New(output, "", log.LstdFlags),
+		Stderr: output,
 	}
 	handler.ServeHTTP(w, r)
 }
@@ -187,6 +196,6 @@ func spool(r *http.Request) (*os.File, error) {
 	return file, nil
 }
 
-func (g *GitHost) logf(format string, args ...any) {
+func (g *Host) logf(format string, args ...any) {
 	log.New(g.log, "", log.LstdFlags).Printf(format, args...)
 }

@@ -1,4 +1,4 @@
-package devstack
+package githost
 
 import (
 	"crypto/rand"
@@ -23,7 +23,7 @@ type call struct {
 // receiver collects the calls of a hook.
 type receiver struct{ calls chan call }
 
-func newReceiver(t *testing.T, host *GitHost, status int) *receiver {
+func newReceiver(t *testing.T, host *Host, status int) *receiver {
 	t.Helper()
 	r := &receiver{calls: make(chan call, 100)}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {

@@ -1,4 +1,4 @@
-package devstack
+package githost
 
 import (
 	"net/http"
@@ -13,6 +13,33 @@ type Failure struct {
 	// limit cuts the connection after so many bytes of the answer, when cut is set.
 	cut   bool
 	limit int
+}
+
+// Answers answers a request, if the failure does so instead of the server, and
+// reports whether it has.
+func (f Failure) Answers(w http.ResponseWriter, r *http.Request) bool {
+	return f.before != nil && f.before(w, r)
+}
+
+// Cuts reports whether the failure closes the connection during an answer.
+func (f Failure) Cuts() bool { return f.cut }
+
+// Cut returns a writer that closes the connection, if the failure does so.
+func (f Failure) Cut(w http.ResponseWriter) http.ResponseWriter {
+	if !f.cut {
+		return w
+	}
+	return &cutWriter{ResponseWriter: w, left: f.limit}
+}
+
+// Answer answers with a status and a body in JSON, like Vault.
+func Answer(status int, body string) Failure {
+	return Failure{before: func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+		return true
+	}}
 }
 
 // RefuseAuth answers 401 to every token, as when they were all revoked.
@@ -58,21 +85,21 @@ func DropConnection(after int) Failure { return Failure{cut: true, limit: after}
 
 // Fail makes the host fail for a repository, or for all of them when path is
 // empty, until Heal. The host's own Push does not fail.
-func (g *GitHost) Fail(path string, failure Failure) {
+func (g *Host) Fail(path string, failure Failure) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	g.failures[path] = failure
 }
 
 // Heal ends a Fail of the same path.
-func (g *GitHost) Heal(path string) {
+func (g *Host) Heal(path string) {
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	delete(g.failures, path)
 }
 
 // failureOf returns the failure that a request meets.
-func (g *GitHost) failureOf(r *http.Request, path string) (Failure, bool) {
+func (g *Host) failureOf(r *http.Request, path string) (Failure, bool) {
 	if tokenOf(r) == g.token {
 		return Failure{}, false
 	}

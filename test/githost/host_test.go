@@ -1,9 +1,10 @@
-package devstack
+package githost
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,19 +13,23 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 )
 
 const testRepository = "demo/default.project"
 
 // newHost starts a Git host with one repository, which reader and writer may use.
-func newHost(t *testing.T) (*GitHost, Repository) {
+func newHost(t *testing.T) (*Host, Repository) {
 	t.Helper()
-	reserved := &ports{}
-	port, err := reserved.take()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, err := newGitHost(filepath.Join(t.TempDir(), "git"), t.TempDir(), port)
+	port := listener.Addr().(*net.TCPAddr).Port
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	host, err := NewHost(filepath.Join(t.TempDir(), "git"), t.TempDir(), port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,10 +37,9 @@ func newHost(t *testing.T) (*GitHost, Repository) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := host.close(); err != nil {
+		if err := host.Close(); err != nil {
 			t.Error(err)
 		}
-		reserved.release()
 	})
 	repository, err := host.AddRepository(t.Context(), testRepository)
 	if err != nil {
@@ -47,7 +51,7 @@ func newHost(t *testing.T) (*GitHost, Repository) {
 	return host, repository
 }
 
-func push(t *testing.T, host *GitHost, commit Commit) string {
+func push(t *testing.T, host *Host, commit Commit) string {
 	t.Helper()
 	revision, err := host.Push(t.Context(), testRepository, commit)
 	if err != nil {
@@ -69,19 +73,19 @@ func clone(ctx context.Context, t *testing.T, url, token string) (string, error)
 }
 
 // tree returns the paths and contents of the files at a revision.
-func tree(t *testing.T, host *GitHost, revision string) map[string]string {
+func tree(t *testing.T, host *Host, revision string) map[string]string {
 	t.Helper()
 	found, err := host.find(testRepository)
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, err := git(t.Context(), found.dir, nil, nil, "ls-tree", "-r", "-z", "--name-only", revision)
+	names, err := git(t.Context(), found.Dir, nil, nil, "ls-tree", "-r", "-z", "--name-only", revision)
 	if err != nil {
 		t.Fatal(err)
 	}
 	files := map[string]string{}
 	for _, name := range strings.Split(strings.TrimSuffix(names, "\x00"), "\x00") {
-		if files[name], err = git(t.Context(), found.dir, nil, nil, "cat-file", "-p", revision+":"+name); err != nil {
+		if files[name], err = git(t.Context(), found.Dir, nil, nil, "cat-file", "-p", revision+":"+name); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -399,14 +403,14 @@ func TestPushesAtTheSameTime(t *testing.T) {
 	calls := newReceiver(t, host, http.StatusOK)
 	push(t, host, Commit{Files: map[string]string{"a": "1"}})
 	const pushes = 4
-	var all []func() error
+	var all errgroup.Group
 	for i := range pushes {
-		all = append(all, func() error {
+		all.Go(func() error {
 			_, err := host.Push(t.Context(), testRepository, Commit{Branch: fmt.Sprintf("b%d", i), Files: map[string]string{"f": "1"}})
 			return err
 		})
 	}
-	if err := parallel(all...); err != nil {
+	if err := all.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]int{}

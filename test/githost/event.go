@@ -1,4 +1,4 @@
-package devstack
+package githost
 
 import (
 	"context"
@@ -122,7 +122,7 @@ func pushedCommits(ctx context.Context, repository *repository, host string, upd
 	}
 	const format = "--format=%x01%H%x00%an%x00%ae%x00%cI%x00%B%x00"
 	args := append([]string{"-c", "core.quotePath=false", "log", "--name-status", "--no-renames", format}, wanted...)
-	out, err := git(ctx, repository.dir, nil, nil, args...)
+	out, err := git(ctx, repository.Dir, nil, nil, args...)
 	if err != nil {
 		return nil, 0, err
 	}
