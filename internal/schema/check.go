@@ -151,18 +151,15 @@ func unknownField(path string, root *structuralschema.Structural) *field.Error {
 	return &field.Error{Type: field.ErrorTypeForbidden, Field: path, BadValue: field.OmitValueType{}, Detail: detail, Origin: OriginUnknownField}
 }
 
-// schemaAt returns the schema of the values at a path, such as
-// spec.pipelines[0], or nil if the path is not one of properties and indexes.
+// schemaAt returns the schema of the value at a path of properties and indexes,
+// such as spec.pipelines[0]. Of other paths it is empty or nil.
 func schemaAt(s *structuralschema.Structural, path string) *structuralschema.Structural {
 	for name := range strings.SplitSeq(path, ".") {
 		if name == "" {
 			return s
 		}
 		name, indexes, _ := strings.Cut(name, "[")
-		property, found := s.Properties[name]
-		if !found {
-			return nil
-		}
+		property := s.Properties[name]
 		s = &property
 		for range strings.Count(indexes, "]") {
 			if s = s.Items; s == nil {
@@ -209,24 +206,6 @@ func emptyEntries(s *structuralschema.Structural, at *field.Path, value any) []s
 	return empty
 }
 
-// comparison holds the two objects of an update for the parts of the API server
-// that ignore errors in unchanged values.
-type comparison struct{ correlated *common.CorrelatedObject }
-
-func (c comparison) values() []validation.ValidationOption {
-	if c.correlated == nil {
-		return nil
-	}
-	return []validation.ValidationOption{validation.WithRatcheting(c.correlated)}
-}
-
-func (c comparison) rules() []cel.Option {
-	if c.correlated == nil {
-		return nil
-	}
-	return []cel.Option{cel.WithRatcheting(c.correlated)}
-}
-
 // keepServerFields fills in the metadata that the API server sets, as it does
 // before it checks an update.
 func keepServerFields(object, old *unstructured.Unstructured) {
@@ -240,26 +219,27 @@ func keepServerFields(object, old *unstructured.Unstructured) {
 	}
 }
 
-// checkValues checks everything but the rules.
-func (of *kind) checkValues(object, old *unstructured.Unstructured) (field.ErrorList, comparison) {
+// checkValues checks everything but the rules. It returns the options by which the
+// rules ignore errors in values that an update leaves as they are.
+func (of *kind) checkValues(object, old *unstructured.Unstructured) (field.ErrorList, []cel.Option) {
 	at := field.NewPath("metadata")
 	var errs field.ErrorList
 	if old == nil {
 		errs = append(errs, apivalidation.ValidateObjectMetaAccessor(object, object.GetNamespace() != "", apivalidation.NameIsDNSSubdomain, at)...)
 		errs = append(errs, validation.ValidateCustomResource(nil, object.Object, of.values)...)
-		return append(errs, listtype.ValidateListSetsAndMaps(nil, of.structural, object.Object)...), comparison{}
+		return append(errs, listtype.ValidateListSetsAndMaps(nil, of.structural, object.Object)...), nil
 	}
-	both := comparison{common.NewCorrelatedObject(object.Object, old.Object, &model.Structural{Structural: of.structural})}
+	both := common.NewCorrelatedObject(object.Object, old.Object, &model.Structural{Structural: of.structural})
 	errs = append(errs, apivalidation.ValidateObjectMetaAccessorUpdate(object, old, at)...)
-	errs = append(errs, validation.ValidateCustomResourceUpdate(nil, object.Object, old.Object, of.values, both.values()...)...)
+	errs = append(errs, validation.ValidateCustomResourceUpdate(nil, object.Object, old.Object, of.values, validation.WithRatcheting(both))...)
 	if len(listtype.ValidateListSetsAndMaps(nil, of.structural, old.Object)) == 0 {
 		errs = append(errs, listtype.ValidateListSetsAndMaps(nil, of.structural, object.Object)...)
 	}
-	return errs, both
+	return errs, []cel.Option{cel.WithRatcheting(both)}
 }
 
 // checkRules checks the CEL rules, given the errors in the values.
-func (of *kind) checkRules(object, old *unstructured.Unstructured, values field.ErrorList, both comparison) field.ErrorList {
+func (of *kind) checkRules(object, old *unstructured.Unstructured, values field.ErrorList, options []cel.Option) field.ErrorList {
 	if of.rules == nil {
 		return nil
 	}
@@ -273,7 +253,7 @@ func (of *kind) checkRules(object, old *unstructured.Unstructured, values field.
 		w.visit(of.rules, nil, "", object.Object, before)
 		return locate(of.rules, object.Object, w.errs)
 	}
-	errs, _ := of.rules.Validate(context.Background(), nil, of.structural, object.Object, before, celconfig.RuntimeCELCostBudget, both.rules()...)
+	errs, _ := of.rules.Validate(context.Background(), nil, of.structural, object.Object, before, celconfig.RuntimeCELCostBudget, options...)
 	return locate(of.rules, object.Object, errs)
 }
 

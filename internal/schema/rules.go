@@ -24,11 +24,8 @@ type walk struct {
 // map as map[key], and the schema validation writes it as map.key: at is the
 // first and name the second.
 func (w *walk) visit(rules *cel.Validator, at *field.Path, name string, value, old any) {
-	if rules == nil || value == nil {
-		return
-	}
 	switch {
-	case slices.Contains(w.blocked, name) && name != "":
+	case slices.Contains(w.blocked, name):
 		return
 	case !slices.ContainsFunc(w.blocked, func(blocked string) bool { return within(blocked, name) }):
 		errs, _ := rules.Validate(context.Background(), at, nil, value, old, celconfig.RuntimeCELCostBudget)
@@ -51,8 +48,7 @@ func (w *walk) visit(rules *cel.Validator, at *field.Path, name string, value, o
 // within reports whether a field is a value, or is inside of it; everything is
 // inside of the object, which has no name.
 func within(field, value string) bool {
-	rest, found := strings.CutPrefix(field, value)
-	return found && (value == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+	return value == "" || field == value || strings.HasPrefix(field, value+".") || strings.HasPrefix(field, value+"[")
 }
 
 // eachChild calls visit for each item, property or entry of a value, in order,
@@ -108,7 +104,7 @@ type search struct {
 
 // visit searches a value whose path leads to the error's field.
 func (s *search) visit(rules *cel.Validator, at *field.Path, value any) {
-	if len(s.culprits) > 0 || rules == nil || value == nil || !within(s.err.Field, pathOf(at)) {
+	if !within(s.err.Field, pathOf(at)) {
 		return
 	}
 	for _, rule := range rules.Schema.XValidations {
@@ -145,7 +141,7 @@ func (s *search) test(rules *cel.Validator, at *field.Path, value any, path stri
 	broken := func(items []int) bool {
 		errs, budget := own.Validate(context.Background(), at, nil, replaced(value, names, join(items)), nil, s.budget)
 		s.budget = budget
-		return slices.ContainsFunc(errs, func(err *field.Error) bool { return err.Field == s.err.Field && err.Detail == s.err.Detail })
+		return slices.ContainsFunc(errs, func(err *field.Error) bool { return err.Detail == s.err.Detail })
 	}
 	if len(paths) == 0 || broken(nil) {
 		return nil

@@ -141,6 +141,10 @@ func TestCheck(t *testing.T) {
 			object: change(change(cluster, "clusterKind: kubernetes", "clusterKind: nomad"), "apiServer: https://10.0.0.1:6443", "apiServer: 7"),
 			want:   map[string]string{"spec.clusterKind": "Unsupported value", "spec.apiServer": "must be of type string"},
 		},
+		"an unknown field in a value of the wrong type": {
+			object: change(environment, "cluster: one", "cluster: [{x: 1}]"),
+			want:   map[string]string{"spec.cluster": "must be of type string", "spec.cluster[0].x": `unknown field "spec.cluster[0].x"`},
+		},
 		"a missing field": {object: change(environment, "cluster: one, ", ""), want: map[string]string{"spec.cluster": "Required value"}},
 		"a null field":    {object: change(environment, "cluster: one", "cluster: null"), want: map[string]string{"spec.cluster": "Required value"}},
 
@@ -180,10 +184,15 @@ func TestCheck(t *testing.T) {
 			want:   map[string]string{"spec.webhook.events[1]": "Duplicate value"},
 		},
 
-		"an allowed change":  {old: environment, object: change(environment, "cluster: one", "cluster: two")},
-		"a forbidden change": {old: change(environment, "cluster: one", "product: product-a, cluster: one"), object: change(environment, "cluster: one", "product: product-b, cluster: one"), want: map[string]string{"spec.product": "product cannot change"}},
-		"a new field":        {old: environment, object: change(environment, "cluster: one", "product: product-b, cluster: one")},
-		"another name":       {old: environment, object: change(environment, "name: dev", "name: test"), want: map[string]string{"metadata.name": "field is immutable"}},
+		"fields of the server": {
+			old:    change(environment, "{name: dev}", `{name: dev, uid: a, generation: 3, resourceVersion: "7", creationTimestamp: "2024-01-01T00:00:00Z", deletionTimestamp: "2024-01-01T00:00:00Z", deletionGracePeriodSeconds: 5}`),
+			object: environment,
+		},
+		"a later version of it": {old: change(environment, "{name: dev}", `{name: dev, resourceVersion: "7"}`), object: change(environment, "{name: dev}", `{name: dev, resourceVersion: "8"}`)},
+		"an allowed change":     {old: environment, object: change(environment, "cluster: one", "cluster: two")},
+		"a forbidden change":    {old: change(environment, "cluster: one", "product: product-a, cluster: one"), object: change(environment, "cluster: one", "product: product-b, cluster: one"), want: map[string]string{"spec.product": "product cannot change"}},
+		"a new field":           {old: environment, object: change(environment, "cluster: one", "product: product-b, cluster: one")},
+		"another name":          {old: environment, object: change(environment, "name: dev", "name: test"), want: map[string]string{"metadata.name": "field is immutable"}},
 		"a bad value, as it was": {
 			old: change(cluster, "10.0.0.1:6443", "10.0.0.1/?x"), object: change(change(cluster, "10.0.0.1:6443", "10.0.0.1/?x"), "workerType: deployment", "workerType: pipeline"),
 		},
@@ -268,6 +277,27 @@ func TestFilledObjects(t *testing.T) {
 		}
 		if diff := cmp.Diff(object["spec"], got["spec"]); diff != "" {
 			t.Errorf("%s: spec (-want +got):\n%s", kind, diff)
+		}
+	}
+}
+
+func TestEmptyEntries(t *testing.T) {
+	kinds := newKinds(t)
+	for name, test := range map[string]struct {
+		object string
+		want   []string
+	}{
+		"a map of lists":       {cluster + "  reservedNamespacesAllowedProducts: {argocd: null, tekton: [], b: null}\n", []string{"spec.reservedNamespacesAllowedProducts[argocd]", "spec.reservedNamespacesAllowedProducts[b]"}},
+		"a map in an item":     {pipeline + "  hooks: {preHooks: [{name: a}, {name: b, vars: {x: null, y: z}}]}\n", []string{"spec.hooks.preHooks[1].vars[x]"}},
+		"a map of lists, full": {cluster + "  productAllowedClusterResources: {a: [{kind: null}]}\n", nil},
+		"a null field":         {cluster + "  primaryDomain: null\n", nil},
+		"an unknown field":     {cluster + "  strange: {a: null}\n", nil},
+		"a value of any shape": {head + "PipelineHook\nmetadata: {name: a}\nspec: {sides: [pre], task: {a: null, b: [null]}}\n", nil},
+		"a list for a map":     {cluster + "  reservedNamespacesAllowedProducts: [null]\n", nil},
+		"another kind":         {"kind: ConfigMap\ndata: {a: null}\n", nil},
+	} {
+		if diff := cmp.Diff(test.want, kinds.EmptyEntries(read(t, test.object))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
