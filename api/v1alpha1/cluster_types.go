@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ClusterUsage is what a cluster is for.
+// ClusterUsage is the purpose of a cluster.
 // +kubebuilder:validation:Enum=host;worker
 type ClusterUsage string
 
@@ -26,7 +26,7 @@ const (
 	WorkerTypeDeployment WorkerType   = "deployment"
 )
 
-// ClusterSpec describes a cluster and what it is for.
+// ClusterSpec describes a cluster and its purpose.
 // +kubebuilder:validation:XValidation:rule=`self.clusterType == "virtual" ? self.?hostCluster.orValue("") != "" : true`,fieldPath=".hostCluster",reason=FieldValueRequired,message="a virtual cluster needs hostCluster: name the Cluster that carries it"
 // +kubebuilder:validation:XValidation:rule=`self.clusterType == "virtual" || self.?hostCluster.orValue("") == ""`,fieldPath=".hostCluster",reason=FieldValueForbidden,message="hostCluster is for virtual clusters: remove it, or set clusterType to virtual"
 // +kubebuilder:validation:XValidation:rule=`self.usage != "host" || self.clusterType == "physical"`,fieldPath=".clusterType",reason=FieldValueInvalid,message="a host cluster is physical: set clusterType to physical, or usage to worker"
@@ -109,9 +109,9 @@ type ClusterSpec struct {
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
 
-	// deletionPolicy says what becomes of what was installed when the Cluster is
-	// deleted: Delete removes the components, and a virtual cluster itself;
-	// Orphan leaves them as they are. The cluster is unregistered in both cases.
+	// deletionPolicy is the fate of the installed components when the Cluster is
+	// deleted: Delete removes them, and a virtual cluster itself; Orphan leaves
+	// them as they are. The cluster is unregistered in both cases.
 	// +kubebuilder:default=Delete
 	// +optional
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
@@ -121,11 +121,11 @@ type ClusterSpec struct {
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// DeletionPolicy says what becomes of what was installed on a cluster.
+// DeletionPolicy is the fate of the components of a cluster that is deleted.
 // +kubebuilder:validation:Enum=Delete;Orphan
 type DeletionPolicy string
 
-// What becomes of what was installed on a cluster that is deleted.
+// Deletion policies.
 const (
 	DeletionPolicyDelete DeletionPolicy = "Delete"
 	DeletionPolicyOrphan DeletionPolicy = "Orphan"
@@ -183,8 +183,8 @@ type ComponentsList struct {
 	OauthProxy *Component `json:"oauthProxy,omitempty"`
 }
 
-// Chosen returns what a cluster chooses of a category; nil when it leaves the
-// choice to the catalogue.
+// Chosen returns the component of a category that a cluster chooses, or nil if it
+// leaves the choice to the catalogue.
 func (list *ComponentsList) Chosen(category ComponentCategory) *Component {
 	switch category {
 	case CategoryCertManagement:
@@ -230,7 +230,7 @@ type Component struct {
 
 // ClusterResource is a kind of cluster-scoped objects.
 type ClusterResource struct {
-	// kind of the objects, as ClusterRole.
+	// kind of the objects, for example ClusterRole.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
@@ -240,7 +240,7 @@ type ClusterResource struct {
 	Group DNSSubdomain `json:"group,omitempty"`
 }
 
-// ClusterStatus tells what is known of a cluster.
+// ClusterStatus is the observed state of a cluster.
 type ClusterStatus struct {
 	Status `json:",inline"`
 
@@ -248,12 +248,12 @@ type ClusterStatus struct {
 	// +optional
 	Connection *ConnectionStatus `json:"connection,omitempty"`
 
-	// registered is what the cluster was when it was registered. While that
-	// differs from the spec, what was installed then is removed first.
+	// registered is the identity of the cluster when it was registered. While it
+	// differs from the spec, the components of that identity are removed first.
 	// +optional
 	Registered *ClusterIdentity `json:"registered,omitempty"`
 
-	// progress of the components, as 7/9 components: seven of nine are ready, or
+	// progress of the components, for example 7/9 components: seven of nine are ready, or
 	// are on the cluster already.
 	// +optional
 	Progress string `json:"progress,omitempty"`
@@ -274,7 +274,7 @@ type ClusterStatus struct {
 	// +optional
 	ProductIDMap map[string]string `json:"productIDMap,omitempty"`
 
-	// warnings tell what has no effect, and why.
+	// warnings lists the settings that have no effect, with the reason.
 	// +optional
 	// +listType=atomic
 	Warnings []string `json:"warnings,omitempty"`
@@ -288,7 +288,7 @@ type ClusterStatus struct {
 
 // ConnectionStatus is the state of a connection to a cluster.
 type ConnectionStatus struct {
-	// version of Kubernetes, as v1.34.4.
+	// version of Kubernetes, for example v1.34.4.
 	// +optional
 	Version string `json:"version,omitempty"`
 
@@ -298,7 +298,7 @@ type ConnectionStatus struct {
 	UID string `json:"uid,omitempty"`
 }
 
-// ClusterIdentity is what a cluster cannot lose while it is in use.
+// ClusterIdentity holds the fields that cannot change while a cluster is in use.
 type ClusterIdentity struct {
 	// clusterKind of the spec.
 	// +optional
@@ -315,11 +315,11 @@ type ClusterIdentity struct {
 	HostCluster string `json:"hostCluster,omitempty"`
 }
 
-// ComponentState is how far a component is.
+// ComponentState is the progress of a component.
 // +kubebuilder:validation:Enum=Waiting;Progressing;Ready;Degraded;External
 type ComponentState string
 
-// How far a component is.
+// States of a component.
 const (
 	// ComponentWaiting: it is installed when the components before it are ready,
 	// or when something that it needs has arrived.
@@ -330,7 +330,7 @@ const (
 	ComponentReady ComponentState = "Ready"
 	// ComponentDegraded: it could not be installed, or it is not healthy.
 	ComponentDegraded ComponentState = "Degraded"
-	// ComponentExternal: somebody else installs it.
+	// ComponentExternal: Nautes does not install it.
 	ComponentExternal ComponentState = "External"
 )
 
@@ -346,8 +346,8 @@ type ComponentStatus struct {
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 
-	// version that is wanted: of the chart, or the tag or commit. Those of several
-	// sources are joined by +.
+	// version that is wanted: the version of the chart, or the tag or commit. The
+	// versions of several sources are joined by +.
 	// +optional
 	Version string `json:"version,omitempty"`
 
@@ -398,16 +398,16 @@ type EntryPoint struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].reason`,priority=1
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
-// +kubebuilder:validation:XValidation:rule=`self.metadata.name != "in-cluster"`,message="metadata.name cannot be in-cluster, which is what Argo CD calls the cluster that it runs on: choose another name"
+// +kubebuilder:validation:XValidation:rule=`self.metadata.name != "in-cluster"`,message="metadata.name cannot be in-cluster, the name that Argo CD gives to the cluster that it runs on: choose another name"
 // +kubebuilder:validation:XValidation:rule=`self.spec.?hostCluster.orValue("") != self.metadata.name`,fieldPath=".spec.hostCluster",reason=FieldValueInvalid,message="a cluster cannot host itself: name another Cluster in hostCluster"
 type Cluster struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec describes the cluster and what it is for.
+	// spec describes the cluster and its purpose.
 	Spec ClusterSpec `json:"spec"`
 
-	// status tells what is known of the cluster.
+	// status is the observed state of the cluster.
 	// +optional
 	Status ClusterStatus `json:"status,omitempty"`
 }

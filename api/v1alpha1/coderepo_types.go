@@ -53,7 +53,7 @@ type CodeRepoSpec struct {
 	SecretRef *LocalReference `json:"secretRef,omitempty"`
 }
 
-// Webhook is what a code repository reports.
+// Webhook lists the events that a code repository reports.
 type Webhook struct {
 	// events that the repository sends, by their names in GitLab's API.
 	// +kubebuilder:validation:MaxItems=16
@@ -65,7 +65,7 @@ type Webhook struct {
 // +kubebuilder:validation:Enum=confidential_issues_events;confidential_note_events;deployment_events;issues_events;job_events;merge_requests_events;note_events;pipeline_events;push_events;releases_events;tag_push_events
 type GitLabEvent string
 
-// CodeRepoStatus tells what became of a code repository.
+// CodeRepoStatus is the observed state of a code repository.
 type CodeRepoStatus struct {
 	Status `json:",inline"`
 
@@ -97,7 +97,7 @@ type CodeRepo struct {
 	// spec describes the repository.
 	Spec CodeRepoSpec `json:"spec"`
 
-	// status tells what became of the repository.
+	// status is the observed state of the repository.
 	// +optional
 	Status CodeRepoStatus `json:"status,omitempty"`
 }

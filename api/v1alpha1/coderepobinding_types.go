@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Permission is what a binding grants.
+// Permission is the access that a binding grants.
 // +kubebuilder:validation:Enum=readonly;readwrite
 type Permission string
 
@@ -58,7 +58,7 @@ type CodeRepoBinding struct {
 	// spec says which repository is granted, and to whom.
 	Spec CodeRepoBindingSpec `json:"spec"`
 
-	// status tells what became of the grant.
+	// status is the observed state of the grant.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

@@ -11,7 +11,7 @@ type CodeRepoProviderSpec struct {
 	// +optional
 	HTTPAddress HTTPURL `json:"httpAddress,omitempty"`
 
-	// sshAddress is the base URL of clones by SSH, as ssh://git@host:port. The
+	// sshAddress is the base URL of clones by SSH, for example ssh://git@host:port. The
 	// URLs of repositories are derived from it; from httpAddress when empty.
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(|ssh://[A-Za-z0-9._-]+@([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?|[A-Za-z0-9._][A-Za-z0-9._-]*@([A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):?)$')`,message="write the base of the clone URLs, as ssh://git@host:22, or git@host where no port is needed"
@@ -47,7 +47,7 @@ type CodeRepoProvider struct {
 	// spec describes the service.
 	Spec CodeRepoProviderSpec `json:"spec"`
 
-	// status tells what became of the provider.
+	// status is the observed state of the provider.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

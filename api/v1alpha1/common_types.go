@@ -14,7 +14,7 @@ type Object interface {
 	GetStatus() *Status
 }
 
-// Status is what every kind reports.
+// Status is the part of the status that every kind has.
 type Status struct {
 	// observedGeneration is the metadata.generation that the conditions describe.
 	// +optional
@@ -53,7 +53,7 @@ type SecretKeyReference struct {
 	Key string `json:"key,omitempty"`
 }
 
-// SyncStatus tells how far a Git repository has been mirrored.
+// SyncStatus is the progress of the mirror of a Git repository.
 type SyncStatus struct {
 	// url of the repository, without credentials.
 	// +optional
@@ -63,11 +63,11 @@ type SyncStatus struct {
 	// +optional
 	Branch string `json:"branch,omitempty"`
 
-	// revision is the commit that was mirrored last, as 40 hexadecimal digits.
+	// revision is the commit that was mirrored last, in 40 hexadecimal digits.
 	// +optional
 	Revision string `json:"revision,omitempty"`
 
-	// author of that commit, as "name <address>".
+	// author of that commit, in the form "name <address>".
 	// +optional
 	Author string `json:"author,omitempty"`
 
@@ -113,6 +113,6 @@ type FileProblem struct {
 	// reason is a word for programs.
 	Reason string `json:"reason"`
 
-	// message says what is wrong and what to do.
+	// message describes the problem and how to resolve it.
 	Message string `json:"message"`
 }

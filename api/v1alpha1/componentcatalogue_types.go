@@ -9,7 +9,7 @@ import (
 // one catalogue.
 const ComponentCatalogueName = "default"
 
-// ComponentCategory is what a component is for. Each is a field of a Cluster's
+// ComponentCategory is the purpose of a component. Each is a field of a Cluster's
 // spec.componentsList, but for virtualCluster, which is no choice of a cluster.
 // +kubebuilder:validation:Enum=certManagement;deployment;eventListener;gateway;multiTenant;pipeline;progressiveDelivery;secretManagement;secretSync;oauthProxy;virtualCluster
 type ComponentCategory string
@@ -37,8 +37,8 @@ type ComponentInstallation string
 const (
 	// InstallationManaged: an Application of the tenant's Argo CD installs it.
 	InstallationManaged ComponentInstallation = "Managed"
-	// InstallationExternal: it is on the cluster already, or somebody else puts
-	// it there; it is relied on and never changed.
+	// InstallationExternal: it is on the cluster already, or others install it.
+	// Nautes relies on it and never changes it.
 	InstallationExternal ComponentInstallation = "External"
 )
 
@@ -73,7 +73,7 @@ const (
 // ComponentCatalogueSpec says how the tenant's catalogue of components differs
 // from the built-in one.
 type ComponentCatalogueSpec struct {
-	// minimumKubernetesVersion of the clusters, as 1.28. An older cluster gets
+	// minimumKubernetesVersion of the clusters, for example 1.28. An older cluster gets
 	// no components.
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:Pattern=`^v?[0-9]+\.[0-9]+(\.[0-9]+)?$`
@@ -81,8 +81,8 @@ type ComponentCatalogueSpec struct {
 	MinimumKubernetesVersion string `json:"minimumKubernetesVersion,omitempty"`
 
 	// components that differ from the built-in ones of the same name, or that
-	// are not built in. What is left out of a built-in one, or empty, stays as
-	// it is; sources and settings are merged by name, other lists are replaced.
+	// are not built in. Fields of a built-in one that are left out or empty keep
+	// their values; sources and settings are merged by name, other lists are replaced.
 	//
 	// In the values and patches of sources and in the defaults of settings, a
 	// text may hold references, which become values of each cluster:
@@ -102,7 +102,7 @@ type ComponentCatalogueSpec struct {
 
 // CatalogueComponent is a component that clusters can have.
 type CatalogueComponent struct {
-	// name of the component, as argocd. The componentsList of a Cluster names it.
+	// name of the component, for example argocd. The componentsList of a Cluster names it.
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
@@ -118,8 +118,8 @@ type CatalogueComponent struct {
 	Namespace DNSLabel `json:"namespace,omitempty"`
 
 	// installation says who installs the component: Managed, an Application of
-	// the tenant's Argo CD, as is usual, or External, when somebody else does:
-	// then it is relied on and never changed.
+	// the tenant's Argo CD, which is the default, or External, for a component that
+	// others install and that is never changed.
 	// +optional
 	Installation ComponentInstallation `json:"installation,omitempty"`
 
@@ -146,7 +146,7 @@ type CatalogueComponent struct {
 	// +optional
 	After []DNSLabel `json:"after,omitempty"`
 
-	// namespaces that the component writes to beside its own, as kube-system.
+	// namespaces that the component writes to beside its own, for example kube-system.
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
 	// +listType=set
@@ -190,7 +190,7 @@ type ComponentSource struct {
 	Name DNSLabel `json:"name"`
 
 	// repoURL of the Helm or Git repository, without credentials. An OCI registry
-	// of charts is written without a scheme, as registry.example.com/charts.
+	// of charts is written without a scheme, for example registry.example.com/charts.
 	// +optional
 	RepoURL SourceURL `json:"repoURL,omitempty"`
 
@@ -226,7 +226,7 @@ type ComponentSource struct {
 
 // ComponentPatch changes objects of a kustomization by a JSON patch (RFC 6902).
 type ComponentPatch struct {
-	// kind of the objects, as Deployment.
+	// kind of the objects, for example Deployment.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
 	Kind string `json:"kind"`
@@ -244,11 +244,11 @@ type ComponentPatch struct {
 
 // ComponentPatchOperation is one operation of a JSON patch.
 type ComponentPatchOperation struct {
-	// op is what is done.
+	// op is the kind of the operation.
 	// +kubebuilder:validation:Enum=add;replace;remove
 	Op string `json:"op"`
 
-	// path of the field, as /spec/template/spec/hostNetwork.
+	// path of the field, for example /spec/template/spec/hostNetwork.
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:Pattern=`^(/([^~/]|~[01])*)+$`
 	Path string `json:"path"`
@@ -263,12 +263,12 @@ type ComponentPatchOperation struct {
 
 // ComponentSetting is a setting of a component that each cluster can give.
 type ComponentSetting struct {
-	// name of the setting, as httpNodePort.
+	// name of the setting, for example httpNodePort.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9]*$`
 	Name string `json:"name"`
 
-	// type of the value: string, as is usual, the name of a host, a node port,
+	// type of the value: string, which is the default, the name of a host, a node port,
 	// an integer or a boolean.
 	// +optional
 	Type ComponentSettingType `json:"type,omitempty"`
@@ -332,7 +332,7 @@ type ComponentSecret struct {
 	// +kubebuilder:validation:MinLength=1
 	Name DNSLabel `json:"name"`
 
-	// path of the secret in the engine tenant of the secret store, as oauth2-proxy.
+	// path of the secret in the engine tenant of the secret store, for example oauth2-proxy.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`
@@ -347,13 +347,13 @@ type ComponentSecret struct {
 	Keys []string `json:"keys"`
 }
 
-// ComponentCatalogueStatus tells whether the catalogue is in use.
+// ComponentCatalogueStatus reports whether the catalogue is in use.
 type ComponentCatalogueStatus struct {
 	Status `json:",inline"`
 }
 
 // ComponentCatalogue says which components clusters get, and where these come
-// from, as far as that differs from what is built in.
+// from, as far as they differ from the built-in catalogue.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=componentcatalogues,categories=nautes,shortName=ccat
@@ -369,7 +369,7 @@ type ComponentCatalogue struct {
 	// spec says how the catalogue differs from the built-in one.
 	Spec ComponentCatalogueSpec `json:"spec"`
 
-	// status tells whether the catalogue is in use.
+	// status reports whether the catalogue is in use.
 	// +optional
 	Status ComponentCatalogueStatus `json:"status,omitempty"`
 }

@@ -9,28 +9,28 @@ const (
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is true when a person must change something.
 	ConditionStalled = "Stalled"
-	// ConditionValid tells whether the object and what it refers to obey the rules.
+	// ConditionValid reports whether the object and its references obey the rules.
 	ConditionValid = "Valid"
-	// ConditionApplied tells whether everything that the object asks for is written.
+	// ConditionApplied reports whether everything that the object asks for is written.
 	ConditionApplied = "Applied"
-	// ConditionSynced tells whether the source (a Git repository, an Application) is in step.
+	// ConditionSynced reports whether the source (a Git repository, an Application) is in sync.
 	ConditionSynced = "Synced"
-	// ConditionHealthy tells whether what was deployed is healthy.
+	// ConditionHealthy reports whether the deployed objects are healthy.
 	ConditionHealthy = "Healthy"
-	// ConditionConnected tells whether a cluster answers.
+	// ConditionConnected reports whether a cluster answers.
 	ConditionConnected = "Connected"
-	// ConditionCredentials tells whether the kubeconfig of a cluster is there.
+	// ConditionCredentials reports whether the kubeconfig of a cluster is there.
 	ConditionCredentials = "Credentials"
-	// ConditionSupported tells whether the version of Kubernetes is supported.
+	// ConditionSupported reports whether the version of Kubernetes is supported.
 	ConditionSupported = "Supported"
-	// ConditionRegistered tells whether the tenant's Argo CD knows the cluster.
+	// ConditionRegistered reports whether the tenant's Argo CD knows the cluster.
 	ConditionRegistered = "Registered"
-	// ConditionComponents tells whether every component is ready.
+	// ConditionComponents reports whether every component is ready.
 	ConditionComponents = "ComponentsReady"
-	// ConditionSecretAccess tells whether accounts of the cluster can log in to
+	// ConditionSecretAccess reports whether accounts of the cluster can log in to
 	// the secret store.
 	ConditionSecretAccess = "SecretAccess"
-	// ConditionArmed tells whether every trigger of a pipeline runtime is armed.
+	// ConditionArmed reports whether every trigger of a pipeline runtime is armed.
 	ConditionArmed = "Armed"
 )
 
@@ -93,15 +93,15 @@ const (
 	ReasonComponentDegraded = "ComponentDegraded"
 	// ReasonRegistered: the tenant's Argo CD knows the cluster.
 	ReasonRegistered = "Registered"
-	// ReasonReregistering: what the cluster was before is removed first.
+	// ReasonReregistering: the registration of the former cluster is removed first.
 	ReasonReregistering = "Reregistering"
 	// ReasonProgressing: work goes on.
 	ReasonProgressing = "Progressing"
-	// ReasonDegraded: what was deployed is not healthy.
+	// ReasonDegraded: the deployed objects are not healthy.
 	ReasonDegraded = "Degraded"
-	// ReasonHealthy: what was deployed is healthy.
+	// ReasonHealthy: the deployed objects are healthy.
 	ReasonHealthy = "Healthy"
-	// ReasonSynced: the source is in step.
+	// ReasonSynced: the source is in sync.
 	ReasonSynced = "Synced"
 	// ReasonOutOfSync: the source and the cluster differ.
 	ReasonOutOfSync = "OutOfSync"
@@ -157,12 +157,14 @@ const (
 	// AnnotationConfirmPrune confirms a guarded prune: its value is the revision
 	// (of a Git source) or the generation (of an object).
 	AnnotationConfirmPrune = "nautes.io/confirm-prune"
-	// AnnotationAbandon gives up what is left on the named, unreachable cluster.
+	// AnnotationAbandon gives up the objects that are left on the named, unreachable
+	// cluster.
 	AnnotationAbandon = "nautes.io/abandon"
 	// AnnotationAdopt on a foreign object allows Nautes to take it over; its
 	// value is "<owner kind>/<owner name>".
 	AnnotationAdopt = "nautes.io/adopt"
-	// AnnotationReconcileAt asks for a reconciliation when its value changes.
+	// AnnotationReconcileAt requests a reconciliation: every change of an object
+	// causes one, and people set this annotation to have something to change.
 	AnnotationReconcileAt = "nautes.io/reconcile-at"
 
 	// Finalizer is on every object that has traces elsewhere or can be in use.

@@ -4,7 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// DeploymentRuntimeSpec says what is deployed, and where.
+// DeploymentRuntimeSpec names the manifests to deploy and their destination.
 // +kubebuilder:validation:XValidation:rule=`oldSelf.?product.orValue("") == "" || self.?product.orValue("") == "" || self.product == oldSelf.product`,fieldPath=".product",reason=FieldValueForbidden,message="product cannot change: leave it out, and it is the product of the namespace; or create the object in the namespace of the other product"
 type DeploymentRuntimeSpec struct {
 	// product that the runtime belongs to; the product of the namespace when empty.
@@ -31,7 +31,7 @@ type DeploymentRuntimeSpec struct {
 	// +optional
 	Account DNSLabel `json:"account,omitempty"`
 
-	// suspend stops the reconciliation; what was deployed stays.
+	// suspend stops the reconciliation; deployed objects stay.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
@@ -67,12 +67,12 @@ type DeploymentDestination struct {
 	Namespaces []DNSLabel `json:"namespaces,omitempty"`
 }
 
-// DeploymentRuntimeStatus tells what became of a runtime.
+// DeploymentRuntimeStatus is the observed state of a runtime.
 type DeploymentRuntimeStatus struct {
 	Status `json:",inline"`
 
-	// target is where the runtime is deployed. It is written before anything is
-	// written there, and is what a deletion goes by.
+	// target is where the runtime is deployed. It is recorded before the first
+	// object is written there, and a deletion follows it.
 	// +optional
 	Target *RuntimeTarget `json:"target,omitempty"`
 
@@ -81,7 +81,7 @@ type DeploymentRuntimeStatus struct {
 	// +optional
 	Deployed *DeployedSpec `json:"deployed,omitempty"`
 
-	// source is what is deployed.
+	// source of the deployed manifests.
 	// +optional
 	Source *RuntimeSource `json:"source,omitempty"`
 
@@ -136,16 +136,16 @@ type RuntimeSource struct {
 	Permission Permission `json:"permission"`
 }
 
-// IllegalProjectRef is a project that may not use what the runtime deploys.
+// IllegalProjectRef is a project that may not use the repository of the runtime.
 type IllegalProjectRef struct {
 	// projectName is the name of the project.
 	ProjectName string `json:"projectName"`
 
-	// reason says why, and what to do.
+	// reason says why, and how to resolve it.
 	Reason string `json:"reason"`
 }
 
-// ApplicationStatus is what Argo CD says of an Application.
+// ApplicationStatus is the state of an Argo CD Application.
 type ApplicationStatus struct {
 	// name of the Application.
 	Name string `json:"name"`
@@ -190,10 +190,10 @@ type DeploymentRuntime struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec says what is deployed, and where.
+	// spec names the manifests to deploy and their destination.
 	Spec DeploymentRuntimeSpec `json:"spec"`
 
-	// status tells what became of the runtime.
+	// status is the observed state of the runtime.
 	// +optional
 	Status DeploymentRuntimeStatus `json:"status,omitempty"`
 }

@@ -38,7 +38,7 @@ type Environment struct {
 	// spec relates the environment to a cluster.
 	Spec EnvironmentSpec `json:"spec"`
 
-	// status tells what became of the environment.
+	// status is the observed state of the environment.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

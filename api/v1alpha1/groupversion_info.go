@@ -1,7 +1,6 @@
-// Package v1alpha1 holds the Nautes kinds: what a tenant and its products
-// declare. The types guarantee that an object the API server accepts is
-// consistent in itself; what needs a second object is checked by
-// internal/validate.
+// Package v1alpha1 holds the Nautes kinds, which tenants and products declare. It
+// guarantees that an object that the API server accepts is consistent in itself;
+// internal/validate checks the rules that need a second object.
 // +kubebuilder:object:generate=true
 // +groupName=nautes.resource.nautes.io
 package v1alpha1

@@ -54,7 +54,7 @@ type PipelineHookSpec struct {
 	VarsSchema *runtime.RawExtension `json:"varsSchema,omitempty"`
 
 	// task is the spec of the Tekton task that runs. The variables reach it as
-	// parameters of their names, and so do the built-in variables, as ref, commitID
+	// parameters of their names, and so do the built-in variables, such as ref, commitID
 	// and, after the run, PipelineRunName and PipelineRunStatus. A script must not
 	// refer to parameters: they are for args and env.
 	// +kubebuilder:pruning:PreserveUnknownFields
@@ -82,7 +82,7 @@ type PipelineHook struct {
 	// spec describes the step.
 	Spec PipelineHookSpec `json:"spec"`
 
-	// status tells what became of the hook.
+	// status is the observed state of the hook.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

@@ -29,12 +29,12 @@ type ProductSpec struct {
 	// +optional
 	SecretRef *LocalReference `json:"secretRef,omitempty"`
 
-	// suspend stops the mirroring of the repository; what was mirrored stays.
+	// suspend stops the mirroring of the repository; mirrored objects stay.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
 
-// ProductStatus tells what became of a product.
+// ProductStatus is the observed state of a product.
 type ProductStatus struct {
 	Status `json:",inline"`
 
@@ -66,7 +66,7 @@ type ProductSpace struct {
 	// +listType=atomic
 	Namespaces []string `json:"namespaces,omitempty"`
 
-	// message says what is missing when the space is not ready.
+	// message says why the space is not ready.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
@@ -91,7 +91,7 @@ type Product struct {
 	// spec says where the declarations of the product are.
 	Spec ProductSpec `json:"spec"`
 
-	// status tells what became of the product.
+	// status is the observed state of the product.
 	// +optional
 	Status ProductStatus `json:"status,omitempty"`
 }

@@ -33,7 +33,7 @@ type ProductProvider struct {
 	// spec says where products are found.
 	Spec ProductProviderSpec `json:"spec"`
 
-	// status tells what became of the provider.
+	// status is the observed state of the provider.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

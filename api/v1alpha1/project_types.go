@@ -33,7 +33,7 @@ type Project struct {
 	// spec describes the project.
 	Spec ProjectSpec `json:"spec"`
 
-	// status tells what became of the project.
+	// status is the observed state of the project.
 	// +optional
 	Status Status `json:"status,omitempty"`
 }

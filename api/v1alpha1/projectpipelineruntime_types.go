@@ -26,7 +26,7 @@ type ProjectPipelineRuntimeSpec struct {
 	// destination is where the pipelines run.
 	Destination PipelineDestination `json:"destination"`
 
-	// eventSources are what the pipelines can be triggered by.
+	// eventSources can trigger the pipelines.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=100
 	// +listType=map
@@ -56,7 +56,7 @@ type ProjectPipelineRuntimeSpec struct {
 	// +optional
 	Account DNSLabel `json:"account,omitempty"`
 
-	// suspend stops the reconciliation; what was deployed stays.
+	// suspend stops the reconciliation; deployed objects stay.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
@@ -98,7 +98,7 @@ type PipelineDestination struct {
 	Namespace DNSLabel `json:"namespace,omitempty"`
 }
 
-// EventSource is what a pipeline can be triggered by.
+// EventSource is a source of events that trigger pipelines.
 // +kubebuilder:validation:XValidation:rule=`has(self.gitlab) || has(self.calendar)`,reason=FieldValueRequired,message="an event source needs a type: set gitlab or calendar, or both"
 type EventSource struct {
 	// name that triggers refer to.
@@ -116,7 +116,7 @@ type EventSource struct {
 
 // GitLabEventSource is an event of a code repository.
 type GitLabEventSource struct {
-	// repoName is the name of the CodeRepo, as repo-123.
+	// repoName is the name of the CodeRepo, for example repo-123.
 	// +kubebuilder:validation:MinLength=1
 	RepoName DNSLabel `json:"repoName"`
 
@@ -138,28 +138,28 @@ type GitLabEventSource struct {
 // +kubebuilder:validation:XValidation:rule=`self.?schedule.orValue("") != "" || self.?interval.orValue("") != ""`,reason=FieldValueRequired,message="a calendar needs schedule or interval: set schedule to a cron expression, as 0 17 * * 1-5, or interval to a duration, as 30m"
 type CalendarEventSource struct {
 	// schedule is a cron expression of five fields (minute, hour, day of the
-	// month, month, day of the week), as 0 17 * * 1-5, or one of @yearly,
+	// month, month, day of the week), for example 0 17 * * 1-5, or one of @yearly,
 	// @annually, @monthly, @weekly, @daily, @midnight and @hourly. It has
 	// precedence over interval.
 	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|([0-9*?/,-]+ +){3}[0-9A-Za-z*?/,-]+ +[0-9A-Za-z*?/,-]+)?$')`,message="write a cron expression of five fields (minute, hour, day of the month, month, day of the week), as 0 17 * * 1-5, or @hourly, @daily, @weekly, @monthly or @yearly"
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|([0-9*?/,-]+ +){3}[0-9A-Za-z*?/,-]+ +[0-9A-Za-z*?/,-]+)?$')`,message="write a cron expression of five fields (minute, hour, day of the month, month, day of the week), for example 0 17 * * 1-5, or @hourly, @daily, @weekly, @monthly or @yearly"
 	// +optional
 	Schedule string `json:"schedule,omitempty"`
 
-	// interval between two events, as 30s, 10m or 1h30m; at least one second.
+	// interval between two events, such as 30s, 10m or 1h30m; at least one second.
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (self.matches(r'^([0-9]{1,6}(\.[0-9]{1,6})?(h|m|s|ms))+$') && duration(self) >= duration("1s"))`,message="write a duration of at least one second, as 30s, 10m or 1h30m"
 	// +optional
 	Interval string `json:"interval,omitempty"`
 
 	// exclusionDates are days without events: dates, or dates and times, in
-	// ISO 8601, as 2024-12-24 or 2024-12-24T17:00:00Z.
+	// ISO 8601, such as 2024-12-24 or 2024-12-24T17:00:00Z.
 	// +kubebuilder:validation:MaxItems=100
 	// +optional
 	// +listType=atomic
 	ExclusionDates []ISODate `json:"exclusionDates,omitempty"`
 
-	// timezone that the schedule is in, as Europe/Berlin; UTC when empty.
+	// timezone that the schedule is in, for example Europe/Berlin; UTC if empty.
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2})?$')`,message="write the name of a time zone of the tz database, as Europe/Berlin or UTC"
 	// +optional
@@ -200,11 +200,11 @@ type PipelineInput struct {
 // InputSource is where a value comes from: exactly one of its fields is set.
 // +kubebuilder:validation:XValidation:rule=`has(self.builtInVar) != has(self.fromEvent)`,reason=FieldValueInvalid,message="an input has exactly one source: set either builtInVar or fromEvent"
 type InputSource struct {
-	// builtInVar is a value that Nautes knows, as PipelineRevision.
+	// builtInVar is a value that Nautes knows, for example PipelineRevision.
 	// +optional
 	BuiltInVar *BuiltInVar `json:"builtInVar,omitempty"`
 
-	// fromEvent is a value of the event, as ref or commitID; the others are of
+	// fromEvent is a value of the event, such as ref or commitID; the others are of
 	// merge requests.
 	// +optional
 	FromEvent *EventVar `json:"fromEvent,omitempty"`
@@ -218,7 +218,7 @@ type TransmissionMethod struct {
 
 // TransmissionMethodKustomization replaces a value in a manifest.
 type TransmissionMethodKustomization struct {
-	// path is a JSON pointer into the manifest, as /spec/params/0/value.
+	// path is a JSON pointer into the manifest, for example /spec/params/0/value.
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(/([^/~]|~[01])*)+$')`,message="write a JSON pointer into the run, as /spec/params/0/value"
 	Path string `json:"path"`
@@ -272,7 +272,7 @@ type Hooks struct {
 }
 
 // Hook is one use of a PipelineHook.
-// +kubebuilder:validation:XValidation:rule=`!(has(self.alias) && self.alias != "" ? self.alias : self.name).startsWith("nautes-")`,fieldPath=".alias",reason=FieldValueInvalid,message="names that begin with nautes- are those of our own steps: set another alias"
+// +kubebuilder:validation:XValidation:rule=`!(has(self.alias) && self.alias != "" ? self.alias : self.name).startsWith("nautes-")`,fieldPath=".alias",reason=FieldValueInvalid,message="names that begin with nautes- are reserved for the steps of Nautes: set another alias"
 type Hook struct {
 	// name of the PipelineHook.
 	// +kubebuilder:validation:MinLength=1
@@ -291,12 +291,12 @@ type Hook struct {
 	Vars map[string]string `json:"vars,omitempty"`
 }
 
-// ProjectPipelineRuntimeStatus tells what became of a runtime.
+// ProjectPipelineRuntimeStatus is the observed state of a runtime.
 type ProjectPipelineRuntimeStatus struct {
 	Status `json:",inline"`
 
-	// target is where the runtime is deployed. It is written before anything is
-	// written there, and is what a deletion goes by.
+	// target is where the runtime is deployed. It is recorded before the first
+	// object is written there, and a deletion follows it.
 	// +optional
 	Target *RuntimeTarget `json:"target,omitempty"`
 
@@ -316,11 +316,11 @@ type ProjectPipelineRuntimeStatus struct {
 	// +listMapKey=eventSource
 	IllegalEventSources []IllegalEventSource `json:"illegalEventSources,omitempty"`
 
-	// armed is how many of the triggers are armed, as 3/4.
+	// armed is how many of the triggers are armed, for example 3/4.
 	// +optional
 	Armed string `json:"armed,omitempty"`
 
-	// triggers tells of each trigger whether an event would run its pipeline.
+	// triggers lists each trigger, and whether an event would run its pipeline.
 	// +optional
 	// +listType=atomic
 	Triggers []PipelineTriggerStatus `json:"triggers,omitempty"`
@@ -342,7 +342,7 @@ type ProjectPipelineRuntimeStatus struct {
 	Runs []PipelineRunStatus `json:"runs,omitempty"`
 }
 
-// PipelineTriggerStatus tells whether an event would run the pipeline of a trigger.
+// PipelineTriggerStatus reports whether an event would run the pipeline of a trigger.
 type PipelineTriggerStatus struct {
 	// eventSource of the trigger.
 	EventSource string `json:"eventSource"`
@@ -360,7 +360,7 @@ type PipelineTriggerStatus struct {
 	// reason says in one word why the trigger is armed or not.
 	Reason string `json:"reason"`
 
-	// message says why the trigger is not armed, and what to do.
+	// message says why the trigger is not armed, and how to arm it.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
@@ -394,7 +394,7 @@ type PipelineRunStatus struct {
 	// +optional
 	EventSource string `json:"eventSource,omitempty"`
 
-	// event that triggered the run, as push_events or calendar.
+	// event that triggered the run, such as push_events or calendar.
 	// +optional
 	Event string `json:"event,omitempty"`
 
@@ -424,7 +424,7 @@ type IllegalEventSource struct {
 	// eventSource by its name.
 	EventSource string `json:"eventSource"`
 
-	// reason says why, and what to do.
+	// reason says why, and how to resolve it.
 	Reason string `json:"reason"`
 }
 
@@ -452,7 +452,7 @@ type ProjectPipelineRuntime struct {
 	// spec says which pipelines run, when and where.
 	Spec ProjectPipelineRuntimeSpec `json:"spec"`
 
-	// status tells what became of the runtime.
+	// status is the observed state of the runtime.
 	// +optional
 	Status ProjectPipelineRuntimeStatus `json:"status,omitempty"`
 }

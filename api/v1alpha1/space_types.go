@@ -50,7 +50,7 @@ type SpaceProblem struct {
 	// reason is one of the condition reasons.
 	Reason string `json:"reason"`
 
-	// message says why the object could not be written, and what to do.
+	// message says why the object could not be written, and how to resolve it.
 	Message string `json:"message"`
 
 	// stalled is true if a person must change something, and false if the

@@ -31,7 +31,7 @@ type LabelValue = string
 // +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
 type Word = string
 
-// GroupPath is the path of a group of a Git hosting service, as group/subgroup.
+// GroupPath is the path of a group of a Git hosting service, for example group/subgroup.
 // +kubebuilder:validation:MaxLength=255
 // +kubebuilder:validation:Pattern=`^(\.?[A-Za-z0-9_][-A-Za-z0-9_.]*(/\.?[A-Za-z0-9_][-A-Za-z0-9_.]*)*)?$`
 type GroupPath = string
@@ -75,7 +75,7 @@ type Revision = string
 // +kubebuilder:validation:XValidation:rule=`self == "" || (self.matches(r'^[^\x00-\x1f\x7f\\]+$') && !self.matches(r'^/|(^|/)\.\.(/|$)|^\s|\s$'))`,message="write a path from the root of the repository, as manifests/production or . for the root itself; it does not begin with / and has no .. in it"
 type RelativePath = string
 
-// NodePort is a port number, as text.
+// NodePort is a port number in a string.
 // +kubebuilder:validation:MaxLength=5
 // +kubebuilder:validation:XValidation:rule=`self == "" || (self.matches(r'^[0-9]{1,5}$') && int(self) >= 1 && int(self) <= 65535)`,message="write a port number from 1 to 65535, in quotes"
 type NodePort = string

@@ -181,7 +181,7 @@ func TestClusterRefuses(t *testing.T) {
 		"an invalid catalogue": {
 			objects:  []client.Object{ComponentCatalogue(v1alpha1.CatalogueComponent{Name: "new"})},
 			cluster:  Cluster("c"),
-			wantText: "mend the catalogue",
+			wantText: "correct the catalogue",
 		},
 		"the name of Argo CD's own cluster": {cluster: Cluster("in-cluster"), wantText: "another name"},
 		"a pattern as a repository": {

@@ -89,8 +89,8 @@ func Readers(f Finder, kind string, o v1alpha1.Object) []plan.Ref {
 	return slices.SortedFunc(maps.Keys(found), Compare)
 }
 
-// concerned returns the references to everything that changes with o: what it
-// provides, and the objects that pass the change on.
+// concerned returns the references to everything that changes with o: the references
+// that it provides, and the objects that pass the change on.
 func concerned(f Finder, o v1alpha1.Object) []plan.Ref {
 	keys := provided(o)
 	for i := 0; i < len(keys); i++ {

@@ -1,4 +1,4 @@
-// Package references declares what each kind refers to, in one place. It guarantees
+// Package references declares the references of each kind in one place. It guarantees
 // that every object whose answer can change with another object is found from that
 // object: the indexes of the caches, the users of an object and the watches of the
 // controllers follow from the declaration.

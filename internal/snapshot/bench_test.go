@@ -37,7 +37,7 @@ func BenchmarkSnapshotNew(b *testing.B) {
 	}
 }
 
-// BenchmarkCatalogue shows what the first question about components costs, with
+// BenchmarkCatalogue measures the first question about components, with
 // a catalogue that is read for it and with one that a loader has read before.
 func BenchmarkCatalogue(b *testing.B) {
 	c := Cluster("c")

@@ -11,20 +11,21 @@ import (
 	"nautes.io/nautes/internal/catalogue"
 )
 
-// effectiveCatalogue is a catalogue with what is often asked of it.
+// effectiveCatalogue is a catalogue with indexes of the properties that are looked
+// up often.
 type effectiveCatalogue struct {
 	catalogue *catalogue.Catalogue
-	// errors of the tenant's catalogue; the built-in one stands in then.
+	// errors of the tenant's catalogue; if there are any, the built-in one is used.
 	errors field.ErrorList
-	// homes are the components by the namespaces that they run in unless a cluster
-	// says otherwise, owners those by all namespaces that they write to.
+	// homes maps the namespaces that components run in by default to the components,
+	// owners all namespaces that they write to.
 	homes, owners map[string]string
 	// ports are the settings of each component that are node ports.
 	ports map[string][]v1alpha1.ComponentSetting
 }
 
-// readOnce returns a function that reads a catalogue when it is first called;
-// nil stands for no change of the built-in one.
+// readOnce returns a function that parses a catalogue when it is first called, or
+// the built-in one for nil.
 func readOnce(c *v1alpha1.ComponentCatalogue) func() *effectiveCatalogue {
 	return sync.OnceValue(func() *effectiveCatalogue { return readCatalogue(c) })
 }
@@ -51,28 +52,28 @@ func readCatalogue(c *v1alpha1.ComponentCatalogue) *effectiveCatalogue {
 			}
 		}
 	}
-	// A namespace belongs rather to the component that runs there.
+	// A component that runs in a namespace takes precedence.
 	maps.Copy(e.owners, e.homes)
 	return e
 }
 
 // Catalogue returns the components that clusters can have: the built-in
-// catalogue with what the tenant changes in it. While the tenant's catalogue is
-// invalid it is the built-in one; CatalogueErrors tells.
+// catalogue with the changes of the tenant. While the tenant's catalogue is invalid
+// (CatalogueErrors), it is the built-in one.
 func (s *Snapshot) Catalogue() *catalogue.Catalogue { return s.effective().catalogue }
 
-// CatalogueErrors returns what is wrong with the tenant's catalogue, with the
-// fields of the ComponentCatalogue.
+// CatalogueErrors returns the errors of the tenant's catalogue, with the fields of
+// the ComponentCatalogue.
 func (s *Snapshot) CatalogueErrors() field.ErrorList { return s.effective().errors }
 
 // ClusterComponents returns the components of a cluster with everything
-// expanded, in the order of their names, and what is wrong with the choice, with
-// the fields of the Cluster. While the tenant's catalogue is invalid there are
+// expanded, in the order of their names, and the errors of the choice, with the
+// fields of the Cluster. While the tenant's catalogue is invalid there are
 // no components, only an error that says so.
 func (s *Snapshot) ClusterComponents(c *v1alpha1.Cluster) ([]catalogue.Component, field.ErrorList) {
 	if len(s.CatalogueErrors()) > 0 {
 		return nil, field.ErrorList{field.Invalid(field.NewPath("spec", "componentsList"), field.OmitValueType{},
-			RefOf(s.ComponentCatalogue()).String()+" is invalid, so nothing is changed on the cluster: mend the catalogue")}
+			RefOf(s.ComponentCatalogue()).String()+" is invalid, so nothing is changed on the cluster: correct the catalogue")}
 	}
 	facts := catalogue.Facts{Tenant: s.Tenant}
 	if vault := s.Settings.Vault; vault != nil {
@@ -81,8 +82,8 @@ func (s *Snapshot) ClusterComponents(c *v1alpha1.Cluster) ([]catalogue.Component
 	return s.Catalogue().For(c, s.HostOf(c), facts)
 }
 
-// HostOf returns the cluster that carries a virtual one; nil when c is not
-// virtual or its host does not exist.
+// HostOf returns the cluster that carries a virtual one, or nil if c is not virtual
+// or its host does not exist.
 func (s *Snapshot) HostOf(c *v1alpha1.Cluster) *v1alpha1.Cluster {
 	if c.Spec.ClusterType != v1alpha1.ClusterVirtual {
 		return nil

@@ -18,14 +18,13 @@ const (
 	TenancyNative = "native"
 )
 
-// defaultArgoCDNamespace is where an Argo CD is unless anything says otherwise.
+// defaultArgoCDNamespace is the namespace of Argo CD by default.
 const defaultArgoCDNamespace = "argocd"
 
-// Components returns the components of a cluster by name, with no more than
-// name, category, namespace, External and OnHost. While the tenant's catalogue
-// is invalid they are those that the cluster's status has, and so is the one of a
-// category of which the cluster chooses what is no component, so that nothing
-// moves before the mistake is mended.
+// Components returns the components of a cluster by name, with name, category,
+// namespace, External and OnHost only. While the tenant's catalogue is invalid, the
+// components in the cluster's status count. The same holds for a category whose
+// chosen component does not exist. So nothing moves before the mistake is corrected.
 func (s *Snapshot) Components(c *v1alpha1.Cluster) []catalogue.Component {
 	recorded := recordedComponents(c)
 	if len(s.CatalogueErrors()) > 0 && len(recorded) > 0 {
@@ -56,7 +55,7 @@ func recordedComponents(c *v1alpha1.Cluster) []catalogue.Component {
 	return recorded
 }
 
-// OfCategory returns the component of a category; false when there is none.
+// OfCategory returns the component of a category, or false if there is none.
 func OfCategory(components []catalogue.Component, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
 	for _, component := range components {
 		if component.Category == category {
@@ -66,8 +65,8 @@ func OfCategory(components []catalogue.Component, category v1alpha1.ComponentCat
 	return catalogue.Component{}, false
 }
 
-// ComponentOf returns the component of a category on a cluster; false when it
-// has none.
+// ComponentOf returns the component of a category on a cluster, or false if it has
+// none.
 func (s *Snapshot) ComponentOf(c *v1alpha1.Cluster, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
 	return OfCategory(s.Components(c), category)
 }
@@ -87,15 +86,15 @@ func (s *Snapshot) Tenancy(c *v1alpha1.Cluster) string {
 	return TenancyHNC
 }
 
-// SystemNamespace tells whether a namespace can never be a runtime's, on any
-// cluster: it is Kubernetes' own, or has the form of a product's.
+// SystemNamespace reports whether no runtime can use a namespace on any cluster: it
+// belongs to Kubernetes, or its name has the form of a product.
 func SystemNamespace(namespace string) bool {
 	return namespace == "default" || strings.HasPrefix(namespace, "kube-") || strings.HasPrefix(namespace, "product-")
 }
 
-// ComponentNamespace returns the component that owns a namespace of a cluster,
-// since it runs there by the cluster's own list, or runs or writes there by the
-// catalogue; the operator's namespace is Nautes'. Empty when no component does.
+// ComponentNamespace returns the component that owns a namespace of a cluster, or ""
+// if there is none: it runs there by the cluster's own list, or runs or writes there
+// by the catalogue. The operator's namespace belongs to "nautes".
 func (s *Snapshot) ComponentNamespace(c *v1alpha1.Cluster, namespace string) string {
 	if namespace == s.Namespace {
 		return "nautes"
@@ -109,15 +108,15 @@ func (s *Snapshot) ComponentNamespace(c *v1alpha1.Cluster, namespace string) str
 }
 
 // Reserved returns the component namespace that a key of
-// reservedNamespacesAllowedProducts stands for. Known tells whether the key is a
-// component's name or namespace at all; the namespace is empty when the
+// reservedNamespacesAllowedProducts stands for. Known reports whether the key is the
+// name or the namespace of a component at all. The namespace is empty if the
 // component is not on the cluster.
 func (s *Snapshot) Reserved(c *v1alpha1.Cluster, key string) (namespace string, known bool) {
 	if key == "" {
 		return "", false
 	}
 	for _, component := range s.Components(c) {
-		// What is on the host has no namespace here.
+		// A component on the host has no namespace here.
 		if !component.OnHost && (component.Name == key || component.Namespace == key) {
 			return component.Namespace, true
 		}
@@ -164,12 +163,12 @@ func GrantedKinds(c *v1alpha1.Cluster, product string) []metav1.GroupKind {
 	})
 }
 
-// Pattern tells whether a resource names several kinds by a pattern.
+// Pattern reports whether a resource names several kinds by a pattern.
 func Pattern(r v1alpha1.ClusterResource) bool {
 	return strings.ContainsAny(r.Group+r.Kind, "*?[]{}!\\")
 }
 
-// MisgroupedRBAC tells whether a resource gives the RBAC kinds the group of the
+// MisgroupedRBAC reports whether a resource gives the RBAC kinds the group of the
 // access reviews, which has no such kinds.
 func MisgroupedRBAC(r v1alpha1.ClusterResource) bool {
 	return r.Group == "authorization.k8s.io" && (r.Kind == "ClusterRole" || r.Kind == "ClusterRoleBinding")

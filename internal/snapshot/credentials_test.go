@@ -29,7 +29,7 @@ func TestCredentialHolder(t *testing.T) {
 	tests := map[string]struct {
 		of     *v1alpha1.CodeRepo
 		others []client.Object
-		// want is the holder; wantRefused tells whether there is no URL for it.
+		// want is the holder; wantRefused is true if there is no URL for it.
 		want        string
 		wantRefused bool
 	}{

@@ -16,7 +16,7 @@ type MissingError struct {
 	Needed plan.Ref
 }
 
-// Error names both objects and says what to do.
+// Error names both objects and the way to resolve it.
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s does not exist: create it, or correct %s, which needs it", e.Missing, e.Needed)
 }
@@ -26,18 +26,18 @@ func (e *MissingError) Error() string {
 type RepositoryError struct {
 	// Repo is the CodeRepo, or the CodeRepoProvider whose address is at fault.
 	Repo plan.Ref
-	// Field that is at fault, as spec.url.
+	// Field that is at fault, for example spec.url.
 	Field string
-	// Problem says what is wrong and what to do. It never quotes the URL, which
-	// may hold a credential.
+	// Problem describes the fault and how to resolve it. It never quotes the URL,
+	// which may hold a credential.
 	Problem string
 	// HeldBy is the CodeRepo of another product that has the credentials of that
-	// name; zero when the URL itself is at fault.
+	// name; zero if the URL itself is at fault.
 	HeldBy plan.Ref
 }
 
-// Reason returns the condition reason of the error: RepositoryClaimed when
-// another product has the credentials, else Invalid.
+// Reason returns the condition reason of the error: RepositoryClaimed if another
+// product has the credentials, or Invalid.
 func (e *RepositoryError) Reason() string {
 	if e.HeldBy != (plan.Ref{}) {
 		return v1alpha1.ReasonRepositoryClaimed
@@ -45,7 +45,7 @@ func (e *RepositoryError) Reason() string {
 	return v1alpha1.ReasonInvalid
 }
 
-// Error names the object and the field and says what to do.
+// Error names the object, the field and the way to resolve it.
 func (e *RepositoryError) Error() string {
 	return fmt.Sprintf("%s, %s: %s", e.Repo, e.Field, e.Problem)
 }

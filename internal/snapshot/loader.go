@@ -157,10 +157,9 @@ func (l *Loader) withUsers(ctx context.Context, list client.ObjectList, by clien
 	return s, nil
 }
 
-// Rivals returns the runtimes of other products that want a namespace which o,
-// a runtime, wants, as far as the indexes tell: those that do not say yet which
-// cluster they go to are among them whatever their cluster is. It is what wakes
-// the next in line when o lets go.
+// Rivals returns the runtimes of other products that claim a namespace of o, as far
+// as the indexes show: runtimes without a target on record are included whatever
+// their cluster is.
 func (l *Loader) Rivals(ctx context.Context, o v1alpha1.Runtime) ([]v1alpha1.Runtime, error) {
 	g := l.reader()
 	recorded := o.DeployedTarget()

@@ -19,7 +19,7 @@ import (
 	. "nautes.io/nautes/test/testutil"
 )
 
-// reads counts what a loader asks for, and fails the read of one kind.
+// reads counts the objects that a loader reads, and fails the read of one kind.
 type reads struct {
 	objects int
 	fail    string
@@ -279,7 +279,7 @@ func TestLoadedCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	stored.Spec = moved("other").Spec
-	// A draft has the version of what it changes.
+	// A draft has the version of the object that it changes.
 	if got := load().With(stored.DeepCopy()).Catalogue().Component("argocd").Namespace; got != "other" {
 		t.Errorf("with a draft Argo CD is in %s, want other", got)
 	}
@@ -347,7 +347,7 @@ func TestRivals(t *testing.T) {
 				r.Spec.Destination.Namespace = "shared"
 				r.Status.Target = &v1alpha1.RuntimeTarget{Environment: "old", Cluster: "c", Namespaces: []string{"web"}}
 			}),
-			// Those of product-1 do not say yet that they are on another cluster.
+			// The runtimes of product-1 have not recorded yet that they are on another cluster.
 			want: []string{"DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web", "DeploymentRuntime product-2/elsewhere", "DeploymentRuntime product-2/recorded", "DeploymentRuntime product-2/rival"},
 		},
 		"of one whose environment is missing": {
@@ -393,16 +393,16 @@ func TestLoadErrors(t *testing.T) {
 		}
 	}
 	if _, err := newLoader(t, &reads{fail: "EnvironmentList"}, tenant()...).Cluster(t.Context(), "c"); !errors.Is(err, errBroken) {
-		t.Errorf("Cluster: error %v, want that of the read", err)
+		t.Errorf("Cluster: error %v, want the error of the read", err)
 	}
 	if _, err := newLoader(t, &reads{fail: "ProductList"}, tenant()...).TenantLevel(t.Context()); !errors.Is(err, errBroken) {
-		t.Errorf("TenantLevel: error %v, want that of the read", err)
+		t.Errorf("TenantLevel: error %v, want the error of the read", err)
 	}
 	if _, err := newLoader(t, &reads{fail: "CodeRepoList"}, tenant()...).For(t.Context(), CodeRepoProvider(Provider)); !errors.Is(err, errBroken) {
-		t.Errorf("For: error %v, want that of the read", err)
+		t.Errorf("For: error %v, want the error of the read", err)
 	}
 	if _, err := newLoader(t, &reads{fail: "DeploymentRuntimeList"}, tenant()...).Rivals(t.Context(), DeploymentRuntime("product-1", "web", "dev", "repo")); !errors.Is(err, errBroken) {
-		t.Errorf("Rivals: error %v, want that of the read", err)
+		t.Errorf("Rivals: error %v, want the error of the read", err)
 	}
 }
 
@@ -447,6 +447,6 @@ func TestSetupIndexes(t *testing.T) {
 		t.Errorf("error %v, indexes %v", err, all.fields)
 	}
 	if err := snapshot.SetupIndexes(t.Context(), &indexer{refuse: snapshot.IndexWantedNamespace}); !errors.Is(err, errBroken) {
-		t.Errorf("error %v, want that of the cache", err)
+		t.Errorf("error %v, want the error of the cache", err)
 	}
 }

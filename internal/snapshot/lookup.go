@@ -4,18 +4,18 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// The tenant's objects count only in the operator's namespace, a product's only
-// in the namespace of its name. Lookups answer nil for what does not exist, and
-// lists are in name order.
+// Objects of the tenant count only in the operator's namespace, objects of a product
+// only in the namespace of its name. Lookups return nil for objects that do not
+// exist, and lists are in name order.
 
-// Product returns the product of that id, as product-123.
+// Product returns the product of that id, for example product-123.
 func (s *Snapshot) Product(name string) *v1alpha1.Product { return s.products.get(s.Namespace, name) }
 
 // Products returns the products.
 func (s *Snapshot) Products() []*v1alpha1.Product { return s.products.in(s.Namespace) }
 
-// ProductByName returns the product whose spec.name, the path of its group, is
-// name; the oldest one of several.
+// ProductByName returns the oldest product whose spec.name, the path of its group, is
+// name.
 func (s *Snapshot) ProductByName(name string) *v1alpha1.Product {
 	var found *v1alpha1.Product
 	for _, p := range s.products.byNamespace[s.Namespace] {
@@ -47,8 +47,8 @@ func (s *Snapshot) Cluster(name string) *v1alpha1.Cluster { return s.clusters.ge
 // Clusters returns the clusters.
 func (s *Snapshot) Clusters() []*v1alpha1.Cluster { return s.clusters.in(s.Namespace) }
 
-// ClusterTwin returns the older cluster that is the same one as c under another
-// name, as the UID of its kube-system namespace tells; nil when there is none.
+// ClusterTwin returns the oldest Cluster that stands for the same real cluster as c,
+// by the UID of its kube-system namespace, or nil if there is none older than c.
 func (s *Snapshot) ClusterTwin(c *v1alpha1.Cluster) *v1alpha1.Cluster {
 	if c.Status.Connection == nil || c.Status.Connection.UID == "" {
 		return nil
@@ -63,8 +63,8 @@ func (s *Snapshot) ClusterTwin(c *v1alpha1.Cluster) *v1alpha1.Cluster {
 	return twin
 }
 
-// ComponentCatalogue returns what the tenant changes in the built-in catalogue
-// of components.
+// ComponentCatalogue returns the changes of the tenant to the built-in catalogue of
+// components.
 func (s *Snapshot) ComponentCatalogue() *v1alpha1.ComponentCatalogue {
 	return s.catalogues.get(s.Namespace, v1alpha1.ComponentCatalogueName)
 }
@@ -105,8 +105,8 @@ func (s *Snapshot) DeploymentRuntime(product, name string) *v1alpha1.DeploymentR
 	return s.runtimes.get(product, name)
 }
 
-// DeploymentRuntimes returns the deployment runtimes of a product, those that
-// are being deleted included: they need what they have until they are gone.
+// DeploymentRuntimes returns the deployment runtimes of a product, including the ones
+// that are being deleted.
 func (s *Snapshot) DeploymentRuntimes(product string) []*v1alpha1.DeploymentRuntime {
 	return s.runtimes.in(product)
 }

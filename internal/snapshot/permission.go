@@ -8,11 +8,10 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// Permission returns what a project of a product may do with a code repository;
-// the empty project stands for the product as a whole. The owner may write.
-// Anybody else has the strongest of what bindings grant, a binding without
-// projects granting to all. Empty when there is no permission; a binding that is
-// being deleted grants nothing.
+// Permission returns the permission of a project on a code repository of its product,
+// or "" if it has none. The empty project stands for the product as a whole. The
+// owner may write. Others have the strongest permission that bindings grant; a
+// binding without projects grants to all, and one that is being deleted to none.
 func (s *Snapshot) Permission(product, project, repo string) v1alpha1.Permission {
 	r := s.CodeRepo(product, repo)
 	if r == nil || !ofProduct(r.Spec.Product, product) {
@@ -57,8 +56,7 @@ func (s *Snapshot) RuntimePermission(r v1alpha1.Runtime) v1alpha1.Permission {
 	return granted
 }
 
-// ofProduct tells whether a spec.product agrees with the product of the
-// object's namespace.
+// ofProduct reports whether spec.product agrees with the product of the namespace.
 func ofProduct(spec, product string) bool { return spec == "" || spec == product }
 
 func (s *Snapshot) bindingsOf(product, repo string) []*v1alpha1.CodeRepoBinding {

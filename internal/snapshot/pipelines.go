@@ -11,7 +11,7 @@ import (
 	"nautes.io/nautes/internal/forge/forges"
 )
 
-// defaultEventNamespace is where Argo Events is unless anything says otherwise.
+// defaultEventNamespace is the namespace of Argo Events by default.
 const defaultEventNamespace = "argo-events"
 
 // EventNamespace returns the namespace in which a cluster listens to events.
@@ -20,9 +20,9 @@ func (s *Snapshot) EventNamespace(c *v1alpha1.Cluster) string {
 	return cmp.Or(component.Namespace, defaultEventNamespace)
 }
 
-// ProjectRepository returns the URL of a code repository that a project of a
-// product may use. A refusal says why the project may not, and what to do; the
-// error is a *MissingError, and means that it cannot be told at the moment.
+// ProjectRepository returns the URL of a code repository that a project of a product
+// may use. A refusal says why the project may not use it, and how to resolve it. The
+// error is a *MissingError and means that the question cannot be decided yet.
 func (s *Snapshot) ProjectRepository(product, project, repo string) (url, refusal string, err error) {
 	r := s.CodeRepo(product, repo)
 	if r == nil {
@@ -39,8 +39,9 @@ func (s *Snapshot) ProjectRepository(product, project, repo string) (url, refusa
 	return url, "", err
 }
 
-// EventSourceRefusal says why a pipeline runtime may not use an event source,
-// and what to do; empty when it may. The error is that of ProjectRepository.
+// EventSourceRefusal returns the reason why a pipeline runtime may not use an event
+// source, and how to resolve it, or "" if it may. The error is the same as for
+// ProjectRepository.
 func (s *Snapshot) EventSourceRefusal(r *v1alpha1.ProjectPipelineRuntime, e v1alpha1.EventSource) (string, error) {
 	f, source, listens := forges.SourceOf(e)
 	if !listens {
@@ -58,9 +59,9 @@ func (s *Snapshot) EventSourceRefusal(r *v1alpha1.ProjectPipelineRuntime, e v1al
 	return "", nil
 }
 
-// IllegalEventSources lists the event sources that a pipeline runtime may not
-// use, in the order of its spec; none of their triggers is armed. One of which
-// that cannot be told at the moment is not among them, and hides no other.
+// IllegalEventSources lists the event sources that a pipeline runtime may not use, in
+// the order of its spec; none of their triggers is armed. An event source that cannot
+// be decided yet is skipped.
 func (s *Snapshot) IllegalEventSources(r *v1alpha1.ProjectPipelineRuntime) []v1alpha1.IllegalEventSource {
 	var illegal []v1alpha1.IllegalEventSource
 	for _, e := range r.Spec.EventSources {
@@ -71,9 +72,9 @@ func (s *Snapshot) IllegalEventSources(r *v1alpha1.ProjectPipelineRuntime) []v1a
 	return illegal
 }
 
-// AdditionalResources returns the URL of the repository with the additional
-// resources of a pipeline runtime; empty when it has none. The refusal and the
-// error are those of ProjectRepository.
+// AdditionalResources returns the URL of the repository with the additional resources
+// of a pipeline runtime, or "" if it has none. Refusal and error are the same as for
+// ProjectRepository.
 func (s *Snapshot) AdditionalResources(r *v1alpha1.ProjectPipelineRuntime) (url, refusal string, err error) {
 	if r.Spec.AdditionalResources == nil || r.Spec.AdditionalResources.Git == nil {
 		return "", "", nil
@@ -92,9 +93,9 @@ func (s *Snapshot) AdditionalResources(r *v1alpha1.ProjectPipelineRuntime) (url,
 	return git.URL, "", nil
 }
 
-// checkPlainURL says why a pipeline runtime may not read a URL that is no
-// CodeRepo. It is judged as that of a CodeRepo without a provider, and does not
-// give what a CodeRepo of the same repository does not.
+// checkPlainURL returns the reason why a pipeline runtime may not read a URL that is
+// no CodeRepo. The URL is checked like the URL of a CodeRepo without a provider, and
+// grants no more than a CodeRepo of the same repository.
 func (s *Snapshot) checkPlainURL(r *v1alpha1.ProjectPipelineRuntime, url string) (refusal string, err error) {
 	plain := &v1alpha1.CodeRepo{}
 	plain.Namespace, plain.Spec.URL = r.Namespace, url
@@ -116,7 +117,7 @@ func (s *Snapshot) checkPlainURL(r *v1alpha1.ProjectPipelineRuntime, url string)
 	return "", nil
 }
 
-// locationOf returns what two URLs of one repository have in common.
+// locationOf returns a form that all URLs of one repository share.
 func locationOf(url string) string {
 	a, err := parseAddress(url)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"nautes.io/nautes/internal/references"
 )
 
-// Kubernetes gives Services node ports of this range, unless its API server was
-// told otherwise.
+// Kubernetes gives Services node ports of this range unless its API server is
+// configured otherwise.
 const (
 	firstNodePort = 30000
 	lastNodePort  = 32767
@@ -32,9 +32,9 @@ type PortUse struct {
 
 // NodePorts returns the node ports that are taken on a physical cluster, by its
 // own components and by the virtual clusters that it carries or that are about to
-// leave it: by port, the older cluster first. Clusters that are being deleted
-// keep their ports until they are gone. What is no node port, and what somebody
-// else installs, is left out.
+// leave it: by port, the older cluster first. Clusters that are being deleted keep
+// their ports until they are gone. Ports outside of the range of node ports, and
+// ports of external components, are left out.
 func (s *Snapshot) NodePorts(physical string) []PortUse {
 	return slices.Clone(s.ports()[physical])
 }

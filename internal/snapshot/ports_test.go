@@ -84,7 +84,7 @@ func TestNodePorts(t *testing.T) {
 	}
 }
 
-// TestExternalPorts holds that what somebody else installs takes no port.
+// TestExternalPorts holds that external components take no port.
 func TestExternalPorts(t *testing.T) {
 	s := newSnapshot(Cluster("host", HostCluster, gateway("30080", "30443")),
 		ComponentCatalogue(v1alpha1.CatalogueComponent{Name: "traefik", Installation: v1alpha1.InstallationExternal}))

@@ -107,8 +107,8 @@ func (s *Snapshot) groupOf(r *v1alpha1.CodeRepo) (string, error) {
 	return p.Spec.Name, nil
 }
 
-// checkOwnGroup refuses an explicit URL that would reach into another product's
-// group, or would take a provider's credentials to another server.
+// checkOwnGroup refuses an explicit URL in the group of another product, or one that
+// would send the credentials of a provider to another server.
 func (s *Snapshot) checkOwnGroup(r *v1alpha1.CodeRepo, a address, provider *v1alpha1.CodeRepoProvider) error {
 	if r.Namespace == s.Namespace {
 		return nil
@@ -150,8 +150,8 @@ func (s *Snapshot) checkGroupPath(r *v1alpha1.CodeRepo, path string) error {
 	}
 }
 
-// below returns the path of a relative to the address of the provider that it
-// is on; false when it is on none.
+// below returns the path of a relative to the address of the provider, or false if a
+// is not on the provider.
 func below(a address, p *v1alpha1.CodeRepoProvider, same func(address, address) bool) (string, bool) {
 	for _, raw := range []string{p.Spec.SSHAddress, p.Spec.HTTPAddress} {
 		base, err := parseAddress(raw)
@@ -168,18 +168,18 @@ func below(a address, p *v1alpha1.CodeRepoProvider, same func(address, address) 
 	return "", false
 }
 
-// HTTPRepository tells whether a URL that RepositoryURL returned is cloned by
-// HTTP, with a username and a password, rather than by SSH with a key.
+// HTTPRepository reports whether a URL of RepositoryURL is cloned by HTTP, with a
+// username and a password, rather than by SSH with a key.
 func HTTPRepository(url string) bool { return strings.HasPrefix(url, "http") }
 
-// CheckAddress tells what is wrong with the base URL of a Git hosting service;
-// nil when it can be used.
+// CheckAddress returns the fault of the base URL of a Git hosting service, or nil if
+// it can be used.
 func CheckAddress(raw string) error {
 	_, err := parseAddress(raw)
 	return err
 }
 
-// ValidGroup tells whether name can be the path of a group.
+// ValidGroup reports whether name can be the path of a group.
 func ValidGroup(name string) bool {
 	for segment := range strings.SplitSeq(name, "/") {
 		if !repositoryName.MatchString(segment) || strings.Trim(segment, ".") == "" {
@@ -207,8 +207,8 @@ var (
 	scpForm = regexp.MustCompile(`^[A-Za-z0-9._-]+@([A-Za-z0-9.-]+)(?::([A-Za-z0-9._~/-]*))?$`)
 )
 
-// parseAddress takes a URL apart. Its errors say what to do and do not quote
-// the URL, which may hold a credential.
+// parseAddress splits a URL into its parts. Its errors never quote the URL, which may
+// hold a credential.
 func parseAddress(raw string) (address, error) {
 	var a address
 	if m := urlForm.FindStringSubmatch(raw); m != nil {
@@ -237,13 +237,13 @@ func parseAddress(raw string) (address, error) {
 	return a, nil
 }
 
-// sameEndpoint tells whether credentials for other may be sent to a.
+// sameEndpoint reports whether credentials for other may be sent to a.
 func (a address) sameEndpoint(other address) bool {
 	return a.scheme == other.scheme && a.host == other.host && a.port == other.port
 }
 
-// sameHost tells whether a may be the service at other although its scheme
-// differs, as http and https of one host.
+// sameHost reports whether a may be the service at other although its scheme differs,
+// for example http and https of one host.
 func (a address) sameHost(other address) bool {
 	return a.host == other.host && (a.scheme == "ssh") == (other.scheme == "ssh") &&
 		(a.port == other.port || a.scheme != other.scheme)

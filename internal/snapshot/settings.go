@@ -2,13 +2,13 @@ package snapshot
 
 import "cmp"
 
-// Settings are what the operator was told of the tenant and decisions need.
+// Settings are the parts of the configuration of the operator that decisions need.
 type Settings struct {
 	// ArgoCDNamespace is the namespace of the tenant's Argo CD; argocd when empty.
 	ArgoCDNamespace string
 	// RunnerImage is the container image with nautes-runner.
 	RunnerImage string
-	// Vault is nil when the secret store is not Vault.
+	// Vault is nil if the secret store is not Vault.
 	Vault *VaultSettings
 }
 
@@ -16,8 +16,8 @@ type Settings struct {
 type VaultSettings struct {
 	// Address is the URL of Vault.
 	Address string
-	// CABundle holds the certificate authorities of Vault in PEM; empty when it
-	// has a certificate that everybody trusts.
+	// CABundle holds the certificate authorities of Vault in PEM; empty if its
+	// certificate is publicly trusted.
 	CABundle string
 	// Namespace of Vault Enterprise; usually empty.
 	Namespace string

@@ -1,8 +1,7 @@
-// Package snapshot holds the declared state of a tenant, or the part of it that
-// one decision needs, as an immutable, indexed value. It guarantees that equal
-// objects give equal answers whatever order they come in, that a product's
-// references are resolved only among its own objects and the tenant's, and that
-// no object is ever changed.
+// Package snapshot holds the declared state of a tenant, or the part of it that one
+// decision needs, as an immutable, indexed value. It guarantees that equal objects
+// give equal answers in any order, that references of a product are resolved only
+// among its own objects and the tenant's, and that no object is ever changed.
 package snapshot
 
 import (
@@ -18,14 +17,14 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// Snapshot is a set of custom resources at one moment. It is safe for
-// concurrent use; the objects it answers are shared and must not be changed.
+// Snapshot is a set of custom resources at one moment. It is safe for concurrent
+// use. The objects that it returns are shared and must not be changed.
 type Snapshot struct {
 	// Tenant is the tenant's name.
 	Tenant string
-	// Namespace is the operator's: tenant-level objects count only there.
+	// Namespace of the operator: objects of the tenant count only there.
 	Namespace string
-	// Settings are those of the operator.
+	// Settings of the operator.
 	Settings Settings
 
 	products         table[*v1alpha1.Product]
@@ -66,7 +65,7 @@ func New(tenant, namespace string, objects ...client.Object) *Snapshot {
 	return s.derive()
 }
 
-// With returns a snapshot in which o is laid over what s holds.
+// With returns a snapshot in which o is laid over the objects of s.
 func (s *Snapshot) With(o client.Object) *Snapshot {
 	return s.edit(o, func(t editable) {
 		t.put(o)
@@ -103,10 +102,10 @@ func (s *Snapshot) derive() *Snapshot {
 	return s
 }
 
-// Holds tells whether exactly this object, not merely one of its name, is in s.
+// Holds reports whether exactly this object, not merely one of its name, is in s.
 func (s *Snapshot) Holds(o client.Object) bool { return o != nil && s.Stored(o) == o }
 
-// Stored returns the object of o's kind, namespace and name; nil when there is none.
+// Stored returns the object of o's kind, namespace and name, or nil if there is none.
 func (s *Snapshot) Stored(o client.Object) client.Object {
 	if t := s.tableOf(o); t != nil {
 		return t.stored(o)
@@ -153,9 +152,8 @@ func (s *Snapshot) tables() []editable {
 	}
 }
 
-// Older tells whether a comes before b: the one that was created first, else
-// the one whose namespace and name sort first. An object that does not exist
-// yet is younger than every other one.
+// Older reports whether a comes before b: it was created first, or its namespace and
+// name sort first. An object that does not exist yet is younger than every other.
 func Older(a, b client.Object) bool { return compareAge(a, b) < 0 }
 
 func compareAge(a, b client.Object) int {
@@ -177,7 +175,7 @@ func compareAge(a, b client.Object) int {
 		strings.Compare(RefOf(a).Kind, RefOf(b).Kind))
 }
 
-// editable is what a table can do without knowing its type.
+// editable is a table of any type.
 type editable interface {
 	put(client.Object)
 	remove(client.Object)
@@ -252,7 +250,7 @@ func (t *table[T]) sort() {
 	t.unsorted = nil
 }
 
-// get returns an object by its name; nil when there is none.
+// get returns an object by its name, or nil if there is none.
 func (t *table[T]) get(namespace, name string) T {
 	return t.byKey[types.NamespacedName{Namespace: namespace, Name: name}]
 }

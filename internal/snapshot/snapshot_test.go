@@ -122,7 +122,7 @@ func TestWithLeavesTheOriginalAlone(t *testing.T) {
 	}
 }
 
-// TestConcurrentUse fails under -race when two snapshots share what they write.
+// TestConcurrentUse fails under -race if two snapshots write to shared memory.
 func TestConcurrentUse(t *testing.T) {
 	objects := []client.Object{Cluster("c"), Environment("product-1", "dev", "c")}
 	for _, name := range []string{"a", "b", "c", "d", "e"} {

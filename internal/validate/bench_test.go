@@ -14,7 +14,7 @@ func BenchmarkValidate(b *testing.B) {
 		objects := BigProduct(runtimes)
 		b.Run(fmt.Sprint(runtimes), func(b *testing.B) {
 			s := snapshot.New(Tenant, Namespace, objects...)
-			// As a reconciler asks: with its own copy of what is stored.
+			// A reconciler asks with its own copy of the stored object.
 			r := s.DeploymentRuntime("product-1", "runtime-0").DeepCopy()
 			b.ReportAllocs()
 			for b.Loop() {

@@ -27,7 +27,7 @@ func (c *checker) cluster(cluster, before *v1alpha1.Cluster) {
 	c.clusterInUse(cluster, before)
 	_, wrong := c.s.ClusterComponents(cluster)
 	c.take(v1alpha1.ReasonInvalid, wrong)
-	// While the tenant's catalogue is invalid nobody knows what a cluster has.
+	// While the tenant's catalogue is invalid, the components of a cluster are unknown.
 	if len(c.s.CatalogueErrors()) == 0 {
 		c.nodePorts(cluster, before)
 		c.reservedNamespaces(cluster)
@@ -54,8 +54,8 @@ func (c *checker) hostCluster(cluster *v1alpha1.Cluster) {
 	}
 }
 
-// hostNamespace refuses a virtual cluster whose namespace on the host, which has
-// its name, is somebody else's.
+// hostNamespace refuses a virtual cluster whose namespace on the host, which has its
+// name, belongs to others.
 func (c *checker) hostNamespace(cluster, host *v1alpha1.Cluster) {
 	at := field.NewPath("metadata", "name")
 	if snapshot.SystemNamespace(cluster.Name) {
@@ -69,9 +69,9 @@ func (c *checker) hostNamespace(cluster, host *v1alpha1.Cluster) {
 	}
 }
 
-// clusterInUse refuses to make another kind of cluster of one that is in use.
-// What it is was recorded when it was registered; before that, it is what its
-// spec said before the change.
+// clusterInUse refuses to change the identity of a cluster that is in use: the
+// identity on record if it has been registered, or the one in its spec before the
+// change.
 func (c *checker) clusterInUse(cluster, before *v1alpha1.Cluster) {
 	is := identityOf(cluster.Spec)
 	was := is
@@ -110,9 +110,9 @@ func identityOf(spec v1alpha1.ClusterSpec) v1alpha1.ClusterIdentity {
 	}
 }
 
-// nodePorts refuses ports that another cluster has on the same physical one.
-// The older cluster has a port, unless it is this change that brings it there:
-// then the port stays with who has it.
+// nodePorts refuses ports that another cluster has on the same physical one. The
+// older cluster has a port, unless this change brings it there: then the port stays
+// with its present holder.
 func (c *checker) nodePorts(cluster, before *v1alpha1.Cluster) {
 	physical := cluster.Name
 	if cluster.Spec.ClusterType == v1alpha1.ClusterVirtual {
@@ -134,7 +134,7 @@ func (c *checker) nodePorts(cluster, before *v1alpha1.Cluster) {
 				snapshot.RefOf(uses[k].Cluster), use.Port, physical, uses[k].Field)
 			continue
 		}
-		// Within one component the catalogue has said so.
+		// The catalogue refuses the same port within one component.
 		k = slices.IndexFunc(uses[:i], func(other snapshot.PortUse) bool {
 			return other.Port == use.Port && other.Cluster.Name == cluster.Name && other.Component != use.Component
 		})
@@ -146,7 +146,7 @@ func (c *checker) nodePorts(cluster, before *v1alpha1.Cluster) {
 }
 
 // portsBefore returns the ports that a cluster had on a physical one before the
-// change; all that it has when there is no change.
+// change, or all that it has if there is no change.
 func (c *checker) portsBefore(physical string, cluster, before *v1alpha1.Cluster) map[int32]bool {
 	s := c.s
 	if before != nil && !equality.Semantic.DeepEqual(before.Spec, cluster.Spec) {
@@ -198,7 +198,7 @@ func (c *checker) allowedResources(cluster *v1alpha1.Cluster) {
 	}
 }
 
-// grantee warns of a product that is granted something and does not exist.
+// grantee warns of a grant to a product that does not exist.
 func (c *checker) grantee(cluster *v1alpha1.Cluster, at *field.Path, name string) {
 	if id, resolved := cluster.Status.ProductIDMap[name]; resolved {
 		if p := c.s.Product(id); p == nil || p.Spec.Name != name {

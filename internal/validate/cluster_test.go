@@ -51,7 +51,7 @@ func TestClusterInUse(t *testing.T) {
 	domain := func(c *v1alpha1.Cluster) {
 		c.Spec.PrimaryDomain, c.Spec.APIServer = "example.org", "https://new.example.org"
 	}
-	// registered records what a cluster was before change.
+	// registered records the identity that a cluster had before change.
 	registered := func(change ...func(*v1alpha1.Cluster)) func(*v1alpha1.Cluster) {
 		return func(c *v1alpha1.Cluster) {
 			was := Cluster("was", change...).Spec
@@ -116,7 +116,7 @@ func TestClusterComponents(t *testing.T) {
 			objects: []client.Object{ComponentCatalogue(issuer())}, new: Cluster("new", chooseIssuer),
 		},
 		"a setting that is unknown": {new: Cluster("new", deployment("argocd", map[string]string{"colour": "red"})), want: []string{"Invalid spec.componentsList.deployment.additions[colour]"}},
-		"a broken catalogue":        {objects: []client.Object{broken}, new: Cluster("new"), want: []string{"Invalid spec.componentsList"}, wantText: "mend the catalogue"},
+		"a broken catalogue":        {objects: []client.Object{broken}, new: Cluster("new"), want: []string{"Invalid spec.componentsList"}, wantText: "correct the catalogue"},
 		"a broken catalogue, and what it may explain": {
 			objects: []client.Object{broken},
 			new: Cluster("new", deployment("flux", nil), func(c *v1alpha1.Cluster) {
@@ -170,8 +170,8 @@ func TestNodePorts(t *testing.T) {
 	})
 }
 
-// TestPortsHaveOneHolder holds that of all clusters that want a port exactly one
-// may have it, whatever order they come in.
+// TestPortsHaveOneHolder holds that exactly one of several clusters may have a port,
+// in any order.
 func TestPortsHaveOneHolder(t *testing.T) {
 	for seed := range uint64(30) {
 		dice := rand.New(rand.NewPCG(seed, 0))
@@ -221,7 +221,7 @@ func TestComponentCatalogue(t *testing.T) {
 		"that is incomplete": {new: incomplete, want: []string{
 			"Invalid spec.components[incomplete].category", "Invalid spec.components[incomplete].namespace",
 			"Invalid spec.components[incomplete].rules", "Invalid spec.components[incomplete].sources"}},
-		"that is mended":                      {objects: []client.Object{incomplete}, new: ComponentCatalogue()},
+		"that is corrected":                   {objects: []client.Object{incomplete}, new: ComponentCatalogue()},
 		"of another name":                     {new: named, want: []string{"Invalid metadata.name"}, wantText: "call it default"},
 		"in another namespace":                {new: elsewhere, want: []string{"Invalid metadata.namespace"}},
 		"that goes, although it is relied on": {objects: []client.Object{chooser, ComponentCatalogue(issuer())}, old: ComponentCatalogue(issuer())},

@@ -9,8 +9,8 @@ import (
 	"nautes.io/nautes/internal/schedule"
 )
 
-// eventFilter checks that Argo Events can follow what an event source says: one
-// that it cannot follow would take the others of the runtime down with it.
+// eventFilter checks that Argo Events can follow the filters of an event source: one
+// that it cannot follow would disable the other event sources of the runtime too.
 func (c *checker) eventFilter(at *field.Path, e v1alpha1.EventSource) {
 	if f, source, listens := forges.SourceOf(e); listens {
 		if err := luapattern.CheckLuaPattern(source.Revision); err != nil {

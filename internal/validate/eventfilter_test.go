@@ -7,7 +7,7 @@ import (
 	. "nautes.io/nautes/test/testutil"
 )
 
-// TestEventFilter holds that what Argo Events could not follow is refused.
+// TestEventFilter holds that filters that Argo Events could not follow are refused.
 func TestEventFilter(t *testing.T) {
 	listening := func(e v1alpha1.EventSource) *v1alpha1.ProjectPipelineRuntime {
 		return PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {

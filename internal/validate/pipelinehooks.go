@@ -43,7 +43,7 @@ func (c *checker) hooks(r *v1alpha1.ProjectPipelineRuntime) {
 			case names[name]:
 				c.fail(v1alpha1.ReasonInvalid, at.Child("alias"), name, "another hook of the runtime is called %s: give this one another alias", name)
 			case strings.HasPrefix(name, hooks.ReservedPrefix):
-				c.fail(v1alpha1.ReasonInvalid, at.Child("alias"), name, "names that begin with %s are those of our own steps: set another alias", hooks.ReservedPrefix)
+				c.fail(v1alpha1.ReasonInvalid, at.Child("alias"), name, "names that begin with %s are reserved for the steps of Nautes: set another alias", hooks.ReservedPrefix)
 			}
 			used[use.Name], names[name] = true, true
 			c.hook(at, r, side.side, use)
@@ -77,8 +77,8 @@ func (c *checker) hook(at *field.Path, r *v1alpha1.ProjectPipelineRuntime, side 
 	c.builtIns(r, use.Name, hook.BuiltIns(side))
 }
 
-// builtIns checks what a hook takes of the runtime beside its variables. The
-// names of objects and the addresses hold nothing that Tekton would replace.
+// builtIns checks the values that a hook takes from the runtime beside its variables.
+// Names of objects and addresses hold nothing that Tekton would replace.
 func (c *checker) builtIns(r *v1alpha1.ProjectPipelineRuntime, hook string, taken []string) {
 	check := func(at *field.Path, name, value string) {
 		if slices.Contains(taken, name) && !hooks.Inert(value) {

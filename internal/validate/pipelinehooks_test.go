@@ -65,7 +65,7 @@ func TestHooks(t *testing.T) {
 		"a variable in a path":             {new: path, want: []string{"Invalid spec.pipelines[0].path"}, wantText: "hook vars takes this as PipelineFilePath"},
 		"a variable in a revision":         {new: revision, want: []string{"Invalid spec.pipelineTriggers[0].revision"}, wantText: "hook vars takes this as PipelineRevision"},
 		"a variable that no hook takes":    {new: bare},
-		"an alias of ours":                 {new: with(use{{Name: "lint", Alias: "nautes-launch"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].alias"}, wantText: "those of our own steps"},
+		"an alias of ours":                 {new: with(use{{Name: "lint", Alias: "nautes-launch"}}, nil), want: []string{"Invalid spec.hooks.preHooks[0].alias"}, wantText: "reserved for the steps of Nautes"},
 	}
 	for name, test := range tests {
 		test.objects = append(test.objects, hooks...)

@@ -36,8 +36,8 @@ func (c *checker) environment(e *v1alpha1.Environment) {
 	}
 }
 
-// deployedElsewhere returns the runtimes of an environment that cannot move and
-// are recorded on another cluster than it names now, and one such cluster.
+// deployedElsewhere returns the runtimes of an environment that cannot move and are
+// on record on another cluster than it names now, and one such cluster.
 func (c *checker) deployedElsewhere(e *v1alpha1.Environment) (cluster string, users []plan.Ref) {
 	for _, r := range c.s.Runtimes(e.Namespace) {
 		recorded := r.DeployedTarget()
@@ -61,7 +61,7 @@ func (c *checker) codeRepo(r *v1alpha1.CodeRepo) {
 	var wrong *snapshot.RepositoryError
 	switch {
 	case errors.As(err, &missing) && missing.Missing.Kind == "Product" && r.Namespace != c.s.Namespace:
-		// Said already, of the namespace.
+		// The check of the namespace has recorded it.
 	case errors.As(err, &missing):
 		at := field.NewPath("spec", "codeRepoProvider")
 		if missing.Missing.Kind == "Product" {
@@ -107,7 +107,7 @@ func (c *checker) projects(at *field.Path, product string, names []string) {
 	}
 }
 
-// destination is what the rules for both kinds of runtimes look at.
+// destination is the input of the rules for both kinds of runtimes.
 type destination struct {
 	runtime v1alpha1.Runtime
 	// at is the path of the destination, namespaceAt the path of a namespace.
@@ -132,8 +132,8 @@ func (c *checker) checkDestination(d destination) {
 	c.claims(d)
 }
 
-// runtimeCluster returns the cluster that a runtime's spec sends it to; nil,
-// with an error recorded, when there is none.
+// runtimeCluster returns the cluster that the spec of a runtime leads to, or nil and
+// records an error if there is none.
 func (c *checker) runtimeCluster(d destination, environment string) *v1alpha1.Cluster {
 	at := d.at.Child("environment")
 	product, worker := d.runtime.GetNamespace(), d.runtime.WorkerType()
@@ -189,7 +189,7 @@ func (c *checker) usableNamespace(at *field.Path, cluster *v1alpha1.Cluster, nam
 	}
 }
 
-// immutable refuses to move what is deployed.
+// immutable refuses to move a deployed runtime.
 func (c *checker) immutable(d destination, cluster *v1alpha1.Cluster) {
 	recorded := d.runtime.DeployedTarget()
 	if recorded == nil {

@@ -35,8 +35,8 @@ func (c *checker) deploymentRuntime(r *v1alpha1.DeploymentRuntime) {
 	c.sameDeployment(r)
 }
 
-// sameDeployment refuses to deploy the same manifests to an environment twice:
-// the two would fight over every object. What is deployed already stays.
+// sameDeployment refuses to deploy the same manifests to an environment twice: the
+// two would fight over every object. A runtime that is deployed already stays.
 func (c *checker) sameDeployment(r *v1alpha1.DeploymentRuntime) {
 	for _, other := range c.s.DeploymentRuntimes(r.Namespace) {
 		same := other.Name != r.Name && references.ManifestsKey(other) == references.ManifestsKey(r)
@@ -48,8 +48,8 @@ func (c *checker) sameDeployment(r *v1alpha1.DeploymentRuntime) {
 	}
 }
 
-// comesFirst tells whether a has precedence over b, as with claims: what is
-// deployed, then what is older.
+// comesFirst reports whether a has precedence over b, as with claims: the deployed
+// runtime first, then the older one.
 func comesFirst(a, b v1alpha1.Runtime) bool {
 	if deployed := a.DeployedTarget() != nil; deployed != (b.DeployedTarget() != nil) {
 		return deployed
@@ -82,9 +82,9 @@ func eventSourcesAt() *field.Path { return field.NewPath("spec", "eventSources")
 
 func resourcesAt() *field.Path { return field.NewPath("spec", "additionalResources", "git") }
 
-// Disarming tells whether an error about a pipeline runtime is no reason to leave
-// what it has alone: it takes a repository away, the plan of the runtime lacks
-// what needs it, and is applied so that this ends at once.
+// Disarming reports whether an error only takes a repository away from a pipeline
+// runtime. The plan then lacks everything that needs the repository, and is applied
+// so that its use ends at once.
 func Disarming(e *field.Error) bool {
 	return e.Field == pipelineSourceAt().String() || strings.HasPrefix(e.Field, resourcesAt().String()+".") ||
 		strings.HasPrefix(e.Field, eventSourcesAt().String()+"[") && strings.HasSuffix(e.Field, ".repoName")

@@ -244,8 +244,8 @@ func TestPipelineRuntime(t *testing.T) {
 	})
 }
 
-// TestDisarming holds which errors about a pipeline runtime only take away what
-// it may not use.
+// TestDisarming holds which errors about a pipeline runtime only take a repository
+// away.
 func TestDisarming(t *testing.T) {
 	tests := map[string]bool{
 		"spec.pipelineSource":                         true,

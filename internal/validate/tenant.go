@@ -49,8 +49,7 @@ func (c *checker) codeRepoProvider(p *v1alpha1.CodeRepoProvider) {
 	}
 }
 
-// repositoryURL records what keeps a code repository from having a URL, at the
-// field that is at fault if the repository is the object itself.
+// repositoryURL records the error that keeps a code repository from having a URL.
 func (c *checker) repositoryURL(at *field.Path, value any, r *v1alpha1.CodeRepo) {
 	_, err := c.s.RepositoryURL(r)
 	var missing *snapshot.MissingError

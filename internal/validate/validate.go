@@ -1,7 +1,6 @@
-// Package validate holds the rules between objects: what one object cannot know
-// of itself. It guarantees that the controllers, admission and the API judge by
-// the same rules and in the same words: the verdict is a function of a snapshot
-// and a change, with every error in stable order.
+// Package validate holds the rules that need more than one object. It guarantees that
+// the controllers, admission and the API apply the same rules in the same words: the
+// result is a function of a snapshot and a change, with every error in stable order.
 package validate
 
 import (
@@ -16,18 +15,17 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// Request is a change to judge. Without Old it is a creation, or an object that
-// is judged as it stands; without New it is a deletion.
+// Request is a change to check. Without Old it is a creation, or an object that is
+// checked as it stands; without New it is a deletion.
 type Request struct {
 	Old, New v1alpha1.Object
 }
 
-// Run judges a change against a snapshot, which need not hold the change yet. It
-// returns every error in stable order, and warnings, which refuse nothing. The
-// Origin of each error is a condition reason of v1alpha1: ReasonReferenceMissing
-// marks what heals when the missing object arrives; everything else needs a
-// person. The Detail of an error says what is wrong and what to do, also without
-// its field.
+// Run checks a change against a snapshot, which need not hold the change yet. It
+// returns every error in stable order, and warnings, which refuse nothing. The Origin
+// of each error is a condition reason of v1alpha1: errors with ReasonReferenceMissing
+// disappear when the missing object arrives; all others need a person. The Detail of
+// an error describes the fault and the remedy, and is complete without the field.
 func Run(s *snapshot.Snapshot, r Request) (field.ErrorList, []string) {
 	c := &checker{s: s}
 	switch {
@@ -44,9 +42,9 @@ func Run(s *snapshot.Snapshot, r Request) (field.ErrorList, []string) {
 	return c.errors, c.warnings
 }
 
-// known tells whether a snapshot holds a runtime as it is, as far as the rules
-// can see it: a reconciler's own copy differs from the stored one by what its
-// status says of other things. Of the other kinds only the very object is known.
+// known reports whether a snapshot holds a runtime as it is, as far as the rules can
+// see: the copy of a reconciler differs from the stored one in other parts of its
+// status. Of the other kinds, only the very object is known.
 func known(s *snapshot.Snapshot, o v1alpha1.Object) bool {
 	if s.Holds(o) {
 		return true
@@ -79,8 +77,8 @@ func sameSpec(a, b v1alpha1.Runtime) bool {
 	return false
 }
 
-// previous returns what a change changes: the old object, else the stored one;
-// nil when there is none.
+// previous returns the old object of a change, or the stored one, or nil if there is
+// neither.
 func previous(s *snapshot.Snapshot, r Request) v1alpha1.Object {
 	if r.Old != nil {
 		return r.Old
@@ -89,9 +87,9 @@ func previous(s *snapshot.Snapshot, r Request) v1alpha1.Object {
 	return stored
 }
 
-// settled returns the new object with what only the API server knows of it. A
-// file or a request body holds neither the time of creation nor a status, and
-// both decide who came first.
+// settled returns the new object with the fields that only the API server has. A file
+// or a request body holds neither the time of creation nor a status, and both decide
+// which of two objects comes first.
 func settled(o, before v1alpha1.Object) v1alpha1.Object {
 	if before == nil {
 		return o
@@ -130,8 +128,7 @@ func recordedTarget(o v1alpha1.Object) *v1alpha1.RuntimeTarget {
 	return nil
 }
 
-// lacksClusterStatus tells whether a cluster comes without the status that it
-// had.
+// lacksClusterStatus reports whether a cluster comes without the status that it had.
 func lacksClusterStatus(o, before v1alpha1.Object) bool {
 	c, ok := o.(*v1alpha1.Cluster)
 	was, sameKind := before.(*v1alpha1.Cluster)
@@ -144,7 +141,7 @@ func isZero(o v1alpha1.Object) bool {
 	return created.IsZero()
 }
 
-// checker collects what the rules find.
+// checker collects the errors and warnings of the rules.
 type checker struct {
 	s        *snapshot.Snapshot
 	errors   field.ErrorList
@@ -181,7 +178,7 @@ func (c *checker) object(o, old v1alpha1.Object) {
 	}
 }
 
-// removal refuses to delete what others use.
+// removal refuses to delete an object in use.
 func (c *checker) removal(o v1alpha1.Object) {
 	users := c.s.UsersOf(o)
 	if len(users) == 0 {
@@ -191,7 +188,7 @@ func (c *checker) removal(o v1alpha1.Object) {
 		"%s is used by %s: delete these first, or make them use another one", snapshot.RefOf(o), listRefs(users))
 }
 
-// maxListed is how many objects a message names.
+// maxListed limits the objects that a message names.
 const maxListed = 10
 
 func listRefs(refs []plan.Ref) string {
@@ -237,7 +234,7 @@ func (c *checker) warn(format string, args ...any) {
 	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
 }
 
-// ofTenant checks that an object of the tenant is where it counts.
+// ofTenant checks that an object of the tenant is in the namespace of the operator.
 func (c *checker) ofTenant(o v1alpha1.Object) {
 	if o.GetNamespace() != c.s.Namespace {
 		c.fail(v1alpha1.ReasonInvalid, field.NewPath("metadata", "namespace"), o.GetNamespace(),
@@ -245,8 +242,8 @@ func (c *checker) ofTenant(o v1alpha1.Object) {
 	}
 }
 
-// ofProduct checks that an object of a product is in the namespace of a product,
-// and names no other one.
+// ofProduct checks that an object of a product is in the namespace of a product, and
+// names no other product.
 func (c *checker) ofProduct(o v1alpha1.Object, specProduct string) {
 	at := field.NewPath("metadata", "namespace")
 	product := o.GetNamespace()

@@ -17,8 +17,8 @@ import (
 	. "nautes.io/nautes/test/testutil"
 )
 
-// verdict is one case of a table: the world of base with objects laid over it,
-// less what without names, and a change.
+// verdict is one case of a table: a change of the world of base, with objects laid
+// over it, and without others.
 type verdict struct {
 	objects []client.Object
 	without []client.Object
@@ -73,7 +73,7 @@ func run(t *testing.T, tests map[string]verdict) {
 	}
 }
 
-// TestBase holds that what testutil builds breaks no rule.
+// TestBase holds that the objects of testutil break no rule.
 func TestBase(t *testing.T) {
 	objects := append(base(), ProductProvider("finder", Provider), ComponentCatalogue(), PipelineHook("hook"), Binding("product-1", "b", "repo", "readonly", "web"),
 		DeploymentRuntime("product-1", "app", "dev", "whole"), PipelineRuntime("product-1", "pipe", "api", "ci", "repo"))
@@ -234,8 +234,8 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestWhatIsKnown holds that an object from a file, without a time and a status,
-// is judged with those of the stored one.
+// TestWhatIsKnown holds that an object from a file, which has neither time nor status,
+// is checked with the time and status of the stored one.
 func TestWhatIsKnown(t *testing.T) {
 	stored := At(1, Deployed("c", DeploymentRuntime("product-1", "app", "dev", "whole", Into("shared"))))
 	rival := At(5, Deployed("c", DeploymentRuntime("product-2", "rival", "dev", "theirs", Into("shared"))))

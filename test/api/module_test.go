@@ -24,8 +24,8 @@ func main() {
 }
 `
 
-// A client of the kinds needs the API machinery and nothing heavier: neither what
-// its program links nor its module graph holds the product's dependencies.
+// A client of the kinds needs the API machinery and nothing heavier: neither its
+// program nor its module graph holds the dependencies of the product.
 func TestClientsStayLight(t *testing.T) {
 	api, err := filepath.Abs(filepath.Join(root, "api"))
 	if err != nil {

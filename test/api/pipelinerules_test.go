@@ -116,7 +116,7 @@ func TestHooks(t *testing.T) {
 		"the same, no alias":     {changes: []change{set([]any{hook("ls", "")}, pre...), set([]any{hook("ls", "")}, post...)}, wantErr: wantNames},
 		"the same alias":         {changes: []change{set([]any{hook("ls", "x")}, pre...), set([]any{hook("cp", "x")}, post...)}, wantErr: wantNames},
 		"an alias like a name":   {changes: []change{set([]any{hook("ls", "cp")}, pre...), set([]any{hook("cp", "")}, post...)}, wantErr: wantNames},
-		"an alias of ours":       {changes: []change{set([]any{hook("ls", "nautes-launch")}, pre...)}, wantErr: "names that begin with nautes- are those of our own steps"},
+		"an alias of ours":       {changes: []change{set([]any{hook("ls", "nautes-launch")}, pre...)}, wantErr: "names that begin with nautes- are reserved for the steps of Nautes"},
 		"a name of ours":         {changes: []change{set([]any{hook("nautes-launch", "")}, post...)}, wantErr: "set another alias"},
 		"a name like ours":       {changes: []change{set([]any{hook("nautes-launch", "nautes")}, post...)}},
 		"an alias on one side":   {changes: []change{set([]any{hook("ls", "x"), hook("cp", "x")}, pre...)}, wantErr: wantName},
