@@ -89,6 +89,8 @@ func TestParse(t *testing.T) {
 		"a parameter twice":                {task: withParam(`{"name":"a"}`), want: []string{"spec.task: Tekton does not accept the task"}},
 		"a workspace":                      {task: `{"workspaces":[{"name":"w"}],"steps":[{"image":"x"}]}`, want: []string{"spec.task.workspaces[0]: hooks have no workspaces"}},
 
+		"a workspace and a parameter": {task: `{"workspaces":[{"name":"w"}],"volumes":[{"name":"v","secret":{"secretName":"$(params.event)"}}],"steps":[{"image":"x"}]}`, want: []string{"spec.task.workspaces[0]: hooks have no workspaces"}},
+
 		"a parameter that is no variable": {task: plain, schema: `{"type":"object"}`, want: []string{"spec.task.params[0].name: nothing gives the parameter a a value"}},
 		"one with a default":              {task: `{"params":[{"name":"a","default":"b"}],` + step + `}`, schema: `{"type":"object"}`},
 		"a built-in variable":             {task: withParam(`{"name":"Namespace"}`)},
@@ -104,6 +106,7 @@ func TestParse(t *testing.T) {
 		"a number":                        {task: plain, schema: of + `{"type":"integer"}}}`, want: []string{"spec.varsSchema.properties[a].type: the variables of hooks are strings"}},
 		"a property that is no schema":    {task: plain, schema: of + `true}}`, want: []string{"spec.varsSchema.properties: a is not a schema"}},
 		"a pattern that is none":          {task: plain, schema: of + `{"pattern":"("}},"required":["a"]}`, want: []string{"spec.varsSchema.properties[a].pattern: it is not a regular expression"}},
+		"a description like a pattern":    {task: plain, schema: of + `{"description":"(","enum":["x",{"maximum":1}]}},"required":["a"]}`},
 		"one in a choice":                 {task: plain, schema: of + `{"anyOf":[{"pattern":"("}]}},"required":["a"]}`, want: []string{"spec.varsSchema.properties[a].anyOf[0].pattern: it is not a regular expression"}},
 		"a length that is none":           {task: plain, schema: of + `{"maxLength":"long"}},"required":["a"]}`, want: []string{"spec.varsSchema: it is not a JSON schema"}},
 		"a format that is none":           {task: plain, schema: of + `{"format":"color-of-hair"}},"required":["a"]}`, want: []string{"spec.varsSchema.properties[a].format: there is no format color-of-hair"}},
@@ -152,6 +155,8 @@ func TestCheckVars(t *testing.T) {
 		"not one of some":   {schema: schema, vars: vars{"a": "z"}, want: []string{"vars[a]: hook hook does not take this value: a should be one of [x y]"}},
 		"wrong twice":       {schema: schema, vars: vars{"a": "x", "b": "four"}, want: []string{"vars[b]: hook hook does not take this value: b should be at most 3 chars long"}},
 		"wrong together":    {schema: schema, vars: vars{"a": "x", "c": "y"}, want: []string{"vars: hook hook does not take these variables: "}},
+		"a default counts":  {schema: `{"type":"object","required":["a"],"properties":{"a":{},"b":{"default":"é"},"c":{}},"minProperties":2}`, vars: vars{"a": "x"}},
+		"a NUL":             {vars: vars{"a": "x\x00"}, want: []string{"vars[a]: the value of a contains $( or a NUL"}},
 		"unknown":           {schema: schema, vars: vars{"a": "x", "d": ""}, want: []string{"vars[d]: hook hook has no variable d: remove it; it has a, b, c"}},
 		"a variable":        {schema: schema, vars: vars{"a": "$(params.b)"}, want: []string{"vars[a]: the value of a contains $( or a NUL"}},
 		"without a schema":  {vars: vars{"a": "anything\nat all: \x01 \"'`\\", "c": ""}},
@@ -173,6 +178,28 @@ func TestCheckVars(t *testing.T) {
 	}
 }
 
+func TestCheckVarsOfAHookWithoutVariables(t *testing.T) {
+	hook, errs := Parse(hookOf(`{"steps":[{"image":"x"}]}`, "", "pre"))
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	want := []string{"vars[a]: hook hook has no variable a: remove it; it has none"}
+	if diff := cmp.Diff(want, problems(hook.CheckVars(field.NewPath("vars"), map[string]string{"a": ""}))); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+// A variable of the schema with the name of a built-in one is the runtime's to set.
+func TestBuiltInsLeaveOutVariables(t *testing.T) {
+	hook, errs := Parse(hookOf(`{"params":[{"name":"ref"},{"name":"commitID"}],"steps":[{"image":"x"}]}`, `{"type":"object","properties":{"ref":{}},"required":["ref"]}`, "pre"))
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	if diff := cmp.Diff([]string{"commitID"}, hook.BuiltIns("pre")); diff != "" {
+		t.Errorf("built-in variables (-want +got):\n%s", diff)
+	}
+}
+
 func TestTask(t *testing.T) {
 	const task = `{"params":[{"name":"a"},{"name":"b","default":"of the task"},{"name":"c","default":"of the task"},{"name":"ref","default":"of the task"},` +
 		`{"name":"PipelineRunName","default":"of the task"}],` + step + `}`
@@ -189,6 +216,7 @@ func TestTask(t *testing.T) {
 	}{
 		"before":      {vars: map[string]string{"a": "x"}, side: "pre", wantBuiltIns: []string{"ref"}, want: map[string]string{"a": "x", "b": "of the schema", "c": "of the task", "ref": "ours", "PipelineRunName": "of the task"}},
 		"after":       {vars: map[string]string{"a": "x", "b": ""}, side: "post", wantBuiltIns: []string{"PipelineRunName", "ref"}, want: map[string]string{"a": "x", "b": "", "c": "of the task", "ref": "ours", "PipelineRunName": "ours"}},
+		"less":        {side: "pre", wantBuiltIns: []string{"ref"}, want: map[string]string{"b": "of the schema", "c": "of the task", "ref": "ours", "PipelineRunName": "of the task"}},
 		"of the task": {vars: map[string]string{"a": "$x"}, side: "pre", wantBuiltIns: []string{"ref"}, want: map[string]string{"a": "$x", "b": "of the schema", "c": "of the task", "ref": "ours", "PipelineRunName": "of the task"}},
 	}
 	for name, test := range tests {

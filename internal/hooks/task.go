@@ -68,8 +68,7 @@ func checkReferences(at *field.Path, node any, params tekton.ParamSpecs) (errs f
 	switch node := node.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(node)) {
-			text, isText := node[key].(string)
-			if key == "script" && isText && strings.Contains(text, "$(") && hasParam(text) {
+			if text, _ := node[key].(string); key == "script" && hasParam(text) {
 				errs = append(errs, field.Invalid(at.Child(key), field.OmitValueType{},
 					"a parameter in a script is run as part of it: pass it in args or env, and read it from there"))
 				continue

@@ -46,7 +46,7 @@ func check(pattern string) error {
 					return errors.New("%b needs the two characters that it balances, for example %b()")
 				}
 			case '0' <= c && c <= '9':
-				if n := int(c - '1'); n < 0 || n >= len(captures) || !captures[n] {
+				if n := int(c) - '1'; n < 0 || n >= len(captures) || !captures[n] {
 					return fmt.Errorf("%%%c repeats a capture that does not end before it: add the parentheses, or write %%%% for the character", c)
 				}
 			}
