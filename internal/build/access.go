@@ -42,13 +42,13 @@ func (s *space) addAccess() {
 func (s *space) addRoles() map[string]bool {
 	type account struct {
 		role plan.VaultRole
-		// unknown: what one of its runtimes may read cannot be told at the moment.
+		// unknown: the permissions of one of its runtimes cannot be decided now.
 		unknown  bool
 		source   plan.Ref
 		policies map[string]bool
 	}
 	accounts := map[string]*account{}
-	for at, source := range s.seats() {
+	for at, source := range s.accountsIn() {
 		a := accounts[at.account]
 		if a == nil {
 			a = &account{policies: map[string]bool{}, source: source}
@@ -111,16 +111,16 @@ func readPolicy(ref secrets.Ref, source plan.Ref) plan.Item {
 // grants are the credentials that a runtime may read.
 type grants struct {
 	repo plan.Ref
-	// known are granted. Of the possible ones some are, but which cannot be told
-	// while the repository's provider is away.
+	// known are granted. Some of the possible ones are, but which ones is not known
+	// while the repository's provider is missing.
 	known, possible []secrets.Ref
 }
 
 func (g grants) all() []secrets.Ref { return slices.Concat(g.known, g.possible) }
 
-// grants returns what the runtime may read: the credentials of its repository,
-// as far as it has permission there and the product has the repository's name. A
-// pipeline runtime only reads its pipeline files.
+// grants returns the credentials of the runtime's repository, if it has permission
+// there and the product has the repository's name. A pipeline runtime only reads
+// its pipeline files.
 func (m member) grants(s *snapshot.Snapshot) grants {
 	product := m.runtime.GetNamespace()
 	permission := s.RuntimePermission(m.runtime)
@@ -129,7 +129,7 @@ func (m member) grants(s *snapshot.Snapshot) grants {
 		return grants{}
 	}
 	granted := grants{repo: snapshot.RefOf(repo)}
-	// A repository whose name another product has is no repository to it either.
+	// A repository whose name belongs to another product gives no credentials.
 	_, err := s.RepositoryURL(repo)
 	provider := s.CodeRepoProvider(repo.Spec.CodeRepoProvider)
 	missing := (*snapshot.MissingError)(nil)
@@ -144,7 +144,7 @@ func (m member) grants(s *snapshot.Snapshot) grants {
 	return granted
 }
 
-// readable returns the credentials that a permission lets one read.
+// readable returns the credentials that a permission grants.
 func readable(providerType, repo string, permission v1alpha1.Permission) []secrets.Ref {
 	refs := []secrets.Ref{secrets.RepositoryReadOnly(providerType, repo)}
 	if permission == v1alpha1.PermissionReadWrite {

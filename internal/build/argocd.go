@@ -44,8 +44,8 @@ func (s *space) addArgoCD() {
 			SourceRepos:              urls,
 			Destinations:             destinations,
 			ClusterResourceWhitelist: snapshot.GrantedKinds(s.cluster, s.product.Name),
-			// The hierarchy says which namespaces a product has: it is not the
-			// product's to change.
+			// The hierarchy decides which namespaces a product has, so the product
+			// must not change it.
 			NamespaceResourceBlacklist: []metav1.GroupKind{
 				{Group: hnc.GroupVersion.Group, Kind: "HierarchyConfiguration"},
 				{Group: hnc.GroupVersion.Group, Kind: "SubnamespaceAnchor"},
@@ -55,8 +55,8 @@ func (s *space) addArgoCD() {
 	}, snapshot.RefOf(s.product))
 }
 
-// projectRoles lets the product's group see and operate its applications. What
-// they are made of comes from Git, so nobody may create, change or delete them.
+// projectRoles lets the product's group see and operate its Applications. Their
+// content comes from Git, so the group may not create, change or delete them.
 func (s *space) projectRoles() []argocd.ProjectRole {
 	group, ok := s.group()
 	if !ok {
@@ -95,7 +95,7 @@ func (s *space) addRepositories(argoNamespace string) []string {
 		repo := s.snap.CodeRepo(s.product.Name, name)
 		url, err := s.snap.RepositoryURL(repo)
 		if missing := (*snapshot.MissingError)(nil); errors.As(err, &missing) {
-			// A provider that is away for a moment takes nothing from what runs.
+			// A provider that is missing for a moment must not stop running workloads.
 			s.Keep = append(s.Keep, plan.ID{Kind: secretKind.Kind, Namespace: argoNamespace, Name: RepositoryName(s.product.Name, name)})
 			if last := lastSource(readable[name].runtime); last != nil && snapshot.CheckAddress(last.URL) == nil {
 				urls[last.URL] = true
@@ -136,7 +136,7 @@ func (s *space) manifests(m member) (repo, url string) {
 	return repo, url
 }
 
-// lastSource returns what was deployed last for a runtime.
+// lastSource returns the source that was deployed last for a runtime, or nil.
 func lastSource(r v1alpha1.Object) *v1alpha1.RuntimeSource {
 	if d, ok := r.(*v1alpha1.DeploymentRuntime); ok {
 		return d.Status.Source
@@ -144,7 +144,7 @@ func lastSource(r v1alpha1.Object) *v1alpha1.RuntimeSource {
 	return nil
 }
 
-// addRepository tells Argo CD of a repository, for this product's project only.
+// addRepository registers a repository in Argo CD, for this product's project only.
 func (s *space) addRepository(argoNamespace string, repo *v1alpha1.CodeRepo, url string) {
 	s.add(plan.StageConfig, secretKind, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -158,8 +158,8 @@ func (s *space) addRepository(argoNamespace string, repo *v1alpha1.CodeRepo, url
 	}, snapshot.RefOf(repo), s.credentials(repo, url)...)
 }
 
-// credentials says where the credentials of a repository are; nil for a public
-// one. What Argo CD does needs to read only.
+// credentials returns the references to the credentials of a repository, or nil if
+// it is public. Argo CD only needs to read.
 func (s *space) credentials(repo *v1alpha1.CodeRepo, url string) []plan.SecretValue {
 	provider := s.snap.CodeRepoProvider(repo.Spec.CodeRepoProvider)
 	if provider == nil {

@@ -18,8 +18,8 @@ type ClusterFacts struct {
 	// Components of the cluster, in the order of their names.
 	Components []ComponentPlan
 	// Leaving are the components in the status that the cluster is no longer to
-	// have. The plan keeps what Argo CD needs to remove them for as long as the
-	// status lists them.
+	// have. As long as the status lists them, the plan permits Argo CD to remove
+	// them.
 	Leaving []v1alpha1.ComponentStatus
 }
 
@@ -28,8 +28,8 @@ type ComponentPlan struct {
 	catalogue.Component
 	// Application that installs the component; empty for an external one.
 	Application string
-	// WaitsFor lists what it waits for before it is installed or changed: the
-	// components before it, the connection, a supported version.
+	// WaitsFor lists the prerequisites that are missing before it is installed or
+	// changed: the components before it, the connection, a supported version.
 	WaitsFor []string
 }
 
@@ -78,7 +78,7 @@ func (b *cluster) build() error {
 	return nil
 }
 
-// Identity returns what a cluster cannot lose while it is in use.
+// Identity returns the fields of a cluster that cannot change while it is in use.
 func Identity(c *v1alpha1.Cluster) *v1alpha1.ClusterIdentity {
 	return &v1alpha1.ClusterIdentity{
 		ClusterKind: cmp.Or(c.Spec.ClusterKind, "kubernetes"), ClusterType: c.Spec.ClusterType,
@@ -120,13 +120,13 @@ func newCluster(s *snapshot.Snapshot, c *v1alpha1.Cluster) *cluster {
 
 func (b *cluster) virtual() bool { return b.Spec.ClusterType == v1alpha1.ClusterVirtual }
 
-// hasAccess tells whether accounts of a cluster can log in to Vault.
+// hasAccess reports whether accounts of a cluster can log in to Vault.
 func hasAccess(s *snapshot.Snapshot, c *v1alpha1.Cluster) bool {
 	return s.Settings.Vault != nil && c.Spec.Usage == v1alpha1.UsageWorker
 }
 
-// choose takes the components of the cluster, with what each waits for, and
-// those that it is no longer to have.
+// choose sets the components of the cluster, with the prerequisites of each, and the
+// components that are to be removed.
 func (b *cluster) choose(components []catalogue.Component) {
 	var before []string
 	for _, component := range components {
@@ -141,7 +141,7 @@ func (b *cluster) choose(components []catalogue.Component) {
 		}
 		after := slices.Clone(component.After)
 		if !component.OnHost {
-			// Nothing can be installed on a virtual cluster before it is there.
+			// Nothing can be installed on a virtual cluster before it exists.
 			after = append(after, before...)
 		}
 		for _, name := range after {
@@ -164,8 +164,8 @@ func (b *cluster) choose(components []catalogue.Component) {
 	}
 }
 
-// unmet lists what keeps every component from being installed on the cluster: it
-// was never connected, or its version is too old.
+// unmet lists the prerequisites that every component lacks: the cluster was never
+// connected, or its version is too old.
 func (b *cluster) unmet() []string {
 	connection := b.Status.Connection
 	switch {
@@ -177,8 +177,9 @@ func (b *cluster) unmet() []string {
 	return nil
 }
 
-// VersionSupported tells whether components can be installed on a cluster that
-// says it has this version, as v1.34.4. One that cannot be read is believed.
+// VersionSupported reports whether components can be installed on a cluster that
+// reports a version, for example v1.34.4. A version that cannot be parsed is taken
+// as supported.
 func VersionSupported(s *snapshot.Snapshot, have string) bool {
 	found, err := version.ParseGeneric(have)
 	if err != nil {
@@ -195,7 +196,7 @@ func (b *cluster) applicationName(component catalogue.Component) string {
 	return ComponentApplicationName(b.Name, component.Name)
 }
 
-// componentReady tells whether a component of a cluster can be relied on.
+// componentReady reports whether other objects can rely on a component of a cluster.
 func componentReady(c *v1alpha1.Cluster, component catalogue.Component) bool {
 	return component.External || slices.ContainsFunc(c.Status.Components, func(status v1alpha1.ComponentStatus) bool {
 		return status.Name == component.Name &&
@@ -203,8 +204,8 @@ func componentReady(c *v1alpha1.Cluster, component catalogue.Component) bool {
 	})
 }
 
-// addHost adds the namespace of a virtual cluster on its host. One that somebody
-// else installs keeps what it has.
+// addHost adds the namespace of a virtual cluster on its host. It keeps the
+// namespace of a virtual cluster that Nautes does not install.
 func (b *cluster) addHost() {
 	if b.host == nil {
 		return

@@ -43,12 +43,12 @@ func eventBusReplicas(c *v1alpha1.Cluster) (int32, *string) {
 	if c.Spec.ClusterType == v1alpha1.ClusterPhysical {
 		return jetStreamReplicas, nil
 	}
-	// A virtual cluster is as safe as its one control plane is.
+	// A virtual cluster has one control plane, so more replicas add no safety.
 	one := jetStreamOneReplica
 	return 1, &one
 }
 
-// addOwn adds what the components need on the cluster itself.
+// addOwn adds the objects that the components need on the cluster itself.
 func (b *cluster) addOwn() {
 	b.addNamespaces()
 	b.addTokenReviewer()
@@ -70,9 +70,9 @@ func (b *cluster) addOwn() {
 	}
 }
 
-// addNamespaces adds the namespaces of the components. One that is there already
-// is as good. Those of components that leave stay until Argo CD has taken out
-// what it installed.
+// addNamespaces adds the namespaces of the components, unless they exist. The
+// namespaces of components that are to be removed stay until Argo CD has removed
+// the components.
 func (b *cluster) addNamespaces() {
 	names := map[string]bool{}
 	for _, component := range b.components {
@@ -95,7 +95,7 @@ func (b *cluster) addNamespaces() {
 
 // ReviewerSecret returns the Secret on a cluster that holds, under
 // ReviewerField, the token by which Vault reviews the tokens of the cluster's
-// accounts; false when Vault does not.
+// accounts, and false if Vault does not.
 func ReviewerSecret(s *snapshot.Snapshot, c *v1alpha1.Cluster) (plan.ID, bool) {
 	if !hasAccess(s, c) {
 		return plan.ID{}, false
@@ -104,7 +104,7 @@ func ReviewerSecret(s *snapshot.Snapshot, c *v1alpha1.Cluster) (plan.ID, bool) {
 	return plan.ID{Kind: secretKind.Kind, Namespace: cmp.Or(component.Namespace, vaultNamespace), Name: vaultAccountToken}, true
 }
 
-// reviewer says where the stored token is by which Vault reviews tokens.
+// reviewer returns the reference to the stored token by which Vault reviews tokens.
 func reviewer(cluster string) plan.SecretValue {
 	return plan.SecretValue{Key: ReviewerField, Ref: secrets.ClusterReviewer(cluster), Field: ReviewerField}
 }
@@ -149,8 +149,8 @@ func (b *cluster) addSecrets(to *set, component ComponentPlan) {
 	}
 }
 
-// addEventBus adds the bus that events and sensors of the cluster's pipelines
-// meet on. One that is there already is as good.
+// addEventBus adds the bus between the event sources and sensors of the cluster's
+// pipelines, unless it exists.
 func (b *cluster) addEventBus() {
 	listener, ok := b.component(v1alpha1.CategoryEventListener)
 	if !ok {

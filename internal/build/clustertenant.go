@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// ApplicationFinalizer has Argo CD remove what an Application has installed
-	// before the Application is gone.
+	// ApplicationFinalizer has Argo CD remove the objects of an Application before
+	// the Application is gone.
 	ApplicationFinalizer = argocd.ResourcesFinalizerName
 
 	// inClusterName is how an Argo CD calls the cluster that it runs on.
@@ -32,13 +32,14 @@ const (
 	componentLabel         = "cluster.nautes.io/component"
 	componentCategoryLabel = "cluster.nautes.io/component-category"
 
-	// globCharacters mean something to Argo CD where it compares what a project
-	// permits.
+	// globCharacters are special in the patterns by which Argo CD matches the
+	// permissions of a project.
 	globCharacters = "*?[]{}!\\"
 )
 
-// addTenant adds what the tenant's Argo CD has of the cluster. What is not
-// installed yet, or by somebody else, is neither there nor taken away.
+// addTenant adds the objects of the cluster in the tenant's Argo CD. It keeps the
+// Applications of components that cannot be installed yet, or that Nautes does not
+// install.
 func (b *cluster) addTenant() error {
 	b.addConnection()
 	if err := b.addProject(); err != nil {
@@ -58,7 +59,7 @@ func (b *cluster) addTenant() error {
 
 func (b *cluster) argoNamespace() string { return b.snap.Settings.ArgoCDNamespace }
 
-// addConnection tells Argo CD of the cluster. The Secret never has the key
+// addConnection registers the cluster in Argo CD. The Secret must not have the key
 // project: it would open every namespace of the cluster to that project.
 func (b *cluster) addConnection() {
 	b.tenant.add(plan.StageConfig, secretKind, &corev1.Secret{
@@ -73,9 +74,9 @@ func (b *cluster) addConnection() {
 	})
 }
 
-// addProject permits the components what they need, and nothing else. It stays
-// as it is while none is to be installed: Argo CD removes only what a project
-// permits.
+// addProject gives the components exactly the permissions that they need. It keeps
+// the project if no component is to be installed: Argo CD can only remove objects
+// that a project permits.
 func (b *cluster) addProject() error {
 	repos, places, kinds := map[string]bool{}, map[argocd.ApplicationDestination]bool{}, map[metav1.GroupKind]bool{}
 	for _, component := range b.components {
@@ -114,8 +115,8 @@ func (b *cluster) addProject() error {
 	return nil
 }
 
-// permitRemoval lets Argo CD remove the components that the cluster is no longer
-// to have: what a project does not permit stays on the cluster unseen.
+// permitRemoval lets Argo CD remove the components that the cluster is no longer to
+// have: objects that a project does not permit would stay on the cluster unnoticed.
 func (b *cluster) permitRemoval(places map[argocd.ApplicationDestination]bool, kinds map[metav1.GroupKind]bool) {
 	for _, status := range b.leaving {
 		if status.Category == v1alpha1.CategoryVirtualCluster {
@@ -160,8 +161,8 @@ func compareKinds(a, b metav1.GroupKind) int {
 	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Kind, b.Kind))
 }
 
-// destination returns where a component is installed: a virtual cluster itself
-// on its host, in the namespace of its name.
+// destination returns the destination of a component. A virtual cluster itself is
+// installed on its host, in the namespace of its name.
 func (b *cluster) destination(component catalogue.Component) argocd.ApplicationDestination {
 	if component.OnHost {
 		return argocd.ApplicationDestination{Name: b.Spec.HostCluster, Namespace: b.Name}
@@ -200,8 +201,8 @@ func (b *cluster) addApplication(component ComponentPlan) error {
 	return nil
 }
 
-// InstallsVirtualCluster tells whether an Application, of which the metadata is
-// enough, installs a virtual cluster on its host.
+// InstallsVirtualCluster reports whether an Application installs a virtual cluster
+// on its host. The metadata is enough.
 func InstallsVirtualCluster(application metav1.Object) bool {
 	return application.GetLabels()[componentCategoryLabel] == string(v1alpha1.CategoryVirtualCluster)
 }
@@ -210,22 +211,22 @@ func componentSyncPolicy() *argocd.SyncPolicy {
 	factor := int64(2)
 	return &argocd.SyncPolicy{
 		Automated: &argocd.SyncPolicyAutomated{Prune: true, SelfHeal: true},
-		// Definitions of custom resources are too large for the annotation that
-		// any other way of applying keeps; namespaces are ours to make.
+		// CustomResourceDefinitions are too large for the annotation of client-side
+		// apply. Nautes creates the namespaces.
 		SyncOptions: argocd.SyncOptions{"ServerSideApply=true", "CreateNamespace=false"},
-		// Argo CD does not try again what has failed for good, and as long as it
-		// tries it does not look at a new version: a quarter of an hour is enough
-		// for a cluster to come back, and a mended catalogue need not wait longer.
+		// Argo CD does not retry after the last attempt, and ignores a new version
+		// until then: a quarter of an hour lets a cluster come back, and a
+		// corrected catalogue waits no longer than that.
 		Retry: &argocd.RetryStrategy{Limit: 10, Backoff: &argocd.Backoff{Duration: "5s", Factor: &factor, MaxDuration: "3m"}},
 	}
 }
 
-// applicationSource turns a source of a component into one of an Application.
-// Values stay values: nothing of them is ever text of a template.
+// applicationSource converts a source of a component to one of an Application. The
+// values stay data and never become the text of a template.
 func applicationSource(component string, s catalogue.Source) (argocd.ApplicationSource, error) {
 	source := argocd.ApplicationSource{RepoURL: s.RepoURL, Chart: s.Chart, Path: s.Path, TargetRevision: s.TargetRevision}
 	if s.Chart != "" || s.Values != nil {
-		// Other things are named after the release: it must not be the
+		// Charts name objects after the release, so it must not be the
 		// Application's name.
 		source.Helm = &argocd.ApplicationSourceHelm{ReleaseName: component}
 		if len(s.Values) > 0 {
@@ -252,8 +253,8 @@ func applicationSource(component string, s catalogue.Source) (argocd.Application
 	return source, nil
 }
 
-// ClusterSecretID returns the ID of the Secret that tells Argo CD of the cluster
-// whose Tenant set it is; the zero ID when there is none.
+// ClusterSecretID returns the ID of the Secret that registers a cluster in Argo CD,
+// from the cluster's set for the tenant, or the zero ID if it has none.
 func ClusterSecretID(tenant plan.Set) plan.ID {
 	for _, item := range tenant.Items {
 		if item.ID.Kind == secretKind.Kind && item.ID.Name == ClusterName(tenant.Owner.Name) {

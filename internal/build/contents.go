@@ -6,7 +6,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// The kinds of owners, as the label of their objects says them.
+// The kinds of owners, as in the label of their objects.
 const (
 	OwnerSpace             = "Space"
 	OwnerDeploymentRuntime = "DeploymentRuntime"
@@ -15,8 +15,8 @@ const (
 	OwnerCluster           = "Cluster"
 )
 
-// Contents returns what a Space holds that runtimes rely on: its namespaces, and
-// the URLs of the repositories that its Argo CD project may read.
+// Contents returns the namespaces of a Space, and the URLs of the repositories that
+// its Argo CD project may read.
 func Contents(space plan.Set) (namespaces, repositories []string) {
 	for _, item := range space.Items {
 		switch o := item.Object.(type) {

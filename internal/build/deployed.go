@@ -98,8 +98,8 @@ func DeployedRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) Result
 // objects that the runtime has on its cluster.
 //
 // If hold is true, if there is no record, or if the spec on record cannot be built
-// now, the plan leaves everything as it is but what is no longer granted. Without a
-// record this follows from the spec as it is now and from the hooks in the status.
+// now, the plan leaves everything as it is but objects that are no longer granted.
+// Without a record these follow from the current spec and the hooks in the status.
 func DeployedPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, there []plan.ID, hold bool) Result[Pipeline] {
 	if r.Status.Target == nil {
 		return Result[Pipeline]{}
@@ -131,8 +131,8 @@ func DeployedPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, 
 	}
 }
 
-// revocation takes from a deployed pipeline runtime what it is no longer granted,
-// and leaves everything else as it is.
+// revocation removes the objects of a deployed pipeline runtime that are no longer
+// granted, and leaves everything else as it is.
 type revocation struct {
 	snap *snapshot.Snapshot
 	// runtime has the spec that is deployed.

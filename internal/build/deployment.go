@@ -66,7 +66,7 @@ func DeploymentRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) (Res
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: s.DeploymentNamespace(cluster),
 			Name:      ApplicationName(r.Namespace, r.Name),
-			// Argo CD removes what it deployed before the Application is gone.
+			// Argo CD removes the workloads before the Application is gone.
 			Finalizers: []string{argocd.ResourcesFinalizerName},
 		},
 		Spec: argocd.ApplicationSpec{

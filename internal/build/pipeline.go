@@ -29,24 +29,23 @@ type Pipeline struct {
 	// Revoked are the event sources that a plan by the spec on record leaves out,
 	// with the reason.
 	Revoked map[string]string
-	// Complete: the plan says for each object how it must be. It does not if it only
-	// takes revoked event sources from what is deployed.
+	// Complete: the plan holds the desired state of every object. It does not if it
+	// only removes revoked event sources from a deployed runtime.
 	Complete bool
 }
 
-// PipelineRuntime returns the desired state of a pipeline runtime. On its cluster
-// these are the event sources, sensors and what they need, the credentials of its
-// launchers and the Application of its additional resources; in GitLab its hooks.
-// It has one set for each of the two.
+// PipelineRuntime returns the desired state of a pipeline runtime, in one set for its
+// cluster and one for the forge. The cluster has the event sources and sensors with
+// their accounts and files, the credentials of the launchers and the Application of
+// the additional resources. The forge has the hooks.
 //
 // The plan leaves out an event source that may not be used, and the triggers that
 // have no other one; without the repository of the pipeline files no trigger is
-// armed. The plan of a runtime that is being deleted, or that is recorded on
-// another cluster than its spec names now, holds empty sets for what it leaves,
-// and no set when nothing was written. A *snapshot.MissingError or a
-// *snapshot.RepositoryError says why the runtime cannot be described, a *SizeError
-// that Argo Events could not run it; the other errors are refused by the rules of
-// package validate too.
+// armed. The sets are empty if the runtime is being deleted, or if it is recorded on
+// another cluster than its spec names now. There are no sets if nothing was written.
+// A *snapshot.MissingError or a *snapshot.RepositoryError says why the runtime cannot
+// be described, and a *SizeError that Argo Events could not run it. Package validate
+// refuses the other errors too.
 func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (Result[Pipeline], error) {
 	result := Result[Pipeline]{Facts: Pipeline{Illegal: s.IllegalEventSources(r), Triggers: r.Spec.PipelineTriggers}}
 	if _, refusal, err := s.ProjectRepository(r.Namespace, r.Spec.Project, r.Spec.PipelineSource); err == nil {
@@ -84,7 +83,7 @@ func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (
 	return result, nil
 }
 
-// PipelineOwner returns the owner of what a pipeline runtime has for itself.
+// PipelineOwner returns the owner of the objects of one pipeline runtime.
 func PipelineOwner(r *v1alpha1.ProjectPipelineRuntime) plan.Owner {
 	return plan.Owner{Kind: OwnerPipelineRuntime, Product: r.Namespace, Name: r.Name}
 }
@@ -151,7 +150,9 @@ func (p *pipeline) find() error {
 	return nil
 }
 
-// checkNamespace makes sure that the runtime has its namespace to itself.
+// checkNamespace returns an error unless the runtime has its namespace to itself. The
+// rules of package validate say the same: here they keep a plan within the product
+// even if a caller has not validated the runtime.
 func (p *pipeline) checkNamespace() error {
 	namespace := p.namespace()
 	claim, ok := p.snap.ClaimOf(p.runtime, p.cluster.Name, namespace)

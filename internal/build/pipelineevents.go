@@ -38,8 +38,8 @@ const (
 	keyHookPlaceholder = "placeholder"
 	hookPlaceholder    = "not-a-token"
 
-	// serviceSuffix is what Argo Events appends to the name of an event source to
-	// name its Service.
+	// serviceSuffix is the suffix by which Argo Events names the Service of an event
+	// source.
 	serviceSuffix = "-eventsource-svc"
 )
 
@@ -53,15 +53,15 @@ var (
 // has no name for the host that hooks call.
 type HostError struct {
 	Cluster plan.Ref
-	// Problem says what is wrong and what to do.
+	// Problem names the fault and the remedy.
 	Problem string
 }
 
-// Error names the cluster and says what to do.
+// Error names the cluster, the fault and the remedy.
 func (e *HostError) Error() string { return fmt.Sprintf("%s: %s", e.Cluster, e.Problem) }
 
-// addEvents adds what listens to the events of the armed event sources, and runs
-// their triggers.
+// addEvents adds the objects that listen to the armed event sources and run their
+// triggers.
 func (p *pipeline) addEvents() error {
 	if err := p.addEventSources(); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (p *pipeline) of(kind v1alpha1.EventSourceType) []v1alpha1.EventSource {
 	return slices.DeleteFunc(slices.Clone(p.armed), func(e v1alpha1.EventSource) bool { return !slices.Contains(kindsOf(e), kind) })
 }
 
-// sourceKinds are the kinds of what event sources listen to, in order.
+// sourceKinds lists the kinds of event sources, in order.
 func sourceKinds() []v1alpha1.EventSourceType {
 	var kinds []v1alpha1.EventSourceType
 	for _, f := range forges.All() {
@@ -101,7 +101,7 @@ func kindsOf(e v1alpha1.EventSource) []v1alpha1.EventSourceType {
 	return kinds
 }
 
-// exclusive: nothing is shared between the event sources of the runtime.
+// exclusive reports whether the event sources of the runtime share no objects.
 func (p *pipeline) exclusive() bool { return p.runtime.Spec.Isolation == v1alpha1.IsolationExclusive }
 
 // eventSourceName returns the name of the object that listens to one kind of event
@@ -113,8 +113,8 @@ func (p *pipeline) eventSourceName(e v1alpha1.EventSource, kind v1alpha1.EventSo
 	return sharedEventSourceName(p.runtime.Namespace, p.runtime.Name, string(kind))
 }
 
-// addEventSources adds what listens to GitLab and to the clock, which Argo Events
-// does not put into one object: one of each, or two for each event source.
+// addEventSources adds the EventSources. Argo Events has no object that listens to
+// both a forge and the clock: there is one of each, or two for each event source.
 func (p *pipeline) addEventSources() error {
 	for _, kind := range sourceKinds() {
 		listeners := p.of(kind)
@@ -175,12 +175,11 @@ func (p *pipeline) addEventSource(name string, kind v1alpha1.EventSourceType, so
 	return nil
 }
 
-// eventMemory is what a process of Argo Events may take of its node at least, in
-// bytes.
+// eventMemory is the least memory limit of a process of Argo Events, in bytes.
 const eventMemory = 256 << 20
 
-// eventContainer bounds what a process of Argo Events takes of its node: what it
-// works on is chosen by whoever pushes. memory is in bytes.
+// eventContainer limits the resources of a process of Argo Events, since anyone who
+// can push chooses its input. memory is in bytes.
 func eventContainer(memory int64) *argoevents.Container {
 	return &argoevents.Container{Resources: corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
@@ -188,7 +187,8 @@ func eventContainer(memory int64) *argoevents.Container {
 	}}
 }
 
-// gitlabEntry only listens: it has no project whose hooks it could manage.
+// gitlabEntry returns an entry that only listens: it has no project whose hooks it
+// could manage.
 func (p *pipeline) gitlabEntry(e v1alpha1.EventSource) (argoevents.GitlabEventSource, error) {
 	provider, err := p.providerOf(e)
 	if err != nil {

@@ -43,11 +43,11 @@ const (
 
 var pipelineRunKind = tekton.SchemeGroupVersion.WithKind("PipelineRun")
 
-// launcher returns what a trigger makes of an event of one kind: a PipelineRun
-// that runs the hooks and, between them, the program that creates the run of the
-// trigger's pipeline. Its name lacks the key of the event at its end, and its
-// parameters are empty. A *snapshot.MissingError or a *snapshot.RepositoryError
-// tells what keeps it from being described.
+// launcher returns the PipelineRun that a trigger creates for an event of one kind. It
+// runs the hooks and, between them, the program that creates the run of the trigger's
+// pipeline. Its name lacks the key of the event at its end, and its parameters are
+// empty. A *snapshot.MissingError or a *snapshot.RepositoryError says why it cannot be
+// described.
 func (p *pipeline) launcher(t v1alpha1.PipelineTrigger, e v1alpha1.EventSource, kind v1alpha1.EventSourceType) (*tekton.PipelineRun, error) {
 	l := &launcher{pipeline: p, trigger: t, source: e, kind: kind}
 	if err := l.find(); err != nil {
@@ -61,7 +61,7 @@ func (p *pipeline) launcher(t v1alpha1.PipelineTrigger, e v1alpha1.EventSource, 
 	if err != nil {
 		return nil, err
 	}
-	// It tells which run it created, also when that is gone and a hook has failed.
+	// The result names the created run, even after that is gone and a hook has failed.
 	results := []tekton.PipelineResult{{Name: launch.ResultRun, Value: *tekton.NewStructuredValues(resultOf(launchTask, launch.ResultRun))}}
 	run := &tekton.PipelineRun{
 		ObjectMeta: metav1.ObjectMeta{
@@ -86,7 +86,7 @@ func (p *pipeline) launcher(t v1alpha1.PipelineTrigger, e v1alpha1.EventSource, 
 	return run, nil
 }
 
-// launcher is a launcher while it is put together.
+// launcher builds a launcher PipelineRun.
 type launcher struct {
 	*pipeline
 	trigger v1alpha1.PipelineTrigger
@@ -96,7 +96,7 @@ type launcher struct {
 	repo    *v1alpha1.CodeRepo
 }
 
-// find looks up what the trigger names.
+// find looks up the pipeline and the repository of the trigger.
 func (l *launcher) find() error {
 	for _, one := range l.runtime.Spec.Pipelines {
 		if one.Name == l.trigger.Pipeline {
@@ -122,8 +122,8 @@ func (l *launcher) hooks() v1alpha1.Hooks {
 	return *l.runtime.Spec.Hooks
 }
 
-// labels tell launchers from each other. They are not those of the runtime's own
-// objects: a launcher belongs to the event that made it.
+// labels returns the labels by which a launcher is found. They differ from the labels
+// of the runtime's own objects, since a launcher belongs to the event that created it.
 func (l *launcher) labels() map[string]string {
 	labels := map[string]string{
 		launch.LabelProduct:     l.runtime.Namespace,
@@ -138,7 +138,7 @@ func (l *launcher) labels() map[string]string {
 	return labels
 }
 
-// config tells the runner which file of which repository to run.
+// config returns the runner's configuration: which file of which repository to run.
 func (l *launcher) config() (string, error) {
 	url, err := l.snap.RepositoryURL(l.repo)
 	if err != nil {
@@ -189,7 +189,7 @@ func (l *launcher) input(input v1alpha1.PipelineInput) (launch.Input, error) {
 	return made, nil
 }
 
-// tasks returns the hooks and what is between them, each after the one before.
+// tasks returns the hooks and the tasks between them, each after the one before.
 func (l *launcher) tasks(config string) ([]tekton.PipelineTask, error) {
 	tasks, err := l.hookTasks(v1alpha1.HookPre, l.hooks().PreHooks)
 	if err != nil {
@@ -198,8 +198,8 @@ func (l *launcher) tasks(config string) ([]tekton.PipelineTask, error) {
 	start := l.launch(config)
 	tasks = append(tasks, start)
 	if after := l.hooks().PostHooks; len(after) > 0 {
-		// They are told as well of a pipeline that could not be started: what has
-		// been announced before it is not left hanging.
+		// They also run if the pipeline could not be started, so that they can end
+		// anything that a hook before it has begun.
 		start.TaskSpec.Steps[0].OnError = tekton.Continue
 		post, err := l.hookTasks(v1alpha1.HookPost, after)
 		if err != nil {
@@ -239,8 +239,8 @@ func (l *launcher) hookTasks(side v1alpha1.HookSide, uses []v1alpha1.Hook) ([]te
 
 // launch returns the task that creates the user's run.
 func (l *launcher) launch(config string) tekton.PipelineTask {
-	// Both Secrets have the same keys. Which of them there is depends on the
-	// secret store, and there is none for a public repository.
+	// Both Secrets have the same keys. The secret store decides which of them
+	// exists; a public repository has none.
 	var sources []corev1.VolumeProjection
 	for _, name := range []string{PipelineCredentialsName(l.runtime.Name), SyncedCredentialsName(l.runtime.Name)} {
 		optional := true

@@ -43,8 +43,8 @@ func (l *launcher) runner(name string, params, results []string, args ...string)
 	return task
 }
 
-// restricted is what the strictest of Kubernetes' pod security standards asks of
-// a container, and a file system that cannot be written to.
+// restricted returns the security context of the restricted Pod Security Standard,
+// with a read-only root file system.
 func restricted() *corev1.SecurityContext {
 	yes, no, user := true, false, int64(runnerUser)
 	return &corev1.SecurityContext{
@@ -56,7 +56,7 @@ func restricted() *corev1.SecurityContext {
 }
 
 // builtIn returns the value of a built-in variable for a hook of a side, or for
-// an input, which has no side. It is empty for what there is not, as the
+// an input, which has no side. It is empty if there is none, such as the
 // repository of a calendar's events. For a hook it is inert: a file path that is
 // not is refused by validation, and here.
 func (l *launcher) builtIn(name string, side v1alpha1.HookSide) (string, error) {
@@ -70,7 +70,7 @@ func (l *launcher) builtIn(name string, side v1alpha1.HookSide) (string, error) 
 	case name == hooks.VarRunStatus:
 		return resultOf(awaitTask, launch.ResultStatus), nil
 	case name == hooks.VarPipelineRevision && l.trigger.Revision == "" && side == v1alpha1.HookPre:
-		// What the file is going to be read at is what the event is about.
+		// The file is read at the ref of the event.
 		return "$(params." + paramRef + ")", nil
 	case name == hooks.VarPipelineRevision && l.trigger.Revision == "" && side == v1alpha1.HookPost:
 		return resultOf(launchTask, launch.ResultCommit), nil
@@ -106,8 +106,8 @@ func (l *launcher) constant(name string) (string, error) {
 	case hooks.VarPipelineDashBoardURL:
 		return l.dashboard(), nil
 	}
-	// The others are about the repository of the events, or without one about
-	// that of the pipelines.
+	// The others are about the repository of the events or, without one, the
+	// repository of the pipelines.
 	repo := l.repo
 	if source := l.eventRepository(); source != "" {
 		var err error

@@ -44,19 +44,19 @@ const (
 // SizeError says that a part of a pipeline runtime is too large for Argo Events.
 type SizeError struct {
 	Runtime plan.Ref
-	// Part is what is too large, and Remedy what to do.
+	// Part names the part that is too large, and Remedy the way out.
 	Part, Remedy string
 }
 
-// Error names the part and says what to do.
+// Error names the part and the remedy.
 func (e *SizeError) Error() string {
 	return fmt.Sprintf("%s: %s is too large for Argo Events: %s", e.Runtime, e.Part, e.Remedy)
 }
 
-// sharedRemedy is what to do when all of a runtime is too large for one object.
+// sharedRemedy is the remedy if all of a runtime is too large for one object.
 const sharedRemedy = "use isolation: exclusive, which gives each event source and trigger an object of its own, or spread them over several runtimes"
 
-// addSensors adds what runs the triggers of the armed event sources: a sensor for
+// addSensors adds the Sensors that run the triggers of the armed event sources: one for
 // each trigger and kind of event, or one for all.
 func (p *pipeline) addSensors() error {
 	var all []sensorPart
@@ -88,7 +88,7 @@ func (p *pipeline) addSensors() error {
 	return nil
 }
 
-// sensorPart is what a sensor has for a trigger and one kind of event.
+// sensorPart is the part of a Sensor for a trigger and one kind of event.
 type sensorPart struct {
 	source   v1alpha1.EventSource
 	kind     v1alpha1.EventSourceType
@@ -96,9 +96,9 @@ type sensorPart struct {
 	launcher *tekton.PipelineRun
 }
 
-// addSensor adds a sensor, and the files that it works with. Each of their states
-// is a ConfigMap of its own, so that a sensor starts anew when they change and
-// never sees those of another state.
+// addSensor adds a Sensor, and the files that it mounts. Each state of the files is a
+// ConfigMap of its own, so that a Sensor restarts when they change and never mixes two
+// states.
 func (p *pipeline) addSensor(name string, parts []sensorPart, tooLarge *SizeError) error {
 	spec, files, err := p.sensorSpec(parts)
 	if err != nil {
@@ -134,9 +134,8 @@ func SensorFilesID(sensor plan.ID, name string) plan.ID {
 	return plan.ID{Kind: configMapKind.Kind, Namespace: sensor.Namespace, Name: name}
 }
 
-// sensorSpec returns what a sensor does, and its files: the programs that it runs
-// and the launchers that it creates. The triggers of an event source share what
-// they depend on.
+// sensorSpec returns the spec of a Sensor, and its files: the programs that it runs and
+// the launchers that it creates. The triggers of an event source share a dependency.
 func (p *pipeline) sensorSpec(parts []sensorPart) (argoevents.SensorSpec, map[string]string, error) {
 	var spec argoevents.SensorSpec
 	files := map[string]string{}
@@ -195,8 +194,8 @@ func triggerName(t v1alpha1.PipelineTrigger, kind v1alpha1.EventSourceType) stri
 	return sensorTriggerName(t.EventSource, t.Pipeline, t.Revision, string(kind))
 }
 
-// dependency returns the events of an event source that count: those of the right
-// kind, about a ref that matches. Argo Events filters what its program returns.
+// dependency returns the events of an event source that count: they are of the right
+// kind, and about a ref that matches. Argo Events filters the result of its program.
 func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceType) argoevents.EventDependency {
 	d := argoevents.EventDependency{
 		Name:            dependencyName(e.Name, string(kind)),
@@ -218,14 +217,14 @@ func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceT
 	return d
 }
 
-// newTrigger returns what creates a launcher, which is in a file. The name of the
+// newTrigger returns the trigger that creates a launcher from a file. The name of the
 // launcher follows from the delivery, so that a delivery that is repeated, by
 // GitLab or after a crash of the sensor, creates nothing twice.
 func newTrigger(name, dependency, file string, launcher *tekton.PipelineRun) (argoevents.Trigger, error) {
 	empty := ""
 	parameters := []argoevents.TriggerParameter{{
 		Src: &argoevents.TriggerParameterSource{DependencyName: dependency, DataKey: "key"},
-		// The name in the launcher is what all names of the trigger begin with.
+		// The name in the launcher is the prefix of all names of the trigger.
 		Dest: "metadata.name", Operation: argoevents.TriggerParameterOpAppend,
 	}}
 	for _, one := range []struct{ param, key string }{{paramEvent, "payload"}, {paramRef, "refText"}, {paramCommit, "commit"}} {
@@ -254,7 +253,7 @@ func newTrigger(name, dependency, file string, launcher *tekton.PipelineRun) (ar
 }
 
 // manifest returns the JSON of a launcher, in lines that people can read in the
-// ConfigMap, without what only the cluster knows.
+// ConfigMap, without the fields that only the cluster sets.
 func manifest(launcher *tekton.PipelineRun) (string, error) {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(launcher)
 	if err != nil {

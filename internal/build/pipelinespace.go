@@ -40,7 +40,7 @@ func (p *pipeline) addResources() error {
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.snap.DeploymentNamespace(p.cluster),
 			Name:      ResourcesApplicationName(p.runtime.Namespace, p.runtime.Name),
-			// Argo CD removes what it deployed before the Application is gone.
+			// Argo CD removes the resources before the Application is gone.
 			Finalizers: []string{argocd.ResourcesFinalizerName},
 		},
 		Spec: argocd.ApplicationSpec{
@@ -73,9 +73,10 @@ func (p *pipeline) addSensorAccount() {
 	}, p.source)
 }
 
-// addCredentials adds what the launchers read the pipeline files with: External
-// Secrets fetches it where the secret store is Vault and accounts of the cluster
-// have access to it, else we write it. A public repository needs nothing.
+// addCredentials adds the credentials by which launchers read the pipeline files.
+// External Secrets fetches them if the secret store is Vault and accounts of the
+// cluster have access to it, otherwise Nautes writes them. A public repository needs
+// none.
 func (p *pipeline) addCredentials() error {
 	repo := p.snap.CodeRepo(p.runtime.Namespace, p.runtime.Spec.PipelineSource)
 	url, err := p.snap.RepositoryURL(repo)
@@ -108,9 +109,9 @@ func (p *pipeline) addCredentials() error {
 	return nil
 }
 
-// addSyncedCredentials has External Secrets fetch the credentials by the account
-// of the runtime, which may read these and no others. The kind comes with
-// External Secrets: until that is ready, what there is stays.
+// addSyncedCredentials has External Secrets fetch the credentials by the account of
+// the runtime, which may read these and no others. External Secrets brings the
+// kind: until it is ready, an existing ExternalSecret stays.
 func (p *pipeline) addSyncedCredentials(ref secrets.Ref) {
 	name := SyncedCredentialsName(p.runtime.Name)
 	component, _ := p.snap.ComponentOf(p.cluster, v1alpha1.CategorySecretSync)

@@ -29,7 +29,7 @@ func (s *space) addSecretStores() {
 	}
 	component, _ := s.snap.ComponentOf(s.cluster, v1alpha1.CategorySecretSync)
 	ready := componentReady(s.cluster, component)
-	for at, source := range s.seats() {
+	for at, source := range s.accountsIn() {
 		if !ready {
 			s.keep(externalsecrets.SecretStoreKind(), at.namespace, SecretStoreName(at.account))
 			continue

@@ -14,12 +14,12 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// SpaceOwner returns the owner of what a product shares on a cluster.
+// SpaceOwner returns the owner of the objects that a product shares on a cluster.
 func SpaceOwner(product string) plan.Owner {
 	return plan.Owner{Kind: OwnerSpace, Product: product, Name: product}
 }
 
-// RuntimeOwner returns the owner of what a deployment runtime has for itself.
+// RuntimeOwner returns the owner of the objects of one deployment runtime.
 func RuntimeOwner(r *v1alpha1.DeploymentRuntime) plan.Owner {
 	return plan.Owner{Kind: OwnerDeploymentRuntime, Product: r.Namespace, Name: r.Name}
 }
@@ -31,7 +31,7 @@ func ProductOwner(product string) plan.Owner {
 	return plan.Owner{Kind: OwnerProductNamespace, Product: product, Name: product}
 }
 
-// ClusterOwner returns the owner of what a cluster has because it is registered:
+// ClusterOwner returns the owner of the objects of a registered cluster:
 // on itself, on its host, in the tenant's Argo CD and in the secret store.
 func ClusterOwner(c *v1alpha1.Cluster) plan.Owner {
 	return plan.Owner{Kind: OwnerCluster, Name: c.Name}
@@ -63,12 +63,12 @@ func (s *set) add(stage plan.Stage, gvk schema.GroupVersionKind, o client.Object
 	return &s.Items[len(s.Items)-1]
 }
 
-// addBody adds what is no object of Kubernetes.
+// addBody adds an item that is not a Kubernetes object.
 func (s *set) addBody(stage plan.Stage, id plan.ID, body any, source plan.Ref) {
 	s.Items = append(s.Items, plan.Item{ID: id, Stage: stage, Body: body, Source: source})
 }
 
-// keep leaves what has the ID as it is.
+// keep leaves the object with the ID as it is.
 func (s *set) keep(gvk schema.GroupVersionKind, namespace, name string) {
 	s.Keep = append(s.Keep, plan.ID{Group: gvk.Group, Kind: gvk.Kind, Namespace: namespace, Name: name})
 }

@@ -53,8 +53,8 @@ func Space(s *snapshot.Snapshot, product, cluster string) (Result[SpaceFacts], e
 	}, nil
 }
 
-// newSpace returns a space that nothing is in yet. Product and cluster may be
-// missing when no runtime asks for it.
+// newSpace returns an empty space. Product and cluster may be missing if no runtime
+// asks for it.
 func newSpace(s *snapshot.Snapshot, product, cluster string) (*space, error) {
 	members := membersOf(s, product, func(name string) bool { return name == cluster })
 	space := &space{
@@ -95,7 +95,7 @@ func membersOf(s *snapshot.Snapshot, product string, on func(cluster string) boo
 			continue
 		}
 		if last := replacedSpec(r); last != nil && invalid(s, r) {
-			// What runs is the spec on record, until the new one is valid.
+			// The spec on record is deployed until the new one is valid.
 			r = last
 			target, _ = s.EffectiveTarget(r)
 		}
@@ -124,7 +124,7 @@ func unreadable(s *snapshot.Snapshot, r v1alpha1.Runtime) bool {
 	return refusal != "" || err != nil
 }
 
-// space is a Space while it is put together.
+// space builds a Space.
 type space struct {
 	*set
 	vault *set
@@ -138,8 +138,8 @@ type space struct {
 	namespaces map[string]plan.Ref
 }
 
-// placeNamespaces finds the namespaces of the runtimes, unless another product
-// has them.
+// placeNamespaces finds the namespaces of the runtimes, except for namespaces that
+// another product holds.
 func (s *space) placeNamespaces() {
 	s.namespaces = map[string]plan.Ref{}
 	for _, m := range s.members {
@@ -151,7 +151,7 @@ func (s *space) placeNamespaces() {
 	}
 }
 
-// addNamespaces adds the product's namespace and those of its runtimes.
+// addNamespaces adds the namespaces of the product and of its runtimes.
 func (s *space) addNamespaces() {
 	s.add(plan.StageNamespace, namespaceKind, namespace(s.product.Name), snapshot.RefOf(s.product))
 	for name, source := range s.namespaces {
@@ -159,31 +159,31 @@ func (s *space) addNamespaces() {
 	}
 }
 
-// holds tells whether a namespace is the product's to have.
+// holds reports whether the product holds a namespace.
 func (s *space) holds(namespace string) bool {
 	return !snapshot.SystemNamespace(namespace) && s.snap.HolderOf(s.cluster.Name, namespace) == s.product.Name
 }
 
-// seat is an account in one of its namespaces.
-type seat struct{ account, namespace string }
+// accountIn is an account in one of its namespaces.
+type accountIn struct{ account, namespace string }
 
-// seats returns the accounts of the runtimes in their namespaces, with the
+// accountsIn returns the accounts of the runtimes in their namespaces, with the
 // runtime that asks for each.
-func (s *space) seats() map[seat]plan.Ref {
-	seats := map[seat]plan.Ref{}
+func (s *space) accountsIn() map[accountIn]plan.Ref {
+	accounts := map[accountIn]plan.Ref{}
 	for _, m := range s.members {
 		for _, name := range m.target.Namespaces {
-			at := seat{m.target.Account, name}
-			if _, known := seats[at]; known || s.namespaces[name] == (plan.Ref{}) || !s.granted(m, name) {
+			at := accountIn{m.target.Account, name}
+			if _, known := accounts[at]; known || s.namespaces[name] == (plan.Ref{}) || !s.granted(m, name) {
 				continue
 			}
-			seats[at] = snapshot.RefOf(m.runtime)
+			accounts[at] = snapshot.RefOf(m.runtime)
 		}
 	}
-	return seats
+	return accounts
 }
 
-// granted tells whether a runtime has one of the product's namespaces.
+// granted reports whether a runtime may use one of the product's namespaces.
 func (s *space) granted(m member, namespace string) bool {
 	claim, ok := s.snap.ClaimOf(m.runtime, s.cluster.Name, namespace)
 	return ok && claim.Granted()
@@ -192,7 +192,7 @@ func (s *space) granted(m member, namespace string) bool {
 // addAccounts adds a ServiceAccount and its role for each account in each of its
 // namespaces.
 func (s *space) addAccounts() {
-	for at, source := range s.seats() {
+	for at, source := range s.accountsIn() {
 		s.add(plan.StageAccount, serviceAccountKind,
 			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: at.account}}, source)
 		s.add(plan.StageAccount, roleBindingKind,

@@ -52,8 +52,8 @@ func (s *space) addGroupBinding(namespace string, source plan.Ref) {
 		rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: group}), source)
 }
 
-// group returns the product's group of people; false when spec.name cannot be
-// one, as a name that means something to Kubernetes: then nobody is let in.
+// group returns the product's group of people, and false if spec.name cannot be one,
+// such as a name that Kubernetes reserves: then no group gets access.
 func (s *space) group() (string, bool) {
 	return s.product.Spec.Name, snapshot.ValidGroup(s.product.Spec.Name)
 }
