@@ -30,6 +30,7 @@ import (
 
 	nautes "nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote/kubeconfig"
 	"nautes.io/nautes/internal/snapshot"
@@ -335,7 +336,7 @@ func TestAProjectInTheSecretOpensTheCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for project, want := range map[string]bool{"": false, build.ClusterName(name): true} {
+	for project, want := range map[string]bool{"": false, names.Cluster(name): true} {
 		projects := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
 		var secret *corev1.Secret
 		for _, item := range p.On(plan.Tenant).Items {
@@ -355,7 +356,7 @@ func TestAProjectInTheSecretOpensTheCluster(t *testing.T) {
 			Namespace: namespace, Name: "argocd-cm", Labels: map[string]string{"app.kubernetes.io/part-of": "argocd"},
 		}})
 		manager := settings.NewSettingsManager(t.Context(), clientset, namespace)
-		got, err := argo.GetAppProjectByName(build.ClusterName(name), listers.NewAppProjectLister(projects), namespace, manager, db.NewDB(namespace, manager, clientset), t.Context())
+		got, err := argo.GetAppProjectByName(names.Cluster(name), listers.NewAppProjectLister(projects), namespace, manager, db.NewDB(namespace, manager, clientset), t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
 )
@@ -104,7 +105,7 @@ func (d *demo) nothingWritten(ctx context.Context, c client.Client) error {
 	if err := gone(ctx, host, object("", "v1", "Namespace", "", virtualName)); err != nil {
 		return err
 	}
-	return gone(ctx, c, object("", "v1", "Secret", devstack.ArgoCDNamespace, build.ClusterName(virtualName)))
+	return gone(ctx, c, object("", "v1", "Secret", devstack.ArgoCDNamespace, names.Cluster(virtualName)))
 }
 
 // condition waits until a condition of a cluster is false for a reason.

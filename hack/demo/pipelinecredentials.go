@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/foreign/externalsecrets"
+	"nautes.io/nautes/internal/names"
 )
 
 var errNoExtract = errors.New("the ExternalSecret takes no stored secret")
@@ -29,7 +29,7 @@ func (d *demo) fetchCredentials(ctx context.Context) error {
 		return err
 	}
 	wanted, store := &externalsecrets.ExternalSecret{}, &externalsecrets.SecretStore{}
-	name := build.SyncedCredentialsName(pipelineRuntime)
+	name := names.SyncedCredentials(pipelineRuntime)
 	if err := readAs(ctx, w, [3]string{"external-secrets.io", "v1", "ExternalSecret"}, name, wanted); err != nil {
 		return err
 	}

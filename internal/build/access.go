@@ -7,6 +7,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/forge/forges"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -52,7 +53,7 @@ func (s *space) addRoles() map[string]bool {
 		a := accounts[at.account]
 		if a == nil {
 			a = &account{policies: map[string]bool{}, source: source}
-			a.role = plan.VaultRole{Name: AccessRoleName(s.product.Name, at.account), ServiceAccounts: []string{at.account}}
+			a.role = plan.VaultRole{Name: names.AccessRole(s.product.Name, at.account), ServiceAccounts: []string{at.account}}
 			accounts[at.account] = a
 		}
 		if source.Name < a.source.Name {

@@ -14,6 +14,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/foreign/externalsecrets"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -312,7 +313,7 @@ func readsOwn(t *testing.T, s *snapshot.Snapshot, product string, policy plan.Va
 // policies that the set has.
 func rolesOwn(t *testing.T, s *snapshot.Snapshot, set plan.Set, role plan.VaultRole) {
 	product := set.Owner.Product
-	if len(role.ServiceAccounts) != 1 || role.Name != build.AccessRoleName(product, role.ServiceAccounts[0]) || len(role.Namespaces) == 0 {
+	if len(role.ServiceAccounts) != 1 || role.Name != names.AccessRole(product, role.ServiceAccounts[0]) || len(role.Namespaces) == 0 {
 		t.Errorf("%s: the role %s is for %v in %v", product, role.Name, role.ServiceAccounts, role.Namespaces)
 	}
 	for _, namespace := range role.Namespaces {
@@ -344,7 +345,7 @@ func storesOwn(t *testing.T, s *snapshot.Snapshot, access plan.Set) (n int) {
 		n++
 		login := store.Spec.Provider.Vault.Auth.Kubernetes
 		account := login.ServiceAccountRef.Name
-		if login.MountPath != cluster || store.Name != build.SecretStoreName(account) || store.Spec.Provider.Vault.Path != "git" {
+		if login.MountPath != cluster || store.Name != names.SecretStore(account) || store.Spec.Provider.Vault.Path != "git" {
 			t.Errorf("%s: the SecretStore %s/%s logs in at %s as %s", product, store.Namespace, store.Name, login.MountPath, account)
 		}
 		id := plan.VaultRoleID(cluster, login.Role)

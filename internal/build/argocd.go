@@ -12,6 +12,7 @@ import (
 	hnc "sigs.k8s.io/hierarchical-namespaces/api/v1alpha2"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -96,7 +97,7 @@ func (s *space) addRepositories(argoNamespace string) []string {
 		url, err := s.snap.RepositoryURL(repo)
 		if missing := (*snapshot.MissingError)(nil); errors.As(err, &missing) {
 			// A provider that is missing for a moment must not stop running workloads.
-			s.Keep = append(s.Keep, plan.ID{Kind: secretKind.Kind, Namespace: argoNamespace, Name: RepositoryName(s.product.Name, name)})
+			s.Keep = append(s.Keep, plan.ID{Kind: secretKind.Kind, Namespace: argoNamespace, Name: names.Repository(s.product.Name, name)})
 			if last := lastSource(readable[name].runtime); last != nil && snapshot.CheckAddress(last.URL) == nil {
 				urls[last.URL] = true
 			}
@@ -148,7 +149,7 @@ func lastSource(r v1alpha1.Object) *v1alpha1.RuntimeSource {
 func (s *space) addRepository(argoNamespace string, repo *v1alpha1.CodeRepo, url string) {
 	s.add(plan.StageConfig, secretKind, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: argoNamespace, Name: RepositoryName(s.product.Name, repo.Name),
+			Namespace: argoNamespace, Name: names.Repository(s.product.Name, repo.Name),
 			Labels: map[string]string{secretTypeLabel: "repository"},
 		},
 		Type: corev1.SecretTypeOpaque,

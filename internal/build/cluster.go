@@ -9,6 +9,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -191,9 +192,9 @@ func VersionSupported(s *snapshot.Snapshot, have string) bool {
 
 func (b *cluster) applicationName(component catalogue.Component) string {
 	if component.OnHost {
-		return VirtualClusterApplicationName(b.Name, b.Spec.HostCluster, component.Name)
+		return names.VirtualClusterApplication(b.Name, b.Spec.HostCluster, component.Name)
 	}
-	return ComponentApplicationName(b.Name, component.Name)
+	return names.ComponentApplication(b.Name, component.Name)
 }
 
 // componentReady reports whether other objects can rely on a component of a cluster.

@@ -17,6 +17,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/foreign/traefik"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -386,7 +387,7 @@ func TestClusterLeaving(t *testing.T) {
 		if !kept(ownSet(p), "Namespace", namespace) {
 			t.Errorf("the namespace %s is removed before what is in it", namespace)
 		}
-		if application := build.ComponentApplicationName(c.Name, name); kept(tenantSet(p), "Application", application) || itemOf(tenantSet(p), "Application", application) != nil {
+		if application := names.ComponentApplication(c.Name, name); kept(tenantSet(p), "Application", application) || itemOf(tenantSet(p), "Application", application) != nil {
 			t.Errorf("the Application of %s stays", name)
 		}
 	}

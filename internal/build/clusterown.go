@@ -13,6 +13,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/foreign/traefik"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -204,7 +205,7 @@ func (b *cluster) addIngress(component ComponentPlan, proxy authProxy) {
 	}
 	prefix := networkingv1.PathTypePrefix
 	b.own.add(plan.StageConfig, ingressKind, &networkingv1.Ingress{
-		ObjectMeta: metav1.ObjectMeta{Namespace: component.Namespace, Name: ingressName(component.Name), Annotations: annotations},
+		ObjectMeta: metav1.ObjectMeta{Namespace: component.Namespace, Name: names.Ingress(component.Name), Annotations: annotations},
 		Spec: networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{{
 			Host: in.Host,
 			IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{Paths: []networkingv1.HTTPIngressPath{{

@@ -16,6 +16,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 )
 
@@ -64,7 +65,7 @@ func (b *cluster) argoNamespace() string { return b.snap.Settings.ArgoCDNamespac
 func (b *cluster) addConnection() {
 	b.tenant.add(plan.StageConfig, secretKind, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: b.argoNamespace(), Name: ClusterName(b.Name),
+			Namespace: b.argoNamespace(), Name: names.Cluster(b.Name),
 			Labels: map[string]string{secretTypeLabel: "cluster", clusterUsageLabel: string(b.Spec.Usage)},
 		},
 		Type: corev1.SecretTypeOpaque,
@@ -95,7 +96,7 @@ func (b *cluster) addProject() error {
 		}
 	}
 	if len(repos) == 0 {
-		b.tenant.keep(argocd.AppProjectSchemaGroupVersionKind, b.argoNamespace(), ClusterName(b.Name))
+		b.tenant.keep(argocd.AppProjectSchemaGroupVersionKind, b.argoNamespace(), names.Cluster(b.Name))
 		return nil
 	}
 	b.permitRemoval(places, kinds)
@@ -109,7 +110,7 @@ func (b *cluster) addProject() error {
 		return err
 	}
 	b.tenant.add(plan.StageConfig, argocd.AppProjectSchemaGroupVersionKind, &argocd.AppProject{
-		ObjectMeta: metav1.ObjectMeta{Namespace: b.argoNamespace(), Name: ClusterName(b.Name)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: b.argoNamespace(), Name: names.Cluster(b.Name)},
 		Spec:       spec,
 	}, b.source)
 	return nil
@@ -181,7 +182,7 @@ func (b *cluster) addApplication(component ComponentPlan) error {
 		sources = append(sources, source)
 	}
 	spec := argocd.ApplicationSpec{
-		Project:     ClusterName(b.Name),
+		Project:     names.Cluster(b.Name),
 		Destination: b.destination(component.Component),
 		SyncPolicy:  componentSyncPolicy(),
 	}
@@ -257,7 +258,7 @@ func applicationSource(component string, s catalogue.Source) (argocd.Application
 // from the cluster's set for the tenant, or the zero ID if it has none.
 func ClusterSecretID(tenant plan.Set) plan.ID {
 	for _, item := range tenant.Items {
-		if item.ID.Kind == secretKind.Kind && item.ID.Name == ClusterName(tenant.Owner.Name) {
+		if item.ID.Kind == secretKind.Kind && item.ID.Name == names.Cluster(tenant.Owner.Name) {
 			return item.ID
 		}
 	}

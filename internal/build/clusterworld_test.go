@@ -20,6 +20,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -281,9 +282,9 @@ func TestClusterKeepsApplications(t *testing.T) {
 		for _, component := range p.Facts.Components {
 			name := component.Application
 			if component.External {
-				name = build.ComponentApplicationName(p.cluster.Name, component.Name)
+				name = names.ComponentApplication(p.cluster.Name, component.Name)
 				if component.OnHost {
-					name = build.VirtualClusterApplicationName(p.cluster.Name, p.cluster.Spec.HostCluster, component.Name)
+					name = names.VirtualClusterApplication(p.cluster.Name, p.cluster.Spec.HostCluster, component.Name)
 				}
 			}
 			item := itemOf(tenantSet(p.clusterResult), "Application", name)
@@ -304,7 +305,7 @@ func TestClusterKeepsApplications(t *testing.T) {
 				}
 			}
 		}
-		if itemOf(tenantSet(p.clusterResult), "AppProject", build.ClusterName(p.cluster.Name)) == nil && !kept(tenantSet(p.clusterResult), "AppProject", build.ClusterName(p.cluster.Name)) {
+		if itemOf(tenantSet(p.clusterResult), "AppProject", names.Cluster(p.cluster.Name)) == nil && !kept(tenantSet(p.clusterResult), "AppProject", names.Cluster(p.cluster.Name)) {
 			t.Errorf("%v: the project is taken away", p)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -201,14 +202,14 @@ func (v *revocation) dropOwn() {
 	product, name := v.runtime.Namespace, v.runtime.Name
 	own, sensors := map[[2]string]bool{}, map[string]bool{}
 	for source := range v.revoked {
-		own[[2]string{secretKind.Kind, hookSecretName(product, name, source)}] = true
+		own[[2]string{secretKind.Kind, names.HookSecret(product, name, source)}] = true
 		for _, kind := range sourceKinds() {
-			own[[2]string{eventSourceKind.Kind, exclusiveEventSourceName(product, name, source, string(kind))}] = true
+			own[[2]string{eventSourceKind.Kind, names.ExclusiveEventSource(product, name, source, string(kind))}] = true
 			for _, t := range triggersOf(v.runtime, source) {
-				sensors[exclusiveSensorName(product, name, source, t.Pipeline, t.Revision, string(kind))] = true
+				sensors[names.ExclusiveSensor(product, name, source, t.Pipeline, t.Revision, string(kind))] = true
 			}
 			for _, t := range v.runtime.Status.Triggers {
-				sensors[exclusiveSensorName(product, name, source, t.Pipeline, t.Revision, string(kind))] = t.EventSource == source
+				sensors[names.ExclusiveSensor(product, name, source, t.Pipeline, t.Revision, string(kind))] = t.EventSource == source
 			}
 		}
 	}
@@ -217,7 +218,7 @@ func (v *revocation) dropOwn() {
 		case sensorKind.Kind:
 			return sensors[id.Name]
 		case configMapKind.Kind:
-			return sensors[sensorOfFiles(id.Name)]
+			return sensors[names.SensorOfFiles(id.Name)]
 		}
 		return own[[2]string{id.Kind, id.Name}]
 	})
@@ -256,13 +257,13 @@ func (v *revocation) revokesCalendar() bool {
 }
 
 func (v *revocation) sharedName(kind v1alpha1.EventSourceType) string {
-	return sharedEventSourceName(v.runtime.Namespace, v.runtime.Name, string(kind))
+	return names.SharedEventSource(v.runtime.Namespace, v.runtime.Name, string(kind))
 }
 
 // replaceIngress removes the paths to revoked event sources. If the Ingress cannot
 // be made it stays, and such a path leads to nothing.
 func (v *revocation) replaceIngress() {
-	id, ok := v.find(ingressKind.Kind, hookIngressName(v.runtime.Namespace, v.runtime.Name))
+	id, ok := v.find(ingressKind.Kind, names.HookIngress(v.runtime.Namespace, v.runtime.Name))
 	if !ok {
 		return
 	}

@@ -15,6 +15,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -414,7 +415,7 @@ func TestSpaceOfDeployedSpec(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for kind, name := range map[string]string{"ServiceAccount": test.wantAccount, "Secret": build.RepositoryName("product-1", test.wantRepo)} {
+			for kind, name := range map[string]string{"ServiceAccount": test.wantAccount, "Secret": names.Repository("product-1", test.wantRepo)} {
 				var got []string
 				for _, item := range set.Items {
 					if item.ID.Kind == kind {

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -65,7 +66,7 @@ func DeploymentRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) (Res
 	set.add(plan.StageWorkload, argocd.ApplicationSchemaGroupVersionKind, &argocd.Application{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: s.DeploymentNamespace(cluster),
-			Name:      ApplicationName(r.Namespace, r.Name),
+			Name:      names.Application(r.Namespace, r.Name),
 			// Argo CD removes the workloads before the Application is gone.
 			Finalizers: []string{argocd.ResourcesFinalizerName},
 		},

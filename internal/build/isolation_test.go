@@ -13,6 +13,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/foreign/externalsecrets"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -127,7 +128,7 @@ func (c crossing) check(item plan.Item) {
 			c.fail(item, "the namespace is not a runtime's of the product")
 		}
 	case *externalsecrets.SecretStore:
-		if !c.owns(o.Namespace) || o.Spec.Provider.Vault.Auth.Kubernetes.Role != build.AccessRoleName(c.product(), o.Spec.Provider.Vault.Auth.Kubernetes.ServiceAccountRef.Name) {
+		if !c.owns(o.Namespace) || o.Spec.Provider.Vault.Auth.Kubernetes.Role != names.AccessRole(c.product(), o.Spec.Provider.Vault.Auth.Kubernetes.ServiceAccountRef.Name) {
 			c.fail(item, "it logs in as %v", o.Spec.Provider.Vault.Auth)
 		}
 	case *argocd.AppProject:

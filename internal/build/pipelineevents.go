@@ -17,6 +17,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/forge/forges"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/schedule"
 	"nautes.io/nautes/internal/secrets"
@@ -37,10 +38,6 @@ const (
 	keyHookToken       = "token"
 	keyHookPlaceholder = "placeholder"
 	hookPlaceholder    = "not-a-token"
-
-	// serviceSuffix is the suffix by which Argo Events names the Service of an event
-	// source.
-	serviceSuffix = "-eventsource-svc"
 )
 
 var (
@@ -108,9 +105,9 @@ func (p *pipeline) exclusive() bool { return p.runtime.Spec.Isolation == v1alpha
 // of an event source.
 func (p *pipeline) eventSourceName(e v1alpha1.EventSource, kind v1alpha1.EventSourceType) string {
 	if p.exclusive() {
-		return exclusiveEventSourceName(p.runtime.Namespace, p.runtime.Name, e.Name, string(kind))
+		return names.ExclusiveEventSource(p.runtime.Namespace, p.runtime.Name, e.Name, string(kind))
 	}
-	return sharedEventSourceName(p.runtime.Namespace, p.runtime.Name, string(kind))
+	return names.SharedEventSource(p.runtime.Namespace, p.runtime.Name, string(kind))
 }
 
 // addEventSources adds the EventSources. Argo Events has no object that listens to
@@ -122,7 +119,7 @@ func (p *pipeline) addEventSources() error {
 			if len(listeners) == 0 {
 				continue
 			}
-			name := sharedEventSourceName(p.runtime.Namespace, p.runtime.Name, string(kind))
+			name := names.SharedEventSource(p.runtime.Namespace, p.runtime.Name, string(kind))
 			part := fmt.Sprintf("an event source of kind %s for all %d", kind, len(listeners))
 			if err := p.addEventSource(name, kind, listeners, &SizeError{Runtime: p.source, Part: part, Remedy: sharedRemedy}); err != nil {
 				return err
@@ -159,13 +156,13 @@ func (p *pipeline) addEventSource(name string, kind v1alpha1.EventSourceType, so
 			if err != nil {
 				return err
 			}
-			o.Spec.Gitlab[eventName(e.Name)] = entry
+			o.Spec.Gitlab[names.Event(e.Name)] = entry
 			p.addHookSecret(e)
 		}
 	case v1alpha1.EventSourceCalendar:
 		o.Spec.Calendar = map[string]argoevents.CalendarEventSource{}
 		for _, e := range sources {
-			o.Spec.Calendar[eventName(e.Name)] = calendarEntry(e.Calendar)
+			o.Spec.Calendar[names.Event(e.Name)] = calendarEntry(e.Calendar)
 		}
 	}
 	if jsonSize(o) > maxObject {
@@ -232,11 +229,11 @@ func calendarEntry(c *v1alpha1.CalendarEventSource) argoevents.CalendarEventSour
 // hookPath returns the path that GitLab calls for an event source. It does not
 // depend on the isolation, and two event sources never share one.
 func (p *pipeline) hookPath(e v1alpha1.EventSource) string {
-	return "/" + qualified(p.runtime.Namespace, p.runtime.Name) + "/" + e.Name
+	return "/" + names.Qualified(p.runtime.Namespace, p.runtime.Name) + "/" + e.Name
 }
 
 func (p *pipeline) hookSecret(e v1alpha1.EventSource) string {
-	return hookSecretName(p.runtime.Namespace, p.runtime.Name, e.Name)
+	return names.HookSecret(p.runtime.Namespace, p.runtime.Name, e.Name)
 }
 
 // hookToken makes the token of the hook of an event source. A runtime that is
@@ -338,7 +335,7 @@ func (p *pipeline) addHookIngress() error {
 		paths = append(paths, networkingv1.HTTPIngressPath{
 			Path: p.hookPath(e), PathType: &exact,
 			Backend: networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{
-				Name: p.eventSourceName(e, f.Events.Source) + serviceSuffix,
+				Name: p.eventSourceName(e, f.Events.Source) + names.ServiceSuffix,
 				Port: networkingv1.ServiceBackendPort{Number: hookPort},
 			}},
 		})
@@ -346,7 +343,7 @@ func (p *pipeline) addHookIngress() error {
 	slices.SortFunc(paths, func(a, b networkingv1.HTTPIngressPath) int { return cmp.Compare(a.Path, b.Path) })
 	p.add(plan.StageConfig, ingressKind, &networkingv1.Ingress{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: p.eventNamespace, Name: hookIngressName(p.runtime.Namespace, p.runtime.Name),
+			Namespace: p.eventNamespace, Name: names.HookIngress(p.runtime.Namespace, p.runtime.Name),
 			Annotations: map[string]string{routerEntryPoints: "websecure", routerTLS: "true"},
 		},
 		Spec: networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{{
@@ -393,7 +390,7 @@ func Webhooks(p plan.Plan, r *v1alpha1.ProjectPipelineRuntime) []v1alpha1.Webhoo
 		if !listens {
 			continue
 		}
-		id := plan.ForgeHookID(source.Repository, hookSecretName(r.Namespace, r.Name, e.Name))
+		id := plan.ForgeHookID(source.Repository, names.HookSecret(r.Namespace, r.Name, e.Name))
 		for _, set := range p.Sets {
 			for _, item := range set.Items {
 				if hook, ok := item.Body.(plan.ForgeHook); ok && item.ID == id {

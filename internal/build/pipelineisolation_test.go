@@ -15,6 +15,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/foreign/externalsecrets"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -59,7 +60,7 @@ func (c crossing) pipeline(item plan.Item) {
 	if at := item.ID.Namespace; at == eventsNamespace && !strings.HasPrefix(item.ID.Name, c.product()[:min(len(c.product()), 25)]) {
 		c.fail(item, "the name does not tell whose it is")
 	}
-	account := build.SensorAccountName(c.product(), c.set.Owner.Name)
+	account := names.SensorAccount(c.product(), c.set.Owner.Name)
 	switch o := item.Object.(type) {
 	case *corev1.ServiceAccount:
 		c.own(item, "account", o.Name)
@@ -160,7 +161,7 @@ func (c crossing) eventSource(item plan.Item, o *argoevents.EventSource) {
 }
 
 func (c crossing) sensor(item plan.Item, o *argoevents.Sensor) {
-	if o.Spec.Template == nil || o.Spec.Template.ServiceAccountName != build.SensorAccountName(c.product(), c.set.Owner.Name) {
+	if o.Spec.Template == nil || o.Spec.Template.ServiceAccountName != names.SensorAccount(c.product(), c.set.Owner.Name) {
 		c.fail(item, "it does not run as the runtime's account")
 	}
 	for _, dependency := range o.Spec.Dependencies {

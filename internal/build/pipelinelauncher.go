@@ -13,6 +13,7 @@ import (
 	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/hooks"
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -66,7 +67,7 @@ func (p *pipeline) launcher(t v1alpha1.PipelineTrigger, e v1alpha1.EventSource, 
 	run := &tekton.PipelineRun{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: l.namespace(),
-			Name:      launcherPrefix(p.runtime.Namespace, p.runtime.Name, t.EventSource, t.Pipeline, t.Revision, string(kind)),
+			Name:      names.LauncherPrefix(p.runtime.Namespace, p.runtime.Name, t.EventSource, t.Pipeline, t.Revision, string(kind)),
 			Labels:    l.labels(),
 		},
 		Spec: tekton.PipelineRunSpec{
@@ -242,7 +243,7 @@ func (l *launcher) launch(config string) tekton.PipelineTask {
 	// Both Secrets have the same keys. The secret store decides which of them
 	// exists; a public repository has none.
 	var sources []corev1.VolumeProjection
-	for _, name := range []string{PipelineCredentialsName(l.runtime.Name), SyncedCredentialsName(l.runtime.Name)} {
+	for _, name := range []string{names.PipelineCredentials(l.runtime.Name), names.SyncedCredentials(l.runtime.Name)} {
 		optional := true
 		sources = append(sources, corev1.VolumeProjection{Secret: &corev1.SecretProjection{
 			LocalObjectReference: corev1.LocalObjectReference{Name: name}, Optional: &optional,

@@ -16,6 +16,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/forge/forges"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/sensorlua"
 )
@@ -72,12 +73,12 @@ func (p *pipeline) addSensors() error {
 		}
 	}
 	if !p.exclusive() {
-		return p.addSensor(sharedSensorName(p.runtime.Namespace, p.runtime.Name), all,
+		return p.addSensor(names.SharedSensor(p.runtime.Namespace, p.runtime.Name), all,
 			&SizeError{Runtime: p.source, Part: fmt.Sprintf("a sensor for all of the %d triggers", len(all)), Remedy: sharedRemedy})
 	}
 	for _, part := range all {
 		t := part.trigger
-		name := exclusiveSensorName(p.runtime.Namespace, p.runtime.Name, t.EventSource, t.Pipeline, t.Revision, string(part.kind))
+		name := names.ExclusiveSensor(p.runtime.Namespace, p.runtime.Name, t.EventSource, t.Pipeline, t.Revision, string(part.kind))
 		err := p.addSensor(name, []sensorPart{part}, &SizeError{
 			Runtime: p.source, Part: "the trigger of " + t.Pipeline + " by " + t.EventSource, Remedy: "use fewer or smaller hooks, or fewer inputs",
 		})
@@ -106,7 +107,7 @@ func (p *pipeline) addSensor(name string, parts []sensorPart, tooLarge *SizeErro
 	}
 	yes := true
 	config := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: p.eventNamespace, Name: sensorFilesName(name, files)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.eventNamespace, Name: names.SensorFiles(name, files)},
 		Immutable:  &yes,
 		Data:       files,
 	}
@@ -115,7 +116,7 @@ func (p *pipeline) addSensor(name string, parts []sensorPart, tooLarge *SizeErro
 	container.VolumeMounts = []corev1.VolumeMount{{Name: filesVolume, MountPath: filesDir, ReadOnly: true}}
 	spec.EventBusName = eventBus
 	spec.Template = &argoevents.Template{
-		ServiceAccountName: SensorAccountName(p.runtime.Namespace, p.runtime.Name), Container: container,
+		ServiceAccountName: names.SensorAccount(p.runtime.Namespace, p.runtime.Name), Container: container,
 		Volumes: []corev1.Volume{{Name: filesVolume, VolumeSource: corev1.VolumeSource{
 			ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: config.Name}},
 		}}},
@@ -191,15 +192,15 @@ func filesSize(files map[string]string) int {
 }
 
 func triggerName(t v1alpha1.PipelineTrigger, kind v1alpha1.EventSourceType) string {
-	return sensorTriggerName(t.EventSource, t.Pipeline, t.Revision, string(kind))
+	return names.SensorTrigger(t.EventSource, t.Pipeline, t.Revision, string(kind))
 }
 
 // dependency returns the events of an event source that count: they are of the right
 // kind, and about a ref that matches. Argo Events filters the result of its program.
 func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceType) argoevents.EventDependency {
 	d := argoevents.EventDependency{
-		Name:            dependencyName(e.Name, string(kind)),
-		EventSourceName: p.eventSourceName(e, kind), EventName: eventName(e.Name),
+		Name:            names.Dependency(e.Name, string(kind)),
+		EventSourceName: p.eventSourceName(e, kind), EventName: names.Event(e.Name),
 		Transform: &argoevents.EventDependencyTransformer{Script: sensorlua.Run(filesDir, sensorlua.Calendar)},
 		Filters:   &argoevents.EventDependencyFilter{},
 	}

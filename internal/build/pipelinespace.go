@@ -8,6 +8,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/foreign/externalsecrets"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -39,7 +40,7 @@ func (p *pipeline) addResources() error {
 	p.add(plan.StageWorkload, argocd.ApplicationSchemaGroupVersionKind, &argocd.Application{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.snap.DeploymentNamespace(p.cluster),
-			Name:      ResourcesApplicationName(p.runtime.Namespace, p.runtime.Name),
+			Name:      names.ResourcesApplication(p.runtime.Namespace, p.runtime.Name),
 			// Argo CD removes the resources before the Application is gone.
 			Finalizers: []string{argocd.ResourcesFinalizerName},
 		},
@@ -56,10 +57,10 @@ func (p *pipeline) addResources() error {
 // addSensorAccount adds the account of the runtime's sensors. It creates
 // launchers in the runtime's namespace, and can do nothing else anywhere.
 func (p *pipeline) addSensorAccount() {
-	account := SensorAccountName(p.runtime.Namespace, p.runtime.Name)
+	account := names.SensorAccount(p.runtime.Namespace, p.runtime.Name)
 	p.add(plan.StageAccount, serviceAccountKind,
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: p.eventNamespace, Name: account}}, p.source)
-	role := sensorRoleName(p.runtime.Name)
+	role := names.SensorRole(p.runtime.Name)
 	p.add(plan.StageAccount, roleKind, &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace(), Name: role},
 		Rules: []rbacv1.PolicyRule{{
@@ -103,7 +104,7 @@ func (p *pipeline) addCredentials() error {
 		}
 	}
 	p.add(plan.StageConfig, secretKind, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace(), Name: PipelineCredentialsName(p.runtime.Name)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace(), Name: names.PipelineCredentials(p.runtime.Name)},
 		Type:       corev1.SecretTypeOpaque,
 	}, p.source, values...)
 	return nil
@@ -113,7 +114,7 @@ func (p *pipeline) addCredentials() error {
 // the runtime, which may read these and no others. External Secrets brings the
 // kind: until it is ready, an existing ExternalSecret stays.
 func (p *pipeline) addSyncedCredentials(ref secrets.Ref) {
-	name := SyncedCredentialsName(p.runtime.Name)
+	name := names.SyncedCredentials(p.runtime.Name)
 	component, _ := p.snap.ComponentOf(p.cluster, v1alpha1.CategorySecretSync)
 	if !componentReady(p.cluster, component) {
 		p.keep(externalsecrets.ExternalSecretKind(), p.namespace(), name)
@@ -123,7 +124,7 @@ func (p *pipeline) addSyncedCredentials(ref secrets.Ref) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace(), Name: name},
 		Spec: externalsecrets.ExternalSecretSpec{
 			RefreshInterval: credentialsRefresh,
-			SecretStoreRef:  externalsecrets.SecretStoreRef{Kind: externalsecrets.SecretStoreKind().Kind, Name: SecretStoreName(p.target.Account)},
+			SecretStoreRef:  externalsecrets.SecretStoreRef{Kind: externalsecrets.SecretStoreKind().Kind, Name: names.SecretStore(p.target.Account)},
 			Target:          externalsecrets.ExternalSecretTarget{Name: name, CreationPolicy: "Owner", DeletionPolicy: "Retain"},
 			DataFrom: []externalsecrets.ExternalSecretDataFrom{{
 				Extract: externalsecrets.ExternalSecretExtract{Key: ref.Path},

@@ -5,6 +5,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/foreign/externalsecrets"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -31,15 +32,15 @@ func (s *space) addSecretStores() {
 	ready := componentReady(s.cluster, component)
 	for at, source := range s.accountsIn() {
 		if !ready {
-			s.keep(externalsecrets.SecretStoreKind(), at.namespace, SecretStoreName(at.account))
+			s.keep(externalsecrets.SecretStoreKind(), at.namespace, names.SecretStore(at.account))
 			continue
 		}
 		s.add(plan.StageConfig, externalsecrets.SecretStoreKind(), &externalsecrets.SecretStore{
-			ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: SecretStoreName(at.account)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: names.SecretStore(at.account)},
 			Spec: externalsecrets.SecretStoreSpec{Provider: externalsecrets.SecretStoreProvider{Vault: &externalsecrets.VaultProvider{
 				Server: vault.Address, Path: engineGit, Version: "v2", Namespace: vault.Namespace, CABundle: []byte(vault.CABundle),
 				Auth: externalsecrets.VaultAuth{Kubernetes: externalsecrets.VaultKubernetesAuth{
-					MountPath: s.cluster.Name, Role: AccessRoleName(s.product.Name, at.account),
+					MountPath: s.cluster.Name, Role: names.AccessRole(s.product.Name, at.account),
 					ServiceAccountRef: externalsecrets.ServiceAccountRef{Name: at.account},
 				}},
 			}}},

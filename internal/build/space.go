@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/validate"
@@ -196,7 +197,7 @@ func (s *space) addAccounts() {
 		s.add(plan.StageAccount, serviceAccountKind,
 			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: at.account}}, source)
 		s.add(plan.StageAccount, roleBindingKind,
-			roleBinding(at.namespace, accountBinding(at.account), "edit", accountSubject(at.namespace, at.account)), source)
+			roleBinding(at.namespace, names.AccountBinding(at.account), "edit", accountSubject(at.namespace, at.account)), source)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	hnc "sigs.k8s.io/hierarchical-namespaces/api/v1alpha2"
 
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -48,7 +49,7 @@ func (s *space) addGroupBinding(namespace string, source plan.Ref) {
 	if !ok {
 		return
 	}
-	s.add(plan.StageAccount, roleBindingKind, roleBinding(namespace, groupBinding, "admin",
+	s.add(plan.StageAccount, roleBindingKind, roleBinding(namespace, names.GroupBinding, "admin",
 		rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: group}), source)
 }
 

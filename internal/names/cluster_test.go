@@ -1,4 +1,4 @@
-package build
+package names
 
 import (
 	"strings"
@@ -13,17 +13,17 @@ func TestClusterNames(t *testing.T) {
 		got  string
 		want string
 	}{
-		"a cluster":                     {got: ClusterName("prod"), want: "cluster-prod"},
-		"a cluster that looks like one": {got: ClusterName("cluster-prod"), want: "cluster-cluster-prod"},
-		"a component":                   {got: ComponentApplicationName("prod", "argocd"), want: "prod.argocd"},
-		"a virtual cluster":             {got: VirtualClusterApplicationName("dev", "host-1", "vcluster"), want: "dev.host-1.vcluster"},
-		"on another host":               {got: VirtualClusterApplicationName("dev", "host-2", "vcluster"), want: "dev.host-2.vcluster"},
-		"a role":                        {got: AccessRoleName("product-1", "app"), want: "product-1-app"},
-		"a SecretStore":                 {got: SecretStoreName("app"), want: "nautes-app"},
-		"an Ingress":                    {got: ingressName("argocd"), want: "nautes-argocd"},
-		"a long cluster":                {got: ClusterName(long), want: "cluster-" + long[:44] + "-0"},
-		"a long component":              {got: ComponentApplicationName(long, "argocd"), want: long[:52] + "-0"},
-		"cut at the dot":                {got: ComponentApplicationName(long[:51], "argo-rollouts"), want: long[:51] + "-0"},
+		"a cluster":                     {got: Cluster("prod"), want: "cluster-prod"},
+		"a cluster that looks like one": {got: Cluster("cluster-prod"), want: "cluster-cluster-prod"},
+		"a component":                   {got: ComponentApplication("prod", "argocd"), want: "prod.argocd"},
+		"a virtual cluster":             {got: VirtualClusterApplication("dev", "host-1", "vcluster"), want: "dev.host-1.vcluster"},
+		"on another host":               {got: VirtualClusterApplication("dev", "host-2", "vcluster"), want: "dev.host-2.vcluster"},
+		"a role":                        {got: AccessRole("product-1", "app"), want: "product-1-app"},
+		"a SecretStore":                 {got: SecretStore("app"), want: "nautes-app"},
+		"an Ingress":                    {got: Ingress("argocd"), want: "nautes-argocd"},
+		"a long cluster":                {got: Cluster(long), want: "cluster-" + long[:44] + "-0"},
+		"a long component":              {got: ComponentApplication(long, "argocd"), want: long[:52] + "-0"},
+		"cut at the dot":                {got: ComponentApplication(long[:51], "argo-rollouts"), want: long[:51] + "-0"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -56,9 +56,9 @@ func FuzzClusterNames(f *testing.F) {
 			{"", cluster, "", component}, {"", cluster2, "", component2},
 			{"virtual", cluster, host, component}, {"virtual", cluster2, host2, component2}, {"virtual", cluster, host2, component},
 		} {
-			name := ComponentApplicationName(of[1], of[3])
+			name := ComponentApplication(of[1], of[3])
 			if of[0] != "" {
-				name = VirtualClusterApplicationName(of[1], of[2], of[3])
+				name = VirtualClusterApplication(of[1], of[2], of[3])
 			}
 			if other, taken := applications[name]; taken && other != of {
 				t.Errorf("%v and %v are both %s", other, of, name)
@@ -68,7 +68,7 @@ func FuzzClusterNames(f *testing.F) {
 				t.Errorf("%q is no name: %v", name, problems)
 			}
 		}
-		for _, make := range []func(string) string{ClusterName, SecretStoreName, ingressName} {
+		for _, make := range []func(string) string{Cluster, SecretStore, Ingress} {
 			if (make(cluster) == make(cluster2)) != (cluster == cluster2) {
 				t.Errorf("%s and %s are both %s", cluster, cluster2, make(cluster))
 			}

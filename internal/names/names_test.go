@@ -1,4 +1,4 @@
-package build
+package names
 
 import (
 	"strings"
@@ -27,7 +27,7 @@ func TestQualified(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := qualified(test.product, test.name)
+			got := Qualified(test.product, test.name)
 			want, hashed := strings.CutSuffix(test.want, "-0")
 			if hashed {
 				// What the hash is does not matter here, that it is one does.
@@ -45,13 +45,13 @@ func TestQualified(t *testing.T) {
 
 func TestAccountBinding(t *testing.T) {
 	long := strings.Repeat("a", 63)
-	if got := accountBinding("app"); got != "nautes-account-app" {
+	if got := AccountBinding("app"); got != "nautes-account-app" {
 		t.Errorf("accountBinding(app) = %q", got)
 	}
-	if got := accountBinding(long); len(got) > maxName || !endsInHash(got) {
+	if got := AccountBinding(long); len(got) > maxName || !endsInHash(got) {
 		t.Errorf("accountBinding of a long name = %q", got)
 	}
-	if accountBinding("product") == groupBinding {
+	if AccountBinding("product") == GroupBinding {
 		t.Errorf("an account can take the name of the group's binding")
 	}
 }
@@ -63,9 +63,9 @@ func TestPipelineNames(t *testing.T) {
 	taken := map[string]string{}
 	for _, runtime := range []string{"r", "r-resources", "pipeline-r", "0123456789", long + "a", long + "b"} {
 		for what, name := range map[string]string{
-			"Application": ApplicationName("product-1", runtime), "resources": ResourcesApplicationName("product-1", runtime),
-			"credentials": PipelineCredentialsName(runtime), "synced credentials": SyncedCredentialsName(runtime), "role": sensorRoleName(runtime),
-			"account": accountBinding(runtime),
+			"Application": Application("product-1", runtime), "resources": ResourcesApplication("product-1", runtime),
+			"credentials": PipelineCredentials(runtime), "synced credentials": SyncedCredentials(runtime), "role": SensorRole(runtime),
+			"account": AccountBinding(runtime),
 		} {
 			if other, ok := taken[name]; ok {
 				t.Errorf("%s of %s and %s are both %s", what, runtime, other, name)
@@ -94,20 +94,20 @@ func FuzzNames(f *testing.F) {
 				t.Skip("the API takes labels only")
 			}
 		}
-		first, second := qualified(product, name), qualified(product2, name2)
+		first, second := Qualified(product, name), Qualified(product2, name2)
 		if (first == second) != (product == product2 && name == name2) {
 			t.Errorf("%s + %s and %s + %s are both %s", product, name, product2, name2, first)
 		}
-		if (accountBinding(name) == accountBinding(name2)) != (name == name2) {
-			t.Errorf("the bindings of %s and %s are both %s", name, name2, accountBinding(name))
+		if (AccountBinding(name) == AccountBinding(name2)) != (name == name2) {
+			t.Errorf("the bindings of %s and %s are both %s", name, name2, AccountBinding(name))
 		}
-		for _, got := range []string{first, accountBinding(name)} {
+		for _, got := range []string{first, AccountBinding(name)} {
 			if problems := validation.IsDNS1123Label(got); len(problems) > 0 {
 				t.Errorf("%q is no name: %v", got, problems)
 			}
 		}
 		// A second part that is made to look like another's hash.
-		if at := strings.LastIndex(second, "-"); name2 != second[at+1:] && qualified(second[:at], second[at+1:]) == second {
+		if at := strings.LastIndex(second, "-"); name2 != second[at+1:] && Qualified(second[:at], second[at+1:]) == second {
 			t.Errorf("%s + %s is %s too", second[:at], second[at+1:], second)
 		}
 	})
