@@ -20,7 +20,7 @@ import (
 	. "nautes.io/nautes/test/testutil"
 )
 
-// accessLines tells a set for Vault in lines that can be compared.
+// accessLines renders a set for Vault in lines that can be compared.
 func accessLines(t *testing.T, set plan.Set) []string {
 	t.Helper()
 	var lines []string
@@ -218,9 +218,9 @@ func TestSpaceAccessWithoutWhatItNeeds(t *testing.T) {
 	}
 }
 
-// TestAccessApart holds that no account of a product can read what is not the
-// product's, in many random tenants whose products do what they can, and that no
-// policy of a product goes while another of its clusters needs it.
+// TestAccessApart holds that no account of a product can read a credential of another
+// product, in many random tenants with hostile products. No policy of a product is
+// removed while another of its clusters needs it.
 func TestAccessApart(t *testing.T) {
 	roles, policies, kept, stores := 0, 0, 0, 0
 	for seed := range uint64(worlds) {
@@ -401,7 +401,7 @@ func TestSecretStores(t *testing.T) {
 	}
 }
 
-// TestSecretStore holds what a SecretStore says, as it is sent.
+// TestSecretStore compares a SecretStore, as it is sent, with its golden form.
 func TestSecretStore(t *testing.T) {
 	s := newSnapshot(append(world(product("product-1",
 		Deployed("c", DeploymentRuntime("product-1", "web", "dev", "repo-1", For("api"), Into("app", "web"), As("deployer"))))...),

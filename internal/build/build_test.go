@@ -66,8 +66,8 @@ func everything(t *testing.T, s *snapshot.Snapshot, products ...string) []plan.S
 	return sets
 }
 
-// pipelinePlan returns the plan of a pipeline runtime; false when the rules
-// refuse it, or what it needs is missing.
+// pipelinePlan returns the plan of a pipeline runtime, and false if the rules refuse it
+// or an object that it needs is missing.
 func pipelinePlan(t *testing.T, s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (plan.Plan, bool) {
 	t.Helper()
 	p, err := build.PipelineRuntime(s, r)

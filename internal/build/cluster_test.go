@@ -90,9 +90,8 @@ func TestClusterGolden(t *testing.T) {
 	}
 }
 
-// TestClusterInstalls holds which clusters of the user guide get which
-// components, and that each is installed when what it needs is ready, all of
-// them in the end.
+// TestClusterInstalls holds which clusters of the user guide get which components. Each
+// is installed when its prerequisites are ready, and in the end all of them are.
 func TestClusterInstalls(t *testing.T) {
 	want := map[string][]string{
 		"cluster-host":               {"oauth2-proxy", "traefik"},
@@ -123,8 +122,8 @@ func TestClusterInstalls(t *testing.T) {
 	}
 }
 
-// installable returns the components of which the plan has an Application. When
-// those that are ready are what they are, no others may be there.
+// installable returns the components that have an Application in the plan. It fails if
+// one has an Application before its prerequisites are ready.
 func installable(t *testing.T, p clusterResult, ready []string) []string {
 	t.Helper()
 	var names []string
@@ -247,7 +246,7 @@ func TestClusterThatIsDeleted(t *testing.T) {
 	}
 }
 
-// external returns components that somebody else installs.
+// external returns components that Nautes does not install.
 func external(names ...string) *v1alpha1.ComponentCatalogue {
 	var components []v1alpha1.CatalogueComponent
 	for _, name := range names {
@@ -256,8 +255,8 @@ func external(names ...string) *v1alpha1.ComponentCatalogue {
 	return ComponentCatalogue(components...)
 }
 
-// TestClusterExternal holds that nothing is done for components that somebody
-// else installs, and nothing is taken away that was done before.
+// TestClusterExternal holds that nothing is written for external components, and that
+// objects from before are not removed.
 func TestClusterExternal(t *testing.T) {
 	host := GuideClusters()[2]
 	s := newSnapshot(host, GuideClusters()[3], external("traefik", "oauth2-proxy", "vcluster", "argo-events"))
@@ -295,10 +294,9 @@ func TestClusterExternal(t *testing.T) {
 	}
 }
 
-// TestClusterDoor holds that a page without a log in of its own is published
-// only where there is somebody who asks, on the cluster or, for a virtual one, on
-// its host.
-func TestClusterDoor(t *testing.T) {
+// TestClusterAuthProxy holds that a page without a login of its own is published only
+// behind an auth proxy, on the cluster or, for a virtual one, on its host.
+func TestClusterAuthProxy(t *testing.T) {
 	only := func(usage v1alpha1.ClusterUsage) *v1alpha1.ComponentCatalogue {
 		return ComponentCatalogue(v1alpha1.CatalogueComponent{
 			Name: "oauth2-proxy", Rules: []v1alpha1.ComponentRule{{Usage: usage, ClusterType: v1alpha1.ClusterPhysical, Requirement: v1alpha1.RequirementRequired}},

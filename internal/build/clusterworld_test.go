@@ -107,9 +107,9 @@ func TestClusterSameInputSameBytes(t *testing.T) {
 	}
 }
 
-// TestClustersApart holds that no two clusters have one object, except for
-// namespaces that are used as they are found, and that nothing in the plan of a
-// cluster names what is another's.
+// TestClustersApart holds that no two clusters share an object, except for namespaces
+// that are used as they are found. Nothing in the plan of a cluster names an object of
+// another cluster.
 func TestClustersApart(t *testing.T) {
 	type holder struct {
 		owner    plan.Owner
@@ -179,9 +179,9 @@ func (p planned) belongs(t *testing.T, set plan.Set, item plan.Item) {
 	}
 }
 
-// TestClusterPermissions holds what a cluster's components may do: nothing is a
-// pattern, the cluster's Secret opens the cluster to no project, and the project
-// permits the Applications, on the cluster and in its room on the host only.
+// TestClusterPermissions holds the permissions of a cluster's components. None is a
+// pattern, and the cluster's Secret opens the cluster to no project. The project
+// permits the Applications, on the cluster and in its namespace on the host only.
 func TestClusterPermissions(t *testing.T) {
 	seen := map[string]int{}
 	inClusterWorlds(t, func(t *testing.T, p planned) {
@@ -270,9 +270,9 @@ func (p planned) project(t *testing.T, project *argocd.AppProject) {
 	}
 }
 
-// TestClusterKeepsApplications holds that the Application of a component that a
-// cluster has is never taken away, whatever state anything is in, and that it is
-// written exactly when what it needs is ready.
+// TestClusterKeepsApplications holds that the Application of a component that a cluster
+// has is never removed, whatever the state of other objects. It is written exactly if
+// its prerequisites are ready.
 func TestClusterKeepsApplications(t *testing.T) {
 	written, waiting := 0, 0
 	inClusterWorlds(t, func(t *testing.T, p planned) {
@@ -325,8 +325,8 @@ func (p planned) isReady(name string) bool {
 	})
 }
 
-// TestClusterValuesStayValues holds that hosts, ports and the texts of users
-// arrive as what they are, and that objects say nothing beside what is meant.
+// TestClusterValuesStayValues holds that hosts, ports and the texts of users arrive
+// unchanged, and that objects have no other fields.
 func TestClusterValuesStayValues(t *testing.T) {
 	notes := map[string]bool{}
 	ports := 0
@@ -375,7 +375,7 @@ func TestClusterValuesStayValues(t *testing.T) {
 	}
 }
 
-// value returns what is at a path of the values of an Application's one chart.
+// value returns the value at a path of the values of an Application's one chart.
 func value(t *testing.T, app *argocd.Application, path ...string) any {
 	t.Helper()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(app)
@@ -411,7 +411,7 @@ func (p planned) quiet(t *testing.T, item plan.Item) {
 		case map[string]any:
 			silent = len(at) == 0
 			for key, inner := range at {
-				// What values hold is the user's, and the core group has no name.
+				// The content of values is the user's, and the core group has no name.
 				if inner != nil && key != "valuesObject" && !strings.HasSuffix(path, "clusterResourceWhitelist") {
 					walk(inner, path+"."+key)
 				}

@@ -36,8 +36,8 @@ var shared = devstack.Shared{Options: devstack.Options{Bare: true}}
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
-// crds are the definitions of what we write, each in its project's own module,
-// which the go.mod in a directory of ours requires.
+// crds returns the CRDs of the kinds that the builders write, each in the module of its
+// project, by the directory of ours whose go.mod requires the module.
 func crds() map[string][]string {
 	return map[string][]string{
 		". github.com/argoproj/argo-cd/v2": {
@@ -118,8 +118,8 @@ func newServer(t *testing.T) server {
 	return server{Interface: objects, mapper: restmapper.NewDiscoveryRESTMapper(groups)}
 }
 
-// apply applies an object as strictly as the server can, and returns what is
-// there then.
+// apply applies an object as strictly as the server can, and returns the object that
+// results.
 func (s server) apply(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	mapping, err := s.mapper.RESTMapping(o.GroupVersionKind().GroupKind(), o.GroupVersionKind().Version)
 	if err != nil {
@@ -146,8 +146,8 @@ func content(t *testing.T, o client.Object) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: converted}
 }
 
-// guidePipelines returns what the guide's pipeline runtime asks for, in both
-// isolations, with Vault and without, and the launchers that its sensors make.
+// guidePipelines returns the plans of the guide's pipeline runtime, in both isolations,
+// with Vault and without, and the launchers that its sensors create.
 func guidePipelines(t *testing.T) []plan.Set {
 	var sets []plan.Set
 	launchers := plan.Set{}

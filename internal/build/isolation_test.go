@@ -22,8 +22,8 @@ import (
 // worlds is how many random tenants the properties are checked in.
 const worlds = 300
 
-// TestNoCrossing holds that nothing of a product is outside of what is the
-// product's, in many random tenants whose products do what they can.
+// TestNoCrossing holds that no object of a product is outside of the product's
+// namespaces and paths, in many random tenants with hostile products.
 func TestNoCrossing(t *testing.T) {
 	seen := map[string]int{}
 	for seed := range uint64(worlds) {
@@ -68,7 +68,7 @@ type crossing struct {
 	seen map[string]int
 	// credentials are the products that got each of them.
 	credentials map[plan.SecretRef]string
-	// shared are the owners of what is told apart by more than an ID.
+	// shared are the owners of things that more than an ID distinguishes.
 	shared map[string]plan.Owner
 }
 
@@ -79,7 +79,7 @@ func (c crossing) fail(item plan.Item, format string, args ...any) {
 
 func (c crossing) product() string { return c.set.Owner.Product }
 
-// owns tells whether a namespace on the set's target is the product's.
+// owns reports whether the product holds a namespace on the set's target.
 func (c crossing) owns(namespace string) bool {
 	if namespace == c.product() {
 		return true
@@ -258,8 +258,8 @@ func (c crossing) application(item plan.Item, o *argocd.Application) {
 	}
 }
 
-// TestRevocation holds that whatever is taken away from a random tenant leaves
-// no repository behind that nobody may read.
+// TestRevocation holds that no repository stays registered that no runtime may read,
+// whichever object is removed from a random tenant.
 func TestRevocation(t *testing.T) {
 	revoked := 0
 	for seed := range uint64(worlds) {

@@ -25,7 +25,7 @@ import (
 	. "nautes.io/nautes/test/testutil"
 )
 
-// guideProduct and guideCluster are those of the guide's pipeline runtime pr-demo.
+// guideProduct and guideCluster have the guide's pipeline runtime pr-demo.
 const (
 	guideProduct = "product-xxxx"
 	guideCluster = "physical-worker-pipeline"
@@ -127,8 +127,8 @@ func TestPipelineGolden(t *testing.T) {
 	}
 }
 
-// TestPipelineSameInputSameBytes holds that neither the order of the objects nor
-// that of what the spec lists without an order matters.
+// TestPipelineSameInputSameBytes holds that neither the order of the objects nor the
+// order of unordered lists in the spec matters.
 func TestPipelineSameInputSameBytes(t *testing.T) {
 	objects := guide(t)
 	var want []byte
@@ -179,8 +179,8 @@ func guideKinds(changes map[string]int) map[string]int {
 	return kinds
 }
 
-// TestPipelineRuntime holds what is in the plan as permissions come and go, and
-// as the runtime moves.
+// TestPipelineRuntime holds which items the plan has as permissions come and go, and as
+// the runtime moves.
 func TestPipelineRuntime(t *testing.T) {
 	type change = func(*v1alpha1.ProjectPipelineRuntime)
 	recorded := func(environment, cluster, namespace string) change {
@@ -213,7 +213,7 @@ func TestPipelineRuntime(t *testing.T) {
 		objects []client.Object
 		change  []change
 		want    map[string]int
-		// wantCluster is what the first set is for; the guide's cluster when empty.
+		// wantCluster is the target of the first set; the guide's cluster if empty.
 		wantCluster string
 		wantMissing string
 	}{
@@ -260,7 +260,7 @@ func TestPipelineRuntime(t *testing.T) {
 		"no resources": {
 			change: []change{func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.AdditionalResources = nil }}, want: but(map[string]int{"Application": 0}),
 		},
-		// Nobody tells of its events, and no other event source is left.
+		// No forge sends its events, and no other event source is left.
 		"a public repository": {
 			objects: []client.Object{public}, want: map[string]int{"Application": 1},
 		},

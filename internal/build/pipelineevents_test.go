@@ -228,7 +228,7 @@ func TestHookAddress(t *testing.T) {
 	})
 }
 
-// theirGateway lets clusters have a gateway whose port nobody tells us.
+// theirGateway returns a catalogue with an external gateway whose port is unknown.
 func theirGateway() *v1alpha1.ComponentCatalogue {
 	workers := func(r v1alpha1.ComponentRequirement) []v1alpha1.ComponentRule {
 		return []v1alpha1.ComponentRule{{Usage: v1alpha1.UsageWorker, ClusterType: v1alpha1.ClusterPhysical, Requirement: r}}
@@ -284,8 +284,8 @@ func TestOnlyListens(t *testing.T) {
 	}
 }
 
-// TestEventNames holds that names are what Argo Events makes of them: subjects and
-// keys of NATS, variables of an expression, labels and names of Services.
+// TestEventNames holds that names are valid in each form that Argo Events gives them:
+// subjects and keys of NATS, variables of an expression, labels and names of Services.
 func TestEventNames(t *testing.T) {
 	variable := regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 	seen := map[string]string{}
@@ -331,7 +331,7 @@ func TestEventNames(t *testing.T) {
 	}
 }
 
-// checkName checks that a name is good, and nobody else's.
+// checkName checks that a name is good, and that no other object has it.
 func checkName(t *testing.T, seen map[string]string, owner, name string, good bool) {
 	t.Helper()
 	if other := seen[name]; other != "" && other != owner || !good {
@@ -342,8 +342,8 @@ func checkName(t *testing.T, seen map[string]string, owner, name string, good bo
 	}
 }
 
-// TestSharedIsOne holds that a shared runtime has one object of each kind, however
-// much it has, and that what is too large for one is refused with what to do.
+// TestSharedIsOne holds that a shared runtime has one object of each kind, however many
+// event sources it has. A runtime that is too large for one is refused with a remedy.
 func TestSharedIsOne(t *testing.T) {
 	var sources []v1alpha1.EventSource
 	for i := range 100 {
@@ -369,7 +369,7 @@ func TestSharedIsOne(t *testing.T) {
 	checkSizes(t, planOf(t, pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r))
 }
 
-// TestTooLarge holds that what fits into no object of its own is refused by its name.
+// TestTooLarge holds that a part that fits into no object is refused by its name.
 func TestTooLarge(t *testing.T) {
 	var dates []v1alpha1.ISODate
 	for day := range 100 {
@@ -459,8 +459,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestBounded holds that what listens and decides is bounded, for it works on what
-// strangers send.
+// TestBounded holds that listeners and sensors have resource limits, since they work on
+// input from strangers.
 func TestBounded(t *testing.T) {
 	r := listening("product-1", "pipe", v1alpha1.IsolationExclusive, pushes("product-1", "push", ""), nightly("nightly"))
 	p := planOf(t, pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r)

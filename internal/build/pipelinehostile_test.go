@@ -28,8 +28,8 @@ import (
 	"nautes.io/nautes/test/testutil/hostile"
 )
 
-// crdRules returns what the API server holds against a pipeline runtime: the
-// schema and the rules of the CRD.
+// crdRules returns the checks of the API server on a pipeline runtime: the schema and
+// the rules of the CRD.
 func crdRules(t *testing.T) func(r *v1alpha1.ProjectPipelineRuntime) field.ErrorList {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "config", "crd", "bases", "nautes.resource.nautes.io_projectpipelineruntimes.yaml"))
@@ -79,7 +79,7 @@ func taskOf(t *testing.T, run *tekton.PipelineRun, at int) *tekton.PipelineTask 
 	return &run.Spec.PipelineSpec.Tasks[at]
 }
 
-// inConfig swaps a value of what the runner is told, and returns it.
+// inConfig replaces a value of the runner's configuration, and returns it.
 func inConfig(t *testing.T, run *tekton.PipelineRun, value string, find func(*launch.Config) *string) string {
 	t.Helper()
 	config, arg := configOf(t, run)

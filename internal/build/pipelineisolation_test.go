@@ -29,7 +29,7 @@ func (c crossing) runtime() *v1alpha1.ProjectPipelineRuntime {
 	return c.s.PipelineRuntime(c.product(), c.set.Owner.Name)
 }
 
-// own marks what no two runtimes may have in common.
+// own records something that no two runtimes may have in common.
 func (c crossing) own(item plan.Item, kind, what string) {
 	key := c.set.Target.String() + " " + kind + " " + what
 	if other, taken := c.shared[key]; taken && other != c.set.Owner {
@@ -38,8 +38,8 @@ func (c crossing) own(item plan.Item, kind, what string) {
 	c.shared[key] = c.set.Owner
 }
 
-// holds tells whether a namespace is the runtime's, told in another way than the
-// builder does: nobody else wants it, or all others are refused with its name.
+// holds reports whether the runtime holds a namespace, decided in another way than by
+// the builder: no other runtime asks for it, or all others are refused with its name.
 func (c crossing) holds(namespace string) bool {
 	claims := c.s.Claims(c.set.Target.Name, namespace)
 	for _, claim := range claims {
@@ -106,7 +106,7 @@ func (c crossing) pipeline(item plan.Item) {
 	}
 }
 
-// pipelineSecret is either the token of a hook, or what reads the pipeline files.
+// pipelineSecret checks the token of a hook, or the credentials of the pipeline files.
 func (c crossing) pipelineSecret(item plan.Item, o *corev1.Secret) {
 	for _, value := range item.Secrets {
 		if value.Format == plan.FormatWebhookToken {
@@ -177,8 +177,8 @@ func (c crossing) sensor(item plan.Item, o *argoevents.Sensor) {
 	}
 }
 
-// launcherOf returns what a trigger creates, by the file that its sensor finds in
-// its set. What it does not find, or is no JSON, is no run.
+// launcherOf returns the launcher that a trigger creates, from the file that its sensor
+// mounts. It returns an empty run if the file is missing or is not JSON.
 func launcherOf(set plan.Set, sensor *argoevents.Sensor, trigger argoevents.Trigger) *tekton.PipelineRun {
 	run := &tekton.PipelineRun{}
 	file, found := strings.CutPrefix(trigger.Template.K8s.Source.File.Path, sensor.Spec.Template.Container.VolumeMounts[0].MountPath+"/")
@@ -190,7 +190,7 @@ func launcherOf(set plan.Set, sensor *argoevents.Sensor, trigger argoevents.Trig
 	return run
 }
 
-// hook checks what a runtime has in GitLab.
+// hook checks a hook of a runtime in the forge.
 func (c crossing) hook(item plan.Item) {
 	body, ok := item.Body.(plan.ForgeHook)
 	if !ok || c.set.Target != plan.Forge || c.set.Owner.Kind != build.OwnerPipelineRuntime {
@@ -204,15 +204,15 @@ func (c crossing) hook(item plan.Item) {
 	}
 }
 
-// ownsRepository tells whether the project of a pipeline runtime owns a repository, which no
-// binding gives and takes.
+// ownsRepository reports whether the project of a pipeline runtime owns a repository,
+// which no binding changes.
 func ownsRepository(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, name string) bool {
 	repo := s.CodeRepo(r.Namespace, name)
 	return repo != nil && repo.Spec.Project == r.Spec.Project
 }
 
-// pipelineOwns tells whether a Secret of a pipeline runtime, or of a space, is for
-// a repository that the project of a pipeline runtime owns.
+// pipelineOwns reports whether a Secret of a pipeline runtime, or of a space, is for a
+// repository that the project of a pipeline runtime owns.
 func pipelineOwns(s *snapshot.Snapshot, set plan.Set, item plan.Item, repo string) bool {
 	if set.Owner.Kind != build.OwnerPipelineRuntime {
 		return slices.ContainsFunc(s.PipelineRuntimes(set.Owner.Product), func(r *v1alpha1.ProjectPipelineRuntime) bool {

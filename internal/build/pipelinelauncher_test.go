@@ -97,8 +97,8 @@ func launchersOf(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (map[
 // aKey is as long as the key of an event can be.
 const aKey = "0f0f0f0f-0f0f-0f0f-0f0f-0f0f0f0f0f0f-0f0f0f0f"
 
-// accepted tells what Tekton's admission says of a launcher, as the Sensor
-// creates it for an event.
+// accepted returns the error of Tekton's admission for a launcher, as the Sensor creates
+// it for an event, or nil.
 func accepted(launcher *tekton.PipelineRun, event launch.Event) error {
 	raw, err := json.Marshal(launcher)
 	if err != nil {
@@ -141,7 +141,7 @@ func guideRuntime(t *testing.T) *v1alpha1.ProjectPipelineRuntime {
 	return r
 }
 
-// order returns the tasks of a launcher, each with what it runs after.
+// order returns the tasks of a launcher, each with the tasks that it runs after.
 func order(run *tekton.PipelineRun) []string {
 	var names []string
 	for _, task := range run.Spec.PipelineSpec.Tasks {
@@ -180,7 +180,7 @@ func TestLauncherOfTheGuide(t *testing.T) {
 	}
 }
 
-// configOf returns what the runner is told, and where that is.
+// configOf returns the runner's configuration, and the argument that holds it.
 func configOf(t *testing.T, run *tekton.PipelineRun) (launch.Config, *string) {
 	t.Helper()
 	for _, task := range run.Spec.PipelineSpec.Tasks {
@@ -274,7 +274,7 @@ func TestLauncher(t *testing.T) {
 	}
 }
 
-// checkSteps checks that a launcher runs our program as nobody in particular.
+// checkSteps checks that a launcher runs our program, as an unprivileged user.
 func checkSteps(t *testing.T, run *tekton.PipelineRun) {
 	t.Helper()
 	for key := range run.Labels {
@@ -286,8 +286,8 @@ func checkSteps(t *testing.T, run *tekton.PipelineRun) {
 		if task.TaskRef != nil || len(task.TaskSpec.Workspaces) > 0 {
 			t.Errorf("%s is not a task of its own: %+v", task.Name, task)
 		}
-		// What a task declares and is not given comes from the launcher's parameter
-		// of that name, before the default of the task.
+		// A parameter that a task declares and is not given comes from the
+		// launcher's parameter of that name, before the default of the task.
 		var declared, given []string
 		for _, param := range task.TaskSpec.Params {
 			declared = append(declared, param.Name)

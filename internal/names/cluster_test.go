@@ -38,8 +38,8 @@ func TestClusterNames(t *testing.T) {
 	}
 }
 
-// FuzzClusterNames holds that no two tuples have one name among what is in one
-// namespace, and that every name is one that Kubernetes takes, as a label too.
+// FuzzClusterNames holds that no two tuples have the same name in one namespace, and
+// that Kubernetes accepts every name, also as a label.
 func FuzzClusterNames(f *testing.F) {
 	f.Add("a", "b", "c", "a-b", "b", "c")
 	f.Add("a", "b-0123456789", "h", "a", "0123456789", "h")

@@ -30,7 +30,7 @@ func TestQualified(t *testing.T) {
 			got := Qualified(test.product, test.name)
 			want, hashed := strings.CutSuffix(test.want, "-0")
 			if hashed {
-				// What the hash is does not matter here, that it is one does.
+				// Any hash will do here.
 				if !strings.HasPrefix(got, want+"-") || len(got) != len(want)+1+hashLength || !endsInHash(got) {
 					t.Errorf("qualified = %q, want %q and a hash", got, want)
 				}
@@ -56,8 +56,8 @@ func TestAccountBinding(t *testing.T) {
 	}
 }
 
-// TestPipelineNames holds that what a pipeline runtime has is told from what others
-// have, also where names are cut.
+// TestPipelineNames holds that the names of two pipeline runtimes differ, also where they
+// are cut.
 func TestPipelineNames(t *testing.T) {
 	long := strings.Repeat("n", 62)
 	taken := map[string]string{}
