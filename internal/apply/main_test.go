@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,8 +19,6 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/plan"
@@ -32,39 +29,16 @@ import (
 
 const tenant = "acme"
 
-// environment is the API server of the package's tests. It starts with the first
-// test that needs it.
-var environment struct {
-	sync.Mutex
-	*envtest.Environment
-}
+// apiServer is the API server of the package's tests.
+var apiServer remotetest.Server
 
 // server returns the configuration of the API server, with all rights.
 func server(t *testing.T) *rest.Config {
 	t.Helper()
-	environment.Lock()
-	defer environment.Unlock()
-	if environment.Environment == nil {
-		env, err := remotetest.Start()
-		if err != nil {
-			t.Fatal(err)
-		}
-		environment.Environment = env
-	}
-	return environment.Config
+	return apiServer.Config(t)
 }
 
-func TestMain(m *testing.M) {
-	log.SetLogger(logr.Discard())
-	code := m.Run()
-	if env := environment.Environment; env != nil {
-		if err := env.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stop the API server:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(apiServer.Main(m)) }
 
 // world is one test's view of the API server: an owner, and a connection whose
 // client and caches can be intercepted.

@@ -13,7 +13,7 @@ import (
 // record is the memory of one object that we have written, or may have written.
 type record struct {
 	gvk schema.GroupVersionKind
-	// intent is the hash of the intended object.
+	// intent is the hash of the intended object, or empty while a write is in doubt.
 	intent string
 	// fields is the digest of our fields after the write. It differs when
 	// another writer has changed one of them.
@@ -22,8 +22,6 @@ type record struct {
 	version string
 	// secrets holds the versions of the secrets that a System was given.
 	secrets map[secrets.Ref]string
-	// settled is false while a write is in doubt.
-	settled bool
 }
 
 // memoKey identifies an owner on a cluster, or in a target of a System.

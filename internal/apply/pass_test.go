@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -451,7 +449,7 @@ func TestSettled(t *testing.T) {
 	}{
 		"as written":     {change: func(*record, *metav1.PartialObjectMetadata) {}, want: true},
 		"never written":  {absent: true, change: func(*record, *metav1.PartialObjectMetadata) {}},
-		"in doubt":       {change: func(r *record, _ *metav1.PartialObjectMetadata) { r.settled = false }},
+		"in doubt":       {change: func(r *record, _ *metav1.PartialObjectMetadata) { r.intent = "" }},
 		"another intent": {change: func(r *record, _ *metav1.PartialObjectMetadata) { r.intent = "other" }},
 		"terminating":    {change: func(_ *record, o *metav1.PartialObjectMetadata) { o.DeletionTimestamp = &now }},
 		"no longer ours": {change: func(_ *record, o *metav1.PartialObjectMetadata) { o.Labels = nil }},
@@ -467,7 +465,7 @@ func TestSettled(t *testing.T) {
 		p := newPass(t, &stubConn{})
 		seen := meta(secretKind, "ns", "s", ourLabels)
 		seen.ResourceVersion, seen.ManagedFields = "5", fields(`{"f:a":{}}`)
-		r := record{intent: "hash", settled: true, version: "5", fields: plan.DigestFields(seen)}
+		r := record{intent: "hash", version: "5", fields: plan.DigestFields(seen)}
 		test.change(&r, seen)
 		if !test.absent {
 			p.memory.put(p.key, testID, r)
@@ -509,98 +507,6 @@ func TestKeepOnStoreError(t *testing.T) {
 		var kept keptError
 		if !errors.Is(got, test.wantErr) || errors.As(got, &kept) != test.wantKept {
 			t.Errorf("%s: %v", name, got)
-		}
-	}
-}
-
-func TestIntend(t *testing.T) {
-	other := secret("other", ourLabels)
-	unknown := &unstructured.Unstructured{}
-	unknown.SetName("x")
-	for name, test := range map[string]struct {
-		change func(*plan.Item)
-		want   string
-	}{
-		"right":            {change: func(*plan.Item) {}},
-		"the last stage":   {change: func(i *plan.Item) { i.Stage = plan.StageWorkload }},
-		"no object":        {change: func(i *plan.Item) { i.Object = nil }, want: "it has no object"},
-		"a stage too low":  {change: func(i *plan.Item) { i.Stage = -1 }, want: "it has no stage -1"},
-		"a stage too high": {change: func(i *plan.Item) { i.Stage = plan.StageWorkload + 1 }, want: "it has no stage 4"},
-		"another object":   {change: func(i *plan.Item) { i.Object = other }, want: "its object is Secret ns/other"},
-		"an unknown type":  {change: func(i *plan.Item) { i.Object = &v1alpha1.Cluster{} }, want: "its type *v1alpha1.Cluster is not known to the scheme"},
-		"another label":    {change: func(i *plan.Item) { i.Object = secret("s", with(ourLabels, v1alpha1.LabelTenant, "b")) }, want: `its label nautes.io/tenant is "b" instead of "acme"`},
-	} {
-		item := plan.Item{ID: secretID("s"), Stage: plan.StageConfig, Object: secret("s", ourLabels)}
-		test.change(&item)
-		in, err := newPass(t, &stubConn{}).intend(item)
-		var wrong *PlanError
-		switch {
-		case test.want == "" && (err != nil || in.gvk != secretKind || in.object.GetName() != "s" || in.item.ID != item.ID):
-			t.Errorf("%s: %+v, %v", name, in, err)
-		case test.want != "" && (!errors.As(err, &wrong) || wrong.Problem != test.want || wrong.ID != item.ID):
-			t.Errorf("%s: the error is %v, want %q", name, err, test.want)
-		}
-	}
-}
-
-// Only fields that the plan sets are applied: no status, no field of the server,
-// no key without a value; and the text of a Secret becomes its data.
-func TestIntentHoldsThePlan(t *testing.T) {
-	o := &unstructured.Unstructured{}
-	err := json.Unmarshal([]byte(`{
-		"apiVersion": "v1", "kind": "Secret",
-		"metadata": {"namespace": "ns", "name": "s", "creationTimestamp": null, "managedFields": [], "resourceVersion": "1", "uid": "u", "generation": 3},
-		"status": {"x": "y"}, "stringData": {"b": "text"}, "data": {"a": "AA=="}, "list": [{"null": null, "kept": {"null": null, "zero": 0}}], "null": null
-	}`), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.SetLabels(ourLabels)
-	before := o.DeepCopy()
-	in, err := newPass(t, &stubConn{}).intend(plan.Item{ID: secretID("s"), Object: o})
-	if err != nil {
-		t.Fatal(err)
-	}
-	labels := map[string]any{}
-	for key, value := range ourLabels {
-		labels[key] = value
-	}
-	want := map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"namespace": "ns", "name": "s", "labels": labels},
-		"data": map[string]any{"a": "AA==", "b": "dGV4dA=="}, "list": []any{map[string]any{"kept": map[string]any{"zero": int64(0)}}},
-	}
-	if diff := cmp.Diff(want, in.object.Object); diff != "" {
-		t.Errorf("the intent (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(before, o); diff != "" {
-		t.Errorf("the plan was changed:\n%s", diff)
-	}
-	for name, test := range map[string]struct{ in, want map[string]any }{
-		"no text":    {map[string]any{"data": map[string]any{"a": "AA=="}}, map[string]any{"data": map[string]any{"a": "AA=="}}},
-		"empty text": {map[string]any{"stringData": map[string]any{}}, map[string]any{}},
-		"only text":  {map[string]any{"stringData": map[string]any{"a": "text"}}, map[string]any{"data": map[string]any{"a": "dGV4dA=="}}},
-		"no string":  {map[string]any{"stringData": map[string]any{"a": 1}}, map[string]any{"data": map[string]any{}}},
-	} {
-		encodeStringData(test.in)
-		if diff := cmp.Diff(test.want, test.in); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
-	// A ConfigMap's stringData is a field like any other.
-	o.SetKind("ConfigMap")
-	in, err = newPass(t, &stubConn{}).intend(plan.Item{ID: plan.ID{Kind: "ConfigMap", Namespace: "ns", Name: "s"}, Object: o})
-	if err != nil || in.object.Object["stringData"] == nil {
-		t.Errorf("a ConfigMap: %v, %v", in.object, err)
-	}
-}
-
-func TestOlder(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want bool
-	}{{"1", "2", true}, {"2", "2", false}, {"3", "2", false}, {"9", "10", true}, {"", "2", false}, {"1", "", false}, {"x", "y", false}} {
-		if got := older(test.a, test.b); got != test.want {
-			t.Errorf("%q is older than %q: %t", test.a, test.b, got)
 		}
 	}
 }

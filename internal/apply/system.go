@@ -244,7 +244,7 @@ func (p *systemPass) write(ctx context.Context, in systemIntent) error {
 	case err != nil:
 		return err
 	}
-	p.memory.put(p.key, id, record{intent: in.hash, secrets: versions, settled: true})
+	p.memory.put(p.key, id, record{intent: in.hash, secrets: versions})
 	if !changed {
 		p.unchanged(in.item)
 		return nil
@@ -274,8 +274,8 @@ func (p *systemPass) forgetContents(id plan.ID) {
 // settled reports whether an item is known to be as intended, with the current
 // versions of its secrets.
 func (p *systemPass) settled(ctx context.Context, in systemIntent) (bool, error) {
-	r, ok := p.memory.get(p.key, in.item.ID)
-	if !ok || !r.settled || r.intent != in.hash {
+	r, _ := p.memory.get(p.key, in.item.ID)
+	if r.intent != in.hash {
 		return false, nil
 	}
 	for ref, known := range r.secrets {

@@ -129,8 +129,8 @@ func (p *pass) keepOnStoreError(ctx context.Context, id plan.ID, err error) erro
 // settled reports whether an object is known to be as intended. A cache that is
 // behind our last write proves nothing: an event for any later change will follow.
 func (p *pass) settled(id plan.ID, hash string, seen *metav1.PartialObjectMetadata) bool {
-	r, ok := p.memory.get(p.key, id)
-	return ok && r.settled && r.intent == hash && seen != nil && seen.DeletionTimestamp == nil && p.owns(seen) &&
+	r, _ := p.memory.get(p.key, id)
+	return r.intent == hash && seen != nil && seen.DeletionTimestamp == nil && p.owns(seen) &&
 		(plan.DigestFields(seen) == r.fields || older(seen.ResourceVersion, r.version))
 }
 
@@ -237,7 +237,7 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 		return p.relinquish(ctx, in, object)
 	}
 	p.memory.put(p.key, id, record{
-		gvk: in.gvk, intent: hash, fields: plan.DigestFields(object), version: object.GetResourceVersion(), settled: true,
+		gvk: in.gvk, intent: hash, fields: plan.DigestFields(object), version: object.GetResourceVersion(),
 	})
 	switch {
 	case seen == nil:
