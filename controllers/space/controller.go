@@ -29,6 +29,7 @@ import (
 	"nautes.io/nautes/internal/telemetry"
 )
 
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=products/status,verbs=patch
 
 // work keeps the shared layer of each product on each cluster: what any of
