@@ -85,6 +85,8 @@ func TestConnectionChangesAreLogged(t *testing.T) {
 	m.Set("c", endpoint)
 	waitState(t, m, "c", v1alpha1.ReasonCredentialsInvalid)
 	connected(func() { endpoint.Version, endpoint.Server = "4", "" })
+	endpoint.ExpectedUID = m.State("c").UID
+	m.Set("c", endpoint)
 	i.other.Store(true)
 	waitState(t, m, "c", v1alpha1.ReasonClusterReplaced)
 	waitProbes()
