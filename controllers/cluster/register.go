@@ -95,7 +95,7 @@ func (w work) applyHost(ctx context.Context, snap *snapshot.Snapshot, c *v1alpha
 	if err != nil {
 		return engine.Waiting(v1alpha1.ReasonHostNotReady, "the host of the virtual cluster is not ready: %s", reconcile.Message(err))
 	}
-	applied, err := w.deps.ApplySet(ctx, conn, *set, w.pruning(c))
+	applied, err := w.deps.ApplyFor(ctx, c, plan.Commit{}, conn, *set, w.pruning(c))
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (w work) applyOwn(ctx context.Context, snap *snapshot.Snapshot, c *v1alpha1
 	}
 	o := w.pruning(c)
 	o.Isolate = true
-	applied, err := w.deps.ApplySet(ctx, conn, set, o)
+	applied, err := w.deps.ApplyFor(ctx, c, plan.Commit{}, conn, set, o)
 	return result(applied, err, set.Target.String())
 }
 
@@ -119,7 +119,7 @@ func (w work) applyOwn(ctx context.Context, snap *snapshot.Snapshot, c *v1alpha1
 func (w work) applyTenant(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], set plan.Set) part {
 	o := w.pruning(s.Object)
 	o.Isolate = true
-	applied, err := w.deps.ApplySet(ctx, w.deps.TenantConn, set, o)
+	applied, err := w.deps.ApplyFor(ctx, s.Object, plan.Commit{}, w.deps.TenantConn, set, o)
 	p := result(applied, err, set.Target.String())
 	registered := build.ClusterSecretID(set)
 	switch err := p.failed[registered]; {

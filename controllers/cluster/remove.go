@@ -181,7 +181,7 @@ func (r *removal) owned(ctx context.Context, conn apply.Connection, kind string)
 // empty removes everything that the cluster has on a connection but what is kept.
 func (r *removal) empty(ctx context.Context, conn apply.Connection, target plan.Target, keep []plan.ID, release ...string) error {
 	set := plan.Set{Owner: r.owner, Target: target, Keep: keep}
-	applied, err := r.deps.ApplySet(ctx, conn, set, apply.Options{NoGuard: true, Release: release})
+	applied, err := r.deps.ApplyFor(ctx, r.c, plan.Commit{}, conn, set, apply.Options{NoGuard: true, Release: release})
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func (w work) apply(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentR
 		return err
 	}
 	for _, set := range built.Sets {
-		_, err := w.deps.ApplySet(ctx, conn, set, apply.Options{
+		_, err := w.deps.ApplyFor(ctx, r, reconcile.CommitOf(snap, r.Namespace), conn, set, apply.Options{
 			ConfirmPrune: r.Annotations[v1alpha1.AnnotationConfirmPrune] == strconv.FormatInt(r.Generation, 10),
 		})
 		if err != nil {
@@ -161,7 +161,7 @@ func (w work) write(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentR
 		if err != nil {
 			return err
 		}
-		if _, err := w.deps.ApplySet(ctx, conn, set, apply.Options{}); err != nil {
+		if _, err := w.deps.ApplyFor(ctx, s.Object, reconcile.CommitOf(snap, s.Object.Namespace), conn, set, apply.Options{}); err != nil {
 			return err
 		}
 	}
@@ -240,7 +240,7 @@ func (w work) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.Deployme
 			"cluster %s is not connected, so its Application cannot be removed; the annotation %s: %s gives it up", target.Cluster, v1alpha1.AnnotationAbandon, target.Cluster)
 	}
 	set := plan.Set{Owner: build.RuntimeOwner(s.Object), Target: plan.Cluster(target.Cluster)}
-	result, err := w.deps.ApplySet(ctx, conn, set, apply.Options{NoGuard: true})
+	result, err := w.deps.ApplyFor(ctx, s.Object, reconcile.CommitOf(snap, s.Object.Namespace), conn, set, apply.Options{NoGuard: true})
 	if err != nil {
 		return err
 	}

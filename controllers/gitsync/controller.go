@@ -218,7 +218,7 @@ func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Trac
 		}
 	}
 	outcome := t.Plan(ctx, g.deps.Tenant, source.owner, owned, source.confirm == t.Status.Revision)
-	applied, err := g.deps.ApplySet(ctx, g.deps.TenantConn, outcome.Set, apply.Options{Isolate: true, NoGuard: true})
+	applied, err := g.deps.ApplyFor(ctx, source.object, engine.CommitOf(&t.Status), g.deps.TenantConn, outcome.Set, apply.Options{Isolate: true, NoGuard: true})
 	if err != nil {
 		return reconcile.SyncResult{}, nil, err
 	}

@@ -374,14 +374,15 @@ func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Se
 	}
 	failed := []error{p.ensureWebhookKey(ctx, set)}
 	options := apply.Options{NoGuard: true, Isolate: true}
+	commit := reconcile.CommitOf(p.snap, r.Namespace)
 	if app := r.Status.Application; app != nil && !holds(set, applicationID(app)) {
 		first := set
 		first.Keep = append(slices.Clone(set.Keep), applicationID(app))
-		if _, err := p.deps.ApplySet(ctx, conn, first, options); err != nil {
+		if _, err := p.deps.ApplyFor(ctx, r, commit, conn, first, options); err != nil {
 			return err
 		}
 	}
-	result, err := p.deps.ApplySet(ctx, conn, set, options)
+	result, err := p.deps.ApplyFor(ctx, r, commit, conn, set, options)
 	p.failed = result.Failed
 	if err != nil {
 		return err
@@ -426,14 +427,15 @@ func (w work) withdraw(ctx context.Context, snap *snapshot.Snapshot, r *v1alpha1
 	}
 	set := plan.Set{Owner: build.PipelineOwner(r), Target: plan.Cluster(cluster)}
 	first := set
+	commit := reconcile.CommitOf(snap, r.Namespace)
 	if app := r.Status.Application; app != nil {
 		// Nothing is triggered while Argo CD removes the additional resources.
 		first.Keep = []plan.ID{applicationID(app)}
-		if _, err := w.deps.ApplySet(ctx, conn, first, apply.Options{NoGuard: true}); err != nil {
+		if _, err := w.deps.ApplyFor(ctx, r, commit, conn, first, apply.Options{NoGuard: true}); err != nil {
 			return err
 		}
 	}
-	result, err := w.deps.ApplySet(ctx, conn, set, apply.Options{NoGuard: true})
+	result, err := w.deps.ApplyFor(ctx, r, commit, conn, set, apply.Options{NoGuard: true})
 	if err != nil {
 		return err
 	}

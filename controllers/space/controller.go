@@ -132,12 +132,18 @@ func (w work) Reconcile(ctx context.Context, key reconcile.SpaceKey) (ctrl.Resul
 		w.deps.Abandoned(product, key.Cluster)
 		return ctrl.Result{}, w.record(ctx, key, nil)
 	}
-	applied, err := w.deps.ApplySet(ctx, conn, set, apply.Options{
+	options := apply.Options{
 		// A namespace that one runtime cannot have holds up none of the others.
 		Isolate:      true,
 		NoGuard:      product == nil || !product.DeletionTimestamp.IsZero(),
 		ConfirmPrune: pruneConfirmed(product),
-	})
+	}
+	var applied apply.Result
+	if product == nil {
+		applied, err = w.deps.ApplySet(ctx, conn, set, options)
+	} else {
+		applied, err = w.deps.ApplyFor(ctx, product, engine.CommitOf(product.Status.Sync), conn, set, options)
+	}
 	var guard *apply.GuardError
 	if errors.As(err, &guard) && product != nil {
 		err = engine.Terminal(v1alpha1.ReasonPruneGuarded, "%s: %d on Product %s", guard, product.Generation, product.Name)

@@ -127,6 +127,23 @@ func (d *Deps) ApplySet(ctx context.Context, conn apply.Connection, set plan.Set
 	return result, err
 }
 
+// ApplyFor applies a set of an owner. The log lines of the applier name the commit,
+// and an event on the owner announces the deleted objects.
+func (d *Deps) ApplyFor(ctx context.Context, owner client.Object, commit plan.Commit, conn apply.Connection, set plan.Set, o apply.Options) (apply.Result, error) {
+	result, err := d.ApplySet(engine.WithCommit(ctx, commit), conn, set, o)
+	engine.AnnouncePrune(d.Manager.GetEventRecorder("nautes"), owner, set, result.Deleted, commit)
+	return result, err
+}
+
+// CommitOf returns the commit of default.project that the Product of a snapshot
+// reports as mirrored.
+func CommitOf(snap *snapshot.Snapshot, product string) plan.Commit {
+	if p := snap.Product(product); p != nil {
+		return engine.CommitOf(p.Status.Sync)
+	}
+	return plan.Commit{}
+}
+
 // ApplyTenant applies a set to the tenant cluster. It returns a Waiting error while
 // objects are still terminating.
 func (d *Deps) ApplyTenant(ctx context.Context, set plan.Set, o apply.Options) error {
