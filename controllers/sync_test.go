@@ -164,8 +164,8 @@ func TestBadFilesStopOnlyThemselves(t *testing.T) {
 	}
 }
 
-// event looks for an event about an object.
-func (w *world) event(o v1alpha1.Object, reason, text string) error {
+// event looks for an event about an object whose note has all texts.
+func (w *world) event(o v1alpha1.Object, reason string, texts ...string) error {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(object("events.k8s.io/v1", "EventList", "", "").GroupVersionKind())
 	if err := w.c.List(context.Background(), list); err != nil {
@@ -174,11 +174,36 @@ func (w *world) event(o v1alpha1.Object, reason, text string) error {
 	for _, e := range list.Items {
 		name, _, _ := unstructured.NestedString(e.Object, "regarding", "name")
 		note, _, _ := unstructured.NestedString(e.Object, "note")
-		if name == o.GetName() && e.Object["reason"] == reason && strings.Contains(note, text) {
+		lacks := func(text string) bool { return !strings.Contains(note, text) }
+		if name == o.GetName() && e.Object["reason"] == reason && !slices.ContainsFunc(texts, lacks) {
 			return nil
 		}
 	}
-	return fmt.Errorf("no event %s about %s names %q", reason, o.GetName(), text)
+	return fmt.Errorf("no event %s about %s has %q", reason, o.GetName(), texts)
+}
+
+// After a prune the owner's events name the objects and the commit.
+func TestPrunesAreAnnounced(t *testing.T) {
+	t.Parallel()
+	w := theWorld(t)
+	s := newShop(w, "307", "alpha")
+	s.open(t)
+	exists(t, w.runtimes["alpha"], s.application())
+	revision := s.push(t, nil, runtimeFile)
+	commit := fmt.Sprintf("(revision %s by Ann Author <ann@example.com>)", revision[:12])
+	until(t, "the event about the runtime", func() error {
+		return w.event(s.productObject(), v1alpha1.ReasonPruned, fmt.Sprintf(
+			"deleted 1 object on Tenant that Product %[1]s no longer asks for %[2]s: DeploymentRuntime.nautes.resource.nautes.io %[1]s/dr", s.product, commit))
+	})
+	until(t, "the event about the Application", func() error {
+		return w.event(s.runtimeObject(), v1alpha1.ReasonPruned,
+			fmt.Sprintf("deleted 1 object on Cluster alpha of DeploymentRuntime %s/dr, which is being deleted", s.product),
+			fmt.Sprintf("Application.argoproj.io %s/%s-dr", devstack.ArgoCDNamespace, s.product))
+	})
+	release(t, w.runtimes["alpha"], s.product)
+	until(t, "the event about the namespace", func() error {
+		return w.event(s.productObject(), v1alpha1.ReasonPruned, "on Cluster alpha", "Namespace "+s.namespace)
+	})
 }
 
 func TestEmptiedRepositoryIsGuarded(t *testing.T) {
