@@ -18,16 +18,16 @@ type room struct {
 
 func rooms() []room {
 	return []room{
-		{folders: []string{"controllers", "internal/operator", "internal/reconcile"}, max: 5400},
+		{folders: []string{"controllers", "internal/operator", "internal/reconcile"}, max: 5410},
 		{folders: []string{"internal/remote"}, max: 2400},
 		{folders: []string{"internal/secrets"}, max: 2570},
-		{folders: []string{"internal/build"}, max: 3800},
-		{folders: []string{"internal/snapshot"}, max: 2150},
+		{folders: []string{"internal/build"}, max: 3580},
+		{folders: []string{"internal/snapshot"}, max: 2125},
 	}
 }
 
 // maxController is the limit of lines of a controller's folder.
-const maxController = 1000
+const maxController = 975
 
 // checkRooms returns the breaches of the limits of rooms and of controllers.
 func checkRooms(root string) ([]string, error) {
