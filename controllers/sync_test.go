@@ -190,7 +190,7 @@ func TestPrunesAreAnnounced(t *testing.T) {
 	s.open(t)
 	exists(t, w.runtimes["alpha"], s.application())
 	revision := s.push(t, nil, runtimeFile)
-	commit := fmt.Sprintf("(revision %s by Ann Author <ann@example.com>)", revision[:12])
+	commit := fmt.Sprintf("(revision %s by Ada Pusher <ada@example.com>)", revision[:12])
 	until(t, "the event about the runtime", func() error {
 		return w.event(s.productObject(), v1alpha1.ReasonPruned, fmt.Sprintf(
 			"deleted 1 object on Tenant that Product %[1]s no longer asks for %[2]s: DeploymentRuntime.nautes.resource.nautes.io %[1]s/dr", s.product, commit))

@@ -56,13 +56,13 @@ func troubles() []trouble {
 		},
 		{
 			name: "denied", begin: fail(githost.Answer(http.StatusForbidden, `{"errors":["permission denied"]}`)), end: heal,
-			wantReason: v1alpha1.ReasonSecretStoreDenied, wantSays: "check the mount, the role, and what it is bound to",
+			wantReason: v1alpha1.ReasonSecretStoreDenied, wantSays: "check the mount, the role, and its bindings",
 		},
 		{
 			name:       "restarted",
 			begin:      do(func(w *world) error { return w.vault.Kill() }),
 			end:        do(func(w *world) error { return w.vault.Start(context.Background()) }),
-			wantReason: v1alpha1.ReasonSecretStoreUnavailable, wantSays: "what answers at its address is not Vault (status 502)",
+			wantReason: v1alpha1.ReasonSecretStoreUnavailable, wantSays: "the server at its address is not Vault (status 502)",
 		},
 		{
 			name:       "refused",
