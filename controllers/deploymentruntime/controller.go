@@ -168,7 +168,7 @@ func (w work) write(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentR
 	return nil
 }
 
-// spaceReady tells whether the namespaces and the repository of a runtime are
+// spaceReady returns nil if the namespaces and the repository of a runtime are
 // in place on its cluster.
 func (w work) spaceReady(r *v1alpha1.DeploymentRuntime, target v1alpha1.RuntimeTarget, url string) error {
 	space, known := w.deps.Spaces.Get(reconcile.SpaceKey{Product: r.Namespace, Cluster: target.Cluster})
@@ -197,7 +197,7 @@ func (w work) observeDeployed(ctx context.Context, s *engine.Session[*v1alpha1.D
 	}
 }
 
-// observe tells what Argo CD says of the Application.
+// observe reads the state of the Application from Argo CD.
 func (w work) observe(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], cluster string, source v1alpha1.ManifestSource) error {
 	conn, err := w.deps.Clusters.Get(cluster)
 	if err != nil {

@@ -157,14 +157,16 @@ func TestDeployedPipeline(t *testing.T) {
 		for name, test := range revocations(isolation, names) {
 			for fault, wrong := range otherFaults() {
 				for _, mode := range []string{"held", "restored", "without a record"} {
+					if mode == "without a record" && fault == test.without {
+						// Neither the record nor the new spec shows the deployed objects.
+						continue
+					}
 					t.Run(strings.Join([]string{string(isolation), name, fault, mode}, "/"), func(t *testing.T) {
 						r := r.DeepCopy()
 						test.deployed(r)
 						last := r.DeepCopy()
 						if mode != "without a record" {
 							recordSpec(t, r)
-						} else if fault == test.without {
-							t.Skip("the new spec does not say what is deployed")
 						}
 						if test.spec != nil {
 							test.spec(r)
