@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
 )
@@ -204,10 +203,6 @@ func reportSynced(t *testing.T, c client.Client, app *unstructured.Unstructured,
 	if err := c.Patch(context.Background(), app, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func spaceKey(product, cluster string) reconcile.SpaceKey {
-	return reconcile.SpaceKey{Product: product, Cluster: cluster}
 }
 
 func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }

@@ -379,9 +379,9 @@ func TestSecondPassWritesNothing(t *testing.T) {
 	quiet(t, w, func() {
 		w.restart(t)
 		until(t, "the new operator at work", func() error {
-			for product, cluster := range map[string]string{s.product: s.cluster, m.product: m.cluster} {
-				if _, known := w.op.Deps.Spaces.Get(spaceKey(product, cluster)); !known {
-					return fmt.Errorf("it has not looked at the space of %s yet", product)
+			for _, cluster := range []string{s.cluster, m.cluster} {
+				if !w.op.Deps.Clusters.State(cluster).Connected {
+					return fmt.Errorf("it has not connected to %s yet", cluster)
 				}
 			}
 			return nil

@@ -94,6 +94,11 @@ type SyncStatus struct {
 	// +optional
 	HeldBack int32 `json:"heldBack,omitempty"`
 
+	// stalled is true if a person must change something before the repository is
+	// in sync.
+	// +optional
+	Stalled bool `json:"stalled,omitempty"`
+
 	// rewrittenFrom is the revision that was mirrored before the branch's
 	// history was rewritten; empty when the last change was a fast-forward.
 	// +optional

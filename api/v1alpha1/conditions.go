@@ -30,6 +30,8 @@ const (
 	// ConditionSecretAccess reports whether accounts of the cluster can log in to
 	// the secret store.
 	ConditionSecretAccess = "SecretAccess"
+	// ConditionSpaces reports whether every space of a product is ready.
+	ConditionSpaces = "SpacesReady"
 	// ConditionArmed reports whether every trigger of a pipeline runtime is armed.
 	ConditionArmed = "Armed"
 )

@@ -16,45 +16,44 @@ import (
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/remote/kubeconfig"
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/internal/snapshot"
 )
 
 // connect keeps the connection to a cluster as its credentials say, and tells
 // its state. The error says why the cluster is not connected.
-func (w work) connect(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], snap *snapshot.Snapshot) error {
-	credentials := w.keepConnected(ctx, s, snap)
+func (p *pass) connect(ctx context.Context) error {
+	credentials := p.keepConnected(ctx)
 	if credentials == nil {
-		s.Facts.True(v1alpha1.ConditionCredentials, v1alpha1.ReasonSecretFound, "the kubeconfig is in "+kubeconfigPlace(s.Object))
+		p.s.Facts.True(v1alpha1.ConditionCredentials, v1alpha1.ReasonSecretFound, "the kubeconfig is in "+kubeconfigPlace(p.s.Object))
 	} else {
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionCredentials, credentials)
+		p.s.Facts.Fail(v1alpha1.ConditionCredentials, credentials)
 	}
-	state := w.deps.Clusters.State(s.Object.Name)
+	state := p.deps.Clusters.State(p.s.Object.Name)
 	if state.Connecting {
 		return engine.ErrNotYet
 	}
 	if credentials != nil && !state.Connected {
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionConnected, credentials)
+		p.s.Facts.Fail(v1alpha1.ConditionConnected, credentials)
 		return credentials
 	}
 	// A connection outlives the moment in which its credentials cannot be read.
-	if err := w.tellConnection(s, state); err != nil {
+	if err := p.setConnection(state); err != nil {
 		return err
 	}
 	return credentials
 }
 
-// tellConnection brings the state of the connection into the status.
-func (w work) tellConnection(s *engine.Session[*v1alpha1.Cluster], state remote.State) error {
-	c := s.Object
+// setConnection brings the state of the connection into the status.
+func (p *pass) setConnection(state remote.State) error {
+	c := p.s.Object
 	if state.Connected {
 		if c.Status.Connection == nil {
 			c.Status.Connection = &v1alpha1.ConnectionStatus{}
 		}
 		c.Status.Connection.Version, c.Status.Connection.UID = state.Version, state.UID
-		s.Facts.True(v1alpha1.ConditionConnected, v1alpha1.ReasonConnected, "Kubernetes "+state.Version+" answers")
+		p.s.Facts.True(v1alpha1.ConditionConnected, v1alpha1.ReasonConnected, "Kubernetes "+state.Version+" answers")
 		return nil
 	}
-	s.Facts.False(v1alpha1.ConditionConnected, state.Reason, state.Message)
+	p.s.Facts.False(v1alpha1.ConditionConnected, state.Reason, state.Message)
 	if state.Reason == v1alpha1.ReasonClusterReplaced || state.Reason == v1alpha1.ReasonCredentialsInvalid {
 		return engine.Terminal(state.Reason, "%s", state.Message)
 	}
@@ -62,12 +61,12 @@ func (w work) tellConnection(s *engine.Session[*v1alpha1.Cluster], state remote.
 }
 
 // keepConnected hands the credentials of a cluster to its connection.
-func (w work) keepConnected(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], snap *snapshot.Snapshot) error {
-	c := s.Object
-	if err := w.fetchVirtual(ctx, snap, c); err != nil {
+func (p *pass) keepConnected(ctx context.Context) error {
+	c := p.s.Object
+	if err := p.fetchVirtual(ctx, c); err != nil {
 		return err
 	}
-	kubeconfig, version, err := w.kubeconfig(ctx, c)
+	kubeconfig, version, err := p.kubeconfig(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -75,7 +74,7 @@ func (w work) keepConnected(ctx context.Context, s *engine.Session[*v1alpha1.Clu
 	if c.Status.Connection != nil {
 		expected = c.Status.Connection.UID
 	}
-	w.deps.Clusters.Set(c.Name, remote.Endpoint{
+	p.deps.Clusters.Set(c.Name, remote.Endpoint{
 		UID: c.UID, Kubeconfig: kubeconfig, Version: version, ExpectedUID: expected, Server: c.Spec.APIServer,
 	})
 	return nil
@@ -90,15 +89,15 @@ func kubeconfigPlace(c *v1alpha1.Cluster) string {
 }
 
 // kubeconfig returns the credentials of a cluster and their version.
-func (w work) kubeconfig(ctx context.Context, c *v1alpha1.Cluster) (secrets.Value, string, error) {
+func (p *pass) kubeconfig(ctx context.Context, c *v1alpha1.Cluster) (secrets.Value, string, error) {
 	at := build.KubeconfigRef(c)
-	secret, err := w.deps.Secrets.Get(ctx, at)
+	secret, err := p.deps.Secrets.Get(ctx, at)
 	missing := errors.Is(err, secrets.ErrNotFound) || (err == nil && len(secret.Fields[build.KubeconfigField].Bytes()) == 0)
 	switch {
 	case missing && c.Spec.KubeconfigSecretRef != nil:
 		return secrets.Value{}, "", engine.Waiting(v1alpha1.ReasonSecretMissing,
 			"Secret %s/%s with the key %s does not exist: create it with the cluster's kubeconfig",
-			w.deps.Namespace, c.Spec.KubeconfigSecretRef.Name, build.KubeconfigKey(c.Spec.KubeconfigSecretRef))
+			p.deps.Namespace, c.Spec.KubeconfigSecretRef.Name, build.KubeconfigKey(c.Spec.KubeconfigSecretRef))
 	case missing && c.Spec.ClusterType == v1alpha1.ClusterVirtual:
 		// The Secret on the host is not ours, so nothing tells when it comes.
 		return secrets.Value{}, "", &engine.Error{
@@ -117,12 +116,12 @@ func (w work) kubeconfig(ctx context.Context, c *v1alpha1.Cluster) (secrets.Valu
 // fetchVirtual brings the kubeconfig that a virtual cluster leaves on its host
 // into the secret store, with the address under which the cluster is reached.
 // Nothing is to be done when a person gives the kubeconfig.
-func (w work) fetchVirtual(ctx context.Context, snap *snapshot.Snapshot, c *v1alpha1.Cluster) error {
-	at, ok := build.VirtualKubeconfig(snap, c)
+func (p *pass) fetchVirtual(ctx context.Context, c *v1alpha1.Cluster) error {
+	at, ok := build.VirtualKubeconfig(p.s.Snapshot, c)
 	if !ok {
 		return nil
 	}
-	host, err := w.deps.Clusters.Get(c.Spec.HostCluster)
+	host, err := p.deps.Clusters.Get(c.Spec.HostCluster)
 	if err != nil {
 		// What was stored before is good until the host says otherwise.
 		return nil
@@ -139,14 +138,15 @@ func (w work) fetchVirtual(ctx context.Context, snap *snapshot.Snapshot, c *v1al
 	if err != nil {
 		return engine.Terminal(v1alpha1.ReasonCredentialsInvalid, "Secret %s/%s on cluster %s: %s", at.Namespace, at.Name, c.Spec.HostCluster, err)
 	}
-	_, err = w.deps.Secrets.Put(ctx, secrets.ClusterKubeconfig(c.Name), map[string]secrets.Value{
+	_, err = p.deps.Secrets.Put(ctx, secrets.ClusterKubeconfig(c.Name), map[string]secrets.Value{
 		build.KubeconfigField: secrets.NewValue(rewritten),
 	})
 	return err
 }
 
 // supported tells whether components can be installed on a cluster of this version.
-func supported(facts *engine.Facts, snap *snapshot.Snapshot, c *v1alpha1.Cluster) error {
+func (p *pass) supported() error {
+	c, snap := p.s.Object, p.s.Snapshot
 	if c.Status.Connection == nil {
 		return nil
 	}
@@ -155,9 +155,9 @@ func supported(facts *engine.Facts, snap *snapshot.Snapshot, c *v1alpha1.Cluster
 		err := engine.Terminal(v1alpha1.ReasonVersionUnsupported,
 			"Kubernetes %s is older than %s, which the components need: upgrade the cluster",
 			have, snap.Catalogue().MinimumKubernetesVersion())
-		reconcile.SetFalse(facts, v1alpha1.ConditionSupported, err)
+		p.s.Facts.Fail(v1alpha1.ConditionSupported, err)
 		return err
 	}
-	facts.True(v1alpha1.ConditionSupported, v1alpha1.ReasonVersionSupported, "Kubernetes "+have+" is supported")
+	p.s.Facts.True(v1alpha1.ConditionSupported, v1alpha1.ReasonVersionSupported, "Kubernetes "+have+" is supported")
 	return nil
 }

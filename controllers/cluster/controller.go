@@ -5,7 +5,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -15,10 +14,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
-	"nautes.io/nautes/internal/validate"
 )
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=clusters,verbs=get;list;watch;patch
@@ -27,18 +28,9 @@ import (
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete,namespace=argocd
 // +kubebuilder:rbac:groups=argoproj.io,resources=applications;appprojects,verbs=get;list;watch;create;patch;delete,namespace=argocd
 
-// work keeps the connection to a cluster as its kubeconfig says, has the
-// tenant's Argo CD install the cluster's components, lets the cluster's accounts
-// log in to the secret store, and tells how far all of that is.
-type work struct {
-	deps *reconcile.Deps
-	slow *reconcile.SlowLane[ctrl.Request]
-}
-
-// Add starts the controller of Clusters.
+// Add adds the controller of Clusters.
 func Add(d *reconcile.Deps) error {
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("cluster").For(&v1alpha1.Cluster{}).
-		WatchesRawSource(d.Triggers.Cluster.Source())
+	b := ctrl.NewControllerManagedBy(d.Manager).Named("cluster").For(&v1alpha1.Cluster{})
 	reconcile.Watch(b, &corev1.Secret{}, d.Relations.ClustersOfSecret)
 	reconcile.Watch(b, &v1alpha1.Product{}, func(ctx context.Context, p *v1alpha1.Product) []ctrl.Request {
 		return append(d.Relations.ClustersNaming(ctx, p.Spec.Name), reconcile.Requests(d.Namespace, snapshot.SpaceClusters(p)...)...)
@@ -64,49 +56,59 @@ func Add(d *reconcile.Deps) error {
 	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, func(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []ctrl.Request {
 		return d.Relations.Clusters(ctx, nil)
 	})
-	return reconcile.Start(d, b, work{deps: d, slow: reconcile.NewSlowLane(d.Workers, d.Triggers.Cluster.Enqueue)}, engine.Options[*v1alpha1.Cluster]{
-		Kind: "Cluster", New: func() *v1alpha1.Cluster { return &v1alpha1.Cluster{} },
-	})
+	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.Cluster]{}, &d.Triggers.Cluster)
 }
 
-// Reconcile implements engine.Work.
-func (w work) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.Cluster]) error {
-	c := s.Object
-	leave, err := w.slow.Enter(w.deps.IsSlow, reconcile.Request(c.Namespace, c.Name), c.Name, c.Spec.HostCluster)
-	defer leave()
-	if err != nil {
-		return err
+type work struct{ deps *reconcile.Deps }
+
+// pass is one pass over a cluster.
+type pass struct {
+	deps  *reconcile.Deps
+	s     *engine.Session[*v1alpha1.Cluster]
+	built build.Result[build.ClusterFacts]
+	// failed holds the objects that could not be written, by target.
+	failed map[plan.Target]map[plan.ID]error
+}
+
+func (w work) phases(s *engine.Session[*v1alpha1.Cluster]) engine.Phases {
+	p, c := &pass{deps: w.deps, s: s, failed: map[plan.Target]map[plan.ID]error{}}, s.Object
+	phases := engine.Phases{
+		Conditions: []string{
+			v1alpha1.ConditionValid, v1alpha1.ConditionConnected, v1alpha1.ConditionCredentials,
+			v1alpha1.ConditionSupported, v1alpha1.ConditionRegistered, v1alpha1.ConditionComponents,
+		},
+		Load:     func(ctx context.Context) (*snapshot.Snapshot, error) { return w.deps.Loader.Cluster(ctx, c.Name) },
+		Clusters: func() []string { return []string{c.Name, c.Spec.HostCluster} },
+		Prepare:  p.prepare,
+		Warned:   func(warnings []string) { c.Status.Warnings = warnings },
+		Plan:     p.plan,
+		Commit:   p.commit,
+		Options: func(set plan.Set) apply.Options {
+			return apply.Options{Isolate: set.Target == plan.Tenant || set.Target == plan.Cluster(c.Name)}
+		},
+		Before:   p.before,
+		After:    p.after,
+		Observe:  p.observe,
+		Withdraw: p.withdraw,
 	}
-	snap, err := w.deps.Loader.Cluster(ctx, c.Name)
-	if err != nil {
-		return err
+	if c.Spec.Usage == v1alpha1.UsageWorker {
+		phases.Conditions = w.deps.AccessCondition(phases.Conditions...)
 	}
-	c.Status.ProductIDMap = resolveProducts(snap, c)
-	refusals, warnings := validate.Run(snap, validate.Request{New: c})
-	c.Status.Warnings = warnings
-	c.Status.UsedBy = usedBy(snap, c)
-	// The connection is kept whatever the rules say: who is on the cluster needs it.
-	connection := w.connect(ctx, s, snap)
-	if errors.Is(connection, engine.ErrNotYet) {
+	if c.Spec.Suspend {
+		phases.Suspended = "spec.suspend is set: the connection is kept, and nothing else is done"
+	}
+	return phases
+}
+
+// prepare keeps the connection whatever the rules say: the objects on the cluster need it.
+func (p *pass) prepare(ctx context.Context) error {
+	c := p.s.Object
+	c.Status.ProductIDMap = resolveProducts(p.s.Snapshot, c)
+	c.Status.UsedBy = usedBy(p.s.Snapshot, c)
+	if connection := p.connect(ctx); connection != nil {
 		return connection
 	}
-	if err := reconcile.Verdict(refusals); err != nil {
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionValid, err)
-		return err
-	}
-	s.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
-	if c.Spec.Suspend {
-		return engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: the connection is kept, and nothing else is done")
-	}
-	if again := w.reregister(ctx, s, snap); again != nil {
-		return again
-	}
-	// What the tenant's Argo CD does needs no connection of ours.
-	registration := w.register(ctx, s, snap)
-	if errors.Is(registration, engine.ErrNotYet) {
-		return registration
-	}
-	return errors.Join(connection, registration)
+	return p.supported()
 }
 
 // resolveProducts returns the ids of the products that a cluster names. A name

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,166 +14,120 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/internal/snapshot"
 )
 
-// register brings about what a cluster needs to carry runtimes, each system
-// isolated from the others, and tells how far it is. Until the cluster answers,
-// this is what lets it come to answer: its host's share, and the connection
-// that the tenant's Argo CD has.
-func (w work) register(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], snap *snapshot.Snapshot) error {
-	c := s.Object
-	wanted, err := build.Cluster(snap, c)
-	if err != nil {
-		return err
+// plan builds the sets of the cluster, after the objects of an earlier registration are
+// gone. Until the cluster answers, the sets let it come to answer: the share of its host,
+// and the connection of the tenant's Argo CD.
+func (p *pass) plan(ctx context.Context) (_ plan.Plan, err error) {
+	if err := p.reregister(ctx); err != nil {
+		return plan.Plan{}, err
 	}
-	version := supported(s.Facts, snap, c)
-	if c.Status.Registered == nil {
-		// On record before the first write, so that a change of what the
-		// cluster is knows what to remove.
+	p.built, err = build.Cluster(p.s.Snapshot, p.s.Object)
+	return p.built.Plan, err
+}
+
+// commit puts the registration on record, so that a later change of the cluster's type,
+// usage or host knows what to remove.
+func (p *pass) commit() {
+	if c := p.s.Object; c.Status.Registered == nil {
 		c.Status.Registered = build.Identity(c)
-		if err := s.Record(ctx); err != nil {
-			return err
-		}
 	}
-	results := []error{version, w.applyHost(ctx, snap, c, wanted.On(plan.Cluster(c.Spec.HostCluster)))}
-	own := w.applyOwn(ctx, snap, c, *wanted.On(plan.Cluster(c.Name)))
-	results = append(results, own.err)
-	tenant := w.applyTenant(ctx, s, *wanted.On(plan.Tenant))
-	results = append(results, tenant.err)
-	if access := w.applyAccess(ctx, s, snap, wanted.On(plan.Vault(c.Name))); access != nil {
-		results = append(results, access)
-	}
-	if err := w.tellComponents(ctx, s, wanted.Facts, build.ArgoCDNamespace(*wanted.On(plan.Tenant)), own, tenant); err != nil {
-		results = append(results, err)
-	}
-	w.tellEntryPoints(c)
-	return errors.Join(results...)
 }
 
-// part is what became of a set: what stands in the way of all of it, and of
-// single objects, by the namespace that they are in.
-type part struct {
-	err    error
-	failed map[plan.ID]error
-}
-
-// result turns the outcome of an application into a part. What a single object
-// waits for is told with the component that needs it.
-func result(applied apply.Result, err error, on string) part {
-	p := part{err: err, failed: map[plan.ID]error{}}
-	if p.err == nil {
-		p.err = reconcile.Removing(applied, on)
-	}
-	for i := range applied.Failed {
-		if applied.Failed[i].Kept {
-			// The credentials say why their secret cannot be told.
-			continue
-		}
-		p.failed[applied.Failed[i].ID] = &applied.Failed[i]
-	}
-	return p
-}
-
-// applyHost makes room for a virtual cluster on its host.
-func (w work) applyHost(ctx context.Context, snap *snapshot.Snapshot, c *v1alpha1.Cluster, set *plan.Set) error {
-	if set == nil {
+// before stores the token that the auth mount of the cluster needs.
+func (p *pass) before(ctx context.Context, set plan.Set) error {
+	if set.Target.Kind != plan.TargetVault || p.deps.Access == nil {
 		return nil
 	}
-	conn, err := w.deps.Conn(snap, set.Target.Name)
-	if errors.Is(err, engine.ErrNotYet) {
-		return err
-	}
-	if err != nil {
-		return engine.Waiting(v1alpha1.ReasonHostNotReady, "the host of the virtual cluster is not ready: %s", reconcile.Message(err))
-	}
-	applied, err := w.deps.ApplyFor(ctx, c, plan.Commit{}, conn, *set, w.pruning(c))
-	if err != nil {
-		return err
-	}
-	return reconcile.Removing(applied, "cluster "+set.Target.Name)
+	return p.storeReviewer(ctx)
 }
 
-// applyOwn writes what components need on the cluster itself.
-func (w work) applyOwn(ctx context.Context, snap *snapshot.Snapshot, c *v1alpha1.Cluster, set plan.Set) part {
-	conn, err := w.deps.Conn(snap, c.Name)
-	if err != nil {
-		// Why there is no connection is told with the connection.
-		return part{}
+// after turns the application of a set into conditions. Errors of single objects are
+// reported with the component that needs them.
+func (p *pass) after(_ context.Context, applied engine.Applied) error {
+	target, failed := applied.Set.Target, map[plan.ID]error{}
+	for i := range applied.Result.Failed {
+		if one := &applied.Result.Failed[i]; !one.Kept {
+			// The condition Credentials reports an object whose secret is missing.
+			failed[one.ID] = one
+		}
 	}
-	o := w.pruning(c)
-	o.Isolate = true
-	applied, err := w.deps.ApplyFor(ctx, c, plan.Commit{}, conn, set, o)
-	return result(applied, err, set.Target.String())
+	p.failed[target] = failed
+	switch {
+	case target == plan.Tenant:
+		return p.registered(applied, failed)
+	case target.Kind == plan.TargetVault:
+		return p.accessible(applied)
+	case applied.Unconnected == nil:
+		return applied.Outcome()
+	case target.Name == p.s.Object.Name:
+		// The condition Connected reports it.
+		return nil
+	case engine.Classify(applied.Err, reconcile.Classify).Class == engine.ClassSilent:
+		return applied.Err
+	}
+	return engine.Waiting(v1alpha1.ReasonHostNotReady, "the host of the virtual cluster is not ready: %s", reconcile.Message(applied.Err))
 }
 
-// applyTenant tells the tenant's Argo CD of the cluster and its components.
-func (w work) applyTenant(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], set plan.Set) part {
-	o := w.pruning(s.Object)
-	o.Isolate = true
-	applied, err := w.deps.ApplyFor(ctx, s.Object, plan.Commit{}, w.deps.TenantConn, set, o)
-	p := result(applied, err, set.Target.String())
-	registered := build.ClusterSecretID(set)
-	switch err := p.failed[registered]; {
-	case p.err != nil:
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionRegistered, p.err)
+// registered sets the condition Registered.
+func (p *pass) registered(applied engine.Applied, failed map[plan.ID]error) error {
+	err := applied.Outcome()
+	switch refused := failed[build.ClusterSecretID(applied.Set)]; {
 	case err != nil:
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionRegistered, err)
-		if s.Object.Status.Connection != nil {
-			p.err = err
+		p.s.Facts.Fail(v1alpha1.ConditionRegistered, err)
+	case refused != nil:
+		p.s.Facts.Fail(v1alpha1.ConditionRegistered, refused)
+		if p.s.Object.Status.Connection != nil {
+			return refused
 		}
 	default:
-		s.Facts.True(v1alpha1.ConditionRegistered, v1alpha1.ReasonRegistered, "the tenant's Argo CD knows the cluster")
+		p.s.Facts.True(v1alpha1.ConditionRegistered, v1alpha1.ReasonRegistered, "the tenant's Argo CD knows the cluster")
 	}
-	return p
+	return err
 }
 
-// pruning says how the sets of a cluster are pruned. A person confirms that
-// most of what is there may go by the generation that asks for it.
-func (w work) pruning(c *v1alpha1.Cluster) apply.Options {
-	return apply.Options{ConfirmPrune: c.Annotations[v1alpha1.AnnotationConfirmPrune] == strconv.FormatInt(c.Generation, 10)}
-}
-
-// applyAccess lets accounts of the cluster log in to the secret store.
-func (w work) applyAccess(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], snap *snapshot.Snapshot, set *plan.Set) error {
-	if set == nil || w.deps.Access == nil {
+// accessible sets the condition SecretAccess.
+func (p *pass) accessible(applied engine.Applied) error {
+	if p.deps.Access == nil {
 		return nil
 	}
-	err := w.storeReviewer(ctx, snap, s.Object)
-	if err == nil {
-		var applied apply.Result
-		applied, err = w.deps.Applier.ApplySystem(ctx, w.deps.Access, *set, w.pruning(s.Object))
-		reconcile.CountApply(*set, applied)
-		if applied.Written > 0 {
-			// Roles of a mount that is made anew are gone with the old one.
-			for _, key := range w.deps.Relations.SpacesOn(ctx, s.Object.Name) {
-				w.deps.Triggers.Space.Enqueue(key)
-			}
-		}
+	if applied.Err != nil {
+		p.s.Facts.Fail(v1alpha1.ConditionSecretAccess, applied.Err)
+		return applied.Err
 	}
-	if err != nil {
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionSecretAccess, err)
-		return err
+	if applied.Result.Written > 0 {
+		// The roles of a mount that was created again are gone with the old one.
+		p.deps.Triggers.Space.EnqueueAll(p.deps.Relations.SpacesOn(context.Background(), p.s.Object.Name))
 	}
-	s.Facts.True(v1alpha1.ConditionSecretAccess, v1alpha1.ReasonApplied, "accounts of the cluster can log in to the secret store")
+	p.s.Facts.True(v1alpha1.ConditionSecretAccess, v1alpha1.ReasonApplied, "accounts of the cluster can log in to the secret store")
 	return nil
+}
+
+// observe reads the state of the components and the entry points into the status.
+func (p *pass) observe(ctx context.Context, _ error) error {
+	if len(p.built.Sets) == 0 {
+		return nil
+	}
+	p.setEntryPoints()
+	return p.setComponents(ctx)
 }
 
 // storeReviewer brings the token by which the secret store reviews the tokens of
 // the cluster's accounts into the store, where the auth mount finds it.
-func (w work) storeReviewer(ctx context.Context, snap *snapshot.Snapshot, c *v1alpha1.Cluster) error {
-	at, ok := build.ReviewerSecret(snap, c)
+func (p *pass) storeReviewer(ctx context.Context) error {
+	c := p.s.Object
+	at, ok := build.ReviewerSecret(p.s.Snapshot, c)
 	if !ok {
 		return nil
 	}
-	conn, err := w.deps.Conn(snap, c.Name)
+	conn, err := p.s.Connect(plan.Cluster(c.Name))
 	if err != nil {
 		return err
 	}
@@ -190,18 +143,19 @@ func (w work) storeReviewer(ctx context.Context, snap *snapshot.Snapshot, c *v1a
 			Message: fmt.Sprintf("Secret %s/%s on cluster %s holds no token yet: the cluster's controller manager fills it", at.Namespace, at.Name, c.Name),
 		}
 	}
-	_, err = w.deps.Secrets.Put(ctx, secrets.ClusterReviewer(c.Name), map[string]secrets.Value{build.ReviewerField: secrets.NewValue(token)})
+	_, err = p.deps.Secrets.Put(ctx, secrets.ClusterReviewer(c.Name), map[string]secrets.Value{build.ReviewerField: secrets.NewValue(token)})
 	return err
 }
 
-// tellEntryPoints brings the ports through which traffic enters into the status:
-// a virtual cluster has those of its host. What is not known stays as it was.
-func (w work) tellEntryPoints(c *v1alpha1.Cluster) {
+// setEntryPoints writes the ports through which traffic enters into the status; a
+// virtual cluster has the ports of its host. Unknown ports stay as they were.
+func (p *pass) setEntryPoints() {
+	c := p.s.Object
 	at := c.Name
 	if c.Spec.ClusterType == v1alpha1.ClusterVirtual {
 		at = c.Spec.HostCluster
 	}
-	conn, err := w.deps.Clusters.Get(at)
+	conn, err := p.deps.Clusters.Get(at)
 	if err != nil {
 		return
 	}
@@ -213,21 +167,21 @@ func (w work) tellEntryPoints(c *v1alpha1.Cluster) {
 	c.Status.EntryPoints = points
 }
 
-// tellComponents brings the state of each component into the status.
-func (w work) tellComponents(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], wanted build.ClusterFacts, argoNamespace string, own, tenant part) error {
-	c := s.Object
+// setComponents writes the state of each component into the status.
+func (p *pass) setComponents(ctx context.Context) error {
+	c := p.s.Object
 	before := map[string]v1alpha1.ComponentStatus{}
 	for _, one := range c.Status.Components {
 		before[one.Name] = one
 	}
 	c.Status.Components = nil
 	ready := 0
-	for _, component := range wanted.Components {
-		app, err := w.application(ctx, argoNamespace, component)
+	for _, component := range p.built.Facts.Components {
+		app, err := p.application(ctx, component)
 		if err != nil {
 			return err
 		}
-		status := componentStatus(component, app, problemOf(component, own, tenant))
+		status := componentStatus(component, app, p.problemOf(component))
 		if last, known := before[status.Name]; known && last.State == status.State && last.Since != nil {
 			status.Since = last.Since
 		} else {
@@ -239,18 +193,19 @@ func (w work) tellComponents(ctx context.Context, s *engine.Session[*v1alpha1.Cl
 		}
 		c.Status.Components = append(c.Status.Components, status)
 	}
-	if err := w.tellLeaving(ctx, c, wanted, argoNamespace); err != nil {
+	if err := p.keepLeaving(ctx); err != nil {
 		return err
 	}
-	c.Status.Progress = fmt.Sprintf("%d/%d components", ready, len(wanted.Components))
-	return componentFacts(s.Facts, c)
+	c.Status.Progress = fmt.Sprintf("%d/%d components", ready, len(p.built.Facts.Components))
+	return setComponentsReady(p.s.Facts, c)
 }
 
-// tellLeaving keeps the components that the cluster is no longer to have in the
-// status until Argo CD has removed them.
-func (w work) tellLeaving(ctx context.Context, c *v1alpha1.Cluster, wanted build.ClusterFacts, argoNamespace string) error {
-	for _, last := range wanted.Leaving {
-		app, err := w.deps.TenantConn.Application(ctx, argoNamespace, last.Application)
+// keepLeaving keeps removed components in the status until Argo CD has removed their
+// objects.
+func (p *pass) keepLeaving(ctx context.Context) error {
+	c := p.s.Object
+	for _, last := range p.built.Facts.Leaving {
+		app, err := p.deps.TenantConn.Application(ctx, p.argoCD(), last.Application)
 		if err != nil {
 			return err
 		}
@@ -269,33 +224,37 @@ func (w work) tellLeaving(ctx context.Context, c *v1alpha1.Cluster, wanted build
 
 const leavingMessage = "the cluster is no longer to have it: it is being removed"
 
-// application returns what Argo CD says of the Application of a component; nil
-// when there is none.
-func (w work) application(ctx context.Context, argoNamespace string, component build.ComponentPlan) (*observed.Application, error) {
+// argoCD returns the namespace of the tenant's Argo CD.
+func (p *pass) argoCD() string { return build.ArgoCDNamespace(*p.built.On(plan.Tenant)) }
+
+// application returns the state of the Application of a component, or nil if there is
+// none.
+func (p *pass) application(ctx context.Context, component build.ComponentPlan) (*observed.Application, error) {
 	if component.External || component.Application == "" {
 		return nil, nil
 	}
-	return w.deps.TenantConn.Application(ctx, argoNamespace, component.Application)
+	return p.deps.TenantConn.Application(ctx, p.argoCD(), component.Application)
 }
 
-// problemOf returns what stands in the way of a component: of its Application,
-// or of what it needs in its namespace.
-func problemOf(component build.ComponentPlan, own, tenant part) error {
+// problemOf returns the errors of the objects of a component: its Application, and the
+// objects in its namespace.
+func (p *pass) problemOf(component build.ComponentPlan) error {
 	var found []error
-	for _, id := range slices.SortedFunc(maps.Keys(own.failed), plan.ID.Compare) {
+	own, tenant := p.failed[plan.Cluster(p.s.Object.Name)], p.failed[plan.Tenant]
+	for _, id := range slices.SortedFunc(maps.Keys(own), plan.ID.Compare) {
 		if id.Namespace == component.Namespace || (id.Kind == "Namespace" && id.Name == component.Namespace) {
-			found = append(found, own.failed[id])
+			found = append(found, own[id])
 		}
 	}
-	for _, id := range slices.SortedFunc(maps.Keys(tenant.failed), plan.ID.Compare) {
+	for _, id := range slices.SortedFunc(maps.Keys(tenant), plan.ID.Compare) {
 		if id.Name == component.Application || id.Kind == "AppProject" {
-			found = append(found, tenant.failed[id])
+			found = append(found, tenant[id])
 		}
 	}
 	return errors.Join(found...)
 }
 
-// componentStatus tells how far a component is.
+// componentStatus returns the state of a component.
 func componentStatus(component build.ComponentPlan, app *observed.Application, problem error) v1alpha1.ComponentStatus {
 	status := v1alpha1.ComponentStatus{
 		Name: component.Name, Category: component.Category, Namespace: component.Namespace, Version: component.Version(),
@@ -336,9 +295,9 @@ func componentStatus(component build.ComponentPlan, app *observed.Application, p
 	return status
 }
 
-// componentFacts turns the states of the components into a condition, and into
-// what it means for Ready.
-func componentFacts(facts *engine.Facts, c *v1alpha1.Cluster) error {
+// setComponentsReady sets the condition ComponentsReady. It returns an error if a
+// component is not ready.
+func setComponentsReady(facts *engine.Facts, c *v1alpha1.Cluster) error {
 	var degraded, open []string
 	for _, one := range c.Status.Components {
 		switch one.State {
@@ -351,11 +310,11 @@ func componentFacts(facts *engine.Facts, c *v1alpha1.Cluster) error {
 	switch {
 	case len(degraded) > 0:
 		err := engine.Waiting(v1alpha1.ReasonComponentDegraded, "%s; %s", c.Status.Progress, strings.Join(degraded, "; "))
-		reconcile.SetFalse(facts, v1alpha1.ConditionComponents, err)
+		facts.Fail(v1alpha1.ConditionComponents, err)
 		return err
 	case len(open) > 0:
 		err := engine.Waiting(v1alpha1.ReasonComponentsProgressing, "%s; not ready yet: %s", c.Status.Progress, strings.Join(open, ", "))
-		reconcile.SetFalse(facts, v1alpha1.ConditionComponents, err)
+		facts.Fail(v1alpha1.ConditionComponents, err)
 		return err
 	}
 	facts.True(v1alpha1.ConditionComponents, v1alpha1.ReasonComponentsReady, c.Status.Progress)

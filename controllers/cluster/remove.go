@@ -14,93 +14,81 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
 )
 
-// Finalize implements engine.Work: a cluster stays while something is on it, and
-// then what was installed goes, or stays as spec.deletionPolicy says.
-func (w work) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.Cluster]) error {
-	c := s.Object
-	leave, err := w.slow.Enter(w.deps.IsSlow, reconcile.Request(c.Namespace, c.Name), c.Name, c.Spec.HostCluster)
-	defer leave()
-	if err != nil {
-		return err
-	}
-	snap, err := w.deps.Loader.Cluster(ctx, c.Name)
-	if err != nil {
-		return err
-	}
-	c.Status.UsedBy = usedBy(snap, c)
-	connection := w.connect(ctx, s, snap)
+// withdraw keeps a deleted cluster while something is on it. Then it removes the
+// installed objects, unless spec.deletionPolicy keeps them.
+func (p *pass) withdraw(ctx context.Context) error {
+	c := p.s.Object
+	c.Status.UsedBy = usedBy(p.s.Snapshot, c)
+	connection := p.connect(ctx)
 	if errors.Is(connection, engine.ErrNotYet) {
 		return connection
 	}
-	if err := reconcile.InUse(snap, c); err != nil {
-		// It goes on working for those who use it.
+	if err := engine.InUse(p.s.Snapshot, c); err != nil {
+		// It goes on working for its users.
 		return errors.Join(err, connection)
 	}
-	if err := w.unregister(ctx, s, snap); err != nil {
+	if err := p.unregister(ctx); err != nil {
 		return err
 	}
 	if connection := c.Status.Connection; connection != nil {
-		w.deps.Applier.Forget(connection.UID)
+		p.deps.Applier.Forget(connection.UID)
 	}
 	telemetry.ClusterConnected.DeleteLabelValues(c.Name)
 	return nil
 }
 
-// reregister removes what was installed on a cluster that nobody uses and that
-// has become another one: with another type, usage or host. The error says that
-// it goes on; nil when there is nothing to remove any more.
-func (w work) reregister(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], snap *snapshot.Snapshot) error {
-	c := s.Object
+// reregister removes the objects of an unused cluster that has changed its type, usage
+// or host. It returns nil if there is nothing left to remove.
+func (p *pass) reregister(ctx context.Context) error {
+	c := p.s.Object
 	if c.Status.Registered == nil || *c.Status.Registered == *build.Identity(c) {
 		return nil
 	}
-	if err := w.unregister(ctx, s, snap); err != nil {
+	if err := p.unregister(ctx); err != nil {
 		outcome := engine.Classify(err, reconcile.Classify)
 		if outcome.Class != engine.ClassWaiting {
 			return err
 		}
-		return engine.Waiting(v1alpha1.ReasonReregistering, "what the cluster was before is removed first: %s", outcome.Message)
+		return engine.Waiting(v1alpha1.ReasonReregistering, "the objects of the earlier registration are removed first: %s", outcome.Message)
 	}
 	c.Status.Registered, c.Status.Components, c.Status.Progress, c.Status.EntryPoints = nil, nil, "", nil
 	c.Status.Connection = nil
-	return s.Record(ctx)
+	return p.s.Record(ctx)
 }
 
-// unregister removes what a cluster has, in an order in which everything that is
-// needed to remove a thing is still there: what controllers on the cluster must
-// let go of; the components; the virtual cluster itself; the namespaces; the
-// access to the secret store, and the credentials at last. It returns nil when
-// all is gone, and says what it waits for otherwise.
-func (w work) unregister(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], snap *snapshot.Snapshot) error {
-	c := s.Object
+// unregister removes the objects of a cluster in an order in which each of them can
+// still be cleaned up: the objects that its controllers must release; the components;
+// the virtual cluster itself; the namespaces; the access to the secret store, and the
+// credentials. It returns nil if all is gone.
+func (p *pass) unregister(ctx context.Context) error {
+	c := p.s.Object
 	if c.Status.Registered == nil {
-		w.deps.Clusters.Remove(c.Name)
+		p.deps.Clusters.Remove(c.Name)
 		return nil
 	}
-	r := &removal{work: w, snap: snap, c: c, owner: build.ClusterOwner(c), virtual: installedVirtual(c)}
-	steps := []func(context.Context) error{r.applications, r.room, r.namespaces, r.access}
+	r := &removal{pass: p, c: c, owner: build.ClusterOwner(c), virtual: installedVirtual(c)}
+	steps := []func(context.Context) error{r.removeApplications, r.removeHostNamespace, r.removeNamespaces, r.removeAccess}
 	if err := r.check(ctx); err != nil {
 		return err
 	}
 	if !r.lost && c.Spec.DeletionPolicy != v1alpha1.DeletionPolicyOrphan {
-		steps = append([]func(context.Context) error{r.objects}, steps...)
+		steps = append([]func(context.Context) error{r.removeObjects}, steps...)
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	// On record while the connection is there: when the finalizer cannot be taken
-	// off at once, a removal that is done must not begin again without it.
+	// On record while the connection is there: if the finalizer cannot be taken off at
+	// once, a completed removal must not start again without it.
 	c.Status.Registered = nil
-	if err := s.Record(ctx); err != nil {
+	if err := p.s.Record(ctx); err != nil {
 		return err
 	}
-	w.deps.Clusters.Remove(c.Name)
+	p.deps.Clusters.Remove(c.Name)
 	return nil
 }
 
@@ -111,23 +99,22 @@ func installedVirtual(c *v1alpha1.Cluster) bool {
 	})
 }
 
-// removal is the removal of what one cluster has.
+// removal removes the objects that were installed for a cluster.
 type removal struct {
-	work
-	snap  *snapshot.Snapshot
+	pass  *pass
 	c     *v1alpha1.Cluster
 	owner plan.Owner
-	// conn is nil when the cluster does not answer; lost: it is given up, or
-	// nothing was ever written to it.
+	// conn is nil if the cluster does not answer. Then lost is true: the cluster is
+	// given up, or nothing was ever written to it.
 	conn apply.Connection
 	lost bool
-	// virtual: the cluster itself is ours, and goes with everything on it.
+	// virtual is true if the cluster itself was installed, and goes with its objects.
 	virtual bool
 }
 
-// check finds out whether the cluster answers, and whether that matters.
+// check connects to the cluster, or returns an error if the removal needs a connection.
 func (r *removal) check(ctx context.Context) error {
-	conn, err := r.deps.Conn(r.snap, r.c.Name)
+	conn, err := r.pass.s.Connect(plan.Cluster(r.c.Name))
 	if err == nil {
 		r.conn = conn
 		return nil
@@ -135,13 +122,12 @@ func (r *removal) check(ctx context.Context) error {
 	if errors.Is(err, engine.ErrNotYet) {
 		return err
 	}
-	applications, ownErr := r.owned(ctx, r.deps.TenantConn, "Application")
+	applications, ownErr := r.owned(ctx, r.pass.deps.TenantConn, "Application")
 	if ownErr != nil {
 		return ownErr
 	}
 	switch {
-	case r.c.Annotations[v1alpha1.AnnotationAbandon] == r.c.Name:
-		r.deps.Abandoned(r.c, r.c.Name)
+	case r.pass.s.Abandons(r.c.Name):
 	case r.c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan:
 	case r.c.Status.Connection == nil || len(applications) == 0 && (r.virtual || !r.writes()):
 		// Nothing of ours can be on it, or it is gone itself.
@@ -159,7 +145,7 @@ func (r *removal) check(ctx context.Context) error {
 func (r *removal) writes() bool {
 	alive := r.c.DeepCopy()
 	alive.DeletionTimestamp = nil
-	wanted, err := build.Cluster(r.snap, alive)
+	wanted, err := build.Cluster(r.pass.s.Snapshot, alive)
 	return err != nil || len(wanted.On(plan.Cluster(r.c.Name)).Items) > 0
 }
 
@@ -178,32 +164,28 @@ func (r *removal) owned(ctx context.Context, conn apply.Connection, kind string)
 	return found, nil
 }
 
-// empty removes everything that the cluster has on a connection but what is kept.
-func (r *removal) empty(ctx context.Context, conn apply.Connection, target plan.Target, keep []plan.ID, release ...string) error {
+// empty removes the objects of the cluster from a target, except for the kept ones.
+func (r *removal) empty(ctx context.Context, target plan.Target, keep []plan.ID, release ...string) error {
 	set := plan.Set{Owner: r.owner, Target: target, Keep: keep}
-	applied, err := r.deps.ApplyFor(ctx, r.c, plan.Commit{}, conn, set, apply.Options{NoGuard: true, Release: release})
-	if err != nil {
-		return err
-	}
-	return reconcile.Removing(applied, target.String())
+	return r.pass.s.Apply(ctx, set, apply.Options{NoGuard: true, Release: release}).Outcome()
 }
 
-// objects removes what was written on the cluster but the namespaces: its
+// removeObjects removes what was written on the cluster but the namespaces: its
 // controllers, which are still there, may have to let go of it.
-func (r *removal) objects(ctx context.Context) error {
+func (r *removal) removeObjects(ctx context.Context) error {
 	namespaces, err := r.owned(ctx, r.conn, "Namespace")
 	if err != nil {
 		return err
 	}
-	return r.empty(ctx, r.conn, plan.Cluster(r.c.Name), idsOf(namespaces))
+	return r.empty(ctx, plan.Cluster(r.c.Name), idsOf(namespaces))
 }
 
-// applications removes the components: Argo CD takes away what it installed,
+// removeApplications removes the components: Argo CD takes away what it installed,
 // unless that stays or is lost. What runs on a virtual cluster goes before the
 // virtual cluster does.
-func (r *removal) applications(ctx context.Context) error {
+func (r *removal) removeApplications(ctx context.Context) error {
 	orphan := r.c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan
-	all, err := r.deps.TenantConn.Owned(ctx, r.owner)
+	all, err := r.pass.deps.TenantConn.Owned(ctx, r.owner)
 	if err != nil {
 		return err
 	}
@@ -218,7 +200,7 @@ func (r *removal) applications(ctx context.Context) error {
 		release = []string{build.ApplicationFinalizer}
 	}
 	if r.virtual {
-		if err := r.empty(ctx, r.deps.TenantConn, plan.Tenant, keep, release...); err != nil {
+		if err := r.empty(ctx, plan.Tenant, keep, release...); err != nil {
 			return err
 		}
 		// The virtual cluster is on its host, which is there even if it is not.
@@ -227,16 +209,16 @@ func (r *removal) applications(ctx context.Context) error {
 			release = []string{build.ApplicationFinalizer}
 		}
 	}
-	return r.empty(ctx, r.deps.TenantConn, plan.Tenant, nil, release...)
+	return r.empty(ctx, plan.Tenant, nil, release...)
 }
 
-// room takes back the room of a virtual cluster on its host.
-func (r *removal) room(ctx context.Context) error {
+// removeHostNamespace removes the namespace of a virtual cluster on its host.
+func (r *removal) removeHostNamespace(ctx context.Context) error {
 	host := r.c.Status.Registered.HostCluster
-	if host == "" || r.c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan || r.snap.Cluster(host) == nil {
+	if host == "" || r.c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan || r.pass.s.Snapshot.Cluster(host) == nil {
 		return nil
 	}
-	conn, err := r.deps.Conn(r.snap, host)
+	_, err := r.pass.s.Connect(plan.Cluster(host))
 	if errors.Is(err, engine.ErrNotYet) {
 		return err
 	}
@@ -248,32 +230,27 @@ func (r *removal) room(ctx context.Context) error {
 			"the host of the virtual cluster is not ready, so its namespace there cannot be removed: %s; the annotation %s: %s gives it up",
 			reconcile.Message(err), v1alpha1.AnnotationAbandon, r.c.Name)
 	}
-	return r.empty(ctx, conn, plan.Cluster(host), nil)
+	return r.empty(ctx, plan.Cluster(host), nil)
 }
 
-// namespaces removes the namespaces of the components that were made for them.
+// removeNamespaces removes the namespaces of the components that were made for them.
 // Those of a virtual cluster that was ours went with it.
-func (r *removal) namespaces(ctx context.Context) error {
+func (r *removal) removeNamespaces(ctx context.Context) error {
 	if r.lost || r.virtual || r.c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan {
 		return nil
 	}
-	return r.empty(ctx, r.conn, plan.Cluster(r.c.Name), nil)
+	return r.empty(ctx, plan.Cluster(r.c.Name), nil)
 }
 
-// access takes the cluster's accounts the way into the secret store, and removes
+// removeAccess revokes the access of the cluster's accounts to the secret store, and removes
 // the credentials of the cluster, but for a Secret that a person named.
-func (r *removal) access(ctx context.Context) error {
-	if r.deps.Access != nil && r.c.Status.Registered.Usage == v1alpha1.UsageWorker {
-		set := plan.Set{Owner: r.owner, Target: plan.Vault(r.c.Name)}
-		applied, err := r.deps.Applier.ApplySystem(ctx, r.deps.Access, set, apply.Options{NoGuard: true})
-		if err == nil {
-			err = reconcile.Removing(applied, "the secret store")
-		}
-		if err != nil {
+func (r *removal) removeAccess(ctx context.Context) error {
+	if r.c.Status.Registered.Usage == v1alpha1.UsageWorker {
+		if err := r.empty(ctx, plan.Vault(r.c.Name), nil); err != nil {
 			return err
 		}
 	}
-	if err := r.deps.Secrets.Delete(ctx, secrets.ClusterReviewer(r.c.Name)); err != nil {
+	if err := r.pass.deps.Secrets.Delete(ctx, secrets.ClusterReviewer(r.c.Name)); err != nil {
 		return err
 	}
 	deleted := !r.c.DeletionTimestamp.IsZero()
@@ -281,7 +258,7 @@ func (r *removal) access(ctx context.Context) error {
 	if r.c.Spec.KubeconfigSecretRef != nil || (!deleted && !wasVirtual) {
 		return nil
 	}
-	return r.deps.Secrets.Delete(ctx, secrets.ClusterKubeconfig(r.c.Name))
+	return r.pass.deps.Secrets.Delete(ctx, secrets.ClusterKubeconfig(r.c.Name))
 }
 
 func idsOf(objects []metav1.PartialObjectMetadata) []plan.ID {

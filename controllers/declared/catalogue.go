@@ -13,11 +13,7 @@ import (
 // AddComponentCatalogue starts the controller of ComponentCatalogues.
 func AddComponentCatalogue(d *reconcile.Deps) error {
 	b := ctrl.NewControllerManagedBy(d.Manager).Named("componentcatalogue").For(&v1alpha1.ComponentCatalogue{})
-	work := reconcile.Declared[*v1alpha1.ComponentCatalogue]{Deps: d}
-	return reconcile.Start(d, b, work, engine.Options[*v1alpha1.ComponentCatalogue]{
-		Kind: "ComponentCatalogue", New: func() *v1alpha1.ComponentCatalogue { return &v1alpha1.ComponentCatalogue{} },
-		NoFinalizer: true,
-	})
+	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.ComponentCatalogue](d, nil, nil), engine.Options[*v1alpha1.ComponentCatalogue]{NoFinalizer: true}, nil)
 }
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=componentcatalogues,verbs=get;list;watch;patch

@@ -3,13 +3,13 @@ package declared
 import (
 	"context"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/internal/snapshot"
 )
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=coderepos,verbs=get;list;watch;patch
@@ -17,16 +17,7 @@ import (
 
 // AddCodeRepo starts the controller of CodeRepos.
 func AddCodeRepo(d *reconcile.Deps) error {
-	d.Syncs.OnChange(func(key reconcile.SyncKey) {
-		if key.Product != "" {
-			return
-		}
-		if r, err := d.Relations.TenantRepository(context.Background()); err == nil && r != nil {
-			d.Triggers.CodeRepo.Enqueue(reconcile.Request(r.Namespace, r.Name))
-		}
-	})
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("coderepo").For(&v1alpha1.CodeRepo{}).
-		WatchesRawSource(d.Triggers.CodeRepo.Source())
+	b := ctrl.NewControllerManagedBy(d.Manager).Named("coderepo").For(&v1alpha1.CodeRepo{})
 	reconcile.Watch(b, &v1alpha1.CodeRepo{}, func(ctx context.Context, r *v1alpha1.CodeRepo) []ctrl.Request {
 		return reconcile.RequestsFor(d.Relations.Namesakes(ctx, r))
 	})
@@ -42,31 +33,30 @@ func AddCodeRepo(d *reconcile.Deps) error {
 	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, func(_ context.Context, r *v1alpha1.CodeRepoBinding) []ctrl.Request {
 		return reconcile.Requests(r.Namespace, r.Spec.CodeRepo)
 	})
-	work := reconcile.Declared[*v1alpha1.CodeRepo]{Deps: d, Ready: codeRepoWork{d}.ready, Leave: codeRepoWork{d}.leave}
-	return reconcile.Start(d, b, work, engine.Options[*v1alpha1.CodeRepo]{
-		Kind: "CodeRepo", New: func() *v1alpha1.CodeRepo { return &v1alpha1.CodeRepo{} },
-	})
+	w := codeRepoWork{d}
+	return reconcile.Start(d, b, reconcile.Declared(d, w.ready, w.leave), engine.Options[*v1alpha1.CodeRepo]{Foreign: []string{v1alpha1.ConditionSynced}}, nil)
 }
 
 // codeRepoWork completes the status of code repositories.
 type codeRepoWork struct{ deps *reconcile.Deps }
 
-// ready sets the URL, and the state of the mirror of the tenant repository.
-func (w codeRepoWork) ready(session *engine.Session[*v1alpha1.CodeRepo], snap *snapshot.Snapshot) (string, error) {
-	r := session.Object
-	url, err := snap.RepositoryURL(r)
+// ready sets the URL of a code repository. The tenant repository must be in sync.
+func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.CodeRepo]) (string, error) {
+	r, rel := s.Object, w.deps.Relations
+	url, err := s.Snapshot.RepositoryURL(r)
 	if err != nil {
 		return "", err
 	}
 	r.Status.URL = url
-	if !w.deps.Relations.IsTenantRepository(r) {
+	if !rel.IsTenantRepository(r) {
 		r.Status.Sync = nil
+		meta.RemoveStatusCondition(&r.Status.Conditions, v1alpha1.ConditionSynced)
 		return "clients use " + url, nil
 	}
 	if r.Spec.URL == "" {
 		return "", engine.Terminal(v1alpha1.ReasonInvalid, "spec.url is missing: the tenant repository is mirrored from there")
 	}
-	chosen, err := w.deps.Relations.TenantRepository(context.Background())
+	chosen, err := rel.TenantRepository(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -74,20 +64,18 @@ func (w codeRepoWork) ready(session *engine.Session[*v1alpha1.CodeRepo], snap *s
 		return "", engine.Terminal(v1alpha1.ReasonInvalid, "CodeRepo %s is the tenant repository already, since it is older: remove the label %s from one of them",
 			chosen.Name, v1alpha1.LabelTenantRepository)
 	}
-	result, known := w.deps.Syncs.Get(reconcile.SyncKey{})
-	if !known {
-		return "", engine.ErrNotYet
+	if err := reconcile.MirrorOutcome(r, r.Status.Sync); err != nil {
+		return "", err
 	}
-	status := result.Status
-	r.Status.Sync = &status
-	return "mirrored at " + reconcile.ShortRevision(status.Revision), reconcile.SetSynced(session.Facts, result)
+	return "mirrored at " + reconcile.ShortRevision(r.Status.Sync.Revision), nil
 }
 
 // leave removes the credentials of a deleted code repository: the next one of its
 // name, which may belong to another product, must not find them.
-func (w codeRepoWork) leave(ctx context.Context, snap *snapshot.Snapshot, r *v1alpha1.CodeRepo) error {
-	provider := snap.CodeRepoProvider(r.Spec.CodeRepoProvider)
-	holder := snap.CredentialHolder(r)
+func (w codeRepoWork) leave(ctx context.Context, s *engine.Session[*v1alpha1.CodeRepo]) error {
+	r := s.Object
+	provider := s.Snapshot.CodeRepoProvider(r.Spec.CodeRepoProvider)
+	holder := s.Snapshot.CredentialHolder(r)
 	if r.Namespace == w.deps.Namespace || provider == nil || holder == nil || holder.Namespace != r.Namespace {
 		return nil
 	}

@@ -17,9 +17,5 @@ func AddCodeRepoBinding(d *reconcile.Deps) error {
 	reconcile.Watch(b, &v1alpha1.Product{}, d.Relations.BindingsOfProduct)
 	reconcile.Watch(b, &v1alpha1.CodeRepo{}, d.Relations.BindingsOfCodeRepo)
 	reconcile.Watch(b, &v1alpha1.Project{}, d.Relations.BindingsOfProject)
-	work := reconcile.Declared[*v1alpha1.CodeRepoBinding]{Deps: d}
-	return reconcile.Start(d, b, work, engine.Options[*v1alpha1.CodeRepoBinding]{
-		Kind: "CodeRepoBinding", New: func() *v1alpha1.CodeRepoBinding { return &v1alpha1.CodeRepoBinding{} },
-		NoFinalizer: true,
-	})
+	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.CodeRepoBinding](d, nil, nil), engine.Options[*v1alpha1.CodeRepoBinding]{NoFinalizer: true}, nil)
 }

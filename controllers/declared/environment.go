@@ -33,8 +33,5 @@ func AddEnvironment(d *reconcile.Deps) error {
 		}
 		return wake
 	})
-	work := reconcile.Declared[*v1alpha1.Environment]{Deps: d}
-	return reconcile.Start(d, b, work, engine.Options[*v1alpha1.Environment]{
-		Kind: "Environment", New: func() *v1alpha1.Environment { return &v1alpha1.Environment{} },
-	})
+	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.Environment](d, nil, nil), engine.Options[*v1alpha1.Environment]{}, nil)
 }

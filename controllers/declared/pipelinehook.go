@@ -15,8 +15,5 @@ import (
 func AddPipelineHook(d *reconcile.Deps) error {
 	b := ctrl.NewControllerManagedBy(d.Manager).Named("pipelinehook").For(&v1alpha1.PipelineHook{})
 	reconcile.WatchPipelineRuntimes(b, d.Relations.HooksOfPipelineRuntime)
-	work := reconcile.Declared[*v1alpha1.PipelineHook]{Deps: d}
-	return reconcile.Start(d, b, work, engine.Options[*v1alpha1.PipelineHook]{
-		Kind: "PipelineHook", New: func() *v1alpha1.PipelineHook { return &v1alpha1.PipelineHook{} },
-	})
+	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.PipelineHook](d, nil, nil), engine.Options[*v1alpha1.PipelineHook]{}, nil)
 }

@@ -29,8 +29,5 @@ func AddProject(d *reconcile.Deps) error {
 	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, func(_ context.Context, r *v1alpha1.CodeRepoBinding) []ctrl.Request {
 		return reconcile.Requests(r.Namespace, r.Spec.Projects...)
 	})
-	work := reconcile.Declared[*v1alpha1.Project]{Deps: d}
-	return reconcile.Start(d, b, work, engine.Options[*v1alpha1.Project]{
-		Kind: "Project", New: func() *v1alpha1.Project { return &v1alpha1.Project{} },
-	})
+	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.Project](d, nil, nil), engine.Options[*v1alpha1.Project]{}, nil)
 }

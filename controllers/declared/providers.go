@@ -15,19 +15,11 @@ import (
 func AddProductProvider(d *reconcile.Deps) error {
 	b := ctrl.NewControllerManagedBy(d.Manager).Named("productprovider").For(&v1alpha1.ProductProvider{})
 	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, d.Relations.ProductProvidersOf)
-	work := reconcile.Declared[*v1alpha1.ProductProvider]{Deps: d}
-	return reconcile.Start(d, b, work, engine.Options[*v1alpha1.ProductProvider]{
-		Kind: "ProductProvider", New: func() *v1alpha1.ProductProvider { return &v1alpha1.ProductProvider{} },
-		NoFinalizer: true,
-	})
+	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.ProductProvider](d, nil, nil), engine.Options[*v1alpha1.ProductProvider]{NoFinalizer: true}, nil)
 }
 
 // AddCodeRepoProvider starts the controller of CodeRepoProviders.
 func AddCodeRepoProvider(d *reconcile.Deps) error {
 	b := ctrl.NewControllerManagedBy(d.Manager).Named("coderepoprovider").For(&v1alpha1.CodeRepoProvider{})
-	work := reconcile.Declared[*v1alpha1.CodeRepoProvider]{Deps: d}
-	return reconcile.Start(d, b, work, engine.Options[*v1alpha1.CodeRepoProvider]{
-		Kind: "CodeRepoProvider", New: func() *v1alpha1.CodeRepoProvider { return &v1alpha1.CodeRepoProvider{} },
-		NoFinalizer: true,
-	})
+	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.CodeRepoProvider](d, nil, nil), engine.Options[*v1alpha1.CodeRepoProvider]{NoFinalizer: true}, nil)
 }

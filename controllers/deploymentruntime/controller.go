@@ -5,10 +5,7 @@ package deploymentruntime
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -20,111 +17,116 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
-	"nautes.io/nautes/internal/validate"
 )
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=deploymentruntimes,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=deploymentruntimes/status,verbs=patch
 
-// work turns a DeploymentRuntime into an Argo CD Application
-// on its cluster, once the space that the Application needs is there.
-type work struct {
-	deps *reconcile.Deps
-	slow *reconcile.SlowLane[ctrl.Request]
-}
-
-// Add starts the controller of DeploymentRuntimes.
+// Add adds the controller of DeploymentRuntimes.
 func Add(d *reconcile.Deps) error {
-	d.Spaces.OnChange(func(key reconcile.SpaceKey) {
-		for _, r := range d.Relations.RuntimesIn(context.Background(), key) {
-			d.Triggers.DeploymentRuntime.Enqueue(r)
-		}
-	})
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("deploymentruntime").For(&v1alpha1.DeploymentRuntime{}).
-		WatchesRawSource(d.Triggers.DeploymentRuntime.Source())
-	reconcile.Watch(b, &v1alpha1.DeploymentRuntime{}, d.Relations.RivalsOfRuntime)
-	reconcile.WatchPipelineRuntimes(b, d.Relations.RivalsOfPipelineRuntime)
-	reconcile.Watch(b, &v1alpha1.Environment{}, d.Relations.RuntimesOfEnvironment)
-	reconcile.Watch(b, &v1alpha1.Environment{}, d.Relations.DeploymentRivalsOfEnvironment)
-	reconcile.Watch(b, &v1alpha1.Cluster{}, d.Relations.RuntimesOfCluster)
-	reconcile.Watch(b, &v1alpha1.CodeRepo{}, d.Relations.RuntimesOfCodeRepo)
-	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, d.Relations.RuntimesOfCatalogue)
-	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, d.Relations.RuntimesOfBinding)
-	reconcile.Watch(b, &v1alpha1.Project{}, d.Relations.RuntimesOfProject)
-	reconcile.Watch(b, &v1alpha1.Product{}, d.Relations.RuntimesOfProduct)
-	return reconcile.Start(d, b, work{deps: d, slow: reconcile.NewSlowLane(d.Workers, d.Triggers.DeploymentRuntime.Enqueue)}, engine.Options[*v1alpha1.DeploymentRuntime]{
-		Kind: "DeploymentRuntime", New: func() *v1alpha1.DeploymentRuntime { return &v1alpha1.DeploymentRuntime{} },
-		Suspended: func(r *v1alpha1.DeploymentRuntime) bool { return r.Spec.Suspend },
-	})
+	rel := d.Relations
+	b := ctrl.NewControllerManagedBy(d.Manager).Named("deploymentruntime").For(&v1alpha1.DeploymentRuntime{})
+	reconcile.Watch(b, &v1alpha1.DeploymentRuntime{}, rel.RivalsOfRuntime)
+	reconcile.WatchPipelineRuntimes(b, rel.RivalsOfPipelineRuntime)
+	reconcile.Watch(b, &v1alpha1.Environment{}, rel.RuntimesOfEnvironment)
+	reconcile.Watch(b, &v1alpha1.Environment{}, rel.DeploymentRivalsOfEnvironment)
+	reconcile.Watch(b, &v1alpha1.Cluster{}, rel.RuntimesOfCluster)
+	reconcile.Watch(b, &v1alpha1.CodeRepo{}, rel.RuntimesOfCodeRepo)
+	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, rel.RuntimesOfCatalogue)
+	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, rel.RuntimesOfBinding)
+	reconcile.Watch(b, &v1alpha1.Project{}, rel.RuntimesOfProject)
+	reconcile.Watch(b, &v1alpha1.Product{}, rel.RuntimesOfProduct)
+	reconcile.Watch(b, &v1alpha1.Space{}, rel.RuntimesOfSpace)
+	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.DeploymentRuntime]{}, &d.Triggers.DeploymentRuntime)
 }
 
-// Reconcile implements engine.Work.
-func (w work) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime]) error {
-	r := s.Object
-	snap, err := w.deps.Loader.Product(ctx, r.Namespace)
-	if err != nil {
-		return err
-	}
-	built, undescribed := build.DeploymentRuntime(snap, r)
-	r.Status.IllegalProjectRefs = built.Facts.Illegal
-	refusals, _ := validate.Run(snap, validate.Request{New: r})
-	if err := reconcile.Verdict(refusals); err != nil {
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionValid, err)
-		return errors.Join(err, w.restore(ctx, s, snap))
-	}
-	s.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
-	target, err := snap.Target(r)
-	if err != nil {
-		return err
-	}
-	if err := w.apply(ctx, s, snap, target, built, undescribed); err != nil {
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionApplied, err)
-		w.observeDeployed(ctx, s, r.Spec.ManifestSource)
-		return err
-	}
-	s.Facts.True(v1alpha1.ConditionApplied, v1alpha1.ReasonApplied,
-		fmt.Sprintf("Application %s/%s on cluster %s", r.Status.Application.Namespace, r.Status.Application.Name, target.Cluster))
-	return w.observe(ctx, s, target.Cluster, r.Spec.ManifestSource)
+type work struct{ deps *reconcile.Deps }
+
+// pass is one pass over a deployment runtime.
+type pass struct {
+	deps *reconcile.Deps
+	s    *engine.Session[*v1alpha1.DeploymentRuntime]
+	// built is the plan; undescribed is the reason why there is none.
+	built       build.Result[build.Deployment]
+	undescribed error
+	// manifests are the source that is deployed.
+	manifests v1alpha1.ManifestSource
 }
 
-// apply writes the Application, after the target is on record and its space is
-// in place.
-func (w work) apply(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot, target v1alpha1.RuntimeTarget,
-	built build.Result[build.Deployment], undescribed error) error {
-	r := s.Object
-	leave, err := w.slow.Enter(w.deps.IsSlow, reconcile.Request(r.Namespace, r.Name), target.Cluster)
-	defer leave()
+func (w work) phases(s *engine.Session[*v1alpha1.DeploymentRuntime]) engine.Phases {
+	p, r := &pass{deps: w.deps, s: s, manifests: s.Object.Spec.ManifestSource}, s.Object
+	phases := engine.Phases{
+		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionSynced, v1alpha1.ConditionHealthy},
+		Load:       func(ctx context.Context) (*snapshot.Snapshot, error) { return w.deps.Loader.Product(ctx, r.Namespace) },
+		Clusters:   p.clusters,
+		Prepare:    p.prepare,
+		Refused:    p.restore,
+		Plan:       p.plan,
+		Connected:  true,
+		Commit:     p.commit,
+		After:      p.after,
+		Applied: func() string {
+			return fmt.Sprintf("Application %s/%s on cluster %s", r.Status.Application.Namespace, r.Status.Application.Name, r.Status.Target.Cluster)
+		},
+		Observe:  p.observe,
+		Withdraw: p.withdraw,
+	}
+	if r.Spec.Suspend {
+		phases.Suspended = "spec.suspend is set: nothing is changed until it is removed"
+	}
+	return phases
+}
+
+// clusters returns the cluster that the runtime is on or goes to.
+func (p *pass) clusters() []string {
+	if target, ok := p.s.Snapshot.EffectiveTarget(p.s.Object); ok {
+		return []string{target.Cluster}
+	}
+	return nil
+}
+
+// prepare builds the plan, whose facts hold for an invalid runtime too.
+func (p *pass) prepare(context.Context) error {
+	p.built, p.undescribed = build.DeploymentRuntime(p.s.Snapshot, p.s.Object)
+	p.s.Object.Status.IllegalProjectRefs = p.built.Facts.Illegal
+	return nil
+}
+
+// plan returns the Application, if the space is ready for it.
+func (p *pass) plan(context.Context) (plan.Plan, error) {
+	r := p.s.Object
+	target, err := p.s.Snapshot.Target(r)
 	if err != nil {
-		return err
+		return plan.Plan{}, err
 	}
-	conn, err := w.deps.Conn(snap, target.Cluster)
-	if err != nil {
-		return err
+	if p.undescribed != nil {
+		return plan.Plan{}, p.undescribed
 	}
-	if undescribed != nil {
-		return undescribed
+	if err := reconcile.SpaceReady(p.s.Snapshot, r.Namespace, target, r.Spec.ManifestSource.CodeRepo, p.built.Facts.URL); err != nil {
+		return plan.Plan{}, err
 	}
-	if err := w.spaceReady(r, target, built.Facts.URL); err != nil {
-		return err
+	p.built.Facts.Target = &target
+	return p.built.Plan, nil
+}
+
+// commit puts the target on record.
+func (p *pass) commit() {
+	r, facts := p.s.Object, p.built.Facts
+	r.Status.Target = facts.Target
+	r.Status.Source = &v1alpha1.RuntimeSource{URL: facts.URL, Permission: facts.Permission}
+}
+
+// after notes the Application that was written.
+func (p *pass) after(_ context.Context, applied engine.Applied) error {
+	if applied.Err != nil {
+		return applied.Err
 	}
-	r.Status.Target = &target
-	r.Status.Source = &v1alpha1.RuntimeSource{URL: built.Facts.URL, Permission: built.Facts.Permission}
-	if err := s.Record(ctx); err != nil {
-		return err
-	}
-	for _, set := range built.Sets {
-		_, err := w.deps.ApplyFor(ctx, r, reconcile.CommitOf(snap, r.Namespace), conn, set, apply.Options{
-			ConfirmPrune: r.Annotations[v1alpha1.AnnotationConfirmPrune] == strconv.FormatInt(r.Generation, 10),
-		})
-		if err != nil {
-			return err
+	for _, item := range applied.Set.Items {
+		if item.ID.Kind == "Application" {
+			p.s.Object.Status.Application = reconcile.ApplicationStatus(item.ID, p.s.Object.Status.Application)
 		}
-		for _, item := range set.Items {
-			if item.ID.Kind == "Application" {
-				r.Status.Application = reconcile.ApplicationStatus(item.ID, r.Status.Application)
-			}
-		}
 	}
+	r := p.s.Object
 	deployed, err := build.Record(r.Status.Deployed, r.Generation, r.Spec)
 	if err != nil {
 		return err
@@ -133,81 +135,38 @@ func (w work) apply(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentR
 	return nil
 }
 
-// restore brings the Application of a runtime with an invalid spec to the spec that
-// was deployed last, and reports its state.
-func (w work) restore(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot) error {
-	r := s.Object
+// restore brings the Application of a runtime with an invalid spec to the spec that was
+// deployed last.
+func (p *pass) restore(ctx context.Context) error {
+	r := p.s.Object
 	if r.Status.Target == nil || r.Status.Application == nil {
 		return nil
 	}
-	built := build.DeployedRuntime(snap, r)
-	err := w.write(ctx, s, snap, built.Sets)
-	if err != nil && engine.Classify(err, reconcile.Classify).Class != engine.ClassSilent {
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionApplied, err)
-	}
-	w.observeDeployed(ctx, s, built.Facts.Source)
-	return err
-}
-
-// write applies the sets of a runtime to its cluster.
-func (w work) write(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], snap *snapshot.Snapshot, sets []plan.Set) error {
-	for _, set := range sets {
-		leave, err := w.slow.Enter(w.deps.IsSlow, reconcile.Request(s.Object.Namespace, s.Object.Name), set.Target.Name)
-		defer leave()
-		if err != nil {
-			return err
-		}
-		conn, err := w.deps.Conn(snap, set.Target.Name)
-		if err != nil {
-			return err
-		}
-		if _, err := w.deps.ApplyFor(ctx, s.Object, reconcile.CommitOf(snap, s.Object.Namespace), conn, set, apply.Options{}); err != nil {
-			return err
+	built := build.DeployedRuntime(p.s.Snapshot, r)
+	p.manifests = built.Facts.Source
+	for _, set := range built.Sets {
+		if applied := p.s.Apply(ctx, set, apply.Options{}); applied.Err != nil {
+			return applied.Err
 		}
 	}
 	return nil
 }
 
-// spaceReady returns nil if the namespaces and the repository of a runtime are
-// in place on its cluster.
-func (w work) spaceReady(r *v1alpha1.DeploymentRuntime, target v1alpha1.RuntimeTarget, url string) error {
-	space, known := w.deps.Spaces.Get(reconcile.SpaceKey{Product: r.Namespace, Cluster: target.Cluster})
-	if !known {
-		return engine.ErrNotYet
+// observe reads the state of the Application, if there is one.
+func (p *pass) observe(ctx context.Context, _ error) error {
+	r := p.s.Object
+	if r.Status.Target == nil || r.Status.Application == nil {
+		return nil
 	}
-	if err := space.ProblemFor(target, r.Namespace, r.Spec.ManifestSource.CodeRepo); err != nil {
-		return err
-	}
-	for _, namespace := range target.Namespaces {
-		if !slices.Contains(space.Namespaces, namespace) {
-			return engine.Waiting(v1alpha1.ReasonProgressing, "namespace %s on cluster %s is not written yet", namespace, target.Cluster)
-		}
-	}
-	if !slices.Contains(space.Repositories, url) {
-		return engine.Waiting(v1alpha1.ReasonProgressing, "Argo CD on cluster %s has not been told of the repository yet", target.Cluster)
-	}
-	return nil
-}
-
-// observeDeployed reports what runs, if anything has been deployed.
-func (w work) observeDeployed(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], source v1alpha1.ManifestSource) {
-	if s.Object.Status.Target != nil && s.Object.Status.Application != nil {
-		// The outcome is that of the error which led here.
-		_ = w.observe(ctx, s, s.Object.Status.Target.Cluster, source)
-	}
-}
-
-// observe reads the state of the Application from Argo CD.
-func (w work) observe(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime], cluster string, source v1alpha1.ManifestSource) error {
-	conn, err := w.deps.Clusters.Get(cluster)
+	conn, err := p.deps.Clusters.Get(r.Status.Target.Cluster)
 	if err != nil {
 		return err
 	}
-	return reconcile.ObserveApplication(ctx, conn, s.Facts, s.Object.Status.Application, comparedSource(s.Object, source))
+	return reconcile.ObserveApplication(ctx, conn, p.s.Facts, r.Status.Application, comparedSource(r, p.manifests))
 }
 
-// comparedSource is the source that Argo CD must have looked at, for its words
-// to be about the runtime as it is now.
+// comparedSource returns the source that Argo CD must have compared for its report to
+// be about the runtime as it is now.
 func comparedSource(r *v1alpha1.DeploymentRuntime, manifests v1alpha1.ManifestSource) observed.ApplicationSource {
 	source := observed.ApplicationSource{Path: manifests.Path, TargetRevision: cmp.Or(manifests.TargetRevision, "HEAD")}
 	if r.Status.Source != nil {
@@ -216,33 +175,13 @@ func comparedSource(r *v1alpha1.DeploymentRuntime, manifests v1alpha1.ManifestSo
 	return source
 }
 
-// Finalize implements engine.Work: the Application goes, and with it what Argo
-// CD deployed; the space follows when the runtime is gone.
-func (w work) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.DeploymentRuntime]) error {
-	target := s.Object.Status.Target
+// withdraw removes the Application, and with it the objects that Argo CD deployed. The
+// space follows when the runtime is gone.
+func (p *pass) withdraw(ctx context.Context) error {
+	target := p.s.Object.Status.Target
 	if target == nil {
 		return nil
 	}
-	snap, err := w.deps.Loader.Product(ctx, s.Object.Namespace)
-	if err != nil {
-		return err
-	}
-	conn, err := w.deps.Conn(snap, target.Cluster)
-	if errors.Is(err, engine.ErrNotYet) {
-		return err
-	}
-	if err != nil {
-		if s.Object.Annotations[v1alpha1.AnnotationAbandon] == target.Cluster {
-			w.deps.Abandoned(s.Object, target.Cluster)
-			return nil
-		}
-		return engine.Waiting(v1alpha1.ReasonNotConnected,
-			"cluster %s is not connected, so its Application cannot be removed; the annotation %s: %s gives it up", target.Cluster, v1alpha1.AnnotationAbandon, target.Cluster)
-	}
-	set := plan.Set{Owner: build.RuntimeOwner(s.Object), Target: plan.Cluster(target.Cluster)}
-	result, err := w.deps.ApplyFor(ctx, s.Object, reconcile.CommitOf(snap, s.Object.Namespace), conn, set, apply.Options{NoGuard: true})
-	if err != nil {
-		return err
-	}
-	return reconcile.Removing(result, "cluster "+target.Cluster)
+	set := plan.Set{Owner: build.RuntimeOwner(p.s.Object), Target: plan.Cluster(target.Cluster)}
+	return p.s.Withdraw(ctx, set, apply.Options{})
 }

@@ -4,6 +4,7 @@ package gitsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -49,6 +50,7 @@ type syncState struct {
 	failures int
 	tried    git.Source
 	nextTry  time.Time
+	failure  error
 }
 
 // Add starts the controller of the mirrored repositories.
@@ -79,38 +81,47 @@ func Add(d *reconcile.Deps) error {
 
 // Reconcile implements reconcile.TypedReconciler.
 func (g *gitSync) Reconcile(ctx context.Context, key reconcile.SyncKey) (ctrl.Result, error) {
-	source, err := g.syncSource(ctx, key)
-	if engine.Classify(err, reconcile.Classify).Class == engine.ClassWaiting {
-		g.deps.Syncs.Set(key, reconcile.SyncResult{Status: g.state(key).tracker.Status, Err: err})
-		return ctrl.Result{}, nil
-	}
+	subject, err := g.subject(ctx, key)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if source == nil {
+	if subject == nil {
 		return ctrl.Result{}, g.forget(key)
+	}
+	if subject.suspended {
+		return ctrl.Result{}, errors.Join(g.forget(key), g.report(ctx, subject, result{
+			status: subject.recorded, err: engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: the repository is not mirrored"),
+		}))
+	}
+	source, err := g.source(ctx, subject)
+	if engine.Classify(err, reconcile.Classify).Class == engine.ClassWaiting {
+		return ctrl.Result{}, g.report(ctx, subject, result{status: subject.recorded, err: err})
+	}
+	if err != nil {
+		return ctrl.Result{}, err
 	}
 	state := g.state(key)
 	pushed := g.deps.Pushes.Take(key)
-	if pushed.IsZero() && state.pausing(source.git) {
+	if pushed.IsZero() && state.pausing(source) {
 		// A repository that cannot be read is not asked again by every event.
-		return ctrl.Result{RequeueAfter: time.Until(state.nextTry)}, nil
+		return ctrl.Result{RequeueAfter: time.Until(state.nextTry)}, g.report(ctx, subject, result{status: subject.recorded, err: state.failure})
 	}
-	state.tried = source.git
-	if err := g.fetch(ctx, source, state, !pushed.IsZero()); err != nil {
-		return g.fetchFailed(ctx, key, state, err)
+	state.tried = source
+	if err := g.fetch(ctx, subject, source, state, !pushed.IsZero()); err != nil {
+		return g.fetchFailed(ctx, subject, state, err)
 	}
-	result, retry, err := g.mirror(ctx, source, &state.tracker)
+	mirrored, retry, err := g.mirror(ctx, subject, &state.tracker)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	g.reportProblems(source, state.tracker.Status, result.Status)
-	state.tracker.Status = result.Status
-	g.deps.Syncs.Set(key, result)
+	state.tracker.Status = *mirrored.status
+	if err := g.report(ctx, subject, mirrored); err != nil {
+		return ctrl.Result{}, err
+	}
 	if !pushed.IsZero() {
 		telemetry.PushToMirrored.Observe(time.Since(pushed).Seconds())
 	}
-	// An error of a single object is told as well, and tried again with backoff.
+	// An error of a single object is reported as well, and tried again with backoff.
 	return ctrl.Result{RequeueAfter: max(time.Until(state.nextPoll), time.Second)}, retry
 }
 
@@ -132,7 +143,6 @@ func (g *gitSync) forget(key reconcile.SyncKey) error {
 	if !known {
 		return nil
 	}
-	g.deps.Syncs.Drop(key)
 	return g.deps.Mirrors.Drop(mirrorName(key))
 }
 
@@ -147,15 +157,15 @@ func mirrorName(key reconcile.SyncKey) string {
 
 // fetch brings the tracker up to the branch's head if a push was reported, the
 // poll is due or nothing is known yet.
-func (g *gitSync) fetch(ctx context.Context, source *syncSource, state *syncState, pushed bool) error {
-	known := state.tracker.Known(source.git)
+func (g *gitSync) fetch(ctx context.Context, subject *subject, source git.Source, state *syncState, pushed bool) error {
+	known := state.tracker.Known(source)
 	if known && !pushed && state.failures == 0 && time.Now().Before(state.nextPoll) {
 		return nil
 	}
 	behind := true
 	if known && !pushed {
 		var err error
-		if behind, err = state.tracker.Behind(ctx, source.git); err != nil {
+		if behind, err = state.tracker.Behind(ctx, source); err != nil {
 			return err
 		}
 		if behind {
@@ -164,8 +174,8 @@ func (g *gitSync) fetch(ctx context.Context, source *syncSource, state *syncStat
 	}
 	if behind {
 		began := time.Now()
-		state.tracker.Scope = source.scope
-		err := state.tracker.Fetch(ctx, source.git)
+		state.tracker.Scope = subject.scope
+		err := state.tracker.Fetch(ctx, source)
 		telemetry.ObserveFetch(began, err)
 		if err != nil {
 			return err
@@ -182,20 +192,19 @@ func stretched(interval time.Duration) time.Duration {
 	return interval + time.Duration(rand.Int64N(int64(interval)/10+1))
 }
 
-// fetchFailed tells of a repository that cannot be read, and tries again with
-// growing pauses up to the poll interval. What was mirrored stays.
-func (g *gitSync) fetchFailed(ctx context.Context, key reconcile.SyncKey, state *syncState, err error) (ctrl.Result, error) {
+// fetchFailed reports a repository that cannot be read. It is tried again with growing
+// pauses up to the poll interval; the mirrored objects stay.
+func (g *gitSync) fetchFailed(ctx context.Context, subject *subject, state *syncState, err error) (ctrl.Result, error) {
 	if ctx.Err() != nil {
 		return ctrl.Result{}, ctx.Err()
 	}
 	state.failures++
 	pause := stretched(min(time.Second<<min(state.failures-1, 10), g.deps.PollInterval))
-	state.nextTry = time.Now().Add(pause)
-	g.deps.Syncs.Set(key, reconcile.SyncResult{Status: state.tracker.Status, Err: fetchProblem(err)})
-	return ctrl.Result{RequeueAfter: pause}, nil
+	state.nextTry, state.failure = time.Now().Add(pause), fetchProblem(err)
+	return ctrl.Result{RequeueAfter: pause}, g.report(ctx, subject, result{status: subject.recorded, err: state.failure})
 }
 
-// pausing tells whether the last attempt failed and it is too early for the
+// pausing reports whether the last attempt failed and it is too early for the
 // next one. Another URL, branch or credential is tried at once.
 func (s *syncState) pausing(source git.Source) bool {
 	return s.failures > 0 && time.Now().Before(s.nextTry) && reflect.DeepEqual(s.tried, source)
@@ -203,10 +212,10 @@ func (s *syncState) pausing(source git.Source) bool {
 
 // mirror applies the entries and returns what became of them, and the errors of
 // single objects that are worth another attempt.
-func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Tracker) (result reconcile.SyncResult, retry, err error) {
-	metas, err := g.deps.TenantConn.Owned(ctx, source.owner)
+func (g *gitSync) mirror(ctx context.Context, subject *subject, t *mirror.Tracker) (_ result, retry, err error) {
+	metas, err := g.deps.TenantConn.Owned(ctx, subject.owner)
 	if err != nil {
-		return reconcile.SyncResult{}, nil, err
+		return result{}, nil, err
 	}
 	owned := make([]mirror.Owned, 0, len(metas))
 	for i := range metas {
@@ -217,14 +226,17 @@ func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Trac
 			})
 		}
 	}
-	outcome := t.Plan(ctx, g.deps.Tenant, source.owner, owned, source.confirm == t.Status.Revision)
-	applied, err := g.deps.ApplyFor(ctx, source.object, engine.CommitOf(&t.Status), g.deps.TenantConn, outcome.Set, apply.Options{Isolate: true, NoGuard: true})
+	outcome := t.Plan(ctx, g.deps.Tenant, subject.owner, owned, subject.confirm == t.Status.Revision)
+	commit := engine.CommitOf(&t.Status)
+	applied, err := g.deps.Applier.Apply(engine.WithCommit(ctx, commit), g.deps.TenantConn, outcome.Set, apply.Options{Isolate: true, NoGuard: true})
+	engine.AnnouncePrune(g.deps.Manager.GetEventRecorder("nautes"), subject.object, outcome.Set, applied.Deleted, commit)
+	telemetry.ObserveApply(string(outcome.Set.Target.Kind), applied.Written, applied.Unchanged, len(applied.Deleted))
 	if err != nil {
-		return reconcile.SyncResult{}, nil, err
+		return result{}, nil, err
 	}
 	waiting, retry, err := refused(ctx, t, applied.Failed, &outcome)
 	if err != nil {
-		return reconcile.SyncResult{}, nil, err
+		return result{}, nil, err
 	}
 	status := t.Status
 	status.HeldBack = int32(outcome.HeldBack)
@@ -234,7 +246,7 @@ func (g *gitSync) mirror(ctx context.Context, source *syncSource, t *mirror.Trac
 		status.Problems = append(status.Problems, outcome.Problems[path]...)
 	}
 	status.Problems = status.Problems[:min(len(status.Problems), maxProblems)]
-	return reconcile.SyncResult{Status: status, Guarded: outcome.HeldBack > 0, Err: waiting}, retry, nil
+	return result{status: &status, guarded: outcome.HeldBack > 0, err: waiting}, retry, nil
 }
 
 // maxProblems bounds the list in a status.

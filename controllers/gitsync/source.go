@@ -1,6 +1,7 @@
 package gitsync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,57 +23,55 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// syncSource is a repository to mirror: where from, where to, and for whom.
-type syncSource struct {
-	object  client.Object
-	git     git.Source
-	scope   layout.Scope
-	owner   plan.Owner
-	confirm string
+// subject is an object whose repository is mirrored: a Product or the CodeRepo of the
+// tenant repository.
+type subject struct {
+	object      v1alpha1.Object
+	url, branch string
+	secret      *v1alpha1.LocalReference
+	scope       layout.Scope
+	owner       plan.Owner
+	confirm     string
+	suspended   bool
+	// recorded is the part of the status that the mirror writes, or nil.
+	recorded *v1alpha1.SyncStatus
 }
 
-// syncSource says what a key stands for now; nil when there is nothing to mirror.
-func (g *gitSync) syncSource(ctx context.Context, key reconcile.SyncKey) (*syncSource, error) {
+// subject returns the object that a key stands for, or nil if nothing is mirrored for it.
+func (g *gitSync) subject(ctx context.Context, key reconcile.SyncKey) (*subject, error) {
 	if key.Product == "" {
-		return g.tenantSource(ctx)
+		r, err := g.deps.Relations.TenantRepository(ctx)
+		if err != nil || r == nil || !r.DeletionTimestamp.IsZero() || r.Spec.URL == "" {
+			return nil, err
+		}
+		return &subject{
+			object: r, url: r.Spec.URL, branch: cmp.Or(r.Spec.Branch, "main"), secret: r.Spec.SecretRef, recorded: r.Status.Sync,
+			scope: layout.Scope{Tenant: true, Namespace: g.deps.Namespace}, owner: plan.Owner{Kind: reconcile.OwnerTenant, Name: g.deps.Tenant},
+			confirm: r.Annotations[v1alpha1.AnnotationConfirmPrune],
+		}, nil
 	}
 	p := &v1alpha1.Product{}
 	if err := g.deps.Client.Get(ctx, client.ObjectKey{Namespace: g.deps.Namespace, Name: key.Product}, p); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}
-	if !p.DeletionTimestamp.IsZero() || p.Spec.Suspend || p.Status.Namespace == "" {
+	if !p.DeletionTimestamp.IsZero() || p.Status.Namespace == "" {
 		return nil, nil
 	}
-	return g.source(ctx, p, p.Spec.MetaDataPath, p.Spec.Branch, p.Spec.SecretRef,
-		layout.Scope{Namespace: p.Name}, plan.Owner{Kind: reconcile.OwnerProduct, Product: p.Name, Name: p.Name})
-}
-
-func (g *gitSync) tenantSource(ctx context.Context) (*syncSource, error) {
-	r, err := g.deps.Relations.TenantRepository(ctx)
-	if err != nil || r == nil || !r.DeletionTimestamp.IsZero() || r.Spec.URL == "" {
-		return nil, err
-	}
-	return g.source(ctx, r, r.Spec.URL, r.Spec.Branch, r.Spec.SecretRef,
-		layout.Scope{Tenant: true, Namespace: g.deps.Namespace}, plan.Owner{Kind: reconcile.OwnerTenant, Name: g.deps.Tenant})
-}
-
-func (g *gitSync) source(ctx context.Context, object client.Object, url, branch string, ref *v1alpha1.LocalReference,
-	scope layout.Scope, owner plan.Owner) (*syncSource, error) {
-	if branch == "" {
-		branch = "main"
-	}
-	auth, err := g.gitCredentials(ctx, url, ref)
-	if err != nil {
-		return nil, err
-	}
-	return &syncSource{
-		object: object, git: git.Source{URL: url, Branch: branch, Auth: auth}, scope: scope, owner: owner,
-		confirm: object.GetAnnotations()[v1alpha1.AnnotationConfirmPrune],
+	return &subject{
+		object: p, url: p.Spec.MetaDataPath, branch: cmp.Or(p.Spec.Branch, "main"), secret: p.Spec.SecretRef, recorded: p.Status.Sync,
+		scope: layout.Scope{Namespace: p.Name}, owner: plan.Owner{Kind: reconcile.OwnerProduct, Product: p.Name, Name: p.Name},
+		confirm: p.Annotations[v1alpha1.AnnotationConfirmPrune], suspended: p.Spec.Suspend,
 	}, nil
 }
 
-// gitCredentials returns the credentials of a repository: those of the named
-// Secret, else the token of the provider that the URL belongs to, else none.
+// source returns the repository of a subject, with its credentials.
+func (g *gitSync) source(ctx context.Context, s *subject) (git.Source, error) {
+	auth, err := g.gitCredentials(ctx, s.url, s.secret)
+	return git.Source{URL: s.url, Branch: s.branch, Auth: auth}, err
+}
+
+// gitCredentials returns the credentials of a repository: the named Secret, else the
+// token of the provider that the URL belongs to, else none.
 func (g *gitSync) gitCredentials(ctx context.Context, url string, ref *v1alpha1.LocalReference) (git.Auth, error) {
 	if ref != nil {
 		secret := &corev1.Secret{}
@@ -113,7 +112,7 @@ func (g *gitSync) gitCredentials(ctx context.Context, url string, ref *v1alpha1.
 	return git.Auth{}, nil
 }
 
-// fetchProblem says for people why a repository cannot be read.
+// fetchProblem returns the reason why a repository cannot be read.
 func fetchProblem(err error) error {
 	var limit *git.LimitError
 	switch {
@@ -127,9 +126,8 @@ func fetchProblem(err error) error {
 	return engine.Waiting(v1alpha1.ReasonFetchFailed, "the repository could not be read; it is tried again")
 }
 
-// refused turns what the API server said of single objects into problems of
-// their files. What heals by itself is told as waiting; what is tried again is
-// in retry as well.
+// refused turns the errors of single objects into problems of their files. waiting is
+// the reason to wait; retry holds the errors that are tried again.
 func refused(ctx context.Context, t *mirror.Tracker, failed []apply.ItemError, outcome *mirror.Outcome) (waiting, retry, err error) {
 	for i := range failed {
 		item := &failed[i]
@@ -159,23 +157,4 @@ func refused(ctx context.Context, t *mirror.Tracker, failed []apply.ItemError, o
 		outcome.Problems[path] = []v1alpha1.FileProblem{*layout.Problem(path, line, layout.Refused, "%s", message)}
 	}
 	return waiting, retry, nil
-}
-
-// reportProblems sends an event for each file that has a new problem. It names
-// the first one; the status has them all.
-func (g *gitSync) reportProblems(source *syncSource, before, after v1alpha1.SyncStatus) {
-	known := map[v1alpha1.FileProblem]bool{}
-	for _, problem := range before.Problems {
-		known[problem] = true
-	}
-	recorder := g.deps.Manager.GetEventRecorder("nautes")
-	reported := map[string]bool{}
-	for _, problem := range after.Problems {
-		if known[problem] || reported[problem.Path] {
-			continue
-		}
-		reported[problem.Path] = true
-		recorder.Eventf(source.object, nil, corev1.EventTypeWarning, v1alpha1.ReasonFilesRefused, "Mirror",
-			"%s:%d %s: %.800s", problem.Path, problem.Line, problem.Reason, problem.Message)
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -27,46 +28,33 @@ import (
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=projectpipelineruntimes,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=projectpipelineruntimes/status,verbs=patch
 
-// work turns a ProjectPipelineRuntime into event sources and
-// sensors on its cluster, once the space that its launchers need is there, and
-// tells whether its triggers are armed and what its pipelines did.
-type work struct {
-	deps *reconcile.Deps
-	slow *reconcile.SlowLane[ctrl.Request]
-}
-
-// Add starts the controller of ProjectPipelineRuntimes.
+// Add adds the controller of ProjectPipelineRuntimes.
 func Add(d *reconcile.Deps) error {
-	d.Spaces.OnChange(func(key reconcile.SpaceKey) {
-		for _, r := range d.Relations.PipelineRuntimesIn(context.Background(), key) {
-			d.Triggers.PipelineRuntime.Enqueue(r)
-		}
-	})
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("projectpipelineruntime").For(&v1alpha1.ProjectPipelineRuntime{}).
-		WatchesRawSource(d.Triggers.PipelineRuntime.Source())
-	reconcile.WatchPipelineRuntimes(b, d.Relations.PipelineRivalsOfPipelineRuntime)
-	reconcile.Watch(b, &v1alpha1.DeploymentRuntime{}, d.Relations.PipelineRivalsOfRuntime)
-	reconcile.Watch(b, &v1alpha1.Product{}, d.Relations.PipelineRuntimesOfProduct)
-	reconcile.Watch(b, &v1alpha1.Environment{}, d.Relations.PipelineRuntimesOfEnvironment)
-	reconcile.Watch(b, &v1alpha1.Environment{}, d.Relations.PipelineRivalsOfEnvironment)
-	reconcile.Watch(b, &v1alpha1.Cluster{}, d.Relations.PipelineRuntimesOfCluster)
-	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, d.Relations.PipelineRuntimesOfCatalogue)
-	reconcile.Watch(b, &v1alpha1.Project{}, d.Relations.PipelineRuntimesOfProject)
-	reconcile.Watch(b, &v1alpha1.CodeRepo{}, d.Relations.PipelineRuntimesOfCodeRepo)
-	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, d.Relations.PipelineRuntimesOfBinding)
-	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, d.Relations.PipelineRuntimesOfProvider)
-	reconcile.Watch(b, &v1alpha1.PipelineHook{}, d.Relations.PipelineRuntimesOfHook)
-	reconcile.Watch(b, &corev1.Secret{}, d.Relations.PipelineRuntimesOfSecret)
-	return reconcile.Start(d, b, work{deps: d, slow: reconcile.NewSlowLane(d.Workers, d.Triggers.PipelineRuntime.Enqueue)}, engine.Options[*v1alpha1.ProjectPipelineRuntime]{
-		Kind: "ProjectPipelineRuntime", New: func() *v1alpha1.ProjectPipelineRuntime { return &v1alpha1.ProjectPipelineRuntime{} },
-	})
+	rel := d.Relations
+	b := ctrl.NewControllerManagedBy(d.Manager).Named("projectpipelineruntime").For(&v1alpha1.ProjectPipelineRuntime{})
+	reconcile.WatchPipelineRuntimes(b, rel.PipelineRivalsOfPipelineRuntime)
+	reconcile.Watch(b, &v1alpha1.DeploymentRuntime{}, rel.PipelineRivalsOfRuntime)
+	reconcile.Watch(b, &v1alpha1.Product{}, rel.PipelineRuntimesOfProduct)
+	reconcile.Watch(b, &v1alpha1.Environment{}, rel.PipelineRuntimesOfEnvironment)
+	reconcile.Watch(b, &v1alpha1.Environment{}, rel.PipelineRivalsOfEnvironment)
+	reconcile.Watch(b, &v1alpha1.Cluster{}, rel.PipelineRuntimesOfCluster)
+	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, rel.PipelineRuntimesOfCatalogue)
+	reconcile.Watch(b, &v1alpha1.Project{}, rel.PipelineRuntimesOfProject)
+	reconcile.Watch(b, &v1alpha1.CodeRepo{}, rel.PipelineRuntimesOfCodeRepo)
+	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, rel.PipelineRuntimesOfBinding)
+	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, rel.PipelineRuntimesOfProvider)
+	reconcile.Watch(b, &v1alpha1.PipelineHook{}, rel.PipelineRuntimesOfHook)
+	reconcile.Watch(b, &v1alpha1.Space{}, rel.PipelineRuntimesOfSpace)
+	reconcile.Watch(b, &corev1.Secret{}, rel.PipelineRuntimesOfSecret)
+	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.ProjectPipelineRuntime]{}, &d.Triggers.PipelineRuntime)
 }
 
-// pipelinePass is one reconciliation of a pipeline runtime.
+type work struct{ deps *reconcile.Deps }
+
+// pipelinePass is one pass over a pipeline runtime.
 type pipelinePass struct {
-	work
+	deps *reconcile.Deps
 	*engine.Session[*v1alpha1.ProjectPipelineRuntime]
-	snap *snapshot.Snapshot
 	// built is the plan that the cluster is compared with; planned is false if none
 	// could be built.
 	built   build.Result[build.Pipeline]
@@ -76,41 +64,48 @@ type pipelinePass struct {
 	revoked map[string]string
 	// failed are the objects that could not be written.
 	failed []apply.ItemError
+	// deployed is the reason why something could not be written.
+	deployed error
 }
 
-// Reconcile implements engine.Work.
-func (w work) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) error {
-	r := s.Object
-	snap, err := w.deps.Loader.Product(ctx, r.Namespace)
-	if err != nil {
-		return err
+func (w work) phases(s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) engine.Phases {
+	p, r := &pipelinePass{deps: w.deps, Session: s}, s.Object
+	phases := engine.Phases{
+		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionArmed},
+		Load:       func(ctx context.Context) (*snapshot.Snapshot, error) { return w.deps.Loader.Product(ctx, r.Namespace) },
+		Clusters:   func() []string { return clustersOf(s.Snapshot, r) },
+		Prepare:    p.prepare,
+		Hold:       p.hold,
+		Stop:       p.stop,
+		Deploy:     p.keeping(p.deploy),
+		Refused: p.keeping(func(ctx context.Context) error {
+			return p.restore(ctx, s.Snapshot.Settings.RunnerImage == "")
+		}),
+		Applied:  func() string { return "on cluster " + r.Status.Target.Cluster },
+		Observe:  func(ctx context.Context, _ error) error { return p.observe(ctx, p.deployed) },
+		Withdraw: p.withdrawAll,
 	}
-	leave, err := w.slow.Enter(w.deps.IsSlow, reconcile.Request(r.Namespace, r.Name), clustersOf(snap, r)...)
-	defer leave()
-	if err != nil {
-		return err
+	if r.Spec.AdditionalResources != nil {
+		phases.Conditions = append(phases.Conditions, v1alpha1.ConditionSynced, v1alpha1.ConditionHealthy)
 	}
-	p := &pipelinePass{work: w, Session: s, snap: snap}
 	if r.Spec.Suspend {
-		return p.suspended(ctx)
+		phases.Suspended = "spec.suspend is set: nothing is changed until it is removed, except that revoked permissions take effect"
 	}
-	invalid, stop := p.check()
-	var deployed error
-	switch {
-	case stop == nil:
-		deployed = p.deploy(ctx)
-	default:
-		deployed = p.restore(ctx, p.snap.Settings.RunnerImage == "")
+	return phases
+}
+
+// prepare lists the event sources that may not be used.
+func (p *pipelinePass) prepare(context.Context) error {
+	p.Object.Status.IllegalEventSources = p.Snapshot.IllegalEventSources(p.Object)
+	return nil
+}
+
+// keeping keeps the error of a step for the phase Observe.
+func (p *pipelinePass) keeping(step func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		p.deployed = step(ctx)
+		return p.deployed
 	}
-	if engine.Classify(deployed, reconcile.Classify).Class == engine.ClassSilent {
-		return deployed
-	}
-	if deployed != nil {
-		reconcile.SetFalse(s.Facts, v1alpha1.ConditionApplied, deployed)
-	} else if stop == nil {
-		s.Facts.True(v1alpha1.ConditionApplied, v1alpha1.ReasonApplied, "on cluster "+r.Status.Target.Cluster)
-	}
-	return errors.Join(invalid, deployed, p.observe(ctx, deployed))
 }
 
 // clustersOf returns the clusters that a pipeline runtime is on or goes to.
@@ -125,33 +120,25 @@ func clustersOf(snap *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) []s
 	return clusters
 }
 
-// check tells what is wrong with a runtime: all of it, and what stops it from
-// being deployed. Where only a repository may not be used, the rest goes on.
-func (p *pipelinePass) check() (invalid, stop error) {
-	r := p.Object
-	r.Status.IllegalEventSources = p.snap.IllegalEventSources(r)
-	refusals, _ := validate.Run(p.snap, validate.Request{New: r})
-	if invalid = reconcile.Verdict(refusals); invalid != nil {
-		reconcile.SetFalse(p.Facts, v1alpha1.ConditionValid, invalid)
-	} else {
-		p.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
-	}
-	if p.snap.Settings.RunnerImage == "" {
-		stop = engine.Terminal(v1alpha1.ReasonNotServed,
+// stop returns the reason why a runtime cannot be deployed. If only a repository may not
+// be used, the rest is deployed.
+func (p *pipelinePass) stop(refusals field.ErrorList) error {
+	if p.Snapshot.Settings.RunnerImage == "" {
+		return engine.Terminal(v1alpha1.ReasonNotServed,
 			"pipelines.runnerImage is missing in the operator's configuration: set it to the image with nautes-runner")
-		return errors.Join(invalid, stop), stop
 	}
-	if stop = reconcile.Verdict(slices.DeleteFunc(slices.Clone(refusals), validate.Disarming)); stop == nil && r.Status.Target == nil && p.sourceRefusal() != "" {
+	stop := engine.Verdict(slices.DeleteFunc(slices.Clone(refusals), validate.Disarming))
+	if stop == nil && p.Object.Status.Target == nil && p.sourceRefusal() != "" {
 		// Nothing of it would work, so nothing is begun.
-		stop = invalid
+		return engine.Verdict(refusals)
 	}
-	return invalid, stop
+	return stop
 }
 
 // sourceRefusal says why the runtime may not read its pipeline files; empty when
 // it may, or when that cannot be told.
 func (p *pipelinePass) sourceRefusal() string {
-	_, refusal, err := p.snap.ProjectRepository(p.Object.Namespace, p.Object.Spec.Project, p.Object.Spec.PipelineSource)
+	_, refusal, err := p.Snapshot.ProjectRepository(p.Object.Namespace, p.Object.Spec.Project, p.Object.Spec.PipelineSource)
 	if err != nil {
 		return ""
 	}
@@ -160,7 +147,7 @@ func (p *pipelinePass) sourceRefusal() string {
 
 // set makes the plan of the runtime and returns what it has on its cluster.
 func (p *pipelinePass) set() (plan.Set, error) {
-	made, err := build.PipelineRuntime(p.snap, p.Object)
+	made, err := build.PipelineRuntime(p.Snapshot, p.Object)
 	if err != nil {
 		return plan.Set{}, err
 	}
@@ -176,7 +163,7 @@ func (p *pipelinePass) set() (plan.Set, error) {
 // deploy brings the runtime to where its spec says.
 func (p *pipelinePass) deploy(ctx context.Context) error {
 	r := p.Object
-	target, err := p.snap.Target(r)
+	target, err := p.Snapshot.Target(r)
 	if err != nil {
 		return err
 	}
@@ -194,7 +181,7 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 			return err
 		}
 	}
-	conn, err := p.deps.Conn(p.snap, target.Cluster)
+	conn, err := p.deps.Conn(p.Snapshot, target.Cluster)
 	if err != nil {
 		return err
 	}
@@ -245,9 +232,9 @@ func (p *pipelinePass) move(ctx context.Context, target v1alpha1.RuntimeTarget) 
 	r := p.Object
 	from := r.Status.Target.Cluster
 	// Without an error, since nothing is described for a cluster that is left.
-	p.built, _ = build.PipelineRuntime(p.snap, r)
+	p.built, _ = build.PipelineRuntime(p.Snapshot, r)
 	p.planned, r.Status.Webhooks, r.Status.PipelineSource, r.Status.Deployed = true, nil, "", nil
-	if err := p.withdraw(ctx, p.snap, r, from); err != nil {
+	if err := p.withdraw(ctx, from); err != nil {
 		return err
 	}
 	r.Status.Target, r.Status.Application, r.Status.Runs = &target, nil, nil
@@ -264,7 +251,7 @@ func (p *pipelinePass) restore(ctx context.Context, hold bool) error {
 	if r.Status.Target == nil {
 		return nil
 	}
-	conn, err := p.deps.Conn(p.snap, r.Status.Target.Cluster)
+	conn, err := p.deps.Conn(p.Snapshot, r.Status.Target.Cluster)
 	if err != nil {
 		return err
 	}
@@ -276,7 +263,7 @@ func (p *pipelinePass) restore(ctx context.Context, hold bool) error {
 	for i := range owned {
 		there = append(there, plan.IDOf(owned[i].GroupVersionKind(), &owned[i]))
 	}
-	built := build.DeployedPipeline(p.snap, r, there, hold)
+	built := build.DeployedPipeline(p.Snapshot, r, there, hold)
 	p.revoked = built.Facts.Revoked
 	set := *built.On(plan.Cluster(r.Status.Target.Cluster))
 	if built.Facts.Complete {
@@ -301,40 +288,26 @@ func (p *pipelinePass) restore(ctx context.Context, hold bool) error {
 	return err
 }
 
-// suspended leaves a runtime alone, but for what it may not use any longer.
-func (p *pipelinePass) suspended(ctx context.Context) error {
-	p.Object.Status.IllegalEventSources = p.snap.IllegalEventSources(p.Object)
+// hold removes the objects of a suspended runtime that it may no longer use.
+func (p *pipelinePass) hold(ctx context.Context) error {
 	err := p.restore(ctx, true)
 	p.setRevokedTriggers()
-	if err != nil {
-		return err
-	}
-	return engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: nothing is changed until it is removed, except that revoked permissions take effect")
+	return err
 }
 
 // holdBack returns what of a set can be written to a space as it is now, nil for
 // nothing, and what the rest waits for.
 func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (*plan.Set, error) {
 	r := p.Object
-	space, known := p.deps.Spaces.Get(reconcile.SpaceKey{Product: r.Namespace, Cluster: target.Cluster})
-	if !known {
-		return nil, engine.ErrNotYet
-	}
-	if err := space.ProblemFor(target, r.Namespace, ""); err != nil {
+	if err := reconcile.SpaceReady(p.Snapshot, r.Namespace, target, "", ""); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(space.Namespaces, target.Namespaces[0]) {
-		return nil, engine.Waiting(v1alpha1.ReasonProgressing, "namespace %s on cluster %s is not written yet", target.Namespaces[0], target.Cluster)
-	}
-	url, refusal, err := p.snap.AdditionalResources(r)
+	url, refusal, err := p.Snapshot.AdditionalResources(r)
 	if err != nil || refusal != "" || url == "" {
 		return &set, err
 	}
 	repo := r.Spec.AdditionalResources.Git.CodeRepo
-	if err = space.ProblemFor(target, r.Namespace, repo); err == nil && !slices.Contains(space.Repositories, url) {
-		err = engine.Waiting(v1alpha1.ReasonProgressing, "Argo CD on cluster %s has not been told of the repository of the additional resources yet", target.Cluster)
-	}
-	if err != nil {
+	if err = reconcile.SpaceReady(p.Snapshot, r.Namespace, target, repo, url); err != nil {
 		set = without(set, func(id plan.ID) bool { return id.Kind == kindApplication })
 	}
 	return &set, err
@@ -374,18 +347,18 @@ func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Se
 	}
 	failed := []error{p.ensureWebhookKey(ctx, set)}
 	options := apply.Options{NoGuard: true, Isolate: true}
-	commit := reconcile.CommitOf(p.snap, r.Namespace)
 	if app := r.Status.Application; app != nil && !holds(set, applicationID(app)) {
 		first := set
 		first.Keep = append(slices.Clone(set.Keep), applicationID(app))
-		if _, err := p.deps.ApplyFor(ctx, r, commit, conn, first, options); err != nil {
-			return err
+		if applied := p.Apply(ctx, first, options); applied.Err != nil {
+			return applied.Err
 		}
 	}
-	result, err := p.deps.ApplyFor(ctx, r, commit, conn, set, options)
+	applied := p.Apply(ctx, set, options)
+	result := applied.Result
 	p.failed = result.Failed
-	if err != nil {
-		return err
+	if applied.Err != nil {
+		return applied.Err
 	}
 	if app := r.Status.Application; app != nil && !holds(set, applicationID(app)) && !slices.Contains(result.Removing, applicationID(app)) {
 		r.Status.Application = nil
@@ -393,7 +366,7 @@ func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Se
 	for i := range result.Failed {
 		failed = append(failed, &result.Failed[i])
 	}
-	return errors.Join(append(failed, reconcile.Removing(result, "cluster "+set.Target.Name))...)
+	return errors.Join(append(failed, engine.Removing(result, set.Target))...)
 }
 
 // holds reports whether a set writes or keeps an object.
@@ -410,47 +383,26 @@ func (p *pipelinePass) setApplication(set plan.Set) {
 	}
 }
 
-// withdraw removes everything of a runtime from a cluster. It returns nil when all
-// is gone, or given up as the annotation asks.
-func (w work) withdraw(ctx context.Context, snap *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, cluster string) error {
-	conn, err := w.deps.Conn(snap, cluster)
-	if errors.Is(err, engine.ErrNotYet) {
-		return err
-	}
-	if err != nil {
-		if r.Annotations[v1alpha1.AnnotationAbandon] == cluster {
-			w.deps.Abandoned(r, cluster)
-			return nil
-		}
-		return engine.Waiting(v1alpha1.ReasonNotConnected,
-			"cluster %s is not connected, so its event sources cannot be removed; the annotation %s: %s gives them up", cluster, v1alpha1.AnnotationAbandon, cluster)
-	}
-	set := plan.Set{Owner: build.PipelineOwner(r), Target: plan.Cluster(cluster)}
-	first := set
-	commit := reconcile.CommitOf(snap, r.Namespace)
-	if app := r.Status.Application; app != nil {
+// withdraw removes the objects of the runtime from a cluster. It returns nil if all are
+// gone, or given up.
+func (p *pipelinePass) withdraw(ctx context.Context, cluster string) error {
+	set := plan.Set{Owner: build.PipelineOwner(p.Object), Target: plan.Cluster(cluster)}
+	if app := p.Object.Status.Application; app != nil {
 		// Nothing is triggered while Argo CD removes the additional resources.
+		first := set
 		first.Keep = []plan.ID{applicationID(app)}
-		if _, err := w.deps.ApplyFor(ctx, r, commit, conn, first, apply.Options{NoGuard: true}); err != nil {
-			return err
+		if applied := p.Apply(ctx, first, apply.Options{NoGuard: true}); applied.Err != nil && applied.Unconnected == nil {
+			return applied.Err
 		}
 	}
-	result, err := w.deps.ApplyFor(ctx, r, commit, conn, set, apply.Options{NoGuard: true})
-	if err != nil {
-		return err
-	}
-	return reconcile.Removing(result, "cluster "+cluster)
+	return p.Withdraw(ctx, set, apply.Options{})
 }
 
-// Finalize implements engine.Work: the event sources go, and then what Argo CD
-// deployed; the space follows when the runtime is gone.
-func (w work) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) error {
-	if s.Object.Status.Target == nil {
+// withdrawAll removes the event sources, and then the objects that Argo CD deployed. The
+// space follows when the runtime is gone.
+func (p *pipelinePass) withdrawAll(ctx context.Context) error {
+	if p.Object.Status.Target == nil {
 		return nil
 	}
-	snap, err := w.deps.Loader.Product(ctx, s.Object.Namespace)
-	if err != nil {
-		return err
-	}
-	return w.withdraw(ctx, snap, s.Object, s.Object.Status.Target.Cluster)
+	return p.withdraw(ctx, p.Object.Status.Target.Cluster)
 }

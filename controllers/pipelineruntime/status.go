@@ -74,7 +74,7 @@ func (p *pipelinePass) observeResources(ctx context.Context, conn *remote.Conn) 
 	var source observed.ApplicationSource
 	if more := r.Spec.AdditionalResources; more != nil && more.Git != nil {
 		source.Path, source.TargetRevision = more.Git.Path, more.Git.Revision
-		source.RepoURL, _, _ = p.snap.AdditionalResources(r)
+		source.RepoURL, _, _ = p.Snapshot.AdditionalResources(r)
 	}
 	ready := p.Facts.ReadyMessage
 	err := reconcile.ObserveApplication(ctx, conn, p.Facts, r.Status.Application, source)
@@ -100,7 +100,7 @@ func (p *pipelinePass) tellTriggers(state func(plan.ID) (*observed.Eventing, err
 		}
 	}
 	if len(not) > 0 {
-		message := fmt.Sprintf("%s triggers are armed; not armed is %s%s", r.Status.Armed, not[0], reconcile.More(len(not)-1))
+		message := fmt.Sprintf("%s triggers are armed; not armed is %s%s", r.Status.Armed, not[0], engine.More(len(not)-1))
 		p.Facts.False(v1alpha1.ConditionArmed, v1alpha1.ReasonDisarmed, message)
 		return engine.Waiting(reason, "%s", message)
 	}

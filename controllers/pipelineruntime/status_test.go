@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
@@ -159,14 +160,13 @@ func TestPipelinesNeedTheRunnersImage(t *testing.T) {
 	session := &engine.Session[*v1alpha1.ProjectPipelineRuntime]{
 		Object: &v1alpha1.ProjectPipelineRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "pr"}}, Facts: &engine.Facts{},
 	}
-	snap := snapshot.New("tenant", "nautes")
-	_, stop := (&pipelinePass{Session: session, snap: snap}).check()
-	if outcome := engine.Classify(stop, reconcile.Classify); outcome.Reason != v1alpha1.ReasonNotServed || !strings.Contains(outcome.Message, "pipelines.runnerImage") {
-		t.Errorf("without an image it is stopped by %v", stop)
-	}
-	snap = snap.WithSettings(snapshot.Settings{RunnerImage: "runner"})
-	_, stop = (&pipelinePass{Session: session, snap: snap}).check()
-	if outcome := engine.Classify(stop, reconcile.Classify); outcome.Reason != v1alpha1.ReasonReferenceMissing {
-		t.Errorf("with an image it is stopped by %v", stop)
+	p := &pipelinePass{Session: session}
+	refusals := field.ErrorList{{Field: "spec.project", Detail: "it does not exist", Origin: v1alpha1.ReasonReferenceMissing}}
+	for image, want := range map[string]string{"": v1alpha1.ReasonNotServed, "runner": v1alpha1.ReasonReferenceMissing} {
+		session.Snapshot = snapshot.New("tenant", "nautes").WithSettings(snapshot.Settings{RunnerImage: image})
+		outcome := engine.Classify(p.stop(refusals), reconcile.Classify)
+		if outcome.Reason != want || image == "" && !strings.Contains(outcome.Message, "pipelines.runnerImage") {
+			t.Errorf("with the image %q it is stopped by %v, want %s", image, outcome, want)
+		}
 	}
 }

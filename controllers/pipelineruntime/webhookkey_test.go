@@ -13,7 +13,7 @@ import (
 // Nothing makes a key of webhooks that no hook needs, or replaces one.
 func TestWebhookKeyIsMadeOnce(t *testing.T) {
 	store := &oneSecret{}
-	p := &pipelinePass{work: work{deps: &reconcile.Deps{Secrets: store}}}
+	p := &pipelinePass{deps: &reconcile.Deps{Secrets: store}}
 	set := plan.Set{Items: []plan.Item{{Secrets: []plan.SecretValue{{Ref: secrets.ProviderToken("p")}}}}}
 	if err := p.ensureWebhookKey(t.Context(), set); err != nil || store.fields != nil {
 		t.Errorf("a set without hooks: %v, the store has %v", err, store.fields)

@@ -4,6 +4,7 @@ package product
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -14,110 +15,124 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
-	"nautes.io/nautes/internal/validate"
+	"nautes.io/nautes/internal/snapshot"
 )
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=products,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=products/status,verbs=patch
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch;create;patch;delete
 
-// work gives a product its namespace and tells the state of its
-// repository and of its spaces.
-type work struct{ deps *reconcile.Deps }
-
-// Add starts the controller of Products.
+// Add adds the controller of Products. A product is reconciled when something changes
+// that decides on which clusters it has a space.
 func Add(d *reconcile.Deps) error {
-	d.Syncs.OnChange(func(key reconcile.SyncKey) {
-		if key.Product != "" {
-			d.Triggers.Product.Enqueue(reconcile.Request(d.Namespace, key.Product))
-		}
-	})
+	rel := d.Relations
 	b := ctrl.NewControllerManagedBy(d.Manager).Named("product").For(&v1alpha1.Product{}).
 		WatchesRawSource(d.Triggers.Product.Source())
-	return reconcile.Start(d, b, work{d}, engine.Options[*v1alpha1.Product]{
-		Kind: "Product", New: func() *v1alpha1.Product { return &v1alpha1.Product{} },
+	reconcile.Watch(b, &v1alpha1.Space{}, reconcile.ProductOf[*v1alpha1.Space](rel))
+	reconcile.Watch(b, &v1alpha1.Project{}, reconcile.ProductOf[*v1alpha1.Project](rel))
+	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, reconcile.ProductOf[*v1alpha1.CodeRepoBinding](rel))
+	reconcile.Watch(b, &v1alpha1.Environment{}, rel.ProductsOfEnvironment)
+	reconcile.WatchRuntimes(b, rel.ProductsOfRuntime)
+	reconcile.Watch(b, &v1alpha1.CodeRepo{}, rel.ProductsOfCodeRepo)
+	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, rel.ProductsOfProvider)
+	reconcile.Watch(b, &v1alpha1.Cluster{}, rel.ProductsOfCluster)
+	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, func(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []ctrl.Request {
+		return rel.AllProducts(ctx)
 	})
+	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.Product]{Foreign: []string{v1alpha1.ConditionSynced}}, nil)
 }
 
-// Reconcile implements engine.Work.
-func (w work) Reconcile(ctx context.Context, s *engine.Session[*v1alpha1.Product]) error {
-	p := s.Object
-	snap, err := w.deps.Loader.Product(ctx, p.Name)
-	if err != nil {
-		return err
-	}
-	refusals, _ := validate.Run(snap, validate.Request{New: p})
-	if err := reconcile.Verdict(refusals); err != nil {
-		s.Facts.False(v1alpha1.ConditionValid, v1alpha1.ReasonInvalid, err.Error())
-		return err
-	}
-	s.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
+type work struct{ deps *reconcile.Deps }
 
-	wanted, err := build.Product(snap, p)
-	if err != nil {
-		return err
-	}
-	if err := w.deps.ApplyTenant(ctx, *wanted.On(plan.Tenant), apply.Options{}); err != nil {
-		s.Facts.False(v1alpha1.ConditionApplied, v1alpha1.ReasonApplyFailed, "the product's namespace is not written")
-		return err
-	}
-	// On record at once: the mirror begins when there is a namespace to fill.
-	p.Status.Namespace = p.Name
-	if err := s.Record(ctx); err != nil {
-		return err
-	}
-	s.Facts.True(v1alpha1.ConditionApplied, v1alpha1.ReasonApplied, "namespace "+p.Name+" is in place")
+// pass is one pass over a product.
+type pass struct {
+	s     *engine.Session[*v1alpha1.Product]
+	built build.Result[build.ProductFacts]
+}
 
-	if err := w.tellSync(s); err != nil {
-		return err
+func (w work) phases(s *engine.Session[*v1alpha1.Product]) engine.Phases {
+	p := &pass{s: s}
+	return engine.Phases{
+		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionSpaces},
+		Load: func(ctx context.Context) (*snapshot.Snapshot, error) {
+			return w.deps.Loader.Product(ctx, s.Object.Name)
+		},
+		Plan:     p.plan,
+		Applied:  func() string { return "namespace " + s.Object.Name + " is in place" },
+		Observe:  p.observe,
+		Withdraw: p.withdraw,
 	}
-	for _, space := range p.Status.Spaces {
-		if !space.Ready {
-			return engine.Waiting(v1alpha1.ReasonProgressing, "cluster %s: %s", space.Cluster, space.Message)
+}
+
+// plan builds the sets of the product.
+func (p *pass) plan(context.Context) (_ plan.Plan, err error) {
+	p.built, err = build.Product(p.s.Snapshot, p.s.Object)
+	return p.built.Plan, err
+}
+
+// observe sums up the mirror and the spaces.
+func (p *pass) observe(ctx context.Context, failed error) error {
+	o := p.s.Object
+	if failed != nil {
+		return nil
+	}
+	if o.Status.Namespace != o.Name {
+		// On record at once: the mirror starts when there is a namespace to fill.
+		o.Status.Namespace = o.Name
+		if err := p.s.Record(ctx); err != nil {
+			return err
 		}
 	}
-	s.Facts.ReadyMessage = readyMessage(p)
+	spaces := p.setSpaces()
+	if !o.Spec.Suspend {
+		if err := reconcile.MirrorOutcome(o, o.Status.Sync); err != nil {
+			return err
+		}
+	}
+	if spaces != nil {
+		return spaces
+	}
+	parts := []string{"namespace " + o.Name}
+	if o.Status.Sync != nil && o.Status.Sync.Revision != "" {
+		parts = append(parts, "revision "+reconcile.ShortRevision(o.Status.Sync.Revision))
+	}
+	for _, space := range o.Status.Spaces {
+		parts = append(parts, "cluster "+space.Cluster)
+	}
+	p.s.Facts.ReadyMessage = strings.Join(parts, ", ")
 	return nil
 }
 
-// tellSync brings the last result of the mirror into the status.
-func (w work) tellSync(s *engine.Session[*v1alpha1.Product]) error {
-	p := s.Object
-	if p.Spec.Suspend {
-		s.Facts.False(v1alpha1.ConditionSynced, v1alpha1.ReasonSuspended, "spec.suspend is set: the repository is not mirrored")
-		return nil
+// setSpaces writes the summary of the spaces into the status. It returns an error if
+// one of them is not ready.
+func (p *pass) setSpaces() error {
+	o := p.s.Object
+	o.Status.Spaces = summary(p.s.Snapshot, o, p.built.Facts.Clusters)
+	for _, space := range o.Status.Spaces {
+		if !space.Ready {
+			err := engine.Waiting(v1alpha1.ReasonProgressing, "cluster %s: %s", space.Cluster, space.Message)
+			p.s.Facts.Fail(v1alpha1.ConditionSpaces, err)
+			return err
+		}
 	}
-	result, known := w.deps.Syncs.Get(reconcile.SyncKey{Product: p.Name})
-	if !known {
-		return engine.ErrNotYet
-	}
-	status := result.Status
-	p.Status.Sync = &status
-	return reconcile.SetSynced(s.Facts, result)
+	p.s.Facts.True(v1alpha1.ConditionSpaces, v1alpha1.ReasonReady, fmt.Sprintf("%d spaces are ready", len(o.Status.Spaces)))
+	return nil
 }
 
-func readyMessage(p *v1alpha1.Product) string {
-	parts := []string{"namespace " + p.Name}
-	if p.Status.Sync != nil && p.Status.Sync.Revision != "" {
-		parts = append(parts, "revision "+reconcile.ShortRevision(p.Status.Sync.Revision))
-	}
-	for _, space := range p.Status.Spaces {
-		parts = append(parts, "cluster "+space.Cluster)
-	}
-	return strings.Join(parts, ", ")
-}
-
-// Finalize implements engine.Work: the namespace goes, the runtimes in it take
-// what they deployed with them, and the spaces empty themselves.
-func (w work) Finalize(ctx context.Context, s *engine.Session[*v1alpha1.Product]) error {
-	p := s.Object
-	set := plan.Set{Owner: build.ProductOwner(p.Name), Target: plan.Tenant}
-	if err := w.deps.ApplyTenant(ctx, set, apply.Options{NoGuard: true}); err != nil {
+// withdraw removes the namespace. The runtimes in it remove what they deployed, and the
+// spaces go when they are empty.
+func (p *pass) withdraw(ctx context.Context) error {
+	if _, err := p.plan(ctx); err != nil {
 		return err
 	}
-	for _, space := range p.Status.Spaces {
+	// The outcome is the removal, whatever the state of the spaces.
+	_ = p.setSpaces()
+	if err := p.s.Withdraw(ctx, *p.built.On(plan.Tenant), apply.Options{}); err != nil {
+		return err
+	}
+	for _, space := range p.s.Object.Status.Spaces {
 		return engine.Waiting(v1alpha1.ReasonDeleting, "the product's space on cluster %s is being removed: %s", space.Cluster, space.Message)
 	}
-	w.deps.Syncs.Drop(reconcile.SyncKey{Product: p.Name})
 	return nil
 }

@@ -1,24 +1,13 @@
-// Package space reconciles the shared layer of each product on each cluster. It
-// guarantees that the layer holds what a runtime of the product needs, and no more.
+// Package space reconciles Spaces, the shared layer of each product on each cluster. It
+// guarantees that a space holds what a runtime of the product needs, and no more.
 package space
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"strconv"
-
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/util/retry"
-	"k8s.io/utils/keymutex"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
@@ -26,270 +15,221 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
-	"nautes.io/nautes/internal/telemetry"
+	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/snapshot"
 )
 
-// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=products/status,verbs=patch
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces/status,verbs=patch
 
-// work keeps the shared layer of each product on each cluster: what any of
-// its runtimes needs there, and nothing else.
-type work struct {
-	deps *reconcile.Deps
-	// access is held for a product while its access to the secret store is written.
-	access keymutex.KeyMutex
-	slow   *reconcile.SlowLane[reconcile.SpaceKey]
-}
-
-// Add starts the controller of the spaces.
+// Add adds the controller of Spaces.
 func Add(d *reconcile.Deps) error {
-	b := builder.TypedControllerManagedBy[reconcile.SpaceKey](d.Manager).Named("space").
-		Watches(&v1alpha1.Product{}, reconcile.KeysOf(func(ctx context.Context, p *v1alpha1.Product) []reconcile.SpaceKey {
-			return d.Relations.SpacesOf(ctx, p.Name)
-		})).
-		Watches(&v1alpha1.Environment{}, reconcile.KeysOf(d.Relations.SpacesOfEnvironment)).
-		Watches(&v1alpha1.DeploymentRuntime{}, reconcile.KeysOf(func(ctx context.Context, r *v1alpha1.DeploymentRuntime) []reconcile.SpaceKey {
-			return d.Relations.SpacesOfRuntime(ctx, r)
-		})).
-		Watches(&v1alpha1.ProjectPipelineRuntime{}, reconcile.KeysOf(func(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.SpaceKey {
-			return d.Relations.SpacesOfRuntime(ctx, r)
-		}), reconcile.TargetChanged()).
-		Watches(&v1alpha1.Project{}, reconcile.KeysOf(func(ctx context.Context, p *v1alpha1.Project) []reconcile.SpaceKey {
-			return d.Relations.SpacesOf(ctx, p.Namespace)
-		})).
-		Watches(&corev1.Secret{}, reconcile.KeysOf(d.Relations.SpacesOfSecret)).
-		Watches(&v1alpha1.CodeRepo{}, reconcile.KeysOf(func(ctx context.Context, r *v1alpha1.CodeRepo) []reconcile.SpaceKey {
-			return append(d.Relations.SpacesOf(ctx, r.Namespace), d.Relations.SpacesOfNamesakes(ctx, r)...)
-		})).
-		Watches(&v1alpha1.CodeRepoBinding{}, reconcile.KeysOf(func(ctx context.Context, r *v1alpha1.CodeRepoBinding) []reconcile.SpaceKey {
-			return d.Relations.SpacesOf(ctx, r.Namespace)
-		})).
-		Watches(&v1alpha1.CodeRepoProvider{}, reconcile.KeysOf(func(ctx context.Context, p *v1alpha1.CodeRepoProvider) []reconcile.SpaceKey {
-			return d.Relations.SpacesOfProvider(ctx, p.Name)
-		})).
-		Watches(&v1alpha1.Cluster{}, reconcile.KeysOf(func(ctx context.Context, c *v1alpha1.Cluster) []reconcile.SpaceKey {
-			return d.Relations.SpacesOn(ctx, c.Name)
-		})).
-		Watches(&v1alpha1.ComponentCatalogue{}, reconcile.KeysOf(d.Relations.SpacesOfCatalogue)).
-		WatchesRawSource(d.Triggers.Space.Source()).
-		WithOptions(controller.TypedOptions[reconcile.SpaceKey]{MaxConcurrentReconciles: d.Workers})
-	if err := b.Complete(work{deps: d, access: keymutex.NewHashed(accessLocks), slow: reconcile.NewSlowLane(d.Workers, d.Triggers.Space.Enqueue)}); err != nil {
-		return fmt.Errorf("start the controller of the spaces: %w", err)
-	}
-	return nil
+	rel := d.Relations
+	b := ctrl.NewControllerManagedBy(d.Manager).Named("space").For(&v1alpha1.Space{})
+	reconcile.Watch(b, &v1alpha1.Product{}, func(ctx context.Context, p *v1alpha1.Product) []ctrl.Request { return rel.SpacesOf(ctx, p.Name) })
+	reconcile.Watch(b, &v1alpha1.Environment{}, rel.SpacesOfEnvironment)
+	reconcile.WatchRuntimes(b, rel.SpacesOfRuntime)
+	reconcile.Watch(b, &v1alpha1.Project{}, func(ctx context.Context, p *v1alpha1.Project) []ctrl.Request { return rel.SpacesOf(ctx, p.Namespace) })
+	reconcile.Watch(b, &corev1.Secret{}, rel.SpacesOfSecret)
+	reconcile.Watch(b, &v1alpha1.CodeRepo{}, func(ctx context.Context, r *v1alpha1.CodeRepo) []ctrl.Request {
+		return append(rel.SpacesOf(ctx, r.Namespace), rel.SpacesOfNamesakes(ctx, r)...)
+	})
+	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, func(ctx context.Context, r *v1alpha1.CodeRepoBinding) []ctrl.Request {
+		return rel.SpacesOf(ctx, r.Namespace)
+	})
+	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, func(ctx context.Context, p *v1alpha1.CodeRepoProvider) []ctrl.Request {
+		return rel.SpacesOfProvider(ctx, p.Name)
+	})
+	reconcile.Watch(b, &v1alpha1.Cluster{}, func(ctx context.Context, c *v1alpha1.Cluster) []ctrl.Request { return rel.SpacesOn(ctx, c.Name) })
+	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, rel.SpacesOfCatalogue)
+	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.Space]{}, &d.Triggers.Space)
 }
 
-// accessLocks is how many locks the products share.
-const accessLocks = 64
+type work struct{ deps *reconcile.Deps }
 
-// Reconcile implements reconcile.TypedReconciler.
-func (w work) Reconcile(ctx context.Context, key reconcile.SpaceKey) (ctrl.Result, error) {
-	leave, err := w.slow.Enter(w.deps.IsSlow, key, key.Cluster)
-	defer leave()
+// pass is one pass over a space.
+type pass struct {
+	deps  *reconcile.Deps
+	s     *engine.Session[*v1alpha1.Space]
+	built build.Result[build.SpaceFacts]
+}
+
+func (w work) phases(s *engine.Session[*v1alpha1.Space]) engine.Phases {
+	p := &pass{deps: w.deps, s: s}
+	return engine.Phases{
+		Conditions: w.deps.AccessCondition(v1alpha1.ConditionApplied),
+		Load:       p.load,
+		Clusters:   func() []string { return []string{s.Object.Name} },
+		Plan:       p.plan,
+		Options:    p.options,
+		Before:     p.before,
+		After:      p.after,
+		Observe: func(_ context.Context, _ error) error {
+			s.Facts.ReadyMessage = "everything that the runtimes share is in place"
+			return nil
+		},
+		Withdraw: p.withdraw,
+	}
+}
+
+// plan builds the sets of the space: first the access to the secret store, since what is
+// no longer granted ends whether the cluster answers or not.
+func (p *pass) plan(context.Context) (plan.Plan, error) {
+	o := p.s.Object
+	var err error
+	if p.built, err = build.Space(p.s.Snapshot, o.Namespace, o.Name); err != nil {
+		p.s.Facts.Fail(v1alpha1.ConditionApplied, err)
+		return plan.Plan{}, err
+	}
+	return plan.Plan{Sets: []plan.Set{*p.built.On(plan.Vault(o.Name)), *p.built.On(plan.Cluster(o.Name))}}, nil
+}
+
+// load returns the snapshot of the product, whose annotations count for its spaces.
+func (p *pass) load(ctx context.Context) (*snapshot.Snapshot, error) {
+	o := p.s.Object
+	snap, err := p.deps.Loader.Product(ctx, o.Namespace)
 	if err != nil {
-		return ctrl.Result{RequeueAfter: reconcile.SlowLaneRetry}, nil
+		return nil, err
 	}
-	snap, err := w.deps.Loader.Product(ctx, key.Product)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	product := snap.Product(key.Product)
-	recorded := recordedSpace(product, key.Cluster)
-	built, err := build.Space(snap, key.Product, key.Cluster)
-	if err != nil {
-		return w.tell(ctx, key, plan.Set{}, spaceOutcome{written: recorded != nil, err: err})
-	}
-	set := *built.On(plan.Cluster(key.Cluster))
-	if len(set.Items) == 0 && recorded == nil && product != nil {
-		// Nothing was written there, so nothing is looked for.
-		w.deps.Spaces.Drop(key)
-		return ctrl.Result{}, nil
-	}
-	conn, err := w.deps.Conn(snap, key.Cluster)
-	if err == nil && len(set.Items) > 0 && recorded == nil {
-		// On record before the first write, so that the deletion of the product
-		// knows where to look.
-		space := v1alpha1.ProductSpace{Cluster: key.Cluster, Message: "being written"}
-		if err := w.record(ctx, key, &space); err != nil {
-			return ctrl.Result{}, err
-		}
-	}
-	outcome := spaceOutcome{written: recorded != nil || err == nil, err: err}
-	if outcome.written {
-		// What is no longer granted ends now, whether the cluster answers or not.
-		outcome.access = w.applyAccess(ctx, key, *built.On(plan.Vault(key.Cluster)))
-	}
-	if err != nil {
-		if len(set.Items) > 0 || outcome.access != nil || errors.Is(err, engine.ErrNotYet) ||
-			product != nil && product.Annotations[v1alpha1.AnnotationAbandon] != key.Cluster {
-			return w.tell(ctx, key, set, outcome)
-		}
-		// Nothing asks for it, and it is given up or its product is gone.
-		w.deps.Spaces.Drop(key)
-		if product == nil {
-			return ctrl.Result{}, nil
-		}
-		w.deps.Abandoned(product, key.Cluster)
-		return ctrl.Result{}, w.record(ctx, key, nil)
-	}
-	options := apply.Options{
-		// A namespace that one runtime cannot have holds up none of the others.
-		Isolate:      true,
-		NoGuard:      product == nil || !product.DeletionTimestamp.IsZero(),
-		ConfirmPrune: pruneConfirmed(product),
-	}
-	var applied apply.Result
+	product := snap.Product(o.Namespace)
 	if product == nil {
-		applied, err = w.deps.ApplySet(ctx, conn, set, options)
-	} else {
-		applied, err = w.deps.ApplyFor(ctx, product, engine.CommitOf(product.Status.Sync), conn, set, options)
+		return snap, nil
 	}
-	var guard *apply.GuardError
-	if errors.As(err, &guard) && product != nil {
-		err = engine.Terminal(v1alpha1.ReasonPruneGuarded, "%s: %d on Product %s", guard, product.Generation, product.Name)
+	p.s.Asked = product
+	if len(o.Status.Conditions) == 0 {
+		// The record from the time before there were Spaces.
+		for _, space := range product.Status.Spaces {
+			if space.Cluster == o.Name {
+				o.Status.Namespaces = space.Namespaces
+			}
+		}
 	}
-	if err == nil {
-		err = reconcile.Removing(applied, "cluster "+key.Cluster)
-	}
-	outcome.err, outcome.failed = err, applied.Failed
-	return w.tell(ctx, key, set, outcome)
+	return snap, nil
 }
 
-// applyAccess lets the accounts of a space read in the secret store what their
-// runtimes may read, and nothing else.
-func (w work) applyAccess(ctx context.Context, key reconcile.SpaceKey, set plan.Set) error {
-	if w.deps.Access == nil {
+// options returns the way in which a set is applied. A namespace that one runtime cannot
+// have holds up no other one, and a role that goes takes no data with it.
+func (p *pass) options(set plan.Set) apply.Options {
+	product := p.s.Snapshot.Product(p.s.Object.Namespace)
+	if set.Target.Kind == plan.TargetVault {
+		return apply.Options{NoGuard: true}
+	}
+	return apply.Options{
+		Isolate: true, NoGuard: product == nil || !product.DeletionTimestamp.IsZero(),
+		// The revision that lifts the guard of the mirror lifts this one as well.
+		ConfirmPrune: product != nil && product.Status.Sync != nil && product.Status.Sync.Revision != "" &&
+			product.Annotations[v1alpha1.AnnotationConfirmPrune] == product.Status.Sync.Revision,
+	}
+}
+
+// before puts the namespaces on record before the first write. Until the cluster has
+// answered once it has no auth mount, so the access to the secret store is left out.
+func (p *pass) before(ctx context.Context, set plan.Set) error {
+	o := p.s.Object
+	if len(o.Status.Namespaces) > 0 {
 		return nil
 	}
-	// A policy is for all clusters of a product, so its sets go one after another.
-	w.access.LockKey(key.Product)
-	defer func() { _ = w.access.UnlockKey(key.Product) }()
-	// A role that goes takes no data with it, so nothing is guarded.
-	applied, err := w.deps.Applier.ApplySystem(ctx, w.deps.Access, set, apply.Options{NoGuard: true})
-	reconcile.CountApply(set, applied)
+	_, err := p.s.Connect(plan.Cluster(o.Name))
+	switch {
+	case err != nil && set.Target.Kind == plan.TargetVault:
+		return engine.ErrSkip
+	case err != nil:
+		return nil
+	}
+	o.Status.Namespaces = p.built.Facts.Namespaces
+	return p.s.Record(ctx)
+}
+
+// after writes the result of a set into the status. The access to the secret store is a
+// condition of its own, since no runtime waits for it.
+func (p *pass) after(_ context.Context, applied engine.Applied) error {
+	if applied.Set.Target.Kind == plan.TargetVault {
+		err := applied.Outcome()
+		switch {
+		case p.deps.Access == nil:
+		case err != nil:
+			p.s.Facts.Fail(v1alpha1.ConditionSecretAccess, err)
+		default:
+			p.s.Facts.True(v1alpha1.ConditionSecretAccess, v1alpha1.ReasonApplied, "accounts of the space can read their secrets")
+		}
+		return err
+	}
+	return p.setContents(applied)
+}
+
+// setContents writes the contents of the space on its cluster into the status. While
+// objects are being removed or kept by the guard, the rest is in place all the same.
+func (p *pass) setContents(applied engine.Applied) error {
+	o, err := p.s.Object, applied.Err
+	product := p.s.Snapshot.Product(o.Namespace)
+	var guard *apply.GuardError
+	guarded := errors.As(err, &guard)
+	if guarded && product != nil {
+		err = engine.Terminal(v1alpha1.ReasonPruneGuarded, "%s: %d on Product %s", guard, product.Generation, product.Name)
+	}
+	if err != nil && !guarded {
+		p.s.Facts.Fail(v1alpha1.ConditionApplied, err)
+		return err
+	}
+	if left := len(applied.Result.Removing) > 0 || guarded; !left || len(p.built.Facts.Namespaces) > 0 {
+		// An empty list is the record that nothing is left.
+		o.Status.Namespaces = p.built.Facts.Namespaces
+	}
+	o.Status.Repositories, o.Status.Problems = p.built.Facts.Repositories, nil
+	p.s.Facts.True(v1alpha1.ConditionApplied, v1alpha1.ReasonApplied, "on cluster "+o.Name)
+	sources := map[plan.ID]plan.Ref{}
+	for _, item := range applied.Set.Items {
+		sources[item.ID] = item.Source
+	}
+	found := []error{err}
+	if err == nil {
+		found[0] = applied.Outcome()
+	}
+	for i := range applied.Result.Failed {
+		failed := &applied.Result.Failed[i]
+		found = append(found, failed)
+		o.Status.Problems = append(o.Status.Problems, problem(failed, sources[failed.ID]))
+	}
+	return errors.Join(found...)
+}
+
+// problem describes an object that could not be written.
+func problem(failed *apply.ItemError, source plan.Ref) v1alpha1.SpaceProblem {
+	outcome := engine.Classify(failed, reconcile.Classify)
+	p := v1alpha1.SpaceProblem{
+		Object: v1alpha1.ObjectReference{Kind: failed.ID.Kind, Namespace: failed.ID.Namespace, Name: failed.ID.Name},
+		Reason: outcome.Reason, Message: outcome.Message, Stalled: outcome.Class == engine.ClassTerminal, Kept: failed.Kept,
+	}
+	if source != (plan.Ref{}) {
+		p.Source = &v1alpha1.ObjectReference{Kind: source.Kind, Namespace: source.Namespace, Name: source.Name}
+	}
+	return p
+}
+
+// withdraw removes the objects that no runtime needs any more. A runtime that is being
+// deleted needs its space until its own objects are gone.
+func (p *pass) withdraw(ctx context.Context) error {
+	o := p.s.Object
+	planned, err := p.plan(ctx)
 	if err != nil {
 		return err
 	}
-	return reconcile.Removing(applied, "the secret store")
-}
-
-// spaceOutcome is what became of a space on its cluster, and of its access to
-// the secret store, which no runtime waits for.
-type spaceOutcome struct {
-	// written: something of the space can be on the cluster.
-	written bool
-	err     error
-	failed  []apply.ItemError
-	access  error
-}
-
-// pruneConfirmed tells whether a person has confirmed that a space may lose most
-// of its objects: by the product's generation, or by the revision of its
-// repository, which lifts the guard of the mirror as well.
-func pruneConfirmed(p *v1alpha1.Product) bool {
-	if p == nil {
-		return false
-	}
-	value := p.Annotations[v1alpha1.AnnotationConfirmPrune]
-	return value == strconv.FormatInt(p.Generation, 10) || (p.Status.Sync != nil && value != "" && value == p.Status.Sync.Revision)
-}
-
-func recordedSpace(p *v1alpha1.Product, cluster string) *v1alpha1.ProductSpace {
-	if p == nil {
+	needed := planned.Sets[1].Items
+	if _, err := p.s.Connect(plan.Cluster(o.Name)); len(needed) == 0 && len(o.Status.Namespaces) == 0 && errors.Is(err, remote.ErrNotConnected) {
+		// Nothing was ever written there.
 		return nil
 	}
-	for i := range p.Status.Spaces {
-		if p.Status.Spaces[i].Cluster == cluster {
-			return &p.Status.Spaces[i]
+	var found []error
+	for _, set := range planned.Sets {
+		if len(needed) > 0 {
+			found = append(found, p.s.Apply(ctx, set, p.options(set)).Outcome())
+		} else {
+			found = append(found, p.s.Withdraw(ctx, set, p.options(set)))
 		}
 	}
-	return nil
-}
-
-// tell puts what became of a space on the board, for the runtimes that wait for
-// it, and, if anything can be on the cluster, into the status of the product. It
-// returns the error if it is one to try again.
-func (w work) tell(ctx context.Context, key reconcile.SpaceKey, set plan.Set, o spaceOutcome) (ctrl.Result, error) {
-	result := spaceResult(set, o.err, o.failed)
-	err := errors.Join(o.err, o.access)
-	for _, p := range result.Problems {
-		err = errors.Join(err, p.Err)
+	if len(needed) > 0 {
+		found = append(found, engine.Waiting(v1alpha1.ReasonInUse,
+			"it is deleted when no runtime needs it any more; now %s does", needed[len(needed)-1].Source))
 	}
-	outcome := engine.Classify(err, reconcile.Classify)
-	if outcome.Class == engine.ClassSilent {
-		return ctrl.Result{}, nil
-	}
-	telemetry.ReconcileOutcomes.WithLabelValues("Space", outcome.Class.String()).Inc()
-	entry := &v1alpha1.ProductSpace{Cluster: key.Cluster, Ready: err == nil, Namespaces: result.Namespaces, Message: outcome.Message}
-	if err == nil && len(set.Items) == 0 {
-		entry = nil
-		w.deps.Spaces.Drop(key)
-	} else {
-		w.deps.Spaces.Set(key, result)
-	}
-	if o.written {
-		if err := w.record(ctx, key, entry); err != nil {
-			return ctrl.Result{}, err
-		}
-	}
-	if outcome.Class == engine.ClassUnexpected {
-		return ctrl.Result{}, err
-	}
-	return ctrl.Result{RequeueAfter: outcome.RetryAfter}, nil
-}
-
-// spaceResult is what others may know of a space. While something of it is
-// being removed or held back, the rest of it is in place all the same.
-func spaceResult(set plan.Set, err error, failed []apply.ItemError) reconcile.SpaceResult {
-	result := reconcile.SpaceResult{Err: err}
-	switch engine.Classify(err, reconcile.Classify).Reason {
-	case v1alpha1.ReasonDeleting, v1alpha1.ReasonPruneGuarded:
-		result.Err = nil
-	}
-	result.Namespaces, result.Repositories = build.Contents(set)
-	sources := map[plan.ID]plan.Ref{}
-	for _, item := range set.Items {
-		sources[item.ID] = item.Source
-	}
-	for i := range failed {
-		result.Problems = append(result.Problems, reconcile.SpaceProblem{
-			ID: failed[i].ID, Source: sources[failed[i].ID], Err: &failed[i], Kept: failed[i].Kept,
-		})
-	}
-	return result
-}
-
-// record writes the state of one space into the status of its product; nil
-// removes it. The list is shared by the spaces of a product, so each write is
-// guarded by the resourceVersion and done again when it was beaten.
-func (w work) record(ctx context.Context, key reconcile.SpaceKey, space *v1alpha1.ProductSpace) error {
-	reader := client.Reader(w.deps.Client)
-	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		p := &v1alpha1.Product{}
-		if err := reader.Get(ctx, client.ObjectKey{Namespace: w.deps.Namespace, Name: key.Product}, p); err != nil {
-			return err
-		}
-		// The cache is good enough to see that nothing differs, and too old
-		// when it was beaten.
-		reader = w.deps.Manager.GetAPIReader()
-		before := p.DeepCopy()
-		spaces := slices.DeleteFunc(slices.Clone(p.Status.Spaces), func(have v1alpha1.ProductSpace) bool { return have.Cluster == key.Cluster })
-		if space != nil {
-			spaces = append(spaces, *space)
-		}
-		slices.SortFunc(spaces, func(a, b v1alpha1.ProductSpace) int { return cmp.Compare(a.Cluster, b.Cluster) })
-		if slices.EqualFunc(p.Status.Spaces, spaces, sameSpace) {
-			return nil
-		}
-		p.Status.Spaces = spaces
-		return w.deps.Client.Status().Patch(ctx, p, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}), client.FieldOwner("nautes-status"))
-	})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
-}
-
-func sameSpace(a, b v1alpha1.ProductSpace) bool {
-	return a.Cluster == b.Cluster && a.Ready == b.Ready && a.Message == b.Message && slices.Equal(a.Namespaces, b.Namespaces)
+	return errors.Join(found...)
 }

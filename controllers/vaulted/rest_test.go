@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 )
@@ -138,9 +137,8 @@ func TestNothingIsWrittenAtRest(t *testing.T) {
 		w.restart(t, w.kubernetesLogin(t))
 		until(t, "the new operator at work", func() error {
 			for _, s := range []shop{w.first, w.second} {
-				space, known := w.op.Deps.Spaces.Get(reconcile.SpaceKey{Product: s.product, Cluster: s.cluster})
-				if !known || space.Err != nil {
-					return fmt.Errorf("the space of %s: known %v, %w", s.product, known, space.Err)
+				if !w.op.Deps.Clusters.State(s.cluster).Connected {
+					return fmt.Errorf("it has not connected to %s yet", s.cluster)
 				}
 			}
 			return nil

@@ -131,6 +131,10 @@ func (c crossing) check(item plan.Item) {
 		if !c.owns(o.Namespace) || o.Spec.Provider.Vault.Auth.Kubernetes.Role != names.AccessRole(c.product(), o.Spec.Provider.Vault.Auth.Kubernetes.ServiceAccountRef.Name) {
 			c.fail(item, "it logs in as %v", o.Spec.Provider.Vault.Auth)
 		}
+	case *v1alpha1.Space:
+		if o.Namespace != c.product() || o.Spec.Product != c.product() || o.Spec.Cluster != o.Name {
+			c.fail(item, "it is for %s on %s", o.Spec.Product, o.Spec.Cluster)
+		}
 	case *argocd.AppProject:
 		c.project(item, o)
 	case *argocd.Application:

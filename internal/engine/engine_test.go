@@ -22,26 +22,34 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// scripted is work that does what the test says, and keeps what it saw.
+// scripted are phases that do the test's bidding, and keep what they saw.
 type scripted struct {
+	phases    Phases
 	reconcile func(*Session[*v1alpha1.Project]) error
 	finalize  func(*Session[*v1alpha1.Project]) error
 	calls     int
 	finalizer bool
 }
 
-func (w *scripted) Reconcile(_ context.Context, s *Session[*v1alpha1.Project]) error {
-	w.calls++
-	w.finalizer = len(s.Object.Finalizers) == 1
-	if w.reconcile == nil {
-		return nil
+func (w *scripted) begin(s *Session[*v1alpha1.Project]) Phases {
+	p := w.phases
+	if p.Prepare == nil {
+		p.Prepare = func(context.Context) error {
+			w.calls++
+			w.finalizer = len(s.Object.Finalizers) == 1
+			if w.reconcile == nil {
+				return nil
+			}
+			return w.reconcile(s)
+		}
 	}
-	return w.reconcile(s)
-}
-
-func (w *scripted) Finalize(_ context.Context, s *Session[*v1alpha1.Project]) error {
-	w.calls++
-	return w.finalize(s)
+	if w.finalize != nil {
+		p.Withdraw = func(context.Context) error {
+			w.calls++
+			return w.finalize(s)
+		}
+	}
+	return p
 }
 
 // world is one project, the reconciler of it, and what was written and said.
@@ -53,6 +61,18 @@ type world struct {
 	options  Options[*v1alpha1.Project]
 	writes   int
 	classes  []Class
+	kinds    []string
+	// applied targets, and clusters that were given up.
+	applied, abandoned []string
+	// getErr, patchErr and statusErr are errors that the client returns once.
+	getErr, patchErr, statusErr error
+}
+
+// once returns an error and forgets it.
+func once(err *error) error {
+	e := *err
+	*err = nil
+	return e
 }
 
 func newWorld(t *testing.T, o *v1alpha1.Project) *world {
@@ -64,19 +84,35 @@ func newWorld(t *testing.T, o *v1alpha1.Project) *world {
 	w := &world{t: t, work: &scripted{}, recorder: events.NewFakeRecorder(20)}
 	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(o).WithStatusSubresource(o).
 		WithInterceptorFuncs(interceptor.Funcs{
+			Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+				if err := once(&w.getErr); err != nil {
+					return err
+				}
+				return c.Get(ctx, key, o, opts...)
+			},
 			Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
 				w.writes++
+				if err := once(&w.patchErr); err != nil {
+					return err
+				}
 				return c.Patch(ctx, o, p, opts...)
 			},
 			SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 				w.writes++
+				if owner := (&client.SubResourcePatchOptions{}).ApplyOptions(opts).FieldManager; owner != StatusManager {
+					t.Errorf("the status is written by %q", owner)
+				}
+				if err := once(&w.statusErr); err != nil {
+					return err
+				}
 				return c.SubResource(sub).Patch(ctx, o, p, opts...)
 			},
 		}).Build()
 	w.options = Options[*v1alpha1.Project]{
-		Kind: "Project", New: func() *v1alpha1.Project { return &v1alpha1.Project{} },
 		Client: w.client, Recorder: w.recorder,
-		Observe: func(_ string, class Class) { w.classes = append(w.classes, class) },
+		Observe: func(kind string, class Class) {
+			w.kinds, w.classes = append(w.kinds, kind), append(w.classes, class)
+		},
 	}
 	return w
 }
@@ -88,7 +124,11 @@ func project() *v1alpha1.Project {
 func (w *world) run() (reconcile.Result, error) {
 	w.t.Helper()
 	key := client.ObjectKey{Namespace: "product-1", Name: "p"}
-	return New(w.work, w.options).Reconcile(context.Background(), reconcile.Request{NamespacedName: key})
+	r, err := New(w.work.begin, w.options)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r.Reconcile(context.Background(), reconcile.Request{NamespacedName: key})
 }
 
 func (w *world) get() *v1alpha1.Project {
@@ -113,8 +153,8 @@ func (w *world) said() []string {
 	}
 }
 
-// summary is the conditions in short: type=status/reason.
-func summary(o *v1alpha1.Project) []string {
+// conditionsOf returns the conditions in short: type=status/reason.
+func conditionsOf(o *v1alpha1.Project) []string {
 	var all []string
 	for _, c := range o.Status.Conditions {
 		all = append(all, fmt.Sprintf("%s=%s/%s", c.Type, c.Status, c.Reason))
@@ -179,7 +219,7 @@ func TestOutcomes(t *testing.T) {
 				t.Error("the work ran before the finalizer was on")
 			}
 			o := w.get()
-			if diff := cmp.Diff(test.wantStatus, summary(o)); diff != "" {
+			if diff := cmp.Diff(test.wantStatus, conditionsOf(o)); diff != "" {
 				t.Errorf("conditions (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(test.wantEvent, w.said()); diff != "" {
@@ -221,7 +261,7 @@ func TestHealing(t *testing.T) {
 	if _, err := w.run(); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"Ready=True/Ready"}, summary(w.get())); diff != "" {
+	if diff := cmp.Diff([]string{"Ready=True/Ready"}, conditionsOf(w.get())); diff != "" {
 		t.Errorf("Stalled must go (-want +got):\n%s", diff)
 	}
 	if got := len(w.said()); got != 2 {
@@ -246,14 +286,14 @@ func TestSafetyCheckIsLateAndUnimportant(t *testing.T) {
 
 func TestSuspended(t *testing.T) {
 	w := newWorld(t, project())
-	w.options.Suspended = func(*v1alpha1.Project) bool { return true }
+	w.work.phases = Phases{
+		Suspended: "spec.suspend is set", Conditions: []string{"Valid"},
+		Deploy: func(context.Context) error { t.Error("a suspended object was deployed"); return nil },
+	}
 	if _, err := w.run(); err != nil {
 		t.Fatal(err)
 	}
-	if w.work.calls != 0 {
-		t.Error("a suspended object was worked on")
-	}
-	if diff := cmp.Diff([]string{"Ready=False/Suspended"}, summary(w.get())); diff != "" {
+	if diff := cmp.Diff([]string{"Ready=False/Suspended", "Valid=Unknown/NotEvaluated"}, conditionsOf(w.get())); diff != "" {
 		t.Errorf("conditions (-want +got):\n%s", diff)
 	}
 }
@@ -288,7 +328,7 @@ func TestRecordIsGuardedAgainstNewerObjects(t *testing.T) {
 	w := newWorld(t, project())
 	w.work.reconcile = func(s *Session[*v1alpha1.Project]) error {
 		other := w.get()
-		other.Labels = map[string]string{"somebody": "was-faster"}
+		other.Labels = map[string]string{"another": "writer"}
 		if err := w.client.Update(context.Background(), other); err != nil {
 			t.Fatal(err)
 		}

@@ -8,17 +8,17 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// Class says who has to act on an error.
+// Class is the party that has to act on an error.
 type Class int
 
 // The classes of errors, from the harmless to the serious.
 const (
 	// ClassNone: no error.
 	ClassNone Class = iota
-	// ClassSilent: nothing can be said yet; the status stays as it is and an
-	// event wakes the object.
+	// ClassSilent: the outcome is not known yet; the status stays as it is, and an
+	// event enqueues the object again.
 	ClassSilent
-	// ClassWaiting: something is missing or under way; a watch wakes the object.
+	// ClassWaiting: something is missing or under way; a watch enqueues the object.
 	ClassWaiting
 	// ClassHeld: a person asked for nothing to be done.
 	ClassHeld
@@ -42,16 +42,15 @@ func (c Class) String() string {
 	}
 }
 
-// Error is an outcome that the status tells. Message is for people: what is
-// wrong, with which object, and what to do; it never holds an upstream's raw
-// error or a credential.
+// Error is an outcome for the status. Message is for people: the problem, the object
+// and the remedy. It never holds an upstream's raw error or a credential.
 type Error struct {
 	Class   Class
 	Reason  string
 	Message string
 	Cause   error
-	// RetryAfter is set when nothing tells that the cause is gone: the object is
-	// looked at again after that time.
+	// RetryAfter is set if no event reports that the cause is gone: the object is
+	// reconciled again after that time.
 	RetryAfter time.Duration
 }
 
@@ -81,16 +80,16 @@ func Held(reason, format string, args ...any) error {
 	return &Error{Class: ClassHeld, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-// ErrNotYet is returned when nothing can be said of an object until another
-// controller has run once, as after a start. Its status stays as it is.
+// ErrNotYet is returned if the outcome depends on another controller that has not run
+// yet, for example just after a start. The status stays as it is.
 var ErrNotYet error = &Error{Class: ClassSilent, Message: "not evaluated yet"}
 
-// Classifier turns errors of the packages below into *Error; nil when it does
-// not know the error.
+// Classifier returns an error of the packages below as an *Error, or nil if it does not
+// know the error.
 type Classifier func(error) *Error
 
-// Classify returns err as an *Error: the worst one that is wrapped in it, by
-// class, or an unexpected one.
+// Classify returns err as an *Error: the worst one, by class, that is wrapped in it, or
+// an unexpected one.
 func Classify(err error, known Classifier) *Error {
 	if err == nil {
 		return &Error{Class: ClassNone}

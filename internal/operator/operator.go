@@ -75,7 +75,6 @@ func New(ctx context.Context, cfg *rest.Config, o *config.Operator) (*Operator, 
 		Mirrors:  mirrors,
 		Kinds:    kinds,
 		Triggers: &reconcile.Triggers{}, Pushes: &reconcile.Pushes{},
-		Spaces: reconcile.NewBoard[reconcile.SpaceKey, reconcile.SpaceResult](), Syncs: reconcile.NewBoard[reconcile.SyncKey, reconcile.SyncResult](),
 	}
 	d.Relations = &reconcile.Relations{Client: d.Client, Loader: d.Loader, Tenant: d.Tenant, Namespace: d.Namespace}
 	if err := openStore(d, o); err != nil {
@@ -84,6 +83,7 @@ func New(ctx context.Context, cfg *rest.Config, o *config.Operator) (*Operator, 
 	if err := connect(ctx, d, cfg, o); err != nil {
 		return nil, err
 	}
+	d.Targets = d.NewTargets()
 	address, err := receive(d, o)
 	if err != nil {
 		return nil, err

@@ -2,13 +2,9 @@ package reconcile
 
 import (
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
@@ -100,36 +96,3 @@ func refusal(err error) string {
 
 // Message returns the message of an error for a status.
 func Message(err error) string { return engine.Classify(err, Classify).Message }
-
-// SetFalse sets a condition to false, with the reason and the message of an error.
-func SetFalse(facts *engine.Facts, conditionType string, err error) {
-	outcome := engine.Classify(err, Classify)
-	facts.False(conditionType, outcome.Reason, outcome.Message)
-}
-
-// Verdict turns the errors of validation into one error: Terminal if one of them
-// needs a person, Waiting if all of them are references to objects that may still
-// arrive.
-func Verdict(list field.ErrorList) error {
-	if len(list) == 0 {
-		return nil
-	}
-	worst := list[0]
-	messages := make([]string, 0, len(list))
-	for _, e := range list {
-		messages = append(messages, fmt.Sprintf("%s: %s", e.Field, e.Detail))
-		if worst.Origin == v1alpha1.ReasonReferenceMissing && e.Origin != v1alpha1.ReasonReferenceMissing {
-			worst = e
-		}
-	}
-	slices.Sort(messages)
-	message := strings.Join(slices.Compact(messages), "; ")
-	reason := worst.Origin
-	if reason == "" {
-		reason = v1alpha1.ReasonInvalid
-	}
-	if reason == v1alpha1.ReasonReferenceMissing {
-		return engine.Waiting(reason, "%s", message)
-	}
-	return engine.Terminal(reason, "%s", message)
-}

@@ -46,6 +46,8 @@ type Deps struct {
 	Loader   *snapshot.Loader
 	Applier  *apply.Applier
 	Clusters *remote.Manager
+	// Targets are the systems that the sets of all kinds are applied to.
+	Targets *engine.Targets
 	// TenantConn is the tenant cluster as a target.
 	TenantConn *remote.Conn
 	Secrets    secrets.Store
@@ -59,9 +61,6 @@ type Deps struct {
 	Relations *Relations
 	Triggers  *Triggers
 	Pushes    *Pushes
-
-	Spaces *Board[SpaceKey, SpaceResult]
-	Syncs  *Board[SyncKey, SyncResult]
 }
 
 // The owners of mirrored objects.
@@ -76,20 +75,41 @@ func Watch[O client.Object](b *builder.Builder, o O, keys func(context.Context, 
 	b.Watches(o, handler.EventHandler(KeysOf(keys)))
 }
 
-// Start builds the controller of one kind around the skeleton.
-func Start[T v1alpha1.Object](d *Deps, b *builder.Builder, work engine.Work[T], o engine.Options[T]) error {
-	o.Client = d.Client
-	o.Recorder = d.Manager.GetEventRecorder("nautes")
-	o.Classify = Classify
-	o.SafetyInterval = d.SafetyInterval
+// Start builds the controller of one kind around the skeleton. queue is nil for a kind
+// that calls no cluster.
+func Start[T any, P engine.Object[T]](d *Deps, b *builder.Builder, kind engine.Kind[P], o engine.Options[P], queue *Trigger[ctrl.Request]) error {
+	o.Client, o.Recorder, o.Targets = d.Client, d.Manager.GetEventRecorder("nautes"), d.Targets
+	o.Classify, o.SafetyInterval = Classify, d.SafetyInterval
 	o.Observe = func(kind string, class engine.Class) {
 		telemetry.ReconcileOutcomes.WithLabelValues(kind, class.String()).Inc()
 	}
-	err := b.WithOptions(controller.Options{MaxConcurrentReconciles: d.Workers}).Complete(engine.New(work, o))
+	if queue != nil {
+		b.WatchesRawSource(queue.Source())
+		lane := NewSlowLane(d.Workers, queue.Enqueue)
+		o.Enter = func(request ctrl.Request, clusters ...string) (func(), error) {
+			return lane.Enter(d.IsSlow, request, clusters...)
+		}
+	}
+	reconciler, err := engine.New[T](kind, o)
 	if err != nil {
-		return fmt.Errorf("start the controller of %s: %w", o.Kind, err)
+		return err
+	}
+	if err := b.WithOptions(controller.Options{MaxConcurrentReconciles: d.Workers}).Complete(reconciler); err != nil {
+		return fmt.Errorf("start a controller: %w", err)
 	}
 	return nil
+}
+
+// NewTargets returns the targets of an operator.
+func (d *Deps) NewTargets() *engine.Targets {
+	targets := engine.NewTargets()
+	targets.Applier, targets.Tenant, targets.Vault = d.Applier, d.TenantConn, d.Access
+	targets.Connect = func(snap *snapshot.Snapshot, cluster string) (apply.Connection, error) { return d.Conn(snap, cluster) }
+	targets.Applied = func(_ client.Object, set plan.Set, result apply.Result) {
+		telemetry.ObserveApply(string(set.Target.Kind), result.Written, result.Unchanged, len(result.Deleted))
+	}
+	targets.Abandoned = d.Abandoned
+	return targets
 }
 
 // Conn returns the connection to a cluster. It returns engine.ErrNotYet while the
@@ -120,43 +140,13 @@ func (d *Deps) Conn(snap *snapshot.Snapshot, cluster string) (*remote.Conn, erro
 // IsSlow reports whether a cluster took long to answer the last probe.
 func (d *Deps) IsSlow(cluster string) bool { return d.Clusters.State(cluster).Slow }
 
-// ApplySet applies a set and counts its writes.
-func (d *Deps) ApplySet(ctx context.Context, conn apply.Connection, set plan.Set, o apply.Options) (apply.Result, error) {
-	result, err := d.Applier.Apply(ctx, conn, set, o)
-	CountApply(set, result)
-	return result, err
-}
-
-// ApplyFor applies a set of an owner. The log lines of the applier name the commit,
-// and an event on the owner announces the deleted objects.
-func (d *Deps) ApplyFor(ctx context.Context, owner client.Object, commit plan.Commit, conn apply.Connection, set plan.Set, o apply.Options) (apply.Result, error) {
-	result, err := d.ApplySet(engine.WithCommit(ctx, commit), conn, set, o)
-	engine.AnnouncePrune(d.Manager.GetEventRecorder("nautes"), owner, set, result.Deleted, commit)
-	return result, err
-}
-
-// CommitOf returns the commit of default.project that the Product of a snapshot
-// reports as mirrored.
-func CommitOf(snap *snapshot.Snapshot, product string) plan.Commit {
-	if p := snap.Product(product); p != nil {
-		return engine.CommitOf(p.Status.Sync)
+// AccessCondition returns some condition types, and SecretAccess if the accounts of
+// clusters can log in to the secret store.
+func (d *Deps) AccessCondition(types ...string) []string {
+	if d.Access == nil {
+		return types
 	}
-	return plan.Commit{}
-}
-
-// ApplyTenant applies a set to the tenant cluster. It returns a Waiting error while
-// objects are still terminating.
-func (d *Deps) ApplyTenant(ctx context.Context, set plan.Set, o apply.Options) error {
-	result, err := d.ApplySet(ctx, d.TenantConn, set, o)
-	if err != nil {
-		return err
-	}
-	return Removing(result, "tenant")
-}
-
-// CountApply adds the result of an application to the metrics.
-func CountApply(set plan.Set, result apply.Result) {
-	telemetry.ObserveApply(string(set.Target.Kind), result.Written, result.Unchanged, len(result.Deleted))
+	return append(types, v1alpha1.ConditionSecretAccess)
 }
 
 // Abandoned sends the event that the objects on a lost cluster are given up.

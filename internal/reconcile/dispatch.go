@@ -31,7 +31,7 @@ func (d *Deps) ClusterChanged(cluster string, gvk schema.GroupVersionKind, meta 
 		d.Triggers.Cluster.Enqueue(Request(d.Namespace, name))
 	case product == "":
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerSpace:
-		d.Triggers.Space.Enqueue(SpaceKey{Product: product, Cluster: cluster})
+		d.Triggers.Space.Enqueue(Request(product, cluster))
 		if deleted && gvk.Kind == "Namespace" {
 			// Another product that wants the namespace can have it now.
 			d.Triggers.Space.EnqueueAll(d.Relations.SpacesWanting(ctx, cluster, meta.Name))

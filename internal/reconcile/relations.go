@@ -9,9 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
@@ -48,8 +48,8 @@ func find[T client.Object](ctx context.Context, rel *Relations, list client.Obje
 }
 
 // requestsFor returns the requests of objects.
-func RequestsFor[T client.Object](objects []T) []reconcile.Request {
-	wake := make([]reconcile.Request, 0, len(objects))
+func RequestsFor[T client.Object](objects []T) []ctrl.Request {
+	wake := make([]ctrl.Request, 0, len(objects))
 	for _, o := range objects {
 		wake = append(wake, Request(o.GetNamespace(), o.GetName()))
 	}
@@ -57,8 +57,8 @@ func RequestsFor[T client.Object](objects []T) []reconcile.Request {
 }
 
 // requests returns the requests of names in a namespace; empty names are left out.
-func Requests(namespace string, names ...string) []reconcile.Request {
-	var wake []reconcile.Request
+func Requests(namespace string, names ...string) []ctrl.Request {
+	var wake []ctrl.Request
 	for _, name := range names {
 		if name != "" {
 			wake = append(wake, Request(namespace, name))
@@ -67,76 +67,53 @@ func Requests(namespace string, names ...string) []reconcile.Request {
 	return wake
 }
 
-func compare[T cmp.Ordered](a, b T) int { return cmp.Compare(a, b) }
-
 // Of spaces.
 
-// spacesOf returns the spaces that a product has or may need.
-func (rel *Relations) SpacesOf(ctx context.Context, product string) []SpaceKey {
-	keys := map[SpaceKey]bool{}
-	p := &v1alpha1.Product{}
-	if err := rel.Client.Get(ctx, client.ObjectKey{Namespace: rel.Namespace, Name: product}, p); err == nil {
-		for _, space := range p.Status.Spaces {
-			keys[SpaceKey{product, space.Cluster}] = true
-		}
-	}
-	for _, e := range find[*v1alpha1.Environment](ctx, rel, &v1alpha1.EnvironmentList{}, nil, client.InNamespace(product)) {
-		keys[SpaceKey{product, e.Spec.Cluster}] = true
-	}
-	return sortedKeys(keys)
+// SpacesOf returns the spaces of a product.
+func (rel *Relations) SpacesOf(ctx context.Context, product string) []ctrl.Request {
+	return RequestsFor(find[*v1alpha1.Space](ctx, rel, &v1alpha1.SpaceList{}, nil, client.InNamespace(product)))
 }
 
-func sortedKeys(keys map[SpaceKey]bool) []SpaceKey {
-	sorted := make([]SpaceKey, 0, len(keys))
+func sortedKeys(keys map[ctrl.Request]bool) []ctrl.Request {
+	sorted := make([]ctrl.Request, 0, len(keys))
 	for key := range keys {
-		if key.Cluster != "" {
+		if key.Name != "" {
 			sorted = append(sorted, key)
 		}
 	}
-	slices.SortFunc(sorted, func(a, b SpaceKey) int {
-		return cmp.Or(compare(a.Product, b.Product), compare(a.Cluster, b.Cluster))
+	slices.SortFunc(sorted, func(a, b ctrl.Request) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	return sorted
 }
 
 // spacesOfRuntime returns the spaces that a runtime, of either kind, is or will be
 // part of, and those of the runtimes that want the same namespaces.
-func (rel *Relations) SpacesOfRuntime(ctx context.Context, r v1alpha1.Runtime) []SpaceKey {
-	keys := map[SpaceKey]bool{}
+func (rel *Relations) SpacesOfRuntime(ctx context.Context, r v1alpha1.Runtime) []ctrl.Request {
+	keys := map[ctrl.Request]bool{}
 	for _, one := range append(rel.Rivals(ctx, r), r) {
 		if recorded := one.DeployedTarget(); recorded != nil {
-			keys[SpaceKey{one.GetNamespace(), recorded.Cluster}] = true
+			keys[Request(one.GetNamespace(), recorded.Cluster)] = true
 		}
 		e := &v1alpha1.Environment{}
 		environment, _ := one.Destination()
 		key := client.ObjectKey{Namespace: one.GetNamespace(), Name: environment}
 		if err := rel.Client.Get(ctx, key, e); err == nil {
-			keys[SpaceKey{one.GetNamespace(), e.Spec.Cluster}] = true
+			keys[Request(one.GetNamespace(), e.Spec.Cluster)] = true
 		}
 	}
 	return sortedKeys(keys)
 }
 
-// spacesOn returns the spaces on a cluster.
-func (rel *Relations) SpacesOn(ctx context.Context, cluster string) []SpaceKey {
-	keys := map[SpaceKey]bool{}
-	for _, e := range rel.EnvironmentsByCluster(ctx, cluster) {
-		keys[SpaceKey{e.Namespace, cluster}] = true
-	}
-	for _, r := range rel.RuntimesOfBothKinds(ctx, client.MatchingFields{snapshot.IndexRecordedCluster: cluster}) {
-		keys[SpaceKey{r.GetNamespace(), cluster}] = true
-	}
-	for _, p := range find[*v1alpha1.Product](ctx, rel, &v1alpha1.ProductList{}, nil,
-		client.InNamespace(rel.Namespace), client.MatchingFields{snapshot.IndexSpaceCluster: cluster}) {
-		keys[SpaceKey{p.Name, cluster}] = true
-	}
-	return sortedKeys(keys)
+// SpacesOn returns the spaces on a cluster.
+func (rel *Relations) SpacesOn(ctx context.Context, cluster string) []ctrl.Request {
+	return RequestsFor(find[*v1alpha1.Space](ctx, rel, &v1alpha1.SpaceList{}, nil, client.MatchingFields{snapshot.IndexClusterOfSpace: cluster}))
 }
 
 // spacesOfEnvironment returns the spaces that an environment concerns: those of
 // its product, and of the products that want the namespaces of its runtimes.
-func (rel *Relations) SpacesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []SpaceKey {
-	keys := append(rel.SpacesOf(ctx, e.Namespace), SpaceKey{e.Namespace, e.Spec.Cluster})
+func (rel *Relations) SpacesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []ctrl.Request {
+	keys := append(rel.SpacesOf(ctx, e.Namespace), Request(e.Namespace, e.Spec.Cluster))
 	for _, r := range rel.RivalsOfEnvironment(ctx, e) {
 		keys = append(keys, rel.SpacesOf(ctx, r.GetNamespace())...)
 	}
@@ -144,7 +121,7 @@ func (rel *Relations) SpacesOfEnvironment(ctx context.Context, e *v1alpha1.Envir
 }
 
 // spacesOfSecret returns the spaces that a stored credential is for.
-func (rel *Relations) SpacesOfSecret(ctx context.Context, secret *corev1.Secret) []SpaceKey {
+func (rel *Relations) SpacesOfSecret(ctx context.Context, secret *corev1.Secret) []ctrl.Request {
 	if ref, stored := kube.RefOf(secret); stored {
 		return rel.SpacesOfRef(ctx, ref)
 	}
@@ -153,12 +130,12 @@ func (rel *Relations) SpacesOfSecret(ctx context.Context, secret *corev1.Secret)
 
 // spacesOfRef returns the spaces that a stored credential is for: those of the
 // products that have a code repository of the name in its path.
-func (rel *Relations) SpacesOfRef(ctx context.Context, ref secrets.Ref) []SpaceKey {
+func (rel *Relations) SpacesOfRef(ctx context.Context, ref secrets.Ref) []ctrl.Request {
 	repo, ok := secrets.RepositoryOf(ref)
 	if !ok {
 		return nil
 	}
-	var keys []SpaceKey
+	var keys []ctrl.Request
 	for _, r := range rel.CodeReposByName(ctx, repo) {
 		keys = append(keys, rel.SpacesOf(ctx, r.Namespace)...)
 	}
@@ -176,8 +153,8 @@ func (rel *Relations) Namesakes(ctx context.Context, r *v1alpha1.CodeRepo) []*v1
 	return slices.DeleteFunc(rel.CodeReposByName(ctx, r.Name), func(other *v1alpha1.CodeRepo) bool { return other.Namespace == r.Namespace })
 }
 
-func (rel *Relations) SpacesOfNamesakes(ctx context.Context, r *v1alpha1.CodeRepo) []SpaceKey {
-	var keys []SpaceKey
+func (rel *Relations) SpacesOfNamesakes(ctx context.Context, r *v1alpha1.CodeRepo) []ctrl.Request {
+	var keys []ctrl.Request
 	for _, other := range rel.Namesakes(ctx, r) {
 		keys = append(keys, rel.SpacesOf(ctx, other.Namespace)...)
 	}
@@ -186,16 +163,16 @@ func (rel *Relations) SpacesOfNamesakes(ctx context.Context, r *v1alpha1.CodeRep
 
 // spacesOfCatalogue returns all spaces: where components are is what the
 // catalogue says.
-func (rel *Relations) SpacesOfCatalogue(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []SpaceKey {
-	var keys []SpaceKey
+func (rel *Relations) SpacesOfCatalogue(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []ctrl.Request {
+	var keys []ctrl.Request
 	for _, c := range rel.Clusters(ctx, nil) {
 		keys = append(keys, rel.SpacesOn(ctx, c.Name)...)
 	}
 	return keys
 }
 
-func (rel *Relations) RuntimesOfCatalogue(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []reconcile.Request {
-	var wake []reconcile.Request
+func (rel *Relations) RuntimesOfCatalogue(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []ctrl.Request {
+	var wake []ctrl.Request
 	for _, c := range rel.Clusters(ctx, nil) {
 		wake = append(wake, rel.RuntimesOfCluster(ctx, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: c.Name}})...)
 	}
@@ -227,18 +204,18 @@ func (rel *Relations) SyncsByProvider(ctx context.Context) []SyncKey {
 }
 
 // spacesWanting returns the spaces on a cluster of the runtimes that want a namespace.
-func (rel *Relations) SpacesWanting(ctx context.Context, cluster, namespace string) []SpaceKey {
-	keys := map[SpaceKey]bool{}
+func (rel *Relations) SpacesWanting(ctx context.Context, cluster, namespace string) []ctrl.Request {
+	keys := map[ctrl.Request]bool{}
 	for _, place := range []string{snapshot.ClaimKey(cluster, namespace), snapshot.ClaimKey("", namespace)} {
 		for _, r := range rel.RuntimesOfBothKinds(ctx, client.MatchingFields{snapshot.IndexWantedNamespace: place}) {
-			keys[SpaceKey{r.GetNamespace(), cluster}] = true
+			keys[Request(r.GetNamespace(), cluster)] = true
 		}
 	}
 	return sortedKeys(keys)
 }
 
-func (rel *Relations) SpacesOfProvider(ctx context.Context, provider string) []SpaceKey {
-	keys := map[SpaceKey]bool{}
+func (rel *Relations) SpacesOfProvider(ctx context.Context, provider string) []ctrl.Request {
+	keys := map[ctrl.Request]bool{}
 	for _, r := range rel.CodeReposByProvider(ctx, provider) {
 		for _, key := range rel.SpacesOf(ctx, r.Namespace) {
 			keys[key] = true
@@ -311,13 +288,13 @@ func only[T client.Object](objects []v1alpha1.Runtime) []T {
 	return found
 }
 
-func (rel *Relations) RivalsOfRuntime(ctx context.Context, r *v1alpha1.DeploymentRuntime) []reconcile.Request {
+func (rel *Relations) RivalsOfRuntime(ctx context.Context, r *v1alpha1.DeploymentRuntime) []ctrl.Request {
 	return RequestsFor(only[*v1alpha1.DeploymentRuntime](rel.Rivals(ctx, r)))
 }
 
 // rivalsOfPipelineRuntime returns the runtimes that can have the namespace of a
 // pipeline runtime when it lets go.
-func (rel *Relations) RivalsOfPipelineRuntime(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []reconcile.Request {
+func (rel *Relations) RivalsOfPipelineRuntime(ctx context.Context, r *v1alpha1.ProjectPipelineRuntime) []ctrl.Request {
 	return RequestsFor(only[*v1alpha1.DeploymentRuntime](rel.Rivals(ctx, r)))
 }
 
@@ -333,41 +310,41 @@ func (rel *Relations) RivalsOfEnvironment(ctx context.Context, e *v1alpha1.Envir
 	return wake
 }
 
-func (rel *Relations) DeploymentRivalsOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {
+func (rel *Relations) DeploymentRivalsOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []ctrl.Request {
 	return RequestsFor(only[*v1alpha1.DeploymentRuntime](rel.RivalsOfEnvironment(ctx, e)))
 }
 
 // runtimes returns the runtimes of a product that match.
-func (rel *Relations) Runtimes(ctx context.Context, product string, match func(*v1alpha1.DeploymentRuntime) bool) []reconcile.Request {
+func (rel *Relations) Runtimes(ctx context.Context, product string, match func(*v1alpha1.DeploymentRuntime) bool) []ctrl.Request {
 	return RequestsFor(find(ctx, rel, &v1alpha1.DeploymentRuntimeList{}, match, client.InNamespace(product)))
 }
 
-func (rel *Relations) RuntimesIn(ctx context.Context, key SpaceKey) []reconcile.Request {
+func (rel *Relations) RuntimesIn(ctx context.Context, key ctrl.Request) []ctrl.Request {
 	within := rel.Within(ctx, key)
-	return rel.Runtimes(ctx, key.Product, func(r *v1alpha1.DeploymentRuntime) bool {
+	return rel.Runtimes(ctx, key.Namespace, func(r *v1alpha1.DeploymentRuntime) bool {
 		return within(r.Spec.Destination.Environment, r.Status.Target)
 	})
 }
 
 // within returns what tells whether a runtime of a space's product is or will be in
 // the space, by the environment that it names and by where it is on record.
-func (rel *Relations) Within(ctx context.Context, key SpaceKey) func(environment string, at *v1alpha1.RuntimeTarget) bool {
+func (rel *Relations) Within(ctx context.Context, key ctrl.Request) func(environment string, at *v1alpha1.RuntimeTarget) bool {
 	on := map[string]bool{}
-	for _, e := range find(ctx, rel, &v1alpha1.EnvironmentList{}, func(e *v1alpha1.Environment) bool { return e.Spec.Cluster == key.Cluster }, client.InNamespace(key.Product)) {
+	for _, e := range find(ctx, rel, &v1alpha1.EnvironmentList{}, func(e *v1alpha1.Environment) bool { return e.Spec.Cluster == key.Name }, client.InNamespace(key.Namespace)) {
 		on[e.Name] = true
 	}
 	return func(environment string, at *v1alpha1.RuntimeTarget) bool {
-		return on[environment] || at != nil && at.Cluster == key.Cluster
+		return on[environment] || at != nil && at.Cluster == key.Name
 	}
 }
 
-func (rel *Relations) RuntimesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []reconcile.Request {
+func (rel *Relations) RuntimesOfEnvironment(ctx context.Context, e *v1alpha1.Environment) []ctrl.Request {
 	return rel.Runtimes(ctx, e.Namespace, func(r *v1alpha1.DeploymentRuntime) bool {
 		return r.Spec.Destination.Environment == e.Name || (r.Status.Target != nil && r.Status.Target.Environment == e.Name)
 	})
 }
 
-func (rel *Relations) RuntimesOfCluster(ctx context.Context, c *v1alpha1.Cluster) []reconcile.Request {
+func (rel *Relations) RuntimesOfCluster(ctx context.Context, c *v1alpha1.Cluster) []ctrl.Request {
 	wake := RequestsFor(rel.RuntimesByCluster(ctx, c.Name))
 	for _, e := range rel.EnvironmentsByCluster(ctx, c.Name) {
 		wake = append(wake, rel.RuntimesOfEnvironment(ctx, e)...)
@@ -377,8 +354,8 @@ func (rel *Relations) RuntimesOfCluster(ctx context.Context, c *v1alpha1.Cluster
 
 // runtimesOfCodeRepo returns the runtimes that a code repository concerns: those
 // that deploy from it, and those of its namesakes.
-func (rel *Relations) RuntimesOfCodeRepo(ctx context.Context, repo *v1alpha1.CodeRepo) []reconcile.Request {
-	var wake []reconcile.Request
+func (rel *Relations) RuntimesOfCodeRepo(ctx context.Context, repo *v1alpha1.CodeRepo) []ctrl.Request {
+	var wake []ctrl.Request
 	for _, one := range append(rel.Namesakes(ctx, repo), repo) {
 		wake = append(wake, rel.Runtimes(ctx, one.Namespace, func(r *v1alpha1.DeploymentRuntime) bool {
 			return r.Spec.ManifestSource.CodeRepo == repo.Name
@@ -387,14 +364,14 @@ func (rel *Relations) RuntimesOfCodeRepo(ctx context.Context, repo *v1alpha1.Cod
 	return wake
 }
 
-func (rel *Relations) RuntimesOfBinding(ctx context.Context, b *v1alpha1.CodeRepoBinding) []reconcile.Request {
+func (rel *Relations) RuntimesOfBinding(ctx context.Context, b *v1alpha1.CodeRepoBinding) []ctrl.Request {
 	return rel.Runtimes(ctx, b.Namespace, func(r *v1alpha1.DeploymentRuntime) bool { return r.Spec.ManifestSource.CodeRepo == b.Spec.CodeRepo })
 }
 
-func (rel *Relations) RuntimesOfProject(ctx context.Context, p *v1alpha1.Project) []reconcile.Request {
+func (rel *Relations) RuntimesOfProject(ctx context.Context, p *v1alpha1.Project) []ctrl.Request {
 	return rel.Runtimes(ctx, p.Namespace, func(r *v1alpha1.DeploymentRuntime) bool { return slices.Contains(r.Spec.ProjectsRef, p.Name) })
 }
 
-func (rel *Relations) RuntimesOfProduct(ctx context.Context, p *v1alpha1.Product) []reconcile.Request {
+func (rel *Relations) RuntimesOfProduct(ctx context.Context, p *v1alpha1.Product) []ctrl.Request {
 	return rel.Runtimes(ctx, p.Name, nil)
 }

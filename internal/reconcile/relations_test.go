@@ -49,7 +49,7 @@ func TestPipelineRuntimesIn(t *testing.T) {
 	rel := related(environment("product-1", "dev", "worker"), environment("product-1", "test", "other"), environment("product-2", "dev", "worker"),
 		leaving, pipelineRuntime("product-1", "here", "dev"), pipelineRuntime("product-1", "elsewhere", "test"), pipelineRuntime("product-2", "here", "dev"))
 	want := []ctrl.Request{Request("product-1", "here"), Request("product-1", "leaving")}
-	if diff := cmp.Diff(want, rel.PipelineRuntimesIn(t.Context(), SpaceKey{Product: "product-1", Cluster: "worker"})); diff != "" {
+	if diff := cmp.Diff(want, rel.PipelineRuntimesIn(t.Context(), Request("product-1", "worker"))); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -2,8 +2,9 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -33,37 +34,26 @@ func (rel *Relations) TenantRepository(ctx context.Context) (*v1alpha1.CodeRepo,
 	return oldest, nil
 }
 
-// SetSynced sets the Synced condition from the last result of a mirror. It returns an
-// error unless the mirror is in sync.
-func SetSynced(facts *engine.Facts, result SyncResult) error {
-	status := result.Status
+// MirrorOutcome returns the error of an object whose repository is mirrored, or nil if
+// it is in sync, from the part of the status that the mirror writes. It returns
+// engine.ErrNotYet if the mirror has not seen this generation of the object.
+func MirrorOutcome(o v1alpha1.Object, sync *v1alpha1.SyncStatus) error {
+	c := meta.FindStatusCondition(o.GetStatus().Conditions, v1alpha1.ConditionSynced)
 	switch {
-	case result.Err != nil:
-		SetFalse(facts, v1alpha1.ConditionSynced, result.Err)
-		return result.Err
-	case status.ProblemCount > 0:
-		message := problemMessage(status)
-		facts.False(v1alpha1.ConditionSynced, v1alpha1.ReasonFilesRefused, message)
-		return engine.Terminal(v1alpha1.ReasonFilesRefused, "%s", message)
-	case result.Guarded:
-		message := fmt.Sprintf("revision %s removes %d of the mirrored objects, more than half: nothing is removed until the annotation %s: %s is set",
-			ShortRevision(status.Revision), status.HeldBack, v1alpha1.AnnotationConfirmPrune, status.Revision)
-		facts.False(v1alpha1.ConditionSynced, v1alpha1.ReasonPruneGuarded, message)
-		return engine.Terminal(v1alpha1.ReasonPruneGuarded, "%s", message)
+	case c == nil || c.ObservedGeneration != o.GetGeneration():
+		return engine.ErrNotYet
+	case c.Status == metav1.ConditionTrue:
+		return nil
+	case sync != nil && sync.Stalled:
+		return engine.Terminal(c.Reason, "%s", c.Message)
 	}
-	facts.True(v1alpha1.ConditionSynced, v1alpha1.ReasonSynced, fmt.Sprintf("revision %s, %d files", ShortRevision(status.Revision), status.Files))
-	return nil
+	return engine.Waiting(c.Reason, "%s", c.Message)
 }
 
-func problemMessage(status v1alpha1.SyncStatus) string {
-	first := status.Problems[0]
-	place := first.Path
-	if first.Line > 0 {
-		place = fmt.Sprintf("%s:%d", first.Path, first.Line)
+// ShortRevision returns the form of a revision for people.
+func ShortRevision(revision string) string {
+	if len(revision) > 10 {
+		return revision[:10]
 	}
-	message := fmt.Sprintf("%s: %s", place, first.Message)
-	if status.ProblemCount > 1 {
-		message += fmt.Sprintf(" (and %d more files, see status.sync.problems)", status.ProblemCount-1)
-	}
-	return message
+	return revision
 }

@@ -17,9 +17,8 @@ import (
 // Triggers are the queues of the controllers that react to more than objects of
 // the tenant cluster.
 type Triggers struct {
-	Product, CodeRepo, DeploymentRuntime, PipelineRuntime, Cluster Trigger[ctrl.Request]
-	Space                                                          Trigger[SpaceKey]
-	Sync                                                           Trigger[SyncKey]
+	Product, Space, DeploymentRuntime, PipelineRuntime, Cluster Trigger[ctrl.Request]
+	Sync                                                        Trigger[SyncKey]
 }
 
 // Trigger adds keys to a controller's queue from anywhere in the process. A key
@@ -65,6 +64,10 @@ func (t *Trigger[K]) Source() source.TypedSource[K] {
 		return nil
 	})
 }
+
+// SyncKey names a mirrored repository: the one of a product, or the tenant's if Product
+// is empty.
+type SyncKey struct{ Product string }
 
 // Pushes remembers for each repository the oldest push that no fetch has answered.
 type Pushes struct {

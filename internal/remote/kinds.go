@@ -50,7 +50,7 @@ func TenantKinds() []schema.GroupVersionKind {
 	for _, kind := range []string{
 		"Product", "ProductProvider", "CodeRepoProvider", "Environment", "Project", "CodeRepo",
 		"CodeRepoBinding", "Cluster", "DeploymentRuntime", "ProjectPipelineRuntime", "PipelineHook",
-		"ComponentCatalogue",
+		"ComponentCatalogue", "Space",
 	} {
 		kinds = append(kinds, v1alpha1.GroupVersion.WithKind(kind))
 	}

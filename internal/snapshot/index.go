@@ -23,6 +23,8 @@ const (
 	IndexRuntimeEnvironment = "spec.destination.environment"
 	// IndexRecordedCluster finds runtimes by status.target.cluster.
 	IndexRecordedCluster = "status.target.cluster"
+	// IndexClusterOfSpace finds Spaces by their clusters, over all products.
+	IndexClusterOfSpace = "spec.cluster.space"
 	// IndexWantedNamespace finds runtimes by the namespaces they want, as ClaimKey
 	// writes them.
 	IndexWantedNamespace = "nautes.wantedNamespaces"
@@ -49,6 +51,9 @@ func Indexes() []Index {
 		}),
 		index(&v1alpha1.Product{}, IndexSpaceCluster, func(p *v1alpha1.Product) []string {
 			return SpaceClusters(p)
+		}),
+		index(&v1alpha1.Space{}, IndexClusterOfSpace, func(space *v1alpha1.Space) []string {
+			return []string{space.Spec.Cluster}
 		}),
 		index(&v1alpha1.Environment{}, IndexEnvironmentCluster, func(e *v1alpha1.Environment) []string {
 			return []string{e.Spec.Cluster}

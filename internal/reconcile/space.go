@@ -1,0 +1,49 @@
+package reconcile
+
+import (
+	"errors"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// SpaceReady returns nil if the space of a product has the namespaces of a target, and
+// the repository if url is not empty. Otherwise it returns the reason. It returns
+// engine.ErrNotYet if the Space is new: the first change of its status enqueues the
+// runtime.
+func SpaceReady(snap *snapshot.Snapshot, product string, target v1alpha1.RuntimeTarget, repo, url string) error {
+	space := snap.Space(product, target.Cluster)
+	if space == nil || len(space.Status.Conditions) == 0 {
+		return engine.ErrNotYet
+	}
+	if c := meta.FindStatusCondition(space.Status.Conditions, v1alpha1.ConditionApplied); meta.IsStatusConditionFalse(space.Status.Conditions, v1alpha1.ConditionApplied) {
+		if stalled := meta.FindStatusCondition(space.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil && stalled.Reason == c.Reason {
+			return engine.Terminal(c.Reason, "%s", c.Message)
+		}
+		return engine.Waiting(c.Reason, "%s", c.Message)
+	}
+	var found []error
+	for _, p := range snapshot.SpaceProblems(space, target, repo) {
+		if p.Stalled {
+			found = append(found, engine.Terminal(p.Reason, "%s", p.Message))
+		} else {
+			found = append(found, engine.Waiting(p.Reason, "%s", p.Message))
+		}
+	}
+	if len(found) > 0 {
+		return errors.Join(found...)
+	}
+	for _, namespace := range target.Namespaces {
+		if !slices.Contains(space.Status.Namespaces, namespace) {
+			return engine.Waiting(v1alpha1.ReasonProgressing, "namespace %s on cluster %s is not written yet", namespace, target.Cluster)
+		}
+	}
+	if url != "" && !slices.Contains(space.Status.Repositories, url) {
+		return engine.Waiting(v1alpha1.ReasonProgressing, "Argo CD on cluster %s cannot read the repository yet", target.Cluster)
+	}
+	return nil
+}
