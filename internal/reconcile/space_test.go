@@ -1,0 +1,102 @@
+package reconcile
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// A runtime waits for its namespaces, its repository and the problems of its space.
+func TestSpaceReady(t *testing.T) {
+	target := v1alpha1.RuntimeTarget{Cluster: "c", Namespaces: []string{"n", "m"}}
+	condition := func(conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
+		return metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: "why"}
+	}
+	applied := condition(v1alpha1.ConditionApplied, metav1.ConditionTrue, "Applied")
+	failed := condition(v1alpha1.ConditionApplied, metav1.ConditionFalse, "NotOurs")
+	full := v1alpha1.SpaceStatus{Namespaces: []string{"m", "n", "o"}, Repositories: []string{"https://git.example/a"}}
+	problem := func(p v1alpha1.SpaceProblem) v1alpha1.SpaceStatus {
+		status := *full.DeepCopy()
+		p.Object, p.Reason, p.Message = v1alpha1.ObjectReference{Kind: "Namespace", Name: "n"}, "NotOurs", "it is foreign"
+		status.Problems = []v1alpha1.SpaceProblem{p}
+		return status
+	}
+	for name, test := range map[string]struct {
+		status     *v1alpha1.SpaceStatus
+		conditions []metav1.Condition
+		url        string
+		wantClass  engine.Class
+		want       string
+	}{
+		"ready":                    {status: &full, conditions: []metav1.Condition{applied}, url: "https://git.example/a"},
+		"without a repository":     {status: &full, conditions: []metav1.Condition{applied}},
+		"no Space":                 {wantClass: engine.ClassSilent},
+		"a new Space":              {status: &full, wantClass: engine.ClassSilent},
+		"a missing repository":     {status: &full, conditions: []metav1.Condition{applied}, url: "https://git.example/b", wantClass: engine.ClassWaiting, want: "cannot read the repository yet"},
+		"a missing namespace":      {status: &v1alpha1.SpaceStatus{Namespaces: []string{"n"}}, conditions: []metav1.Condition{applied}, wantClass: engine.ClassWaiting, want: "namespace m on cluster c"},
+		"not written":              {status: &full, conditions: []metav1.Condition{failed}, wantClass: engine.ClassWaiting, want: "why"},
+		"not written, stalled":     {status: &full, conditions: []metav1.Condition{failed, condition("Stalled", metav1.ConditionTrue, "NotOurs")}, wantClass: engine.ClassTerminal, want: "why"},
+		"stalled by another cause": {status: &full, conditions: []metav1.Condition{failed, condition("Stalled", metav1.ConditionTrue, "Invalid")}, wantClass: engine.ClassWaiting, want: "why"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := snapshot.New("t", "nautes")
+			if test.status != nil {
+				space := &v1alpha1.Space{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "c"}, Status: *test.status.DeepCopy()}
+				space.Status.Conditions = test.conditions
+				s = s.With(space)
+			}
+			check(t, SpaceReady(s, "product-1", target, "r", test.url), test.wantClass, test.want)
+		})
+	}
+	for stalled, class := range map[bool]engine.Class{true: engine.ClassTerminal, false: engine.ClassWaiting} {
+		space := &v1alpha1.Space{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "c"}, Status: problem(v1alpha1.SpaceProblem{Stalled: stalled})}
+		space.Status.Conditions = []metav1.Condition{applied}
+		check(t, SpaceReady(snapshot.New("t", "nautes", space), "product-1", target, "r", ""), class, "it is foreign")
+	}
+}
+
+func check(t *testing.T, err error, class engine.Class, message string) {
+	t.Helper()
+	outcome := engine.Classify(err, nil)
+	if outcome.Class != class || !strings.Contains(outcome.Message, message) {
+		t.Errorf("class %v, %q; want %v, %q", outcome.Class, outcome.Message, class, message)
+	}
+}
+
+// The outcome of a mirrored object follows from the part of the status that the mirror
+// writes, for the generation that it has seen.
+func TestMirrorOutcome(t *testing.T) {
+	for name, test := range map[string]struct {
+		status     metav1.ConditionStatus
+		generation int64
+		sync       *v1alpha1.SyncStatus
+		wantClass  engine.Class
+	}{
+		"in sync":                {status: metav1.ConditionTrue, generation: 2},
+		"waiting":                {status: metav1.ConditionFalse, generation: 2, sync: &v1alpha1.SyncStatus{}, wantClass: engine.ClassWaiting},
+		"waiting from the start": {status: metav1.ConditionFalse, generation: 2, wantClass: engine.ClassWaiting},
+		"stalled":                {status: metav1.ConditionFalse, generation: 2, sync: &v1alpha1.SyncStatus{Stalled: true}, wantClass: engine.ClassTerminal},
+		"an older generation":    {status: metav1.ConditionTrue, generation: 1, wantClass: engine.ClassSilent},
+		"never mirrored":         {wantClass: engine.ClassSilent},
+	} {
+		p := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
+		if test.status != "" {
+			p.Status.Conditions = []metav1.Condition{{
+				Type: v1alpha1.ConditionSynced, Status: test.status, ObservedGeneration: test.generation, Reason: "R", Message: "m",
+			}}
+		}
+		err := MirrorOutcome(p, test.sync)
+		if outcome := engine.Classify(err, nil); outcome.Class != test.wantClass {
+			t.Errorf("%s: class %v, want %v", name, outcome.Class, test.wantClass)
+		}
+		if silent := errors.Is(err, engine.ErrNotYet); silent != (test.wantClass == engine.ClassSilent) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
