@@ -109,7 +109,8 @@ func Of(o client.Object) []Reference {
 		}
 		return refs
 	case *v1alpha1.Space:
-		return append(reads("Product", "", product), uses("Cluster", "", o.Spec.Cluster)...)
+		// A Space has the name of its cluster.
+		return append(reads("Product", "", product), uses("Cluster", "", o.Name)...)
 	}
 	return nil
 }

@@ -13,14 +13,10 @@ import (
 
 // The names of the field indexes that a Loader needs.
 const (
-	// IndexProductName finds Products by spec.name.
-	IndexProductName = "spec.name"
 	// IndexSpaceCluster finds Products by the clusters of status.spaces.
 	IndexSpaceCluster = "status.spaces.cluster"
 	// IndexEnvironmentCluster finds Environments by spec.cluster.
 	IndexEnvironmentCluster = "spec.cluster"
-	// IndexRuntimeEnvironment finds runtimes by spec.destination.environment.
-	IndexRuntimeEnvironment = "spec.destination.environment"
 	// IndexRecordedCluster finds runtimes by status.target.cluster.
 	IndexRecordedCluster = "status.target.cluster"
 	// IndexClusterOfSpace finds Spaces by their clusters, over all products.
@@ -46,9 +42,6 @@ type Index struct {
 // Indexes returns every index that a Loader needs.
 func Indexes() []Index {
 	indexes := []Index{
-		index(&v1alpha1.Product{}, IndexProductName, func(p *v1alpha1.Product) []string {
-			return []string{p.Spec.Name}
-		}),
 		index(&v1alpha1.Product{}, IndexSpaceCluster, func(p *v1alpha1.Product) []string {
 			return SpaceClusters(p)
 		}),
@@ -68,10 +61,6 @@ func Indexes() []Index {
 	}
 	for _, r := range []v1alpha1.Runtime{&v1alpha1.DeploymentRuntime{}, &v1alpha1.ProjectPipelineRuntime{}} {
 		indexes = append(indexes,
-			indexRuntime(r, IndexRuntimeEnvironment, func(r v1alpha1.Runtime) []string {
-				environment, _ := r.Destination()
-				return []string{environment}
-			}),
 			indexRuntime(r, IndexRecordedCluster, recordedCluster),
 			indexRuntime(r, IndexWantedNamespace, wantedKeys))
 	}
@@ -120,17 +109,10 @@ func ClaimKey(cluster, namespace string) string { return cluster + "/" + namespa
 // pipeline runtime can move from where it is recorded to where its spec says.
 func wantedKeys(r v1alpha1.Runtime) []string {
 	var keys []string
-	if recorded := r.DeployedTarget(); recorded != nil {
-		for _, namespace := range recorded.Namespaces {
-			keys = append(keys, ClaimKey(recorded.Cluster, namespace))
+	for _, ref := range references.Of(r) {
+		if ref.Kind == references.SharedClaim {
+			keys = append(keys, ClaimKey(ref.Namespace, ref.Name))
 		}
-		if !v1alpha1.Movable(r) {
-			return keys
-		}
-	}
-	_, namespaces := r.Destination()
-	for _, namespace := range namespaces {
-		keys = append(keys, ClaimKey("", namespace))
 	}
 	return keys
 }
