@@ -90,7 +90,8 @@ type Session[T v1alpha1.Object] struct {
 	// Snapshot is set after the phase Load.
 	Snapshot *snapshot.Snapshot
 	// Asked is another object whose annotations confirm a prune or give up a cluster,
-	// for a kind that people do not write; may be nil.
+	// and which has the events about prunes too, for a kind that people do not write;
+	// may be nil.
 	Asked v1alpha1.Object
 
 	options *Options[T]

@@ -60,7 +60,12 @@ func (s *Session[T]) Apply(ctx context.Context, set plan.Set, o apply.Options) (
 	}) != nil
 	commit := s.commit()
 	ctx = WithCommit(ctx, commit)
-	defer func() { AnnouncePrune(s.options.Recorder, s.Object, set, applied.Result.Deleted, commit) }()
+	defer func() {
+		AnnouncePrune(s.options.Recorder, s.Object, set, applied.Result.Deleted, commit)
+		if s.Asked != nil {
+			AnnouncePrune(s.options.Recorder, s.Asked, set, applied.Result.Deleted, commit)
+		}
+	}()
 	if set.Target.Kind == plan.TargetVault {
 		if targets.Vault == nil {
 			return applied

@@ -54,6 +54,16 @@ func TestApplyIsGuarded(t *testing.T) {
 			if guarded := errors.As(applied.Err, &guard); guarded != (test.wantDeleted == 0) || len(applied.Result.Deleted) != test.wantDeleted {
 				t.Errorf("deleted %d (%v), want %d", len(applied.Result.Deleted), applied.Err, test.wantDeleted)
 			}
+			wantEvents := 0
+			if test.wantDeleted > 0 {
+				wantEvents = 1
+				if test.asked != nil {
+					wantEvents = 2
+				}
+			}
+			if got := w.said(); len(got) != wantEvents {
+				t.Errorf("events %v, want %d", got, wantEvents)
+			}
 		})
 	}
 }
