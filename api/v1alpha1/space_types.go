@@ -78,8 +78,8 @@ type ObjectReference struct {
 }
 
 // Space is the shared layer of a product on one cluster: its namespaces, access
-// rights, Argo CD project and repositories. The kind is reserved for the operator,
-// which does not create Spaces yet.
+// rights, Argo CD project and repositories. The operator creates and deletes it; people
+// read it.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=nautes,shortName=spc
