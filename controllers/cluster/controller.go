@@ -8,11 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
-
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
@@ -30,33 +25,7 @@ import (
 
 // Add adds the controller of Clusters.
 func Add(d *reconcile.Deps) error {
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("cluster").For(&v1alpha1.Cluster{})
-	reconcile.Watch(b, &corev1.Secret{}, d.Relations.ClustersOfSecret)
-	reconcile.Watch(b, &v1alpha1.Product{}, func(ctx context.Context, p *v1alpha1.Product) []ctrl.Request {
-		return append(d.Relations.ClustersNaming(ctx, p.Spec.Name), reconcile.Requests(d.Namespace, snapshot.SpaceClusters(p)...)...)
-	})
-	reconcile.Watch(b, &v1alpha1.Environment{}, func(_ context.Context, e *v1alpha1.Environment) []ctrl.Request {
-		return []ctrl.Request{reconcile.Request(d.Namespace, e.Spec.Cluster)}
-	})
-	reconcile.Watch(b, &v1alpha1.DeploymentRuntime{}, func(_ context.Context, r *v1alpha1.DeploymentRuntime) []ctrl.Request {
-		if r.Status.Target == nil {
-			return nil
-		}
-		return []ctrl.Request{reconcile.Request(d.Namespace, r.Status.Target.Cluster)}
-	})
-	reconcile.WatchPipelineRuntimes(b, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []ctrl.Request {
-		if r.Status.Target == nil {
-			return nil
-		}
-		return []ctrl.Request{reconcile.Request(d.Namespace, r.Status.Target.Cluster)}
-	})
-	// Beside the connection, which wakes by itself, a cluster reads only the
-	// specs of the others.
-	b.Watches(&v1alpha1.Cluster{}, reconcile.KeysOf(d.Relations.ClustersBeside), builder.WithPredicates(predicate.GenerationChangedPredicate{}))
-	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, func(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []ctrl.Request {
-		return d.Relations.Clusters(ctx, nil)
-	})
-	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.Cluster]{}, &d.Triggers.Cluster)
+	return reconcile.Start(d, work{d}.phases, engine.Options[*v1alpha1.Cluster]{})
 }
 
 type work struct{ deps *reconcile.Deps }

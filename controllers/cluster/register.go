@@ -104,7 +104,7 @@ func (p *pass) accessible(applied engine.Applied) error {
 	}
 	if applied.Result.Written > 0 {
 		// The roles of a mount that was created again are gone with the old one.
-		p.deps.Triggers.Space.EnqueueAll(p.deps.Relations.SpacesOn(context.Background(), p.s.Object.Name))
+		p.deps.EnqueueSpaces(context.Background(), p.s.Object.Name)
 	}
 	p.s.Facts.True(v1alpha1.ConditionSecretAccess, v1alpha1.ReasonApplied, "accounts of the cluster can log in to the secret store")
 	return nil

@@ -4,7 +4,6 @@ package declared
 
 import (
 	"nautes.io/nautes/internal/reconcile"
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
@@ -12,8 +11,7 @@ import (
 
 // AddComponentCatalogue starts the controller of ComponentCatalogues.
 func AddComponentCatalogue(d *reconcile.Deps) error {
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("componentcatalogue").For(&v1alpha1.ComponentCatalogue{})
-	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.ComponentCatalogue](d, nil, nil), engine.Options[*v1alpha1.ComponentCatalogue]{NoFinalizer: true}, nil)
+	return reconcile.Start(d, reconcile.Declared[*v1alpha1.ComponentCatalogue](d, nil, nil), engine.Options[*v1alpha1.ComponentCatalogue]{NoFinalizer: true})
 }
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=componentcatalogues,verbs=get;list;watch;patch

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
@@ -17,24 +16,8 @@ import (
 
 // AddCodeRepo starts the controller of CodeRepos.
 func AddCodeRepo(d *reconcile.Deps) error {
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("coderepo").For(&v1alpha1.CodeRepo{})
-	reconcile.Watch(b, &v1alpha1.CodeRepo{}, func(ctx context.Context, r *v1alpha1.CodeRepo) []ctrl.Request {
-		return reconcile.RequestsFor(d.Relations.Namesakes(ctx, r))
-	})
-	reconcile.Watch(b, &v1alpha1.Product{}, d.Relations.CodeReposOfProduct)
-	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, d.Relations.CodeReposOfProvider)
-	reconcile.Watch(b, &v1alpha1.Project{}, d.Relations.CodeReposOfProject)
-	reconcile.Watch(b, &v1alpha1.DeploymentRuntime{}, func(_ context.Context, r *v1alpha1.DeploymentRuntime) []ctrl.Request {
-		return reconcile.Requests(r.Namespace, r.Spec.ManifestSource.CodeRepo)
-	})
-	reconcile.WatchPipelineRuntimes(b, func(_ context.Context, r *v1alpha1.ProjectPipelineRuntime) []ctrl.Request {
-		return reconcile.Requests(r.Namespace, r.Repositories()...)
-	})
-	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, func(_ context.Context, r *v1alpha1.CodeRepoBinding) []ctrl.Request {
-		return reconcile.Requests(r.Namespace, r.Spec.CodeRepo)
-	})
 	w := codeRepoWork{d}
-	return reconcile.Start(d, b, reconcile.Declared(d, w.ready, w.leave), engine.Options[*v1alpha1.CodeRepo]{Foreign: []string{v1alpha1.ConditionSynced}}, nil)
+	return reconcile.Start(d, reconcile.Declared(d, w.ready, w.leave), engine.Options[*v1alpha1.CodeRepo]{Foreign: []string{v1alpha1.ConditionSynced}})
 }
 
 // codeRepoWork completes the status of code repositories.
@@ -42,13 +25,13 @@ type codeRepoWork struct{ deps *reconcile.Deps }
 
 // ready sets the URL of a code repository. The tenant repository must be in sync.
 func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.CodeRepo]) (string, error) {
-	r, rel := s.Object, w.deps.Relations
+	r, d := s.Object, w.deps
 	url, err := s.Snapshot.RepositoryURL(r)
 	if err != nil {
 		return "", err
 	}
 	r.Status.URL = url
-	if !rel.IsTenantRepository(r) {
+	if !d.IsTenantRepository(r) {
 		r.Status.Sync = nil
 		meta.RemoveStatusCondition(&r.Status.Conditions, v1alpha1.ConditionSynced)
 		return "clients use " + url, nil
@@ -56,7 +39,7 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 	if r.Spec.URL == "" {
 		return "", engine.Terminal(v1alpha1.ReasonInvalid, "spec.url is missing: the tenant repository is mirrored from there")
 	}
-	chosen, err := rel.TenantRepository(ctx)
+	chosen, err := d.TenantRepository(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -1,8 +1,6 @@
 package declared
 
 import (
-	ctrl "sigs.k8s.io/controller-runtime"
-
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/reconcile"
@@ -13,7 +11,5 @@ import (
 
 // AddPipelineHook starts the controller of PipelineHooks.
 func AddPipelineHook(d *reconcile.Deps) error {
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("pipelinehook").For(&v1alpha1.PipelineHook{})
-	reconcile.WatchPipelineRuntimes(b, d.Relations.HooksOfPipelineRuntime)
-	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.PipelineHook](d, nil, nil), engine.Options[*v1alpha1.PipelineHook]{}, nil)
+	return reconcile.Start(d, reconcile.Declared[*v1alpha1.PipelineHook](d, nil, nil), engine.Options[*v1alpha1.PipelineHook]{})
 }

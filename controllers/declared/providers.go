@@ -1,8 +1,6 @@
 package declared
 
 import (
-	ctrl "sigs.k8s.io/controller-runtime"
-
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/reconcile"
@@ -13,13 +11,10 @@ import (
 
 // AddProductProvider starts the controller of ProductProviders.
 func AddProductProvider(d *reconcile.Deps) error {
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("productprovider").For(&v1alpha1.ProductProvider{})
-	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, d.Relations.ProductProvidersOf)
-	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.ProductProvider](d, nil, nil), engine.Options[*v1alpha1.ProductProvider]{NoFinalizer: true}, nil)
+	return reconcile.Start(d, reconcile.Declared[*v1alpha1.ProductProvider](d, nil, nil), engine.Options[*v1alpha1.ProductProvider]{NoFinalizer: true})
 }
 
 // AddCodeRepoProvider starts the controller of CodeRepoProviders.
 func AddCodeRepoProvider(d *reconcile.Deps) error {
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("coderepoprovider").For(&v1alpha1.CodeRepoProvider{})
-	return reconcile.Start(d, b, reconcile.Declared[*v1alpha1.CodeRepoProvider](d, nil, nil), engine.Options[*v1alpha1.CodeRepoProvider]{NoFinalizer: true}, nil)
+	return reconcile.Start(d, reconcile.Declared[*v1alpha1.CodeRepoProvider](d, nil, nil), engine.Options[*v1alpha1.CodeRepoProvider]{NoFinalizer: true})
 }

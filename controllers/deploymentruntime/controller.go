@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 
-	ctrl "sigs.k8s.io/controller-runtime"
-
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
@@ -24,20 +22,7 @@ import (
 
 // Add adds the controller of DeploymentRuntimes.
 func Add(d *reconcile.Deps) error {
-	rel := d.Relations
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("deploymentruntime").For(&v1alpha1.DeploymentRuntime{})
-	reconcile.Watch(b, &v1alpha1.DeploymentRuntime{}, rel.RivalsOfRuntime)
-	reconcile.WatchPipelineRuntimes(b, rel.RivalsOfPipelineRuntime)
-	reconcile.Watch(b, &v1alpha1.Environment{}, rel.RuntimesOfEnvironment)
-	reconcile.Watch(b, &v1alpha1.Environment{}, rel.DeploymentRivalsOfEnvironment)
-	reconcile.Watch(b, &v1alpha1.Cluster{}, rel.RuntimesOfCluster)
-	reconcile.Watch(b, &v1alpha1.CodeRepo{}, rel.RuntimesOfCodeRepo)
-	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, rel.RuntimesOfCatalogue)
-	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, rel.RuntimesOfBinding)
-	reconcile.Watch(b, &v1alpha1.Project{}, rel.RuntimesOfProject)
-	reconcile.Watch(b, &v1alpha1.Product{}, rel.RuntimesOfProduct)
-	reconcile.Watch(b, &v1alpha1.Space{}, rel.RuntimesOfSpace)
-	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.DeploymentRuntime]{}, &d.Triggers.DeploymentRuntime)
+	return reconcile.Start(d, work{d}.phases, engine.Options[*v1alpha1.DeploymentRuntime]{})
 }
 
 type work struct{ deps *reconcile.Deps }

@@ -15,9 +15,10 @@ import (
 
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
@@ -56,21 +57,23 @@ type syncState struct {
 // Add starts the controller of the mirrored repositories.
 func Add(d *reconcile.Deps) error {
 	g := &gitSync{deps: d, states: map[reconcile.SyncKey]*syncState{}}
+	mirrors := func(keys func(ctx context.Context, o client.Object) []reconcile.SyncKey) handler.TypedEventHandler[client.Object, reconcile.SyncKey] {
+		return handler.TypedEnqueueRequestsFromMapFunc(keys)
+	}
 	err := builder.TypedControllerManagedBy[reconcile.SyncKey](d.Manager).Named("gitsync").
-		Watches(&v1alpha1.Product{}, reconcile.KeysOf(func(_ context.Context, p *v1alpha1.Product) []reconcile.SyncKey {
-			return []reconcile.SyncKey{{Product: p.Name}}
+		Watches(&v1alpha1.Product{}, mirrors(func(_ context.Context, p client.Object) []reconcile.SyncKey {
+			return []reconcile.SyncKey{{Product: p.GetName()}}
 		})).
-		Watches(&v1alpha1.CodeRepo{}, reconcile.KeysOf(func(_ context.Context, r *v1alpha1.CodeRepo) []reconcile.SyncKey {
-			if d.Relations.IsTenantRepository(r) {
+		Watches(&v1alpha1.CodeRepo{}, mirrors(func(_ context.Context, r client.Object) []reconcile.SyncKey {
+			if d.IsTenantRepository(r) {
 				return []reconcile.SyncKey{{}}
 			}
 			return nil
 		})).
-		Watches(&corev1.Secret{}, reconcile.KeysOf(d.Relations.SyncsOfSecret)).
-		Watches(&v1alpha1.CodeRepoProvider{}, reconcile.KeysOf(func(ctx context.Context, _ *v1alpha1.CodeRepoProvider) []reconcile.SyncKey {
-			return d.Relations.SyncsByProvider(ctx)
+		Watches(&v1alpha1.CodeRepoProvider{}, mirrors(func(ctx context.Context, _ client.Object) []reconcile.SyncKey {
+			return d.SyncKeys(ctx, reconcile.UsesProvider)
 		})).
-		WatchesRawSource(d.Triggers.Sync.Source()).
+		WatchesRawSource(d.Queues.Sync.Source()).
 		WithOptions(controller.TypedOptions[reconcile.SyncKey]{MaxConcurrentReconciles: d.Workers}).
 		Complete(g)
 	if err != nil {

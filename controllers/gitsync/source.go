@@ -40,7 +40,7 @@ type subject struct {
 // subject returns the object that a key stands for, or nil if nothing is mirrored for it.
 func (g *gitSync) subject(ctx context.Context, key reconcile.SyncKey) (*subject, error) {
 	if key.Product == "" {
-		r, err := g.deps.Relations.TenantRepository(ctx)
+		r, err := g.deps.TenantRepository(ctx)
 		if err != nil || r == nil || !r.DeletionTimestamp.IsZero() || r.Spec.URL == "" {
 			return nil, err
 		}

@@ -10,9 +10,7 @@ import (
 	"reflect"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	ctrl "sigs.k8s.io/controller-runtime"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
@@ -30,23 +28,7 @@ import (
 
 // Add adds the controller of ProjectPipelineRuntimes.
 func Add(d *reconcile.Deps) error {
-	rel := d.Relations
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("projectpipelineruntime").For(&v1alpha1.ProjectPipelineRuntime{})
-	reconcile.WatchPipelineRuntimes(b, rel.PipelineRivalsOfPipelineRuntime)
-	reconcile.Watch(b, &v1alpha1.DeploymentRuntime{}, rel.PipelineRivalsOfRuntime)
-	reconcile.Watch(b, &v1alpha1.Product{}, rel.PipelineRuntimesOfProduct)
-	reconcile.Watch(b, &v1alpha1.Environment{}, rel.PipelineRuntimesOfEnvironment)
-	reconcile.Watch(b, &v1alpha1.Environment{}, rel.PipelineRivalsOfEnvironment)
-	reconcile.Watch(b, &v1alpha1.Cluster{}, rel.PipelineRuntimesOfCluster)
-	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, rel.PipelineRuntimesOfCatalogue)
-	reconcile.Watch(b, &v1alpha1.Project{}, rel.PipelineRuntimesOfProject)
-	reconcile.Watch(b, &v1alpha1.CodeRepo{}, rel.PipelineRuntimesOfCodeRepo)
-	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, rel.PipelineRuntimesOfBinding)
-	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, rel.PipelineRuntimesOfProvider)
-	reconcile.Watch(b, &v1alpha1.PipelineHook{}, rel.PipelineRuntimesOfHook)
-	reconcile.Watch(b, &v1alpha1.Space{}, rel.PipelineRuntimesOfSpace)
-	reconcile.Watch(b, &corev1.Secret{}, rel.PipelineRuntimesOfSecret)
-	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.ProjectPipelineRuntime]{}, &d.Triggers.PipelineRuntime)
+	return reconcile.Start(d, work{d}.phases, engine.Options[*v1alpha1.ProjectPipelineRuntime]{})
 }
 
 type work struct{ deps *reconcile.Deps }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	ctrl "sigs.k8s.io/controller-runtime"
-
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
@@ -26,21 +24,7 @@ import (
 // Add adds the controller of Products. A product is reconciled when something changes
 // that decides on which clusters it has a space.
 func Add(d *reconcile.Deps) error {
-	rel := d.Relations
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("product").For(&v1alpha1.Product{}).
-		WatchesRawSource(d.Triggers.Product.Source())
-	reconcile.Watch(b, &v1alpha1.Space{}, reconcile.ProductOf[*v1alpha1.Space](rel))
-	reconcile.Watch(b, &v1alpha1.Project{}, reconcile.ProductOf[*v1alpha1.Project](rel))
-	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, reconcile.ProductOf[*v1alpha1.CodeRepoBinding](rel))
-	reconcile.Watch(b, &v1alpha1.Environment{}, rel.ProductsOfEnvironment)
-	reconcile.WatchRuntimes(b, rel.ProductsOfRuntime)
-	reconcile.Watch(b, &v1alpha1.CodeRepo{}, rel.ProductsOfCodeRepo)
-	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, rel.ProductsOfProvider)
-	reconcile.Watch(b, &v1alpha1.Cluster{}, rel.ProductsOfCluster)
-	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, func(ctx context.Context, _ *v1alpha1.ComponentCatalogue) []ctrl.Request {
-		return rel.AllProducts(ctx)
-	})
-	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.Product]{Foreign: []string{v1alpha1.ConditionSynced}}, nil)
+	return reconcile.Start(d, work{d}.phases, engine.Options[*v1alpha1.Product]{Foreign: []string{v1alpha1.ConditionSynced}})
 }
 
 type work struct{ deps *reconcile.Deps }

@@ -6,9 +6,6 @@ import (
 	"context"
 	"errors"
 
-	corev1 "k8s.io/api/core/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
-
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
@@ -24,25 +21,7 @@ import (
 
 // Add adds the controller of Spaces.
 func Add(d *reconcile.Deps) error {
-	rel := d.Relations
-	b := ctrl.NewControllerManagedBy(d.Manager).Named("space").For(&v1alpha1.Space{})
-	reconcile.Watch(b, &v1alpha1.Product{}, func(ctx context.Context, p *v1alpha1.Product) []ctrl.Request { return rel.SpacesOf(ctx, p.Name) })
-	reconcile.Watch(b, &v1alpha1.Environment{}, rel.SpacesOfEnvironment)
-	reconcile.WatchRuntimes(b, rel.SpacesOfRuntime)
-	reconcile.Watch(b, &v1alpha1.Project{}, func(ctx context.Context, p *v1alpha1.Project) []ctrl.Request { return rel.SpacesOf(ctx, p.Namespace) })
-	reconcile.Watch(b, &corev1.Secret{}, rel.SpacesOfSecret)
-	reconcile.Watch(b, &v1alpha1.CodeRepo{}, func(ctx context.Context, r *v1alpha1.CodeRepo) []ctrl.Request {
-		return append(rel.SpacesOf(ctx, r.Namespace), rel.SpacesOfNamesakes(ctx, r)...)
-	})
-	reconcile.Watch(b, &v1alpha1.CodeRepoBinding{}, func(ctx context.Context, r *v1alpha1.CodeRepoBinding) []ctrl.Request {
-		return rel.SpacesOf(ctx, r.Namespace)
-	})
-	reconcile.Watch(b, &v1alpha1.CodeRepoProvider{}, func(ctx context.Context, p *v1alpha1.CodeRepoProvider) []ctrl.Request {
-		return rel.SpacesOfProvider(ctx, p.Name)
-	})
-	reconcile.Watch(b, &v1alpha1.Cluster{}, func(ctx context.Context, c *v1alpha1.Cluster) []ctrl.Request { return rel.SpacesOn(ctx, c.Name) })
-	reconcile.Watch(b, &v1alpha1.ComponentCatalogue{}, rel.SpacesOfCatalogue)
-	return reconcile.Start(d, b, work{d}.phases, engine.Options[*v1alpha1.Space]{}, &d.Triggers.Space)
+	return reconcile.Start(d, work{d}.phases, engine.Options[*v1alpha1.Space]{})
 }
 
 type work struct{ deps *reconcile.Deps }

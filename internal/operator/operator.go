@@ -71,12 +71,11 @@ func New(ctx context.Context, cfg *rest.Config, o *config.Operator) (*Operator, 
 		Tenant: o.Tenant, Namespace: o.Namespace, Workers: o.Reconcile.Workers,
 		SafetyInterval: o.Reconcile.SafetyInterval.Duration, PollInterval: o.Git.PollInterval.Duration,
 		Manager: mgr, Client: mgr.GetClient(),
-		Loader:   &snapshot.Loader{Reader: mgr.GetClient(), Tenant: o.Tenant, Namespace: o.Namespace},
-		Mirrors:  mirrors,
-		Kinds:    kinds,
-		Triggers: &reconcile.Triggers{}, Pushes: &reconcile.Pushes{},
+		Loader:  &snapshot.Loader{Reader: mgr.GetClient(), Tenant: o.Tenant, Namespace: o.Namespace},
+		Mirrors: mirrors,
+		Kinds:   kinds,
+		Queues:  &reconcile.Queues{}, Pushes: &reconcile.Pushes{},
 	}
-	d.Relations = &reconcile.Relations{Client: d.Client, Loader: d.Loader, Tenant: d.Tenant, Namespace: d.Namespace}
 	if err := openStore(d, o); err != nil {
 		return nil, err
 	}

@@ -5,17 +5,15 @@
 package reconcile
 
 import (
-	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -23,6 +21,7 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/schema"
 	"nautes.io/nautes/internal/secrets"
@@ -58,9 +57,10 @@ type Deps struct {
 	// Kinds checks the objects in resource files.
 	Kinds *schema.Kinds
 
-	Relations *Relations
-	Triggers  *Triggers
-	Pushes    *Pushes
+	Queues *Queues
+	Pushes *Pushes
+
+	watches watches
 }
 
 // The owners of mirrored objects.
@@ -69,33 +69,27 @@ const (
 	OwnerTenant  = "Tenant"
 )
 
-// Watch adds a kind of the tenant cluster to a controller. An event of an object
-// enqueues the requests that keys returns for it.
-func Watch[O client.Object](b *builder.Builder, o O, keys func(context.Context, O) []ctrl.Request) {
-	b.Watches(o, handler.EventHandler(KeysOf(keys)))
-}
-
-// Start builds the controller of one kind around the skeleton. queue is nil for a kind
-// that calls no cluster.
-func Start[T any, P engine.Object[T]](d *Deps, b *builder.Builder, kind engine.Kind[P], o engine.Options[P], queue *Trigger[ctrl.Request]) error {
+// Start starts the controller of one kind around the skeleton. It reconciles an object
+// when the object changes, and when another one changes that its answers depend on.
+func Start[T any, P engine.Object[T]](d *Deps, phases engine.Kind[P], o engine.Options[P]) error {
 	o.Client, o.Recorder, o.Targets = d.Client, d.Manager.GetEventRecorder("nautes"), d.Targets
 	o.Classify, o.SafetyInterval = Classify, d.SafetyInterval
 	o.Observe = func(kind string, class engine.Class) {
 		telemetry.ReconcileOutcomes.WithLabelValues(kind, class.String()).Inc()
 	}
-	if queue != nil {
-		b.WatchesRawSource(queue.Source())
-		lane := NewSlowLane(d.Workers, queue.Enqueue)
-		o.Enter = func(request ctrl.Request, clusters ...string) (func(), error) {
-			return lane.Enter(d.IsSlow, request, clusters...)
-		}
+	kind := references.RefOf(P(new(T))).Kind
+	lane := NewSlowLane(d.Workers, func(r ctrl.Request) { d.Queues.Of(kind).Add(r) })
+	o.Enter = func(request ctrl.Request, clusters ...string) (func(), error) {
+		return lane.Enter(d.IsSlow, request, clusters...)
 	}
-	reconciler, err := engine.New[T](kind, o)
+	reconciler, err := engine.New[T](phases, o)
 	if err != nil {
 		return err
 	}
-	if err := b.WithOptions(controller.Options{MaxConcurrentReconciles: d.Workers}).Complete(reconciler); err != nil {
-		return fmt.Errorf("start a controller: %w", err)
+	err = ctrl.NewControllerManagedBy(d.Manager).Named(strings.ToLower(kind)).For(P(new(T))).WatchesRawSource(d.source(kind)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: d.Workers}).Complete(reconciler)
+	if err != nil {
+		return fmt.Errorf("start the controller of %s: %w", kind, err)
 	}
 	return nil
 }

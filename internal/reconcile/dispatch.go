@@ -3,14 +3,27 @@ package reconcile
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/secrets/kube"
+)
+
+// The kinds that have objects on runtime clusters.
+const (
+	kindCluster           = "Cluster"
+	kindProduct           = "Product"
+	kindSpace             = "Space"
+	kindDeploymentRuntime = "DeploymentRuntime"
+	kindPipelineRuntime   = "ProjectPipelineRuntime"
 )
 
 // ClusterChanged enqueues the owner of an object that changed on a runtime cluster:
@@ -28,18 +41,31 @@ func (d *Deps) ClusterChanged(cluster string, gvk schema.GroupVersionKind, meta 
 	case remote.IsRun(gvk):
 		d.runChanged(ctx, cluster, meta)
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerCluster:
-		d.Triggers.Cluster.Enqueue(Request(d.Namespace, name))
+		d.Queues.Of(kindCluster).Add(Request(d.Namespace, name))
 	case product == "":
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerSpace:
-		d.Triggers.Space.Enqueue(Request(product, cluster))
+		d.Queues.Of(kindSpace).Add(Request(product, cluster))
 		if deleted && gvk.Kind == "Namespace" {
 			// Another product that wants the namespace can have it now.
-			d.Triggers.Space.EnqueueAll(d.Relations.SpacesWanting(ctx, cluster, meta.Name))
+			d.enqueueClaimants(ctx, cluster, meta.Name)
 		}
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerDeploymentRuntime:
-		d.Triggers.DeploymentRuntime.Enqueue(Request(product, name))
+		d.Queues.Of(kindDeploymentRuntime).Add(Request(product, name))
 	case meta.Labels[v1alpha1.LabelOwnerKind] == build.OwnerPipelineRuntime:
-		d.Triggers.PipelineRuntime.Enqueue(Request(product, name))
+		d.Queues.Of(kindPipelineRuntime).Add(Request(product, name))
+	}
+}
+
+// enqueueClaimants enqueues the spaces on a cluster of the runtimes that claim a
+// namespace.
+func (d *Deps) enqueueClaimants(ctx context.Context, cluster, namespace string) {
+	for _, at := range []string{cluster, ""} {
+		claim := plan.Ref{Kind: references.SharedClaim, Namespace: at, Name: namespace}
+		for _, kind := range []string{kindDeploymentRuntime, kindPipelineRuntime} {
+			for _, r := range d.finder(ctx).Referring(kind, claim) {
+				d.Queues.Of(kindSpace).Add(Request(r.GetNamespace(), cluster))
+			}
+		}
 	}
 }
 
@@ -52,7 +78,7 @@ func (d *Deps) runChanged(ctx context.Context, cluster string, meta *metav1.Part
 		return
 	}
 	if at := r.DeployedTarget(); at != nil && at.Cluster == cluster && at.Namespaces[0] == meta.Namespace {
-		d.Triggers.PipelineRuntime.Enqueue(request)
+		d.Queues.Of(kindPipelineRuntime).Add(request)
 	}
 }
 
@@ -61,13 +87,13 @@ func (d *Deps) TenantChanged(_ schema.GroupVersionKind, meta *metav1.PartialObje
 	product := meta.Labels[v1alpha1.LabelProduct]
 	switch meta.Labels[v1alpha1.LabelOwnerKind] {
 	case build.OwnerCluster:
-		d.Triggers.Cluster.Enqueue(Request(d.Namespace, meta.Labels[v1alpha1.LabelOwnerName]))
+		d.Queues.Of(kindCluster).Add(Request(d.Namespace, meta.Labels[v1alpha1.LabelOwnerName]))
 	case build.OwnerProductNamespace:
-		d.Triggers.Product.Enqueue(Request(d.Namespace, product))
+		d.Queues.Of(kindProduct).Add(Request(d.Namespace, product))
 	case OwnerProduct:
-		d.Triggers.Sync.Enqueue(SyncKey{Product: product})
+		d.Queues.Sync.Add(SyncKey{Product: product})
 	case OwnerTenant:
-		d.Triggers.Sync.Enqueue(SyncKey{})
+		d.Queues.Sync.Add(SyncKey{})
 	}
 }
 
@@ -75,37 +101,93 @@ func (d *Deps) TenantChanged(_ schema.GroupVersionKind, meta *metav1.PartialObje
 func (d *Deps) EnqueueCluster(cluster string) {
 	ctx := context.Background()
 	d.enqueueRegistrations(ctx, cluster)
-	d.Triggers.Space.EnqueueAll(d.Relations.SpacesOn(ctx, cluster))
-	named := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: cluster}}
-	d.Triggers.DeploymentRuntime.EnqueueAll(d.Relations.RuntimesOfCluster(ctx, named))
-	d.Triggers.PipelineRuntime.EnqueueAll(d.Relations.PipelineRuntimesOfCluster(ctx, named))
+	d.enqueueReaders(ctx, d.namedCluster(cluster), kindSpace, kindDeploymentRuntime, kindPipelineRuntime)
+}
+
+// EnqueueSpaces enqueues the spaces on a cluster.
+func (d *Deps) EnqueueSpaces(ctx context.Context, cluster string) {
+	d.enqueueReaders(ctx, d.namedCluster(cluster), kindSpace)
+}
+
+func (d *Deps) namedCluster(name string) *v1alpha1.Cluster {
+	return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: name}}
 }
 
 // enqueueRegistrations enqueues a cluster and the virtual clusters on it.
 func (d *Deps) enqueueRegistrations(ctx context.Context, cluster string) {
-	d.Triggers.Cluster.Enqueue(Request(d.Namespace, cluster))
-	d.Triggers.Cluster.EnqueueAll(d.Relations.Clusters(ctx, func(c *v1alpha1.Cluster) bool { return c.Spec.HostCluster == cluster }))
+	d.Queues.Of(kindCluster).Add(Request(d.Namespace, cluster))
+	for _, c := range d.finder(ctx).Referring(kindCluster, references.Key(d.namedCluster(cluster))) {
+		d.Queues.Of(kindCluster).Add(Request(d.Namespace, c.GetName()))
+	}
 }
 
-// SecretChanged enqueues the readers of a secret that changed in a store without
-// Secrets to watch.
+// namedSecretChanged enqueues the readers of a Secret in the operator's namespace: the
+// objects that name it, and the readers of the secret that the store keeps in it.
+func (d *Deps) namedSecretChanged(ctx context.Context, secret *corev1.Secret) {
+	d.enqueueAll(ctx, kindCluster, func(o v1alpha1.Object) bool {
+		ref := o.(*v1alpha1.Cluster).Spec.KubeconfigSecretRef
+		return ref != nil && ref.Name == secret.Name
+	})
+	d.Queues.Sync.Add(d.SyncKeys(ctx, func(p *v1alpha1.Product) bool {
+		return !UsesProvider(p) && p.Spec.SecretRef.Name == secret.Name
+	})...)
+	if ref, stored := kube.RefOf(secret); stored {
+		d.SecretChanged(ref)
+	}
+}
+
+// SecretChanged enqueues the readers of a secret in the secret store.
 func (d *Deps) SecretChanged(ref secrets.Ref) {
 	ctx := context.Background()
-	d.Triggers.Cluster.EnqueueAll(d.Relations.ClustersOfRef(ctx, ref))
-	d.Triggers.Space.EnqueueAll(d.Relations.SpacesOfRef(ctx, ref))
-	d.Triggers.PipelineRuntime.EnqueueAll(d.Relations.PipelineRuntimesOfRef(ctx, ref))
-	if ref.Engine == secrets.ProviderToken("").Engine {
-		d.Triggers.Sync.EnqueueAll(d.Relations.SyncsByProvider(ctx))
+	token := ref.Engine == secrets.ProviderToken("").Engine
+	d.enqueueAll(ctx, kindCluster, func(o v1alpha1.Object) bool {
+		c := o.(*v1alpha1.Cluster)
+		// Components of any cluster may need a token.
+		return token || c.Spec.KubeconfigSecretRef == nil && ref == secrets.ClusterKubeconfig(c.Name) || ref == secrets.ClusterReviewer(c.Name)
+	})
+	if token {
+		d.Queues.Sync.Add(d.SyncKeys(ctx, UsesProvider)...)
+	}
+	if ref == secrets.WebhookKey() {
+		d.enqueueAll(ctx, kindPipelineRuntime, nil)
+	}
+	if name, ok := secrets.RepositoryOf(ref); ok {
+		for _, repo := range d.finder(ctx).Referring("CodeRepo", plan.Ref{Kind: references.SharedRepoName, Name: name}) {
+			d.enqueueReaders(ctx, repo, kindSpace, kindPipelineRuntime)
+		}
 	}
 }
 
 // SecretsReturned enqueues everything that an absent secret store may have held up.
 func (d *Deps) SecretsReturned() {
 	ctx := context.Background()
-	for _, r := range d.Relations.Clusters(ctx, nil) {
-		d.Triggers.Cluster.Enqueue(r)
-		d.Triggers.Space.EnqueueAll(d.Relations.SpacesOn(ctx, r.Name))
+	for _, kind := range []string{kindCluster, kindSpace, kindPipelineRuntime} {
+		d.enqueueAll(ctx, kind, nil)
 	}
-	d.Triggers.PipelineRuntime.EnqueueAll(d.Relations.PipelineRuntimes(ctx, "", nil))
-	d.Triggers.Sync.EnqueueAll(d.Relations.Syncs(ctx, nil))
+	d.Queues.Sync.Add(d.SyncKeys(ctx, nil)...)
 }
+
+// enqueueAll enqueues the objects of a kind that match; a nil match takes all.
+func (d *Deps) enqueueAll(ctx context.Context, kind string, match func(v1alpha1.Object) bool) {
+	for _, o := range d.finder(ctx).list(kind) {
+		if match == nil || match(o) {
+			d.Queues.Of(kind).Add(Request(o.GetNamespace(), o.GetName()))
+		}
+	}
+}
+
+// SyncKeys returns the keys of the mirrors of the products that match, and of the mirror
+// of the tenant repository. A nil match takes all products.
+func (d *Deps) SyncKeys(ctx context.Context, match func(*v1alpha1.Product) bool) []SyncKey {
+	keys := []SyncKey{{}}
+	for _, o := range d.finder(ctx).list(kindProduct) {
+		if p := o.(*v1alpha1.Product); match == nil || match(p) {
+			keys = append(keys, SyncKey{Product: p.Name})
+		}
+	}
+	return keys
+}
+
+// UsesProvider reports whether the mirror of a product has the credentials of the
+// provider.
+func UsesProvider(p *v1alpha1.Product) bool { return p.Spec.SecretRef == nil }

@@ -41,7 +41,7 @@ func TestRunsWakeTheirRuntime(t *testing.T) {
 		"that there is not any": {cluster: "c", namespace: "pipelines", product: "product-1", runtime: "absent"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := &Deps{Triggers: &Triggers{}, Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(recorded, fresh).Build()}
+			d := &Deps{Queues: &Queues{}, Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(recorded, fresh).Build()}
 			d.ClusterChanged(test.cluster, kind, &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 				Namespace: test.namespace, Name: "run", Labels: map[string]string{launch.LabelProduct: test.product, launch.LabelRuntime: test.runtime},
 			}}, false)
@@ -49,7 +49,7 @@ func TestRunsWakeTheirRuntime(t *testing.T) {
 			if test.want {
 				want[Request(test.product, test.runtime)] = struct{}{}
 			}
-			if diff := cmp.Diff(want, d.Triggers.PipelineRuntime.pending, cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(want, d.Queues.Of(kindPipelineRuntime).pending, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("who is woken (-want +got):\n%s", diff)
 			}
 		})

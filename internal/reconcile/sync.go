@@ -13,15 +13,15 @@ import (
 )
 
 // IsTenantRepository reports whether a CodeRepo is labelled as the tenant repository.
-func (rel *Relations) IsTenantRepository(r *v1alpha1.CodeRepo) bool {
-	return r.Namespace == rel.Namespace && r.Labels[v1alpha1.LabelTenantRepository] == rel.Tenant
+func (d *Deps) IsTenantRepository(r client.Object) bool {
+	return r.GetNamespace() == d.Namespace && r.GetLabels()[v1alpha1.LabelTenantRepository] == d.Tenant
 }
 
 // TenantRepository returns the tenant repository, or nil if none is declared. Of
 // several, the oldest one counts.
-func (rel *Relations) TenantRepository(ctx context.Context) (*v1alpha1.CodeRepo, error) {
+func (d *Deps) TenantRepository(ctx context.Context) (*v1alpha1.CodeRepo, error) {
 	var repos v1alpha1.CodeRepoList
-	err := rel.Client.List(ctx, &repos, client.InNamespace(rel.Namespace), client.MatchingLabels{v1alpha1.LabelTenantRepository: rel.Tenant})
+	err := d.Client.List(ctx, &repos, client.InNamespace(d.Namespace), client.MatchingLabels{v1alpha1.LabelTenantRepository: d.Tenant})
 	if err != nil || len(repos.Items) == 0 {
 		return nil, err
 	}

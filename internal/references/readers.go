@@ -2,6 +2,7 @@ package references
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -48,45 +49,141 @@ func referring(kind string) []string {
 	return nil
 }
 
-// Readers returns the objects of a kind whose answers can change when o appears,
+// Readers returns the objects of some kinds whose answers can change when o appears,
 // changes or disappears. An update must be asked about twice: for the object as it
 // was, and as it is.
-func Readers(f Finder, kind string, o v1alpha1.Object) []plan.Ref {
-	found := map[plan.Ref]bool{}
-	keys := concerned(f, o)
-	for _, key := range keys {
-		if slices.Contains(referring(key.Kind), kind) {
-			for _, reader := range f.Referring(kind, key) {
-				found[RefOf(reader)] = true
-			}
+func Readers(f Finder, o v1alpha1.Object, kinds ...string) []plan.Ref {
+	q := query{f: f, kinds: kinds, found: map[plan.Ref]bool{}}
+	for _, key := range concerned(f, o) {
+		for _, kind := range referring(key.Kind) {
+			q.addReferring(kind, key)
 		}
 		ofProduct := plan.Ref{Kind: "Product", Name: key.Namespace}
-		switch {
-		case kind == "Space" && ofSpaces(key.Kind, o):
-			for _, reader := range f.Referring(kind, ofProduct) {
-				found[RefOf(reader)] = true
-			}
-		case kind == "Product" && (ofSpaces(key.Kind, o) || key.Kind == "Environment"):
-			addStored(f, ofProduct, found)
+		if ofSpaces(key.Kind, o) {
+			q.addReferring("Space", ofProduct)
+		}
+		if ofSpaces(key.Kind, o) || key.Kind == "Environment" || key.Kind == "Space" {
+			q.addStored(ofProduct)
 		}
 	}
 	for _, r := range Of(o) {
-		// Whether an object is in use is an answer about it.
-		if r.Uses && r.Kind == kind {
-			addStored(f, r.Ref, found)
+		// Whether an object is in use is an answer about one that is being deleted. The
+		// cluster of an environment depends on the runtimes that are deployed there.
+		if r.Uses && q.wants(r.Kind) {
+			if used := f.Get(r.Ref); used != nil && (used.GetDeletionTimestamp() != nil || r.Kind == "Environment") {
+				q.add(used)
+			}
 		}
 	}
 	for _, r := range movedBy(f, o) {
+		q.addSpaces(r)
 		for _, rival := range rivals(f, r) {
-			if ref := RefOf(rival); ref.Kind == kind {
-				found[ref] = true
-			}
-			addSpaces(f, kind, rival, found)
+			q.add(rival)
+			q.addSpaces(rival)
 		}
-		addSpaces(f, kind, r, found)
 	}
-	delete(found, RefOf(o))
-	return slices.SortedFunc(maps.Keys(found), Compare)
+	delete(q.found, RefOf(o))
+	return slices.SortedFunc(maps.Keys(q.found), Compare)
+}
+
+// query collects the objects of some kinds.
+type query struct {
+	f     Finder
+	kinds []string
+	found map[plan.Ref]bool
+}
+
+func (q query) wants(kind string) bool { return slices.Contains(q.kinds, kind) }
+
+func (q query) add(o v1alpha1.Object) {
+	if ref := RefOf(o); q.wants(ref.Kind) {
+		q.found[ref] = true
+	}
+}
+
+// addReferring adds the objects of a kind that refer to key. Whether a runtime is part
+// of its space depends on everything that the runtime refers to.
+func (q query) addReferring(kind string, key plan.Ref) {
+	members := isRuntime(kind) && (q.wants("Space") || q.wants("Product"))
+	if !members && !q.wants(kind) {
+		return
+	}
+	for _, reader := range q.f.Referring(kind, key) {
+		q.add(reader)
+		if r, ok := reader.(v1alpha1.Runtime); ok && members {
+			q.addSpaces(r)
+		}
+	}
+}
+
+func isRuntime(kind string) bool { return kind == "DeploymentRuntime" || kind == "ProjectPipelineRuntime" }
+
+// addStored adds an object if it exists.
+func (q query) addStored(ref plan.Ref) {
+	if !q.wants(ref.Kind) {
+		return
+	}
+	if o := q.f.Get(ref); o != nil {
+		q.add(o)
+	}
+}
+
+// addSpaces adds the spaces that a runtime is or will be part of, and its product,
+// which creates them.
+func (q query) addSpaces(r v1alpha1.Runtime) {
+	q.addStored(plan.Ref{Kind: "Product", Name: r.GetNamespace()})
+	if !q.wants("Space") {
+		return
+	}
+	clusters := []string{clusterOf(q.f, r)}
+	if recorded := r.DeployedTarget(); recorded != nil {
+		clusters = append(clusters, recorded.Cluster)
+	}
+	for _, cluster := range clusters {
+		if cluster != "" {
+			q.addStored(plan.Ref{Kind: "Space", Namespace: r.GetNamespace(), Name: cluster})
+		}
+	}
+}
+
+// Concerns reports whether an update of an object can change the answers about objects
+// of a kind. Most of a status is read by people alone.
+func Concerns(kind string, was, is v1alpha1.Object) bool {
+	return was.GetGeneration() != is.GetGeneration() ||
+		(was.GetDeletionTimestamp() == nil) != (is.GetDeletionTimestamp() == nil) ||
+		!maps.Equal(was.GetLabels(), is.GetLabels()) || !maps.Equal(was.GetAnnotations(), is.GetAnnotations()) ||
+		!reflect.DeepEqual(readStatus(kind, was), readStatus(kind, is))
+}
+
+// readStatus returns the part of the status of an object that the answers about
+// objects of a kind depend on.
+func readStatus(kind string, o v1alpha1.Object) any {
+	switch o := o.(type) {
+	case *v1alpha1.Product:
+		revision := ""
+		if o.Status.Sync != nil && o.GetAnnotations()[v1alpha1.AnnotationConfirmPrune] != "" {
+			// A space compares it with the annotation.
+			revision = o.Status.Sync.Revision
+		}
+		return []any{spaceClusters(o), revision}
+	case *v1alpha1.Cluster:
+		if kind == "Cluster" {
+			// Connections enqueue the clusters that depend on them.
+			uid := ""
+			if o.Status.Connection != nil {
+				uid = o.Status.Connection.UID
+			}
+			return []any{o.Status.Registered, o.Status.ProductIDMap, uid}
+		}
+		return o.Status
+	case *v1alpha1.DeploymentRuntime:
+		return []any{o.Status.Target, o.Status.Deployed}
+	case *v1alpha1.ProjectPipelineRuntime:
+		return []any{o.Status.Target, o.Status.Deployed}
+	case *v1alpha1.Space:
+		return o.Status
+	}
+	return nil
 }
 
 // concerned returns the references to everything that changes with o: the references
@@ -107,13 +204,6 @@ func concerned(f Finder, o v1alpha1.Object) []plan.Ref {
 		}
 	}
 	return keys
-}
-
-// addStored adds an object if it exists.
-func addStored(f Finder, ref plan.Ref, found map[plan.Ref]bool) {
-	if o := f.Get(ref); o != nil {
-		found[RefOf(o)] = true
-	}
 }
 
 // ofSpaces reports whether every space of the product depends on objects of a
@@ -197,24 +287,4 @@ func clusterOf(f Finder, r v1alpha1.Runtime) string {
 		return e.Spec.Cluster
 	}
 	return ""
-}
-
-// addSpaces adds the spaces that a runtime is or will be part of, and its product,
-// which creates them.
-func addSpaces(f Finder, kind string, r v1alpha1.Runtime, found map[plan.Ref]bool) {
-	if kind == "Product" {
-		addStored(f, plan.Ref{Kind: kind, Name: r.GetNamespace()}, found)
-	}
-	if kind != "Space" {
-		return
-	}
-	clusters := []string{clusterOf(f, r)}
-	if recorded := r.DeployedTarget(); recorded != nil {
-		clusters = append(clusters, recorded.Cluster)
-	}
-	for _, cluster := range clusters {
-		if cluster != "" {
-			addStored(f, plan.Ref{Kind: kind, Namespace: r.GetNamespace(), Name: cluster}, found)
-		}
-	}
 }

@@ -85,7 +85,13 @@ func (o objects) answers(t *testing.T) map[plan.Ref]string {
 	found := map[plan.Ref]string{}
 	for ref, object := range o {
 		errors, _ := validate.Run(s, validate.Request{New: object})
-		found[ref] = fmt.Sprintf("%v\nin use: %t\n%s", errors, len(s.UsersOf(object)) > 0, planOf(t, s, object))
+		inUse := object.GetDeletionTimestamp() != nil && len(s.UsersOf(object)) > 0
+		found[ref] = fmt.Sprintf("%v\nin use: %t\n%s", errors, inUse, planOf(t, s, object))
+		if ref.Kind == "Product" {
+			for _, space := range s.Spaces(ref.Name) {
+				found[ref] += fmt.Sprint(space.Name, space.Status)
+			}
+		}
 	}
 	return found
 }
@@ -142,6 +148,9 @@ func (o objects) change(dice *rand.Rand, ref plan.Ref) (changed objects, before,
 		field := []string{"Spec", "Status"}[way-2]
 		other := same[dice.IntN(len(same))].DeepCopyObject()
 		reflect.ValueOf(after).Elem().FieldByName(field).Set(reflect.ValueOf(other).Elem().FieldByName(field))
+		if field == "Spec" {
+			after.SetGeneration(before.GetGeneration() + 1)
+		}
 	}
 	changed[ref] = after
 	return changed, before, after
@@ -179,7 +188,11 @@ func TestReadersAreComplete(t *testing.T) {
 						continue
 					}
 					for _, kind := range references.Kinds() {
-						for _, reader := range references.Readers(changed, references.RefOf(kind).Kind, o) {
+						kind := references.RefOf(kind).Kind
+						if after != nil && !references.Concerns(kind, before, after) {
+							continue
+						}
+						for _, reader := range references.Readers(changed, o, kind) {
 							woken[reader] = true
 						}
 					}

@@ -8,16 +8,16 @@ import (
 	"k8s.io/client-go/util/workqueue"
 )
 
-func TestTriggerKeepsEarlyKeys(t *testing.T) {
-	var trigger Trigger[string]
-	trigger.Enqueue("early")
-	trigger.Enqueue("early")
+func TestQueueKeepsEarlyKeys(t *testing.T) {
+	var early Queue[string]
+	early.Add("early")
+	early.Add("early")
 	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]())
 	defer queue.ShutDown()
-	if err := trigger.Source().Start(context.Background(), queue); err != nil {
+	if err := early.Source().Start(context.Background(), queue); err != nil {
 		t.Fatal(err)
 	}
-	trigger.Enqueue("late")
+	early.Add("late")
 	var got []string
 	for queue.Len() > 0 {
 		key, _ := queue.Get()

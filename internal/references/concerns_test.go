@@ -1,0 +1,99 @@
+package references_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/references"
+	"nautes.io/nautes/test/testutil"
+)
+
+// What people alone read of an object enqueues no other object.
+func TestConcerns(t *testing.T) {
+	now := metav1.Now()
+	pipeline := func(change func(*v1alpha1.ProjectPipelineRuntime)) v1alpha1.Object {
+		r := testutil.PipelineRuntime("product-1", "r", "app", "dev", "repo-1")
+		r.Generation = 1
+		r.Status.Target = &v1alpha1.RuntimeTarget{Cluster: "c", Namespaces: []string{"n"}}
+		change(r)
+		return r
+	}
+	product := func(change func(*v1alpha1.Product)) v1alpha1.Object {
+		p := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: testutil.Namespace, Name: "product-1"}}
+		change(p)
+		return p
+	}
+	confirmed := func(revision string) func(*v1alpha1.Product) {
+		return func(p *v1alpha1.Product) {
+			p.Annotations = map[string]string{v1alpha1.AnnotationConfirmPrune: "2"}
+			p.Status.Sync = &v1alpha1.SyncStatus{Revision: revision}
+		}
+	}
+	cluster := func(change func(*v1alpha1.Cluster)) v1alpha1.Object {
+		c := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: testutil.Namespace, Name: "c"}}
+		change(c)
+		return c
+	}
+	none := func(*v1alpha1.ProjectPipelineRuntime) {}
+	for name, test := range map[string]struct {
+		kind    string
+		was, is v1alpha1.Object
+		want    bool
+	}{
+		"nothing":             {kind: "Space", was: pipeline(none), is: pipeline(none)},
+		"a run":               {kind: "Space", was: pipeline(none), is: pipeline(func(r *v1alpha1.ProjectPipelineRuntime) { r.Status.Runs = []v1alpha1.PipelineRunStatus{{Name: "x"}} })},
+		"the spec":            {kind: "Space", was: pipeline(none), is: pipeline(func(r *v1alpha1.ProjectPipelineRuntime) { r.Generation = 2 }), want: true},
+		"a deletion":          {kind: "Space", was: pipeline(none), is: pipeline(func(r *v1alpha1.ProjectPipelineRuntime) { r.DeletionTimestamp = &now }), want: true},
+		"a label":             {kind: "Space", was: pipeline(none), is: pipeline(func(r *v1alpha1.ProjectPipelineRuntime) { r.Labels = map[string]string{"a": "b"} }), want: true},
+		"a move":              {kind: "Space", was: pipeline(none), is: pipeline(func(r *v1alpha1.ProjectPipelineRuntime) { r.Status.Target.Namespaces = []string{"m"} }), want: true},
+		"a record":            {kind: "Space", was: pipeline(none), is: pipeline(func(r *v1alpha1.ProjectPipelineRuntime) { r.Status.Deployed = &v1alpha1.DeployedSpec{Generation: 1} }), want: true},
+		"a revision":          {kind: "Space", was: product(func(*v1alpha1.Product) {}), is: product(func(p *v1alpha1.Product) { p.Status.Sync = &v1alpha1.SyncStatus{Revision: "1"} })},
+		"a confirmed one":     {kind: "Space", was: product(confirmed("1")), is: product(confirmed("2")), want: true},
+		"a confirmation":      {kind: "Space", was: product(func(*v1alpha1.Product) {}), is: product(confirmed("2")), want: true},
+		"a component":         {kind: "Cluster", was: cluster(func(*v1alpha1.Cluster) {}), is: cluster(func(c *v1alpha1.Cluster) { c.Status.Warnings = []string{"w"} })},
+		"its runtimes":        {kind: "DeploymentRuntime", was: cluster(func(*v1alpha1.Cluster) {}), is: cluster(func(c *v1alpha1.Cluster) { c.Status.Warnings = []string{"w"} }), want: true},
+		"a connected cluster": {kind: "Cluster", was: cluster(func(*v1alpha1.Cluster) {}), is: cluster(func(c *v1alpha1.Cluster) { c.Status.Connection = &v1alpha1.ConnectionStatus{UID: "u"} }), want: true},
+	} {
+		if got := references.Concerns(test.kind, test.was, test.is); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+// A used object is reconciled for its users only while it waits to be deleted.
+func TestReadersOfUsers(t *testing.T) {
+	now := metav1.Now()
+	hook := func(name string, deleted *metav1.Time) *v1alpha1.PipelineHook {
+		return &v1alpha1.PipelineHook{ObjectMeta: metav1.ObjectMeta{Namespace: testutil.Namespace, Name: name, DeletionTimestamp: deleted}}
+	}
+	environment := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "dev"}, Spec: v1alpha1.EnvironmentSpec{Cluster: "c"}}
+	space := &v1alpha1.Space{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "c"}, Spec: v1alpha1.SpaceSpec{Product: "product-1", Cluster: "c"}}
+	r := testutil.PipelineRuntime("product-1", "r", "app", "dev", "repo-1")
+	r.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: "staying"}, {Name: "unknown"}}, PostHooks: []v1alpha1.Hook{{Name: "going"}}}
+	other := testutil.PipelineRuntime("product-2", "r", "app", "dev", "repo-1")
+	world := objects{}
+	for _, o := range []v1alpha1.Object{hook("staying", nil), hook("going", &now), environment, space, r, other} {
+		world[references.RefOf(o)] = o
+	}
+	for name, test := range map[string]struct {
+		of   v1alpha1.Object
+		kind string
+		want []plan.Ref
+	}{
+		"hooks":            {of: r, kind: "PipelineHook", want: []plan.Ref{{Kind: "PipelineHook", Namespace: testutil.Namespace, Name: "going"}}},
+		"the environment":  {of: r, kind: "Environment", want: []plan.Ref{{Kind: "Environment", Namespace: "product-1", Name: "dev"}}},
+		"the space":        {of: r, kind: "Space", want: []plan.Ref{{Kind: "Space", Namespace: "product-1", Name: "c"}}},
+		"of the space":     {of: space, kind: "ProjectPipelineRuntime", want: []plan.Ref{{Kind: "ProjectPipelineRuntime", Namespace: "product-1", Name: "r"}}},
+		"of another space": {of: &v1alpha1.Space{ObjectMeta: metav1.ObjectMeta{Namespace: "product-2", Name: "c"}}, kind: "ProjectPipelineRuntime"},
+		"not the asked":    {of: r, kind: "Project"},
+	} {
+		if diff := cmp.Diff(test.want, references.Readers(world, test.of, test.kind), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
