@@ -67,10 +67,11 @@ func Readers(f Finder, o v1alpha1.Object, kinds ...string) []plan.Ref {
 		}
 	}
 	for _, r := range Of(o) {
-		// Whether an object is in use is an answer about one that is being deleted. The
-		// cluster of an environment depends on the runtimes that are deployed there.
+		// Whether an object is in use is an answer about one that is being deleted. A
+		// Cluster lists its users, and the cluster of an Environment cannot change while
+		// runtimes are deployed there.
 		if r.Uses && q.wants(r.Kind) {
-			if used := f.Get(r.Ref); used != nil && (used.GetDeletionTimestamp() != nil || r.Kind == "Environment") {
+			if used := f.Get(r.Ref); used != nil && (used.GetDeletionTimestamp() != nil || r.Kind == "Environment" || r.Kind == "Cluster") {
 				q.add(used)
 			}
 		}
@@ -116,7 +117,9 @@ func (q query) addReferring(kind string, key plan.Ref) {
 	}
 }
 
-func isRuntime(kind string) bool { return kind == "DeploymentRuntime" || kind == "ProjectPipelineRuntime" }
+func isRuntime(kind string) bool {
+	return kind == "DeploymentRuntime" || kind == "ProjectPipelineRuntime"
+}
 
 // addStored adds an object if it exists.
 func (q query) addStored(ref plan.Ref) {
