@@ -74,5 +74,9 @@ func Add(d *reconcile.Deps, names []string) error {
 			return err
 		}
 	}
+	onClusters := []string{"space", "deploymentruntime", "projectpipelineruntime"}
+	if !slices.Contains(names, "cluster") && slices.ContainsFunc(names, func(name string) bool { return slices.Contains(onClusters, name) }) {
+		return cluster.AddConnections(d)
+	}
 	return nil
 }

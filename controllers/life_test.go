@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/controllers"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 )
@@ -390,8 +392,43 @@ func TestSecondPassWritesNothing(t *testing.T) {
 	if w.webhookKey(t) != key {
 		t.Error("the key of the webhooks has changed")
 	}
+	inSeveralProcesses(t, w)
 	// No other test runs until here; the products go while the others do.
 	t.Parallel()
+}
+
+// The controllers know everything from the API server, so they may run in several
+// processes: nothing is written when they start, and a push brings about the same.
+func inSeveralProcesses(t *testing.T, w *world) {
+	t.Helper()
+	onClusters := []string{"space", "deploymentruntime", "projectpipelineruntime"}
+	others := slices.DeleteFunc(controllers.Names(), func(name string) bool { return name == "cluster" || slices.Contains(onClusters, name) })
+	var more []*running
+	quiet(t, w, func() {
+		w.op.quit(t)
+		w.op = w.start(t, others)
+		for _, names := range [][]string{{"cluster"}, {"space"}, {"deploymentruntime", "projectpipelineruntime"}} {
+			more = append(more, w.start(t, names))
+		}
+		until(t, "the connections of the processes", func() error {
+			for _, r := range more {
+				if !r.Deps.Clusters.State("alpha").Connected {
+					return errors.New("one of them has not connected yet")
+				}
+			}
+			return nil
+		})
+	})
+	s := newShop(w, "803", "alpha")
+	s.open(t)
+	w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonProgressing)
+	exists(t, w.runtimes["alpha"], s.application())
+	w.op.quit(t)
+	for _, r := range more {
+		r.quit(t)
+	}
+	w.op = w.start(t, controllers.Names())
+	w.condition(t, s.productObject(), "Ready", "True", "Ready")
 }
 
 // quiet waits until the API servers are at rest, does something, and checks

@@ -157,7 +157,7 @@ func theWorld(t *testing.T) *world {
 		for _, name := range []string{"alpha", "beta"} {
 			w.registerCluster(t, name, s.Runtimes[name])
 		}
-		w.op = w.start(t)
+		w.op = w.start(t, controllers.Names())
 		prepared = w
 	})
 	if prepared == nil {
@@ -185,7 +185,7 @@ func newClient(t *testing.T, cfg *rest.Config) client.Client {
 }
 
 // start runs an operator with the permissions of config/rbac.
-func (w *world) start(t *testing.T) *running {
+func (w *world) start(t *testing.T, names []string) *running {
 	t.Helper()
 	kubeconfig, err := w.Tenant.KubeconfigFor(devstack.OperatorUser)
 	if err != nil {
@@ -222,7 +222,7 @@ pipelines: {runnerImage: "registry.example.com/nautes-runner:v1"}
 	ctx, cancel := context.WithCancel(context.Background())
 	op, err := operator.New(ctx, cfg, o)
 	if err == nil {
-		err = controllers.Add(op.Deps, controllers.Names())
+		err = controllers.Add(op.Deps, names)
 	}
 	if err != nil {
 		cancel()
@@ -236,11 +236,16 @@ pipelines: {runnerImage: "registry.example.com/nautes-runner:v1"}
 // restart stops the operator and starts another one in its place.
 func (w *world) restart(t *testing.T) {
 	t.Helper()
-	w.op.stop()
-	if err := <-w.op.done; err != nil {
+	w.op.quit(t)
+	w.op = w.start(t, controllers.Names())
+}
+
+func (r *running) quit(t *testing.T) {
+	t.Helper()
+	r.stop()
+	if err := <-r.done; err != nil {
 		t.Fatalf("the operator stopped with %v", err)
 	}
-	w.op = w.start(t)
 }
 
 func (w *world) registerCluster(t *testing.T, name string, plane *devstack.ControlPlane) {

@@ -21,7 +21,10 @@ import (
 // connect keeps the connection to a cluster as its credentials say, and tells
 // its state. The error says why the cluster is not connected.
 func (p *pass) connect(ctx context.Context) error {
-	credentials := p.keepConnected(ctx)
+	credentials := p.fetchVirtual(ctx, p.s.Object)
+	if credentials == nil {
+		credentials = keepConnected(ctx, p.deps, p.s.Object)
+	}
 	if credentials == nil {
 		p.s.Facts.True(v1alpha1.ConditionCredentials, v1alpha1.ReasonSecretFound, "the kubeconfig is in "+kubeconfigPlace(p.s.Object))
 	} else {
@@ -60,13 +63,9 @@ func (p *pass) setConnection(state remote.State) error {
 	return engine.Waiting(state.Reason, "%s", state.Message)
 }
 
-// keepConnected hands the credentials of a cluster to its connection.
-func (p *pass) keepConnected(ctx context.Context) error {
-	c := p.s.Object
-	if err := p.fetchVirtual(ctx, c); err != nil {
-		return err
-	}
-	kubeconfig, version, err := p.kubeconfig(ctx, c)
+// keepConnected hands the stored credentials of a cluster to its connection.
+func keepConnected(ctx context.Context, d *reconcile.Deps, c *v1alpha1.Cluster) error {
+	kubeconfig, version, err := readKubeconfig(ctx, d, c)
 	if err != nil {
 		return err
 	}
@@ -74,7 +73,7 @@ func (p *pass) keepConnected(ctx context.Context) error {
 	if c.Status.Connection != nil {
 		expected = c.Status.Connection.UID
 	}
-	p.deps.Clusters.Set(c.Name, remote.Endpoint{
+	d.Clusters.Set(c.Name, remote.Endpoint{
 		UID: c.UID, Kubeconfig: kubeconfig, Version: version, ExpectedUID: expected, Server: c.Spec.APIServer,
 	})
 	return nil
@@ -88,16 +87,16 @@ func kubeconfigPlace(c *v1alpha1.Cluster) string {
 	return "the secret store at " + secrets.ClusterKubeconfig(c.Name).String()
 }
 
-// kubeconfig returns the credentials of a cluster and their version.
-func (p *pass) kubeconfig(ctx context.Context, c *v1alpha1.Cluster) (secrets.Value, string, error) {
+// readKubeconfig returns the credentials of a cluster and their version.
+func readKubeconfig(ctx context.Context, d *reconcile.Deps, c *v1alpha1.Cluster) (secrets.Value, string, error) {
 	at := build.KubeconfigRef(c)
-	secret, err := p.deps.Secrets.Get(ctx, at)
+	secret, err := d.Secrets.Get(ctx, at)
 	missing := errors.Is(err, secrets.ErrNotFound) || (err == nil && len(secret.Fields[build.KubeconfigField].Bytes()) == 0)
 	switch {
 	case missing && c.Spec.KubeconfigSecretRef != nil:
 		return secrets.Value{}, "", engine.Waiting(v1alpha1.ReasonSecretMissing,
 			"Secret %s/%s with the key %s does not exist: create it with the cluster's kubeconfig",
-			p.deps.Namespace, c.Spec.KubeconfigSecretRef.Name, build.KubeconfigKey(c.Spec.KubeconfigSecretRef))
+			d.Namespace, c.Spec.KubeconfigSecretRef.Name, build.KubeconfigKey(c.Spec.KubeconfigSecretRef))
 	case missing && c.Spec.ClusterType == v1alpha1.ClusterVirtual:
 		// The Secret on the host is not ours, so nothing tells when it comes.
 		return secrets.Value{}, "", &engine.Error{

@@ -184,6 +184,9 @@ type Probes struct {
 type LeaderElection struct {
 	// Enabled turns the election on. Load never leaves it nil. Default: true.
 	Enabled *bool `json:"enabled"`
+	// Name of the Lease in the operator's namespace. Processes with different
+	// controllers need different names. Default: nautes-operator.
+	Name string `json:"name"`
 }
 
 // Default sets each empty field that has a default.
@@ -209,6 +212,7 @@ func (o *Operator) Default() {
 	set(&o.Metrics.Address, ":8080")
 	set(&o.Probes.Address, ":8081")
 	set(&o.LeaderElection.Enabled, ptr.To(true))
+	set(&o.LeaderElection.Name, "nautes-operator")
 }
 
 func (v *Vault) setDefaults() {

@@ -56,6 +56,9 @@ func (o *Operator) Validate() error {
 	if o.LeaderElection.Enabled == nil {
 		list = append(list, field.Required(field.NewPath("leaderElection", "enabled"), "write true or false, or leave it out"))
 	}
+	for _, message := range validation.IsDNS1123Subdomain(o.LeaderElection.Name) {
+		list = append(list, field.Invalid(field.NewPath("leaderElection", "name"), o.LeaderElection.Name, message))
+	}
 	if len(list) == 0 {
 		return nil
 	}

@@ -97,7 +97,7 @@ func newManager(cfg *rest.Config, o *config.Operator) (manager.Manager, error) {
 		Metrics:                       metricsserver.Options{BindAddress: o.Metrics.Address},
 		HealthProbeBindAddress:        o.Probes.Address,
 		LeaderElection:                *o.LeaderElection.Enabled,
-		LeaderElectionID:              "nautes-operator",
+		LeaderElectionID:              o.LeaderElection.Name,
 		LeaderElectionNamespace:       o.Namespace,
 		LeaderElectionReleaseOnCancel: true,
 		// One process may hold several operators one after another, as tests do.
@@ -126,8 +126,9 @@ func newManager(cfg *rest.Config, o *config.Operator) (manager.Manager, error) {
 	})
 }
 
-// receive adds the receiver of push hooks and returns its address. A replica
-// that does not act refuses hooks, so that their sender tries again.
+// receive adds the receiver of push hooks and returns its address. A replica that
+// does not act, and a process without the mirrors, refuse hooks, so that their sender
+// tries again.
 func receive(d *reconcile.Deps, o *config.Operator) (string, error) {
 	listener, err := net.Listen("tcp", o.Receiver.Address)
 	if err != nil {
@@ -144,6 +145,9 @@ func receive(d *reconcile.Deps, o *config.Operator) (string, error) {
 	}
 	handler := &receiver.Handler{
 		Key: func(ctx context.Context) ([]byte, error) {
+			if !d.Queues.Sync.Bound() {
+				return nil, errors.New("this process does not mirror repositories")
+			}
 			select {
 			case <-d.Manager.Elected():
 				return key(ctx)

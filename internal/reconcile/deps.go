@@ -86,7 +86,7 @@ func Start[T any, P engine.Object[T]](d *Deps, phases engine.Kind[P], o engine.O
 	if err != nil {
 		return err
 	}
-	err = ctrl.NewControllerManagedBy(d.Manager).Named(strings.ToLower(kind)).For(P(new(T))).WatchesRawSource(d.source(kind)).
+	err = ctrl.NewControllerManagedBy(d.Manager).Named(strings.ToLower(kind)).For(P(new(T))).WatchesRawSource(d.Source(kind)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: d.Workers}).Complete(reconciler)
 	if err != nil {
 		return fmt.Errorf("start the controller of %s: %w", kind, err)

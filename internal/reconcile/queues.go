@@ -39,7 +39,7 @@ func (q *Queues) Of(kind string) *Queue[ctrl.Request] {
 func (q *Queues) running() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(q.kinds)), func(kind string) bool { return !q.kinds[kind].bound() })
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(q.kinds)), func(kind string) bool { return !q.kinds[kind].Bound() })
 }
 
 // Queue adds keys to a controller's queue from anywhere in the process. A key
@@ -81,8 +81,8 @@ func (q *Queue[K]) Source() source.TypedSource[K] {
 	})
 }
 
-// bound reports whether the controller of the queue was started.
-func (q *Queue[K]) bound() bool {
+// Bound reports whether the controller of the queue was started.
+func (q *Queue[K]) Bound() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.queue != nil

@@ -26,9 +26,9 @@ type watches struct {
 	started bool
 }
 
-// source returns the source of the controller of a kind: the queue of the kind, which
+// Source returns the source of the controller of a kind: the queue of the kind, which
 // gets every object whose answers can change with another object.
-func (d *Deps) source(kind string) source.Source {
+func (d *Deps) Source(kind string) source.Source {
 	queue := d.Queues.Of(kind).Source()
 	return source.Func(func(ctx context.Context, q workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		if err := queue.Start(ctx, q); err != nil {
