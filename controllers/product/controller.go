@@ -18,7 +18,7 @@ import (
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=products,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=products/status,verbs=patch
-// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch;create;patch;delete
 
 // Add adds the controller of Products. A product is reconciled when something changes

@@ -5,6 +5,9 @@ package space
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
@@ -16,7 +19,7 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces/status,verbs=patch
 
 // Add adds the controller of Spaces.
@@ -53,14 +56,60 @@ func (w work) phases(s *engine.Session[*v1alpha1.Space]) engine.Phases {
 
 // plan builds the sets of the space: first the access to the secret store, since what is
 // no longer granted ends whether the cluster answers or not.
-func (p *pass) plan(context.Context) (plan.Plan, error) {
+func (p *pass) plan(ctx context.Context) (plan.Plan, error) {
 	o := p.s.Object
 	var err error
 	if p.built, err = build.Space(p.s.Snapshot, o.Namespace, o.Name); err != nil {
 		p.s.Facts.Fail(v1alpha1.ConditionApplied, err)
 		return plan.Plan{}, err
 	}
-	return plan.Plan{Sets: []plan.Set{*p.built.On(plan.Vault(o.Name)), *p.built.On(plan.Cluster(o.Name))}}, nil
+	if len(p.wanted()) == 0 {
+		err = p.leave(ctx)
+		p.s.Facts.Fail(v1alpha1.ConditionApplied, err)
+		return plan.Plan{}, err
+	}
+	return plan.Plan{Sets: p.sets()}, nil
+}
+
+func (p *pass) sets() []plan.Set {
+	cluster := p.s.Object.Name
+	return []plan.Set{*p.built.On(plan.Vault(cluster)), *p.built.On(plan.Cluster(cluster))}
+}
+
+// wanted returns the objects that runtimes need on the cluster. A runtime that is being
+// deleted needs its space until its own objects are gone.
+func (p *pass) wanted() []plan.Item { return p.built.On(plan.Cluster(p.s.Object.Name)).Items }
+
+// leave removes everything, and then the Space, which no runtime needs any more.
+func (p *pass) leave(ctx context.Context) error {
+	o := p.s.Object
+	if err := p.empty(ctx); err != nil {
+		return err
+	}
+	o.Status.Namespaces = nil
+	if err := p.s.Record(ctx); err != nil {
+		return err
+	}
+	version := o.GetResourceVersion()
+	err := p.deps.Client.Delete(ctx, o, client.Preconditions{UID: &o.UID, ResourceVersion: &version})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("delete the empty Space %s/%s: %w", o.Namespace, o.Name, err)
+	}
+	return engine.ErrNotYet
+}
+
+// empty removes everything that the space has. It returns nil if all is gone.
+func (p *pass) empty(ctx context.Context) error {
+	o := p.s.Object
+	if _, err := p.s.Connect(plan.Cluster(o.Name)); len(o.Status.Namespaces) == 0 && errors.Is(err, remote.ErrNotConnected) {
+		// Nothing was ever written there.
+		return nil
+	}
+	var found []error
+	for _, set := range p.sets() {
+		found = append(found, p.s.Withdraw(ctx, set, p.options(set)))
+	}
+	return errors.Join(found...)
 }
 
 // load returns the snapshot of the product, whose annotations count for its spaces.
@@ -185,30 +234,26 @@ func problem(failed *apply.ItemError, source plan.Ref) v1alpha1.SpaceProblem {
 	return p
 }
 
-// withdraw removes the objects that no runtime needs any more. A runtime that is being
-// deleted needs its space until its own objects are gone.
+// withdraw ends a Space that was deleted. If runtimes need its objects, it stays and does
+// its work until they do not.
 func (p *pass) withdraw(ctx context.Context) error {
 	o := p.s.Object
-	planned, err := p.plan(ctx)
-	if err != nil {
+	var err error
+	if p.built, err = build.Space(p.s.Snapshot, o.Namespace, o.Name); err != nil {
 		return err
 	}
-	needed := planned.Sets[1].Items
-	if _, err := p.s.Connect(plan.Cluster(o.Name)); len(needed) == 0 && len(o.Status.Namespaces) == 0 && errors.Is(err, remote.ErrNotConnected) {
-		// Nothing was ever written there.
+	wanted := p.wanted()
+	if len(wanted) == 0 {
+		return p.empty(ctx)
+	}
+	if len(o.Status.Namespaces) == 0 {
+		// Nothing is there, and the Product creates the next Space.
 		return nil
 	}
 	var found []error
-	for _, set := range planned.Sets {
-		if len(needed) > 0 {
-			found = append(found, p.s.Apply(ctx, set, p.options(set)).Outcome())
-		} else {
-			found = append(found, p.s.Withdraw(ctx, set, p.options(set)))
-		}
+	for _, set := range p.sets() {
+		found = append(found, p.after(ctx, p.s.Apply(ctx, set, p.options(set))))
 	}
-	if len(needed) > 0 {
-		found = append(found, engine.Waiting(v1alpha1.ReasonInUse,
-			"it is deleted when no runtime needs it any more; now %s does", needed[len(needed)-1].Source))
-	}
-	return errors.Join(found...)
+	return errors.Join(append(found, engine.Waiting(v1alpha1.ReasonInUse,
+		"it is deleted when no runtime needs it any more; now %s does", wanted[len(wanted)-1].Source))...)
 }

@@ -24,8 +24,8 @@ type ProductFacts struct {
 
 // Product returns the desired state of a product on the tenant cluster: the namespace
 // of its name, which holds its declarations, and a Space for each cluster on which a
-// runtime asks for one. A product that is being deleted has neither, and keeps the
-// Spaces until they are empty.
+// runtime asks for one. It keeps the other Spaces, which delete themselves when they are
+// empty. A product that is being deleted has neither a namespace nor new Spaces.
 func Product(s *snapshot.Snapshot, p *v1alpha1.Product) (Result[ProductFacts], error) {
 	set := newSet(s.Tenant, ProductOwner(p.Name), plan.Tenant)
 	listed := unadopted(s, p)
@@ -42,8 +42,10 @@ func Product(s *snapshot.Snapshot, p *v1alpha1.Product) (Result[ProductFacts], e
 				Spec:       v1alpha1.SpaceSpec{Product: p.Name, Cluster: cluster},
 			}, source)
 		}
-	} else {
-		for _, space := range s.Spaces(p.Name) {
+	}
+	for _, space := range s.Spaces(p.Name) {
+		// A Space that no runtime asks for deletes itself when it is empty.
+		if !slices.Contains(facts.Clusters, space.Name) {
 			set.keep(spaceKind, space.Namespace, space.Name)
 		}
 	}
