@@ -20,6 +20,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/summary"
 )
 
 // plan builds the sets of the cluster, after the objects of an earlier registration are
@@ -181,7 +182,7 @@ func (p *pass) setComponents(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		status := componentStatus(component, app, p.problemOf(component))
+		status := summary.Component(component, app, p.problemOf(component))
 		if last, known := before[status.Name]; known && last.State == status.State && last.Since != nil {
 			status.Since = last.Since
 		} else {
@@ -197,7 +198,7 @@ func (p *pass) setComponents(ctx context.Context) error {
 		return err
 	}
 	c.Status.Progress = fmt.Sprintf("%d/%d components", ready, len(p.built.Facts.Components))
-	return setComponentsReady(p.s.Facts, c)
+	return summary.ComponentsReady(p.s.Facts, c)
 }
 
 // keepLeaving keeps removed components in the status until Argo CD has removed their
@@ -238,7 +239,7 @@ func (p *pass) application(ctx context.Context, component build.ComponentPlan) (
 
 // problemOf returns the errors of the objects of a component: its Application, and the
 // objects in its namespace.
-func (p *pass) problemOf(component build.ComponentPlan) error {
+func (p *pass) problemOf(component build.ComponentPlan) *engine.Error {
 	var found []error
 	own, tenant := p.failed[plan.Cluster(p.s.Object.Name)], p.failed[plan.Tenant]
 	for _, id := range slices.SortedFunc(maps.Keys(own), plan.ID.Compare) {
@@ -251,76 +252,8 @@ func (p *pass) problemOf(component build.ComponentPlan) error {
 			found = append(found, tenant[id])
 		}
 	}
-	return errors.Join(found...)
-}
-
-// componentStatus returns the state of a component.
-func componentStatus(component build.ComponentPlan, app *observed.Application, problem error) v1alpha1.ComponentStatus {
-	status := v1alpha1.ComponentStatus{
-		Name: component.Name, Category: component.Category, Namespace: component.Namespace, Version: component.Version(),
+	if len(found) == 0 {
+		return nil
 	}
-	if component.External {
-		status.State = v1alpha1.ComponentExternal
-		return status
-	}
-	outcome := engine.Classify(problem, reconcile.Classify)
-	if app == nil {
-		status.State = v1alpha1.ComponentWaiting
-		switch {
-		case len(component.WaitsFor) > 0:
-			status.Message = "waits for " + strings.Join(component.WaitsFor, ", ")
-		case problem != nil:
-			status.Message = outcome.Message
-		}
-		if outcome.Class >= engine.ClassTerminal {
-			status.State = v1alpha1.ComponentDegraded
-		}
-		return status
-	}
-	status.Application = component.Application
-	switch {
-	case problem != nil && outcome.Class >= engine.ClassTerminal:
-		status.State, status.Message = v1alpha1.ComponentDegraded, outcome.Message
-	case app.Health == "Degraded" || app.Health == "Missing" && app.Message != "" || app.Message != "" && app.Sync != "Synced":
-		status.State = v1alpha1.ComponentDegraded
-		status.Message = strings.TrimSuffix(fmt.Sprintf("Application %s is %s: %s", component.Application, reconcile.OrUnknown(app.Health), strings.TrimSpace(app.Message)), ": ")
-	case app.Sync == "Synced" && app.Health == "Healthy" && app.Current && problem == nil:
-		status.State = v1alpha1.ComponentReady
-	case problem != nil:
-		status.State, status.Message = v1alpha1.ComponentProgressing, outcome.Message
-	default:
-		status.State = v1alpha1.ComponentProgressing
-		status.Message = fmt.Sprintf("Application %s: %s, %s", component.Application, reconcile.OrUnknown(app.Sync), reconcile.OrUnknown(app.Health))
-	}
-	return status
-}
-
-// setComponentsReady sets the condition ComponentsReady. It returns an error if a
-// component is not ready.
-func setComponentsReady(facts *engine.Facts, c *v1alpha1.Cluster) error {
-	var degraded, open []string
-	for _, one := range c.Status.Components {
-		switch one.State {
-		case v1alpha1.ComponentDegraded:
-			degraded = append(degraded, one.Name+": "+one.Message)
-		case v1alpha1.ComponentWaiting, v1alpha1.ComponentProgressing:
-			open = append(open, one.Name)
-		}
-	}
-	switch {
-	case len(degraded) > 0:
-		err := engine.Waiting(v1alpha1.ReasonComponentDegraded, "%s; %s", c.Status.Progress, strings.Join(degraded, "; "))
-		facts.Fail(v1alpha1.ConditionComponents, err)
-		return err
-	case len(open) > 0:
-		err := engine.Waiting(v1alpha1.ReasonComponentsProgressing, "%s; not ready yet: %s", c.Status.Progress, strings.Join(open, ", "))
-		facts.Fail(v1alpha1.ConditionComponents, err)
-		return err
-	}
-	facts.True(v1alpha1.ConditionComponents, v1alpha1.ReasonComponentsReady, c.Status.Progress)
-	facts.ReadyMessage = c.Status.Progress + " are ready"
-	if connection := c.Status.Connection; connection != nil {
-		facts.ReadyMessage += " on Kubernetes " + connection.Version
-	}
-	return nil
+	return engine.Classify(errors.Join(found...), reconcile.Classify)
 }

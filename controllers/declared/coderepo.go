@@ -9,6 +9,7 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/summary"
 )
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=coderepos,verbs=get;list;watch;patch
@@ -47,10 +48,10 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 		return "", engine.Terminal(v1alpha1.ReasonInvalid, "CodeRepo %s is the tenant repository already, since it is older: remove the label %s from one of them",
 			chosen.Name, v1alpha1.LabelTenantRepository)
 	}
-	if err := reconcile.MirrorOutcome(r, r.Status.Sync); err != nil {
+	if err := summary.MirrorOutcome(r, r.Status.Sync); err != nil {
 		return "", err
 	}
-	return "mirrored at " + reconcile.ShortRevision(r.Status.Sync.Revision), nil
+	return "mirrored at " + summary.ShortRevision(r.Status.Sync.Revision), nil
 }
 
 // leave removes the credentials of a deleted code repository: the next one of its

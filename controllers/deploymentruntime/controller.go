@@ -15,6 +15,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/summary"
 )
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=deploymentruntimes,verbs=get;list;watch;patch
@@ -87,7 +88,7 @@ func (p *pass) plan(context.Context) (plan.Plan, error) {
 	if p.undescribed != nil {
 		return plan.Plan{}, p.undescribed
 	}
-	if err := reconcile.SpaceReady(p.s.Snapshot, r.Namespace, target, r.Spec.ManifestSource.CodeRepo, p.built.Facts.URL); err != nil {
+	if err := summary.SpaceReady(p.s.Snapshot, r.Namespace, target, r.Spec.ManifestSource.CodeRepo, p.built.Facts.URL); err != nil {
 		return plan.Plan{}, err
 	}
 	p.built.Facts.Target = &target
@@ -108,7 +109,7 @@ func (p *pass) after(_ context.Context, applied engine.Applied) error {
 	}
 	for _, item := range applied.Set.Items {
 		if item.ID.Kind == "Application" {
-			p.s.Object.Status.Application = reconcile.ApplicationStatus(item.ID, p.s.Object.Status.Application)
+			p.s.Object.Status.Application = summary.KnownApplication(item.ID, p.s.Object.Status.Application)
 		}
 	}
 	r := p.s.Object
@@ -147,7 +148,11 @@ func (p *pass) observe(ctx context.Context, _ error) error {
 	if err != nil {
 		return err
 	}
-	return reconcile.ObserveApplication(ctx, conn, p.s.Facts, r.Status.Application, comparedSource(r, p.manifests))
+	app, err := conn.Application(ctx, r.Status.Application.Namespace, r.Status.Application.Name)
+	if err != nil {
+		return err
+	}
+	return summary.Application(p.s.Facts, r.Status.Application, app, comparedSource(r, p.manifests))
 }
 
 // comparedSource returns the source that Argo CD must have compared for its report to

@@ -17,6 +17,7 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/summary"
 )
 
 // statusManager is the field manager of status.sync and of the condition Synced.
@@ -46,11 +47,11 @@ func (r result) synced() (metav1.Condition, bool) {
 	case r.guarded:
 		c.Reason = v1alpha1.ReasonPruneGuarded
 		c.Message = fmt.Sprintf("revision %s removes %d of the mirrored objects, more than half: nothing is removed until the annotation %s: %s is set",
-			reconcile.ShortRevision(r.status.Revision), r.status.HeldBack, v1alpha1.AnnotationConfirmPrune, r.status.Revision)
+			summary.ShortRevision(r.status.Revision), r.status.HeldBack, v1alpha1.AnnotationConfirmPrune, r.status.Revision)
 		return c, true
 	}
 	c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonSynced
-	c.Message = fmt.Sprintf("revision %s, %d files", reconcile.ShortRevision(r.status.Revision), r.status.Files)
+	c.Message = fmt.Sprintf("revision %s, %d files", summary.ShortRevision(r.status.Revision), r.status.Files)
 	return c, false
 }
 

@@ -20,6 +20,7 @@ import (
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/summary"
 	"nautes.io/nautes/internal/validate"
 )
 
@@ -281,7 +282,7 @@ func (p *pipelinePass) hold(ctx context.Context) error {
 // nothing, and what the rest waits for.
 func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (*plan.Set, error) {
 	r := p.Object
-	if err := reconcile.SpaceReady(p.Snapshot, r.Namespace, target, "", ""); err != nil {
+	if err := summary.SpaceReady(p.Snapshot, r.Namespace, target, "", ""); err != nil {
 		return nil, err
 	}
 	url, refusal, err := p.Snapshot.AdditionalResources(r)
@@ -289,7 +290,7 @@ func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (*p
 		return &set, err
 	}
 	repo := r.Spec.AdditionalResources.Git.CodeRepo
-	if err = reconcile.SpaceReady(p.Snapshot, r.Namespace, target, repo, url); err != nil {
+	if err = summary.SpaceReady(p.Snapshot, r.Namespace, target, repo, url); err != nil {
 		set = without(set, func(id plan.ID) bool { return id.Kind == kindApplication })
 	}
 	return &set, err
@@ -360,7 +361,7 @@ func holds(set plan.Set, id plan.ID) bool {
 func (p *pipelinePass) setApplication(set plan.Set) {
 	for _, item := range set.Items {
 		if item.ID.Kind == kindApplication {
-			p.Object.Status.Application = reconcile.ApplicationStatus(item.ID, p.Object.Status.Application)
+			p.Object.Status.Application = summary.KnownApplication(item.ID, p.Object.Status.Application)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/summary"
 )
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=products,verbs=get;list;watch;patch
@@ -70,7 +71,7 @@ func (p *pass) observe(ctx context.Context, failed error) error {
 	}
 	spaces := p.setSpaces()
 	if !o.Spec.Suspend {
-		if err := reconcile.MirrorOutcome(o, o.Status.Sync); err != nil {
+		if err := summary.MirrorOutcome(o, o.Status.Sync); err != nil {
 			return err
 		}
 	}
@@ -79,7 +80,7 @@ func (p *pass) observe(ctx context.Context, failed error) error {
 	}
 	parts := []string{"namespace " + o.Name}
 	if o.Status.Sync != nil && o.Status.Sync.Revision != "" {
-		parts = append(parts, "revision "+reconcile.ShortRevision(o.Status.Sync.Revision))
+		parts = append(parts, "revision "+summary.ShortRevision(o.Status.Sync.Revision))
 	}
 	for _, space := range o.Status.Spaces {
 		parts = append(parts, "cluster "+space.Cluster)
@@ -92,7 +93,7 @@ func (p *pass) observe(ctx context.Context, failed error) error {
 // one of them is not ready.
 func (p *pass) setSpaces() error {
 	o := p.s.Object
-	o.Status.Spaces = summary(p.s.Snapshot, o, p.built.Facts.Clusters)
+	o.Status.Spaces = summary.Spaces(p.s.Snapshot, o, p.built.Facts.Clusters)
 	for _, space := range o.Status.Spaces {
 		if !space.Ready {
 			err := engine.Waiting(v1alpha1.ReasonProgressing, "cluster %s: %s", space.Cluster, space.Message)

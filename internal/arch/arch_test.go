@@ -63,6 +63,7 @@ var may = map[string][]string{
 	"internal/runner":        {"internal/forge", "internal/forge/forges", "internal/git", "internal/launch", "internal/secrets"},
 
 	"internal/engine":     {"api/v1alpha1", "internal/apply", "internal/plan", "internal/snapshot", "internal/validate"},
+	"internal/summary":    {"api/v1alpha1", "internal/build", "internal/engine", "internal/launch", "internal/observed", "internal/plan", "internal/snapshot"},
 	"internal/reconcile":  {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/git", "internal/launch", "internal/observed", "internal/plan", "internal/references", "internal/remote", "internal/secrets", "internal/secrets/kube", "internal/schema", "internal/snapshot", "internal/telemetry", "internal/validate"},
 	"internal/operator":   {"api/v1alpha1", "internal/apply", "internal/build", "internal/config", "internal/foreign", "internal/git", "internal/plan", "internal/receiver", "internal/reconcile", "internal/remote", "internal/remote/kubeconfig", "internal/secrets", "internal/secrets/kube", "internal/secrets/vault", "internal/schema", "internal/snapshot", "internal/telemetry"},
 	"controllers":         {"controllers", "internal/reconcile"},

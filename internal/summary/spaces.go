@@ -1,4 +1,4 @@
-package product
+package summary
 
 import (
 	"slices"
@@ -6,13 +6,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// summary returns the spaces of a product in short, by cluster: the Spaces, and the
+// Spaces returns the spaces of a product in short, by cluster: the Spaces, and the
 // clusters whose Space is about to be created.
-func summary(s *snapshot.Snapshot, p *v1alpha1.Product, clusters []string) []v1alpha1.ProductSpace {
+func Spaces(s *snapshot.Snapshot, p *v1alpha1.Product, clusters []string) []v1alpha1.ProductSpace {
 	var spaces []v1alpha1.ProductSpace
 	for _, cluster := range clusters {
 		if s.Space(p.Name, cluster) == nil {
@@ -20,17 +21,17 @@ func summary(s *snapshot.Snapshot, p *v1alpha1.Product, clusters []string) []v1a
 		}
 	}
 	for _, space := range s.Spaces(p.Name) {
-		summary := v1alpha1.ProductSpace{Cluster: space.Name, Namespaces: space.Status.Namespaces, Message: beingWritten}
+		short := v1alpha1.ProductSpace{Cluster: space.Name, Namespaces: space.Status.Namespaces, Message: beingWritten}
 		if c := meta.FindStatusCondition(space.Status.Conditions, v1alpha1.ConditionReady); c != nil {
-			summary.Ready, summary.Message = c.Status == metav1.ConditionTrue, c.Message
+			short.Ready, short.Message = c.Status == metav1.ConditionTrue, c.Message
 		} else {
 			// Its first pass goes by the record in the product.
-			summary.Namespaces = recordedNamespaces(p, space.Name)
+			short.Namespaces = recordedNamespaces(p, space.Name)
 		}
-		if summary.Ready {
-			summary.Message = ""
+		if short.Ready {
+			short.Message = ""
 		}
-		spaces = append(spaces, summary)
+		spaces = append(spaces, short)
 	}
 	slices.SortFunc(spaces, func(a, b v1alpha1.ProductSpace) int { return strings.Compare(a.Cluster, b.Cluster) })
 	return spaces

@@ -1,7 +1,9 @@
-package reconcile
+// Package summary turns the observed state of written objects into the status and the
+// conditions of the custom resource that asked for them. It guarantees that a status is
+// a function of that state.
+package summary
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -11,33 +13,30 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote"
 )
 
-// ApplicationStatus returns the known status of an Application while its name stays,
+// KnownApplication returns the known status of an Application while its name stays,
 // or a new one.
-func ApplicationStatus(id plan.ID, known *v1alpha1.ApplicationStatus) *v1alpha1.ApplicationStatus {
+func KnownApplication(id plan.ID, known *v1alpha1.ApplicationStatus) *v1alpha1.ApplicationStatus {
 	if known != nil && known.Name == id.Name && known.Namespace == id.Namespace {
 		return known
 	}
 	return &v1alpha1.ApplicationStatus{Name: id.Name, Namespace: id.Namespace}
 }
 
-// ObserveApplication copies the state that Argo CD reports for an Application into its
-// status and the conditions. The report counts only for the given source.
-func ObserveApplication(ctx context.Context, conn *remote.Conn, facts *engine.Facts, status *v1alpha1.ApplicationStatus, source observed.ApplicationSource) error {
-	app, err := conn.Application(ctx, status.Namespace, status.Name)
-	if err != nil {
-		return err
-	}
+// Application copies the state that Argo CD reports for an Application, which is nil if
+// there is none, into its status and the conditions. The report counts only for the
+// given source.
+func Application(facts *engine.Facts, status *v1alpha1.ApplicationStatus, app *observed.Application, source observed.ApplicationSource) error {
 	if app == nil {
 		app = &observed.Application{}
 	}
+	sync := app.Sync
 	if app.Compared != source {
 		// The report is about an earlier source.
-		app.Sync = ""
+		sync = ""
 	}
-	status.Sync, status.Health = app.Sync, app.Health
+	status.Sync, status.Health = sync, app.Health
 	status.Revision, status.Message = app.Revision, app.Message
 	return setApplication(facts, status)
 }
@@ -70,11 +69,11 @@ func setApplication(facts *engine.Facts, app *v1alpha1.ApplicationStatus) error 
 	if app.Health == "Degraded" || app.Health == "Missing" {
 		return engine.Waiting(v1alpha1.ReasonDegraded, "%s is %s%s", where, app.Health, detail)
 	}
-	facts.ReadyMessage = fmt.Sprintf("%s is Synced at %s, %s", where, ShortRevision(app.Revision), OrUnknown(app.Health))
+	facts.ReadyMessage = fmt.Sprintf("%s is Synced at %s, %s", where, ShortRevision(app.Revision), orUnknown(app.Health))
 	return nil
 }
 
-func OrUnknown(health string) string {
+func orUnknown(health string) string {
 	if health == "" {
 		return "health unknown"
 	}

@@ -1,0 +1,93 @@
+package summary
+
+import (
+	"fmt"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/observed"
+	"nautes.io/nautes/internal/plan"
+)
+
+// Cause is the reason why a trigger is not armed.
+type Cause struct{ Reason, Message string }
+
+// TriggerFacts decide whether triggers are armed.
+type TriggerFacts struct {
+	// Refused are the event sources that may not be used.
+	Refused map[string]Cause
+	// Blocked is the reason why no trigger is armed; empty if there is none.
+	Blocked Cause
+	// Missing is the reason why the objects may be missing.
+	Missing Cause
+	// Failed are the objects that could not be written.
+	Failed map[plan.ID]Cause
+	// Parts returns the objects that a trigger needs.
+	Parts func(v1alpha1.PipelineTrigger) []plan.ID
+	// State returns the state of such an object, nil if it does not exist, or the reason
+	// why it is unknown.
+	State func(plan.ID) (*observed.Eventing, Cause)
+}
+
+// Statuses returns the status of each trigger.
+func (f TriggerFacts) Statuses(triggers []v1alpha1.PipelineTrigger) []v1alpha1.PipelineTriggerStatus {
+	statuses := make([]v1alpha1.PipelineTriggerStatus, 0, len(triggers))
+	for _, t := range triggers {
+		status := v1alpha1.PipelineTriggerStatus{
+			EventSource: t.EventSource, Pipeline: t.Pipeline, Revision: t.Revision, Armed: true, Reason: v1alpha1.ReasonArmed,
+		}
+		if why := f.whyNot(t); why != (Cause{}) {
+			status.Armed, status.Reason, status.Message = false, why.Reason, why.Message
+		}
+		statuses = append(statuses, status)
+	}
+	return statuses
+}
+
+// whyNot returns the reason why a trigger is not armed, or an empty one.
+func (f TriggerFacts) whyNot(t v1alpha1.PipelineTrigger) Cause {
+	if why, refused := f.Refused[t.EventSource]; refused {
+		return why
+	}
+	if f.Blocked != (Cause{}) {
+		return f.Blocked
+	}
+	parts := f.Parts(t)
+	if len(parts) == 0 {
+		return f.orMissing("it is not deployed")
+	}
+	for _, id := range parts {
+		if why, failed := f.Failed[id]; failed {
+			return why
+		}
+		state, unknown := f.State(id)
+		switch {
+		case unknown != (Cause{}):
+			return unknown
+		case state == nil:
+			return f.orMissing(fmt.Sprintf("%s %s is not written yet", id.Kind, id.Name))
+		case state.Failed:
+			return Cause{v1alpha1.ReasonDegraded, fmt.Sprintf("Argo Events does not run %s %s: %s", id.Kind, id.Name, state.Message)}
+		case !state.Deployed:
+			return Cause{v1alpha1.ReasonProgressing, fmt.Sprintf("Argo Events has not looked at %s %s yet", id.Kind, id.Name)}
+		}
+	}
+	return Cause{}
+}
+
+func (f TriggerFacts) orMissing(message string) Cause {
+	if f.Missing.Message != "" {
+		return f.Missing
+	}
+	return Cause{v1alpha1.ReasonProgressing, message}
+}
+
+// Armed returns the number of armed triggers of all, for example 3/4.
+func Armed(triggers []v1alpha1.PipelineTriggerStatus) string {
+	n := 0
+	for _, t := range triggers {
+		if t.Armed {
+			n++
+		}
+	}
+	return fmt.Sprintf("%d/%d", n, len(triggers))
+}
