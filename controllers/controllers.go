@@ -76,7 +76,7 @@ func Add(d *reconcile.Deps, names []string) error {
 	}
 	onClusters := []string{"space", "deploymentruntime", "projectpipelineruntime"}
 	if !slices.Contains(names, "cluster") && slices.ContainsFunc(names, func(name string) bool { return slices.Contains(onClusters, name) }) {
-		return cluster.AddConnections(d)
+		return d.AddConnections()
 	}
 	return nil
 }

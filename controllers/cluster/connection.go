@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,18 +11,17 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
-	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/remote/kubeconfig"
 	"nautes.io/nautes/internal/secrets"
 )
 
-// connect keeps the connection to a cluster as its credentials say, and tells
-// its state. The error says why the cluster is not connected.
+// connect hands the credentials to the connection of the cluster and sets the conditions
+// about both. It returns an error if the cluster is not connected.
 func (p *pass) connect(ctx context.Context) error {
 	credentials := p.fetchVirtual(ctx, p.s.Object)
 	if credentials == nil {
-		credentials = keepConnected(ctx, p.deps, p.s.Object)
+		credentials = p.deps.KeepConnected(ctx, p.s.Object)
 	}
 	if credentials == nil {
 		p.s.Facts.True(v1alpha1.ConditionCredentials, v1alpha1.ReasonSecretFound, "the kubeconfig is in "+kubeconfigPlace(p.s.Object))
@@ -63,23 +61,7 @@ func (p *pass) setConnection(state remote.State) error {
 	return engine.Waiting(state.Reason, "%s", state.Message)
 }
 
-// keepConnected hands the stored credentials of a cluster to its connection.
-func keepConnected(ctx context.Context, d *reconcile.Deps, c *v1alpha1.Cluster) error {
-	kubeconfig, version, err := readKubeconfig(ctx, d, c)
-	if err != nil {
-		return err
-	}
-	expected := ""
-	if c.Status.Connection != nil {
-		expected = c.Status.Connection.UID
-	}
-	d.Clusters.Set(c.Name, remote.Endpoint{
-		UID: c.UID, Kubeconfig: kubeconfig, Version: version, ExpectedUID: expected, Server: c.Spec.APIServer,
-	})
-	return nil
-}
-
-// kubeconfigPlace says for people where the kubeconfig of a cluster is.
+// kubeconfigPlace returns the place of the kubeconfig of a cluster, for people.
 func kubeconfigPlace(c *v1alpha1.Cluster) string {
 	if ref := c.Spec.KubeconfigSecretRef; ref != nil {
 		return "Secret " + ref.Name
@@ -87,34 +69,9 @@ func kubeconfigPlace(c *v1alpha1.Cluster) string {
 	return "the secret store at " + secrets.ClusterKubeconfig(c.Name).String()
 }
 
-// readKubeconfig returns the credentials of a cluster and their version.
-func readKubeconfig(ctx context.Context, d *reconcile.Deps, c *v1alpha1.Cluster) (secrets.Value, string, error) {
-	at := build.KubeconfigRef(c)
-	secret, err := d.Secrets.Get(ctx, at)
-	missing := errors.Is(err, secrets.ErrNotFound) || (err == nil && len(secret.Fields[build.KubeconfigField].Bytes()) == 0)
-	switch {
-	case missing && c.Spec.KubeconfigSecretRef != nil:
-		return secrets.Value{}, "", engine.Waiting(v1alpha1.ReasonSecretMissing,
-			"Secret %s/%s with the key %s does not exist: create it with the cluster's kubeconfig",
-			d.Namespace, c.Spec.KubeconfigSecretRef.Name, build.KubeconfigKey(c.Spec.KubeconfigSecretRef))
-	case missing && c.Spec.ClusterType == v1alpha1.ClusterVirtual:
-		// The Secret on the host is not ours, so nothing tells when it comes.
-		return secrets.Value{}, "", &engine.Error{
-			Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretMissing, RetryAfter: reconcile.TokenRetry,
-			Message: fmt.Sprintf("the virtual cluster has not started on cluster %s yet: its kubeconfig is read from there", c.Spec.HostCluster),
-		}
-	case missing:
-		return secrets.Value{}, "", engine.Waiting(v1alpha1.ReasonSecretMissing,
-			"the secret store has no kubeconfig at %s: store one there, or name a Secret in spec.kubeconfigSecretRef", at)
-	case err != nil:
-		return secrets.Value{}, "", err
-	}
-	return secret.Fields[build.KubeconfigField], secret.Version, nil
-}
-
 // fetchVirtual brings the kubeconfig that a virtual cluster leaves on its host
 // into the secret store, with the address under which the cluster is reached.
-// Nothing is to be done when a person gives the kubeconfig.
+// It does nothing if a person stores the kubeconfig.
 func (p *pass) fetchVirtual(ctx context.Context, c *v1alpha1.Cluster) error {
 	at, ok := build.VirtualKubeconfig(p.s.Snapshot, c)
 	if !ok {
@@ -122,7 +79,7 @@ func (p *pass) fetchVirtual(ctx context.Context, c *v1alpha1.Cluster) error {
 	}
 	host, err := p.deps.Clusters.Get(c.Spec.HostCluster)
 	if err != nil {
-		// What was stored before is good until the host says otherwise.
+		// The stored kubeconfig is valid until the host has another one.
 		return nil
 	}
 	secret := &corev1.Secret{}
@@ -143,7 +100,7 @@ func (p *pass) fetchVirtual(ctx context.Context, c *v1alpha1.Cluster) error {
 	return err
 }
 
-// supported tells whether components can be installed on a cluster of this version.
+// supported returns nil if components can be installed on a cluster of this version.
 func (p *pass) supported() error {
 	c, snap := p.s.Object, p.s.Snapshot
 	if c.Status.Connection == nil {

@@ -5,8 +5,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
-	"slices"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
@@ -15,6 +13,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/summary"
 )
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=clusters,verbs=get;list;watch;patch
@@ -72,51 +71,10 @@ func (w work) phases(s *engine.Session[*v1alpha1.Cluster]) engine.Phases {
 // prepare keeps the connection whatever the rules say: the objects on the cluster need it.
 func (p *pass) prepare(ctx context.Context) error {
 	c := p.s.Object
-	c.Status.ProductIDMap = resolveProducts(p.s.Snapshot, c)
-	c.Status.UsedBy = usedBy(p.s.Snapshot, c)
+	c.Status.ProductIDMap = summary.ProductIDs(p.s.Snapshot, c)
+	c.Status.UsedBy = summary.UsedBy(p.s.Snapshot, c)
 	if connection := p.connect(ctx); connection != nil {
 		return connection
 	}
 	return p.supported()
 }
-
-// resolveProducts returns the ids of the products that a cluster names. A name
-// keeps its id as long as the spec has it, so that a new product of the same
-// name does not inherit what was granted to another.
-func resolveProducts(snap *snapshot.Snapshot, c *v1alpha1.Cluster) map[string]string {
-	ids := map[string]string{}
-	resolve := func(name string) {
-		if id, known := c.Status.ProductIDMap[name]; known {
-			ids[name] = id
-		} else if p := snap.ProductByName(name); p != nil {
-			ids[name] = p.Name
-		}
-	}
-	for _, names := range c.Spec.ReservedNamespacesAllowedProducts {
-		for _, name := range names {
-			resolve(name)
-		}
-	}
-	for name := range c.Spec.ProductAllowedClusterResources {
-		resolve(name)
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	return ids
-}
-
-// usedBy lists who uses a cluster, for people.
-func usedBy(snap *snapshot.Snapshot, c *v1alpha1.Cluster) []string {
-	var users []string
-	for _, user := range snap.UsersOf(c) {
-		users = append(users, fmt.Sprintf("%s/%s/%s", user.Kind, user.Namespace, user.Name))
-	}
-	slices.Sort(users)
-	if len(users) > maxUsers {
-		users = users[:maxUsers]
-	}
-	return users
-}
-
-const maxUsers = 20

@@ -2,9 +2,7 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -35,7 +33,7 @@ func (p *pass) plan(ctx context.Context) (_ plan.Plan, err error) {
 }
 
 // commit puts the registration on record, so that a later change of the cluster's type,
-// usage or host knows what to remove.
+// usage or host knows which objects to remove.
 func (p *pass) commit() {
 	if c := p.s.Object; c.Status.Registered == nil {
 		c.Status.Registered = build.Identity(c)
@@ -171,33 +169,19 @@ func (p *pass) setEntryPoints() {
 // setComponents writes the state of each component into the status.
 func (p *pass) setComponents(ctx context.Context) error {
 	c := p.s.Object
-	before := map[string]v1alpha1.ComponentStatus{}
-	for _, one := range c.Status.Components {
-		before[one.Name] = one
-	}
-	c.Status.Components = nil
-	ready := 0
+	var components []v1alpha1.ComponentStatus
 	for _, component := range p.built.Facts.Components {
 		app, err := p.application(ctx, component)
 		if err != nil {
 			return err
 		}
-		status := summary.Component(component, app, p.problemOf(component))
-		if last, known := before[status.Name]; known && last.State == status.State && last.Since != nil {
-			status.Since = last.Since
-		} else {
-			now := metav1.Now()
-			status.Since = &now
-		}
-		if status.State == v1alpha1.ComponentReady || status.State == v1alpha1.ComponentExternal {
-			ready++
-		}
-		c.Status.Components = append(c.Status.Components, status)
+		components = append(components, summary.Component(component, app, p.problemOf(component)))
 	}
+	c.Status.Progress = summary.Progress(components)
+	c.Status.Components = summary.Since(components, c.Status.Components, metav1.Now())
 	if err := p.keepLeaving(ctx); err != nil {
 		return err
 	}
-	c.Status.Progress = fmt.Sprintf("%d/%d components", ready, len(p.built.Facts.Components))
 	return summary.ComponentsReady(p.s.Facts, c)
 }
 
@@ -237,23 +221,11 @@ func (p *pass) application(ctx context.Context, component build.ComponentPlan) (
 	return p.deps.TenantConn.Application(ctx, p.argoCD(), component.Application)
 }
 
-// problemOf returns the errors of the objects of a component: its Application, and the
-// objects in its namespace.
+// problemOf returns the error about the objects of a component, or nil.
 func (p *pass) problemOf(component build.ComponentPlan) *engine.Error {
-	var found []error
-	own, tenant := p.failed[plan.Cluster(p.s.Object.Name)], p.failed[plan.Tenant]
-	for _, id := range slices.SortedFunc(maps.Keys(own), plan.ID.Compare) {
-		if id.Namespace == component.Namespace || (id.Kind == "Namespace" && id.Name == component.Namespace) {
-			found = append(found, own[id])
-		}
-	}
-	for _, id := range slices.SortedFunc(maps.Keys(tenant), plan.ID.Compare) {
-		if id.Name == component.Application || id.Kind == "AppProject" {
-			found = append(found, tenant[id])
-		}
-	}
-	if len(found) == 0 {
+	err := summary.ProblemOf(component, p.failed[plan.Cluster(p.s.Object.Name)], p.failed[plan.Tenant])
+	if err == nil {
 		return nil
 	}
-	return engine.Classify(errors.Join(found...), reconcile.Classify)
+	return engine.Classify(err, reconcile.Classify)
 }

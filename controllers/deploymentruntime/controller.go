@@ -44,7 +44,7 @@ func (w work) phases(s *engine.Session[*v1alpha1.DeploymentRuntime]) engine.Phas
 	phases := engine.Phases{
 		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionSynced, v1alpha1.ConditionHealthy},
 		Load:       func(ctx context.Context) (*snapshot.Snapshot, error) { return w.deps.Loader.Product(ctx, r.Namespace) },
-		Clusters:   p.clusters,
+		Clusters:   func() []string { return reconcile.ClustersOf(s.Snapshot, r) },
 		Prepare:    p.prepare,
 		Refused:    p.restore,
 		Plan:       p.plan,
@@ -61,14 +61,6 @@ func (w work) phases(s *engine.Session[*v1alpha1.DeploymentRuntime]) engine.Phas
 		phases.Suspended = "spec.suspend is set: nothing is changed until it is removed"
 	}
 	return phases
-}
-
-// clusters returns the cluster that the runtime is on or goes to.
-func (p *pass) clusters() []string {
-	if target, ok := p.s.Snapshot.EffectiveTarget(p.s.Object); ok {
-		return []string{target.Cluster}
-	}
-	return nil
 }
 
 // prepare builds the plan, whose facts hold for an invalid runtime too.

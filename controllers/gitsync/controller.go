@@ -6,15 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"reflect"
-	"slices"
 	"sync"
 	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
-
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -27,6 +24,7 @@ import (
 	"nautes.io/nautes/internal/mirror"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/summary"
 	"nautes.io/nautes/internal/telemetry"
 )
 
@@ -42,12 +40,11 @@ type gitSync struct {
 	states map[reconcile.SyncKey]*syncState
 }
 
-// syncState is what is known of one repository. Only the worker that has its
-// key touches it.
+// syncState is the state of one mirror. Only the worker that has its key uses it.
 type syncState struct {
 	tracker  mirror.Tracker
 	nextPoll time.Time
-	// failures in a row, what was tried, and when it is tried again.
+	// failures in a row, the source of the last attempt, and the time of the next one.
 	failures int
 	tried    git.Source
 	nextTry  time.Time
@@ -57,20 +54,17 @@ type syncState struct {
 // Add starts the controller of the mirrored repositories.
 func Add(d *reconcile.Deps) error {
 	g := &gitSync{deps: d, states: map[reconcile.SyncKey]*syncState{}}
-	mirrors := func(keys func(ctx context.Context, o client.Object) []reconcile.SyncKey) handler.TypedEventHandler[client.Object, reconcile.SyncKey] {
-		return handler.TypedEnqueueRequestsFromMapFunc(keys)
-	}
 	err := builder.TypedControllerManagedBy[reconcile.SyncKey](d.Manager).Named("gitsync").
-		Watches(&v1alpha1.Product{}, mirrors(func(_ context.Context, p client.Object) []reconcile.SyncKey {
+		Watches(&v1alpha1.Product{}, handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, p client.Object) []reconcile.SyncKey {
 			return []reconcile.SyncKey{{Product: p.GetName()}}
 		})).
-		Watches(&v1alpha1.CodeRepo{}, mirrors(func(_ context.Context, r client.Object) []reconcile.SyncKey {
+		Watches(&v1alpha1.CodeRepo{}, handler.TypedEnqueueRequestsFromMapFunc(func(_ context.Context, r client.Object) []reconcile.SyncKey {
 			if d.IsTenantRepository(r) {
 				return []reconcile.SyncKey{{}}
 			}
 			return nil
 		})).
-		Watches(&v1alpha1.CodeRepoProvider{}, mirrors(func(ctx context.Context, _ client.Object) []reconcile.SyncKey {
+		Watches(&v1alpha1.CodeRepoProvider{}, handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []reconcile.SyncKey {
 			return d.SyncKeys(ctx, reconcile.UsesProvider)
 		})).
 		WatchesRawSource(d.Queues.Sync.Source()).
@@ -92,13 +86,13 @@ func (g *gitSync) Reconcile(ctx context.Context, key reconcile.SyncKey) (ctrl.Re
 		return ctrl.Result{}, g.forget(key)
 	}
 	if subject.suspended {
-		return ctrl.Result{}, errors.Join(g.forget(key), g.report(ctx, subject, result{
-			status: subject.recorded, err: engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: the repository is not mirrored"),
+		return ctrl.Result{}, errors.Join(g.forget(key), g.report(ctx, subject, summary.MirrorResult{
+			Status: subject.recorded, Err: engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: the repository is not mirrored"),
 		}))
 	}
 	source, err := g.source(ctx, subject)
 	if engine.Classify(err, reconcile.Classify).Class == engine.ClassWaiting {
-		return ctrl.Result{}, g.report(ctx, subject, result{status: subject.recorded, err: err})
+		return ctrl.Result{}, g.report(ctx, subject, summary.MirrorResult{Status: subject.recorded, Err: err})
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -107,7 +101,7 @@ func (g *gitSync) Reconcile(ctx context.Context, key reconcile.SyncKey) (ctrl.Re
 	pushed := g.deps.Pushes.Take(key)
 	if pushed.IsZero() && state.pausing(source) {
 		// A repository that cannot be read is not asked again by every event.
-		return ctrl.Result{RequeueAfter: time.Until(state.nextTry)}, g.report(ctx, subject, result{status: subject.recorded, err: state.failure})
+		return ctrl.Result{RequeueAfter: time.Until(state.nextTry)}, g.report(ctx, subject, summary.MirrorResult{Status: subject.recorded, Err: state.failure})
 	}
 	state.tried = source
 	if err := g.fetch(ctx, subject, source, state, !pushed.IsZero()); err != nil {
@@ -117,7 +111,7 @@ func (g *gitSync) Reconcile(ctx context.Context, key reconcile.SyncKey) (ctrl.Re
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	state.tracker.Status = *mirrored.status
+	state.tracker.Status = *mirrored.Status
 	if err := g.report(ctx, subject, mirrored); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -204,7 +198,7 @@ func (g *gitSync) fetchFailed(ctx context.Context, subject *subject, state *sync
 	state.failures++
 	pause := stretched(min(time.Second<<min(state.failures-1, 10), g.deps.PollInterval))
 	state.nextTry, state.failure = time.Now().Add(pause), fetchProblem(err)
-	return ctrl.Result{RequeueAfter: pause}, g.report(ctx, subject, result{status: subject.recorded, err: state.failure})
+	return ctrl.Result{RequeueAfter: pause}, g.report(ctx, subject, summary.MirrorResult{Status: subject.recorded, Err: state.failure})
 }
 
 // pausing reports whether the last attempt failed and it is too early for the
@@ -213,12 +207,12 @@ func (s *syncState) pausing(source git.Source) bool {
 	return s.failures > 0 && time.Now().Before(s.nextTry) && reflect.DeepEqual(s.tried, source)
 }
 
-// mirror applies the entries and returns what became of them, and the errors of
-// single objects that are worth another attempt.
-func (g *gitSync) mirror(ctx context.Context, subject *subject, t *mirror.Tracker) (_ result, retry, err error) {
+// mirror applies the entries. It returns the result, and the errors of single objects
+// that are tried again.
+func (g *gitSync) mirror(ctx context.Context, subject *subject, t *mirror.Tracker) (_ summary.MirrorResult, retry, err error) {
 	metas, err := g.deps.TenantConn.Owned(ctx, subject.owner)
 	if err != nil {
-		return result{}, nil, err
+		return summary.MirrorResult{}, nil, err
 	}
 	owned := make([]mirror.Owned, 0, len(metas))
 	for i := range metas {
@@ -235,22 +229,12 @@ func (g *gitSync) mirror(ctx context.Context, subject *subject, t *mirror.Tracke
 	engine.AnnouncePrune(g.deps.Manager.GetEventRecorder("nautes"), subject.object, outcome.Set, applied.Deleted, commit)
 	telemetry.ObserveApply(string(outcome.Set.Target.Kind), applied.Written, applied.Unchanged, len(applied.Deleted))
 	if err != nil {
-		return result{}, nil, err
+		return summary.MirrorResult{}, nil, err
 	}
 	waiting, retry, err := refused(ctx, t, applied.Failed, &outcome)
 	if err != nil {
-		return result{}, nil, err
+		return summary.MirrorResult{}, nil, err
 	}
-	status := t.Status
-	status.HeldBack = int32(outcome.HeldBack)
-	status.ProblemCount = int32(len(outcome.Problems))
-	status.Problems = nil
-	for _, path := range slices.Sorted(maps.Keys(outcome.Problems)) {
-		status.Problems = append(status.Problems, outcome.Problems[path]...)
-	}
-	status.Problems = status.Problems[:min(len(status.Problems), maxProblems)]
-	return result{status: &status, guarded: outcome.HeldBack > 0, err: waiting}, retry, nil
+	status := outcome.Status(t.Status)
+	return summary.MirrorResult{Status: &status, Guarded: outcome.HeldBack > 0, Err: waiting}, retry, nil
 }
-
-// maxProblems bounds the list in a status.
-const maxProblems = 50

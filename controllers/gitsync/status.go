@@ -8,13 +8,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
@@ -23,59 +21,14 @@ import (
 // statusManager is the field manager of status.sync and of the condition Synced.
 const statusManager = "nautes-gitsync"
 
-// result is the outcome of one pass over a repository.
-type result struct {
-	// status of the mirror, or nil if nothing was ever mirrored.
-	status *v1alpha1.SyncStatus
-	// err is the reason why the repository is not in sync, apart from refused files.
-	err error
-	// guarded is true while the prune guard keeps objects.
-	guarded bool
-}
-
-// synced returns the condition of a result, and whether a person must act.
-func (r result) synced() (metav1.Condition, bool) {
-	c := metav1.Condition{Type: v1alpha1.ConditionSynced, Status: metav1.ConditionFalse}
-	switch {
-	case r.err != nil:
-		outcome := engine.Classify(r.err, reconcile.Classify)
-		c.Reason, c.Message = outcome.Reason, outcome.Message
-		return c, outcome.Class == engine.ClassTerminal
-	case r.status.ProblemCount > 0:
-		c.Reason, c.Message = v1alpha1.ReasonFilesRefused, problemMessage(r.status)
-		return c, true
-	case r.guarded:
-		c.Reason = v1alpha1.ReasonPruneGuarded
-		c.Message = fmt.Sprintf("revision %s removes %d of the mirrored objects, more than half: nothing is removed until the annotation %s: %s is set",
-			summary.ShortRevision(r.status.Revision), r.status.HeldBack, v1alpha1.AnnotationConfirmPrune, r.status.Revision)
-		return c, true
-	}
-	c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonSynced
-	c.Message = fmt.Sprintf("revision %s, %d files", summary.ShortRevision(r.status.Revision), r.status.Files)
-	return c, false
-}
-
-func problemMessage(status *v1alpha1.SyncStatus) string {
-	first := status.Problems[0]
-	at := first.Path
-	if first.Line > 0 {
-		at = fmt.Sprintf("%s:%d", first.Path, first.Line)
-	}
-	message := fmt.Sprintf("%s: %s", at, first.Message)
-	if status.ProblemCount > 1 {
-		message += fmt.Sprintf(" (and %d more files, see status.sync.problems)", status.ProblemCount-1)
-	}
-	return message
-}
-
 // report writes a result into the part of the status that belongs to the mirror, if it
 // differs.
-func (g *gitSync) report(ctx context.Context, s *subject, r result) error {
-	condition, stalled := r.synced()
+func (g *gitSync) report(ctx context.Context, s *subject, r summary.MirrorResult) error {
+	condition, stalled := r.Synced(reconcile.Classify)
 	condition.ObservedGeneration = s.object.GetGeneration()
 	sync := &v1alpha1.SyncStatus{}
-	if r.status != nil {
-		sync = r.status.DeepCopy()
+	if r.Status != nil {
+		sync = r.Status.DeepCopy()
 	}
 	sync.Stalled = stalled
 	if old := s.recorded; old != nil && old.Revision == sync.Revision && sync.RewrittenFrom == "" {

@@ -19,6 +19,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/sensorfiles"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
 	"nautes.io/nautes/internal/validate"
@@ -42,8 +43,7 @@ type pipelinePass struct {
 	// could be built.
 	built   build.Result[build.Pipeline]
 	planned bool
-	// revoked are the event sources that were taken from what is deployed, with the
-	// reason.
+	// revoked are the event sources that the deployed runtime lost, with the reasons.
 	revoked map[string]string
 	// failed are the objects that could not be written.
 	failed []apply.ItemError
@@ -56,7 +56,7 @@ func (w work) phases(s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) engine
 	phases := engine.Phases{
 		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionArmed},
 		Load:       func(ctx context.Context) (*snapshot.Snapshot, error) { return w.deps.Loader.Product(ctx, r.Namespace) },
-		Clusters:   func() []string { return clustersOf(s.Snapshot, r) },
+		Clusters:   func() []string { return reconcile.ClustersOf(s.Snapshot, r) },
 		Prepare:    p.prepare,
 		Hold:       p.hold,
 		Stop:       p.stop,
@@ -91,18 +91,6 @@ func (p *pipelinePass) keeping(step func(context.Context) error) func(context.Co
 	}
 }
 
-// clustersOf returns the clusters that a pipeline runtime is on or goes to.
-func clustersOf(snap *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) []string {
-	var clusters []string
-	if r.Status.Target != nil {
-		clusters = append(clusters, r.Status.Target.Cluster)
-	}
-	if target, err := snap.Target(r); err == nil && !slices.Contains(clusters, target.Cluster) {
-		clusters = append(clusters, target.Cluster)
-	}
-	return clusters
-}
-
 // stop returns the reason why a runtime cannot be deployed. If only a repository may not
 // be used, the rest is deployed.
 func (p *pipelinePass) stop(refusals field.ErrorList) error {
@@ -118,8 +106,7 @@ func (p *pipelinePass) stop(refusals field.ErrorList) error {
 	return stop
 }
 
-// sourceRefusal says why the runtime may not read its pipeline files; empty when
-// it may, or when that cannot be told.
+// sourceRefusal returns the reason why the runtime must not read its pipeline files, or "".
 func (p *pipelinePass) sourceRefusal() string {
 	_, refusal, err := p.Snapshot.ProjectRepository(p.Object.Namespace, p.Object.Spec.Project, p.Object.Spec.PipelineSource)
 	if err != nil {
@@ -128,19 +115,18 @@ func (p *pipelinePass) sourceRefusal() string {
 	return refusal
 }
 
-// set makes the plan of the runtime and returns what it has on its cluster.
+// set builds the plan of the runtime and returns the set for its cluster.
 func (p *pipelinePass) set() (plan.Set, error) {
 	made, err := build.PipelineRuntime(p.Snapshot, p.Object)
 	if err != nil {
 		return plan.Set{}, err
 	}
 	p.built, p.planned = made, true
-	for _, set := range made.Sets {
-		if set.Target.Kind == plan.TargetCluster {
-			return set, nil
-		}
+	i := slices.IndexFunc(made.Sets, func(set plan.Set) bool { return set.Target.Kind == plan.TargetCluster })
+	if i < 0 {
+		return plan.Set{}, fmt.Errorf("the plan of %s has no cluster", snapshot.RefOf(p.Object))
 	}
-	return plan.Set{}, fmt.Errorf("the plan of %s has no cluster", snapshot.RefOf(p.Object))
+	return made.Sets[i], nil
 }
 
 // deploy brings the runtime to where its spec says.
@@ -158,7 +144,7 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 		return errors.Join(err, p.restore(ctx, true))
 	}
 	if at := r.Status.Target; at != nil && !reflect.DeepEqual(*at, target) {
-		// The space follows what is on record.
+		// The space follows the record.
 		r.Status.Target, r.Status.Runs = &target, nil
 		if err := p.Record(ctx); err != nil {
 			return err
@@ -203,8 +189,7 @@ func (p *pipelinePass) setDeployed(err error) error {
 	return nil
 }
 
-// wrote tells whether everything was written, though something that was removed
-// may not be gone yet.
+// wrote reports whether everything was written. Removed objects may still exist.
 func wrote(failed []apply.ItemError, err error) bool {
 	return len(failed) == 0 && (err == nil || engine.Classify(err, reconcile.Classify).Class == engine.ClassWaiting)
 }
@@ -256,7 +241,7 @@ func (p *pipelinePass) restore(ctx context.Context, hold bool) error {
 			return err
 		}
 	} else {
-		if set.Keep, err = dropUnusedFiles(ctx, conn, set.Keep); err != nil {
+		if set.Keep, err = sensorfiles.DropUnused(ctx, conn, set.Keep); err != nil {
 			return err
 		}
 		if len(set.Items) == 0 && len(set.Keep) == len(there) {
@@ -278,8 +263,8 @@ func (p *pipelinePass) hold(ctx context.Context) error {
 	return err
 }
 
-// holdBack returns what of a set can be written to a space as it is now, nil for
-// nothing, and what the rest waits for.
+// holdBack returns the part of a set that the space is ready for, nil if there is none,
+// and the reason why the rest waits.
 func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (*plan.Set, error) {
 	r := p.Object
 	if err := summary.SpaceReady(p.Snapshot, r.Namespace, target, "", ""); err != nil {
@@ -291,30 +276,12 @@ func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (*p
 	}
 	repo := r.Spec.AdditionalResources.Git.CodeRepo
 	if err = summary.SpaceReady(p.Snapshot, r.Namespace, target, repo, url); err != nil {
-		set = without(set, func(id plan.ID) bool { return id.Kind == kindApplication })
+		set = set.Without(func(id plan.ID) bool { return id.Kind == kindApplication })
 	}
 	return &set, err
 }
 
-// without returns a set that leaves some of its items as they are.
-func without(set plan.Set, stays func(plan.ID) bool) plan.Set {
-	some := set
-	some.Items, some.Keep = nil, slices.Clone(set.Keep)
-	for _, item := range set.Items {
-		if stays(item.ID) {
-			some.Keep = append(some.Keep, item.ID)
-		} else {
-			some.Items = append(some.Items, item)
-		}
-	}
-	return some
-}
-
-const (
-	kindApplication = "Application"
-	kindSensor      = "Sensor"
-	kindFiles       = "ConfigMap"
-)
+const kindApplication = "Application"
 
 func applicationID(app *v1alpha1.ApplicationStatus) plan.ID {
 	return plan.ID{Group: "argoproj.io", Kind: kindApplication, Namespace: app.Namespace, Name: app.Name}
@@ -324,13 +291,13 @@ func applicationID(app *v1alpha1.ApplicationStatus) plan.ID {
 // waits until Argo CD has removed the additional resources.
 func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Set) error {
 	r := p.Object
-	set, err := keepFiles(ctx, conn, set)
+	set, err := sensorfiles.Keep(ctx, conn, set)
 	if err != nil {
 		return err
 	}
 	failed := []error{p.ensureWebhookKey(ctx, set)}
 	options := apply.Options{NoGuard: true, Isolate: true}
-	if app := r.Status.Application; app != nil && !holds(set, applicationID(app)) {
+	if app := r.Status.Application; app != nil && !set.Holds(applicationID(app)) {
 		first := set
 		first.Keep = append(slices.Clone(set.Keep), applicationID(app))
 		if applied := p.Apply(ctx, first, options); applied.Err != nil {
@@ -343,18 +310,13 @@ func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Se
 	if applied.Err != nil {
 		return applied.Err
 	}
-	if app := r.Status.Application; app != nil && !holds(set, applicationID(app)) && !slices.Contains(result.Removing, applicationID(app)) {
+	if app := r.Status.Application; app != nil && !set.Holds(applicationID(app)) && !slices.Contains(result.Removing, applicationID(app)) {
 		r.Status.Application = nil
 	}
 	for i := range result.Failed {
 		failed = append(failed, &result.Failed[i])
 	}
 	return errors.Join(append(failed, engine.Removing(result, set.Target))...)
-}
-
-// holds reports whether a set writes or keeps an object.
-func holds(set plan.Set, id plan.ID) bool {
-	return slices.Contains(set.Keep, id) || slices.ContainsFunc(set.Items, func(item plan.Item) bool { return item.ID == id })
 }
 
 // setApplication notes the Application of the additional resources.

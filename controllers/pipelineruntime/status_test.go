@@ -9,26 +9,12 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
-	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// What a set leaves as it is, it neither writes nor removes.
-func TestPartsOfSets(t *testing.T) {
-	app, sensor, old := plan.ID{Kind: "Application", Name: "a"}, plan.ID{Kind: "Sensor", Name: "s"}, plan.ID{Kind: "Secret", Name: "k"}
-	set := plan.Set{Items: []plan.Item{{ID: app}, {ID: sensor}}, Keep: []plan.ID{old}}
-	some := without(set, func(id plan.ID) bool { return id == app })
-	if len(some.Items) != 1 || some.Items[0].ID != sensor || !holds(some, app) || !holds(some, old) {
-		t.Errorf("without: %+v", some)
-	}
-	if len(set.Items) != 2 || len(set.Keep) != 1 {
-		t.Errorf("the set itself has changed: %+v", set)
-	}
-}
-
-// Without the image of the runner nothing is deployed, and the message says what
-// to do.
+// Without the image of the runner nothing is deployed, and the message names the
+// setting.
 func TestPipelinesNeedTheRunnersImage(t *testing.T) {
 	session := &engine.Session[*v1alpha1.ProjectPipelineRuntime]{
 		Object: &v1alpha1.ProjectPipelineRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "pr"}}, Facts: &engine.Facts{},

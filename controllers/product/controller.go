@@ -105,7 +105,7 @@ func (p *pass) setSpaces() error {
 	return nil
 }
 
-// withdraw removes the namespace. The runtimes in it remove what they deployed, and the
+// withdraw removes the namespace. The runtimes in it remove their objects, and the
 // spaces go when they are empty.
 func (p *pass) withdraw(ctx context.Context) error {
 	if _, err := p.plan(ctx); err != nil {

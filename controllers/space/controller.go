@@ -1,5 +1,5 @@
 // Package space reconciles Spaces, the shared layer of each product on each cluster. It
-// guarantees that a space holds what a runtime of the product needs, and no more.
+// guarantees that a space holds the objects that its runtimes need, and no others.
 package space
 
 import (
@@ -54,8 +54,8 @@ func (w work) phases(s *engine.Session[*v1alpha1.Space]) engine.Phases {
 	}
 }
 
-// plan builds the sets of the space: first the access to the secret store, since what is
-// no longer granted ends whether the cluster answers or not.
+// plan builds the sets of the space: first the access to the secret store, since a lost
+// grant ends whether the cluster answers or not.
 func (p *pass) plan(ctx context.Context) (plan.Plan, error) {
 	o := p.s.Object
 	var err error

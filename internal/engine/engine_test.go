@@ -22,7 +22,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
-// scripted are phases that do the test's bidding, and keep what they saw.
+// scripted are phases that a test scripts. They record their calls.
 type scripted struct {
 	phases    Phases
 	reconcile func(*Session[*v1alpha1.Project]) error
@@ -52,7 +52,7 @@ func (w *scripted) begin(s *Session[*v1alpha1.Project]) Phases {
 	return p
 }
 
-// world is one project, the reconciler of it, and what was written and said.
+// world is one project and its reconciler, with the writes and events.
 type world struct {
 	t        *testing.T
 	work     *scripted

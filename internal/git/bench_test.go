@@ -8,7 +8,7 @@ import (
 	"nautes.io/nautes/test/githost"
 )
 
-// BenchmarkPush measures what follows a push: the fetch, the comparison with
+// BenchmarkPush measures the work after a push: the fetch, the comparison with
 // the revision before and the content of the file that changed.
 func BenchmarkPush(b *testing.B) {
 	for _, files := range []int{10, 1000} {

@@ -42,6 +42,21 @@ type Outcome struct {
 	Removed int
 }
 
+// maxProblems bounds the list in a status.
+const maxProblems = 50
+
+// Status returns the status of a mirror with the outcome of its revision.
+func (o Outcome) Status(s v1alpha1.SyncStatus) v1alpha1.SyncStatus {
+	s.HeldBack = int32(o.HeldBack)
+	s.ProblemCount = int32(len(o.Problems))
+	s.Problems = nil
+	for _, path := range slices.Sorted(maps.Keys(o.Problems)) {
+		s.Problems = append(s.Problems, o.Problems[path]...)
+	}
+	s.Problems = s.Problems[:min(len(s.Problems), maxProblems)]
+	return s
+}
+
 // Build returns the plan of the entries, given by path. Owned lists the objects of
 // earlier revisions; confirmed lifts the guard.
 func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Owned, confirmed bool) Outcome {

@@ -204,3 +204,24 @@ func TestBuildAccountsForEverything(t *testing.T) {
 		}
 	}
 }
+
+// The status counts every file with a problem, and lists the first problems by path.
+func TestStatusOfOutcome(t *testing.T) {
+	out := Outcome{HeldBack: 3, Problems: map[string][]v1alpha1.FileProblem{}}
+	for i := range maxProblems {
+		path := fmt.Sprintf("f%02d", i)
+		out.Problems[path] = []v1alpha1.FileProblem{{Path: path, Message: "a"}, {Path: path, Message: "b"}}
+	}
+	got := out.Status(v1alpha1.SyncStatus{Revision: "r", Problems: []v1alpha1.FileProblem{{Path: "old"}}})
+	if got.Revision != "r" || got.HeldBack != 3 || int(got.ProblemCount) != maxProblems || len(got.Problems) != maxProblems {
+		t.Fatalf("the status is %+v", got)
+	}
+	for i, problem := range got.Problems {
+		if want := fmt.Sprintf("f%02d", i/2); problem.Path != want {
+			t.Errorf("problem %d is of %s, want %s", i, problem.Path, want)
+		}
+	}
+	if got := (Outcome{}).Status(v1alpha1.SyncStatus{HeldBack: 1, ProblemCount: 1}); got.HeldBack != 0 || got.ProblemCount != 0 || got.Problems != nil {
+		t.Errorf("the status of a clean revision is %+v", got)
+	}
+}

@@ -27,7 +27,7 @@ const tenantSyncTimeout = 2 * time.Minute
 
 // connect sets up the tenant cluster as a target, and the connections to the
 // runtime clusters. The tenant's caches are full when it returns, so that the
-// first reconciliation knows what exists.
+// first reconciliation sees every object.
 func connect(ctx context.Context, d *reconcile.Deps, cfg *rest.Config, o *config.Operator) error {
 	tenant, err := remote.Connect(ctx, cfg, remote.ConnOptions{
 		Tenant: o.Tenant, Kinds: remote.TenantKinds(), Namespaces: remote.TenantNamespaces(o.ArgoCD.Namespace),

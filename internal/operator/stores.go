@@ -45,7 +45,7 @@ func openStore(d *reconcile.Deps, o *config.Operator) error {
 	return nil
 }
 
-// openVault opens Vault; what it serves begins with the manager.
+// openVault opens Vault. Its session begins with the manager.
 func openVault(d *reconcile.Deps, o *config.Operator) (*vault.Vault, error) {
 	c := o.SecretStore.Vault
 	options := vault.Options{
@@ -53,7 +53,7 @@ func openVault(d *reconcile.Deps, o *config.Operator) (*vault.Vault, error) {
 		OnChange: d.SecretChanged,
 		OnState: func(healthy bool) {
 			if healthy {
-				// Whoever mended it may have changed what we wrote before.
+				// The objects may have changed while Vault was away.
 				d.Applier.Forget(d.Access.UID())
 				d.SecretsReturned()
 			}

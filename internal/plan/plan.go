@@ -6,6 +6,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -198,6 +199,25 @@ type Set struct {
 	// Keep lists objects that stay unchanged if they exist, because their
 	// desired state is unknown at the moment.
 	Keep []ID
+}
+
+// Without returns a set that keeps some of its items as they are, and writes the others.
+func (s Set) Without(stays func(ID) bool) Set {
+	some := s
+	some.Items, some.Keep = nil, slices.Clone(s.Keep)
+	for _, item := range s.Items {
+		if stays(item.ID) {
+			some.Keep = append(some.Keep, item.ID)
+		} else {
+			some.Items = append(some.Items, item)
+		}
+	}
+	return some
+}
+
+// Holds reports whether a set writes or keeps an object.
+func (s Set) Holds(id ID) bool {
+	return slices.Contains(s.Keep, id) || slices.ContainsFunc(s.Items, func(item Item) bool { return item.ID == id })
 }
 
 // Plan is the desired state of one owner, with a set for each target that can

@@ -6,6 +6,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,6 +130,20 @@ func (d *Deps) Conn(snap *snapshot.Snapshot, cluster string) (*remote.Conn, erro
 		return nil, engine.ErrNotYet
 	}
 	return nil, err
+}
+
+// ClustersOf returns the clusters that a runtime is on or goes to.
+func ClustersOf(snap *snapshot.Snapshot, r v1alpha1.Runtime) []string {
+	var clusters []string
+	at := r.DeployedTarget()
+	if at != nil {
+		clusters = append(clusters, at.Cluster)
+	}
+	target, err := snap.Target(r)
+	if goes := at == nil || v1alpha1.Movable(r); goes && err == nil && !slices.Contains(clusters, target.Cluster) {
+		clusters = append(clusters, target.Cluster)
+	}
+	return clusters
 }
 
 // IsSlow reports whether a cluster took long to answer the last probe.

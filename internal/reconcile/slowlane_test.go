@@ -9,7 +9,7 @@ import (
 
 func slowly(cluster string) bool { return cluster == "slow" }
 
-// Slow clusters take a share of the workers, and nobody else enters their lane.
+// Slow clusters take a share of the workers, and no other request enters their lane.
 func TestLane(t *testing.T) {
 	for workers, want := range map[int]int{1: 1, 4: 1, 8: 2, 32: 8} {
 		if got := NewSlowLane(workers, func(string) {}).places; got != want {

@@ -13,7 +13,7 @@ import (
 	"nautes.io/nautes/test/testutil"
 )
 
-// What people alone read of an object enqueues no other object.
+// A change of a status that only people read enqueues no other object.
 func TestConcerns(t *testing.T) {
 	now := metav1.Now()
 	pipeline := func(change func(*v1alpha1.ProjectPipelineRuntime)) v1alpha1.Object {

@@ -1,13 +1,19 @@
 package summary
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/observed"
+	"nautes.io/nautes/internal/plan"
 )
 
 // Component returns the state of a component. app is nil if its Application does not
@@ -49,6 +55,51 @@ func Component(component build.ComponentPlan, app *observed.Application, problem
 		status.Message = fmt.Sprintf("Application %s: %s, %s", component.Application, orUnknown(app.Sync), orUnknown(app.Health))
 	}
 	return status
+}
+
+// ProblemOf returns the errors of the objects of a component, or nil: its Application, and
+// the objects in its namespace. The errors are given by object, for the cluster itself and
+// for the tenant.
+func ProblemOf(component build.ComponentPlan, own, tenant map[plan.ID]error) error {
+	var found []error
+	for _, id := range slices.SortedFunc(maps.Keys(own), plan.ID.Compare) {
+		if id.Namespace == component.Namespace || (id.Kind == "Namespace" && id.Name == component.Namespace) {
+			found = append(found, own[id])
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(tenant), plan.ID.Compare) {
+		if id.Name == component.Application || id.Kind == "AppProject" {
+			found = append(found, tenant[id])
+		}
+	}
+	return errors.Join(found...)
+}
+
+// Progress returns the number of ready components of all, for people.
+func Progress(components []v1alpha1.ComponentStatus) string {
+	ready := 0
+	for _, one := range components {
+		if one.State == v1alpha1.ComponentReady || one.State == v1alpha1.ComponentExternal {
+			ready++
+		}
+	}
+	return fmt.Sprintf("%d/%d components", ready, len(components))
+}
+
+// Since sets the time of the last change of state, given the components as they were.
+func Since(components, before []v1alpha1.ComponentStatus, now metav1.Time) []v1alpha1.ComponentStatus {
+	known := map[string]v1alpha1.ComponentStatus{}
+	for _, one := range before {
+		known[one.Name] = one
+	}
+	for i := range components {
+		one := &components[i]
+		one.Since = &now
+		if last := known[one.Name]; last.State == one.State && last.Since != nil {
+			one.Since = last.Since
+		}
+	}
+	return components
 }
 
 // ComponentsReady sets the condition ComponentsReady. It returns an error if a

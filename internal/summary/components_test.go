@@ -1,13 +1,18 @@
 package summary
 
 import (
+	"errors"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/observed"
+	"nautes.io/nautes/internal/plan"
 )
 
 func TestComponent(t *testing.T) {
@@ -73,6 +78,58 @@ func TestComponentsReady(t *testing.T) {
 		outcome := engine.Classify(ComponentsReady(facts, c), nil)
 		if outcome.Reason != test.wantReason || outcome.Message != test.want || facts.ReadyMessage != test.wantReady {
 			t.Errorf("%s: %s %q, ready: %q", name, outcome.Reason, outcome.Message, facts.ReadyMessage)
+		}
+	}
+}
+
+// A component keeps the time of its last change while its state stays.
+func TestSince(t *testing.T) {
+	now := metav1.Now()
+	then := metav1.NewTime(now.Add(-time.Hour))
+	state := func(name string, state v1alpha1.ComponentState, since *metav1.Time) v1alpha1.ComponentStatus {
+		return v1alpha1.ComponentStatus{Name: name, State: state, Since: since}
+	}
+	before := []v1alpha1.ComponentStatus{
+		state("same", v1alpha1.ComponentReady, &then), state("other", v1alpha1.ComponentWaiting, &then), state("undated", v1alpha1.ComponentReady, nil),
+	}
+	got := Since([]v1alpha1.ComponentStatus{
+		state("same", v1alpha1.ComponentReady, nil), state("other", v1alpha1.ComponentReady, nil),
+		state("undated", v1alpha1.ComponentReady, nil), state("new", v1alpha1.ComponentExternal, nil),
+	}, before, now)
+	for i, want := range []*metav1.Time{&then, &now, &now, &now} {
+		if !got[i].Since.Equal(want) {
+			t.Errorf("%s since %v, want %v", got[i].Name, got[i].Since, want)
+		}
+	}
+	if progress := Progress(append(got, before[1])); progress != "4/5 components" {
+		t.Errorf("progress %s", progress)
+	}
+}
+
+func TestProblemOf(t *testing.T) {
+	component := build.ComponentPlan{Component: catalogue.Component{Namespace: "tekton"}, Application: "c-tekton"}
+	for name, test := range map[string]struct {
+		own, tenant *plan.ID
+		want        bool
+	}{
+		"none":                   {},
+		"in its namespace":       {own: &plan.ID{Kind: "Secret", Namespace: "tekton", Name: "s"}, want: true},
+		"its namespace":          {own: &plan.ID{Kind: "Namespace", Name: "tekton"}, want: true},
+		"of another one":         {own: &plan.ID{Kind: "Secret", Namespace: "other", Name: "tekton"}},
+		"another namespace":      {own: &plan.ID{Kind: "Namespace", Name: "other"}},
+		"its Application":        {tenant: &plan.ID{Kind: "Application", Name: "c-tekton"}, want: true},
+		"another Application":    {tenant: &plan.ID{Kind: "Application", Name: "c-other"}},
+		"the project of all":     {tenant: &plan.ID{Kind: "AppProject", Name: "p"}, want: true},
+		"a namesake on its side": {own: &plan.ID{Kind: "Application", Namespace: "other", Name: "c-tekton"}},
+	} {
+		errs := func(id *plan.ID) map[plan.ID]error {
+			if id == nil {
+				return nil
+			}
+			return map[plan.ID]error{*id: errors.New("refused")}
+		}
+		if err := ProblemOf(component, errs(test.own), errs(test.tenant)); (err != nil) != test.want {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -1,12 +1,59 @@
 package summary
 
 import (
+	"fmt"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
 )
+
+// MirrorResult is the outcome of one pass over a repository.
+type MirrorResult struct {
+	// Status of the mirror, or nil if nothing was ever mirrored.
+	Status *v1alpha1.SyncStatus
+	// Err is the reason why the repository is not in sync, apart from refused files.
+	Err error
+	// Guarded is true while the prune guard keeps objects.
+	Guarded bool
+}
+
+// Synced returns the condition of a result, and whether a person must act.
+func (r MirrorResult) Synced(classify engine.Classifier) (metav1.Condition, bool) {
+	c := metav1.Condition{Type: v1alpha1.ConditionSynced, Status: metav1.ConditionFalse}
+	switch {
+	case r.Err != nil:
+		outcome := engine.Classify(r.Err, classify)
+		c.Reason, c.Message = outcome.Reason, outcome.Message
+		return c, outcome.Class == engine.ClassTerminal
+	case r.Status.ProblemCount > 0:
+		c.Reason, c.Message = v1alpha1.ReasonFilesRefused, problemMessage(r.Status)
+		return c, true
+	case r.Guarded:
+		c.Reason = v1alpha1.ReasonPruneGuarded
+		c.Message = fmt.Sprintf("revision %s removes %d of the mirrored objects, more than half: nothing is removed until the annotation %s: %s is set",
+			ShortRevision(r.Status.Revision), r.Status.HeldBack, v1alpha1.AnnotationConfirmPrune, r.Status.Revision)
+		return c, true
+	}
+	c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonSynced
+	c.Message = fmt.Sprintf("revision %s, %d files", ShortRevision(r.Status.Revision), r.Status.Files)
+	return c, false
+}
+
+func problemMessage(status *v1alpha1.SyncStatus) string {
+	first := status.Problems[0]
+	at := first.Path
+	if first.Line > 0 {
+		at = fmt.Sprintf("%s:%d", first.Path, first.Line)
+	}
+	message := fmt.Sprintf("%s: %s", at, first.Message)
+	if status.ProblemCount > 1 {
+		message += fmt.Sprintf(" (and %d more files, see status.sync.problems)", status.ProblemCount-1)
+	}
+	return message
+}
 
 // MirrorOutcome returns the error of an object whose repository is mirrored, or nil if
 // it is in sync, from the part of the status that the mirror writes. It returns

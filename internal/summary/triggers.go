@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 )
@@ -79,6 +81,60 @@ func (f TriggerFacts) orMissing(message string) Cause {
 		return f.Missing
 	}
 	return Cause{v1alpha1.ReasonProgressing, message}
+}
+
+// TriggersOf returns the facts about the triggers of a built runtime: the objects that
+// could not be written, the reason why others may be missing, or nil, and the state of
+// the deployed ones.
+func TriggersOf(built build.Result[build.Pipeline], failed []apply.ItemError, missing error,
+	state func(plan.ID) (*observed.Eventing, error), causeOf func(error) Cause) TriggerFacts {
+	facts := TriggerFacts{
+		Refused: map[string]Cause{}, Failed: map[plan.ID]Cause{},
+		State: func(id plan.ID) (*observed.Eventing, Cause) {
+			seen, err := state(id)
+			if err != nil {
+				return nil, causeOf(err)
+			}
+			return seen, Cause{}
+		},
+		Parts: func(t v1alpha1.PipelineTrigger) []plan.ID { return build.TriggerParts(built.Plan, t) },
+	}
+	for _, illegal := range built.Facts.Illegal {
+		facts.Refused[illegal.EventSource] = Cause{Reason: v1alpha1.ReasonPermissionDenied, Message: illegal.Reason}
+	}
+	switch refusal := built.Facts.SourceRefusal; {
+	case refusal != "":
+		facts.Blocked = Cause{Reason: v1alpha1.ReasonPermissionDenied, Message: refusal}
+	case missing != nil:
+		facts.Missing = causeOf(missing)
+	}
+	parts := map[plan.ID]bool{}
+	for _, t := range built.Facts.Triggers {
+		for _, id := range facts.Parts(t) {
+			parts[id] = true
+		}
+	}
+	for i := range failed {
+		switch failed := &failed[i]; {
+		case failed.Kept, failed.ID.Kind == "Application":
+		case parts[failed.ID]:
+			facts.Failed[failed.ID] = causeOf(failed)
+		case facts.Blocked == Cause{}:
+			// All triggers share it: an account, a credential, a path.
+			facts.Blocked = causeOf(failed)
+		}
+	}
+	return facts
+}
+
+// Revoke disarms the triggers of revoked event sources, given with the reasons.
+func Revoke(triggers []v1alpha1.PipelineTriggerStatus, revoked map[string]string) {
+	for i := range triggers {
+		t := &triggers[i]
+		if why, ok := revoked[t.EventSource]; ok && t.Armed {
+			t.Armed, t.Reason, t.Message = false, v1alpha1.ReasonPermissionDenied, why
+		}
+	}
 }
 
 // Armed returns the number of armed triggers of all, for example 3/4.

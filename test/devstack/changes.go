@@ -22,7 +22,8 @@ type Change struct {
 	// Kubernetes kinds, <group>/<resource>/<namespace>/<name> for kinds of
 	// CRDs, without the namespace for cluster-scoped ones.
 	Key string
-	// What is Created, Updated, Deleted, or Replaced: deleted and made again.
+	// What names the change: Created, Updated, Deleted, or Replaced, which is deleted and
+	// created again.
 	What string
 	// Writes counts the writes to an object that is there; 0 when it is not.
 	Writes int64

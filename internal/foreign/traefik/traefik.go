@@ -32,7 +32,7 @@ type ForwardAuth struct {
 	Address string `json:"address"`
 	// TrustForwardHeader: the X-Forwarded headers go along as they came.
 	TrustForwardHeader bool `json:"trustForwardHeader,omitempty"`
-	// AuthResponseHeaders of the answer replace those of the request.
+	// AuthResponseHeaders of the answer replace the headers of the request.
 	AuthResponseHeaders []string `json:"authResponseHeaders,omitempty"`
 }
 

@@ -1,21 +1,40 @@
-package pipelineruntime
+// Package sensorfiles finds the ConfigMaps that deployed Sensors mount. Each state of the
+// files of a Sensor is a ConfigMap of its own; the package guarantees that none is removed
+// while a Sensor mounts it.
+package sensorfiles
 
 import (
 	"context"
 	"slices"
 
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote"
 )
 
-// Each state of the files of a Sensor is a ConfigMap of its own, which must exist as
-// long as the Sensor mounts it.
+// State returns the state of an EventSource or a Sensor, or nil if it does not exist. A
+// Sensor whose files are gone works only until its Pod starts again. A ConfigMap counts
+// as deployed: it belongs to a Sensor that exists, or is not in use yet.
+func State(ctx context.Context, conn *remote.Conn, id plan.ID) (*observed.Eventing, error) {
+	if id.Group == "" {
+		return &observed.Eventing{Deployed: true}, nil
+	}
+	state, err := conn.Eventing(ctx, id)
+	if err != nil || state == nil || state.Files == "" {
+		return state, err
+	}
+	files, err := conn.Get(ctx, build.SensorFilesID(id, state.Files))
+	if err == nil && files == nil {
+		state = &observed.Eventing{Failed: true, Message: "its ConfigMap " + state.Files + " is gone, and is made again when the runtime can be deployed"}
+	}
+	return state, err
+}
 
-// keepFiles adds to set.Keep the ConfigMaps that a deployed Sensor still mounts. They
+// Keep adds to set.Keep the ConfigMaps that a deployed Sensor still mounts. They
 // are removed when the cache shows that the Sensor has changed, which also triggers a
 // reconciliation of the runtime.
-func keepFiles(ctx context.Context, conn *remote.Conn, set plan.Set) (plan.Set, error) {
+func Keep(ctx context.Context, conn *remote.Conn, set plan.Set) (plan.Set, error) {
 	ids := slices.Clone(set.Keep)
 	for _, item := range set.Items {
 		ids = append(ids, item.ID)
@@ -33,9 +52,9 @@ func keepFiles(ctx context.Context, conn *remote.Conn, set plan.Set) (plan.Set, 
 	return set, nil
 }
 
-// dropUnusedFiles removes the ConfigMaps that no Sensor in ids mounts. The cache may be
+// DropUnused removes the ConfigMaps that no Sensor in ids mounts. The cache may be
 // behind a Sensor that was just written, so the cluster is asked before any is removed.
-func dropUnusedFiles(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]plan.ID, error) {
+func DropUnused(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]plan.ID, error) {
 	used, err := filesOf(ids, cachedFiles(ctx, conn))
 	if err != nil || !slices.ContainsFunc(ids, unused(used)) {
 		return ids, err
@@ -48,7 +67,7 @@ func dropUnusedFiles(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]p
 }
 
 func unused(used map[plan.ID]bool) func(plan.ID) bool {
-	return func(id plan.ID) bool { return id.Kind == kindFiles && id.Group == "" && !used[id] }
+	return func(id plan.ID) bool { return id.Kind == "ConfigMap" && id.Group == "" && !used[id] }
 }
 
 // cachedFiles returns a function that looks up in the cache which files a Sensor mounts.
@@ -66,7 +85,7 @@ func cachedFiles(ctx context.Context, conn *remote.Conn) func(sensor plan.ID) (s
 func filesOf(ids []plan.ID, of func(sensor plan.ID) (string, error)) (map[plan.ID]bool, error) {
 	used := map[plan.ID]bool{}
 	for _, id := range ids {
-		if id.Kind != kindSensor {
+		if id.Kind != "Sensor" {
 			continue
 		}
 		files, err := of(id)
