@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
@@ -37,9 +39,15 @@ type pass struct {
 }
 
 func (w work) phases(s *engine.Session[*v1alpha1.Product]) engine.Phases {
-	p := &pass{s: s}
+	p, conditions := &pass{s: s}, []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied}
+	adopted := meta.FindStatusCondition(s.Object.Status.Conditions, v1alpha1.ConditionSpaces) != nil
+	if adopted || len(s.Object.Status.Spaces) == 0 {
+		// Without this condition, the listed spaces are from the time before there were
+		// Spaces: it appears when all of them have one.
+		conditions = append(conditions, v1alpha1.ConditionSpaces)
+	}
 	return engine.Phases{
-		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionSpaces},
+		Conditions: conditions,
 		Load: func(ctx context.Context) (*snapshot.Snapshot, error) {
 			return w.deps.Loader.Product(ctx, s.Object.Name)
 		},

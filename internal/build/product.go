@@ -73,7 +73,7 @@ func spaceSources(s *snapshot.Snapshot, p *v1alpha1.Product, listed []string) ma
 // before there were Spaces. They hold objects of the product, so each of them gets a
 // Space, which removes the objects if no runtime asks for them.
 func unadopted(s *snapshot.Snapshot, p *v1alpha1.Product) []string {
-	if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionSpaces); c != nil && c.Status != metav1.ConditionUnknown {
+	if meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionSpaces) != nil {
 		return nil
 	}
 	return slices.DeleteFunc(snapshot.SpaceClusters(p), func(cluster string) bool { return s.Space(p.Name, cluster) != nil })

@@ -43,7 +43,7 @@ func TestSpacesOfProduct(t *testing.T) {
 		"a runtime":                        {product: listed(metav1.ConditionTrue, false), objects: []client.Object{recorded}, want: []string{"c"}},
 		"nothing asks for one":             {product: listed(metav1.ConditionFalse, false), objects: []client.Object{space("old")}, wantKept: []string{"old"}},
 		"listed, never adopted":            {product: listed("", false), objects: []client.Object{recorded}, want: []string{"c", "old"}},
-		"listed, the pass before was cut":  {product: listed(metav1.ConditionUnknown, false), want: []string{"old"}},
+		"listed, the pass before was cut":  {product: listed(metav1.ConditionUnknown, false)},
 		"listed, with its Space":           {product: listed("", false), objects: []client.Object{space("old")}, wantKept: []string{"old"}},
 		"a runtime, and an empty Space":    {product: listed(metav1.ConditionTrue, false), objects: []client.Object{recorded, space("c"), space("old")}, want: []string{"c"}, wantKept: []string{"old"}},
 		"deleted":                          {product: listed(metav1.ConditionTrue, true), objects: []client.Object{recorded, space("c")}, wantKept: []string{"c"}},
