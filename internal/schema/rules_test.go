@@ -50,7 +50,10 @@ spec:
               counts:
                 type: object
                 maxProperties: 50
-                additionalProperties: {type: integer}
+                additionalProperties:
+                  type: integer
+                  x-kubernetes-validations:
+                  - {rule: self != 7, message: not seven}
                 x-kubernetes-validations:
                 - rule: "self.all(k, self[k] < 10)"
                   message: small counts
@@ -85,6 +88,7 @@ func TestCulprits(t *testing.T) {
 		"{words: [a, b]}":                        {"spec.words[0] some good word", "spec.words[1] some good word"},
 		"{words: [lonely]}":                      {"spec.words not only lonely", "spec.words[0] some good word"},
 		"{counts: {b: 11, a: 1, c: 12}}":         {"spec.counts[b] small counts", "spec.counts[c] small counts"},
+		"{counts: {a: 7, b: text}}":              {`spec.counts.b spec.counts.b in body must be of type integer: "string"`, "spec.counts[a] not seven"},
 		"{inner: {names: [a, x, x]}}":            {"spec.inner.names[1] no x", "spec.inner.names[2] no x"},
 		"{inner: {names: [a, w]}}":               {"spec.inner no w"},
 		"{inner: {names: [a, b, c, d]}}":         {"spec few names"},
@@ -99,9 +103,15 @@ func TestCulprits(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, errs := kinds.Check(integers(object).(map[string]any), nil)
-		var got []string
+		var got, words []string
 		for _, err := range errs {
 			got = append(got, err.Field+" "+err.Detail)
+			if strings.HasPrefix(err.Field, "spec.words[") && strings.Contains(err.Detail, "bad word") {
+				words = append(words, err.Field)
+			}
+		}
+		if !slices.IsSorted(words) {
+			t.Errorf("%s: items out of order: %v", spec, words)
 		}
 		slices.Sort(got)
 		if diff := cmp.Diff(want, got); diff != "" {

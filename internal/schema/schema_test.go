@@ -142,8 +142,12 @@ func TestCheck(t *testing.T) {
 			want:   map[string]string{"spec.clusterKind": "Unsupported value", "spec.apiServer": "must be of type string"},
 		},
 		"an unknown field in a value of the wrong type": {
-			object: change(environment, "cluster: one", "cluster: [{x: 1}]"),
-			want:   map[string]string{"spec.cluster": "must be of type string", "spec.cluster[0].x": `unknown field "spec.cluster[0].x"`},
+			object: change(environment, "cluster: one", "cluster: [[{x: 1}]]"),
+			want:   map[string]string{"spec.cluster": "must be of type string", "spec.cluster[0][0].x": `unknown field "spec.cluster[0][0].x"`},
+		},
+		"an unknown field in a text": {
+			object: change(environment, "cluster: one", "cluster: {x: 1}"),
+			want:   map[string]string{"spec.cluster": "must be of type string", "spec.cluster.x": `unknown field "spec.cluster.x"`},
 		},
 		"a missing field": {object: change(environment, "cluster: one, ", ""), want: map[string]string{"spec.cluster": "Required value"}},
 		"a null field":    {object: change(environment, "cluster: one", "cluster: null"), want: map[string]string{"spec.cluster": "Required value"}},
@@ -161,6 +165,10 @@ func TestCheck(t *testing.T) {
 		"rules of the items beside an error in one": {
 			object: change(change(pipeline, "{name: main, path: main.yaml}", "{path: main.yaml}"), "path: other.yaml", "path: ../other.yaml"),
 			want:   map[string]string{"spec.pipelines[0].name": "Required value", "spec.pipelines[1].path": "write a path from the root"},
+		},
+		"no rule over an item with an error": {
+			object: pipeline + "  hooks: {preHooks: [{name: a}, {vars: {}}]}\n",
+			want:   map[string]string{"spec.hooks.preHooks[1].name": "Required value"},
 		},
 		"a rule of a map beside an error": {
 			object: change(cluster, "clusterKind: kubernetes", "clusterKind: nomad\n  reservedNamespacesAllowedProducts: {argocd: [a], Tekton: [b]}"),
@@ -204,6 +212,11 @@ func TestCheck(t *testing.T) {
 			old:    head + "CodeRepo\nmetadata: {name: a}\nspec: {url: \"https://a/b.git\", webhook: {events: [push_events, push_events]}}\n",
 			object: head + "CodeRepo\nmetadata: {name: a}\nspec: {url: \"https://a/c.git\", webhook: {events: [push_events, push_events]}}\n",
 		},
+		"a new duplicate": {
+			old:    head + "CodeRepo\nmetadata: {name: a}\nspec: {url: \"https://a/b.git\"}\n",
+			object: head + "CodeRepo\nmetadata: {name: a}\nspec: {url: \"https://a/b.git\", webhook: {events: [push_events, push_events]}}\n",
+			want:   map[string]string{"spec.webhook.events[1]": "Duplicate value"},
+		},
 		"a forbidden change beside an error": {
 			old:    head + "CodeRepoBinding\nmetadata: {name: a}\nspec: {codeRepo: repo-1, permissions: readonly}\n",
 			object: head + "CodeRepoBinding\nmetadata: {name: a}\nspec: {codeRepo: repo-2, permissions: all}\n",
@@ -227,6 +240,9 @@ func TestCheck(t *testing.T) {
 					got[err.Field] += "|"
 				}
 				got[err.Field] += err.Error()
+				if strings.HasSuffix(err.Detail, "known fields are ") {
+					t.Errorf("no fields are known: %v", err)
+				}
 			}
 			for at, want := range test.want {
 				for _, part := range strings.Split(want, "|") {
