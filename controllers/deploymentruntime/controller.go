@@ -14,6 +14,7 @@ import (
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/record"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
 )
@@ -105,7 +106,7 @@ func (p *pass) after(_ context.Context, applied engine.Applied) error {
 		}
 	}
 	r := p.s.Object
-	deployed, err := build.Record(r.Status.Deployed, r.Generation, r.Spec)
+	deployed, err := record.Of(r.Status.Deployed, r.Generation, r.Spec)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/record"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/sensorfiles"
 	"nautes.io/nautes/internal/snapshot"
@@ -174,7 +175,7 @@ func (p *pipelinePass) setDeployed(err error) error {
 	hooks := slices.Clone(p.built.Facts.Webhooks)
 	if wrote(p.failed, err) {
 		r.Status.Webhooks, r.Status.PipelineSource = hooks, r.Spec.PipelineSource
-		deployed, err := build.Record(r.Status.Deployed, r.Generation, r.Spec)
+		deployed, err := record.Of(r.Status.Deployed, r.Generation, r.Spec)
 		if err == nil {
 			r.Status.Deployed = deployed
 		}

@@ -34,6 +34,7 @@ var may = map[string][]string{
 
 	"internal/launch":     {},
 	"internal/names":      {},
+	"internal/record":     {"api/v1alpha1"},
 	"internal/luapattern": {},
 	"internal/schedule":   {},
 	"internal/schema":     {"config/crd"},
@@ -45,7 +46,7 @@ var may = map[string][]string{
 	"internal/references": {"api/v1alpha1", "internal/plan"},
 	"internal/snapshot":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/plan", "internal/references"},
 	"internal/validate":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/hooks", "internal/luapattern", "internal/plan", "internal/references", "internal/schedule", "internal/secrets", "internal/snapshot"},
-	"internal/build":      {"api/v1alpha1", "internal/catalogue", "internal/foreign/externalsecrets", "internal/foreign/traefik", "internal/forge/forges", "internal/hooks", "internal/launch", "internal/names", "internal/plan", "internal/schedule", "internal/secrets", "internal/sensorlua", "internal/snapshot", "internal/validate"},
+	"internal/build":      {"api/v1alpha1", "internal/catalogue", "internal/foreign/externalsecrets", "internal/foreign/traefik", "internal/forge/forges", "internal/hooks", "internal/launch", "internal/names", "internal/plan", "internal/record", "internal/schedule", "internal/secrets", "internal/sensorlua", "internal/snapshot", "internal/validate"},
 
 	"internal/forge":        {"api/v1alpha1"},
 	"internal/forge/gitlab": {"api/v1alpha1", "internal/forge", "internal/launch"},
@@ -81,7 +82,7 @@ func testOnly(pkg string) bool { return strings.HasPrefix(pkg, "test/") }
 // impure lists the prefixes of packages that they must not import. net/url and
 // net/netip only parse.
 var (
-	pure   = []string{"internal/names", "internal/foreign/externalsecrets", "internal/foreign/traefik", "internal/forge", "internal/forge/forges", "internal/forge/gitlab", "internal/launch", "internal/luapattern", "internal/sensorlua", "internal/hooks", "internal/catalogue", "internal/plan", "internal/references", "internal/schema", "internal/observed", "internal/snapshot", "internal/validate", "internal/build"}
+	pure   = []string{"internal/names", "internal/record", "internal/foreign/externalsecrets", "internal/foreign/traefik", "internal/forge", "internal/forge/forges", "internal/forge/gitlab", "internal/launch", "internal/luapattern", "internal/sensorlua", "internal/hooks", "internal/catalogue", "internal/plan", "internal/references", "internal/schema", "internal/observed", "internal/snapshot", "internal/validate", "internal/build"}
 	impure = []string{
 		"context", "time", "math/rand", "crypto/rand", "net", "os", "syscall",
 		"k8s.io/client-go", "k8s.io/apiserver", "sigs.k8s.io/controller-runtime",

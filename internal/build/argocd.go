@@ -98,8 +98,8 @@ func (s *space) addRepositories(argoNamespace string) []string {
 		if missing := (*snapshot.MissingError)(nil); errors.As(err, &missing) {
 			// A provider that is missing for a moment must not stop running workloads.
 			s.Keep = append(s.Keep, plan.ID{Kind: secretKind.Kind, Namespace: argoNamespace, Name: names.Repository(s.product.Name, name)})
-			if last := lastSource(readable[name].runtime); last != nil && snapshot.CheckAddress(last.URL) == nil {
-				urls[last.URL] = true
+			if r, ok := readable[name].runtime.(*v1alpha1.DeploymentRuntime); ok && r.Status.Source != nil && snapshot.CheckAddress(r.Status.Source.URL) == nil {
+				urls[r.Status.Source.URL] = true
 			}
 			continue
 		}
@@ -135,14 +135,6 @@ func (s *space) manifests(m member) (repo, url string) {
 		}
 	}
 	return repo, url
-}
-
-// lastSource returns the source that was deployed last for a runtime, or nil.
-func lastSource(r v1alpha1.Object) *v1alpha1.RuntimeSource {
-	if d, ok := r.(*v1alpha1.DeploymentRuntime); ok {
-		return d.Status.Source
-	}
-	return nil
 }
 
 // addRepository registers a repository in Argo CD, for this product's project only.

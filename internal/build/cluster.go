@@ -60,9 +60,7 @@ func (b *cluster) build() error {
 	}
 	if b.virtual() {
 		if b.hostCluster = b.snap.HostOf(b.Cluster); b.hostCluster == nil {
-			return &snapshot.MissingError{
-				Missing: plan.Ref{Kind: "Cluster", Namespace: b.snap.Namespace, Name: b.Spec.HostCluster}, Needed: b.source,
-			}
+			return missing("Cluster", b.snap.Namespace, b.Spec.HostCluster, b.source)
 		}
 	}
 	components, wrong := b.snap.ClusterComponents(b.Cluster)

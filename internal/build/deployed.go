@@ -1,7 +1,6 @@
 package build
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 
@@ -11,78 +10,16 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/record"
 	"nautes.io/nautes/internal/snapshot"
 )
-
-// The spec that was deployed last is on record in the status of a runtime. While
-// the spec of the runtime is invalid, its plan is built from the record.
-
-// Record returns the record of a spec of a runtime, in the generation that has it.
-// It returns the last record if that holds the same.
-func Record[S any](last *v1alpha1.DeployedSpec, generation int64, spec S) (*v1alpha1.DeployedSpec, error) {
-	var known S
-	if last != nil && last.Generation == generation && decodeSpec(last, &known) && equality.Semantic.DeepEqual(known, spec) {
-		return last, nil
-	}
-	content, err := json.Marshal(spec)
-	if err != nil {
-		return nil, err
-	}
-	return &v1alpha1.DeployedSpec{Generation: generation, Spec: v1alpha1.JSON{Raw: content}}, nil
-}
-
-// decodeSpec reads a spec on record, and reports whether there is one.
-func decodeSpec(record *v1alpha1.DeployedSpec, spec any) bool {
-	return record != nil && len(record.Spec.Raw) > 0 && json.Unmarshal(record.Spec.Raw, spec) == nil
-}
-
-// recordOf returns the record of the spec of a runtime that was deployed last.
-func recordOf(r v1alpha1.Runtime) *v1alpha1.DeployedSpec {
-	switch r := r.(type) {
-	case *v1alpha1.DeploymentRuntime:
-		return r.Status.Deployed
-	case *v1alpha1.ProjectPipelineRuntime:
-		return r.Status.Deployed
-	}
-	return nil
-}
-
-// lastDeployed returns a runtime with the spec that was deployed last. It returns nil
-// if there is no record, or if it cannot be read.
-func lastDeployed(r v1alpha1.Runtime) v1alpha1.Runtime {
-	record := recordOf(r)
-	switch last := r.DeepCopyObject().(type) {
-	case *v1alpha1.DeploymentRuntime:
-		last.Spec = v1alpha1.DeploymentRuntimeSpec{}
-		if decodeSpec(record, &last.Spec) {
-			return last
-		}
-	case *v1alpha1.ProjectPipelineRuntime:
-		last.Spec = v1alpha1.ProjectPipelineRuntimeSpec{}
-		if decodeSpec(record, &last.Spec) {
-			return last
-		}
-	}
-	return nil
-}
-
-// replacedSpec returns a runtime with the spec on record if its spec has changed
-// since, and nil otherwise. The spec of a runtime that is being deleted does not
-// matter any longer.
-func replacedSpec(r v1alpha1.Runtime) v1alpha1.Runtime {
-	record := recordOf(r)
-	if record == nil || record.Generation == r.GetGeneration() || !r.GetDeletionTimestamp().IsZero() {
-		return nil
-	}
-	return lastDeployed(r)
-}
 
 // DeployedRuntime returns the desired state of a deployment runtime by the spec that
 // was deployed last. It has no set if none is on record, or if the Application
 // cannot be described now. An Application whose repository is no longer granted
 // stays as it is: Argo CD can no longer read the repository, and the workloads stay.
 func DeployedRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) Result[Deployment] {
-	last, ok := lastDeployed(r).(*v1alpha1.DeploymentRuntime)
+	last, ok := record.LastDeployed(r).(*v1alpha1.DeploymentRuntime)
 	if !ok {
 		return Result[Deployment]{Facts: Deployment{Source: r.Spec.ManifestSource}}
 	}
@@ -105,7 +42,7 @@ func DeployedPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, 
 	if r.Status.Target == nil {
 		return Result[Pipeline]{}
 	}
-	last, ok := lastDeployed(r).(*v1alpha1.ProjectPipelineRuntime)
+	last, ok := record.LastDeployed(r).(*v1alpha1.ProjectPipelineRuntime)
 	if !ok {
 		last, hold = r, true
 	}

@@ -1,7 +1,6 @@
 package build_test
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/record"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
 )
@@ -38,7 +38,11 @@ func tally(set plan.Set) map[string]int {
 func deployedGuide(t *testing.T, isolation v1alpha1.Isolation) (*snapshot.Snapshot, *v1alpha1.ProjectPipelineRuntime, plan.Plan, []plan.ID) {
 	t.Helper()
 	s, r := guideSnapshot(t, snapshot.Settings{}, isolated(isolation))
-	deployed := mustPipeline(t, s, r)
+	built, err := build.PipelineRuntime(s, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deployed := built.Plan
 	var there []plan.ID
 	for _, item := range deployed.Sets[0].Items {
 		there = append(there, item.ID)
@@ -47,7 +51,7 @@ func deployedGuide(t *testing.T, isolation v1alpha1.Isolation) (*snapshot.Snapsh
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Status.Target, r.Status.Webhooks = &target, build.Webhooks(deployed, r)
+	r.Status.Target, r.Status.Webhooks = &target, built.Facts.Webhooks
 	for _, trigger := range r.Spec.PipelineTriggers {
 		r.Status.Triggers = append(r.Status.Triggers, v1alpha1.PipelineTriggerStatus{
 			EventSource: trigger.EventSource, Pipeline: trigger.Pipeline, Revision: trigger.Revision,
@@ -60,7 +64,7 @@ func deployedGuide(t *testing.T, isolation v1alpha1.Isolation) (*snapshot.Snapsh
 func recordSpec(t *testing.T, r *v1alpha1.ProjectPipelineRuntime) {
 	t.Helper()
 	var err error
-	if r.Status.Deployed, err = build.Record(r.Status.Deployed, r.Generation, r.Spec); err != nil {
+	if r.Status.Deployed, err = record.Of(r.Status.Deployed, r.Generation, r.Spec); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -278,38 +282,6 @@ func TestDeployedPipelineUnknown(t *testing.T) {
 	}
 }
 
-func TestRecord(t *testing.T) {
-	first := v1alpha1.DeploymentRuntimeSpec{Account: "a", ManifestSource: v1alpha1.ManifestSource{CodeRepo: "r"}}
-	second := first
-	second.Account = "b"
-	last, err := build.Record(nil, 3, first)
-	if err != nil || last.Generation != 3 {
-		t.Fatalf("the record is %v, error %v", last, err)
-	}
-	for name, test := range map[string]struct {
-		generation int64
-		spec       v1alpha1.DeploymentRuntimeSpec
-		wantSame   bool
-	}{
-		"the same":           {generation: 3, spec: first, wantSame: true},
-		"another generation": {generation: 4, spec: first},
-		"another spec":       {generation: 3, spec: second},
-	} {
-		got, err := build.Record(last, test.generation, test.spec)
-		var spec v1alpha1.DeploymentRuntimeSpec
-		if err != nil || json.Unmarshal(got.Spec.Raw, &spec) != nil {
-			t.Fatalf("%s: the record is %v, error %v", name, got, err)
-		}
-		if diff := cmp.Diff(test.spec, spec); diff != "" || got.Generation != test.generation || (got == last) != test.wantSame {
-			t.Errorf("%s: the record is of generation %d, with the spec (-want +got):\n%s", name, got.Generation, diff)
-		}
-	}
-	broken := &v1alpha1.DeployedSpec{Generation: 3, Spec: v1alpha1.JSON{Raw: []byte("[]")}}
-	if got, err := build.Record(broken, 3, first); err != nil || got == broken {
-		t.Errorf("a record that cannot be read is kept: %v", err)
-	}
-}
-
 // deployed returns a deployed runtime of product-1 whose spec is on record, and has
 // been changed since.
 func deployed(t *testing.T, change func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {
@@ -317,7 +289,7 @@ func deployed(t *testing.T, change func(*v1alpha1.DeploymentRuntime)) *v1alpha1.
 	r := Deployed("c", DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api")))
 	r.Generation = 1
 	var err error
-	if r.Status.Deployed, err = build.Record(nil, r.Generation, r.Spec); err != nil {
+	if r.Status.Deployed, err = record.Of(nil, r.Generation, r.Spec); err != nil {
 		t.Fatal(err)
 	}
 	r.Generation = 2

@@ -48,15 +48,11 @@ func DeploymentRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) (Res
 	}
 	cluster := s.Cluster(target.Cluster)
 	if cluster == nil {
-		return result, &snapshot.MissingError{
-			Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: target.Cluster}, Needed: snapshot.RefOf(r),
-		}
+		return result, missing("Cluster", s.Namespace, target.Cluster, snapshot.RefOf(r))
 	}
 	repo := s.CodeRepo(r.Namespace, r.Spec.ManifestSource.CodeRepo)
 	if repo == nil {
-		return result, &snapshot.MissingError{
-			Missing: plan.Ref{Kind: "CodeRepo", Namespace: r.Namespace, Name: r.Spec.ManifestSource.CodeRepo}, Needed: snapshot.RefOf(r),
-		}
+		return result, missing("CodeRepo", r.Namespace, r.Spec.ManifestSource.CodeRepo, snapshot.RefOf(r))
 	}
 	url, err := s.RepositoryURL(repo)
 	if err != nil {

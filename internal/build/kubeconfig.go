@@ -1,6 +1,8 @@
 package build
 
 import (
+	"cmp"
+
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
@@ -28,10 +30,7 @@ func KubeconfigRef(c *v1alpha1.Cluster) plan.SecretRef {
 
 // KubeconfigKey returns the key of a named Secret that holds the kubeconfig.
 func KubeconfigKey(ref *v1alpha1.SecretKeyReference) string {
-	if ref.Key == "" {
-		return KubeconfigField
-	}
-	return ref.Key
+	return cmp.Or(ref.Key, KubeconfigField)
 }
 
 // VirtualKubeconfig returns the Secret on the host in which a virtual cluster

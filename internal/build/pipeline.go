@@ -79,7 +79,7 @@ func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) (
 		return result, err
 	}
 	result.Plan = p.plan()
-	result.Facts.Webhooks, result.Facts.Complete = Webhooks(result.Plan, r), true
+	result.Facts.Webhooks, result.Facts.Complete = p.webhooks, true
 	return result, nil
 }
 
@@ -101,7 +101,8 @@ type pipeline struct {
 	eventNamespace string
 	// armed are the event sources that may be used and have a trigger, in the
 	// order of the spec.
-	armed []v1alpha1.EventSource
+	armed    []v1alpha1.EventSource
+	webhooks []v1alpha1.WebhookStatus
 }
 
 func newPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, target v1alpha1.RuntimeTarget) *pipeline {
@@ -115,9 +116,7 @@ func newPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, targe
 // findCluster looks up the cluster of the runtime, and where that listens to events.
 func (p *pipeline) findCluster() error {
 	if p.cluster = p.snap.Cluster(p.target.Cluster); p.cluster == nil {
-		return &snapshot.MissingError{
-			Missing: plan.Ref{Kind: "Cluster", Namespace: p.snap.Namespace, Name: p.target.Cluster}, Needed: p.source,
-		}
+		return missing("Cluster", p.snap.Namespace, p.target.Cluster, p.source)
 	}
 	p.eventNamespace = p.snap.EventNamespace(p.cluster)
 	return nil

@@ -259,15 +259,11 @@ func (p *pipeline) providerOf(e v1alpha1.EventSource) (*v1alpha1.CodeRepoProvide
 	_, source, _ := forges.SourceOf(e)
 	repo := p.snap.CodeRepo(p.runtime.Namespace, source.Repository)
 	if repo == nil {
-		return nil, &snapshot.MissingError{
-			Missing: plan.Ref{Kind: "CodeRepo", Namespace: p.runtime.Namespace, Name: source.Repository}, Needed: p.source,
-		}
+		return nil, missing("CodeRepo", p.runtime.Namespace, source.Repository, p.source)
 	}
 	provider := p.snap.CodeRepoProvider(repo.Spec.CodeRepoProvider)
 	if provider == nil {
-		return nil, &snapshot.MissingError{
-			Missing: plan.Ref{Kind: "CodeRepoProvider", Namespace: p.snap.Namespace, Name: repo.Spec.CodeRepoProvider}, Needed: snapshot.RefOf(repo),
-		}
+		return nil, missing("CodeRepoProvider", p.snap.Namespace, repo.Spec.CodeRepoProvider, snapshot.RefOf(repo))
 	}
 	return provider, nil
 }
@@ -374,30 +370,11 @@ func (p *pipeline) addHooks() error {
 		if err != nil {
 			return err
 		}
-		p.forge.addBody(plan.StageConfig, plan.ForgeHookID(source.Repository, p.hookSecret(e)), plan.ForgeHook{
+		hook := plan.ForgeHook{
 			Provider: provider.Name, Repository: source.Repository, URL: base + p.hookPath(e), Events: source.Events, Token: p.hookToken(e),
-		}, p.source)
+		}
+		p.forge.addBody(plan.StageConfig, plan.ForgeHookID(source.Repository, p.hookSecret(e)), hook, p.source)
+		p.webhooks = append(p.webhooks, v1alpha1.WebhookStatus{EventSource: e.Name, CodeRepo: hook.Repository, URL: hook.URL, Events: hook.Events})
 	}
 	return nil
-}
-
-// Webhooks returns where the hooks of a pipeline runtime call, by its plan, in the
-// order of its event sources.
-func Webhooks(p plan.Plan, r *v1alpha1.ProjectPipelineRuntime) []v1alpha1.WebhookStatus {
-	var hooks []v1alpha1.WebhookStatus
-	for _, e := range r.Spec.EventSources {
-		_, source, listens := forges.SourceOf(e)
-		if !listens {
-			continue
-		}
-		id := plan.ForgeHookID(source.Repository, names.HookSecret(r.Namespace, r.Name, e.Name))
-		for _, set := range p.Sets {
-			for _, item := range set.Items {
-				if hook, ok := item.Body.(plan.ForgeHook); ok && item.ID == id {
-					hooks = append(hooks, v1alpha1.WebhookStatus{EventSource: e.Name, CodeRepo: hook.Repository, URL: hook.URL, Events: hook.Events})
-				}
-			}
-		}
-	}
-	return hooks
 }

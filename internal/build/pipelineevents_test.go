@@ -201,9 +201,11 @@ func TestHookAddress(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := listening("product-1", "pipe", v1alpha1.IsolationShared, pushes("product-1", "push", ""))
-			p := planOf(t, pipelineWorld(test.cluster, []string{"product-1"}, append(test.objects, r)...), r)
+			s := pipelineWorld(test.cluster, []string{"product-1"}, append(test.objects, r)...)
+			p := planOf(t, s, r)
 			want := []v1alpha1.WebhookStatus{{EventSource: "push", CodeRepo: "repo-1", URL: test.want, Events: []string{"push_events", "tag_push_events"}}}
-			if diff := cmp.Diff(want, build.Webhooks(p, r)); diff != "" {
+			built, err := build.PipelineRuntime(s, r)
+			if diff := cmp.Diff(want, built.Facts.Webhooks); diff != "" || err != nil {
 				t.Errorf("the hooks (-want +got):\n%s", diff)
 			}
 			host, _, _ := strings.Cut(strings.TrimPrefix(test.want, "https://"), "/")

@@ -113,7 +113,7 @@ func (l *launcher) codeRepo(name string) (*v1alpha1.CodeRepo, error) {
 	if repo := l.snap.CodeRepo(l.runtime.Namespace, name); repo != nil {
 		return repo, nil
 	}
-	return nil, l.missing("CodeRepo", l.runtime.Namespace, name)
+	return nil, missing("CodeRepo", l.runtime.Namespace, name, l.pipeline.source)
 }
 
 func (l *launcher) hooks() v1alpha1.Hooks {
@@ -219,7 +219,7 @@ func (l *launcher) hookTasks(side v1alpha1.HookSide, uses []v1alpha1.Hook) ([]te
 	for _, use := range uses {
 		definition := l.snap.PipelineHook(use.Name)
 		if definition == nil {
-			return nil, l.missing("PipelineHook", l.snap.Namespace, use.Name)
+			return nil, missing("PipelineHook", l.snap.Namespace, use.Name, l.pipeline.source)
 		}
 		hook, errs := hooks.Parse(definition)
 		if len(errs) > 0 {

@@ -9,7 +9,6 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/hooks"
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -129,10 +128,6 @@ func (l *launcher) constant(name string) (string, error) {
 		return provider.Spec.APIServer, nil
 	}
 	return "", nil
-}
-
-func (l *launcher) missing(kind, namespace, name string) error {
-	return &snapshot.MissingError{Missing: plan.Ref{Kind: kind, Namespace: namespace, Name: name}, Needed: snapshot.RefOf(l.runtime)}
 }
 
 // dashboard returns the address of Tekton's dashboard; empty when there is none.

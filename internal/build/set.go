@@ -12,6 +12,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/snapshot"
 )
 
 // SpaceOwner returns the owner of the objects that a product shares on a cluster.
@@ -35,6 +36,11 @@ func ProductOwner(product string) plan.Owner {
 // on itself, on its host, in the tenant's Argo CD and in the secret store.
 func ClusterOwner(c *v1alpha1.Cluster) plan.Owner {
 	return plan.Owner{Kind: OwnerCluster, Name: c.Name}
+}
+
+// missing returns the error about an object that another one needs.
+func missing(kind, namespace, name string, needed plan.Ref) error {
+	return &snapshot.MissingError{Missing: plan.Ref{Kind: kind, Namespace: namespace, Name: name}, Needed: needed}
 }
 
 // set collects the items of one owner on one target.

@@ -12,6 +12,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/record"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/validate"
 )
@@ -69,9 +70,9 @@ func newSpace(s *snapshot.Snapshot, product, cluster string) (*space, error) {
 	needed := snapshot.RefOf(members[0].runtime)
 	switch {
 	case space.product == nil:
-		return nil, &snapshot.MissingError{Missing: plan.Ref{Kind: "Product", Namespace: s.Namespace, Name: product}, Needed: needed}
+		return nil, missing("Product", s.Namespace, product, needed)
 	case space.cluster == nil:
-		return nil, &snapshot.MissingError{Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: cluster}, Needed: needed}
+		return nil, missing("Cluster", s.Namespace, cluster, needed)
 	}
 	return space, nil
 }
@@ -95,7 +96,7 @@ func membersOf(s *snapshot.Snapshot, product string, on func(cluster string) boo
 		case r.DeployedTarget() == nil && (invalid(s, r) || unreadable(s, r)):
 			continue
 		}
-		if last := replacedSpec(r); last != nil && invalid(s, r) {
+		if last := record.Replaced(r); last != nil && invalid(s, r) {
 			// The spec on record is deployed until the new one is valid.
 			r = last
 			target, _ = s.EffectiveTarget(r)
