@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
 )
@@ -50,8 +51,8 @@ func newLoader(t testing.TB, r *reads, objects ...client.Object) *snapshot.Loade
 			return c.Get(ctx, key, o, opts...)
 		},
 	})
-	for _, i := range snapshot.Indexes() {
-		b = b.WithIndex(i.Object, i.Field, i.Values)
+	for _, kind := range references.Kinds() {
+		b = b.WithIndex(kind, references.Index, references.IndexValues)
 	}
 	return &snapshot.Loader{Reader: b.Build(), Tenant: Tenant, Namespace: Namespace}
 }
@@ -427,26 +428,27 @@ func TestLoadCost(t *testing.T) {
 	}
 }
 
-// indexer records the indexes, and refuses one.
+// indexer records the kinds that have an index, and refuses one.
 type indexer struct {
-	fields []string
+	kinds  []string
 	refuse string
 }
 
-func (i *indexer) IndexField(_ context.Context, _ client.Object, field string, _ client.IndexerFunc) error {
-	if field == i.refuse {
+func (i *indexer) IndexField(_ context.Context, o client.Object, field string, values client.IndexerFunc) error {
+	kind := snapshot.RefOf(o).Kind
+	if kind == i.refuse || field != references.Index || values == nil {
 		return errBroken
 	}
-	i.fields = append(i.fields, field)
+	i.kinds = append(i.kinds, kind)
 	return nil
 }
 
 func TestSetupIndexes(t *testing.T) {
 	all := &indexer{}
-	if err := snapshot.SetupIndexes(t.Context(), all); err != nil || len(all.fields) != len(snapshot.Indexes()) {
-		t.Errorf("error %v, indexes %v", err, all.fields)
+	if err := snapshot.SetupIndexes(t.Context(), all); err != nil || len(all.kinds) != len(references.Kinds()) {
+		t.Errorf("error %v, indexes of %v", err, all.kinds)
 	}
-	if err := snapshot.SetupIndexes(t.Context(), &indexer{refuse: snapshot.IndexWantedNamespace}); !errors.Is(err, errBroken) {
+	if err := snapshot.SetupIndexes(t.Context(), &indexer{refuse: "CodeRepo"}); !errors.Is(err, errBroken) {
 		t.Errorf("error %v, want the error of the cache", err)
 	}
 }
