@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"cmp"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -414,6 +416,14 @@ type Cluster struct {
 
 // GetStatus returns the common part of the status.
 func (o *Cluster) GetStatus() *Status { return &o.Status.Status }
+
+// Identity returns the fields of the cluster that cannot change while it is in use.
+func (o *Cluster) Identity() ClusterIdentity {
+	return ClusterIdentity{
+		ClusterKind: cmp.Or(o.Spec.ClusterKind, "kubernetes"), ClusterType: o.Spec.ClusterType,
+		Usage: o.Spec.Usage, WorkerType: o.Spec.WorkerType, HostCluster: o.Spec.HostCluster,
+	}
+}
 
 // ClusterList is a list of Cluster objects.
 // +kubebuilder:object:root=true

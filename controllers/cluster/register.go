@@ -36,7 +36,8 @@ func (p *pass) plan(ctx context.Context) (_ plan.Plan, err error) {
 // usage or host knows which objects to remove.
 func (p *pass) commit() {
 	if c := p.s.Object; c.Status.Registered == nil {
-		c.Status.Registered = build.Identity(c)
+		identity := c.Identity()
+		c.Status.Registered = &identity
 	}
 }
 

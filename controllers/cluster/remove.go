@@ -40,7 +40,7 @@ func (p *pass) withdraw(ctx context.Context) error {
 // or host. It returns nil if there is nothing left to remove.
 func (p *pass) reregister(ctx context.Context) error {
 	c := p.s.Object
-	if c.Status.Registered == nil || *c.Status.Registered == *build.Identity(c) {
+	if c.Status.Registered == nil || *c.Status.Registered == c.Identity() {
 		return nil
 	}
 	if err := p.unregister(ctx); err != nil {

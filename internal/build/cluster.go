@@ -1,7 +1,6 @@
 package build
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -75,14 +74,6 @@ func (b *cluster) build() error {
 	}
 	b.addAuthMount()
 	return nil
-}
-
-// Identity returns the fields of a cluster that cannot change while it is in use.
-func Identity(c *v1alpha1.Cluster) *v1alpha1.ClusterIdentity {
-	return &v1alpha1.ClusterIdentity{
-		ClusterKind: cmp.Or(c.Spec.ClusterKind, "kubernetes"), ClusterType: c.Spec.ClusterType,
-		Usage: c.Spec.Usage, WorkerType: c.Spec.WorkerType, HostCluster: c.Spec.HostCluster,
-	}
 }
 
 // cluster builds the plan of a registered cluster.

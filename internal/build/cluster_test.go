@@ -419,13 +419,7 @@ func TestClusterFacts(t *testing.T) {
 		}
 	}
 
-	want := &v1alpha1.ClusterIdentity{ClusterKind: "kubernetes", ClusterType: "virtual", Usage: "worker", WorkerType: "deployment", HostCluster: "h"}
 	virtual := Cluster("v", VirtualCluster("h", "31000"))
-	virtual.Spec.ClusterKind = ""
-	if diff := cmp.Diff(want, build.Identity(virtual)); diff != "" {
-		t.Errorf("identity (-want +got):\n%s", diff)
-	}
-
 	p := mustCluster(t, newSnapshot(virtual, host).WithSettings(snapshot.Settings{ArgoCDNamespace: "cd"}), "v")
 	if got, want := build.ClusterSecretID(tenantSet(p)), (plan.ID{Kind: "Secret", Namespace: "cd", Name: "cluster-v"}); got != want || build.ArgoCDNamespace(tenantSet(p)) != "cd" {
 		t.Errorf("the cluster's Secret is %v in %s, want %v", got, build.ArgoCDNamespace(tenantSet(p)), want)

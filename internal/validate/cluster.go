@@ -73,14 +73,14 @@ func (c *checker) hostNamespace(cluster, host *v1alpha1.Cluster) {
 // identity on record if it has been registered, or the one in its spec before the
 // change.
 func (c *checker) clusterInUse(cluster, before *v1alpha1.Cluster) {
-	is := identityOf(cluster.Spec)
+	is := cluster.Identity()
 	was := is
 	switch {
 	case cluster.Status.Registered != nil:
 		was = *cluster.Status.Registered
 		was.ClusterKind = cmp.Or(was.ClusterKind, is.ClusterKind)
 	case before != nil:
-		was = identityOf(before.Spec)
+		was = before.Identity()
 	}
 	if was == is {
 		return
@@ -100,13 +100,6 @@ func (c *checker) clusterInUse(cluster, before *v1alpha1.Cluster) {
 			c.fail(v1alpha1.ReasonInUse, field.NewPath("spec", f.name), f.is,
 				"%s cannot change from %q while the cluster is used by %s: undo the change, or delete these first", f.name, f.was, listRefs(users))
 		}
-	}
-}
-
-func identityOf(spec v1alpha1.ClusterSpec) v1alpha1.ClusterIdentity {
-	return v1alpha1.ClusterIdentity{
-		ClusterKind: cmp.Or(spec.ClusterKind, "kubernetes"), ClusterType: spec.ClusterType,
-		Usage: spec.Usage, WorkerType: spec.WorkerType, HostCluster: spec.HostCluster,
 	}
 }
 
