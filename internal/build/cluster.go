@@ -127,7 +127,7 @@ func (b *cluster) choose(components []catalogue.Component) {
 	for _, component := range components {
 		chosen := ComponentPlan{Component: component}
 		if !component.External {
-			chosen.Application = b.applicationName(component)
+			chosen.Application = b.applicationName(component.Choice)
 		}
 		after := slices.Clone(component.After)
 		if !component.OnHost {
@@ -136,7 +136,7 @@ func (b *cluster) choose(components []catalogue.Component) {
 		}
 		for _, name := range after {
 			i := slices.IndexFunc(components, func(other catalogue.Component) bool { return other.Name == name })
-			if i >= 0 && !componentReady(b.Cluster, components[i]) && !slices.Contains(chosen.WaitsFor, name) {
+			if i >= 0 && !componentReady(b.Cluster, components[i].Choice) && !slices.Contains(chosen.WaitsFor, name) {
 				chosen.WaitsFor = append(chosen.WaitsFor, name)
 			}
 		}
@@ -179,7 +179,7 @@ func VersionSupported(s *snapshot.Snapshot, have string) bool {
 	return err != nil || !found.LessThan(minimum)
 }
 
-func (b *cluster) applicationName(component catalogue.Component) string {
+func (b *cluster) applicationName(component catalogue.Choice) string {
 	if component.OnHost {
 		return names.VirtualClusterApplication(b.Name, b.Spec.HostCluster, component.Name)
 	}
@@ -187,7 +187,7 @@ func (b *cluster) applicationName(component catalogue.Component) string {
 }
 
 // componentReady reports whether other objects can rely on a component of a cluster.
-func componentReady(c *v1alpha1.Cluster, component catalogue.Component) bool {
+func componentReady(c *v1alpha1.Cluster, component catalogue.Choice) bool {
 	return component.External || slices.ContainsFunc(c.Status.Components, func(status v1alpha1.ComponentStatus) bool {
 		return status.Name == component.Name &&
 			(status.State == v1alpha1.ComponentReady || status.State == v1alpha1.ComponentExternal)

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/foreign/traefik"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
@@ -101,7 +102,7 @@ func ReviewerSecret(s *snapshot.Snapshot, c *v1alpha1.Cluster) (plan.ID, bool) {
 	if !hasAccess(s, c) {
 		return plan.ID{}, false
 	}
-	component, _ := s.ComponentOf(c, v1alpha1.CategorySecretManagement)
+	component, _ := s.ChoiceOf(c, v1alpha1.CategorySecretManagement)
 	return plan.ID{Kind: secretKind.Kind, Namespace: cmp.Or(component.Namespace, vaultNamespace), Name: vaultAccountToken}, true
 }
 
@@ -135,7 +136,7 @@ func (b *cluster) addTokenReviewer() {
 
 // addSecrets adds the Secrets that a component needs.
 func (b *cluster) addSecrets(to *set, component ComponentPlan) {
-	at := b.destination(component.Component)
+	at := b.destination(component.Choice)
 	for _, secret := range component.Secrets {
 		var values []plan.SecretValue
 		for _, key := range slices.Sorted(slices.Values(secret.Keys)) {
@@ -153,11 +154,11 @@ func (b *cluster) addSecrets(to *set, component ComponentPlan) {
 // addEventBus adds the bus between the event sources and sensors of the cluster's
 // pipelines, unless it exists.
 func (b *cluster) addEventBus() {
-	listener, ok := b.component(v1alpha1.CategoryEventListener)
+	listener, ok := catalogue.Find(b.components, v1alpha1.CategoryEventListener)
 	if !ok {
 		return
 	}
-	if !componentReady(b.Cluster, listener.Component) {
+	if !componentReady(b.Cluster, listener.Choice) {
 		// The kind comes with the component.
 		b.own.keep(eventBusKind, listener.Namespace, eventBus)
 		return
@@ -171,15 +172,6 @@ func (b *cluster) addEventBus() {
 	}, b.source).IfAbsent = true
 }
 
-func (b *cluster) component(category v1alpha1.ComponentCategory) (ComponentPlan, bool) {
-	for _, component := range b.components {
-		if component.Category == category {
-			return component, true
-		}
-	}
-	return ComponentPlan{}, false
-}
-
 // authProxy locates the gateway and the oauth2-proxy in front of the web pages of a
 // cluster.
 type authProxy struct{ gatewayNamespace, name, namespace string }
@@ -191,8 +183,8 @@ func (b *cluster) findAuthProxy() (authProxy, bool) {
 	if b.virtual() {
 		at = b.hostCluster
 	}
-	gateway, hasGateway := b.snap.ComponentOf(at, v1alpha1.CategoryGateway)
-	proxy, hasProxy := b.snap.ComponentOf(at, v1alpha1.CategoryOauthProxy)
+	gateway, hasGateway := b.snap.ChoiceOf(at, v1alpha1.CategoryGateway)
+	proxy, hasProxy := b.snap.ChoiceOf(at, v1alpha1.CategoryOauthProxy)
 	return authProxy{gatewayNamespace: gateway.Namespace, name: proxy.Name, namespace: proxy.Namespace}, hasGateway && hasProxy
 }
 
@@ -220,8 +212,8 @@ func (b *cluster) addIngress(component ComponentPlan, proxy authProxy) {
 
 // addMiddleware has the gateway ask the proxy who sends a request.
 func (b *cluster) addMiddleware(proxy authProxy) {
-	gateway, _ := b.component(v1alpha1.CategoryGateway)
-	if !componentReady(b.Cluster, gateway.Component) {
+	gateway, _ := catalogue.Find(b.components, v1alpha1.CategoryGateway)
+	if !componentReady(b.Cluster, gateway.Choice) {
 		// The kind comes with the component.
 		b.own.keep(traefik.MiddlewareKind(), proxy.gatewayNamespace, oauthMiddleware)
 		return

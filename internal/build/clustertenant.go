@@ -48,7 +48,7 @@ func (b *cluster) addTenant() error {
 	}
 	for _, component := range b.components {
 		if component.External || len(component.WaitsFor) > 0 {
-			b.tenant.keep(argocd.ApplicationSchemaGroupVersionKind, b.argoNamespace(), b.applicationName(component.Component))
+			b.tenant.keep(argocd.ApplicationSchemaGroupVersionKind, b.argoNamespace(), b.applicationName(component.Choice))
 			continue
 		}
 		if err := b.addApplication(component); err != nil {
@@ -87,7 +87,7 @@ func (b *cluster) addProject() error {
 		for _, source := range component.Sources {
 			repos[source.RepoURL] = true
 		}
-		to := b.destination(component.Component)
+		to := b.destination(component.Choice)
 		for _, namespace := range append([]string{to.Namespace}, component.Namespaces...) {
 			places[argocd.ApplicationDestination{Name: to.Name, Namespace: namespace}] = true
 		}
@@ -164,7 +164,7 @@ func compareKinds(a, b metav1.GroupKind) int {
 
 // destination returns the destination of a component. A virtual cluster itself is
 // installed on its host, in the namespace of its name.
-func (b *cluster) destination(component catalogue.Component) argocd.ApplicationDestination {
+func (b *cluster) destination(component catalogue.Choice) argocd.ApplicationDestination {
 	if component.OnHost {
 		return argocd.ApplicationDestination{Name: b.Spec.HostCluster, Namespace: b.Name}
 	}
@@ -183,7 +183,7 @@ func (b *cluster) addApplication(component ComponentPlan) error {
 	}
 	spec := argocd.ApplicationSpec{
 		Project:     names.Cluster(b.Name),
-		Destination: b.destination(component.Component),
+		Destination: b.destination(component.Choice),
 		SyncPolicy:  componentSyncPolicy(),
 	}
 	if len(sources) == 1 {

@@ -40,7 +40,7 @@ func VirtualKubeconfig(s *snapshot.Snapshot, c *v1alpha1.Cluster) (plan.ID, bool
 	if c.Spec.ClusterType != v1alpha1.ClusterVirtual || c.Spec.KubeconfigSecretRef != nil {
 		return plan.ID{}, false
 	}
-	for _, component := range s.Components(c) {
+	for _, component := range s.Choices(c) {
 		if component.Category == v1alpha1.CategoryVirtualCluster && !component.External {
 			// The chart names the Secret after its release.
 			return plan.ID{Kind: "Secret", Namespace: c.Name, Name: "vc-" + component.Name}, true

@@ -127,7 +127,7 @@ func (p *pipeline) find() error {
 	if err := p.findCluster(); err != nil {
 		return err
 	}
-	if _, ok := p.snap.ComponentOf(p.cluster, v1alpha1.CategoryEventListener); !ok {
+	if _, ok := p.snap.ChoiceOf(p.cluster, v1alpha1.CategoryEventListener); !ok {
 		return fmt.Errorf("%s: Cluster %s has no component that listens to events", p.source, p.cluster.Name)
 	}
 	if err := p.checkNamespace(); err != nil {

@@ -307,7 +307,7 @@ func httpsPort(s *snapshot.Snapshot, c *v1alpha1.Cluster) (int64, error) {
 	if err := wrong.ToAggregate(); err != nil {
 		return 0, &HostError{Cluster: snapshot.RefOf(c), Problem: "its port cannot be told while its components are invalid: " + err.Error()}
 	}
-	gateway, _ := snapshot.OfCategory(components, v1alpha1.CategoryGateway)
+	gateway, _ := catalogue.Find(components, v1alpha1.CategoryGateway)
 	if port, ok := gateway.Settings["httpsNodePort"].(int64); ok {
 		return port, nil
 	}

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/hooks"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/snapshot"
@@ -133,7 +134,7 @@ func (l *launcher) constant(name string) (string, error) {
 // dashboard returns the address of Tekton's dashboard; empty when there is none.
 func (l *launcher) dashboard() string {
 	components, _ := l.snap.ClusterComponents(l.cluster)
-	component, ok := snapshot.OfCategory(components, v1alpha1.CategoryPipeline)
+	component, ok := catalogue.Find(components, v1alpha1.CategoryPipeline)
 	if !ok || component.Ingress == nil {
 		return ""
 	}

@@ -115,7 +115,7 @@ func (p *pipeline) addCredentials() error {
 // kind: until it is ready, an existing ExternalSecret stays.
 func (p *pipeline) addSyncedCredentials(ref secrets.Ref) {
 	name := names.SyncedCredentials(p.runtime.Name)
-	component, _ := p.snap.ComponentOf(p.cluster, v1alpha1.CategorySecretSync)
+	component, _ := p.snap.ChoiceOf(p.cluster, v1alpha1.CategorySecretSync)
 	if !componentReady(p.cluster, component) {
 		p.keep(externalsecrets.ExternalSecretKind(), p.namespace(), name)
 		return

@@ -16,7 +16,7 @@ const externalSecrets = "external-secrets"
 // syncsSecrets reports whether External Secrets brings secrets from Vault to a
 // cluster.
 func syncsSecrets(s *snapshot.Snapshot, c *v1alpha1.Cluster) bool {
-	component, ok := s.ComponentOf(c, v1alpha1.CategorySecretSync)
+	component, ok := s.ChoiceOf(c, v1alpha1.CategorySecretSync)
 	return ok && component.Name == externalSecrets && hasAccess(s, c)
 }
 
@@ -28,7 +28,7 @@ func (s *space) addSecretStores() {
 	if !syncsSecrets(s.snap, s.cluster) {
 		return
 	}
-	component, _ := s.snap.ComponentOf(s.cluster, v1alpha1.CategorySecretSync)
+	component, _ := s.snap.ChoiceOf(s.cluster, v1alpha1.CategorySecretSync)
 	ready := componentReady(s.cluster, component)
 	for at, source := range s.accountsIn() {
 		if !ready {

@@ -163,13 +163,13 @@ func TestGuideClusters(t *testing.T) {
 			if diff := cmp.Diff(test.wantPorts, ports); diff != "" {
 				t.Errorf("ports (-want +got):\n%s", diff)
 			}
-			var light []Component
+			var light []Choice
 			for _, name := range test.want {
 				one := found[name]
-				light = append(light, Component{Name: one.Name, Category: one.Category, Namespace: one.Namespace, OnHost: one.OnHost})
+				light = append(light, one.Choice)
 			}
-			if diff := cmp.Diff(light, Builtin().Components(cluster)); diff != "" {
-				t.Errorf("Components() differs from For() (-for +components):\n%s", diff)
+			if diff := cmp.Diff(light, Builtin().Choices(cluster)); diff != "" {
+				t.Errorf("Choices() differs from For() (-for +choices):\n%s", diff)
 			}
 		})
 	}

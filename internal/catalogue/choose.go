@@ -94,14 +94,14 @@ func choicePath(category v1alpha1.ComponentCategory) *field.Path {
 	return field.NewPath("spec", "componentsList", string(category))
 }
 
-// choice is the component of a category that a cluster has.
-type choice struct {
+// selection is the component of a category that a cluster has.
+type selection struct {
 	component *component
 	// from is the choice in the Cluster, or nil if the catalogue decides.
 	from *v1alpha1.Component
 }
 
-func (c choice) namespace(cluster *v1alpha1.Cluster) string {
+func (c selection) namespace(cluster *v1alpha1.Cluster) string {
 	switch {
 	case c.component.onHost:
 		return cluster.Name
@@ -113,9 +113,9 @@ func (c choice) namespace(cluster *v1alpha1.Cluster) string {
 
 // choose returns the components of a cluster in the order of their names, and the
 // errors in its choices.
-func (c *Catalogue) choose(cluster *v1alpha1.Cluster) ([]choice, field.ErrorList) {
+func (c *Catalogue) choose(cluster *v1alpha1.Cluster) ([]selection, field.ErrorList) {
 	var (
-		choices []choice
+		choices []selection
 		errs    field.ErrorList
 	)
 	for _, category := range categories() {
@@ -127,35 +127,35 @@ func (c *Catalogue) choose(cluster *v1alpha1.Cluster) ([]choice, field.ErrorList
 			choices = append(choices, made)
 		}
 	}
-	slices.SortFunc(choices, func(a, b choice) int { return strings.Compare(a.component.spec.Name, b.component.spec.Name) })
+	slices.SortFunc(choices, func(a, b selection) int { return strings.Compare(a.component.spec.Name, b.component.spec.Name) })
 	return choices, errs
 }
 
-func (c *Catalogue) chooseOne(cluster *v1alpha1.Cluster, category v1alpha1.ComponentCategory) (choice, *field.Error) {
+func (c *Catalogue) chooseOne(cluster *v1alpha1.Cluster, category v1alpha1.ComponentCategory) (selection, *field.Error) {
 	spec := &cluster.Spec
 	from, usual := spec.ComponentsList.Chosen(category), c.usual(category, spec)
 	if from == nil {
-		return choice{component: usual}, nil
+		return selection{component: usual}, nil
 	}
 	possible := c.possible(category, spec)
 	if len(possible) == 0 && mayBeIdle(category) {
-		return choice{}, nil
+		return selection{}, nil
 	}
 	at := choicePath(category).Child("name")
 	switch one := c.get(from.Name); {
 	case len(possible) == 0:
-		return choice{}, field.Invalid(choicePath(category), from.Name, fmt.Sprintf(
+		return selection{}, field.Invalid(choicePath(category), from.Name, fmt.Sprintf(
 			"%s has no component of this category: remove it", kindOf(spec)))
 	case one == nil || one.spec.Category != category:
-		return choice{}, field.NotSupported(at, from.Name, possible)
+		return selection{}, field.NotSupported(at, from.Name, possible)
 	case one.requirement(spec) == "":
-		return choice{}, field.Invalid(at, from.Name, fmt.Sprintf(
+		return selection{}, field.Invalid(at, from.Name, fmt.Sprintf(
 			"%s cannot have it: write %s, or add a rule to it in the ComponentCatalogue", kindOf(spec), strings.Join(possible, " or ")))
 	case usual != nil && usual != one && usual.requirement(spec) == v1alpha1.RequirementRequired:
-		return choice{}, field.Invalid(at, from.Name, fmt.Sprintf(
+		return selection{}, field.Invalid(at, from.Name, fmt.Sprintf(
 			"%s always has %s: write that, or make it Default in the ComponentCatalogue", kindOf(spec), usual.spec.Name))
 	default:
-		return choice{component: one, from: from}, nil
+		return selection{component: one, from: from}, nil
 	}
 }
 
@@ -167,26 +167,27 @@ func kindOf(spec *v1alpha1.ClusterSpec) string {
 	return fmt.Sprintf("a %s %s worker", spec.ClusterType, spec.WorkerType)
 }
 
-// Components returns the components of a cluster in the order of their names,
-// with name, category, namespace, External and OnHost only. A choice that For refuses
-// has the name and the namespace in the Cluster.
-func (c *Catalogue) Components(cluster *v1alpha1.Cluster) []Component {
-	found := make([]Component, 0, 12)
+// choice returns the part of the component that does not depend on its settings.
+func (c selection) choice(cluster *v1alpha1.Cluster) Choice {
+	return Choice{
+		Name: c.component.spec.Name, Category: c.component.spec.Category, Namespace: c.namespace(cluster),
+		External: c.component.external, OnHost: c.component.onHost,
+	}
+}
+
+// Choices returns the components that a cluster has, in the order of their names. A
+// choice that For refuses has the name and the namespace in the Cluster.
+func (c *Catalogue) Choices(cluster *v1alpha1.Cluster) []Choice {
+	found := make([]Choice, 0, 12)
 	for _, category := range categories() {
 		made, err := c.chooseOne(cluster, category)
 		if err != nil {
 			from := cluster.Spec.ComponentsList.Chosen(category)
-			found = append(found, Component{Name: from.Name, Category: category, Namespace: from.Namespace})
-			continue
+			found = append(found, Choice{Name: from.Name, Category: category, Namespace: from.Namespace})
+		} else if made.component != nil {
+			found = append(found, made.choice(cluster))
 		}
-		if made.component == nil {
-			continue
-		}
-		found = append(found, Component{
-			Name: made.component.spec.Name, Category: category, Namespace: made.namespace(cluster),
-			External: made.component.external, OnHost: made.component.onHost,
-		})
 	}
-	slices.SortFunc(found, func(a, b Component) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(found, func(a, b Choice) int { return strings.Compare(a.Name, b.Name) })
 	return found
 }

@@ -121,7 +121,7 @@ func TestEffective(t *testing.T) {
 			overlay:   `components: [{name: cert-manager, installation: External, namespace: certificates}]`,
 			component: "cert-manager",
 			want: func(c *Component) {
-				*c = Component{Name: "cert-manager", Category: v1alpha1.CategoryCertManagement, Namespace: "certificates", External: true, Settings: map[string]any{}}
+				*c = Component{Choice: Choice{Name: "cert-manager", Category: v1alpha1.CategoryCertManagement, Namespace: "certificates", External: true}, Settings: map[string]any{}}
 			},
 		},
 		"a new one that a cluster names": {
@@ -133,7 +133,7 @@ func TestEffective(t *testing.T) {
 			component: "flux",
 			want: func(c *Component) {
 				*c = Component{
-					Name: "flux", Category: v1alpha1.CategoryCertManagement, Namespace: "mine", Settings: map[string]any{},
+					Choice: Choice{Name: "flux", Category: v1alpha1.CategoryCertManagement, Namespace: "mine"}, Settings: map[string]any{},
 					Sources: []Source{{Name: "chart", RepoURL: "registry.example.com/charts", Chart: "flux", TargetRevision: "2.0.0"}},
 				}
 			},
@@ -143,7 +143,7 @@ func TestEffective(t *testing.T) {
 				{name: issuer, category: certManagement, installation: External, rules: [{usage: worker, requirement: Default}]}]`,
 			component: "issuer",
 			want: func(c *Component) {
-				*c = Component{Name: "issuer", Category: v1alpha1.CategoryCertManagement, External: true, Settings: map[string]any{}}
+				*c = Component{Choice: Choice{Name: "issuer", Category: v1alpha1.CategoryCertManagement, External: true}, Settings: map[string]any{}}
 			},
 		},
 	}

@@ -72,7 +72,7 @@ func newReferences(cluster *v1alpha1.Cluster, f Facts) references {
 }
 
 // of returns the references of one component, still without settings.
-func (r references) of(one choice) *references {
+func (r references) of(one selection) *references {
 	r.component, r.namespace = one.component.spec.Name, one.namespace(r.cluster)
 	return &r
 }
@@ -120,10 +120,10 @@ func (r *references) text(name string) string {
 
 // after returns the components that this one waits for. They are in the same place,
 // the cluster itself or its host.
-func (c choice) after(all []choice) []string {
+func (c selection) after(all []selection) []string {
 	var names []string
 	for _, before := range c.component.spec.After {
-		if slices.ContainsFunc(all, func(other choice) bool {
+		if slices.ContainsFunc(all, func(other selection) bool {
 			return other.component.spec.Name == before && other.component.onHost == c.component.onHost
 		}) {
 			names = append(names, before)
@@ -135,12 +135,9 @@ func (c choice) after(all []choice) []string {
 
 // expand returns the component for a cluster. An external one has only the fields that
 // other components depend on.
-func (c choice) expand(cluster *v1alpha1.Cluster, settings map[string]any, find lookup) (Component, error) {
+func (c selection) expand(cluster *v1alpha1.Cluster, settings map[string]any, find lookup) (Component, error) {
 	spec := c.component.spec
-	made := Component{
-		Name: spec.Name, Category: spec.Category, Namespace: c.namespace(cluster),
-		External: c.component.external, OnHost: c.component.onHost, Settings: settings,
-	}
+	made := Component{Choice: c.choice(cluster), Settings: settings}
 	if made.External {
 		return made, nil
 	}

@@ -183,8 +183,8 @@ func TestForChoices(t *testing.T) {
 				test.change(&cluster.Spec)
 			}
 			found := mustFor(t, Builtin(), cluster, guideClusters()["cluster-host"])
-			light := map[string]Component{}
-			for _, one := range Builtin().Components(cluster) {
+			light := map[string]Choice{}
+			for _, one := range Builtin().Choices(cluster) {
 				light[one.Name] = one
 			}
 			got, gotLight := map[string]string{}, map[string]string{}
@@ -201,19 +201,19 @@ func TestForChoices(t *testing.T) {
 				t.Errorf("For() (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(test.want, gotLight); diff != "" {
-				t.Errorf("Components() (-want +got):\n%s", diff)
+				t.Errorf("Choices() (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// Components includes a refused choice, so that its namespace stays the component's.
-func TestComponentsOfARefusedChoice(t *testing.T) {
+// Choices includes a refused choice, so that its namespace stays the component's.
+func TestChoicesOfARefusedCluster(t *testing.T) {
 	cluster := guideClusters()["physical-worker-pipeline"]
 	cluster.Spec.ComponentsList.Deployment = &v1alpha1.Component{Name: "flux", Namespace: "flux-system"}
-	for _, one := range Builtin().Components(cluster) {
+	for _, one := range Builtin().Choices(cluster) {
 		if one.Category == v1alpha1.CategoryDeployment {
-			want := Component{Name: "flux", Category: v1alpha1.CategoryDeployment, Namespace: "flux-system"}
+			want := Choice{Name: "flux", Category: v1alpha1.CategoryDeployment, Namespace: "flux-system"}
 			if diff := cmp.Diff(want, one); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -241,7 +241,7 @@ func TestOnHost(t *testing.T) {
 		t.Errorf("argocd waits for (-want +got):\n%s", diff)
 	}
 	want := Component{
-		Name: "other", Category: v1alpha1.CategoryVirtualCluster, Namespace: cluster.Name, OnHost: true, Settings: map[string]any{},
+		Choice: Choice{Name: "other", Category: v1alpha1.CategoryVirtualCluster, Namespace: cluster.Name, OnHost: true}, Settings: map[string]any{},
 		Sources: []Source{{Name: "chart", RepoURL: "https://charts.example.com", Chart: "other", TargetRevision: "1.0.0"}},
 	}
 	if diff := cmp.Diff(want, found["other"]); diff != "" {
@@ -376,7 +376,7 @@ func TestReferences(t *testing.T) {
 	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Spec: v1alpha1.ClusterSpec{
 		APIServer: "https://1.2.3.4:6443", HostCluster: "h",
 	}}
-	refs := newReferences(cluster, vaultFacts).of(choice{component: &component{spec: &v1alpha1.CatalogueComponent{Name: "n", Namespace: "s"}}})
+	refs := newReferences(cluster, vaultFacts).of(selection{component: &component{spec: &v1alpha1.CatalogueComponent{Name: "n", Namespace: "s"}}})
 	got := map[string]any{}
 	for _, name := range clusterReferences() {
 		if wrong := unknownReference(name, "n", nil); wrong != "" {
@@ -456,7 +456,7 @@ func BenchmarkEffectiveFor(b *testing.B) {
 	b.Run("Components", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if len(Builtin().Components(cluster)) != 9 {
+			if len(Builtin().Choices(cluster)) != 9 {
 				b.Fatal("there are not nine")
 			}
 		}

@@ -73,7 +73,7 @@ type given struct {
 // givenSettings returns the settings that a cluster gives to its component of a
 // category. A field of the Cluster and an addition may set the same value twice, but
 // not two different values.
-func givenSettings(cluster *v1alpha1.Cluster, made choice) (map[string]given, field.ErrorList) {
+func givenSettings(cluster *v1alpha1.Cluster, made selection) (map[string]given, field.ErrorList) {
 	var errs field.ErrorList
 	texts := map[string]given{}
 	category := made.component.spec.Category
@@ -115,7 +115,7 @@ func givenSettings(cluster *v1alpha1.Cluster, made choice) (map[string]given, fi
 
 // readSettings returns the typed settings of a cluster's component, without the ones
 // that have no value. Defaults can contain references to the cluster.
-func readSettings(cluster *v1alpha1.Cluster, made choice, httpsPort int64, find lookup) (map[string]any, field.ErrorList) {
+func readSettings(cluster *v1alpha1.Cluster, made selection, httpsPort int64, find lookup) (map[string]any, field.ErrorList) {
 	texts, errs := givenSettings(cluster, made)
 	category := made.component.spec.Category
 	known := map[string]bool{}
@@ -163,7 +163,7 @@ func readSettings(cluster *v1alpha1.Cluster, made choice, httpsPort int64, find 
 }
 
 // samePorts returns an error if two settings of a component have the same node port.
-func samePorts(made choice, values map[string]any, texts map[string]given) field.ErrorList {
+func samePorts(made selection, values map[string]any, texts map[string]given) field.ErrorList {
 	var errs field.ErrorList
 	taken := map[any]string{}
 	for _, one := range made.component.settings {

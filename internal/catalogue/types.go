@@ -7,6 +7,8 @@
 package catalogue
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -21,15 +23,33 @@ type Facts struct {
 	VaultAddress, VaultCABundle, VaultNamespace string
 }
 
-// Component is a component of one cluster, with everything expanded.
-type Component struct {
+// Choice is a component that one cluster has, without its manifests and settings.
+type Choice struct {
 	Name      string
 	Category  v1alpha1.ComponentCategory
 	Namespace string
 	// External is true for a component that Nautes relies on but does not install.
 	External bool
 	// OnHost is true for a component on the cluster's host, such as a vcluster.
-	OnHost  bool
+	OnHost bool
+}
+
+// In reports whether the component belongs to a category.
+func (c Choice) In(category v1alpha1.ComponentCategory) bool { return c.Category == category }
+
+// Find returns the component of a category, or false if there is none.
+func Find[C interface {
+	In(v1alpha1.ComponentCategory) bool
+}](components []C, category v1alpha1.ComponentCategory) (found C, ok bool) {
+	if i := slices.IndexFunc(components, func(c C) bool { return c.In(category) }); i >= 0 {
+		return components[i], true
+	}
+	return found, false
+}
+
+// Component is a component of one cluster, with everything expanded.
+type Component struct {
+	Choice
 	Sources []Source
 	// After lists the components of the cluster that must be ready first.
 	After []string

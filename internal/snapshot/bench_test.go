@@ -46,7 +46,7 @@ func BenchmarkCatalogue(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				snapshot.New(Tenant, Namespace, objects...).Components(c)
+				snapshot.New(Tenant, Namespace, objects...).Choices(c)
 			}
 		})
 	}
@@ -65,7 +65,7 @@ func BenchmarkCatalogue(b *testing.B) {
 	b.Run("loaded", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			s.With(c).Components(c)
+			s.With(c).Choices(c)
 		}
 	})
 }

@@ -106,7 +106,7 @@ func TestClusterComponents(t *testing.T) {
 		t.Errorf("%d components, want 7, one of them with the address of Vault:\n%s", len(components), text)
 	}
 	var names []string
-	for _, component := range s.Components(worker) {
+	for _, component := range s.Choices(worker) {
 		names = append(names, component.Name)
 	}
 	for i, component := range components {
@@ -153,8 +153,8 @@ func TestBrokenCatalogueMovesNothing(t *testing.T) {
 			}
 		})
 	}
-	got := newSnapshot(recorded, broken()).Components(recorded)
-	want := []catalogue.Component{
+	got := newSnapshot(recorded, broken()).Choices(recorded)
+	want := []catalogue.Choice{
 		{Name: "argocd", Category: v1alpha1.CategoryDeployment, Namespace: "cd"},
 		{Name: "native", Category: v1alpha1.CategoryMultiTenant, External: true},
 		{Name: "vcluster", Category: v1alpha1.CategoryVirtualCluster, Namespace: "c", OnHost: true},

@@ -21,32 +21,32 @@ const (
 // defaultArgoCDNamespace is the namespace of Argo CD by default.
 const defaultArgoCDNamespace = "argocd"
 
-// Components returns the components of a cluster by name, with name, category,
-// namespace, External and OnHost only. While the tenant's catalogue is invalid, the
-// components in the cluster's status count. The same holds for a category whose
-// chosen component does not exist. So nothing moves before the mistake is corrected.
-func (s *Snapshot) Components(c *v1alpha1.Cluster) []catalogue.Component {
+// Choices returns the components that a cluster has, by name. While the tenant's
+// catalogue is invalid, the components in the cluster's status count. The same holds for
+// a category whose chosen component does not exist. So nothing moves before the mistake
+// is corrected.
+func (s *Snapshot) Choices(c *v1alpha1.Cluster) []catalogue.Choice {
 	recorded := recordedComponents(c)
 	if len(s.CatalogueErrors()) > 0 && len(recorded) > 0 {
 		return recorded
 	}
-	components := s.Catalogue().Components(c)
-	for i, component := range components {
+	choices := s.Catalogue().Choices(c)
+	for i, component := range choices {
 		if known := s.Catalogue().Component(component.Name); known != nil && known.Category == component.Category {
 			continue
 		}
-		if was, ok := OfCategory(recorded, component.Category); ok {
-			components[i] = was
+		if was, ok := catalogue.Find(recorded, component.Category); ok {
+			choices[i] = was
 		}
 	}
-	slices.SortFunc(components, func(a, b catalogue.Component) int { return strings.Compare(a.Name, b.Name) })
-	return components
+	slices.SortFunc(choices, func(a, b catalogue.Choice) int { return strings.Compare(a.Name, b.Name) })
+	return choices
 }
 
-func recordedComponents(c *v1alpha1.Cluster) []catalogue.Component {
-	recorded := make([]catalogue.Component, 0, len(c.Status.Components))
+func recordedComponents(c *v1alpha1.Cluster) []catalogue.Choice {
+	recorded := make([]catalogue.Choice, 0, len(c.Status.Components))
 	for _, component := range c.Status.Components {
-		recorded = append(recorded, catalogue.Component{
+		recorded = append(recorded, catalogue.Choice{
 			Name: component.Name, Category: component.Category, Namespace: component.Namespace,
 			External: component.State == v1alpha1.ComponentExternal,
 			OnHost:   component.Category == v1alpha1.CategoryVirtualCluster,
@@ -55,32 +55,21 @@ func recordedComponents(c *v1alpha1.Cluster) []catalogue.Component {
 	return recorded
 }
 
-// OfCategory returns the component of a category, or false if there is none.
-func OfCategory(components []catalogue.Component, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
-	for _, component := range components {
-		if component.Category == category {
-			return component, true
-		}
-	}
-	return catalogue.Component{}, false
-}
-
-// ComponentOf returns the component of a category on a cluster, or false if it has
-// none.
-func (s *Snapshot) ComponentOf(c *v1alpha1.Cluster, category v1alpha1.ComponentCategory) (catalogue.Component, bool) {
-	return OfCategory(s.Components(c), category)
+// ChoiceOf returns the component of a category on a cluster, or false if it has none.
+func (s *Snapshot) ChoiceOf(c *v1alpha1.Cluster, category v1alpha1.ComponentCategory) (catalogue.Choice, bool) {
+	return catalogue.Find(s.Choices(c), category)
 }
 
 // DeploymentNamespace returns the namespace of Argo CD on a cluster.
 func (s *Snapshot) DeploymentNamespace(c *v1alpha1.Cluster) string {
-	component, _ := s.ComponentOf(c, v1alpha1.CategoryDeployment)
+	component, _ := s.ChoiceOf(c, v1alpha1.CategoryDeployment)
 	return cmp.Or(component.Namespace, defaultArgoCDNamespace)
 }
 
 // Tenancy returns the multi-tenancy component of a cluster: TenancyHNC or
 // TenancyNative.
 func (s *Snapshot) Tenancy(c *v1alpha1.Cluster) string {
-	if component, ok := s.ComponentOf(c, v1alpha1.CategoryMultiTenant); ok && component.Name == TenancyNative {
+	if component, ok := s.ChoiceOf(c, v1alpha1.CategoryMultiTenant); ok && component.Name == TenancyNative {
 		return TenancyNative
 	}
 	return TenancyHNC
@@ -99,7 +88,7 @@ func (s *Snapshot) ComponentNamespace(c *v1alpha1.Cluster, namespace string) str
 	if namespace == s.Namespace {
 		return "nautes"
 	}
-	for _, component := range s.Components(c) {
+	for _, component := range s.Choices(c) {
 		if component.Namespace == namespace && !component.OnHost {
 			return component.Name
 		}
@@ -115,7 +104,7 @@ func (s *Snapshot) Reserved(c *v1alpha1.Cluster, key string) (namespace string, 
 	if key == "" {
 		return "", false
 	}
-	for _, component := range s.Components(c) {
+	for _, component := range s.Choices(c) {
 		// A component on the host has no namespace here.
 		if !component.OnHost && (component.Name == key || component.Namespace == key) {
 			return component.Namespace, true

@@ -13,7 +13,7 @@ import (
 
 func TestComponents(t *testing.T) {
 	names := func(c *v1alpha1.Cluster) (list []string) {
-		for _, component := range newSnapshot().Components(c) {
+		for _, component := range newSnapshot().Choices(c) {
 			list = append(list, component.Name+"@"+component.Namespace)
 		}
 		return list

@@ -16,7 +16,7 @@ const defaultEventNamespace = "argo-events"
 
 // EventNamespace returns the namespace in which a cluster listens to events.
 func (s *Snapshot) EventNamespace(c *v1alpha1.Cluster) string {
-	component, _ := s.ComponentOf(c, v1alpha1.CategoryEventListener)
+	component, _ := s.ChoiceOf(c, v1alpha1.CategoryEventListener)
 	return cmp.Or(component.Namespace, defaultEventNamespace)
 }
 

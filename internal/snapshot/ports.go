@@ -57,7 +57,7 @@ func (s *Snapshot) allPorts() map[string][]PortUse {
 
 func (s *Snapshot) portsOf(c *v1alpha1.Cluster) []PortUse {
 	var uses []PortUse
-	for _, component := range s.Components(c) {
+	for _, component := range s.Choices(c) {
 		if component.External {
 			continue
 		}
@@ -73,7 +73,7 @@ func (s *Snapshot) portsOf(c *v1alpha1.Cluster) []PortUse {
 
 // portSetting returns the text of a port as a cluster sets it, and the field
 // that sets it.
-func portSetting(c *v1alpha1.Cluster, component catalogue.Component, setting v1alpha1.ComponentSetting) (value, field string) {
+func portSetting(c *v1alpha1.Cluster, component catalogue.Choice, setting v1alpha1.ComponentSetting) (value, field string) {
 	own := map[string]string{}
 	switch {
 	case component.Category == v1alpha1.CategoryGateway && c.Spec.Traefik != nil:

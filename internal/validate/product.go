@@ -165,7 +165,7 @@ func (c *checker) runtimeCluster(d destination, environment string) *v1alpha1.Cl
 // pipelines.
 func (c *checker) pipelineComponents(at *field.Path, cluster *v1alpha1.Cluster, environment string) {
 	for _, category := range []v1alpha1.ComponentCategory{v1alpha1.CategoryEventListener, v1alpha1.CategoryPipeline} {
-		if _, ok := c.s.ComponentOf(cluster, category); !ok {
+		if _, ok := c.s.ChoiceOf(cluster, category); !ok {
 			c.fail(v1alpha1.ReasonInvalid, at, environment,
 				"Cluster %s of the environment has no component of the category %s: choose one in its spec.componentsList, or use another environment", cluster.Name, category)
 		}
