@@ -46,7 +46,7 @@ var may = map[string][]string{
 	"internal/references": {"api/v1alpha1", "internal/plan"},
 	"internal/snapshot":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/plan", "internal/references"},
 	"internal/validate":   {"api/v1alpha1", "internal/catalogue", "internal/forge/forges", "internal/hooks", "internal/luapattern", "internal/plan", "internal/references", "internal/schedule", "internal/secrets", "internal/snapshot"},
-	"internal/build":      {"api/v1alpha1", "internal/catalogue", "internal/foreign/externalsecrets", "internal/foreign/traefik", "internal/forge/forges", "internal/hooks", "internal/launch", "internal/names", "internal/plan", "internal/record", "internal/schedule", "internal/secrets", "internal/sensorlua", "internal/snapshot", "internal/validate"},
+	"internal/build":      {"api/v1alpha1", "internal/catalogue", "internal/foreign/externalsecrets", "internal/foreign/traefik", "internal/forge", "internal/forge/forges", "internal/hooks", "internal/launch", "internal/names", "internal/plan", "internal/record", "internal/schedule", "internal/secrets", "internal/sensorlua", "internal/snapshot", "internal/validate"},
 
 	"internal/forge":        {"api/v1alpha1"},
 	"internal/forge/gitlab": {"api/v1alpha1", "internal/forge", "internal/launch"},
@@ -116,7 +116,7 @@ var loader = []string{"internal/snapshot/loader.go", "internal/snapshot/index.go
 var rooms = map[string][]string{
 	"github.com/argoproj/argo-cd/":        {"internal/build", "internal/foreign", "hack"},
 	"sigs.k8s.io/hierarchical-namespaces": {"internal/build", "internal/foreign", "hack"},
-	"github.com/argoproj/argo-events/":    {"internal/build", "internal/foreign", "hack"},
+	"github.com/argoproj/argo-events/":    {"internal/build", "internal/foreign", "internal/forge", "internal/forge/gitlab", "hack"},
 	"github.com/tektoncd/pipeline/":       {"internal/build", "internal/foreign", "internal/hooks", "internal/runner", "hack"},
 	"github.com/hashicorp/vault/":         {"internal/foreign", "internal/secrets/vault", "hack"},
 }

@@ -16,6 +16,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
+	"nautes.io/nautes/internal/forge"
 	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
@@ -31,13 +32,6 @@ const (
 	hookHost = "webhook."
 	// defaultHTTPSPort needs no mention in a URL.
 	defaultHTTPSPort = 443
-
-	// The keys of the Secret of a hook. An event source looks at the token of a
-	// delivery only when it is also given an access token for GitLab, which it does
-	// not use as long as it has no projects: the placeholder opens nothing.
-	keyHookToken       = "token"
-	keyHookPlaceholder = "placeholder"
-	hookPlaceholder    = "not-a-token"
 )
 
 var (
@@ -46,8 +40,8 @@ var (
 	configMapKind   = corev1.SchemeGroupVersion.WithKind("ConfigMap")
 )
 
-// HostError says that a pipeline runtime cannot be reached by GitLab: its cluster
-// has no name for the host that hooks call.
+// HostError says that no forge can reach a pipeline runtime: its cluster has no name
+// for the host that hooks call.
 type HostError struct {
 	Cluster plan.Ref
 	// Problem names the fault and the remedy.
@@ -147,22 +141,17 @@ func (p *pipeline) addEventSource(name string, kind v1alpha1.EventSourceType, so
 			EventBusName: eventBus, Template: &argoevents.Template{Container: eventContainer(eventMemory)},
 		},
 	}
-	switch kind {
-	case v1alpha1.EventSourceGitLab:
-		o.Spec.Gitlab = map[string]argoevents.GitlabEventSource{}
-		o.Spec.Service = &argoevents.Service{Ports: []corev1.ServicePort{{Port: hookPort, TargetPort: intstr.FromInt32(hookPort)}}}
-		for _, e := range sources {
-			entry, err := p.gitlabEntry(e)
-			if err != nil {
-				return err
-			}
-			o.Spec.Gitlab[names.Event(e.Name)] = entry
-			p.addHookSecret(e)
-		}
-	case v1alpha1.EventSourceCalendar:
+	if kind == v1alpha1.EventSourceCalendar {
 		o.Spec.Calendar = map[string]argoevents.CalendarEventSource{}
 		for _, e := range sources {
 			o.Spec.Calendar[names.Event(e.Name)] = calendarEntry(e.Calendar)
+		}
+	} else {
+		o.Spec.Service = &argoevents.Service{Ports: []corev1.ServicePort{{Port: hookPort, TargetPort: intstr.FromInt32(hookPort)}}}
+		for _, e := range sources {
+			if err := p.listen(&o.Spec, e); err != nil {
+				return err
+			}
 		}
 	}
 	if jsonSize(o) > maxObject {
@@ -184,33 +173,23 @@ func eventContainer(memory int64) *argoevents.Container {
 	}}
 }
 
-// gitlabEntry returns an entry that only listens: it has no project whose hooks it
-// could manage.
-func (p *pipeline) gitlabEntry(e v1alpha1.EventSource) (argoevents.GitlabEventSource, error) {
+// listen has an EventSource accept the deliveries of the hook of an event source.
+func (p *pipeline) listen(spec *argoevents.EventSourceSpec, e v1alpha1.EventSource) error {
 	provider, err := p.providerOf(e)
 	if err != nil {
-		return argoevents.GitlabEventSource{}, err
+		return err
 	}
 	base, err := p.hookBase()
 	if err != nil {
-		return argoevents.GitlabEventSource{}, err
+		return err
 	}
 	f, source, _ := forges.SourceOf(e)
-	var events []string
-	for _, event := range source.Events {
-		events = append(events, f.Events.ArgoName(event))
-	}
-	key := func(name string) *corev1.SecretKeySelector {
-		return &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: p.hookSecret(e)}, Key: name}
-	}
-	return argoevents.GitlabEventSource{
-		Webhook: &argoevents.WebhookContext{
-			Endpoint: p.hookPath(e), Method: "POST", Port: strconv.Itoa(hookPort), URL: base,
-		},
-		Events:      events,
-		AccessToken: key(keyHookPlaceholder), SecretToken: key(keyHookToken),
-		EnableSSLVerification: true, GitlabBaseURL: provider.Spec.APIServer,
-	}, nil
+	f.Events.Listen(spec, names.Event(e.Name), forge.Listener{
+		Webhook: argoevents.WebhookContext{Endpoint: p.hookPath(e), Method: "POST", Port: strconv.Itoa(hookPort), URL: base},
+		Server:  provider.Spec.APIServer, Secret: p.hookSecret(e), Events: source.Events,
+	})
+	p.addHookSecret(e, f)
+	return nil
 }
 
 func calendarEntry(c *v1alpha1.CalendarEventSource) argoevents.CalendarEventSource {
@@ -226,7 +205,7 @@ func calendarEntry(c *v1alpha1.CalendarEventSource) argoevents.CalendarEventSour
 	return entry
 }
 
-// hookPath returns the path that GitLab calls for an event source. It does not
+// hookPath returns the path that a forge calls for an event source. It does not
 // depend on the isolation, and two event sources never share one.
 func (p *pipeline) hookPath(e v1alpha1.EventSource) string {
 	return "/" + names.Qualified(p.runtime.Namespace, p.runtime.Name) + "/" + e.Name
@@ -240,17 +219,21 @@ func (p *pipeline) hookSecret(e v1alpha1.EventSource) string {
 // deleted and created again gets other ones.
 func (p *pipeline) hookToken(e v1alpha1.EventSource) plan.SecretValue {
 	return plan.SecretValue{
-		Key: keyHookToken, Ref: secrets.WebhookKey(), Field: secrets.WebhookKeyField, Format: plan.FormatWebhookToken,
+		Key: forge.TokenKey, Ref: secrets.WebhookKey(), Field: secrets.WebhookKeyField, Format: plan.FormatWebhookToken,
 		// None of the parts holds a slash.
 		Subject: strings.Join([]string{p.runtime.Namespace, p.runtime.Name, string(p.runtime.UID), e.Name}, "/"),
 	}
 }
 
-func (p *pipeline) addHookSecret(e v1alpha1.EventSource) {
+func (p *pipeline) addHookSecret(e v1alpha1.EventSource, f forge.Forge) {
+	data := map[string][]byte{}
+	for key, value := range f.Events.SecretData {
+		data[key] = []byte(value)
+	}
 	p.add(plan.StageConfig, secretKind, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.eventNamespace, Name: p.hookSecret(e)},
 		Type:       corev1.SecretTypeOpaque,
-		Data:       map[string][]byte{keyHookPlaceholder: []byte(hookPlaceholder)},
+		Data:       data,
 	}, p.source, p.hookToken(e))
 }
 
@@ -276,7 +259,7 @@ func (p *pipeline) domain() (string, error) {
 		domain = host.Spec.PrimaryDomain
 	}
 	if domain = cmp.Or(domain, catalogue.PrimaryDomain(p.cluster)); domain == "" {
-		return "", &HostError{Cluster: snapshot.RefOf(p.cluster), Problem: "GitLab has no name by which to call it: set spec.primaryDomain"}
+		return "", &HostError{Cluster: snapshot.RefOf(p.cluster), Problem: "the hooks of its event sources have no host to call: set spec.primaryDomain"}
 	}
 	return hookHost + p.cluster.Name + "." + domain, nil
 }
@@ -297,15 +280,15 @@ func (p *pipeline) hookBase() (string, error) {
 	return "https://" + host + ":" + strconv.FormatInt(port, 10), nil
 }
 
-// httpsPort returns the port by which a cluster is reached from outside, which
-// for a virtual one is its host's; the default one where no gateway says which.
+// httpsPort returns the port on which a cluster, or the host of a virtual one, is
+// reached from outside. It is the default port if no gateway sets one.
 func httpsPort(s *snapshot.Snapshot, c *v1alpha1.Cluster) (int64, error) {
 	if host := s.HostOf(c); host != nil {
 		c = host
 	}
 	components, wrong := s.ClusterComponents(c)
 	if err := wrong.ToAggregate(); err != nil {
-		return 0, &HostError{Cluster: snapshot.RefOf(c), Problem: "its port cannot be told while its components are invalid: " + err.Error()}
+		return 0, &HostError{Cluster: snapshot.RefOf(c), Problem: "its port is unknown while its components are invalid: " + err.Error()}
 	}
 	gateway, _ := catalogue.Find(components, v1alpha1.CategoryGateway)
 	if port, ok := gateway.Settings["httpsNodePort"].(int64); ok {

@@ -3,7 +3,11 @@
 // below this one, and package forges finds it by its provider type.
 package forge
 
-import "nautes.io/nautes/api/v1alpha1"
+import (
+	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
+
+	"nautes.io/nautes/api/v1alpha1"
+)
 
 // AnyTokenUser is the user name for an access token of an unknown forge. Forges
 // with access tokens accept any name.
@@ -39,8 +43,11 @@ type Events struct {
 	// SourceOf returns the repository that an event source listens to, or false if it
 	// is not in this forge.
 	SourceOf func(v1alpha1.EventSource) (Source, bool)
-	// ArgoName returns the name in Argo Events of an event of the forge's API.
-	ArgoName func(event string) string
+	// Listen adds an entry to an EventSource that accepts the deliveries of a hook.
+	Listen func(spec *argoevents.EventSourceSpec, name string, hook Listener)
+	// SecretData are the contents that the Secret of a Listener must have beside the
+	// token.
+	SecretData map[string]string
 	// Program turns a delivery into the data that sensors filter and launchers
 	// get. Package sensorlua describes its result and the functions it can use.
 	Program Program
@@ -54,6 +61,21 @@ type Source struct {
 	Events []string
 	// Revision is the Lua pattern that refs must match; empty matches every event.
 	Revision string
+}
+
+// TokenKey is the key of the hook's token in the Secret of a Listener.
+const TokenKey = "token"
+
+// Listener describes the hook whose deliveries an EventSource accepts.
+type Listener struct {
+	// Webhook is the address at which the forge calls.
+	Webhook argoevents.WebhookContext
+	// Server is the URL of the forge's API.
+	Server string
+	// Secret is the name of the Secret with the token of the hook, under TokenKey.
+	Secret string
+	// Events have the names of the forge's API.
+	Events []string
 }
 
 // Program is a Lua program.

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
+	corev1 "k8s.io/api/core/v1"
+
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/forge"
 )
@@ -17,6 +20,12 @@ const Type = "gitlab"
 const (
 	name      = "GitLab"
 	tokenUser = "oauth2"
+
+	// Argo Events checks the token of a delivery only if the event source also has an
+	// access token for GitLab. Without projects it does not use the access token, so
+	// the placeholder opens nothing.
+	keyPlaceholder = "placeholder"
+	placeholder    = "not-a-token"
 )
 
 // Forge returns the description of GitLab.
@@ -25,8 +34,9 @@ func Forge() forge.Forge {
 		Type: Type, Name: name, TokenUser: tokenUser,
 		Hooks: forge.Hooks{EventHeader: "X-Gitlab-Event", TokenHeader: "X-Gitlab-Token", ChangesBranch: changesBranch},
 		Events: forge.Events{
-			Source: v1alpha1.EventSourceGitLab, SourceOf: sourceOf, ArgoName: argoName,
-			Program: forge.Program{File: "gitlab.lua", Source: program},
+			Source: v1alpha1.EventSourceGitLab, SourceOf: sourceOf, Listen: listen,
+			SecretData: map[string]string{keyPlaceholder: placeholder},
+			Program:    forge.Program{File: "gitlab.lua", Source: program},
 		},
 		Statuses: statuses{},
 	}
@@ -68,6 +78,24 @@ func sourceOf(e v1alpha1.EventSource) (forge.Source, bool) {
 	slices.Sort(source.Events)
 	source.Events = slices.Compact(source.Events)
 	return source, true
+}
+
+// listen adds an entry that only listens: it has no project whose hooks it could manage.
+func listen(spec *argoevents.EventSourceSpec, name string, hook forge.Listener) {
+	key := func(name string) *corev1.SecretKeySelector {
+		return &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: hook.Secret}, Key: name}
+	}
+	entry := argoevents.GitlabEventSource{
+		Webhook: &hook.Webhook, AccessToken: key(keyPlaceholder), SecretToken: key(forge.TokenKey),
+		EnableSSLVerification: true, GitlabBaseURL: hook.Server,
+	}
+	for _, event := range hook.Events {
+		entry.Events = append(entry.Events, argoName(event))
+	}
+	if spec.Gitlab == nil {
+		spec.Gitlab = map[string]argoevents.GitlabEventSource{}
+	}
+	spec.Gitlab[name] = entry
 }
 
 // argoName returns PushEvents for push_events.

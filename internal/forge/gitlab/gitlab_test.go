@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/forge"
@@ -44,13 +46,31 @@ func TestSourceOf(t *testing.T) {
 	}
 }
 
-func TestArgoName(t *testing.T) {
-	for event, want := range map[string]string{
-		"push_events": "PushEvents", "merge_requests_events": "MergeRequestsEvents", "confidential_note_events": "ConfidentialNoteEvents", "push": "Push",
-	} {
-		if got := Forge().Events.ArgoName(event); got != want {
-			t.Errorf("ArgoName(%q) = %q, want %q", event, got, want)
+// An EventSource gets one entry for each hook, with the names of Argo Events.
+func TestListen(t *testing.T) {
+	f, spec := Forge(), &argoevents.EventSourceSpec{}
+	for _, name := range []string{"a", "b"} {
+		f.Events.Listen(spec, name, forge.Listener{
+			Webhook: argoevents.WebhookContext{Endpoint: "/" + name, Port: "12000"}, Server: "https://git.example.com", Secret: "hook-" + name,
+			Events: []string{"push_events", "merge_requests_events", "confidential_note_events", "push"},
+		})
+	}
+	want := map[string]argoevents.GitlabEventSource{}
+	for _, name := range []string{"a", "b"} {
+		secret := corev1.LocalObjectReference{Name: "hook-" + name}
+		want[name] = argoevents.GitlabEventSource{
+			Webhook:       &argoevents.WebhookContext{Endpoint: "/" + name, Port: "12000"},
+			Events:        []string{"PushEvents", "MergeRequestsEvents", "ConfidentialNoteEvents", "Push"},
+			SecretToken:   &corev1.SecretKeySelector{LocalObjectReference: secret, Key: "token"},
+			AccessToken:   &corev1.SecretKeySelector{LocalObjectReference: secret, Key: "placeholder"},
+			GitlabBaseURL: "https://git.example.com", EnableSSLVerification: true,
 		}
+	}
+	if diff := cmp.Diff(want, spec.Gitlab); diff != "" {
+		t.Errorf("the entries (-want +got):\n%s", diff)
+	}
+	if f.Events.SecretData["placeholder"] == "" {
+		t.Errorf("the Secret of a hook lacks the key that the entry names: %v", f.Events.SecretData)
 	}
 }
 
