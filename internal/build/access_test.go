@@ -165,7 +165,7 @@ func TestSpaceAccess(t *testing.T) {
 			want: []string{noPolicies},
 		},
 		"no namespace at all": {objects: base(app("api", Into("kube-system")))},
-		"what other clusters need": {
+		"policies of other clusters": {
 			objects: base(
 				app("web"), Cluster("d"), Environment("product-1", "test", "d"), CodeRepo("product-1", "repo-2", "web"),
 				Deployed("d", DeploymentRuntime("product-1", "web", "test", "repo-2", For("web"))),
@@ -328,9 +328,9 @@ func rolesOwn(t *testing.T, s *snapshot.Snapshot, set plan.Set, role plan.VaultR
 	}
 }
 
-// storesOwn checks that each SecretStore of a space logs in as a role that the
-// space has for its account in its namespace, or keeps as it is. It returns how
-// many there are.
+// storesOwn checks that each SecretStore of a space logs in as a role of the space for its
+// account in its namespace. The role may be kept as it is. It returns the number of
+// SecretStores.
 func storesOwn(t *testing.T, s *snapshot.Snapshot, access plan.Set) (n int) {
 	product, cluster := access.Owner.Product, access.Target.Name
 	space, _, err := spaceSets(s, product, cluster)
@@ -384,7 +384,7 @@ func TestSecretStores(t *testing.T) {
 		"without Vault":          {objects: []client.Object{with("Ready")}},
 		"not ready":              {objects: []client.Object{with("Progressing")}, settings: withVault(), wantKept: true},
 		"not there yet":          {objects: []client.Object{Cluster("c")}, settings: withVault(), wantKept: true},
-		"somebody else's":        {objects: []client.Object{Cluster("c"), external("external-secrets")}, settings: withVault(), wantItem: true},
+		"an external one":        {objects: []client.Object{Cluster("c"), external("external-secrets")}, settings: withVault(), wantItem: true},
 		"another way of syncing": {objects: []client.Object{with("Ready"), other}, settings: withVault()},
 	}
 	for title, test := range tests {

@@ -27,8 +27,9 @@ const (
 	secretTypeLabel = "argocd.argoproj.io/secret-type"
 )
 
-// addArgoCD adds the Argo CD project of the product and its repositories.
-func (s *space) addArgoCD() {
+// addArgoCD adds the Argo CD project of the product and its repositories. It returns the
+// URLs that the project may read, in order.
+func (s *space) addArgoCD() []string {
 	argoNamespace := s.snap.DeploymentNamespace(s.cluster)
 	urls := s.addRepositories(argoNamespace)
 
@@ -54,6 +55,7 @@ func (s *space) addArgoCD() {
 			Roles: s.projectRoles(),
 		},
 	}, snapshot.RefOf(s.product))
+	return urls
 }
 
 // projectRoles lets the product's group see and operate its Applications. Their

@@ -265,7 +265,7 @@ func TestClusterExternal(t *testing.T) {
 	for _, set := range []plan.Set{ownSet(p), tenantSet(p)} {
 		for _, item := range set.Items {
 			if item.ID != build.ClusterSecretID(tenantSet(p)) && item.ID.Kind != "Middleware" {
-				t.Errorf("%v is written for what somebody else installs", item.ID)
+				t.Errorf("%v is written for a component that Nautes does not install", item.ID)
 			}
 		}
 	}
@@ -295,7 +295,7 @@ func TestClusterExternal(t *testing.T) {
 }
 
 // TestClusterAuthProxy holds that a page without a login of its own is published only
-// behind an auth proxy, on the cluster or, for a virtual one, on its host.
+// behind an auth proxy. The proxy of a virtual cluster is on its host.
 func TestClusterAuthProxy(t *testing.T) {
 	only := func(usage v1alpha1.ClusterUsage) *v1alpha1.ComponentCatalogue {
 		return ComponentCatalogue(v1alpha1.CatalogueComponent{
@@ -380,20 +380,20 @@ func TestClusterLeaving(t *testing.T) {
 	for _, name := range []string{"tekton", "gone"} {
 		namespace := "in-" + name
 		if !slices.Contains(project.Spec.Destinations, argocd.ApplicationDestination{Name: c.Name, Namespace: namespace}) {
-			t.Errorf("the project permits %v: what is in %s could not be removed", project.Spec.Destinations, namespace)
+			t.Errorf("the project permits %v: the objects in %s could not be removed", project.Spec.Destinations, namespace)
 		}
 		if !kept(ownSet(p), "Namespace", namespace) {
-			t.Errorf("the namespace %s is removed before what is in it", namespace)
+			t.Errorf("the namespace %s is removed before the objects in it", namespace)
 		}
 		if application := names.ComponentApplication(c.Name, name); kept(tenantSet(p), "Application", application) || itemOf(tenantSet(p), "Application", application) != nil {
 			t.Errorf("the Application of %s stays", name)
 		}
 	}
 	if want := (metav1.GroupKind{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}); !slices.Contains(project.Spec.ClusterResourceWhitelist, want) {
-		t.Errorf("the project permits %v: what Tekton has for the whole cluster could not be removed", project.Spec.ClusterResourceWhitelist)
+		t.Errorf("the project permits %v: Tekton's cluster-scoped objects could not be removed", project.Spec.ClusterResourceWhitelist)
 	}
 	if kept(ownSet(p), "Namespace", "in-never") {
-		t.Error("the namespace of what was never installed is kept")
+		t.Error("the namespace of a component that was never installed is kept")
 	}
 }
 

@@ -95,9 +95,9 @@ func (b *cluster) addNamespaces() {
 	}
 }
 
-// ReviewerSecret returns the Secret on a cluster that holds, under
-// ReviewerField, the token by which Vault reviews the tokens of the cluster's
-// accounts, and false if Vault does not.
+// ReviewerSecret returns the Secret on a cluster with the token by which Vault reviews
+// the tokens of the cluster's accounts, under ReviewerField. It returns false if Vault
+// does not review them.
 func ReviewerSecret(s *snapshot.Snapshot, c *v1alpha1.Cluster) (plan.ID, bool) {
 	if !hasAccess(s, c) {
 		return plan.ID{}, false

@@ -254,8 +254,8 @@ func applicationSource(component string, s catalogue.Source) (argocd.Application
 	return source, nil
 }
 
-// ClusterSecretID returns the ID of the Secret that registers a cluster in Argo CD,
-// from the cluster's set for the tenant, or the zero ID if it has none.
+// ClusterSecretID returns the ID of the Secret that registers a cluster in Argo CD. It
+// returns the zero ID if the set, the cluster's set for the tenant, has none.
 func ClusterSecretID(tenant plan.Set) plan.ID {
 	for _, item := range tenant.Items {
 		if item.ID.Kind == secretKind.Kind && item.ID.Name == names.Cluster(tenant.Owner.Name) {

@@ -9,9 +9,9 @@ import (
 	. "nautes.io/nautes/test/testutil"
 )
 
-// TestClusterUnmet holds that nothing is installed on a cluster that was never
-// reached or whose version is too old, and that a virtual cluster, which cannot
-// be reached before it is there, is.
+// TestClusterUnmet holds that nothing is installed on a cluster that was never reached or
+// whose version is too old. A virtual cluster itself is installed, since it cannot be
+// reached before.
 func TestClusterUnmet(t *testing.T) {
 	at := func(version string) func(*v1alpha1.Cluster) {
 		return func(c *v1alpha1.Cluster) { c.Status.Connection = &v1alpha1.ConnectionStatus{Version: version} }

@@ -45,7 +45,7 @@ func plans(t *testing.T, s *snapshot.Snapshot) []planned {
 		_, wrong := s.ClusterComponents(c)
 		refused := errors.As(err, &missing) || len(wrong) > 0
 		if err != nil != (refused && c.DeletionTimestamp.IsZero()) {
-			t.Fatalf("cluster %s: error %v, and what is wrong with it is %v", c.Name, err, wrong)
+			t.Fatalf("cluster %s: error %v, and its components have the errors %v", c.Name, err, wrong)
 		}
 		if err == nil {
 			all = append(all, planned{s: s, cluster: c, clusterResult: p})
@@ -232,7 +232,7 @@ func (p planned) project(t *testing.T, project *argocd.AppProject) {
 		}
 	}
 	if len(project.Spec.Roles)+len(project.Spec.SourceNamespaces)+len(project.Spec.DestinationServiceAccounts) > 0 {
-		t.Errorf("%v: the project lets somebody in", p)
+		t.Errorf("%v: the project has a role", p)
 	}
 	for _, component := range p.Facts.Components {
 		for _, kind := range component.ClusterResources {

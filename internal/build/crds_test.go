@@ -36,8 +36,8 @@ var shared = devstack.Shared{Options: devstack.Options{Bare: true}}
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
-// crds returns the CRDs of the kinds that the builders write, each in the module of its
-// project, by the directory of ours whose go.mod requires the module.
+// crds returns the CRDs of the kinds that the builders write, as paths in the modules of
+// their projects. The keys are our directories whose go.mod requires these modules.
 func crds() map[string][]string {
 	return map[string][]string{
 		". github.com/argoproj/argo-cd/v2": {
@@ -176,9 +176,9 @@ func guidePipelines(t *testing.T) []plan.Set {
 	return append(sets, launchers)
 }
 
-// TestServerAccepts holds that a real API server with the definitions of the
-// other projects takes everything that clusters, spaces and pipeline runtimes ask
-// for, keeps all of it, and finds nothing to change when it is applied again.
+// TestServerAccepts holds that a real API server with the CRDs of the other projects
+// accepts every object of clusters, spaces and pipeline runtimes, and keeps every field.
+// It finds nothing to change when they are applied again.
 func TestServerAccepts(t *testing.T) {
 	s := newServer(t)
 	var objects []client.Object

@@ -35,9 +35,9 @@ func DeployedRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) Result
 // was deployed last, less everything that it is no longer granted. there lists the
 // objects that the runtime has on its cluster.
 //
-// If hold is true, if there is no record, or if the spec on record cannot be built
-// now, the plan leaves everything as it is but objects that are no longer granted.
-// Without a record these follow from the current spec and the hooks in the status.
+// The plan only removes objects that are no longer granted if hold is true, if there is
+// no record, or if the spec on record cannot be built now. Without a record these objects
+// follow from the current spec and the hooks in the status.
 func DeployedPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, there []plan.ID, hold bool) Result[Pipeline] {
 	if r.Status.Target == nil {
 		return Result[Pipeline]{}

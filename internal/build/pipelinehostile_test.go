@@ -94,8 +94,8 @@ func inConfig(t *testing.T, run *tekton.PipelineRun, value string, find func(*la
 	return was
 }
 
-// A text that whoever writes a runtime puts into a field is refused, or it is the
-// value of that field in the launcher and changes nothing else in it.
+// A text in a field of a runtime is refused, or it is the value of that field in the
+// launcher and changes nothing else in it.
 func TestHostileRuntimes(t *testing.T) {
 	const harmless = "harmless"
 	constant := "value"

@@ -58,7 +58,7 @@ func (c crossing) pipeline(item plan.Item) {
 		c.fail(item, "the namespace is not the runtime's")
 	}
 	if at := item.ID.Namespace; at == eventsNamespace && !strings.HasPrefix(item.ID.Name, c.product()[:min(len(c.product()), 25)]) {
-		c.fail(item, "the name does not tell whose it is")
+		c.fail(item, "the name does not identify its owner")
 	}
 	account := names.SensorAccount(c.product(), c.set.Owner.Name)
 	switch o := item.Object.(type) {

@@ -106,7 +106,7 @@ func accepted(launcher *tekton.PipelineRun, event launch.Event) error {
 	}
 	run := &tekton.PipelineRun{}
 	if unknown, err := kjson.UnmarshalStrict(raw, run); err != nil || len(unknown) > 0 {
-		return fmt.Errorf("it is not what was meant: %w, %v", err, unknown)
+		return fmt.Errorf("it is not the expected object: %w, %v", err, unknown)
 	}
 	payload, err := launch.Encode(event)
 	if err != nil {

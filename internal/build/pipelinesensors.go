@@ -219,8 +219,8 @@ func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceT
 }
 
 // newTrigger returns the trigger that creates a launcher from a file. The name of the
-// launcher follows from the delivery, so that a delivery that is repeated, by
-// the forge or after a crash of the sensor, creates nothing twice.
+// launcher follows from the delivery. So a delivery that is repeated, by the forge or
+// after a crash of the sensor, creates nothing twice.
 func newTrigger(name, dependency, file string, launcher *tekton.PipelineRun) (argoevents.Trigger, error) {
 	empty := ""
 	parameters := []argoevents.TriggerParameter{{

@@ -15,6 +15,15 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
+// The kinds of owners, as in the label of their objects.
+const (
+	OwnerSpace             = "Space"
+	OwnerDeploymentRuntime = "DeploymentRuntime"
+	OwnerProductNamespace  = "ProductNamespace"
+	OwnerPipelineRuntime   = "ProjectPipelineRuntime"
+	OwnerCluster           = "Cluster"
+)
+
 // SpaceOwner returns the owner of the objects that a product shares on a cluster.
 func SpaceOwner(product string) plan.Owner {
 	return plan.Owner{Kind: OwnerSpace, Product: product, Name: product}

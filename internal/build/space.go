@@ -38,21 +38,19 @@ func Space(s *snapshot.Snapshot, product, cluster string) (Result[SpaceFacts], e
 	if err != nil {
 		return Result[SpaceFacts]{}, err
 	}
+	var facts SpaceFacts
 	if len(space.members) > 0 {
 		space.placeNamespaces()
 		space.addNamespaces()
 		space.addTenancy()
 		space.addAccounts()
 		space.addSecretStores()
-		space.addArgoCD()
+		facts.Repositories = space.addArgoCD()
+		facts.Namespaces = append(space.sortedNamespaces(), product)
+		slices.Sort(facts.Namespaces)
 	}
 	space.addAccess()
-	set := space.done()
-	namespaces, repositories := Contents(set)
-	return Result[SpaceFacts]{
-		Plan:  plan.Plan{Sets: []plan.Set{set, space.vault.done()}},
-		Facts: SpaceFacts{Namespaces: namespaces, Repositories: repositories},
-	}, nil
+	return Result[SpaceFacts]{Plan: plan.Plan{Sets: []plan.Set{space.done(), space.vault.done()}}, Facts: facts}, nil
 }
 
 // newSpace returns an empty space. Product and cluster may be missing if no runtime

@@ -114,7 +114,7 @@ func TestGuideClusters(t *testing.T) {
 			wantHosts: map[string]string{"argocd": "argocd.virtual-worker-deployment.8.217.50.114.nip.io"},
 			wantPorts: map[string]int64{"vcluster.httpsNodePort": 31456},
 		},
-		"physical, nothing but what must be said": {
+		"physical, only required fields": {
 			like: "physical-worker-pipeline",
 			change: func(c *v1alpha1.Cluster) {
 				c.Spec.PrimaryDomain, c.Spec.ArgoCDHost, c.Spec.TektonHost, c.Spec.Traefik = "", "", "", nil
@@ -127,7 +127,7 @@ func TestGuideClusters(t *testing.T) {
 			},
 			wantPorts: map[string]int64{"traefik.httpNodePort": 30080, "traefik.httpsNodePort": 30443},
 		},
-		"virtual, nothing but what must be said": {
+		"virtual, only required fields": {
 			like:      "virtual-worker-deployment",
 			change:    func(c *v1alpha1.Cluster) { c.Spec.PrimaryDomain, c.Spec.ArgoCDHost, c.Spec.VCluster = "", "", nil },
 			want:      append(slices.Clone(base), "argo-rollouts", "vcluster"),

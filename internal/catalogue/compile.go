@@ -88,7 +88,7 @@ func checkComponent(spec *v1alpha1.CatalogueComponent, at *field.Path) field.Err
 	external := spec.Installation == v1alpha1.InstallationExternal
 	errs = append(errs, oneOf(at.Child("installation"), spec.Installation, v1alpha1.InstallationManaged, v1alpha1.InstallationExternal)...)
 	if spec.Category == "" {
-		errs = append(errs, field.Required(at.Child("category"), "the component is not built in: say what it is for"))
+		errs = append(errs, field.Required(at.Child("category"), "the component is not built in: name its category"))
 	} else {
 		errs = append(errs, oneOf(at.Child("category"), spec.Category, categories()...)...)
 	}

@@ -117,7 +117,7 @@ func TestEffective(t *testing.T) {
 				c.Ingress = &Ingress{Host: c.Ingress.Host, Service: "other", Port: 8080, Protected: true}
 			},
 		},
-		"somebody else installs it": {
+		"installed by others": {
 			overlay:   `components: [{name: cert-manager, installation: External, namespace: certificates}]`,
 			component: "cert-manager",
 			want: func(c *Component) {
@@ -266,7 +266,7 @@ func TestEffectiveErrors(t *testing.T) {
 		},
 		"new without a category": {
 			components: `{name: new, namespace: new, installation: External, rules: [{usage: worker, requirement: Possible}]}`,
-			wantType:   field.ErrorTypeRequired, wantField: "spec.components[new].category", wantDetail: "what it is for",
+			wantType:   field.ErrorTypeRequired, wantField: "spec.components[new].category", wantDetail: "name its category",
 		},
 		"new of an unknown category": {
 			components: `{name: new, category: plumbing, namespace: new, installation: External, rules: [{usage: worker, requirement: Possible}]}`,

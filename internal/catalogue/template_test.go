@@ -88,7 +88,7 @@ func TestTree(t *testing.T) {
 	// expand returns a copy, so that no caller can change the catalogue.
 	got.(map[string]any)["list"].([]any)[0] = "changed"
 	if again, _ := expand(compiled, values); cmp.Diff(any(want), again) != "" {
-		t.Error("a change of what was expanded changed the compiled value")
+		t.Error("a change of an expanded value changed the compiled value")
 	}
 
 	reader.tree(map[string]any{"a": []any{"x", "$(wrong)"}, "b": map[string]any{"c": "$(open"}}, at)

@@ -66,10 +66,10 @@ func (s *Snapshot) Catalogue() *catalogue.Catalogue { return s.effective().catal
 // the ComponentCatalogue.
 func (s *Snapshot) CatalogueErrors() field.ErrorList { return s.effective().errors }
 
-// ClusterComponents returns the components of a cluster with everything
-// expanded, in the order of their names, and the errors of the choice, with the
-// fields of the Cluster. While the tenant's catalogue is invalid there are
-// no components, only an error that says so.
+// ClusterComponents returns the components of a cluster with everything expanded, in the
+// order of their names. It returns the errors of the choices with the fields of the
+// Cluster. While the tenant's catalogue is invalid there are no components, only an
+// error that says so.
 func (s *Snapshot) ClusterComponents(c *v1alpha1.Cluster) ([]catalogue.Component, field.ErrorList) {
 	if len(s.CatalogueErrors()) > 0 {
 		return nil, field.ErrorList{field.Invalid(field.NewPath("spec", "componentsList"), field.OmitValueType{},

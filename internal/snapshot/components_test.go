@@ -153,7 +153,7 @@ func TestNamespacesOfOthers(t *testing.T) {
 		"the operator's":                 {namespace: Namespace, wantComponent: "nautes"},
 		"a component's":                  {namespace: "hnc-system", wantComponent: "hnc"},
 		"that a component writes to":     {namespace: "resolvers", wantComponent: "tekton"},
-		"that of c on its host":          {namespace: "c"},
+		"the one of c on its host":       {namespace: "c"},
 		"a component's, moved":           {namespace: "cd", wantComponent: "argocd"},
 		"a component's of the catalogue": {namespace: "tekton-pipelines", wantComponent: "tekton"},
 	}

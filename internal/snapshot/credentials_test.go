@@ -82,7 +82,7 @@ func TestCredentialHolder(t *testing.T) {
 			}
 			s := newSnapshot(objects...)
 			if got := s.CredentialHolder(test.of); got.Namespace != test.want || got.Name != test.of.Name {
-				t.Errorf("the holder is %s, want that of %s", snapshot.RefOf(got), test.want)
+				t.Errorf("the holder is %s, want the one of %s", snapshot.RefOf(got), test.want)
 			}
 			_, err := s.RepositoryURL(test.of)
 			var wrong *snapshot.RepositoryError
@@ -109,7 +109,7 @@ func TestRepositoryErrorReason(t *testing.T) {
 	_, err := newSnapshot(Product("product-1"), CodeRepoProvider(Provider), r).RepositoryURL(r)
 	var wrong *snapshot.RepositoryError
 	if !errors.As(err, &wrong) || wrong.Reason() != v1alpha1.ReasonInvalid || wrong.HeldBy != (plan.Ref{}) {
-		t.Errorf("error %#v, want one with the reason Invalid that nobody is to blame for", err)
+		t.Errorf("error %#v, want one with the reason Invalid and without a holder", err)
 	}
 }
 
@@ -132,9 +132,8 @@ func namesakes(dice *rand.Rand) []client.Object {
 	return objects
 }
 
-// TestOneHolder holds that over all products a name has exactly one holder,
-// whatever order the objects come in, and that an edit of a spec or the arrival
-// of a younger one changes nothing.
+// TestOneHolder holds that a name has exactly one holder over all products, in any order
+// of the objects. An edit of a spec or a younger repository changes nothing.
 func TestOneHolder(t *testing.T) {
 	for seed := range uint64(50) {
 		dice := rand.New(rand.NewPCG(seed, 0))

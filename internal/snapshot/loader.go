@@ -35,11 +35,11 @@ type Loader struct {
 	catalogued func() *effectiveCatalogue
 }
 
-// Product returns everything that a decision about a product needs: the objects of
-// the product, the tenant's clusters, catalogue, providers and hooks, products of
-// the same group, the rivals of its runtimes with their environments, and the code
-// repositories of other products that have the same names. The changes are laid
-// over it first. A product without objects has an empty snapshot.
+// Product returns everything that a decision about a product needs: the objects of the
+// product, and the tenant's clusters, catalogue, providers and hooks. Of other products
+// it has the products of the same group, the rivals of the runtimes with their
+// environments, and the code repositories with the same names. The changes are laid over
+// it first. A product without objects has an empty snapshot.
 func (l *Loader) Product(ctx context.Context, product string, changes ...client.Object) (*Snapshot, error) {
 	if product == "" || product == l.Namespace {
 		// An empty name would list every namespace.

@@ -355,7 +355,7 @@ func TestRivals(t *testing.T) {
 			of:   DeploymentRuntime("product-1", "new", "absent", "repo", Into("web")),
 			want: nil,
 		},
-		"of one that wants what nobody does": {of: DeploymentRuntime("product-1", "new", "dev", "repo")},
+		"of one without rivals": {of: DeploymentRuntime("product-1", "new", "dev", "repo")},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -47,8 +47,9 @@ func (s *Snapshot) Cluster(name string) *v1alpha1.Cluster { return s.clusters.ge
 // Clusters returns the clusters.
 func (s *Snapshot) Clusters() []*v1alpha1.Cluster { return s.clusters.in(s.Namespace) }
 
-// ClusterTwin returns the oldest Cluster that stands for the same real cluster as c,
-// by the UID of its kube-system namespace, or nil if there is none older than c.
+// ClusterTwin returns the oldest Cluster that stands for the same real cluster as c, or
+// nil if there is none older than c. The UID of the kube-system namespace identifies a
+// real cluster.
 func (s *Snapshot) ClusterTwin(c *v1alpha1.Cluster) *v1alpha1.Cluster {
 	if c.Status.Connection == nil || c.Status.Connection.UID == "" {
 		return nil

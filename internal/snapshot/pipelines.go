@@ -112,7 +112,7 @@ func (s *Snapshot) checkPlainURL(r *v1alpha1.ProjectPipelineRuntime, url string)
 	})
 	if known >= 0 {
 		name := s.repos.byNamespace[r.Namespace][known].Name
-		return fmt.Sprintf("the URL is that of CodeRepo %s, which is not granted to the project %s: add a CodeRepoBinding for it, and name it in codeRepo", name, r.Spec.Project), nil
+		return fmt.Sprintf("the URL belongs to CodeRepo %s, which is not granted to the project %s: add a CodeRepoBinding for it, and name it in codeRepo", name, r.Spec.Project), nil
 	}
 	return "", nil
 }

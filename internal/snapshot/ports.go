@@ -26,15 +26,15 @@ type PortUse struct {
 	// Cluster that takes the port.
 	Cluster *v1alpha1.Cluster
 	// Component that listens, and Field of the Cluster that sets the port, or
-	// would if the default were not used, as spec.traefik.httpNodePort.
+	// would if the default were not used, for example spec.traefik.httpNodePort.
 	Component, Field string
 }
 
-// NodePorts returns the node ports that are taken on a physical cluster, by its
-// own components and by the virtual clusters that it carries or that are about to
-// leave it: by port, the older cluster first. Clusters that are being deleted keep
-// their ports until they are gone. Ports outside of the range of node ports, and
-// ports of external components, are left out.
+// NodePorts returns the node ports that are taken on a physical cluster, by port and then
+// the older cluster first. Its own components take ports, and the virtual clusters that
+// it carries or that are about to leave it. Clusters that are being deleted keep their
+// ports until they are gone. Ports outside of the range of node ports, and ports of
+// external components, are left out.
 func (s *Snapshot) NodePorts(physical string) []PortUse {
 	return slices.Clone(s.ports()[physical])
 }

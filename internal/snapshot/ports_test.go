@@ -57,7 +57,7 @@ func TestNodePorts(t *testing.T) {
 			want: []string{"30090 host spec.traefik.httpNodePort", "30443 host " + addition + "[httpsNodePort]"}},
 		"with virtual clusters": {objects: []client.Object{host, Cluster("v-2", VirtualCluster("host", "31002")), Cluster("v-1", VirtualCluster("host", "31001"), byAddress)},
 			want: append(own[:2:2], "31001 v-1 spec.apiServer", "31002 v-2 spec.vcluster.httpsNodePort")},
-		"with those of another host": {objects: []client.Object{host, Cluster("v-1", VirtualCluster("other", "31001"))}, want: own},
+		"beside another host": {objects: []client.Object{host, Cluster("v-1", VirtualCluster("other", "31001"))}, want: own},
 		"with one that goes": {objects: []client.Object{host, Deleting(Cluster("v-1", VirtualCluster("host", "31001")))},
 			want: append(own[:2:2], "31001 v-1 spec.vcluster.httpsNodePort")},
 		"with one that moves away": {objects: []client.Object{host, Cluster("v-1", VirtualCluster("other", "31001"), registered("host"))},
@@ -69,8 +69,8 @@ func TestNodePorts(t *testing.T) {
 			want: []string{own[0], "30443 z spec.vcluster.httpsNodePort", own[1]}},
 		"the first and the last": {objects: []client.Object{Cluster("host", HostCluster, gateway("30000", "32767"))}, want: []string{"30000 host spec.traefik.httpNodePort", "32767 host spec.traefik.httpsNodePort"}},
 		"beside the range":       {objects: []client.Object{Cluster("host", HostCluster, gateway("29999", "32768"))}},
-		"what is no node port":   {objects: []client.Object{Cluster("host", HostCluster, gateway("8080", "https")), Cluster("v-1", VirtualCluster("host", "6443"))}},
-		"what nobody knows":      {of: "absent"},
+		"no node ports":          {objects: []client.Object{Cluster("host", HostCluster, gateway("8080", "https")), Cluster("v-1", VirtualCluster("host", "6443"))}},
+		"an unknown cluster":     {of: "absent"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -14,11 +14,11 @@ import (
 // plain ssh, https or http URL without credentials and without characters that
 // Argo CD would read as a pattern.
 //
-// A repository on a registered provider is always one of its own product's
-// group, credentials of a provider go only to that provider, and they are those
-// of this repository, not of another product's (CredentialHolder): a
-// *RepositoryError says otherwise. A *MissingError names the provider or the
-// product that is needed and does not exist.
+// A repository on a registered provider must be in the group of its own product.
+// Credentials of a provider go only to that provider. They must be the credentials of
+// this repository and not of another product's (CredentialHolder). A *RepositoryError
+// names the rule that does not hold. A *MissingError names the provider or the product
+// that is needed and does not exist.
 func (s *Snapshot) RepositoryURL(r *v1alpha1.CodeRepo) (string, error) {
 	if err := s.checkCredentials(r); err != nil {
 		return "", err

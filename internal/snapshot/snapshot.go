@@ -1,7 +1,7 @@
 // Package snapshot holds the declared state of a tenant, or the part of it that one
 // decision needs, as an immutable, indexed value. It guarantees that equal objects
-// give equal answers in any order, that references of a product are resolved only
-// among its own objects and the tenant's, and that no object is ever changed.
+// give equal answers in any order, and that no object is ever changed. References of a
+// product are resolved only among its own objects and the tenant's.
 package snapshot
 
 import (

@@ -56,7 +56,7 @@ func TestLookup(t *testing.T) {
 	s = newSnapshot(ProductProvider("finder", Provider), PipelineRuntime("product-1", "pipe", "api", "dev", "repo"),
 		space("product-1", "c"))
 	if s.Space("product-1", "c") == nil || s.Space("product-2", "c") != nil || s.ProductProvider("finder") == nil || s.PipelineRuntime("product-1", "pipe") == nil || s.PipelineRuntime("product-2", "pipe") != nil {
-		t.Errorf("what is there is not found, or found elsewhere")
+		t.Errorf("an object is not found, or found elsewhere")
 	}
 }
 
@@ -115,7 +115,7 @@ func TestWithLeavesTheOriginalAlone(t *testing.T) {
 		t.Errorf("the original changed (-want +got):\n%s", diff)
 	}
 	if !s.Holds(old) || next.Holds(old) {
-		t.Errorf("Holds must tell the very object from one of its name")
+		t.Errorf("Holds must distinguish the object itself from another one with its name")
 	}
 	if s.With(&corev1.Pod{}) != s {
 		t.Errorf("an object of another kind must change nothing")
@@ -206,8 +206,8 @@ func TestProductByName(t *testing.T) {
 	if got := s.ProductByName("team"); got == nil || got.Name != "product-2" {
 		t.Errorf("ProductByName(team) = %v, want the oldest, product-2", got)
 	}
-	if got := s.ProductByName("nobody"); got != nil {
-		t.Errorf("ProductByName(nobody) = %v, want nil", got)
+	if got := s.ProductByName("absent"); got != nil {
+		t.Errorf("ProductByName(absent) = %v, want nil", got)
 	}
 }
 

@@ -81,7 +81,7 @@ func TestEffectiveTarget(t *testing.T) {
 		"a record without namespaces is none": {runtime: empty, wantOK: true,
 			want: v1alpha1.RuntimeTarget{Environment: "dev", Cluster: "new", Namespaces: []string{"a"}, Account: "app"}},
 		"being deleted before it was recorded": {runtime: Deleting(spec())},
-		"what it names is missing":             {runtime: DeploymentRuntime("product-1", "app", "test", "repo")},
+		"its environment is missing":           {runtime: DeploymentRuntime("product-1", "app", "test", "repo")},
 		"a pipeline runtime": {runtime: PipelineRuntime("product-1", "pipe", "api", "dev", "repo"), wantOK: true,
 			want: v1alpha1.RuntimeTarget{Environment: "dev", Cluster: "new", Namespaces: []string{"pipe"}, Account: "pipe"}},
 	}
@@ -126,16 +126,16 @@ func TestClaims(t *testing.T) {
 		objects []client.Object
 		want    []string
 	}{
-		"nobody":                           {},
-		"one":                              {objects: []client.Object{app("product-1", "a", 1)}, want: []string{"product-1/a"}},
-		"another cluster does not matter":  {objects: []client.Object{app("product-1", "a", 1), app("product-3", "a", 0)}, want: []string{"product-1/a"}},
-		"a product may share":              {objects: []client.Object{app("product-1", "a", 1), app("product-1", "b", 0)}, want: []string{"product-1/b", "product-1/a"}},
-		"the older product has it":         {objects: []client.Object{app("product-1", "a", 1), app("product-2", "a", 0)}, want: []string{"product-2/a", "product-1/a < product-2/a"}},
-		"of equal age, the first by name":  {objects: []client.Object{app("product-2", "a", 1), app("product-1", "b", 1)}, want: []string{"product-1/b", "product-2/a < product-1/b"}},
-		"what is deployed beats the older": {objects: []client.Object{Deployed("c", app("product-1", "a", 9)), app("product-2", "a", 0)}, want: []string{"product-1/a", "product-2/a < product-1/a"}},
-		"of two deployed, the older":       {objects: []client.Object{Deployed("c", app("product-1", "a", 9)), Deployed("c", app("product-2", "a", 0))}, want: []string{"product-2/a", "product-1/a < product-2/a"}},
-		"what does not exist yet is last":  {objects: []client.Object{app("product-1", "a", 9), notYet}, want: []string{"product-1/a", "product-2/a < product-1/a"}},
-		"who loses keeps nobody out": {
+		"no runtime":                      {},
+		"one":                             {objects: []client.Object{app("product-1", "a", 1)}, want: []string{"product-1/a"}},
+		"another cluster does not matter": {objects: []client.Object{app("product-1", "a", 1), app("product-3", "a", 0)}, want: []string{"product-1/a"}},
+		"a product may share":             {objects: []client.Object{app("product-1", "a", 1), app("product-1", "b", 0)}, want: []string{"product-1/b", "product-1/a"}},
+		"the older product has it":        {objects: []client.Object{app("product-1", "a", 1), app("product-2", "a", 0)}, want: []string{"product-2/a", "product-1/a < product-2/a"}},
+		"of equal age, the first by name": {objects: []client.Object{app("product-2", "a", 1), app("product-1", "b", 1)}, want: []string{"product-1/b", "product-2/a < product-1/b"}},
+		"deployed comes before older":     {objects: []client.Object{Deployed("c", app("product-1", "a", 9)), app("product-2", "a", 0)}, want: []string{"product-1/a", "product-2/a < product-1/a"}},
+		"of two deployed, the older":      {objects: []client.Object{Deployed("c", app("product-1", "a", 9)), Deployed("c", app("product-2", "a", 0))}, want: []string{"product-2/a", "product-1/a < product-2/a"}},
+		"not created yet comes last":      {objects: []client.Object{app("product-1", "a", 9), notYet}, want: []string{"product-1/a", "product-2/a < product-1/a"}},
+		"a loser excludes no other": {
 			objects: []client.Object{app("product-1", "a", 1), app("product-2", "b", 2), app("product-1", "c", 3)},
 			want:    []string{"product-1/a", "product-2/b < product-1/a", "product-1/c"},
 		},
@@ -147,7 +147,7 @@ func TestClaims(t *testing.T) {
 		"a pipeline runtime has where it is until it has left": {objects: []client.Object{away, app("product-1", "a", 1)}, want: []string{"product-1/p", "product-1/a < product-1/p"}},
 		"a pipeline runtime wants where it goes":               {objects: []client.Object{moving("product-1", "p", "c", "old", 1), app("product-2", "a", 2)}, want: []string{"product-1/p", "product-2/a < product-1/p"}},
 		"and from another cluster":                             {objects: []client.Object{moving("product-1", "p", "d", "shared", 2), app("product-2", "a", 1)}, want: []string{"product-2/a", "product-1/p < product-2/a"}},
-		"what is there comes before the older that moves":      {objects: []client.Object{moving("product-1", "p", "c", "old", 1), Deployed("c", app("product-2", "a", 2))}, want: []string{"product-2/a", "product-1/p < product-2/a"}},
+		"deployed comes before an older one that moves":        {objects: []client.Object{moving("product-1", "p", "c", "old", 1), Deployed("c", app("product-2", "a", 2))}, want: []string{"product-2/a", "product-1/p < product-2/a"}},
 		"who is deleted goes nowhere":                          {objects: []client.Object{Deleting(moving("product-1", "p", "c", "old", 1)), app("product-2", "a", 2)}, want: []string{"product-2/a"}},
 		"runtimes of two kinds may be of the same name":        {objects: []client.Object{pipe("product-1", "a", 1), app("product-1", "a", 1)}, want: []string{"product-1/a", "product-1/a < product-1/a"}},
 	}
@@ -183,6 +183,6 @@ func TestClaimOf(t *testing.T) {
 		t.Errorf("the claim of the second is %v, %v, want it to lose to the first", claim, ok)
 	}
 	if claim, ok := s.ClaimOf(first, "c", "other"); ok {
-		t.Errorf("a claim that nobody made is %v", claim)
+		t.Errorf("a claim of no runtime is %v", claim)
 	}
 }

@@ -36,13 +36,13 @@ func TestClusterHost(t *testing.T) {
 func TestClusterName(t *testing.T) {
 	on := VirtualCluster("host", "31443")
 	run(t, map[string]verdict{
-		"that of the tenant":                              {new: Cluster(Tenant), want: []string{"Invalid metadata.name"}, wantText: "is the tenant itself"},
-		"that of a namespace of Kubernetes":               {new: Cluster("kube-system")},
-		"that of a namespace of Kubernetes, on a host":    {new: Cluster("kube-system", on), want: []string{"Invalid metadata.name"}, wantText: "namespace kube-system is reserved"},
-		"that of a namespace of a component":              {new: Cluster("traefik")},
-		"that of a namespace of a component, on a host":   {new: Cluster("traefik", on), want: []string{"Invalid metadata.name"}, wantText: "belongs to the component traefik"},
-		"that of a namespace of a product, on a host":     {new: Cluster("product-9", on), want: []string{"Invalid metadata.name"}},
-		"that of a namespace of a component, host absent": {new: Cluster("traefik", VirtualCluster("absent", "31443")), want: []string{"ReferenceMissing spec.hostCluster"}},
+		"the tenant's":                            {new: Cluster(Tenant), want: []string{"Invalid metadata.name"}, wantText: "is the tenant itself"},
+		"a namespace of Kubernetes":               {new: Cluster("kube-system")},
+		"a namespace of Kubernetes, on a host":    {new: Cluster("kube-system", on), want: []string{"Invalid metadata.name"}, wantText: "namespace kube-system is reserved"},
+		"a namespace of a component":              {new: Cluster("traefik")},
+		"a namespace of a component, on a host":   {new: Cluster("traefik", on), want: []string{"Invalid metadata.name"}, wantText: "belongs to the component traefik"},
+		"a namespace of a product, on a host":     {new: Cluster("product-9", on), want: []string{"Invalid metadata.name"}},
+		"a namespace of a component, host absent": {new: Cluster("traefik", VirtualCluster("absent", "31443")), want: []string{"ReferenceMissing spec.hostCluster"}},
 	})
 }
 
@@ -82,7 +82,7 @@ func TestClusterInUse(t *testing.T) {
 		"by a file, not in use":              {objects: []client.Object{free}, new: Cluster("free", worker)},
 		"as it stands, registered otherwise": {objects: []client.Object{Cluster("c", worker, registered())}, new: Cluster("c", worker, registered()), want: inUse},
 		"as it stands, never registered":     {objects: []client.Object{Cluster("c", worker)}, new: Cluster("c", worker)},
-		"back to what was registered":        {old: Cluster("c", worker, registered()), new: Cluster("c", registered())},
+		"back to the registered type":        {old: Cluster("c", worker, registered()), new: Cluster("c", registered())},
 		"to another host, in use":            {objects: []client.Object{virtual, other, onV}, new: Cluster("v", VirtualCluster("other", "31443")), want: []string{"InUse spec.hostCluster"}},
 		"to another host, not in use":        {objects: []client.Object{virtual, other}, new: Cluster("v", VirtualCluster("other", "31443"))},
 		"a host to a worker, in use":         {objects: []client.Object{virtual}, new: Cluster("host"), want: []string{"InUse spec.usage", "InUse spec.workerType"}, wantText: "Cluster nautes/v"},
@@ -117,7 +117,7 @@ func TestClusterComponents(t *testing.T) {
 		},
 		"a setting that is unknown": {new: Cluster("new", deployment("argocd", map[string]string{"colour": "red"})), want: []string{"Invalid spec.componentsList.deployment.additions[colour]"}},
 		"a broken catalogue":        {objects: []client.Object{broken}, new: Cluster("new"), want: []string{"Invalid spec.componentsList"}, wantText: "correct the catalogue"},
-		"a broken catalogue, and what it may explain": {
+		"a broken catalogue, and its consequences": {
 			objects: []client.Object{broken},
 			new: Cluster("new", deployment("flux", nil), func(c *v1alpha1.Cluster) {
 				c.Spec.ReservedNamespacesAllowedProducts = map[string][]string{"flux": {"team-1"}}
@@ -144,23 +144,23 @@ func TestNodePorts(t *testing.T) {
 		c.Status.Registered = &v1alpha1.ClusterIdentity{ClusterType: v1alpha1.ClusterVirtual, Usage: v1alpha1.UsageWorker, WorkerType: v1alpha1.WorkerTypeDeployment, HostCluster: "host"}
 	}))
 	run(t, map[string]verdict{
-		"a free one":                     {objects: hosted, new: Cluster("new", VirtualCluster("host", "31003"))},
-		"that of another virtual one":    {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "31001"))), want: taken, wantText: "Cluster nautes/first has the node port 31001 of cluster host already"},
-		"that of the gateway":            {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "30443"))), want: taken, wantText: "Cluster nautes/host"},
-		"the lowest of the gateway":      {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "30080"))), want: taken, wantText: "Cluster nautes/host"},
-		"set by the address":             {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "31001"), byAddress)), want: []string{"PortTaken spec.apiServer"}},
-		"that of one on another host":    {objects: append(hosted, Cluster("other", HostCluster)), new: At(9, Cluster("new", VirtualCluster("other", "31001")))},
-		"that of one that goes":          {objects: []client.Object{host, Deleting(first.DeepCopy())}, new: At(9, Cluster("new", VirtualCluster("host", "31001"))), want: taken},
-		"that of one that is moving off": {objects: append(hosted, leaving, Cluster("other", HostCluster)), new: At(9, Cluster("new", VirtualCluster("host", "31003"))), want: taken},
-		"as it stands, the younger":      {objects: []client.Object{host, first, same}, new: same, want: taken},
-		"as it stands, the older":        {objects: []client.Object{host, first, same}, new: first},
-		"of equal age, the first":        {objects: []client.Object{host, first, At(1, Cluster("second", VirtualCluster("host", "31001")))}, new: first},
-		"the gateway, later":             {objects: hosted, old: host, new: Cluster("host", HostCluster, gateway("30080", "31002")), want: []string{"PortTaken spec.traefik.httpsNodePort"}, wantText: "Cluster nautes/second"},
-		"an older one changes to it":     {objects: hosted, old: first, new: At(1, Cluster("first", VirtualCluster("host", "31002"))), want: taken, wantText: "Cluster nautes/second"},
-		"by a file":                      {objects: hosted, new: At(1, Cluster("first", VirtualCluster("host", "31002"))), want: taken},
-		"an older one changes elsewhere": {objects: []client.Object{host, first, same}, old: first, new: At(1, Cluster("first", VirtualCluster("host", "31001"), PipelineWorker))},
-		"moves to a host where it is":    {objects: append(hosted, At(1, Cluster("new", VirtualCluster("other", "31002"))), Cluster("other", HostCluster)), new: At(1, Cluster("new", VirtualCluster("host", "31002"))), want: taken},
-		"one port twice":                 {new: Cluster("new", gateway("30443", "30443")), want: []string{"Invalid spec.traefik.httpsNodePort"}},
+		"a free one":                         {objects: hosted, new: Cluster("new", VirtualCluster("host", "31003"))},
+		"the port of another virtual one":    {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "31001"))), want: taken, wantText: "Cluster nautes/first has the node port 31001 of cluster host already"},
+		"the port of the gateway":            {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "30443"))), want: taken, wantText: "Cluster nautes/host"},
+		"the lowest of the gateway":          {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "30080"))), want: taken, wantText: "Cluster nautes/host"},
+		"set by the address":                 {objects: hosted, new: At(9, Cluster("new", VirtualCluster("host", "31001"), byAddress)), want: []string{"PortTaken spec.apiServer"}},
+		"the port of one on another host":    {objects: append(hosted, Cluster("other", HostCluster)), new: At(9, Cluster("new", VirtualCluster("other", "31001")))},
+		"the port of one that is deleted":    {objects: []client.Object{host, Deleting(first.DeepCopy())}, new: At(9, Cluster("new", VirtualCluster("host", "31001"))), want: taken},
+		"the port of one that is moving off": {objects: append(hosted, leaving, Cluster("other", HostCluster)), new: At(9, Cluster("new", VirtualCluster("host", "31003"))), want: taken},
+		"as it stands, the younger":          {objects: []client.Object{host, first, same}, new: same, want: taken},
+		"as it stands, the older":            {objects: []client.Object{host, first, same}, new: first},
+		"of equal age, the first":            {objects: []client.Object{host, first, At(1, Cluster("second", VirtualCluster("host", "31001")))}, new: first},
+		"the gateway, later":                 {objects: hosted, old: host, new: Cluster("host", HostCluster, gateway("30080", "31002")), want: []string{"PortTaken spec.traefik.httpsNodePort"}, wantText: "Cluster nautes/second"},
+		"an older one changes to it":         {objects: hosted, old: first, new: At(1, Cluster("first", VirtualCluster("host", "31002"))), want: taken, wantText: "Cluster nautes/second"},
+		"by a file":                          {objects: hosted, new: At(1, Cluster("first", VirtualCluster("host", "31002"))), want: taken},
+		"an older one changes elsewhere":     {objects: []client.Object{host, first, same}, old: first, new: At(1, Cluster("first", VirtualCluster("host", "31001"), PipelineWorker))},
+		"moves to a host where it is":        {objects: append(hosted, At(1, Cluster("new", VirtualCluster("other", "31002"))), Cluster("other", HostCluster)), new: At(1, Cluster("new", VirtualCluster("host", "31002"))), want: taken},
+		"one port twice":                     {new: Cluster("new", gateway("30443", "30443")), want: []string{"Invalid spec.traefik.httpsNodePort"}},
 		"one port of two components": {
 			objects: []client.Object{ComponentCatalogue(issuer(v1alpha1.ComponentSetting{Name: "port", Type: v1alpha1.SettingPort, Default: "30443"}))},
 			new:     Cluster("new", chooseIssuer, gateway("30080", "30443")), want: []string{"Invalid spec.traefik.httpsNodePort"},

@@ -219,7 +219,7 @@ func TestPipelineRuntime(t *testing.T) {
 		"resources by URL":               {new: pipe(resources("", "https://public.example.org/a/b.git"))},
 		"resources by a pattern":         {new: pipe(resources("", "https://public.example.org/*")), want: byURL},
 		"resources of another group":     {new: pipe(resources("", "https://"+Host+"/team-2/code-theirs.git")), want: byURL, wantText: "uses the repositories of its own group only"},
-		"resources not granted, by URL":  {new: pipe(resources("", "https://"+Host+"/team-1/CODE-whole")), want: byURL, wantText: "that of CodeRepo whole, which is not granted to the project api"},
+		"resources not granted, by URL":  {new: pipe(resources("", "https://"+Host+"/team-1/CODE-whole")), want: byURL, wantText: "belongs to CodeRepo whole, which is not granted to the project api"},
 		"resources owned, by URL":        {new: pipe(resources("", "https://"+Host+"/team-1/code-repo"))},
 		"an event source on no GitLab": {
 			objects: []client.Object{CodeRepoProvider(Provider, func(p *v1alpha1.CodeRepoProvider) { p.Spec.ProviderType = "github" })}, new: pipe(),

@@ -264,21 +264,21 @@ func TestWhatIsKnown(t *testing.T) {
 	pipeFile.CreationTimestamp = metav1.Time{}
 	first := At(1, PipelineRuntime("product-1", "first", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = "runs" }))
 	run(t, map[string]verdict{
-		"the claim of the stored one":            {objects: []client.Object{stored, rival}, new: file},
-		"the claim of the old one":               {objects: []client.Object{rival}, old: stored, new: file},
-		"a new one comes after what is deployed": {objects: []client.Object{rival}, new: file, want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
-		"the target of the stored one":           {objects: []client.Object{stored}, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
-		"the target of the old one":              {old: stored, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
-		"a new one may go anywhere":              {new: moved},
-		"a reconciler's own copy":                {objects: []client.Object{stored, rival}, new: stored.DeepCopy()},
-		"a copy that was recorded meanwhile":     {objects: []client.Object{planned(), rival}, new: stored.DeepCopy()},
-		"a copy with another spec":               {objects: []client.Object{elsewhere, rival}, new: planned(), want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
-		"a copy of one that was withdrawn":       {objects: []client.Object{withdrawn, rival}, new: planned(), want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
-		"a copy that is older than the stored":   {objects: []client.Object{younger, newcomer}, new: planned()},
-		"a pipeline with another spec":           {objects: []client.Object{pipe("other"), first}, new: pipe("runs"), want: []string{"NamespaceClaimed spec.destination.namespace"}},
-		"a pipeline's own copy":                  {objects: []client.Object{running, first}, new: running.DeepCopy()},
-		"a file of a pipeline that runs":         {objects: []client.Object{running, first}, new: pipeFile},
-		"a file of a pipeline that is new":       {objects: []client.Object{first}, new: pipeFile, want: []string{"NamespaceClaimed spec.destination.namespace"}},
+		"the claim of the stored one":          {objects: []client.Object{stored, rival}, new: file},
+		"the claim of the old one":             {objects: []client.Object{rival}, old: stored, new: file},
+		"a new one comes after a deployed one": {objects: []client.Object{rival}, new: file, want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
+		"the target of the stored one":         {objects: []client.Object{stored}, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
+		"the target of the old one":            {old: stored, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
+		"a new one may go anywhere":            {new: moved},
+		"a reconciler's own copy":              {objects: []client.Object{stored, rival}, new: stored.DeepCopy()},
+		"a copy that was recorded meanwhile":   {objects: []client.Object{planned(), rival}, new: stored.DeepCopy()},
+		"a copy with another spec":             {objects: []client.Object{elsewhere, rival}, new: planned(), want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
+		"a copy of one that was withdrawn":     {objects: []client.Object{withdrawn, rival}, new: planned(), want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
+		"a copy that is older than the stored": {objects: []client.Object{younger, newcomer}, new: planned()},
+		"a pipeline with another spec":         {objects: []client.Object{pipe("other"), first}, new: pipe("runs"), want: []string{"NamespaceClaimed spec.destination.namespace"}},
+		"a pipeline's own copy":                {objects: []client.Object{running, first}, new: running.DeepCopy()},
+		"a file of a pipeline that runs":       {objects: []client.Object{running, first}, new: pipeFile},
+		"a file of a pipeline that is new":     {objects: []client.Object{first}, new: pipeFile, want: []string{"NamespaceClaimed spec.destination.namespace"}},
 	})
 	if !file.CreationTimestamp.IsZero() || file.Status.Target != nil {
 		t.Errorf("the object of the request was changed")
