@@ -20,9 +20,9 @@ func rooms() []room {
 	return []room{
 		{folders: []string{"controllers", "internal/operator", "internal/reconcile"}, max: 4300},
 		{folders: []string{"internal/remote"}, max: 2400},
-		{folders: []string{"internal/secrets"}, max: 2570},
-		{folders: []string{"internal/build"}, max: 3640},
-		{folders: []string{"internal/snapshot"}, max: 2140},
+		{folders: []string{"internal/secrets"}, max: 2400},
+		{folders: []string{"internal/build"}, max: 3500},
+		{folders: []string{"internal/snapshot"}, max: 2100},
 	}
 }
 

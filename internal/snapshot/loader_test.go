@@ -20,10 +20,21 @@ import (
 	. "nautes.io/nautes/test/testutil"
 )
 
-// reads counts the objects that a loader reads, and fails the read of one kind.
+// reads counts the objects that a loader reads, and the reads themselves.
 type reads struct {
-	objects int
-	fail    string
+	objects, calls int
+	// fail is the kind whose reads fail, failAt the number of the read that fails.
+	fail   string
+	failAt int
+}
+
+// broken counts a read of o, and returns an error if it fails.
+func (r *reads) broken(o any) error {
+	r.calls++
+	if r.calls == r.failAt || r.fail != "" && strings.Contains(fmt.Sprintf("%T", o), r.fail) {
+		return errBroken
+	}
+	return nil
 }
 
 var errBroken = errors.New("the cache is broken")
@@ -36,16 +47,16 @@ func newLoader(t testing.TB, r *reads, objects ...client.Object) *snapshot.Loade
 	}
 	b := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
-			if r.fail != "" && strings.Contains(fmt.Sprintf("%T", list), r.fail) {
-				return errBroken
+			if err := r.broken(list); err != nil {
+				return err
 			}
 			err := c.List(ctx, list, opts...)
 			r.objects += countItems(list)
 			return err
 		},
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
-			if r.fail != "" && strings.Contains(fmt.Sprintf("%T", o), r.fail) {
-				return errBroken
+			if err := r.broken(o); err != nil {
+				return err
 			}
 			r.objects++
 			return c.Get(ctx, key, o, opts...)
@@ -393,17 +404,48 @@ func TestLoadErrors(t *testing.T) {
 			t.Errorf("loading the product %q must fail: it would list every namespace", name)
 		}
 	}
-	if _, err := newLoader(t, &reads{fail: "EnvironmentList"}, tenant()...).Cluster(t.Context(), "c"); !errors.Is(err, errBroken) {
-		t.Errorf("Cluster: error %v, want the error of the read", err)
+}
+
+// TestLoadErrorAtEveryRead holds that a load ends with the first read that fails.
+func TestLoadErrorAtEveryRead(t *testing.T) {
+	loads := map[string]func(*snapshot.Loader) error{
+		"a product": func(l *snapshot.Loader) error {
+			_, err := l.Product(t.Context(), "product-1")
+			return err
+		},
+		"a cluster": func(l *snapshot.Loader) error {
+			_, err := l.Cluster(t.Context(), "c")
+			return err
+		},
+		"the tenant": func(l *snapshot.Loader) error {
+			_, err := l.TenantLevel(t.Context())
+			return err
+		},
+		"the users of a provider": func(l *snapshot.Loader) error {
+			_, err := l.For(t.Context(), CodeRepoProvider(Provider))
+			return err
+		},
+		"the rivals of a runtime": func(l *snapshot.Loader) error {
+			_, err := l.Rivals(t.Context(), DeploymentRuntime("product-1", "web", "dev", "repo", Into("web")))
+			return err
+		},
 	}
-	if _, err := newLoader(t, &reads{fail: "ProductList"}, tenant()...).TenantLevel(t.Context()); !errors.Is(err, errBroken) {
-		t.Errorf("TenantLevel: error %v, want the error of the read", err)
-	}
-	if _, err := newLoader(t, &reads{fail: "CodeRepoList"}, tenant()...).For(t.Context(), CodeRepoProvider(Provider)); !errors.Is(err, errBroken) {
-		t.Errorf("For: error %v, want the error of the read", err)
-	}
-	if _, err := newLoader(t, &reads{fail: "DeploymentRuntimeList"}, tenant()...).Rivals(t.Context(), DeploymentRuntime("product-1", "web", "dev", "repo")); !errors.Is(err, errBroken) {
-		t.Errorf("Rivals: error %v, want the error of the read", err)
+	for name, load := range loads {
+		t.Run(name, func(t *testing.T) {
+			for k := 1; ; k++ {
+				r := &reads{failAt: k}
+				err := load(newLoader(t, r, tenant()...))
+				if r.calls < k {
+					if err != nil || k == 1 {
+						t.Errorf("%d reads, error %v", r.calls, err)
+					}
+					return
+				}
+				if !errors.Is(err, errBroken) || r.calls > k {
+					t.Errorf("read %d fails: error %v after %d reads", k, err, r.calls)
+				}
+			}
+		})
 	}
 }
 

@@ -62,6 +62,7 @@ func TestExplicitURL(t *testing.T) {
 		"in another group":                        {repo: explicit(Provider, "https://git.example.com/team-2/x.git"), provider: standard, wantField: "spec.url"},
 		"in a group below":                        {repo: explicit(Provider, "https://git.example.com/team-1/sub/x.git"), provider: standard, wantField: "spec.url"},
 		"out of the group by dots":                {repo: explicit(Provider, "https://git.example.com/team-1/../team-2/x.git"), provider: standard, wantField: "spec.url"},
+		"in no group":                             {repo: explicit(Provider, "https://git.example.com/x.git"), provider: standard, wantField: "spec.url"},
 		"in a group that begins alike":            {repo: explicit(Provider, "https://git.example.com/team-12/x.git"), provider: standard, wantField: "spec.url"},
 		"on another host":                         {repo: explicit(Provider, "https://evil.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
 		"on another port":                         {repo: explicit(Provider, "https://git.example.com:8443/team-1/x.git"), provider: standard, wantField: "spec.url"},

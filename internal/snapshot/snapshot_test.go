@@ -253,6 +253,12 @@ func TestPermission(t *testing.T) {
 	elsewhere.Spec.Product = "product-1"
 	outward := Binding("product-1", "b", "repo", "readwrite")
 	outward.Spec.Product = "product-2"
+	unnamed := func(r *v1alpha1.CodeRepo) *v1alpha1.CodeRepo {
+		r.Spec.Product = ""
+		return r
+	}
+	unnamedBinding := Binding("product-1", "b", "repo", "readonly", "web")
+	unnamedBinding.Spec.Product = ""
 	tests := map[string]struct {
 		objects []client.Object
 		project string
@@ -274,6 +280,7 @@ func TestPermission(t *testing.T) {
 		"a binding that is being deleted":                {objects: []client.Object{owned, Deleting(binding("readonly"))}, project: "web"},
 		"a binding in another product's namespace":       {objects: []client.Object{owned, elsewhere}, project: "web"},
 		"a binding to another product":                   {objects: []client.Object{owned, outward}, project: "web"},
+		"a repository and a binding without a product":   {objects: []client.Object{unnamed(owned.DeepCopy()), unnamedBinding}, project: "web", want: "readonly"},
 		"a repository that says it is another product's": {objects: []client.Object{foreign}, project: "api"},
 	}
 	for name, test := range tests {
@@ -312,20 +319,24 @@ func TestIllegalEventSources(t *testing.T) {
 	}
 	r := PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
 		r.Spec.EventSources = []v1alpha1.EventSource{
-			listens("unsure", "unsure"), listens("theirs", "theirs"), listens("mine", "mine"), listens("absent", "absent"),
+			listens("unsure", "unsure"), listens("theirs", "theirs"), listens("mine", "mine"), listens("absent", "absent"), listens("elsewhere", "elsewhere"),
 			{Name: "night", Calendar: &v1alpha1.CalendarEventSource{Schedule: "@daily"}},
 		}
 	})
-	s := newSnapshot(Product("product-1"), CodeRepoProvider("gitlab"), CodeRepo("product-1", "mine", "api"), CodeRepo("product-1", "theirs", "web"),
-		CodeRepo("product-1", "unsure", "api", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }), r)
+	on := func(provider string) func(*v1alpha1.CodeRepo) {
+		return func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = provider }
+	}
+	hub := CodeRepoProvider("hub", func(p *v1alpha1.CodeRepoProvider) { p.Spec.ProviderType = "github" })
+	s := newSnapshot(Product("product-1"), CodeRepoProvider("gitlab"), hub, CodeRepo("product-1", "elsewhere", "api", on("hub")), CodeRepo("product-1", "mine", "api"), CodeRepo("product-1", "theirs", "web"),
+		CodeRepo("product-1", "unsure", "api", on("away")), r)
 	if _, err := s.EventSourceRefusal(r, r.Spec.EventSources[0]); err == nil {
-		t.Error("nothing can be told of a repository without its provider")
+		t.Error("an event source whose provider is missing is decided")
 	}
 	var got []string
 	for _, illegal := range s.IllegalEventSources(r) {
 		got = append(got, illegal.EventSource)
 	}
-	if want := []string{"theirs", "absent"}; !slices.Equal(got, want) {
+	if want := []string{"theirs", "absent", "elsewhere"}; !slices.Equal(got, want) {
 		t.Errorf("illegal are %v, want %v", got, want)
 	}
 }

@@ -1,8 +1,6 @@
 package snapshot
 
 import (
-	"slices"
-
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
 )
@@ -50,20 +48,19 @@ type heldTarget struct {
 	recorded bool
 }
 
-// targetsOf returns the effective target of a runtime and, if it is moving, also
-// the target of its spec: it holds the old one until it has arrived.
+// targetsOf returns the effective target of a runtime and, if it can move, also the target
+// of its spec. It holds the old one until it has arrived.
 func (s *Snapshot) targetsOf(r v1alpha1.Runtime) []heldTarget {
 	target, ok := s.EffectiveTarget(r)
 	if !ok {
 		return nil
 	}
 	targets := []heldTarget{{RuntimeTarget: target, recorded: r.DeployedTarget() != nil}}
-	if !v1alpha1.Movable(r) || !targets[0].recorded || !r.GetDeletionTimestamp().IsZero() {
+	if !v1alpha1.Movable(r) || !r.GetDeletionTimestamp().IsZero() {
 		return targets
 	}
-	wanted, err := s.Target(r)
-	if err != nil || (wanted.Cluster == target.Cluster && slices.Equal(wanted.Namespaces, target.Namespaces)) {
-		return targets
+	if wanted, err := s.Target(r); err == nil {
+		targets = append(targets, heldTarget{RuntimeTarget: wanted})
 	}
-	return append(targets, heldTarget{RuntimeTarget: wanted})
+	return targets
 }

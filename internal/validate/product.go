@@ -80,7 +80,7 @@ func (c *checker) codeRepo(r *v1alpha1.CodeRepo) {
 // sameURL warns when an older repository of the product has the same URL.
 func (c *checker) sameURL(r *v1alpha1.CodeRepo, url string) {
 	for _, other := range c.s.CodeRepos(r.Namespace) {
-		if other.Name == r.Name || !snapshot.Older(other, r) {
+		if !snapshot.Older(other, r) {
 			continue
 		}
 		if same, err := c.s.RepositoryURL(other); err == nil && same == url {

@@ -49,16 +49,9 @@ func known(s *snapshot.Snapshot, o v1alpha1.Object) bool {
 	if s.Holds(o) {
 		return true
 	}
-	stored, ok := s.Stored(o).(v1alpha1.Object)
-	if !ok {
-		return false
-	}
-	r, ok := o.(v1alpha1.Runtime)
-	if !ok {
-		return false
-	}
-	was, ok := stored.(v1alpha1.Runtime)
-	return ok && sameSpec(r, was) &&
+	r, isRuntime := o.(v1alpha1.Runtime)
+	was, stored := s.Stored(o).(v1alpha1.Runtime)
+	return isRuntime && stored && sameSpec(r, was) &&
 		equality.Semantic.DeepEqual(r.DeployedTarget(), was.DeployedTarget()) &&
 		equality.Semantic.DeepEqual(r.GetCreationTimestamp(), was.GetCreationTimestamp()) &&
 		equality.Semantic.DeepEqual(r.GetDeletionTimestamp(), was.GetDeletionTimestamp())
