@@ -64,6 +64,8 @@ func TestClusterInUse(t *testing.T) {
 	ofNoKind.Status.Registered.ClusterKind = ""
 	file := Cluster("c", worker)
 	file.Status = v1alpha1.ClusterStatus{}
+	ownStatus := Cluster("c", worker, registered(worker))
+	ownStatus.CreationTimestamp.Reset()
 	free := Cluster("free", registered())
 	virtual := Cluster("v", VirtualCluster("host", "31443"), registered(VirtualCluster("host", "31443")))
 	other := Cluster("other", HostCluster)
@@ -79,6 +81,7 @@ func TestClusterInUse(t *testing.T) {
 		"a kind that was not recorded":       {old: Cluster("c"), new: ofNoKind},
 		"by a file, without an old one":      {objects: []client.Object{Cluster("c", registered())}, new: file, want: inUse, wantText: `cannot change from "deployment"`},
 		"by a file, never registered":        {new: file, want: inUse},
+		"with a status but no time":          {old: Cluster("c", registered()), new: ownStatus},
 		"by a file, not in use":              {objects: []client.Object{free}, new: Cluster("free", worker)},
 		"as it stands, registered otherwise": {objects: []client.Object{Cluster("c", worker, registered())}, new: Cluster("c", worker, registered()), want: inUse},
 		"as it stands, never registered":     {objects: []client.Object{Cluster("c", worker)}, new: Cluster("c", worker)},
