@@ -89,7 +89,8 @@ func TestClusterComponents(t *testing.T) {
 	lost := Cluster("lost", VirtualCluster("absent", "31443"))
 	s := newSnapshot(worker, host, virtual, lost).WithSettings(snapshot.Settings{
 		Vault: &snapshot.VaultSettings{Address: "https://vault.example.com:8200", CABundle: "a CA bundle", Namespace: "a-namespace"}})
-	for c, want := range map[*v1alpha1.Cluster]*v1alpha1.Cluster{worker: nil, host: nil, virtual: host, lost: nil} {
+	physical := Cluster("physical", func(c *v1alpha1.Cluster) { c.Spec.HostCluster = "host" })
+	for c, want := range map[*v1alpha1.Cluster]*v1alpha1.Cluster{worker: nil, host: nil, virtual: host, lost: nil, physical: nil} {
 		if got := s.HostOf(c); got != want {
 			t.Errorf("the host of %s is %v", c.Name, got)
 		}
@@ -152,6 +153,9 @@ func TestBrokenCatalogueMovesNothing(t *testing.T) {
 				t.Errorf("tenancy %s, want %s", got, test.wantTenancy)
 			}
 		})
+	}
+	if got := newSnapshot(broken()).Choices(Cluster("new")); len(got) != 7 {
+		t.Errorf("without a record there are %d components, want the 7 built-in ones", len(got))
 	}
 	got := newSnapshot(recorded, broken()).Choices(recorded)
 	want := []catalogue.Choice{

@@ -69,7 +69,7 @@ func (s *Snapshot) DeploymentNamespace(c *v1alpha1.Cluster) string {
 // Tenancy returns the multi-tenancy component of a cluster: TenancyHNC or
 // TenancyNative.
 func (s *Snapshot) Tenancy(c *v1alpha1.Cluster) string {
-	if component, ok := s.ChoiceOf(c, v1alpha1.CategoryMultiTenant); ok && component.Name == TenancyNative {
+	if component, _ := s.ChoiceOf(c, v1alpha1.CategoryMultiTenant); component.Name == TenancyNative {
 		return TenancyNative
 	}
 	return TenancyHNC

@@ -42,6 +42,10 @@ func TestComponents(t *testing.T) {
 			HostCluster(c)
 			c.Spec.ComponentsList.Gateway = &v1alpha1.Component{Name: "argocd", Namespace: "edge"}
 		}, want: []string{"argocd@edge", "oauth2-proxy@oauth2-proxy"}},
+		"a choice of an unknown component": {change: func(c *v1alpha1.Cluster) {
+			HostCluster(c)
+			c.Spec.ComponentsList.Gateway = &v1alpha1.Component{Name: "absent", Namespace: "edge"}
+		}, want: []string{"absent@edge", "oauth2-proxy@oauth2-proxy"}},
 		"a choice that is no component, recorded otherwise": {change: func(c *v1alpha1.Cluster) {
 			HostCluster(c)
 			c.Spec.ComponentsList.Gateway = &v1alpha1.Component{Name: "argocd", Namespace: "edge"}
@@ -77,6 +81,7 @@ func TestReserved(t *testing.T) {
 		"by name, in another namespace": {key: "argocd", want: "cd", wantKnown: true},
 		"by another namespace":          {key: "cd", want: "cd", wantKnown: true},
 		"not on this cluster":           {key: "tekton", wantKnown: true},
+		"not here, by its namespace":    {key: "tekton-pipelines", wantKnown: true},
 		"on the host only":              {key: "vcluster", wantKnown: true},
 		"a namespace on the host":       {key: "c"},
 		"a namespace that is written":   {key: "resolvers"},
@@ -132,6 +137,19 @@ func TestGrants(t *testing.T) {
 				t.Errorf("kinds (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestMisgroupedRBAC(t *testing.T) {
+	for resource, want := range map[v1alpha1.ClusterResource]bool{
+		{Group: "authorization.k8s.io", Kind: "ClusterRole"}:             true,
+		{Group: "authorization.k8s.io", Kind: "ClusterRoleBinding"}:      true,
+		{Group: "authorization.k8s.io", Kind: "SelfSubjectAccessReview"}: false,
+		{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:        false,
+	} {
+		if got := snapshot.MisgroupedRBAC(resource); got != want {
+			t.Errorf("MisgroupedRBAC(%v) = %t", resource, got)
+		}
 	}
 }
 

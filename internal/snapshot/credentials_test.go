@@ -58,6 +58,7 @@ func TestCredentialHolder(t *testing.T) {
 		"of one that is not stored": {
 			of: CodeRepo("product-2", "repo", ""), others: []client.Object{mine}, want: "product-2",
 		},
+		"of one that is not in the snapshot": {of: CodeRepo("product-2", "other", ""), want: "product-2"},
 		"of one that does not exist yet": {
 			of: At(9, CodeRepo("product-2", "repo", "")), others: []client.Object{mine}, want: "product-1", wantRefused: true,
 		},
@@ -101,6 +102,14 @@ func TestCredentialHolder(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The holder of an edited repository is the edited one.
+func TestHolderOfAnEdit(t *testing.T) {
+	edited := CodeRepo("product-1", "repo", "")
+	if got := newSnapshot(CodeRepo("product-1", "repo", "")).CredentialHolder(edited); got != edited {
+		t.Errorf("the holder is another version of the repository")
 	}
 }
 

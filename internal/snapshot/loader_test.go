@@ -202,6 +202,7 @@ func TestLoadCluster(t *testing.T) {
 		c.Spec.ProductAllowedClusterResources = map[string][]v1alpha1.ClusterResource{"team-2": nil, "team-9": nil}
 		c.Status.ProductIDMap = map[string]string{"old-name": "product-3"}
 	})
+	objects = append(objects, Product("product-4", func(p *v1alpha1.Product) { p.Status.Spaces = []v1alpha1.ProductSpace{{Cluster: "c"}} }))
 	s, err := newLoader(t, &reads{}, objects...).Cluster(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
@@ -209,7 +210,7 @@ func TestLoadCluster(t *testing.T) {
 	want := []string{
 		"CodeRepoProvider nautes/gitlab", "Cluster nautes/c", "Cluster nautes/d", "ComponentCatalogue nautes/default", "DeploymentRuntime product-1/app", "DeploymentRuntime product-1/web",
 		"DeploymentRuntime product-2/apart", "DeploymentRuntime product-2/elsewhere", "DeploymentRuntime product-2/recorded", "DeploymentRuntime product-2/rival",
-		"Environment product-1/dev", "Environment product-2/prod", "PipelineHook nautes/lint", "Product nautes/product-1", "Product nautes/product-2", "Product nautes/product-3",
+		"Environment product-1/dev", "Environment product-2/prod", "PipelineHook nautes/lint", "Product nautes/product-1", "Product nautes/product-2", "Product nautes/product-3", "Product nautes/product-4",
 		"ProductProvider nautes/finder", "ProjectPipelineRuntime product-1/pipe",
 	}
 	slices.Sort(want)
@@ -322,6 +323,7 @@ func TestLoadFor(t *testing.T) {
 		"a product":               {of: Product("product-9"), want: "Product nautes/product-9", notWant: "Product nautes/product-1"},
 		"a cluster":               {of: Cluster("c"), want: "DeploymentRuntime product-1/web", notWant: "DeploymentRuntime product-3/app"},
 		"a hook":                  {of: PipelineHook("lint"), want: "ProjectPipelineRuntime product-1/pipe", notWant: "DeploymentRuntime product-1/app"},
+		"a hook, with clusters":   {of: PipelineHook("lint"), want: "Cluster nautes/c"},
 		"a provider":              {of: CodeRepoProvider(Provider), want: "CodeRepo product-3/repo", notWant: "Project product-1/api"},
 		"a product provider":      {of: ProductProvider("finder", Provider), want: "Product nautes/product-3", notWant: "Project product-1/api"},
 		"the catalogue":           {of: ComponentCatalogue(), want: "Cluster nautes/d", notWant: "Project product-1/api"},

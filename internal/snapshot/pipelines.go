@@ -65,7 +65,7 @@ func (s *Snapshot) EventSourceRefusal(r *v1alpha1.ProjectPipelineRuntime, e v1al
 func (s *Snapshot) IllegalEventSources(r *v1alpha1.ProjectPipelineRuntime) []v1alpha1.IllegalEventSource {
 	var illegal []v1alpha1.IllegalEventSource
 	for _, e := range r.Spec.EventSources {
-		if refusal, err := s.EventSourceRefusal(r, e); err == nil && refusal != "" {
+		if refusal, _ := s.EventSourceRefusal(r, e); refusal != "" {
 			illegal = append(illegal, v1alpha1.IllegalEventSource{EventSource: e.Name, Reason: refusal})
 		}
 	}

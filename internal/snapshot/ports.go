@@ -63,7 +63,8 @@ func (s *Snapshot) portsOf(c *v1alpha1.Cluster) []PortUse {
 		}
 		for _, setting := range s.effective().ports[component.Name] {
 			value, field := portSetting(c, component, setting)
-			if port, err := strconv.ParseInt(value, 10, 32); err == nil && port >= firstNodePort && port <= lastNodePort {
+			// A text that is no number gives a port out of the range.
+			if port, _ := strconv.ParseInt(value, 10, 32); port >= firstNodePort && port <= lastNodePort {
 				uses = append(uses, PortUse{Port: int32(port), Cluster: c, Component: component.Name, Field: field})
 			}
 		}

@@ -70,7 +70,15 @@ func TestNodePorts(t *testing.T) {
 		"the first and the last": {objects: []client.Object{Cluster("host", HostCluster, gateway("30000", "32767"))}, want: []string{"30000 host spec.traefik.httpNodePort", "32767 host spec.traefik.httpsNodePort"}},
 		"beside the range":       {objects: []client.Object{Cluster("host", HostCluster, gateway("29999", "32768"))}},
 		"no node ports":          {objects: []client.Object{Cluster("host", HostCluster, gateway("8080", "https")), Cluster("v-1", VirtualCluster("host", "6443"))}},
-		"an unknown cluster":     {of: "absent"},
+		"ports of a gateway that the virtual cluster has not": {objects: []client.Object{host, Cluster("v-1", VirtualCluster("host", "31001"), gateway("31080", "31443"))},
+			want: append(own[:2:2], "31001 v-1 spec.vcluster.httpsNodePort")},
+		"a port of a virtual cluster that the gateway has not": {objects: []client.Object{Cluster("host", HostCluster, func(c *v1alpha1.Cluster) {
+			c.Spec.VCluster = &v1alpha1.VClusterSpec{HTTPSNodePort: "31443"}
+		})}, want: []string{"30080 host " + addition + "[httpNodePort]", "30443 host " + addition + "[httpsNodePort]"}},
+		"a choice without additions": {objects: []client.Object{Cluster("host", HostCluster, func(c *v1alpha1.Cluster) {
+			c.Spec.ComponentsList.Gateway = &v1alpha1.Component{Name: "traefik"}
+		})}, want: []string{"30080 host " + addition + "[httpNodePort]", "30443 host " + addition + "[httpsNodePort]"}},
+		"an unknown cluster": {of: "absent"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

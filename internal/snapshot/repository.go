@@ -245,6 +245,5 @@ func (a address) sameEndpoint(other address) bool {
 // sameHost reports whether a may be the service at other although its scheme differs,
 // for example http and https of one host.
 func (a address) sameHost(other address) bool {
-	return a.host == other.host && (a.scheme == "ssh") == (other.scheme == "ssh") &&
-		(a.port == other.port || a.scheme != other.scheme)
+	return a.host == other.host && a.scheme != other.scheme && a.scheme != "ssh" && other.scheme != "ssh"
 }

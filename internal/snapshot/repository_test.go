@@ -18,8 +18,8 @@ type urlCase struct {
 	provider *v1alpha1.CodeRepoProvider
 	want     string
 	// wantMissing is the kind of the object that is missing, wantField the
-	// field at fault.
-	wantMissing, wantField string
+	// field at fault, wantText a part of the error.
+	wantMissing, wantField, wantText string
 }
 
 func address(ssh, http string) *v1alpha1.CodeRepoProvider {
@@ -44,7 +44,7 @@ func TestDerivedURL(t *testing.T) {
 		"from HTTP only":     {repo: derived, provider: address("", "https://git.example.com/git/"), want: "https://git.example.com/git/team-1/code-repo.git"},
 		"no provider":        {repo: derived, wantMissing: "CodeRepoProvider"},
 		"none is named":      {repo: explicit("", ""), provider: standard, wantField: "spec.codeRepoProvider"},
-		"no repository name": {repo: named(""), provider: standard, wantField: "spec.repoName"},
+		"no repository name": {repo: named(""), provider: standard, wantField: "spec.repoName", wantText: "there is no URL without it"},
 		"a path as name":     {repo: named("../team-2/code"), provider: standard, wantField: "spec.repoName"},
 		"dots as name":       {repo: named(".."), provider: standard, wantField: "spec.repoName"},
 		"a pattern as name":  {repo: named("*"), provider: standard, wantField: "spec.repoName"},
@@ -57,23 +57,28 @@ func TestDerivedURL(t *testing.T) {
 func TestExplicitURL(t *testing.T) {
 	standard := CodeRepoProvider(Provider)
 	runURLs(t, map[string]urlCase{
-		"by HTTP":                                 {repo: explicit(Provider, "https://git.example.com/team-1/x.git"), provider: standard, want: "https://git.example.com/team-1/x.git"},
-		"by SSH":                                  {repo: explicit(Provider, "ssh://git@git.example.com:2222/team-1/x.git"), provider: standard, want: "ssh://git@git.example.com:2222/team-1/x.git"},
-		"in another group":                        {repo: explicit(Provider, "https://git.example.com/team-2/x.git"), provider: standard, wantField: "spec.url"},
-		"in a group below":                        {repo: explicit(Provider, "https://git.example.com/team-1/sub/x.git"), provider: standard, wantField: "spec.url"},
-		"out of the group by dots":                {repo: explicit(Provider, "https://git.example.com/team-1/../team-2/x.git"), provider: standard, wantField: "spec.url"},
-		"in no group":                             {repo: explicit(Provider, "https://git.example.com/x.git"), provider: standard, wantField: "spec.url"},
-		"in a group that begins alike":            {repo: explicit(Provider, "https://git.example.com/team-12/x.git"), provider: standard, wantField: "spec.url"},
-		"on another host":                         {repo: explicit(Provider, "https://evil.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
-		"on another port":                         {repo: explicit(Provider, "https://git.example.com:8443/team-1/x.git"), provider: standard, wantField: "spec.url"},
-		"on another explicit port":                {repo: explicit(Provider, "ssh://git@git.example.com:2223/team-1/x.git"), provider: standard, wantField: "spec.url"},
-		"on the default port, explicit":           {repo: explicit(Provider, "https://git.example.com:443/team-1/x.git"), provider: standard, want: "https://git.example.com:443/team-1/x.git"},
-		"on the default port of SSH, explicit":    {repo: explicit(Provider, "ssh://git@git.example.com:22/team-1/x.git"), provider: address("git@git.example.com", ""), want: "ssh://git@git.example.com:22/team-1/x.git"},
-		"by another scheme, on one port":          {repo: explicit(Provider, "http://git.example.com:8443/team-1/x.git"), provider: address("", "https://git.example.com:8443"), wantField: "spec.url"},
-		"by HTTP on the default port, explicit":   {repo: explicit(Provider, "http://git.example.com:80/team-1/x.git"), provider: address("", "http://git.example.com"), want: "http://git.example.com:80/team-1/x.git"},
-		"in the clear":                            {repo: explicit(Provider, "http://git.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
-		"below the address":                       {repo: explicit(Provider, "https://git.example.com/git/team-1/x"), provider: address("", "https://git.example.com/git"), want: "https://git.example.com/git/team-1/x"},
-		"beside the address":                      {repo: explicit(Provider, "https://git.example.com/team-1/x"), provider: address("", "https://git.example.com/git"), wantField: "spec.url"},
+		"by HTTP":                               {repo: explicit(Provider, "https://git.example.com/team-1/x.git"), provider: standard, want: "https://git.example.com/team-1/x.git"},
+		"by SSH":                                {repo: explicit(Provider, "ssh://git@git.example.com:2222/team-1/x.git"), provider: standard, want: "ssh://git@git.example.com:2222/team-1/x.git"},
+		"in another group":                      {repo: explicit(Provider, "https://git.example.com/team-2/x.git"), provider: standard, wantField: "spec.url"},
+		"in a group below":                      {repo: explicit(Provider, "https://git.example.com/team-1/sub/x.git"), provider: standard, wantField: "spec.url"},
+		"out of the group by dots":              {repo: explicit(Provider, "https://git.example.com/team-1/../team-2/x.git"), provider: standard, wantField: "spec.url"},
+		"in no group":                           {repo: explicit(Provider, "https://git.example.com/x.git"), provider: standard, wantField: "spec.url"},
+		"in a group that begins alike":          {repo: explicit(Provider, "https://git.example.com/team-12/x.git"), provider: standard, wantField: "spec.url"},
+		"on another host":                       {repo: explicit(Provider, "https://evil.example.com/team-1/x.git"), provider: standard, wantField: "spec.url", wantText: "it is not on CodeRepoProvider"},
+		"on another port":                       {repo: explicit(Provider, "https://git.example.com:8443/team-1/x.git"), provider: standard, wantField: "spec.url"},
+		"on another explicit port":              {repo: explicit(Provider, "ssh://git@git.example.com:2223/team-1/x.git"), provider: standard, wantField: "spec.url"},
+		"on the default port, explicit":         {repo: explicit(Provider, "https://git.example.com:443/team-1/x.git"), provider: standard, want: "https://git.example.com:443/team-1/x.git"},
+		"on the default port of SSH, explicit":  {repo: explicit(Provider, "ssh://git@git.example.com:22/team-1/x.git"), provider: address("git@git.example.com", ""), want: "ssh://git@git.example.com:22/team-1/x.git"},
+		"by another scheme, on one port":        {repo: explicit(Provider, "http://git.example.com:8443/team-1/x.git"), provider: address("", "https://git.example.com:8443"), wantField: "spec.url"},
+		"by HTTP on the default port, explicit": {repo: explicit(Provider, "http://git.example.com:80/team-1/x.git"), provider: address("", "http://git.example.com"), want: "http://git.example.com:80/team-1/x.git"},
+		"in the clear":                          {repo: explicit(Provider, "http://git.example.com/team-1/x.git"), provider: standard, wantField: "spec.url"},
+		"below the address":                     {repo: explicit(Provider, "https://git.example.com/git/team-1/x"), provider: address("", "https://git.example.com/git"), want: "https://git.example.com/git/team-1/x"},
+		"beside the address":                    {repo: explicit(Provider, "https://git.example.com/team-1/x"), provider: address("", "https://git.example.com/git"), wantField: "spec.url"},
+		"its product is absent": {repo: func() *v1alpha1.CodeRepo {
+			r := explicit(Provider, "https://git.example.com/team-9/x")
+			r.Namespace = "product-9"
+			return r
+		}(), provider: standard, wantMissing: "Product"},
 		"its provider is absent":                  {repo: explicit("absent", "https://git.example.com/team-1/x"), provider: standard, wantMissing: "CodeRepoProvider"},
 		"public":                                  {repo: explicit("", "https://public.example.org/a/b/c.git"), provider: standard, want: "https://public.example.org/a/b/c.git"},
 		"public, by scp":                          {repo: explicit("", "git@public.example.org:a/b.git"), provider: standard, want: "git@public.example.org:a/b.git"},
@@ -93,7 +98,7 @@ func TestFormOfURL(t *testing.T) {
 		"a pattern":                 {repo: explicit("", "https://public.example.org/*"), provider: standard, wantField: "spec.url"},
 		"a denying pattern":         {repo: explicit("", "!https://public.example.org/x"), provider: standard, wantField: "spec.url"},
 		"an escape":                 {repo: explicit("", "https://public.example.org/a%2fb"), provider: standard, wantField: "spec.url"},
-		"a query":                   {repo: explicit("", "https://public.example.org/a?b"), provider: standard, wantField: "spec.url"},
+		"a query":                   {repo: explicit("", "https://public.example.org/a?b"), provider: standard, wantField: "spec.url", wantText: "it is not a URL of the form"},
 		"a local file":              {repo: explicit("", "file:///etc"), provider: standard, wantField: "spec.url"},
 		"a path":                    {repo: explicit("", "/etc"), provider: standard, wantField: "spec.url"},
 		"a transport helper":        {repo: explicit("", "ext::sh -c id"), provider: standard, wantField: "spec.url"},
@@ -120,6 +125,9 @@ func runURLs(t *testing.T, tests map[string]urlCase) {
 			}
 			if errors.As(err, &wrong) && wrong.Field != test.wantField || wrong == nil && test.wantField != "" {
 				t.Errorf("error %v, want one about %q", err, test.wantField)
+			}
+			if test.wantText != "" && (err == nil || !strings.Contains(err.Error(), test.wantText)) {
+				t.Errorf("error %v, want it to say %q", err, test.wantText)
 			}
 			if got != test.want {
 				t.Errorf("URL = %q, want %q", got, test.want)
@@ -169,6 +177,17 @@ func TestRepositoryURLOfTheTenant(t *testing.T) {
 				t.Errorf("URL = %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// A product whose group cannot exist has no derived URLs.
+func TestURLWithoutAGroup(t *testing.T) {
+	r := CodeRepo("product-1", "repo", "")
+	product := Product("product-1", func(p *v1alpha1.Product) { p.Spec.Name = "team 1" })
+	_, err := newSnapshot(product, CodeRepoProvider(Provider), r).RepositoryURL(r)
+	var wrong *snapshot.RepositoryError
+	if !errors.As(err, &wrong) || wrong.Field != "spec.name" || wrong.Repo.Kind != "Product" {
+		t.Errorf("error %v, want one about spec.name of the product", err)
 	}
 }
 

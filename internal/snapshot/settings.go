@@ -33,6 +33,7 @@ func (s Settings) defaulted() Settings {
 func (s *Snapshot) WithSettings(settings Settings) *Snapshot {
 	next := *s
 	next.Settings = settings.defaulted()
+	// Answers are derived from the new snapshot, with the catalogue that it gets.
 	next.derive()
 	next.effective = s.effective
 	return &next

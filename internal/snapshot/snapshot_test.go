@@ -90,6 +90,9 @@ func TestLookupOfEveryKind(t *testing.T) {
 			if got := snapshot.RefOf(o); got.Kind != kind || got.Name != o.GetName() {
 				t.Errorf("RefOf = %v", got)
 			}
+			if s.Holds(nil) || len(found(newSnapshot().Without(o))) != 0 {
+				t.Errorf("an object that is not there is held")
+			}
 			if without := s.Without(o); len(found(without)) != 0 || s.Stored(o) != o {
 				t.Errorf("Without leaves %v, and the original has %v", found(without), found(s))
 			}
@@ -222,7 +225,9 @@ func TestClusterTwin(t *testing.T) {
 	half := nameless("half", 9)
 	s = s.With(nameless("half-too", 3)).With(half)
 	third := At(7, Cluster("third", func(c *v1alpha1.Cluster) { c.Status.Connection.UID = first.Status.Connection.UID }))
-	s = s.With(third)
+	s = s.With(third).With(At(6, Cluster("zz-late", func(c *v1alpha1.Cluster) { c.Status.Connection.UID = first.Status.Connection.UID })))
+	file := first.DeepCopy()
+	file.CreationTimestamp.Reset()
 	tests := map[string]struct {
 		cluster *v1alpha1.Cluster
 		want    *v1alpha1.Cluster
@@ -230,6 +235,7 @@ func TestClusterTwin(t *testing.T) {
 		"the third is a twin of the oldest": {cluster: third, want: first},
 		"clusters without a UID":            {cluster: half},
 		"the older one has no twin":         {cluster: first},
+		"a file of the older one":           {cluster: file, want: second},
 		"the younger one is the twin":       {cluster: second, want: first},
 		"another cluster":                   {cluster: other},
 		"clusters that never connected":     {cluster: unknown},
@@ -312,6 +318,14 @@ func TestRuntimePermission(t *testing.T) {
 	}
 }
 
+// A pipeline runtime reads its pipeline files, and never writes.
+func TestPermissionOfPipelines(t *testing.T) {
+	s := newSnapshot(CodeRepo("product-1", "repo", "api"))
+	if got := s.RuntimePermission(PipelineRuntime("product-1", "pipe", "api", "dev", "repo")); got != v1alpha1.PermissionReadOnly {
+		t.Errorf("RuntimePermission = %q, want readonly", got)
+	}
+}
+
 // TestIllegalEventSources holds that each event source is judged by itself.
 func TestIllegalEventSources(t *testing.T) {
 	listens := func(name, repo string) v1alpha1.EventSource {
@@ -319,7 +333,7 @@ func TestIllegalEventSources(t *testing.T) {
 	}
 	r := PipelineRuntime("product-1", "pipe", "api", "ci", "repo", func(r *v1alpha1.ProjectPipelineRuntime) {
 		r.Spec.EventSources = []v1alpha1.EventSource{
-			listens("unsure", "unsure"), listens("theirs", "theirs"), listens("mine", "mine"), listens("absent", "absent"), listens("elsewhere", "elsewhere"),
+			listens("unsure", "unsure"), listens("theirs", "theirs"), listens("mine", "mine"), listens("absent", "absent"), listens("elsewhere", "elsewhere"), listens("public", "public"),
 			{Name: "night", Calendar: &v1alpha1.CalendarEventSource{Schedule: "@daily"}},
 		}
 	})
@@ -327,7 +341,8 @@ func TestIllegalEventSources(t *testing.T) {
 		return func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = provider }
 	}
 	hub := CodeRepoProvider("hub", func(p *v1alpha1.CodeRepoProvider) { p.Spec.ProviderType = "github" })
-	s := newSnapshot(Product("product-1"), CodeRepoProvider("gitlab"), hub, CodeRepo("product-1", "elsewhere", "api", on("hub")), CodeRepo("product-1", "mine", "api"), CodeRepo("product-1", "theirs", "web"),
+	s := newSnapshot(Product("product-1"), CodeRepoProvider("gitlab"), hub, CodeRepo("product-1", "elsewhere", "api", on("hub")),
+		CodeRepo("product-1", "public", "api", on(""), func(r *v1alpha1.CodeRepo) { r.Spec.URL = "https://public.example.org/a/b" }), CodeRepo("product-1", "mine", "api"), CodeRepo("product-1", "theirs", "web"),
 		CodeRepo("product-1", "unsure", "api", on("away")), r)
 	if _, err := s.EventSourceRefusal(r, r.Spec.EventSources[0]); err == nil {
 		t.Error("an event source whose provider is missing is decided")
@@ -336,7 +351,7 @@ func TestIllegalEventSources(t *testing.T) {
 	for _, illegal := range s.IllegalEventSources(r) {
 		got = append(got, illegal.EventSource)
 	}
-	if want := []string{"theirs", "absent", "elsewhere"}; !slices.Equal(got, want) {
+	if want := []string{"theirs", "absent", "elsewhere", "public"}; !slices.Equal(got, want) {
 		t.Errorf("illegal are %v, want %v", got, want)
 	}
 }
@@ -360,6 +375,7 @@ func TestUsersOf(t *testing.T) {
 		Project("product-1", "api"), CodeRepo("product-1", "repo-1", "api"), Binding("product-1", "share", "repo-1", "readonly", "web"),
 		DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api")), Deleting(DeploymentRuntime("product-1", "going", "dev", "repo-9")),
 		moved, pipeline, PipelineHook("lint"), listener, lister, space("product-3", "held"), space("product-4", "held"),
+		Environment("product-3", "held", "held"), Cluster("itself", func(c *v1alpha1.Cluster) { c.Spec.HostCluster = "itself" }),
 	)
 	tests := map[string]struct {
 		of   v1alpha1.Object
@@ -370,7 +386,8 @@ func TestUsersOf(t *testing.T) {
 			"ProjectPipelineRuntime", "product-1", "pipe")},
 		"a cluster that is only on record": {of: Cluster("old"), want: refs("DeploymentRuntime", "product-1", "moved")},
 		"a cluster that a pipeline is on":  {of: Cluster("past"), want: refs("ProjectPipelineRuntime", "product-1", "listener")},
-		"a cluster with spaces":            {of: Cluster("held"), want: refs("Product", Namespace, "product-3", "Space", "product-4", "held")},
+		"a cluster with spaces":            {of: Cluster("held"), want: refs("Environment", "product-3", "held", "Product", Namespace, "product-3", "Space", "product-4", "held")},
+		"a cluster that names itself":      {of: Cluster("itself")},
 		"a host":                           {of: Cluster("host"), want: refs("Cluster", Namespace, "virtual")},
 		"an environment": {of: Environment("product-1", "dev", "c"), want: refs(
 			"DeploymentRuntime", "product-1", "app", "DeploymentRuntime", "product-1", "going", "DeploymentRuntime", "product-1", "moved")},

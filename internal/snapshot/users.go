@@ -25,7 +25,7 @@ func (s *Snapshot) UsersOf(o v1alpha1.Object) []plan.Ref {
 	}
 	if key.Kind == "Cluster" {
 		s.eachRuntime(func(r v1alpha1.Runtime) {
-			if target, ok := s.EffectiveTarget(r); ok && target.Cluster == key.Name {
+			if target, _ := s.EffectiveTarget(r); target.Cluster == key.Name {
 				users = append(users, RefOf(r))
 			}
 		})
