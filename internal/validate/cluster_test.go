@@ -26,7 +26,7 @@ func TestClusterHost(t *testing.T) {
 		"on a host":                        {new: Cluster("new", on("host"))},
 		"on an absent host":                {new: Cluster("new", on("absent")), want: []string{"ReferenceMissing spec.hostCluster"}},
 		"on a worker":                      {new: Cluster("new", on("c")), want: []string{"Invalid spec.hostCluster"}, wantText: "usage is host"},
-		"on itself":                        {new: Cluster("new", on("new")), want: []string{"Invalid spec.hostCluster"}},
+		"on itself":                        {new: Cluster("new", on("new")), want: []string{"Invalid spec.hostCluster"}, wantText: "cannot carry itself"},
 		"one cluster under two names":      {new: twin, want: []string{"Invalid spec.apiServer"}, wantText: "Cluster nautes/c is the same cluster"},
 		"the first of one under two names": {objects: []client.Object{twin}, new: Cluster("c")},
 		"a file of the second of the two":  {objects: []client.Object{twin}, new: file, want: []string{"Invalid spec.apiServer"}},

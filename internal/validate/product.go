@@ -29,7 +29,7 @@ func (c *checker) environment(e *v1alpha1.Environment) {
 			elsewhere, listRefs(users))
 	}
 	for _, other := range c.s.Environments(e.Namespace) {
-		if other.Name != e.Name && other.Spec.Cluster == e.Spec.Cluster && snapshot.Older(other, e) {
+		if other.Spec.Cluster == e.Spec.Cluster && snapshot.Older(other, e) {
 			c.warn("spec.cluster: Environment %s is on cluster %s already; runtimes of both share the product's accounts and namespaces there", other.Name, e.Spec.Cluster)
 			break
 		}
@@ -83,7 +83,7 @@ func (c *checker) sameURL(r *v1alpha1.CodeRepo, url string) {
 		if !snapshot.Older(other, r) {
 			continue
 		}
-		if same, err := c.s.RepositoryURL(other); err == nil && same == url {
+		if same, _ := c.s.RepositoryURL(other); same == url {
 			c.warn("%s is the same repository: a runtime that may use one of the two may use both", snapshot.RefOf(other))
 			return
 		}

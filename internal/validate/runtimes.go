@@ -103,7 +103,7 @@ func (c *checker) eventSource(at *field.Path, r *v1alpha1.ProjectPipelineRuntime
 	if len(c.errors) > before {
 		return
 	}
-	if refusal, err := c.s.EventSourceRefusal(r, e); err == nil && refusal != "" {
+	if refusal, _ := c.s.EventSourceRefusal(r, e); refusal != "" {
 		c.fail(v1alpha1.ReasonInvalid, at, source.Repository, "%s", refusal)
 	}
 }

@@ -49,15 +49,16 @@ func known(s *snapshot.Snapshot, o v1alpha1.Object) bool {
 	if s.Holds(o) {
 		return true
 	}
-	r, isRuntime := o.(v1alpha1.Runtime)
-	was, stored := s.Stored(o).(v1alpha1.Runtime)
-	return isRuntime && stored && sameSpec(r, was) &&
+	r, _ := o.(v1alpha1.Runtime)
+	was, _ := s.Stored(o).(v1alpha1.Runtime)
+	return sameSpec(r, was) &&
 		equality.Semantic.DeepEqual(r.DeployedTarget(), was.DeployedTarget()) &&
 		equality.Semantic.DeepEqual(r.GetCreationTimestamp(), was.GetCreationTimestamp()) &&
 		equality.Semantic.DeepEqual(r.GetDeletionTimestamp(), was.GetDeletionTimestamp())
 }
 
-// sameSpec reports whether two runtimes are of one kind and have equal specs.
+// sameSpec reports whether two runtimes are of one kind and have equal specs. Nil is no
+// runtime.
 func sameSpec(a, b v1alpha1.Runtime) bool {
 	switch a := a.(type) {
 	case *v1alpha1.DeploymentRuntime:

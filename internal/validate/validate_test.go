@@ -234,15 +234,17 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestWhatIsKnown holds that an object from a file, which has neither time nor status,
+// TestObjectsOfFiles holds that an object from a file, which has neither time nor status,
 // is checked with the time and status of the stored one.
-func TestWhatIsKnown(t *testing.T) {
+func TestObjectsOfFiles(t *testing.T) {
 	stored := At(1, Deployed("c", DeploymentRuntime("product-1", "app", "dev", "whole", Into("shared"))))
 	rival := At(5, Deployed("c", DeploymentRuntime("product-2", "rival", "dev", "theirs", Into("shared"))))
 	file := DeploymentRuntime("product-1", "app", "dev", "whole", Into("shared"))
 	file.CreationTimestamp = metav1.Time{}
 	moved := file.DeepCopy()
 	moved.Spec.Destination.Namespaces = []string{"other"}
+	ownTarget := Deployed("c", moved.DeepCopy())
+	ownTarget.CreationTimestamp = metav1.Time{}
 	// Copies of one object that differ in one thing each.
 	planned := func(change ...func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {
 		r := At(1, DeploymentRuntime("product-1", "app", "dev", "whole", Into("shared")))
@@ -270,6 +272,7 @@ func TestWhatIsKnown(t *testing.T) {
 		"the target of the stored one":         {objects: []client.Object{stored}, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
 		"the target of the old one":            {old: stored, new: moved, want: []string{"DestinationImmutable spec.destination.namespaces"}},
 		"a new one may go anywhere":            {new: moved},
+		"one with a target and no time":        {objects: []client.Object{stored}, new: ownTarget},
 		"a reconciler's own copy":              {objects: []client.Object{stored, rival}, new: stored.DeepCopy()},
 		"a copy that was recorded meanwhile":   {objects: []client.Object{planned(), rival}, new: stored.DeepCopy()},
 		"a copy with another spec":             {objects: []client.Object{elsewhere, rival}, new: planned(), want: []string{"NamespaceClaimed spec.destination.namespaces[0]"}},
