@@ -107,8 +107,8 @@ func (s *Snapshot) checkPlainURL(r *v1alpha1.ProjectPipelineRuntime, url string)
 		return "", err
 	}
 	known := slices.IndexFunc(s.repos.byNamespace[r.Namespace], func(repo *v1alpha1.CodeRepo) bool {
-		other, err := s.RepositoryURL(repo)
-		return err == nil && locationOf(other) == locationOf(url) && s.Permission(r.Namespace, r.Spec.Project, repo.Name) == ""
+		other, _ := s.RepositoryURL(repo)
+		return locationOf(other) == locationOf(url) && s.Permission(r.Namespace, r.Spec.Project, repo.Name) == ""
 	})
 	if known >= 0 {
 		name := s.repos.byNamespace[r.Namespace][known].Name

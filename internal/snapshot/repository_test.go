@@ -86,6 +86,8 @@ func TestExplicitURL(t *testing.T) {
 		"public, on a provider, own group, below": {repo: explicit("", "https://git.example.com/git/team-1/x"), provider: address("ssh://git@git.example.com", "https://git.example.com/git"), want: "https://git.example.com/git/team-1/x"},
 		"public, on a provider, another group":    {repo: explicit("", "https://GIT.example.com./team-2/x"), provider: standard, wantField: "spec.url"},
 		"public, on a provider in the clear":      {repo: explicit("", "http://git.example.com/team-2/x"), provider: standard, wantField: "spec.url"},
+		"public, in the clear, another host":      {repo: explicit("", "http://public.example.org/a/b"), provider: standard, want: "http://public.example.org/a/b"},
+		"public, by SSH beside an HTTP provider":  {repo: explicit("", "ssh://git@git.example.com/team-2/x"), provider: address("", "https://git.example.com"), want: "ssh://git@git.example.com/team-2/x"},
 		"public, another service of the host":     {repo: explicit("", "https://git.example.com:9000/team-2/x"), provider: standard, want: "https://git.example.com:9000/team-2/x"},
 	})
 }
