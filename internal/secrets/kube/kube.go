@@ -9,18 +9,17 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -44,7 +43,7 @@ type ForeignError struct {
 	Ref             secrets.Ref
 }
 
-// Error names the Secret and the reference, and says what to do.
+// Error names the Secret, the reference and the remedy.
 func (e *ForeignError) Error() string {
 	return fmt.Sprintf("the Secret %s/%s is in the place of the secret %s, but the secret store has not made it; delete it",
 		e.Namespace, e.Name, e.Ref)
@@ -87,68 +86,56 @@ func (s *Store) Get(ctx context.Context, ref secrets.Ref) (secrets.Secret, error
 // a keyed digest of the content: it reveals nothing, does not change with labels
 // or annotations, and is comparable only with versions of the same Store.
 func (s *Store) Version(ctx context.Context, ref secrets.Ref) (string, error) {
-	secret, err := s.read(ctx, s.reader, ref)
-	if err != nil {
-		return "", err
-	}
-	return s.version(secret.Data), nil
+	secret, err := s.Get(ctx, ref)
+	return secret.Version, err
 }
 
 // Put stores the fields at ref and returns the version. Equal content writes
 // nothing. It returns a *ForeignError if a Secret of another owner is in its place.
 func (s *Store) Put(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
-	data, err := contents(ref, fields)
-	if err != nil {
-		return "", err
-	}
-	err = retry.OnError(retry.DefaultBackoff, isRace, func() error { return s.put(ctx, ref, data) })
-	if err != nil {
-		return "", wrap("store", ref, err)
-	}
-	return s.version(data), nil
+	return s.store(ref, fields, func(data map[string][]byte) error {
+		return retry.OnError(retry.DefaultBackoff, isRace, func() error { return s.put(ctx, ref, data) })
+	})
 }
 
 // Create stores the fields at ref and returns the version. The error wraps
 // secrets.ErrExists if any Secret is in its place.
 func (s *Store) Create(ctx context.Context, ref secrets.Ref, fields map[string]secrets.Value) (string, error) {
-	data, err := contents(ref, fields)
-	if err != nil {
+	return s.store(ref, fields, func(data map[string][]byte) error {
+		err := s.client.Create(ctx, s.secret(ref, data))
+		if apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("store the secret %s: %w", ref, secrets.ErrExists)
+		}
+		return err
+	})
+}
+
+// store writes the fields as the data of a Secret, and returns the version.
+func (s *Store) store(ref secrets.Ref, fields map[string]secrets.Value, write func(data map[string][]byte) error) (string, error) {
+	if err := check(ref); err != nil {
 		return "", err
 	}
-	err = s.client.Create(ctx, s.secret(ref, data))
-	switch {
-	case apierrors.IsAlreadyExists(err):
-		return "", fmt.Errorf("store the secret %s: %w", ref, secrets.ErrExists)
-	case err != nil:
+	data := make(map[string][]byte, len(fields))
+	for name, value := range fields {
+		if len(validation.IsConfigMapKey(name)) > 0 {
+			return "", fmt.Errorf("store the secret %s: a field's name may hold letters, digits, dots, dashes and underscores only", ref)
+		}
+		data[name] = value.Bytes()
+	}
+	if err := write(data); err != nil {
 		return "", wrap("store", ref, err)
 	}
 	return s.version(data), nil
 }
 
-// contents returns the data of a Secret that holds the fields.
-func contents(ref secrets.Ref, fields map[string]secrets.Value) (map[string][]byte, error) {
-	if err := check(ref); err != nil {
-		return nil, err
-	}
-	data := make(map[string][]byte, len(fields))
-	for name, value := range fields {
-		if !fieldName.MatchString(name) {
-			return nil, fmt.Errorf("store the secret %s: a field's name may hold letters, digits, dots, dashes and underscores only", ref)
-		}
-		data[name] = value.Bytes()
-	}
-	return data, nil
-}
-
 func (s *Store) put(ctx context.Context, ref secrets.Ref, data map[string][]byte) error {
 	secret, err := s.read(ctx, s.client, ref)
-	if errors.Is(err, secrets.ErrNotFound) {
+	switch {
+	case errors.Is(err, secrets.ErrNotFound):
 		return s.client.Create(ctx, s.secret(ref, data))
-	}
-	if err != nil {
+	case err != nil:
 		return err
-	}
-	if maps.EqualFunc(secret.Data, data, slices.Equal[[]byte]) {
+	case maps.EqualFunc(secret.Data, data, slices.Equal[[]byte]):
 		return nil
 	}
 	secret.Data = data
@@ -201,16 +188,11 @@ func (s *Store) version(data map[string][]byte) string {
 	content, _ := json.Marshal(data)
 	h := hmac.New(sha256.New, s.key)
 	_, _ = h.Write(content)
-	return hex.EncodeToString(h.Sum(nil))
+	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-var (
-	engineName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	fieldName  = regexp.MustCompile(`^[-._a-zA-Z0-9]{1,253}$`)
-)
-
 func check(ref secrets.Ref) error {
-	if !engineName.MatchString(ref.Engine) || ref.Path == "" || len(ref.Path) > 1024 {
+	if len(validation.IsDNS1123Label(ref.Engine)) > 0 || ref.Path == "" || len(ref.Path) > 1024 {
 		return fmt.Errorf("the reference %q names no secret: it needs an engine, for example git, and a path", ref.String())
 	}
 	return nil
@@ -249,7 +231,7 @@ func isRace(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAl
 // server about a request that carries secrets, which may quote them.
 func wrap(verb string, ref secrets.Ref, err error) error {
 	var foreign *ForeignError
-	if err == nil || errors.Is(err, secrets.ErrNotFound) || errors.As(err, &foreign) {
+	if err == nil || errors.Is(err, secrets.ErrNotFound) || errors.Is(err, secrets.ErrExists) || errors.As(err, &foreign) {
 		return err
 	}
 	return &failure{action: fmt.Sprintf("%s the secret %s in the operator's namespace", verb, ref), cause: err}

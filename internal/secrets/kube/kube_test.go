@@ -81,11 +81,11 @@ func TestStore(t *testing.T) {
 		"Version": func() error { _, err := s.Version(t.Context(), ref); return err },
 	} {
 		if err := read(); !errors.Is(err, secrets.ErrNotFound) || !strings.Contains(err.Error(), ref.String()) {
-			t.Errorf("%s of what is not there: %v", name, err)
+			t.Errorf("%s of an absent secret: %v", name, err)
 		}
 	}
 	if err := s.Delete(t.Context(), ref); err != nil {
-		t.Errorf("Delete of what is not there: %v", err)
+		t.Errorf("Delete of an absent secret: %v", err)
 	}
 
 	first := put(t, s, ref, "deploykey", "one", "known_hosts", "h")
@@ -94,7 +94,7 @@ func TestStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got.Fields["deploykey"].Bytes()) != "one" || string(got.Fields["known_hosts"].Bytes()) != "h" || len(got.Fields) != 2 {
-		t.Errorf("fields are not those that were put: %d", len(got.Fields))
+		t.Errorf("Get returns other fields than Put stored: %d", len(got.Fields))
 	}
 	version, err := s.Version(t.Context(), ref)
 	if err != nil || version != first || got.Version != first {
@@ -185,7 +185,7 @@ func TestForeignSecretIsLeftAlone(t *testing.T) {
 				}
 			}
 			if got := s.object(t, ref); got.ResourceVersion != foreign.ResourceVersion {
-				t.Error("it was written to")
+				t.Error("it was changed")
 			}
 			if _, ok := RefOf(foreign); ok {
 				t.Error("RefOf takes it for the store's")
@@ -217,7 +217,7 @@ func TestNamesAreInjectiveAndValid(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSecretIsRefused(t *testing.T) {
+func TestInvalidReferencesAreRefused(t *testing.T) {
 	s, _ := newStore(t)
 	for name, ref := range map[string]secrets.Ref{
 		"no engine": {Path: "a"}, "no path": {Engine: "git"}, "engine with a slash": {Engine: "a/b", Path: "c"}, "upper case": {Engine: "Git", Path: "a"},
@@ -262,7 +262,7 @@ func TestCreateReplacesNothing(t *testing.T) {
 			_, err := s.Create(t.Context(), ref, fields("k", fmt.Sprint(i)))
 			switch {
 			case err == nil && !created.CompareAndSwap(nil, fmt.Sprint(i)):
-				t.Error("two have created the secret")
+				t.Error("two calls have created the secret")
 			case err != nil && !errors.Is(err, secrets.ErrExists):
 				t.Errorf("Create: %v", err)
 			}
