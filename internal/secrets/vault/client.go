@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -72,16 +71,6 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 
 func keepsMethod(redirect int) bool {
 	return redirect == http.StatusTemporaryRedirect || redirect == http.StatusPermanentRedirect
-}
-
-// withToken returns a client that uses a token.
-func withToken(client *api.Client, token string) (*api.Client, error) {
-	own, err := client.CloneWithHeaders()
-	if err != nil {
-		return nil, denied("log in to Vault", errClient.Error())
-	}
-	own.SetToken(token)
-	return own, nil
 }
 
 // answerReader is a transport that reads answers in full before the library
@@ -157,7 +146,7 @@ func (v *Vault) send(ctx context.Context, client *api.Client, r request, do func
 
 // readPath decodes the data at a path. It returns false if there is nothing.
 func (v *Vault) readPath(ctx context.Context, action, path string, data any) (found bool, err error) {
-	return v.fetch(ctx, action, path, nil, data)
+	return v.fetch(ctx, action, path, (*api.Logical).ReadWithContext, data)
 }
 
 // listPath returns the names at a path, or nil if there is nothing.
@@ -165,13 +154,13 @@ func (v *Vault) listPath(ctx context.Context, action, path string) ([]string, er
 	var listed struct {
 		Keys []string `json:"keys"`
 	}
-	_, err := v.fetch(ctx, action, path, url.Values{"list": {"true"}}, &listed)
+	_, err := v.fetch(ctx, action, path, (*api.Logical).ListWithContext, &listed)
 	return listed.Keys, err
 }
 
-func (v *Vault) fetch(ctx context.Context, action, path string, query url.Values, data any) (found bool, err error) {
+func (v *Vault) fetch(ctx context.Context, action, path string, method func(*api.Logical, context.Context, string) (*api.Secret, error), data any) (found bool, err error) {
 	err = v.do(ctx, request{action: action}, func(ctx context.Context, client *api.Client) error {
-		answer, err := client.Logical().ReadWithDataWithContext(ctx, path, query)
+		answer, err := method(client.Logical(), ctx, path)
 		if err != nil || answer == nil {
 			return err
 		}

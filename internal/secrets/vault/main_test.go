@@ -211,6 +211,9 @@ func (s server) requests() []string {
 	return own
 }
 
+// metadataPath returns the path of the metadata of a secret in Vault's API.
+func metadataPath(ref secrets.Ref) string { return ref.Engine + "/metadata/" + ref.Path }
+
 func fields(pairs ...string) map[string]secrets.Value {
 	values := map[string]secrets.Value{}
 	for i := 0; i < len(pairs); i += 2 {

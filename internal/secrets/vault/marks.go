@@ -17,8 +17,8 @@ const (
 	roleMarkRevoking = ":revoking"
 )
 
-// unknownOwner is the holder of objects without a mark.
-const unknownOwner = "an unknown owner"
+// markShape matches the marks of mounts and policies.
+var markShape = regexp.MustCompile(`^` + markBegin + `tenant=(\S+) (cluster|product)=(\S+)`)
 
 // reviewerShape matches versions that can be part of a mark.
 var reviewerShape = regexp.MustCompile(`^[!-~]{1,128}$`)
@@ -39,42 +39,51 @@ func roleMark(tenant, product string) string {
 	return roleMarkBegin + tenant + ":" + product
 }
 
-// marked returns the value of a key in a mark, or an empty string.
-func marked(mark, key string) string {
-	ours, ok := strings.CutPrefix(mark, markBegin)
+// owner is the owner in a mark. The zero value means that there is no mark.
+type owner struct {
+	tenant string
+	// kind is cluster or product, and name is its name.
+	kind, name string
+}
+
+// ownerIn returns the owner in a mark of a mount, or in a mark without its comment
+// sign of a policy.
+func ownerIn(mark string) owner {
+	found := markShape.FindStringSubmatch(mark)
+	if found == nil {
+		return owner{}
+	}
+	return owner{tenant: found[1], kind: found[2], name: found[3]}
+}
+
+// ownerOfPolicy returns the owner in the first line of a policy.
+func ownerOfPolicy(text string) owner {
+	mark, ok := strings.CutPrefix(text, "# ")
 	if !ok {
-		return ""
+		return owner{}
 	}
-	for _, word := range strings.Fields(ours) {
-		if value, ok := strings.CutPrefix(word, key+"="); ok {
-			return value
-		}
-	}
-	return ""
+	return ownerIn(mark)
 }
 
-// holderOf describes the owner of a mark to other owners.
-func holderOf(mark, tenant string) string {
-	cluster, product := marked(mark, "cluster"), marked(mark, "product")
-	switch owner := marked(mark, "tenant"); {
-	case owner != "" && owner != tenant:
-		return "the tenant " + owner
-	case owner != "" && cluster != "":
-		return "the cluster " + cluster
-	case owner != "" && product != "":
-		return "the product " + product
-	}
-	return unknownOwner
-}
-
-// holderOfRole describes the owner of a role, by its policies.
-func holderOfRole(policies []string, tenant string) string {
+// ownerOfRole returns the owner in the policies of a role.
+func ownerOfRole(policies []string) owner {
 	for _, policy := range policies {
 		if parts := strings.Split(policy, ":"); len(parts) >= 3 && parts[0]+":" == roleMarkBegin {
-			return holderOf(markBegin+"tenant="+parts[1]+" product="+parts[2], tenant)
+			return owner{tenant: parts[1], kind: "product", name: parts[2]}
 		}
 	}
-	return unknownOwner
+	return owner{}
+}
+
+// describe describes the owner to owners of a tenant.
+func (o owner) describe(tenant string) string {
+	switch o.tenant {
+	case "":
+		return "an unknown owner"
+	case tenant:
+		return "the " + o.kind + " " + o.name
+	}
+	return "the tenant " + o.tenant
 }
 
 // ownsMounts reports whether an owner's sets hold mounts. Sets of products hold

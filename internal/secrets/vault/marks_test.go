@@ -2,43 +2,50 @@ package vault
 
 import "testing"
 
-func TestMarked(t *testing.T) {
+func TestOwnerInMark(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ mark, key, want string }{
-		"the first":            {"nautes tenant=a cluster=b", "tenant", "a"},
-		"the second":           {"nautes tenant=a cluster=b", "cluster", "b"},
-		"a value with a sign":  {"nautes tenant=a=b", "tenant", "a=b"},
-		"not in the mark":      {"nautes tenant=a", "product", ""},
-		"another text":         {"x tenant=a", "tenant", ""},
-		"a mark in the middle": {"x nautes tenant=a", "tenant", ""},
-		"a longer key":         {"nautes tenants=a", "tenant", ""},
-		"no mark":              {"", "tenant", ""},
+	for name, test := range map[string]struct{ got, want owner }{
+		"a mount":                    {ownerIn(mountMark("acme", "c", "1@then")), owner{"acme", "cluster", "c"}},
+		"a product":                  {ownerIn("nautes tenant=acme product=p"), owner{"acme", "product", "p"}},
+		"a value with a sign":        {ownerIn("nautes tenant=a=b cluster=c=d"), owner{"a=b", "cluster", "c=d"}},
+		"a mark with more":           {ownerIn("nautes tenant=acme cluster=c and=more"), owner{"acme", "cluster", "c"}},
+		"another text":               {ownerIn("x tenant=acme cluster=c"), owner{}},
+		"a mark in the middle":       {ownerIn("x nautes tenant=acme cluster=c"), owner{}},
+		"a mark in the second line":  {ownerIn("x\nnautes tenant=acme cluster=c"), owner{}},
+		"a longer key":               {ownerIn("nautes tenants=acme cluster=c"), owner{}},
+		"another key":                {ownerIn("nautes tenant=acme clusters=c"), owner{}},
+		"no tenant":                  {ownerIn("nautes cluster=c"), owner{}},
+		"an empty tenant":            {ownerIn("nautes tenant= cluster=c"), owner{}},
+		"no owner":                   {ownerIn("nautes tenant=acme"), owner{}},
+		"an empty owner":             {ownerIn("nautes tenant=acme cluster="), owner{}},
+		"no mark":                    {ownerIn(""), owner{}},
+		"a policy":                   {ownerOfPolicy(policyMark("acme", "p") + "\npath \"a\" {}"), owner{"acme", "product", "p"}},
+		"a policy of a person":       {ownerOfPolicy("# mine"), owner{}},
+		"a policy without a comment": {ownerOfPolicy("nautes tenant=acme product=p"), owner{}},
+		"a policy with a late mark":  {ownerOfPolicy("\n" + policyMark("acme", "p")), owner{}},
+		"a policy with a split mark": {ownerOfPolicy("# nautes tenant=acme\n product=p"), owner{}},
+		"a role":                     {ownerOfRole([]string{"x", roleMark("acme", "p")}), owner{"acme", "product", "p"}},
+		"a role being revoked":       {ownerOfRole([]string{"nautes:acme:p:revoking"}), owner{"acme", "product", "p"}},
+		"a role with half a mark":    {ownerOfRole([]string{"nautes:acme"}), owner{}},
+		"a role with other parts":    {ownerOfRole([]string{"team:acme:p"}), owner{}},
+		"a role without policies":    {ownerOfRole(nil), owner{}},
 	} {
-		if got := marked(test.mark, test.key); got != test.want {
-			t.Errorf("%s: %q, want %q", name, got, test.want)
+		if test.got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, test.got, test.want)
 		}
 	}
 }
 
-func TestHolder(t *testing.T) {
+func TestDescribeOwner(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct{ got, want string }{
-		"a cluster":                {holderOf("nautes tenant=acme cluster=c reviewer=1", tenant), "the cluster c"},
-		"a product":                {holderOf("nautes tenant=acme product=p", tenant), "the product p"},
-		"another tenant":           {holderOf("nautes tenant=other cluster=c", tenant), "the tenant other"},
-		"no tenant":                {holderOf("nautes cluster=c", tenant), "an unknown owner"},
-		"no tenant, but a product": {holderOf("nautes product=p", tenant), "an unknown owner"},
-		"no owner":                 {holderOf("nautes tenant=acme", tenant), "an unknown owner"},
-		"no mark":                  {holderOf("mine", tenant), "an unknown owner"},
-		"a role":                   {holderOfRole([]string{"x", "nautes:acme:p"}, tenant), "the product p"},
-		"a role being revoked":     {holderOfRole([]string{"nautes:acme:p:revoking"}, tenant), "the product p"},
-		"a role of another tenant": {holderOfRole([]string{"nautes:other:p"}, tenant), "the tenant other"},
-		"a role with half a mark":  {holderOfRole([]string{"nautes:acme"}, tenant), "an unknown owner"},
-		"a role with other parts":  {holderOfRole([]string{"team:acme:p"}, tenant), "an unknown owner"},
-		"a role without policies":  {holderOfRole(nil, tenant), "an unknown owner"},
+	for want, owner := range map[string]owner{
+		"the cluster c":    {tenant, "cluster", "c"},
+		"the product p":    {tenant, "product", "p"},
+		"the tenant other": {"other", "cluster", "c"},
+		"an unknown owner": {},
 	} {
-		if test.got != test.want {
-			t.Errorf("%s: %q, want %q", name, test.got, test.want)
+		if got := owner.describe(tenant); got != want {
+			t.Errorf("%+v is described as %q, want %q", owner, got, want)
 		}
 	}
 }

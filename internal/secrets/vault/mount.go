@@ -3,14 +3,12 @@ package vault
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/secrets"
 )
 
 // mountType is the type of the auth mounts of clusters.
@@ -25,12 +23,7 @@ type authMount struct {
 func (m authMount) exists() bool { return m.Type != "" }
 
 func (m authMount) ownedBy(tenant, cluster string) bool {
-	return m.Type == mountType &&
-		marked(m.Description, "tenant") == tenant && marked(m.Description, "cluster") == cluster
-}
-
-func (m authMount) foreign(name, tenant string) error {
-	return &NotOursError{What: "the auth mount " + name, holder: holderOf(m.Description, tenant)}
+	return m.Type == mountType && ownerIn(m.Description) == owner{tenant, "cluster", cluster}
 }
 
 // mount returns an auth mount.
@@ -42,6 +35,19 @@ func (v *Vault) mount(ctx context.Context, name string) (authMount, error) {
 		mounts := map[string]authMount{}
 		_, err := v.readPath(ctx, action, "sys/auth", &mounts)
 		return mounts[name+"/"], err
+	}
+	return found, err
+}
+
+// ownMount returns an auth mount that is ours, or the zero value if there is none.
+// It returns a *NotOursError if the mount has another owner.
+func (v *Vault) ownMount(ctx context.Context, name string) (authMount, error) {
+	if err := checkNames("mount", name); err != nil {
+		return authMount{}, err
+	}
+	found, err := v.mount(ctx, name)
+	if err == nil && found.exists() && !found.ownedBy(v.o.Tenant, name) {
+		err = &NotOursError{What: "the auth mount " + name, holder: ownerIn(found.Description).describe(v.o.Tenant)}
 	}
 	return found, err
 }
@@ -63,8 +69,7 @@ func reviewerVersion(version string) string {
 	if reviewerShape.MatchString(version) {
 		return version
 	}
-	sum := sha256.Sum256([]byte(version))
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(version)))
 }
 
 // putMount makes and configures a mount. The configuration can be read, except for
@@ -73,9 +78,6 @@ func reviewerVersion(version string) string {
 // A new mount has no configuration that could be taken for another.
 func (v *Vault) putMount(ctx context.Context, body plan.VaultMount, resolve resolver) (changed bool, err error) {
 	name := body.Path
-	if err := checkName("mount", name); err != nil {
-		return false, err
-	}
 	ca, _, err := resolve(body.CA)
 	if err != nil {
 		return false, err
@@ -89,18 +91,16 @@ func (v *Vault) putMount(ctx context.Context, body plan.VaultMount, resolve reso
 	}
 	mark := mountMark(v.o.Tenant, name, reviewerVersion(version))
 	want := mountConfig{Host: body.Host, CA: string(ca.Bytes()), DisableISSValidation: true, DisableLocalCAJWT: true}
-	found, err := v.mount(ctx, name)
-	switch {
-	case err != nil:
+	found, err := v.ownMount(ctx, name)
+	if err != nil {
 		return false, err
-	case !found.exists():
+	}
+	if !found.exists() {
 		found = authMount{Type: mountType, Description: mark}
 		if err := v.writePath(ctx, request{action: "make the auth mount " + name}, "sys/auth/"+name, found); err != nil {
 			return false, err
 		}
 		changed = true
-	case !found.ownedBy(v.o.Tenant, name):
-		return false, found.foreign(name, v.o.Tenant)
 	}
 	var config mountConfig
 	if _, err := v.readPath(ctx, "read the configuration of the auth mount "+name, "auth/"+name+"/config", &config); err != nil {
@@ -121,7 +121,7 @@ func (v *Vault) putMount(ctx context.Context, body plan.VaultMount, resolve reso
 
 // deleteMount removes a mount, with its roles and all tokens that it has issued.
 func (v *Vault) deleteMount(ctx context.Context, cluster, name string) (deleted bool, err error) {
-	if err := checkName("mount", name); err != nil {
+	if err := checkNames("mount", name); err != nil {
 		return false, err
 	}
 	found, err := v.mount(ctx, name)
@@ -130,21 +130,4 @@ func (v *Vault) deleteMount(ctx context.Context, cluster, name string) (deleted 
 	}
 	err = v.deletePath(ctx, request{action: "remove the auth mount " + name, slow: true}, "sys/auth/"+name)
 	return err == nil, err
-}
-
-// checkMount returns an error unless a mount for roles exists and is ours.
-func (v *Vault) checkMount(ctx context.Context, name string) error {
-	if err := checkName("mount", name); err != nil {
-		return err
-	}
-	found, err := v.mount(ctx, name)
-	switch {
-	case err != nil:
-		return err
-	case !found.exists():
-		return fmt.Errorf("the auth mount %s is not there yet: %w", name, secrets.ErrNotFound)
-	case !found.ownedBy(v.o.Tenant, name):
-		return found.foreign(name, v.o.Tenant)
-	}
-	return nil
 }

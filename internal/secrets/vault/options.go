@@ -5,9 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"regexp"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/semaphore"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
@@ -45,15 +46,12 @@ func Open(o Options) (*Vault, error) {
 	}
 	v := &Vault{
 		o: o, client: client, transport: transport,
-		engines:  map[string]bool{},
 		versions: versions{interval: o.PollInterval.Duration, refs: map[secrets.Ref]*tracked{}},
-		policies: policies{turn: make(chan struct{}, 1)},
+		policies: policies{turn: semaphore.NewWeighted(1)},
 	}
 	v.life, v.end = context.WithCancel(context.Background())
 	return v, nil
 }
-
-var labelShape = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
 // check checks the options and sets the callbacks that are missing.
 func (o *Options) check() error {
@@ -64,7 +62,7 @@ func (o *Options) check() error {
 		o.OnState = func(bool) {}
 	}
 	switch {
-	case !labelShape.MatchString(o.Tenant):
+	case len(validation.IsDNS1123Label(o.Tenant)) > 0:
 		return fmt.Errorf("the tenant %q must be a DNS label", o.Tenant)
 	case len(o.CABundle) > 0 && !x509.NewCertPool().AppendCertsFromPEM(o.CABundle):
 		return errors.New("the CA bundle holds no certificate in PEM")

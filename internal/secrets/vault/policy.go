@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"nautes.io/nautes/internal/plan"
@@ -43,32 +44,11 @@ func encodePolicy(tenant, product string, body plan.VaultPolicy) (string, error)
 	return text.String(), nil
 }
 
-// headerOf returns the mark at the beginning of a policy, or an empty string if
-// there is none.
-func headerOf(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	mark, ok := strings.CutPrefix(line, "# ")
-	if !ok || !strings.HasPrefix(mark, markBegin) {
-		return ""
-	}
-	return mark
-}
-
-// ownerOf returns the product of this tenant that owns a policy, or an empty
-// string if none does.
-func (v *Vault) ownerOf(text string) string {
-	mark := headerOf(text)
-	if marked(mark, "tenant") != v.o.Tenant {
-		return ""
-	}
-	return marked(mark, "product")
-}
-
 func checkPolicyName(name string) error {
 	if name == "root" || name == "default" {
 		return fmt.Errorf("the policy %s is Vault's own", name)
 	}
-	return checkName("policy", name)
+	return checkNames("policy", name)
 }
 
 func policyPath(name string) string { return "sys/policies/acl/" + name }
@@ -77,22 +57,20 @@ func (v *Vault) putPolicy(ctx context.Context, product string, body plan.VaultPo
 	if err := checkPolicyName(body.Name); err != nil {
 		return false, err
 	}
-	if err := checkName("product", product); err != nil {
-		return false, err
-	}
 	want, err := encodePolicy(v.o.Tenant, product, body)
 	if err != nil {
 		return false, err
 	}
 	text, found, err := v.policy(ctx, body.Name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return false, err
-	case found && v.ownerOf(text) != product:
-		return false, &NotOursError{What: "the policy " + body.Name, holder: holderOf(headerOf(text), v.o.Tenant)}
+	}
+	own := owner{v.o.Tenant, "product", product}
+	if holder := ownerOfPolicy(text); found && holder != own {
+		return false, &NotOursError{What: "the policy " + body.Name, holder: holder.describe(v.o.Tenant)}
 	}
 	// It is recorded before the write, which may take effect although it fails.
-	v.policies.owners.Store(body.Name, product)
+	v.policies.owners.Store(body.Name, own)
 	if found && text == want {
 		return false, nil
 	}
@@ -107,7 +85,7 @@ func (v *Vault) deletePolicy(ctx context.Context, product, name string) (deleted
 	if err != nil {
 		return false, err
 	}
-	deleted = found && v.ownerOf(text) == product
+	deleted = found && ownerOfPolicy(text) == owner{v.o.Tenant, "product", product}
 	if deleted {
 		if err := v.deletePath(ctx, request{action: "remove the policy " + name}, policyPath(name)); err != nil {
 			return false, err
@@ -131,20 +109,18 @@ func (v *Vault) policy(ctx context.Context, name string) (text string, found boo
 // is removed.
 type policies struct {
 	// turn is held while the memory is brought up to date.
-	turn chan struct{}
-	// owners maps a name to a product, or to an empty string for other owners.
+	turn *semaphore.Weighted
+	// owners maps the name of a policy to its owner.
 	owners sync.Map
 }
 
-// policiesOf returns the names of a product's policies in order. It reads only
+// policiesOf returns the IDs of a product's policies in order. It reads only
 // policies whose owner is not known yet.
-func (v *Vault) policiesOf(ctx context.Context, product string) ([]string, error) {
-	select {
-	case v.policies.turn <- struct{}{}:
-		defer func() { <-v.policies.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+func (v *Vault) policiesOf(ctx context.Context, product string) ([]plan.ID, error) {
+	if err := v.policies.turn.Acquire(ctx, 1); err != nil {
+		return nil, err
 	}
+	defer v.policies.turn.Release(1)
 	names, err := v.listPath(ctx, "list the policies", "sys/policies/acl")
 	if err != nil {
 		return nil, err
@@ -158,7 +134,7 @@ func (v *Vault) policiesOf(ctx context.Context, product string) ([]string, error
 		readers.Go(func() error {
 			text, found, err := v.policy(readCtx, name)
 			if found {
-				v.policies.owners.Store(name, v.ownerOf(text))
+				v.policies.owners.Store(name, ownerOfPolicy(text))
 			}
 			return err
 		})
@@ -166,17 +142,17 @@ func (v *Vault) policiesOf(ctx context.Context, product string) ([]string, error
 	if err := readers.Wait(); err != nil {
 		return nil, err
 	}
-	var own []string
+	var own []plan.ID
 	existing := sets.New(names...)
-	v.policies.owners.Range(func(name, owner any) bool {
+	v.policies.owners.Range(func(name, holder any) bool {
 		switch {
 		case !existing.Has(name.(string)):
 			v.policies.owners.Delete(name)
-		case owner == product:
-			own = append(own, name.(string))
+		case holder == owner{v.o.Tenant, "product", product}:
+			own = append(own, plan.VaultPolicyID(name.(string)))
 		}
 		return true
 	})
-	slices.Sort(own)
+	slices.SortFunc(own, plan.ID.Compare)
 	return own, nil
 }

@@ -68,7 +68,7 @@ func FuzzPolicy(f *testing.F) {
 		if diff := cmp.Diff(want, parsedPolicy(t, text)); diff != "" {
 			t.Errorf("Vault reads something else (-want +got):\n%s", diff)
 		}
-		if headerOf(text) != "nautes tenant=acme product=product-1" {
+		if ownerOfPolicy(text) != (owner{tenant, "product", "product-1"}) {
 			t.Errorf("it has no mark: %s", text)
 		}
 		for _, rule := range want {

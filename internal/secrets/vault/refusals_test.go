@@ -62,7 +62,7 @@ func TestSystemRefusesWhatItCannotMake(t *testing.T) {
 		"a role with the ID of another":         {spaceOwner("product-1"), plan.Item{ID: plan.VaultRoleID("c", "b"), Body: roleItem("c", "product-1", "a").Body}, "is wrong"},
 		"a role of a mount that is a path":      {spaceOwner("product-1"), roleItem("../c", "product-1", "a"), "of a mount is not valid"},
 		"a role that is a path":                 {spaceOwner("product-1"), roleItem("c", "product-1", "/a"), "of a role is not valid"},
-		"a role of a product in two lines":      {spaceOwner("product-1\n"), roleItem("c", "product-1", "a"), "of a role is not valid"},
+		"a role of a product in two lines":      {spaceOwner("product-1\n"), roleItem("c", "product-1", "a"), "of a product is not valid"},
 	} {
 		_, err := v.System().Put(t.Context(), test.owner, test.item, resolved("ca", reviewerToken, "1"))
 		if err == nil || errors.Is(err, secrets.ErrUnavailable) || errors.Is(err, secrets.ErrDenied) {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
 )
 
 const (
@@ -52,11 +53,15 @@ func (r authRole) normal() authRole {
 	return r
 }
 
-// ownedBy reports whether the role carries a mark, and whether it is the variant
-// that says that tokens must be revoked.
-func (r authRole) ownedBy(mark string) (owned, revoking bool) {
-	revoking = slices.Contains(r.Policies, mark+roleMarkRevoking)
-	return revoking || slices.Contains(r.Policies, mark), revoking
+// ownedBy reports whether the role carries a mark.
+func (r authRole) ownedBy(mark string) bool {
+	return slices.Contains(r.Policies, mark) || r.revoking(mark)
+}
+
+// revoking reports whether the role carries the variant of a mark that says that
+// tokens must be revoked.
+func (r authRole) revoking(mark string) bool {
+	return slices.Contains(r.Policies, mark+roleMarkRevoking)
 }
 
 // granted returns the policies without marks.
@@ -66,15 +71,15 @@ func (r authRole) granted() []string {
 
 func rolePath(mount, name string) string { return "auth/" + mount + "/role/" + name }
 
-func checkRole(product, mount string, body plan.VaultRole) error {
-	if err := checkNames("role", []string{product, body.Name}); err != nil {
+func checkRole(mount string, body plan.VaultRole) error {
+	if err := checkNames("role", body.Name); err != nil {
 		return err
 	}
 	if len(body.ServiceAccounts) == 0 || len(body.Namespaces) == 0 {
 		return fmt.Errorf("the role %s of the auth mount %s needs a service account and a namespace", body.Name, mount)
 	}
 	// An asterisk would let every account in.
-	if err := checkNames("service account or a namespace of a role", slices.Concat(body.ServiceAccounts, body.Namespaces)); err != nil {
+	if err := checkNames("service account or a namespace of a role", slices.Concat(body.ServiceAccounts, body.Namespaces)...); err != nil {
 		return err
 	}
 	for _, policy := range body.Policies {
@@ -86,76 +91,64 @@ func checkRole(product, mount string, body plan.VaultRole) error {
 }
 
 func (v *Vault) putRole(ctx context.Context, product, mount string, body plan.VaultRole) (changed bool, err error) {
-	if err := checkRole(product, mount, body); err != nil {
+	if err := checkRole(mount, body); err != nil {
 		return false, err
 	}
-	if err := v.checkMount(ctx, mount); err != nil {
+	in, err := v.ownMount(ctx, mount)
+	if err != nil {
 		return false, err
+	}
+	if !in.exists() {
+		return false, fmt.Errorf("the auth mount %s is not there yet: %w", mount, secrets.ErrNotFound)
 	}
 	found, exists, err := v.role(ctx, mount, body.Name)
 	if err != nil {
 		return false, err
 	}
 	mark := roleMark(v.o.Tenant, product)
-	owned, revoking := found.ownedBy(mark)
-	if exists && !owned {
+	if exists && !found.ownedBy(mark) {
 		return false, &NotOursError{
 			What:   "the role " + body.Name + " of the auth mount " + mount,
-			holder: holderOfRole(found.Policies, v.o.Tenant),
+			holder: ownerOfRole(found.Policies).describe(v.o.Tenant),
 		}
 	}
 	want := wantedRole(mark, body)
 	if equality.Semantic.DeepEqual(found, want) {
 		return false, nil
 	}
-	revokes, err := v.mustRevoke(ctx, found, body.Policies)
-	if err != nil {
-		return false, err
-	}
-	if revokes || revoking {
-		if err := v.revoke(ctx, mount, body.Name, want, mark); err != nil {
-			return true, err
-		}
+	if err := v.revokeLost(ctx, mount, body.Name, found, want, mark); err != nil {
+		return true, err
 	}
 	return true, v.writeRole(ctx, mount, body.Name, want)
 }
 
 func (v *Vault) deleteRole(ctx context.Context, product, mount, name string) (deleted bool, err error) {
-	if err := checkNames("role", []string{mount, name}); err != nil {
+	if err := checkNames("role", mount, name); err != nil {
 		return false, err
 	}
 	found, err := v.mount(ctx, mount)
 	if err != nil || !found.ownedBy(v.o.Tenant, mount) {
 		return false, err
 	}
-	role, exists, err := v.role(ctx, mount, name)
-	if err != nil || !exists {
-		return false, err
-	}
+	role, _, err := v.role(ctx, mount, name)
 	mark := roleMark(v.o.Tenant, product)
-	owned, revoking := role.ownedBy(mark)
-	if !owned {
-		return false, nil
-	}
-	revokes, err := v.mustRevoke(ctx, role, nil)
-	if err != nil {
+	if err != nil || !role.ownedBy(mark) {
 		return false, err
 	}
-	if revokes || revoking {
-		role.Policies = nil
-		if err := v.revoke(ctx, mount, name, role, mark); err != nil {
-			return false, err
-		}
+	bare := role
+	bare.Policies = nil
+	if err := v.revokeLost(ctx, mount, name, role, bare, mark); err != nil {
+		return false, err
 	}
 	err = v.deletePath(ctx, request{action: "remove the role " + name + " of the auth mount " + mount}, rolePath(mount, name))
 	return err == nil, err
 }
 
-// mustRevoke reports whether tokens of a role lose something when it keeps only
-// some policies: a policy that does not exist grants nothing.
-func (v *Vault) mustRevoke(ctx context.Context, role authRole, kept []string) (bool, error) {
-	for _, name := range role.granted() {
-		if slices.Contains(kept, name) {
+// mustRevoke reports whether tokens of a role have rights that the wanted role does
+// not have. A policy that does not exist grants nothing.
+func (v *Vault) mustRevoke(ctx context.Context, found, want authRole) (bool, error) {
+	for _, name := range found.granted() {
+		if slices.Contains(want.Policies, name) {
 			continue
 		}
 		if checkPolicyName(name) != nil {
@@ -168,11 +161,16 @@ func (v *Vault) mustRevoke(ctx context.Context, role authRole, kept []string) (b
 	return false, nil
 }
 
-// revoke takes policies from a role, and revokes the tokens that still have them.
-// Until that is done, the mark of the role says so, for an attempt after a crash.
-func (v *Vault) revoke(ctx context.Context, mount, name string, role authRole, mark string) error {
-	role.Policies = append(role.granted(), mark+roleMarkRevoking)
-	if err := v.writeRole(ctx, mount, name, role.normal()); err != nil {
+// revokeLost takes the policies from a role that the wanted role does not have, and
+// revokes the tokens that still have them. Until that is done, the mark of the role
+// says so, for an attempt after a crash.
+func (v *Vault) revokeLost(ctx context.Context, mount, name string, found, want authRole, mark string) error {
+	revokes, err := v.mustRevoke(ctx, found, want)
+	if err != nil || !revokes && !found.revoking(mark) {
+		return err
+	}
+	want.Policies = append(want.granted(), mark+roleMarkRevoking)
+	if err := v.writeRole(ctx, mount, name, want.normal()); err != nil {
 		return err
 	}
 	return v.writePath(ctx, request{action: "revoke the tokens of the auth mount " + mount, slow: true},
@@ -189,26 +187,26 @@ func (v *Vault) role(ctx context.Context, mount, name string) (role authRole, ex
 	return role.normal(), exists, err
 }
 
-// rolesOf returns the names of a product's roles of a mount. It reads only the
+// rolesOf returns the IDs of a product's roles of a mount. It reads only the
 // roles whose names may belong to the product.
-func (v *Vault) rolesOf(ctx context.Context, mount, product string) ([]string, error) {
+func (v *Vault) rolesOf(ctx context.Context, mount, product string) ([]plan.ID, error) {
 	names, err := v.listPath(ctx, "list the roles of the auth mount "+mount, "auth/"+mount+"/role")
 	if err != nil {
 		return nil, err
 	}
 	mark := roleMark(v.o.Tenant, product)
 	prefix := strings.TrimRight(product[:min(rolePrefix, len(product))], "-")
-	var own []string
+	var own []plan.ID
 	for _, name := range names {
-		if !strings.HasPrefix(name, prefix) || checkName("role", name) != nil {
+		if !strings.HasPrefix(name, prefix) || checkNames("role", name) != nil {
 			continue
 		}
 		role, _, err := v.role(ctx, mount, name)
 		if err != nil {
 			return nil, err
 		}
-		if owned, _ := role.ownedBy(mark); owned {
-			own = append(own, name)
+		if role.ownedBy(mark) {
+			own = append(own, plan.VaultRoleID(mount, name))
 		}
 	}
 	return own, nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
@@ -59,12 +60,11 @@ func (v *Vault) usable() (s *session, due bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := time.Now()
-	switch s := v.session; {
-	case s == nil || s.ttl > 0 && !now.Before(s.until):
+	s = v.session
+	if s == nil || s.ttl > 0 && !now.Before(s.until) {
 		return nil, false
-	default:
-		return s, s.ttl > 0 && !now.Before(s.renewAt)
 	}
+	return s, s.ttl > 0 && !now.Before(s.renewAt)
 }
 
 // obtain returns a session. refused is the session of a denied request, or nil.
@@ -164,19 +164,14 @@ func (v *Vault) renew(ctx context.Context, s *session) bool {
 	return true
 }
 
-// keepSession renews the session of an idle operator, until ctx ends.
+// keepSession logs in, and renews the session of an idle operator, until ctx ends.
 func (v *Vault) keepSession(ctx context.Context) {
-	for ticker := time.NewTicker(renewCheck); ; {
-		select {
-		case <-ctx.Done():
-			ticker.Stop()
-			return
-		case <-ticker.C:
-			if v.State() == nil {
-				_, _ = v.obtain(ctx, nil)
-			}
+	wait.UntilWithContext(ctx, func(ctx context.Context) {
+		if v.State() == nil {
+			// State reports a failed login; it is tried again.
+			_, _ = v.obtain(ctx, nil)
 		}
-	}
+	}, renewCheck)
 }
 
 // login logs in. Its errors about credentials wrap secrets.ErrDenied.
@@ -186,9 +181,10 @@ func (v *Vault) login(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.client, err = withToken(v.client, token); err != nil {
-		return nil, err
+	if s.client, err = v.client.CloneWithHeaders(); err != nil {
+		return nil, denied(action, errClient.Error())
 	}
+	s.client.SetToken(token)
 	s.ttl, s.renewable, err = v.lookup(ctx, s.client)
 	switch {
 	case v.o.Auth.Method == config.VaultAuthToken && failureOf(err).forbidden():
@@ -259,8 +255,7 @@ func (v *Vault) lookup(ctx context.Context, client *api.Client) (ttl time.Durati
 // about a header that cannot be sent would quote it.
 func credential(action, file string) (string, error) {
 	content, err := os.ReadFile(file)
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return "", denied(action, fmt.Sprintf("the file %s cannot be read: %v", file, path.Err))
 	}
 	content = bytes.TrimSpace(content)

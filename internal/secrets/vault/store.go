@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/vault/api"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"nautes.io/nautes/internal/secrets"
 )
@@ -55,7 +56,6 @@ func (v *Vault) Version(ctx context.Context, ref secrets.Ref) (string, error) {
 	if !fresh {
 		var err error
 		if version, err = v.readVersion(ctx, ref, v.versions.ask(ref)); err != nil {
-			v.versions.miss(ref)
 			return "", err
 		}
 	}
@@ -92,7 +92,7 @@ func (v *Vault) store(ctx context.Context, ref secrets.Ref, fields map[string]se
 			return "", err
 		case found.version != "" && create:
 			return "", exists
-		case found.version != "" && maps.Equal(found.fields, data):
+		case found.version != "" && maps.EqualFunc(found.fields, data, func(a string, b any) bool { return a == b }):
 			v.learned(ref, found.version, writes, false)
 			return found.version, nil
 		}
@@ -113,9 +113,11 @@ func (v *Vault) Delete(ctx context.Context, ref secrets.Ref) error {
 	}
 	writes := v.versions.ask(ref)
 	action := "remove the secret " + ref.String()
-	metadata, err := v.metadata(ctx, action, ref)
+	metadata, err := onSecret(ctx, v, action, ref, (*api.KVv2).GetMetadata)
 	if err == nil && metadata != nil {
-		err = v.kv(ctx, action, ref, func(ctx context.Context, kv *api.KVv2) error { return kv.DeleteMetadata(ctx, ref.Path) })
+		_, err = onSecret(ctx, v, action, ref, func(kv *api.KVv2, ctx context.Context, path string) (any, error) {
+			return nil, kv.DeleteMetadata(ctx, path)
+		})
 	}
 	if err != nil {
 		return err
@@ -124,26 +126,24 @@ func (v *Vault) Delete(ctx context.Context, ref secrets.Ref) error {
 	return nil
 }
 
-func metadataPath(ref secrets.Ref) string { return ref.Engine + "/metadata/" + ref.Path }
-
 func notFound(ref secrets.Ref) error { return fmt.Errorf("secret %s: %w", ref, secrets.ErrNotFound) }
 
 // pathShape excludes every character with a meaning in a URL or in a policy.
 var pathShape = regexp.MustCompile(`^[a-zA-Z0-9_-][-._a-zA-Z0-9]*(/[a-zA-Z0-9_-][-._a-zA-Z0-9]*)*$`)
 
 func check(ref secrets.Ref) error {
-	if !labelShape.MatchString(ref.Engine) || !pathShape.MatchString(ref.Path) || len(ref.Path) > 512 {
+	if len(validation.IsDNS1123Label(ref.Engine)) > 0 || !pathShape.MatchString(ref.Path) || len(ref.Path) > 512 {
 		return fmt.Errorf("the reference %q names no secret: it needs an engine, for example git, and a path of letters, digits, dots, dashes and underscores", ref.String())
 	}
 	return nil
 }
 
 // texts returns the fields in the form in which Vault keeps them: it has no bytes.
-func texts(ref secrets.Ref, fields map[string]secrets.Value) (map[string]string, error) {
+func texts(ref secrets.Ref, fields map[string]secrets.Value) (map[string]any, error) {
 	if err := check(ref); err != nil {
 		return nil, err
 	}
-	data := make(map[string]string, len(fields))
+	data := make(map[string]any, len(fields))
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		content := fields[name].Bytes()
 		if name == "" || !utf8.ValidString(name) || !utf8.Valid(content) {
@@ -165,11 +165,7 @@ type stored struct {
 
 func (v *Vault) read(ctx context.Context, ref secrets.Ref) (found stored, err error) {
 	action := "read the secret " + ref.String()
-	var secret *api.KVSecret
-	err = v.kv(ctx, action, ref, func(ctx context.Context, kv *api.KVv2) (err error) {
-		secret, err = kv.Get(ctx, ref.Path)
-		return err
-	})
+	secret, err := onSecret(ctx, v, action, ref, (*api.KVv2).Get)
 	if err != nil || secret == nil {
 		return stored{}, err
 	}
@@ -204,16 +200,10 @@ func contents(data map[string]any) (map[string]string, error) {
 
 // write stores the fields after the version of a number. writes is the result of
 // versions.ask before that version was read.
-func (v *Vault) write(ctx context.Context, ref secrets.Ref, fields map[string]string, after, writes int) (version string, err error) {
-	data := make(map[string]any, len(fields))
-	for name, content := range fields {
-		data[name] = content
-	}
+func (v *Vault) write(ctx context.Context, ref secrets.Ref, fields map[string]any, after, writes int) (version string, err error) {
 	action := "store the secret " + ref.String()
-	var written *api.KVSecret
-	err = v.kv(ctx, action, ref, func(ctx context.Context, kv *api.KVv2) (err error) {
-		written, err = kv.Put(ctx, ref.Path, data, api.WithCheckAndSet(after))
-		return err
+	written, err := onSecret(ctx, v, action, ref, func(kv *api.KVv2, ctx context.Context, path string) (*api.KVSecret, error) {
+		return kv.Put(ctx, path, fields, api.WithCheckAndSet(after))
 	})
 	if err != nil {
 		return "", err
@@ -228,11 +218,12 @@ func (v *Vault) write(ctx context.Context, ref secrets.Ref, fields map[string]st
 	return version, nil
 }
 
-// readVersion reads and records the version of a secret. It returns an empty
-// string if there is none.
+// readVersion reads the version of a secret, and records it or that it could not be
+// read. It returns an empty string if there is no secret.
 func (v *Vault) readVersion(ctx context.Context, ref secrets.Ref, writes int) (version string, err error) {
-	metadata, err := v.metadata(ctx, "read the version of the secret "+ref.String(), ref)
+	metadata, err := onSecret(ctx, v, "read the version of the secret "+ref.String(), ref, (*api.KVv2).GetMetadata)
 	if err != nil {
+		v.versions.miss(ref)
 		return "", err
 	}
 	if metadata != nil {
@@ -240,15 +231,6 @@ func (v *Vault) readVersion(ctx context.Context, ref secrets.Ref, writes int) (v
 	}
 	v.learned(ref, version, writes, false)
 	return version, nil
-}
-
-// metadata returns the metadata of a secret, or nil if there is none.
-func (v *Vault) metadata(ctx context.Context, action string, ref secrets.Ref) (metadata *api.KVMetadata, err error) {
-	err = v.kv(ctx, action, ref, func(ctx context.Context, kv *api.KVv2) (err error) {
-		metadata, err = kv.GetMetadata(ctx, ref.Path)
-		return err
-	})
-	return metadata, err
 }
 
 // currentVersion returns the current version of a secret, or an empty string if it
@@ -272,39 +254,34 @@ func versionOf(version *api.KVVersionMetadata) string {
 	return strconv.Itoa(version.Version) + "@" + version.CreatedTime.Format(time.RFC3339Nano)
 }
 
-// kv runs a request on a secret. A secret that does not exist is no error. First it
-// checks the engine: without one that keeps versions, Vault answers that no secret
-// exists.
-func (v *Vault) kv(ctx context.Context, action string, ref secrets.Ref, run func(context.Context, *api.KVv2) error) error {
+// onSecret runs a method of the client on a secret. It returns nil and no error if
+// the secret does not exist. First it checks the engine: without one that keeps
+// versions, Vault answers that no secret exists.
+func onSecret[T any](ctx context.Context, v *Vault, action string, ref secrets.Ref, method func(*api.KVv2, context.Context, string) (T, error)) (answer T, err error) {
 	if err := v.checkEngine(ctx, ref); err != nil {
-		return err
+		return answer, err
 	}
-	err := v.do(ctx, request{action: action}, func(ctx context.Context, client *api.Client) (err error) {
+	err = v.do(ctx, request{action: action}, func(ctx context.Context, client *api.Client) (err error) {
 		// The library panics when a part of an answer has another type.
 		defer func() {
 			if recover() != nil {
 				err = errUnreadable
 			}
 		}()
-		if err = run(ctx, client.KVv2(ref.Engine)); errors.Is(err, api.ErrSecretNotFound) {
+		if answer, err = method(client.KVv2(ref.Engine), ctx, ref.Path); errors.Is(err, api.ErrSecretNotFound) {
 			return nil
 		}
 		return err
 	})
 	if failureOf(err).absent {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		delete(v.engines, ref.Engine)
+		v.engines.Delete(ref.Engine)
 	}
-	return err
+	return answer, err
 }
 
 func (v *Vault) checkEngine(ctx context.Context, ref secrets.Ref) error {
 	name := ref.Engine
-	v.mu.Lock()
-	known := v.engines[name]
-	v.mu.Unlock()
-	if known {
+	if _, known := v.engines.Load(name); known {
 		return nil
 	}
 	var mount struct {
@@ -323,8 +300,6 @@ func (v *Vault) checkEngine(ctx context.Context, ref secrets.Ref) error {
 	if mount.Type != "kv" || mount.Options["version"] != "2" || !strings.HasSuffix(mount.Path, name+"/") {
 		return denied(action, fmt.Sprintf("the engine at %s/ is not KV version 2", name))
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.engines[name] = true
+	v.engines.Store(name, nil)
 	return nil
 }

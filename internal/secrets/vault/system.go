@@ -39,7 +39,7 @@ type resolver = func(plan.SecretValue) (secrets.Value, string, error)
 // belong to no mount. An error is not an empty list.
 func (s *System) Owned(ctx context.Context, set plan.Set) ([]plan.ID, error) {
 	mount := set.Target.Name
-	if err := checkName("mount", mount); err != nil {
+	if err := checkNames("mount", mount); err != nil {
 		return nil, err
 	}
 	found, err := s.v.mount(ctx, mount)
@@ -52,25 +52,18 @@ func (s *System) Owned(ctx context.Context, set plan.Set) ([]plan.ID, error) {
 		}
 		return nil, nil
 	}
-	var ids []plan.ID
+	var roles []plan.ID
 	// A mount of another owner holds none of our roles.
 	if found.ownedBy(s.v.o.Tenant, mount) {
-		roles, err := s.v.rolesOf(ctx, mount, set.Owner.Product)
-		if err != nil {
+		if roles, err = s.v.rolesOf(ctx, mount, set.Owner.Product); err != nil {
 			return nil, err
-		}
-		for _, role := range roles {
-			ids = append(ids, plan.VaultRoleID(mount, role))
 		}
 	}
 	policies, err := s.v.policiesOf(ctx, set.Owner.Product)
 	if err != nil {
 		return nil, err
 	}
-	for _, policy := range policies {
-		ids = append(ids, plan.VaultPolicyID(policy))
-	}
-	return ids, nil
+	return append(roles, policies...), nil
 }
 
 // Put makes an item as intended and marks it with the owner. It returns a
@@ -80,6 +73,11 @@ func (s *System) Owned(ctx context.Context, set plan.Set) ([]plan.ID, error) {
 // When a role loses a policy that exists, all tokens of its mount are revoked:
 // Vault cannot revoke those of one role. Their users log in again.
 func (s *System) Put(ctx context.Context, owner plan.Owner, item plan.Item, resolve resolver) (changed bool, err error) {
+	if !ownsMounts(owner) {
+		if err := checkNames("product", owner.Product); err != nil {
+			return false, err
+		}
+	}
 	switch body := item.Body.(type) {
 	case plan.VaultMount:
 		if item.ID == plan.VaultMountID(body.Path) && ownsMounts(owner) && body.Path == owner.Name {
@@ -117,17 +115,12 @@ func (s *System) Delete(ctx context.Context, owner plan.Owner, id plan.ID) (dele
 // does not keep.
 var nameShape = regexp.MustCompile(`^[a-z0-9][-._a-z0-9]{0,252}$`)
 
-func checkName(kind, name string) error {
-	if !nameShape.MatchString(name) {
-		return fmt.Errorf("the name %q of a %s is not valid in Vault: it may hold lower-case letters, digits, dots, dashes and underscores", name, kind)
-	}
-	return nil
-}
-
-func checkNames(kind string, names []string) error {
-	errs := make([]error, 0, len(names))
+func checkNames(kind string, names ...string) error {
+	var errs []error
 	for _, name := range names {
-		errs = append(errs, checkName(kind, name))
+		if !nameShape.MatchString(name) {
+			errs = append(errs, fmt.Errorf("the name %q of a %s is not valid in Vault: it may hold lower-case letters, digits, dots, dashes and underscores", name, kind))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -418,7 +418,7 @@ func TestSystemStopsAtTheFirstError(t *testing.T) {
 				f.set(policyPath1, map[string]any{"policy": policyMark(tenant, "product-1")})
 				f.set("tenant/data/nautes/webhook", nil)
 				f.set("tenant/metadata/nautes/webhook", nil)
-				v.engines = map[string]bool{}
+				v.engines.Clear()
 				v.policies.owners.Clear()
 				f.put(t, repoKey, "a", "1")
 			}, operation)

@@ -22,6 +22,8 @@ type Vault struct {
 	transport *http.Transport
 	versions  versions
 	policies  policies
+	// engines holds the names of engines that were found to be KV version 2.
+	engines sync.Map
 
 	// life ends with Start, or with Close.
 	life context.Context
@@ -33,10 +35,8 @@ type Vault struct {
 
 	mu      sync.Mutex
 	session *session // nil before the first login
-	// down is the reason why Vault cannot be used, or nil.
-	down *failure
-	// engines holds the engines that were found to be KV version 2.
-	engines map[string]bool
+	// down is the reason why Vault cannot be used, a *failure, or nil.
+	down error
 }
 
 // outagePauses are the pauses between two attempts to use a Vault that cannot be used.
@@ -52,17 +52,12 @@ const jitter = 0.2
 func (v *Vault) State() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.down == nil {
-		return nil
-	}
 	return v.down
 }
 
 // Start logs in, renews the session and polls the versions of the secrets in use
 // until ctx ends. Then it closes the Vault and returns nil.
 func (v *Vault) Start(ctx context.Context) error {
-	// State reports a failed login; it is tried again.
-	_, _ = v.obtain(ctx, nil)
 	var running sync.WaitGroup
 	running.Go(func() { v.keepSession(ctx) })
 	running.Go(func() { v.poll(ctx) })

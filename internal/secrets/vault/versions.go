@@ -2,8 +2,8 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -38,10 +38,10 @@ type tracked struct {
 // versions remembers the versions of the secrets in use.
 type versions struct {
 	interval time.Duration
+	polling  atomic.Bool
 
-	mu      sync.Mutex
-	refs    map[secrets.Ref]*tracked
-	polling bool
+	mu   sync.Mutex
+	refs map[secrets.Ref]*tracked
 }
 
 // ask records that a secret is in use. It returns the argument of learn for a
@@ -60,7 +60,7 @@ func (s *versions) recall(ref secrets.Ref) (version string, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.track(ref)
-	if t == nil || !t.known || !s.polling {
+	if t == nil || !t.known || !s.polling.Load() {
 		return "", false
 	}
 	round := max(s.interval, time.Duration(len(s.refs))*pollSpacing)
@@ -126,17 +126,11 @@ func (s *versions) next() (ref secrets.Ref, due time.Time, writes int) {
 	return ref, due, writes
 }
 
-func (s *versions) setPolling(on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.polling = on
-}
-
 // poll reads the versions of the secrets in use, one after the other, until ctx
 // ends.
 func (v *Vault) poll(ctx context.Context) {
-	v.versions.setPolling(true)
-	defer v.versions.setPolling(false)
+	v.versions.polling.Store(true)
+	defer v.versions.polling.Store(false)
 	for {
 		_, due, _ := v.versions.next()
 		select {
@@ -149,10 +143,8 @@ func (v *Vault) poll(ctx context.Context) {
 		if ref.Engine == "" || time.Now().Before(due) || v.State() != nil {
 			continue
 		}
-		_, err := v.readVersion(ctx, ref, writes)
-		if err != nil && !errors.Is(err, secrets.ErrNotFound) && ctx.Err() == nil {
-			v.versions.miss(ref)
-		}
+		// OnChange is called when it can be read again.
+		_, _ = v.readVersion(ctx, ref, writes)
 	}
 }
 

@@ -20,7 +20,7 @@ func (s server) polled(told *recorder[secrets.Ref]) *Vault {
 	eventually(s.t, func() error {
 		v.versions.mu.Lock()
 		defer v.versions.mu.Unlock()
-		if !v.versions.polling {
+		if !v.versions.polling.Load() {
 			return errors.New("the poll does not run yet")
 		}
 		return nil
@@ -148,7 +148,8 @@ func TestPollIsBounded(t *testing.T) {
 
 func TestVersionsAreForgotten(t *testing.T) {
 	t.Parallel()
-	s := versions{interval: time.Minute, refs: map[secrets.Ref]*tracked{}, polling: true}
+	s := versions{interval: time.Minute, refs: map[secrets.Ref]*tracked{}}
+	s.polling.Store(true)
 	learned := func(version string, writes int, wrote bool) bool { return s.learn(repoKey, version, writes, wrote) }
 	writes := s.ask(repoKey)
 	if learned("1", writes, false) {
