@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -34,7 +35,9 @@ func newClient(o Options) (*api.Client, *http.Transport, error) {
 	trusted := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(o.CABundle) > 0 {
 		trusted.RootCAs = x509.NewCertPool()
-		trusted.RootCAs.AppendCertsFromPEM(o.CABundle)
+		if !trusted.RootCAs.AppendCertsFromPEM(o.CABundle) {
+			return nil, nil, errors.New("the CA bundle holds no certificate in PEM")
+		}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig, transport.MaxIdleConnsPerHost = trusted, 16
@@ -138,10 +141,8 @@ func (v *Vault) send(ctx context.Context, client *api.Client, r request, do func
 		return refusal(r, refused)
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", r.action, ctx.Err())
-	case limited.Err() != nil:
-		return noAnswer(r, limited.Err(), timeout)
 	}
-	return noAnswer(r, err, timeout)
+	return noAnswer(r, cmp.Or(limited.Err(), err), timeout)
 }
 
 // readPath decodes the data at a path. It returns false if there is nothing.

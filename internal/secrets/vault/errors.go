@@ -79,7 +79,7 @@ func about(action string, err error) error {
 }
 
 // refusal classifies an answer by its status. The words of Vault only help to
-// tell cases apart, and are not repeated.
+// distinguish cases, and are not repeated.
 func refusal(r request, e *api.ResponseError) *failure {
 	f := &failure{action: r.action, class: secrets.ErrUnavailable, status: e.StatusCode}
 	says := func(words string) bool {
@@ -158,14 +158,14 @@ func has[E error](err error) bool {
 
 // NotOursError is returned when an object in Vault was not made for the owner.
 type NotOursError struct {
-	// What names the object, for example "the policy p".
-	What   string
+	// Object in question, for example "the policy p".
+	Object string
 	holder string
 }
 
-// Error names the object and its holder, and says what to do.
+// Error names the object, its holder and the remedy.
 func (e *NotOursError) Error() string {
-	return fmt.Sprintf("%s exists in Vault and belongs to %s; remove it or use another name", e.What, e.holder)
+	return fmt.Sprintf("%s exists in Vault and belongs to %s; remove it or use another name", e.Object, e.holder)
 }
 
 // Holder returns the holder of the object, for example "the product p".

@@ -9,7 +9,8 @@ import (
 
 // The beginnings of the operator's marks.
 const (
-	markBegin = "nautes "
+	mountMarkBegin  = "nautes "
+	policyMarkBegin = "# nautes "
 	// roleMarkBegin has a character that no name of a secret's policy has.
 	roleMarkBegin = "nautes:"
 	// roleMarkRevoking ends the mark of a role while tokens that were issued for it
@@ -17,8 +18,8 @@ const (
 	roleMarkRevoking = ":revoking"
 )
 
-// markShape matches the marks of mounts and policies.
-var markShape = regexp.MustCompile(`^` + markBegin + `tenant=(\S+) (cluster|product)=(\S+)`)
+// markShape matches the owner in the marks of mounts and policies.
+var markShape = regexp.MustCompile(`^tenant=(\S+) (cluster|product)=(\S+)`)
 
 // reviewerShape matches versions that can be part of a mark.
 var reviewerShape = regexp.MustCompile(`^[!-~]{1,128}$`)
@@ -26,12 +27,12 @@ var reviewerShape = regexp.MustCompile(`^[!-~]{1,128}$`)
 // mountMark returns the description of a cluster's mount. reviewer is the version
 // of the token in its configuration.
 func mountMark(tenant, cluster, reviewer string) string {
-	return markBegin + "tenant=" + tenant + " cluster=" + cluster + " reviewer=" + reviewer
+	return mountMarkBegin + "tenant=" + tenant + " cluster=" + cluster + " reviewer=" + reviewer
 }
 
 // policyMark returns the first line of a product's policies.
 func policyMark(tenant, product string) string {
-	return "# " + markBegin + "tenant=" + tenant + " product=" + product
+	return policyMarkBegin + "tenant=" + tenant + " product=" + product
 }
 
 // roleMark returns the policy that marks a product's roles.
@@ -46,23 +47,15 @@ type owner struct {
 	kind, name string
 }
 
-// ownerIn returns the owner in a mark of a mount, or in a mark without its comment
-// sign of a policy.
-func ownerIn(mark string) owner {
+// ownerIn returns the owner in a text that begins with the mark of a mount or of a
+// policy.
+func ownerIn(text, markBegin string) owner {
+	mark, ok := strings.CutPrefix(text, markBegin)
 	found := markShape.FindStringSubmatch(mark)
-	if found == nil {
+	if !ok || found == nil {
 		return owner{}
 	}
 	return owner{tenant: found[1], kind: found[2], name: found[3]}
-}
-
-// ownerOfPolicy returns the owner in the first line of a policy.
-func ownerOfPolicy(text string) owner {
-	mark, ok := strings.CutPrefix(text, "# ")
-	if !ok {
-		return owner{}
-	}
-	return ownerIn(mark)
 }
 
 // ownerOfRole returns the owner in the policies of a role.

@@ -23,11 +23,14 @@ type authMount struct {
 func (m authMount) exists() bool { return m.Type != "" }
 
 func (m authMount) ownedBy(tenant, cluster string) bool {
-	return m.Type == mountType && ownerIn(m.Description) == owner{tenant, "cluster", cluster}
+	return m.Type == mountType && ownerIn(m.Description, mountMarkBegin) == owner{tenant, "cluster", cluster}
 }
 
 // mount returns an auth mount.
 func (v *Vault) mount(ctx context.Context, name string) (authMount, error) {
+	if err := checkNames("mount", name); err != nil {
+		return authMount{}, err
+	}
 	found, action := authMount{}, "read the auth mount "+name
 	_, err := v.readPath(ctx, action, "sys/auth/"+name, &found)
 	if f := failureOf(err); f.absent || f.status == http.StatusBadRequest || f.status == http.StatusMethodNotAllowed {
@@ -42,12 +45,9 @@ func (v *Vault) mount(ctx context.Context, name string) (authMount, error) {
 // ownMount returns an auth mount that is ours, or the zero value if there is none.
 // It returns a *NotOursError if the mount has another owner.
 func (v *Vault) ownMount(ctx context.Context, name string) (authMount, error) {
-	if err := checkNames("mount", name); err != nil {
-		return authMount{}, err
-	}
 	found, err := v.mount(ctx, name)
 	if err == nil && found.exists() && !found.ownedBy(v.o.Tenant, name) {
-		err = &NotOursError{What: "the auth mount " + name, holder: ownerIn(found.Description).describe(v.o.Tenant)}
+		err = &NotOursError{Object: "the auth mount " + name, holder: ownerIn(found.Description, mountMarkBegin).describe(v.o.Tenant)}
 	}
 	return found, err
 }
@@ -121,9 +121,6 @@ func (v *Vault) putMount(ctx context.Context, body plan.VaultMount, resolve reso
 
 // deleteMount removes a mount, with its roles and all tokens that it has issued.
 func (v *Vault) deleteMount(ctx context.Context, cluster, name string) (deleted bool, err error) {
-	if err := checkNames("mount", name); err != nil {
-		return false, err
-	}
 	found, err := v.mount(ctx, name)
 	if err != nil || !found.ownedBy(v.o.Tenant, cluster) {
 		return false, err

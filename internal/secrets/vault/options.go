@@ -2,8 +2,6 @@ package vault
 
 import (
 	"context"
-	"crypto/x509"
-	"errors"
 	"fmt"
 
 	"github.com/go-logr/logr"
@@ -19,8 +17,8 @@ type Options struct {
 	// Vault is the operator's configuration, with its defaults. Its CABundleFile is
 	// not read.
 	config.Vault
-	// CABundle holds the trusted certificate authorities in PEM. Default: those of
-	// the system.
+	// CABundle holds the trusted certificate authorities in PEM. Default: the
+	// authorities of the system.
 	CABundle []byte
 	// Tenant is a part of the marks of everything that is made. A DNS label.
 	Tenant string
@@ -61,11 +59,8 @@ func (o *Options) check() error {
 	if o.OnState == nil {
 		o.OnState = func(bool) {}
 	}
-	switch {
-	case len(validation.IsDNS1123Label(o.Tenant)) > 0:
+	if len(validation.IsDNS1123Label(o.Tenant)) > 0 {
 		return fmt.Errorf("the tenant %q must be a DNS label", o.Tenant)
-	case len(o.CABundle) > 0 && !x509.NewCertPool().AppendCertsFromPEM(o.CABundle):
-		return errors.New("the CA bundle holds no certificate in PEM")
 	}
 	return o.Validate()
 }

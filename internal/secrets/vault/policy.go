@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,17 +45,19 @@ func encodePolicy(tenant, product string, body plan.VaultPolicy) (string, error)
 	return text.String(), nil
 }
 
-func checkPolicyName(name string) error {
-	if name == "root" || name == "default" {
-		return fmt.Errorf("the policy %s is Vault's own", name)
+func checkPolicyNames(names ...string) error {
+	for _, name := range names {
+		if name == "root" || name == "default" {
+			return fmt.Errorf("the policy %s is Vault's own", name)
+		}
 	}
-	return checkNames("policy", name)
+	return checkNames("policy", names...)
 }
 
 func policyPath(name string) string { return "sys/policies/acl/" + name }
 
 func (v *Vault) putPolicy(ctx context.Context, product string, body plan.VaultPolicy) (changed bool, err error) {
-	if err := checkPolicyName(body.Name); err != nil {
+	if err := errors.Join(checkPolicyNames(body.Name), checkNames("product", product)); err != nil {
 		return false, err
 	}
 	want, err := encodePolicy(v.o.Tenant, product, body)
@@ -66,8 +69,8 @@ func (v *Vault) putPolicy(ctx context.Context, product string, body plan.VaultPo
 		return false, err
 	}
 	own := owner{v.o.Tenant, "product", product}
-	if holder := ownerOfPolicy(text); found && holder != own {
-		return false, &NotOursError{What: "the policy " + body.Name, holder: holder.describe(v.o.Tenant)}
+	if holder := ownerIn(text, policyMarkBegin); found && holder != own {
+		return false, &NotOursError{Object: "the policy " + body.Name, holder: holder.describe(v.o.Tenant)}
 	}
 	// It is recorded before the write, which may take effect although it fails.
 	v.policies.owners.Store(body.Name, own)
@@ -78,18 +81,15 @@ func (v *Vault) putPolicy(ctx context.Context, product string, body plan.VaultPo
 }
 
 func (v *Vault) deletePolicy(ctx context.Context, product, name string) (deleted bool, err error) {
-	if err := checkPolicyName(name); err != nil {
+	if err := checkPolicyNames(name); err != nil {
 		return false, err
 	}
-	text, found, err := v.policy(ctx, name)
+	text, _, err := v.policy(ctx, name)
+	if err == nil && ownerIn(text, policyMarkBegin) == (owner{v.o.Tenant, "product", product}) {
+		deleted, err = true, v.deletePath(ctx, request{action: "remove the policy " + name}, policyPath(name))
+	}
 	if err != nil {
 		return false, err
-	}
-	deleted = found && ownerOfPolicy(text) == owner{v.o.Tenant, "product", product}
-	if deleted {
-		if err := v.deletePath(ctx, request{action: "remove the policy " + name}, policyPath(name)); err != nil {
-			return false, err
-		}
 	}
 	v.policies.owners.Delete(name)
 	return deleted, nil
@@ -134,7 +134,7 @@ func (v *Vault) policiesOf(ctx context.Context, product string) ([]plan.ID, erro
 		readers.Go(func() error {
 			text, found, err := v.policy(readCtx, name)
 			if found {
-				v.policies.owners.Store(name, ownerOfPolicy(text))
+				v.policies.owners.Store(name, ownerIn(text, policyMarkBegin))
 			}
 			return err
 		})

@@ -68,7 +68,7 @@ func FuzzPolicy(f *testing.F) {
 		if diff := cmp.Diff(want, parsedPolicy(t, text)); diff != "" {
 			t.Errorf("Vault reads something else (-want +got):\n%s", diff)
 		}
-		if ownerOfPolicy(text) != (owner{tenant, "product", "product-1"}) {
+		if ownerIn(text, policyMarkBegin) != (owner{tenant, "product", "product-1"}) {
 			t.Errorf("it has no mark: %s", text)
 		}
 		for _, rule := range want {
@@ -97,5 +97,56 @@ func TestEncodePolicy(t *testing.T) {
 	}
 	if diff := cmp.Diff(rules, parsedPolicy(t, text)); diff != "" {
 		t.Errorf("Vault reads something else (-want +got):\n%s", diff)
+	}
+}
+
+// The owners of policies are read once. A policy that this operator has written needs
+// no read, and a policy that it has removed is read again.
+func TestOwnersOfPoliciesAreRemembered(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	v := f.open(t)
+	item := policyItem("product-1", repoKey)
+	f.set("sys/auth/c", ourMount("c"))
+	steps := []struct {
+		name      string
+		do        func() error
+		wantOwned []plan.ID
+		wantReads int // of the policy
+	}{
+		{name: "written", do: func() error {
+			_, err := v.System().Put(t.Context(), ownerOf(item), item, nil)
+			return err
+		}, wantOwned: []plan.ID{item.ID}},
+		{name: "removed", do: func() error {
+			_, err := v.System().Delete(t.Context(), ownerOf(item), item.ID)
+			return err
+		}},
+		{name: "created by another product", do: func() error {
+			f.set(policyPath1, ourPolicy("product-2"))
+			return nil
+		}, wantReads: 1},
+		{name: "marked for this product after a Delete", do: func() error {
+			deleted, err := v.System().Delete(t.Context(), ownerOf(item), item.ID)
+			if deleted {
+				t.Error("a policy of another product is removed")
+			}
+			f.set(policyPath1, ourPolicy("product-1"))
+			return err
+		}, wantOwned: []plan.ID{item.ID}, wantReads: 1},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		f.record(0, 0)
+		owned, err := v.System().Owned(t.Context(), spaceSet("product-1", "c"))
+		if diff := cmp.Diff(step.wantOwned, owned); diff != "" || err != nil {
+			t.Errorf("%s: owned (-want +got), %v:\n%s", step.name, err, diff)
+		}
+		reads := slices.DeleteFunc(f.record(0, 0), func(request string) bool { return request != "GET "+policyPath1 })
+		if len(reads) != step.wantReads {
+			t.Errorf("%s: the policy is read %d times, want %d", step.name, len(reads), step.wantReads)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,15 +54,10 @@ func (r authRole) normal() authRole {
 	return r
 }
 
-// ownedBy reports whether the role carries a mark.
+// ownedBy reports whether the role carries a mark, or the variant of it that says
+// that tokens must be revoked.
 func (r authRole) ownedBy(mark string) bool {
-	return slices.Contains(r.Policies, mark) || r.revoking(mark)
-}
-
-// revoking reports whether the role carries the variant of a mark that says that
-// tokens must be revoked.
-func (r authRole) revoking(mark string) bool {
-	return slices.Contains(r.Policies, mark+roleMarkRevoking)
+	return slices.Contains(r.Policies, mark) || slices.Contains(r.Policies, mark+roleMarkRevoking)
 }
 
 // granted returns the policies without marks.
@@ -71,34 +67,29 @@ func (r authRole) granted() []string {
 
 func rolePath(mount, name string) string { return "auth/" + mount + "/role/" + name }
 
-func checkRole(mount string, body plan.VaultRole) error {
-	if err := checkNames("role", body.Name); err != nil {
-		return err
-	}
+func roleTitle(mount, name string) string { return "the role " + name + " of the auth mount " + mount }
+
+func checkRole(product, mount string, body plan.VaultRole) error {
 	if len(body.ServiceAccounts) == 0 || len(body.Namespaces) == 0 {
-		return fmt.Errorf("the role %s of the auth mount %s needs a service account and a namespace", body.Name, mount)
+		return fmt.Errorf("%s needs a service account and a namespace", roleTitle(mount, body.Name))
 	}
-	// An asterisk would let every account in.
-	if err := checkNames("service account or a namespace of a role", slices.Concat(body.ServiceAccounts, body.Namespaces)...); err != nil {
-		return err
-	}
-	for _, policy := range body.Policies {
-		if err := checkPolicyName(policy); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		checkNames("product", product),
+		checkNames("role", body.Name),
+		// An asterisk would let every account in.
+		checkNames("service account or a namespace of a role", slices.Concat(body.ServiceAccounts, body.Namespaces)...),
+		checkPolicyNames(body.Policies...),
+	)
 }
 
 func (v *Vault) putRole(ctx context.Context, product, mount string, body plan.VaultRole) (changed bool, err error) {
-	if err := checkRole(mount, body); err != nil {
+	if err := checkRole(product, mount, body); err != nil {
 		return false, err
 	}
-	in, err := v.ownMount(ctx, mount)
-	if err != nil {
+	switch in, err := v.ownMount(ctx, mount); {
+	case err != nil:
 		return false, err
-	}
-	if !in.exists() {
+	case !in.exists():
 		return false, fmt.Errorf("the auth mount %s is not there yet: %w", mount, secrets.ErrNotFound)
 	}
 	found, exists, err := v.role(ctx, mount, body.Name)
@@ -107,10 +98,7 @@ func (v *Vault) putRole(ctx context.Context, product, mount string, body plan.Va
 	}
 	mark := roleMark(v.o.Tenant, product)
 	if exists && !found.ownedBy(mark) {
-		return false, &NotOursError{
-			What:   "the role " + body.Name + " of the auth mount " + mount,
-			holder: ownerOfRole(found.Policies).describe(v.o.Tenant),
-		}
+		return false, &NotOursError{Object: roleTitle(mount, body.Name), holder: ownerOfRole(found.Policies).describe(v.o.Tenant)}
 	}
 	want := wantedRole(mark, body)
 	if equality.Semantic.DeepEqual(found, want) {
@@ -123,7 +111,7 @@ func (v *Vault) putRole(ctx context.Context, product, mount string, body plan.Va
 }
 
 func (v *Vault) deleteRole(ctx context.Context, product, mount, name string) (deleted bool, err error) {
-	if err := checkNames("role", mount, name); err != nil {
+	if err := checkNames("role", name); err != nil {
 		return false, err
 	}
 	found, err := v.mount(ctx, mount)
@@ -140,7 +128,7 @@ func (v *Vault) deleteRole(ctx context.Context, product, mount, name string) (de
 	if err := v.revokeLost(ctx, mount, name, role, bare, mark); err != nil {
 		return false, err
 	}
-	err = v.deletePath(ctx, request{action: "remove the role " + name + " of the auth mount " + mount}, rolePath(mount, name))
+	err = v.deletePath(ctx, request{action: "remove " + roleTitle(mount, name)}, rolePath(mount, name))
 	return err == nil, err
 }
 
@@ -151,7 +139,7 @@ func (v *Vault) mustRevoke(ctx context.Context, found, want authRole) (bool, err
 		if slices.Contains(want.Policies, name) {
 			continue
 		}
-		if checkPolicyName(name) != nil {
+		if checkPolicyNames(name) != nil {
 			return true, nil
 		}
 		if _, found, err := v.policy(ctx, name); err != nil || found {
@@ -166,7 +154,7 @@ func (v *Vault) mustRevoke(ctx context.Context, found, want authRole) (bool, err
 // says so, for an attempt after a crash.
 func (v *Vault) revokeLost(ctx context.Context, mount, name string, found, want authRole, mark string) error {
 	revokes, err := v.mustRevoke(ctx, found, want)
-	if err != nil || !revokes && !found.revoking(mark) {
+	if err != nil || !revokes && !slices.Contains(found.Policies, mark+roleMarkRevoking) {
 		return err
 	}
 	want.Policies = append(want.granted(), mark+roleMarkRevoking)
@@ -178,12 +166,12 @@ func (v *Vault) revokeLost(ctx context.Context, mount, name string, found, want 
 }
 
 func (v *Vault) writeRole(ctx context.Context, mount, name string, role authRole) error {
-	return v.writePath(ctx, request{action: "write the role " + name + " of the auth mount " + mount}, rolePath(mount, name), role)
+	return v.writePath(ctx, request{action: "write " + roleTitle(mount, name)}, rolePath(mount, name), role)
 }
 
 // role returns a role of a mount.
 func (v *Vault) role(ctx context.Context, mount, name string) (role authRole, exists bool, err error) {
-	exists, err = v.readPath(ctx, "read the role "+name+" of the auth mount "+mount, rolePath(mount, name), &role)
+	exists, err = v.readPath(ctx, "read "+roleTitle(mount, name), rolePath(mount, name), &role)
 	return role.normal(), exists, err
 }
 

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/secrets"
@@ -109,7 +108,7 @@ func (v *Vault) next(ctx context.Context, old *session, refused bool) (*session,
 	valid := old != nil
 	switch {
 	case valid && refused:
-		_, _, err := v.lookup(ctx, old.client)
+		_, _, err := v.ownToken(ctx, old.client, "look up", (*api.TokenAuth).LookupSelfWithContext)
 		if err != nil && !failureOf(err).forbidden() {
 			return nil, err
 		}
@@ -145,15 +144,9 @@ func (v *Vault) renew(ctx context.Context, s *session) bool {
 	if !s.renewable {
 		return false
 	}
-	since, ttl := time.Now(), time.Duration(0)
-	r := request{action: "renew the operator's own token in Vault"}
-	err := v.send(ctx, s.client, r, func(ctx context.Context, client *api.Client) error {
-		renewed, err := client.Auth().Token().RenewSelfWithContext(ctx, 0)
-		if err != nil {
-			return err
-		}
-		ttl, err = renewed.TokenTTL()
-		return err
+	since := time.Now()
+	ttl, _, err := v.ownToken(ctx, s.client, "renew", func(token *api.TokenAuth, ctx context.Context) (*api.Secret, error) {
+		return token.RenewSelfWithContext(ctx, 0)
 	})
 	if err != nil || ttl < s.ttl/2 {
 		return false
@@ -164,14 +157,12 @@ func (v *Vault) renew(ctx context.Context, s *session) bool {
 	return true
 }
 
-// keepSession logs in, and renews the session of an idle operator, until ctx ends.
+// keepSession logs in, or renews the session of an idle operator.
 func (v *Vault) keepSession(ctx context.Context) {
-	wait.UntilWithContext(ctx, func(ctx context.Context) {
-		if v.State() == nil {
-			// State reports a failed login; it is tried again.
-			_, _ = v.obtain(ctx, nil)
-		}
-	}, renewCheck)
+	if v.State() == nil {
+		// State reports a failed login; it is tried again.
+		_, _ = v.obtain(ctx, nil)
+	}
 }
 
 // login logs in. Its errors about credentials wrap secrets.ErrDenied.
@@ -185,7 +176,7 @@ func (v *Vault) login(ctx context.Context) (*session, error) {
 		return nil, denied(action, errClient.Error())
 	}
 	s.client.SetToken(token)
-	s.ttl, s.renewable, err = v.lookup(ctx, s.client)
+	s.ttl, s.renewable, err = v.ownToken(ctx, s.client, "look up", (*api.TokenAuth).LookupSelfWithContext)
 	switch {
 	case v.o.Auth.Method == config.VaultAuthToken && failureOf(err).forbidden():
 		return nil, denied(action, "it does not accept the token in "+v.o.Auth.TokenFile)
@@ -196,7 +187,7 @@ func (v *Vault) login(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// token returns a token: that of a file, or one that Vault returns for credentials.
+// token returns the token in a file, or a token that Vault returns for credentials.
 func (v *Vault) token(ctx context.Context) (action, token string, err error) {
 	auth := v.o.Auth
 	action = "log in to Vault at auth/" + auth.Mount
@@ -233,12 +224,12 @@ func (v *Vault) token(ctx context.Context) (action, token string, err error) {
 	return action, token, err
 }
 
-// lookup returns the remaining time to live of the token of a client, or zero if
-// it does not expire, and whether it can be renewed.
-func (v *Vault) lookup(ctx context.Context, client *api.Client) (ttl time.Duration, renewable bool, err error) {
-	r := request{action: "look up the operator's own token in Vault"}
+// ownToken runs a method on the token of a client. It returns the remaining time to
+// live of the token, or zero if it does not expire, and whether it can be renewed.
+func (v *Vault) ownToken(ctx context.Context, client *api.Client, verb string, method func(*api.TokenAuth, context.Context) (*api.Secret, error)) (ttl time.Duration, renewable bool, err error) {
+	r := request{action: verb + " the operator's own token in Vault"}
 	err = v.send(ctx, client, r, func(ctx context.Context, client *api.Client) error {
-		token, err := client.Auth().Token().LookupSelfWithContext(ctx)
+		token, err := method(client.Auth().Token(), ctx)
 		if err != nil {
 			return err
 		}

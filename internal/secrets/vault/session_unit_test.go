@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -217,17 +216,13 @@ func TestIdleSessionIsRenewed(t *testing.T) {
 	v.mu.Lock()
 	v.session.renewAt = time.Now()
 	v.mu.Unlock()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	go func() { v.keepSession(ctx); close(ended) }()
+	start(t, v)
 	eventually(t, func() error {
 		if !slices.Contains(f.tokenRequests(), "renew-self") {
 			return errors.New("no renewal")
 		}
 		return nil
 	})
-	cancel()
-	<-ended
 }
 
 // One outage is one change of the state, told in order, and known at once.

@@ -172,15 +172,15 @@ func (v *Vault) read(ctx context.Context, ref secrets.Ref) (found stored, err er
 	if found.number = secret.VersionMetadata.Version; secret.Data == nil {
 		return found, nil
 	}
-	found.version = versionOf(secret.VersionMetadata)
-	if found.fields, err = contents(secret.Data); err != nil || found.version == "" {
+	found.version, found.fields = versionOf(secret.VersionMetadata), contents(secret.Data)
+	if found.version == "" {
 		return stored{}, unreadable(action)
 	}
 	return found, nil
 }
 
 // contents returns strings as they are and all other fields in JSON.
-func contents(data map[string]any) (map[string]string, error) {
+func contents(data map[string]any) map[string]string {
 	fields := make(map[string]string, len(data))
 	for name, field := range data {
 		switch content := field.(type) {
@@ -188,14 +188,12 @@ func contents(data map[string]any) (map[string]string, error) {
 		case string:
 			fields[name] = content
 		default:
-			text, err := json.Marshal(content)
-			if err != nil {
-				return nil, err
-			}
+			// It never fails: the content was decoded from JSON.
+			text, _ := json.Marshal(content)
 			fields[name] = string(text)
 		}
 	}
-	return fields, nil
+	return fields
 }
 
 // write stores the fields after the version of a number. writes is the result of
@@ -208,12 +206,10 @@ func (v *Vault) write(ctx context.Context, ref secrets.Ref, fields map[string]an
 	if err != nil {
 		return "", err
 	}
-	if written != nil {
-		version = versionOf(written.VersionMetadata)
-	}
-	if version == "" {
+	if written == nil || versionOf(written.VersionMetadata) == "" {
 		return "", unreadable(action)
 	}
+	version = versionOf(written.VersionMetadata)
 	v.learned(ref, version, writes, true)
 	return version, nil
 }
@@ -291,13 +287,12 @@ func (v *Vault) checkEngine(ctx context.Context, ref secrets.Ref) error {
 	}
 	action := "use the secret " + ref.String()
 	_, err := v.readPath(ctx, action, "sys/internal/ui/mounts/"+name, &mount)
-	if f := failureOf(err); f.forbidden() || f.absent {
+	switch f := failureOf(err); {
+	case f.forbidden() || f.absent:
 		return denied(action, fmt.Sprintf("there is no engine at %s/ that the operator may use; enable KV version 2 there, and see the operator's policy", name))
-	}
-	if err != nil {
+	case err != nil:
 		return err
-	}
-	if mount.Type != "kv" || mount.Options["version"] != "2" || !strings.HasSuffix(mount.Path, name+"/") {
+	case mount.Type != "kv" || mount.Options["version"] != "2" || !strings.HasSuffix(mount.Path, name+"/"):
 		return denied(action, fmt.Sprintf("the engine at %s/ is not KV version 2", name))
 	}
 	v.engines.Store(name, nil)

@@ -49,13 +49,10 @@ func TestCurrentVersion(t *testing.T) {
 
 func TestContents(t *testing.T) {
 	t.Parallel()
-	got, err := contents(map[string]any{"text": "a", "empty": "", "number": json.Number("1.50"), "null": nil, "list": []any{"a", json.Number("1")}, "bool": true})
+	got := contents(map[string]any{"text": "a", "empty": "", "number": json.Number("1.50"), "null": nil, "list": []any{"a", json.Number("1")}, "bool": true})
 	want := map[string]string{"text": "a", "empty": "", "number": "1.50", "list": `["a",1]`, "bool": "true"}
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("contents (-want +got), %v:\n%s", err, diff)
-	}
-	if _, err := contents(map[string]any{"a": func() {}}); err == nil {
-		t.Error("a field that is no JSON: no error")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("contents (-want +got):\n%s", diff)
 	}
 }
 

@@ -39,9 +39,6 @@ type resolver = func(plan.SecretValue) (secrets.Value, string, error)
 // belong to no mount. An error is not an empty list.
 func (s *System) Owned(ctx context.Context, set plan.Set) ([]plan.ID, error) {
 	mount := set.Target.Name
-	if err := checkNames("mount", mount); err != nil {
-		return nil, err
-	}
 	found, err := s.v.mount(ctx, mount)
 	if err != nil {
 		return nil, err
@@ -71,13 +68,8 @@ func (s *System) Owned(ctx context.Context, set plan.Set) ([]plan.ID, error) {
 // that wraps secrets.ErrNotFound if the mount of a role is not there.
 //
 // When a role loses a policy that exists, all tokens of its mount are revoked:
-// Vault cannot revoke those of one role. Their users log in again.
+// Vault cannot revoke the tokens of one role. Their users log in again.
 func (s *System) Put(ctx context.Context, owner plan.Owner, item plan.Item, resolve resolver) (changed bool, err error) {
-	if !ownsMounts(owner) {
-		if err := checkNames("product", owner.Product); err != nil {
-			return false, err
-		}
-	}
 	switch body := item.Body.(type) {
 	case plan.VaultMount:
 		if item.ID == plan.VaultMountID(body.Path) && ownsMounts(owner) && body.Path == owner.Name {

@@ -48,7 +48,7 @@ func outagePauses() wait.Backoff {
 const jitter = 0.2
 
 // State returns nil while Vault can be used, as far as is known. Otherwise it
-// returns the reason, as an error like those of the other methods.
+// returns the reason, as an error like the errors of the other methods.
 func (v *Vault) State() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -59,7 +59,7 @@ func (v *Vault) State() error {
 // until ctx ends. Then it closes the Vault and returns nil.
 func (v *Vault) Start(ctx context.Context) error {
 	var running sync.WaitGroup
-	running.Go(func() { v.keepSession(ctx) })
+	running.Go(func() { wait.UntilWithContext(ctx, v.keepSession, renewCheck) })
 	running.Go(func() { v.poll(ctx) })
 	<-ctx.Done()
 	v.Close()

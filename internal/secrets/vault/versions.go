@@ -49,10 +49,7 @@ type versions struct {
 func (s *versions) ask(ref secrets.Ref) (writes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.track(ref); t != nil {
-		return t.writes
-	}
-	return 0
+	return s.track(ref).writes
 }
 
 // recall returns the version of a secret, if the poll keeps it fresh.
@@ -60,22 +57,18 @@ func (s *versions) recall(ref secrets.Ref) (version string, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.track(ref)
-	if t == nil || !t.known || !s.polling.Load() {
-		return "", false
-	}
 	round := max(s.interval, time.Duration(len(s.refs))*pollSpacing)
-	return t.version, time.Since(t.checked) < 2*round
+	return t.version, t.known && s.polling.Load() && time.Since(t.checked) < 2*round
 }
 
-// track returns the state of a secret, or nil if there are too many. s.mu is held.
+// track returns the state of a secret, and keeps it if there is room. s.mu is held.
 func (s *versions) track(ref secrets.Ref) *tracked {
 	t := s.refs[ref]
 	if t == nil {
-		if len(s.refs) >= maxTracked {
-			return nil
-		}
 		t = &tracked{due: s.nextDue()}
-		s.refs[ref] = t
+		if len(s.refs) < maxTracked {
+			s.refs[ref] = t
+		}
 	}
 	t.asked = time.Now()
 	return t
