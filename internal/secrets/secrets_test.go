@@ -117,7 +117,7 @@ func TestValueIsNeverPrinted(t *testing.T) {
 	}
 }
 
-func TestLeaksSeesWhatItMust(t *testing.T) {
+func TestLeaksFindsEveryForm(t *testing.T) {
 	for _, text := range []string{
 		"x" + content, fmt.Sprintf("%v", []byte(content)), fmt.Sprintf("%#v", []byte(content)),
 		fmt.Sprintf("%x", content), fmt.Sprintf("%X", content), base64.StdEncoding.EncodeToString([]byte(content)),

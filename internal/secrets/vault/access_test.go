@@ -89,7 +89,7 @@ func (c cluster) mount(v *Vault, name string) {
 	}
 }
 
-// login returns the status of a login, and its token of Vault.
+// login returns the status of a login, and the token that Vault issues.
 func (s server) login(mount, role, jwt string) (int, string) {
 	s.t.Helper()
 	status, answer, err := s.Request(s.t.Context(), http.MethodPost, "auth/"+mount+"/login", "", map[string]string{"role": role, "jwt": jwt})
@@ -112,7 +112,7 @@ func (s server) statusFor(token, method, path string, body any) int {
 
 // Each account of two products can read exactly the secrets that are granted to
 // it, and can do nothing else.
-func TestAccountsMayDoWhatIsGranted(t *testing.T) {
+func TestAccountsHaveExactlyTheirRights(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "matrix")
 	v := s.open()
@@ -124,10 +124,10 @@ func TestAccountsMayDoWhatIsGranted(t *testing.T) {
 	}{
 		"reader of product 1": {"product-1", "reader", []secrets.Ref{readOnly("gitlab", "repo-1")}},
 		"writer of product 1": {"product-1", "writer", []secrets.Ref{readOnly("gitlab", "repo-1"), readWrite("gitlab", "repo-1")}},
-		"nobody of product 1": {"product-1", "nobody", nil},
+		"idler of product 1":  {"product-1", "idler", nil},
 		"reader of product 2": {"product-2", "reader", []secrets.Ref{readOnly("gitlab", "repo-2")}},
 		"writer of product 2": {"product-2", "writer", []secrets.Ref{readWrite("gitlab", "repo-2"), readOnly("gitlab", "repo-2"), readOnly("gitlab", "repo-3")}},
-		"nobody of product 2": {"product-2", "nobody", nil},
+		"idler of product 2":  {"product-2", "idler", nil},
 	}
 	var names []string
 	for _, a := range accounts {
@@ -212,7 +212,7 @@ func (s server) checkNothingElse(name, token, mount string) {
 	}
 }
 
-// A revoked right has no effect at once, even for accounts that are logged in.
+// A revocation takes effect at once, even for accounts that are logged in.
 func TestRevocationTakesEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "revocation")

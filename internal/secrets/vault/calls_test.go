@@ -45,12 +45,12 @@ func TestCalls(t *testing.T) {
 		{"the same role", apply("a role"), []string{"GET", "GET"}},
 		// The mount, the roles and each role of the product, the policies, and at first
 		// each policy that is not known: default and nautes-operator.
-		{"what a product has, at first", func() { s.owned(v, spaceSet("product-1", "c")) }, slices.Repeat([]string{"GET"}, 6)},
-		{"what a product has", func() { s.owned(v, spaceSet("product-1", "c")) }, slices.Repeat([]string{"GET"}, 4)},
-		{"what a cluster has", func() { s.owned(v, clusterSet("c")) }, []string{"GET"}},
-		{"a policy that goes", func() { s.deleted(v, owner, items["a policy"].ID) }, []string{"GET", "DELETE"}},
-		{"a role that goes", func() { s.deleted(v, owner, items["a role"].ID) }, []string{"GET", "GET", "GET", "DELETE"}},
-		{"a mount that goes", func() { s.deleted(v, clusterOwner("c"), items["a mount"].ID) }, []string{"GET", "DELETE"}},
+		{"the objects of a product, at first", func() { s.owned(v, spaceSet("product-1", "c")) }, slices.Repeat([]string{"GET"}, 6)},
+		{"the objects of a product", func() { s.owned(v, spaceSet("product-1", "c")) }, slices.Repeat([]string{"GET"}, 4)},
+		{"the objects of a cluster", func() { s.owned(v, clusterSet("c")) }, []string{"GET"}},
+		{"a policy is removed", func() { s.deleted(v, owner, items["a policy"].ID) }, []string{"GET", "DELETE"}},
+		{"a role is removed", func() { s.deleted(v, owner, items["a role"].ID) }, []string{"GET", "GET", "GET", "DELETE"}},
+		{"a mount is removed", func() { s.deleted(v, clusterOwner("c"), items["a mount"].ID) }, []string{"GET", "DELETE"}},
 	}
 	for _, step := range steps {
 		before := len(g.seen())

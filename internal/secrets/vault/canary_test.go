@@ -36,50 +36,50 @@ func leaks(text string) bool {
 // echo is a server whose refusals quote the whole request.
 type echo struct {
 	mu     sync.Mutex
-	answer func(w http.ResponseWriter, r *http.Request, told string)
+	answer func(w http.ResponseWriter, r *http.Request, quoted string)
 }
 
 func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	told := fmt.Sprint(r.URL, r.Header, string(body))
+	quoted := fmt.Sprint(r.URL, r.Header, string(body))
 	e.mu.Lock()
 	answer := e.answer
 	e.mu.Unlock()
-	answer(w, r, told)
+	answer(w, r, quoted)
 }
 
-func (e *echo) set(answer func(w http.ResponseWriter, r *http.Request, told string)) {
+func (e *echo) set(answer func(w http.ResponseWriter, r *http.Request, quoted string)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.answer = answer
 }
 
 // accepting answers the requests of a login.
-func accepting(then func(w http.ResponseWriter, r *http.Request, told string)) func(http.ResponseWriter, *http.Request, string) {
-	return func(w http.ResponseWriter, r *http.Request, told string) {
+func accepting(then func(w http.ResponseWriter, r *http.Request, quoted string)) func(http.ResponseWriter, *http.Request, string) {
+	return func(w http.ResponseWriter, r *http.Request, quoted string) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/login"):
 			_, _ = fmt.Fprintf(w, `{"auth":{"client_token":"%s-token","lease_duration":3600}}`, canary)
 		case strings.HasSuffix(r.URL.Path, "/lookup-self"):
 			_, _ = io.WriteString(w, `{"data":{"ttl":3600}}`)
 		default:
-			then(w, r, told)
+			then(w, r, quoted)
 		}
 	}
 }
 
 func refusing(status int) func(http.ResponseWriter, *http.Request, string) {
-	return func(w http.ResponseWriter, _ *http.Request, told string) {
+	return func(w http.ResponseWriter, _ *http.Request, quoted string) {
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"errors": []string{told, "check-and-set " + told}, "data": map[string]string{"a": told}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"errors": []string{quoted, "check-and-set " + quoted}, "data": map[string]string{"a": quoted}})
 	}
 }
 
 func shouting(status int, form string) func(http.ResponseWriter, *http.Request, string) {
-	return func(w http.ResponseWriter, _ *http.Request, told string) {
+	return func(w http.ResponseWriter, _ *http.Request, quoted string) {
 		w.Header().Set("Location", "http://127.0.0.1:1/"+canary)
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintf(w, form, told)
+		_, _ = fmt.Fprintf(w, form, quoted)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestNoErrorHoldsASecret(t *testing.T) {
 				}
 				var log recorder[string]
 				o := Options{Tenant: tenant, Vault: config.Vault{Address: front.URL, Auth: credentials, Timeout: metav1.Duration{Duration: time.Second}, PollInterval: metav1.Duration{Duration: time.Minute}},
-					Log: funcr.New(func(prefix, args string) { log.tell(prefix + args) }, funcr.Options{Verbosity: 9})}
+					Log: funcr.New(func(prefix, args string) { log.add(prefix + args) }, funcr.Options{Verbosity: 9})}
 				v := open(t, o)
 				for name, err := range attempts(t, v) {
 					if err != nil {

@@ -39,7 +39,7 @@ func TestOutages(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "outages")
 	var states recorder[bool]
-	v := s.open(func(o *Options) { o.OnState, o.Timeout.Duration = states.tell, time.Second })
+	v := s.open(func(o *Options) { o.OnState, o.Timeout.Duration = states.add, time.Second })
 	put(t, v, repoKey, "a", "1")
 	for name, outage := range s.outages() {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestOutages(t *testing.T) {
 			}
 			eventually(t, s.reads(v))
 			if got := states.all()[before:]; !slices.Equal(got, []bool{false, true}) {
-				t.Errorf("OnState was told %v", got)
+				t.Errorf("OnState was called with %v", got)
 			}
 			secret, err := v.Get(t.Context(), repoKey)
 			if err != nil || contentOf(secret)["a"] != "1" {
@@ -154,7 +154,7 @@ func TestAnswers(t *testing.T) {
 }
 
 // During an outage there is at most one request at a time, with growing pauses.
-func TestNobodyStormsAServerThatIsDown(t *testing.T) {
+func TestServerThatIsDownGetsFewRequests(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "storm")
 	proxy, err := s.Proxy()
@@ -272,7 +272,7 @@ func TestStandby(t *testing.T) {
 }
 
 // A caller that gives up is no sign of an outage.
-func TestCallersThatGo(t *testing.T) {
+func TestCallersThatGiveUp(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "callers")
 	g := s.gateway()

@@ -98,7 +98,7 @@ func at(answer map[string]any, keys ...string) any {
 	return found
 }
 
-// operatorToken makes a token with the policies, for a time such as 1h.
+// operatorToken creates a token with the policies and a time to live, for example 1h.
 func (s server) operatorToken(ttl string, policies ...string) string {
 	s.t.Helper()
 	answer := s.ask(http.MethodPost, "auth/token/create", map[string]any{"policies": policies, "ttl": ttl, "no_parent": true})
@@ -243,20 +243,20 @@ var repoKey = secrets.RepositoryReadOnly("gitlab", "repo-1")
 
 // recorder keeps the arguments of a callback.
 type recorder[T any] struct {
-	mu   sync.Mutex
-	told []T
+	mu    sync.Mutex
+	calls []T
 }
 
-func (r *recorder[T]) tell(one T) {
+func (r *recorder[T]) add(one T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told = append(r.told, one)
+	r.calls = append(r.calls, one)
 }
 
 func (r *recorder[T]) all() []T {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]T(nil), r.told...)
+	return append([]T(nil), r.calls...)
 }
 
 // gateway is a plain HTTP proxy in front of a server. It records every request, and

@@ -15,7 +15,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-func TestSystemRefusesWhatItCannotMake(t *testing.T) {
+func TestSystemRefusesInvalidItems(t *testing.T) {
 	t.Parallel()
 	v := open(t, Options{Tenant: tenant, Vault: config.Vault{Address: "https://127.0.0.1:1", Timeout: metav1.Duration{Duration: time.Second}, PollInterval: metav1.Duration{Duration: time.Minute}, Auth: config.VaultAuth{Method: config.VaultAuthToken, TokenFile: "/none"}}})
 	role := func(change func(*plan.VaultRole)) plan.Item {
@@ -89,7 +89,7 @@ func TestSystemRefusesWhatItCannotMake(t *testing.T) {
 		}
 	}
 	if deleted, err := v.System().Delete(t.Context(), clusterOwner("c"), plan.ID{Kind: "Secret", Name: "a"}); deleted || err != nil {
-		t.Errorf("Delete of what is not Vault's: %v, %v", deleted, err)
+		t.Errorf("Delete of an object of another system: %v, %v", deleted, err)
 	}
 	if got := v.System().UID(); got != "https://127.0.0.1:1#" {
 		t.Errorf("UID is %q", got)
@@ -97,7 +97,7 @@ func TestSystemRefusesWhatItCannotMake(t *testing.T) {
 }
 
 // Later versions of Vault admit namespaces by a selector, which must stay empty.
-func TestSelectorsOfARoleAreTakenAway(t *testing.T) {
+func TestSelectorsOfRolesAreRemoved(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "selectors")
 	g := s.gateway()

@@ -134,7 +134,7 @@ func TestSessionIsRenewed(t *testing.T) {
 			s := newServer(t, "renewed-"+test.maxTTL)
 			approle := s.appRole("3s", test.maxTTL)
 			var states recorder[bool]
-			v := s.open(func(o *Options) { o.Auth, o.OnState = approle, states.tell })
+			v := s.open(func(o *Options) { o.Auth, o.OnState = approle, states.add })
 			start(t, v)
 			eventually(t, func() error {
 				_, err := v.Get(t.Context(), repoKey)
@@ -149,8 +149,8 @@ func TestSessionIsRenewed(t *testing.T) {
 			if test.wantOnce != "" && s.count(test.wantOnce) != 1 {
 				t.Errorf("%d times %s, want one", s.count(test.wantOnce), test.wantOnce)
 			}
-			if told := states.all(); len(told) != 0 {
-				t.Errorf("OnState was told %v", told)
+			if calls := states.all(); len(calls) != 0 {
+				t.Errorf("OnState was called with %v", calls)
 			}
 			s.mustNotBeRefused()
 		})
@@ -163,7 +163,7 @@ func TestTokenFromAFile(t *testing.T) {
 	name := file(t, s.operatorToken("1h", "nautes-operator")+"\n")
 	var states recorder[bool]
 	v := s.open(func(o *Options) {
-		o.Auth, o.OnState = config.VaultAuth{Method: config.VaultAuthToken, TokenFile: name}, states.tell
+		o.Auth, o.OnState = config.VaultAuth{Method: config.VaultAuthToken, TokenFile: name}, states.add
 	})
 	put(t, v, repoKey, "a", "1")
 
@@ -179,7 +179,7 @@ func TestTokenFromAFile(t *testing.T) {
 	rewrite(t, name, s.operatorToken("1h", "nautes-operator"))
 	eventually(t, s.reads(v))
 	if got := states.all(); !slices.Equal(got, []bool{false, true}) {
-		t.Errorf("OnState was told %v", got)
+		t.Errorf("OnState was called with %v", got)
 	}
 }
 
@@ -197,7 +197,7 @@ func TestDeniedIsNoLoginStorm(t *testing.T) {
 	s := newServer(t, "denied")
 	approle := s.appRole("1h", "2h")
 	var states recorder[bool]
-	v := s.open(func(o *Options) { o.Auth, o.OnState = approle, states.tell })
+	v := s.open(func(o *Options) { o.Auth, o.OnState = approle, states.add })
 	put(t, v, repoKey, "a", "1")
 	s.ask(http.MethodPut, "sys/policies/acl/nautes-operator", map[string]string{"policy": `path "tenant/data/*" { capabilities = ["read"] }`})
 	for _, err := range together(50, s.reads(v)) {
@@ -207,14 +207,14 @@ func TestDeniedIsNoLoginStorm(t *testing.T) {
 		t.Errorf("%d logins", got)
 	}
 	if _, err := v.Get(t.Context(), secrets.ProviderToken("gitlab")); !errors.Is(err, secrets.ErrNotFound) {
-		t.Errorf("what is allowed still: %v", err)
+		t.Errorf("a request that is still allowed: %v", err)
 	}
 	s.ask(http.MethodPut, "sys/policies/acl/nautes-operator", map[string]string{"policy": operatorPolicy(t)})
 	if err := s.reads(v)(); err != nil {
 		t.Errorf("with the right: %v", err)
 	}
-	if told := states.all(); len(told) != 0 {
-		t.Errorf("OnState was told %v", told)
+	if calls := states.all(); len(calls) != 0 {
+		t.Errorf("OnState was called with %v", calls)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestDeniedLogin(t *testing.T) {
 			name := file(t, test.secretID)
 			var states recorder[bool]
 			v := s.open(func(o *Options) {
-				o.Auth, o.OnState = config.VaultAuth{Method: config.VaultAuthAppRole, Mount: "approle", RoleIDFile: approle.RoleIDFile, SecretIDFile: name}, states.tell
+				o.Auth, o.OnState = config.VaultAuth{Method: config.VaultAuthAppRole, Mount: "approle", RoleIDFile: approle.RoleIDFile, SecretIDFile: name}, states.add
 			})
 			before := s.count(approleLogin)
 			began := time.Now()
@@ -261,7 +261,7 @@ func TestDeniedLogin(t *testing.T) {
 				return fmt.Errorf("with the right credential: %w", err)
 			})
 			if got := states.all(); !slices.Equal(got, []bool{false, true}) {
-				t.Errorf("OnState was told %v", got)
+				t.Errorf("OnState was called with %v", got)
 			}
 		})
 	}

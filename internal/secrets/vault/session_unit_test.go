@@ -208,7 +208,7 @@ func TestLogin(t *testing.T) {
 	wantClass(t, err, secrets.ErrDenied, "log in to Vault at auth/k")
 }
 
-// An operator that nobody uses keeps its session.
+// An idle operator keeps its session.
 func TestIdleSessionIsRenewed(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -225,12 +225,12 @@ func TestIdleSessionIsRenewed(t *testing.T) {
 	})
 }
 
-// One outage is one change of the state, told in order, and known at once.
-func TestOutageIsTold(t *testing.T) {
+// One outage is one change of the state, reported in order, and known at once.
+func TestOutageIsReported(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	var states recorder[bool]
-	v := f.open(t, func(o *Options) { o.OnState = states.tell })
+	v := f.open(t, func(o *Options) { o.OnState = states.add })
 	f.record(1, http.StatusServiceUnavailable)
 	f.change(func() { f.lookupStatus = http.StatusServiceUnavailable })
 	_, err := v.System().Owned(t.Context(), clusterSet("c"))
@@ -246,7 +246,7 @@ func TestOutageIsTold(t *testing.T) {
 	eventually(t, v.State)
 	eventually(t, func() error {
 		if got := states.all(); !slices.Equal(got, []bool{false, true}) {
-			return errors.New("the states are not told yet")
+			return errors.New("OnState was not called yet")
 		}
 		return nil
 	})
@@ -256,7 +256,7 @@ func TestOutageIsTold(t *testing.T) {
 	v.Close()
 	v.trip(&failure{outage: true})
 	if v.State() != nil {
-		t.Error("a closed Vault notes an outage")
+		t.Error("a closed Vault records an outage")
 	}
 }
 

@@ -42,7 +42,7 @@ func TestStoreKeepsSecrets(t *testing.T) {
 	}
 	version, err := v.Version(ctx, repoKey)
 	if err != nil || version != first || got.Version != first {
-		t.Errorf("Put, Get and Version tell the versions %q, %q and %q, %v", first, got.Version, version, err)
+		t.Errorf("Put, Get and Version return the versions %q, %q and %q, %v", first, got.Version, version, err)
 	}
 	if second := put(t, v, repoKey, "deploykey", "another"); second == first {
 		t.Errorf("the version %q is the same after a change", second)
@@ -52,7 +52,7 @@ func TestStoreKeepsSecrets(t *testing.T) {
 	}
 }
 
-func TestPutWritesOnlyWhatDiffers(t *testing.T) {
+func TestPutWritesOnlyDifferences(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "differs")
 	v := s.open()
@@ -71,7 +71,7 @@ func TestPutWritesOnlyWhatDiffers(t *testing.T) {
 			}
 		}
 		if got := s.writes()[len(refs):]; len(got) != 0 {
-			t.Errorf("%s writes what is there: %v", name, got)
+			t.Errorf("%s writes equal content: %v", name, got)
 		}
 	}
 }
@@ -102,11 +102,11 @@ func TestDeleteLeavesNothing(t *testing.T) {
 		t.Errorf("writes are %v, want one of each Put and one of the first Delete", got)
 	}
 	if again := put(t, v, repoKey, "a", "1"); again == first || !strings.HasPrefix(again, "1@") || !strings.HasPrefix(first, "1@") {
-		t.Errorf("the version was %q, and is %q after the secret was removed and made again", first, again)
+		t.Errorf("the version was %q, and is %q after the secret was removed and created again", first, again)
 	}
 }
 
-func TestStoreReadsWhatOthersDo(t *testing.T) {
+func TestStoreReadsChangesOfOthers(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "others")
 	v := s.open()
@@ -190,7 +190,7 @@ func TestConcurrentPuts(t *testing.T) {
 }
 
 // Put reads the secret again if another client has written it in the meantime.
-func TestPutSeesWhoWasFaster(t *testing.T) {
+func TestPutNoticesFasterClients(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "faster")
 	g := s.gateway()
@@ -238,7 +238,7 @@ func TestCreateReplacesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := create("2"); !errors.Is(err, secrets.ErrExists) {
-		t.Errorf("Create of what is there: %v", err)
+		t.Errorf("Create of an existing secret: %v", err)
 	}
 	if err := v.Delete(t.Context(), repoKey); err != nil {
 		t.Fatal(err)
@@ -252,7 +252,7 @@ func TestCreateReplacesNothing(t *testing.T) {
 		panic(errPass)
 	})
 	if err := create("3"); !errors.Is(err, secrets.ErrExists) {
-		t.Errorf("Create of what came meanwhile: %v", err)
+		t.Errorf("Create of a secret that appears in the meantime: %v", err)
 	}
 	secret, err := v.Get(t.Context(), repoKey)
 	if err != nil || contentOf(secret)["a"] != "theirs" {
@@ -260,7 +260,7 @@ func TestCreateReplacesNothing(t *testing.T) {
 	}
 }
 
-func TestStoreRefusesWhatItCannotKeep(t *testing.T) {
+func TestStoreRefusesInvalidContent(t *testing.T) {
 	t.Parallel()
 	v := open(t, Options{Tenant: tenant, Vault: config.Vault{Address: "https://127.0.0.1:1", Timeout: metav1.Duration{Duration: time.Second}, PollInterval: metav1.Duration{Duration: time.Minute}, Auth: config.VaultAuth{Method: config.VaultAuthToken, TokenFile: "/none"}}})
 	for _, ref := range []secrets.Ref{

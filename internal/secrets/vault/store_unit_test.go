@@ -313,11 +313,11 @@ func TestTexts(t *testing.T) {
 
 // Each operation that sees or makes another version of a secret in use calls OnChange,
 // and so does one that can read it again.
-func TestChangesAreTold(t *testing.T) {
+func TestChangesAreReported(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	var told recorder[secrets.Ref]
-	v := f.open(t, func(o *Options) { o.OnChange = told.tell })
+	var changed recorder[secrets.Ref]
+	v := f.open(t, func(o *Options) { o.OnChange = changed.add })
 	ctx := t.Context()
 	other := f.open(t)
 	ignore := func(_ any, err error) error { return err }
@@ -340,11 +340,11 @@ func TestChangesAreTold(t *testing.T) {
 		{"a removal of nothing", func() error { return v.Delete(ctx, repoKey) }, 0},
 		{"a creation", func() error { return ignore(v.Create(ctx, repoKey, fields("a", "1"))) }, 1},
 	} {
-		before := len(told.all())
+		before := len(changed.all())
 		if err := step.do(); err != nil {
 			t.Errorf("%s: %v", step.name, err)
 		}
-		if got := len(told.all()) - before; got != step.want {
+		if got := len(changed.all()) - before; got != step.want {
 			t.Errorf("%s: OnChange is called %d times, want %d", step.name, got, step.want)
 		}
 	}

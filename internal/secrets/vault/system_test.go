@@ -412,7 +412,7 @@ func TestOwnedIsFoundAndRemoved(t *testing.T) {
 	}
 	s.ask(http.MethodDelete, "sys/policies/acl/gitlab-repo-2-default-readonly", nil)
 	if got := s.owned(v, spaceSet("product-2", "c")); len(got) != 0 {
-		t.Errorf("owned after somebody else has deleted it: %v", got)
+		t.Errorf("owned after another client has deleted it: %v", got)
 	}
 	set := spaceSet("product-1", "c")
 	ids, err := v.System().Owned(t.Context(), set)
@@ -421,7 +421,7 @@ func TestOwnedIsFoundAndRemoved(t *testing.T) {
 	}
 	for _, id := range ids {
 		if !s.deleted(v, set.Owner, id) || s.deleted(v, set.Owner, id) {
-			t.Errorf("%s is not deleted, or twice", id)
+			t.Errorf("%s is not deleted exactly once", id)
 		}
 	}
 	if got := s.owned(v, set); len(got) != 0 {

@@ -212,7 +212,7 @@ func TestRevocationIsOnRecord(t *testing.T) {
 		for number := 1; ; number++ {
 			f.record(number, http.StatusInternalServerError)
 			if err := test.attempt(v.System()); err == nil {
-				t.Fatalf("%s: it never ends tokens", name)
+				t.Fatalf("%s: it never revokes tokens", name)
 			}
 			if requests := f.record(0, 0); requests[len(requests)-1] == revokePath {
 				break
@@ -270,7 +270,7 @@ func TestSystemDelete(t *testing.T) {
 		"a policy without a mark, of a cluster":  {owner: cluster, id: policyID, objects: map[string]map[string]any{policyPath1: {"policy": "# by me"}}},
 		"a role without a product, of a cluster": {owner: cluster, id: roleID, objects: map[string]map[string]any{rolePath1: ourRole("nautes:acme:")}},
 		"a policy without a product":             {owner: product, id: policyID, objects: map[string]map[string]any{policyPath1: {"policy": "# nautes tenant=acme"}}},
-		"an object that is not Vault's":          {owner: product, id: plan.ID{Kind: "Secret", Name: "a"}},
+		"an object of another system":            {owner: product, id: plan.ID{Kind: "Secret", Name: "a"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 )
 
 // polled opens a server and polls its secrets often.
-func (s server) polled(told *recorder[secrets.Ref]) *Vault {
+func (s server) polled(changed *recorder[secrets.Ref]) *Vault {
 	s.t.Helper()
-	v := s.open(func(o *Options) { o.PollInterval.Duration, o.OnChange = 200*time.Millisecond, told.tell })
+	v := s.open(func(o *Options) { o.PollInterval.Duration, o.OnChange = 200*time.Millisecond, changed.add })
 	start(s.t, v)
 	eventually(s.t, func() error {
 		v.versions.mu.Lock()
@@ -31,8 +31,8 @@ func (s server) polled(told *recorder[secrets.Ref]) *Vault {
 func TestChangesByOthersAreSeen(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "poll")
-	var told recorder[secrets.Ref]
-	v := s.polled(&told)
+	var changed recorder[secrets.Ref]
+	v := s.polled(&changed)
 	ref, unused := secrets.RepositoryReadOnly("gitlab", "used"), secrets.RepositoryReadOnly("gitlab", "unused")
 	write := func(ref secrets.Ref, value string) {
 		s.ask(http.MethodPost, secrets.DataPath(ref), map[string]any{"data": map[string]string{"a": value}})
@@ -52,13 +52,13 @@ func TestChangesByOthersAreSeen(t *testing.T) {
 		{name: "deleted", do: func() { s.ask(http.MethodDelete, secrets.DataPath(ref), nil) }, missing: true},
 		{name: "stored again", do: func() { write(ref, "2") }},
 		{name: "removed", do: func() { s.ask(http.MethodDelete, metadataPath(ref), nil) }, missing: true},
-		{name: "made anew", do: func() { write(ref, "1") }},
+		{name: "created again", do: func() { write(ref, "1") }},
 	} {
-		before := len(told.all())
+		before := len(changed.all())
 		step.do()
 		eventually(t, func() error {
-			if len(told.all()) == before {
-				return errors.New(step.name + ": nobody was told")
+			if len(changed.all()) == before {
+				return errors.New(step.name + ": OnChange was not called")
 			}
 			return nil
 		})
@@ -70,9 +70,9 @@ func TestChangesByOthersAreSeen(t *testing.T) {
 			previous = version
 		}
 	}
-	for _, ref := range told.all() {
+	for _, ref := range changed.all() {
 		if ref == unused {
-			t.Error("a change was told of a secret that nobody uses")
+			t.Error("OnChange was called with a secret that is not in use")
 		}
 	}
 	if got := s.writes(); len(got) != 0 {
@@ -80,14 +80,14 @@ func TestChangesByOthersAreSeen(t *testing.T) {
 	}
 }
 
-func TestOwnChangesAreTold(t *testing.T) {
+func TestOwnChangesAreReported(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "own")
-	var told recorder[secrets.Ref]
-	v := s.polled(&told)
+	var changed recorder[secrets.Ref]
+	v := s.polled(&changed)
 	put(t, v, repoKey, "a", "1")
-	if got := told.all(); len(got) != 0 {
-		t.Errorf("told of a secret that nobody had asked for: %v", got)
+	if got := changed.all(); len(got) != 0 {
+		t.Errorf("OnChange was called with a secret that is not in use: %v", got)
 	}
 	put(t, v, repoKey, "a", "1")
 	put(t, v, repoKey, "a", "2")
@@ -98,24 +98,24 @@ func TestOwnChangesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, v, repoKey, "a", "2")
-	if got, want := told.all(), []secrets.Ref{repoKey, repoKey, repoKey}; !slices.Equal(got, want) {
-		t.Errorf("told %v, want one for each change: %v", got, want)
+	if got, want := changed.all(), []secrets.Ref{repoKey, repoKey, repoKey}; !slices.Equal(got, want) {
+		t.Errorf("OnChange was called with %v, want one call for each change: %v", got, want)
 	}
 }
 
 // OnChange is called when a secret can be read again after an error.
-func TestReadableAgainIsTold(t *testing.T) {
+func TestReadableAgainIsReported(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, "readable")
-	var told recorder[secrets.Ref]
-	v := s.polled(&told)
+	var changed recorder[secrets.Ref]
+	v := s.polled(&changed)
 	s.ask(http.MethodPut, "sys/policies/acl/nautes-operator", map[string]string{"policy": strings.ReplaceAll(operatorPolicy(t), `"git/`, `"other/`)})
 	_, err := v.Version(t.Context(), repoKey)
 	wantClass(t, err, secrets.ErrDenied, "git")
 	s.ask(http.MethodPut, "sys/policies/acl/nautes-operator", map[string]string{"policy": operatorPolicy(t)})
 	eventually(t, func() error {
-		if !slices.Contains(told.all(), repoKey) {
-			return errors.New("nobody was told")
+		if !slices.Contains(changed.all(), repoKey) {
+			return errors.New("OnChange was not called")
 		}
 		return nil
 	})
@@ -153,27 +153,27 @@ func TestVersionsAreForgotten(t *testing.T) {
 	learned := func(version string, writes int, wrote bool) bool { return s.learn(repoKey, version, writes, wrote) }
 	writes := s.ask(repoKey)
 	if learned("1", writes, false) {
-		t.Error("the first version is no news")
+		t.Error("the first version counts as a change")
 	}
 	if version, fresh := s.recall(repoKey); version != "1" || !fresh {
 		t.Errorf("recall returns %q, %v", version, fresh)
 	}
 	if !learned("2", writes, true) || learned("1", writes, false) {
-		t.Error("what was read before a write hides it")
+		t.Error("a version that was read before a write hides the write")
 	}
 	if version, fresh := s.recall(repoKey); version != "2" || !fresh {
 		t.Errorf("recall returns %q, %v", version, fresh)
 	}
 	s.refs[repoKey].checked = time.Now().Add(-3 * time.Minute)
 	if _, fresh := s.recall(repoKey); fresh {
-		t.Error("what was not looked at for long is fresh")
+		t.Error("a version that was not read for a long time is fresh")
 	}
 	if ref, _, _ := s.next(); ref != repoKey {
 		t.Errorf("next returns %v", ref)
 	}
 	s.refs[repoKey].asked = time.Now().Add(-forgetAfter - time.Minute)
 	if ref, _, _ := s.next(); ref != (secrets.Ref{}) || len(s.refs) != 0 {
-		t.Errorf("next returns %v, which nobody has asked for in a day", ref)
+		t.Errorf("next returns %v, which has not been in use for a day", ref)
 	}
 	for i := range maxTracked + 1 {
 		s.ask(secrets.Ref{Engine: "git", Path: fmt.Sprint(i)})
