@@ -9,6 +9,7 @@ func TestOwnerInMark(t *testing.T) {
 		"a product":                  {ownerIn("nautes tenant=acme product=p", mountMarkBegin), owner{"acme", "product", "p"}},
 		"a value with a sign":        {ownerIn("nautes tenant=a=b cluster=c=d", mountMarkBegin), owner{"a=b", "cluster", "c=d"}},
 		"a mark with more":           {ownerIn("nautes tenant=acme cluster=c and=more", mountMarkBegin), owner{"acme", "cluster", "c"}},
+		"a mark without its begin":   {ownerIn("tenant=acme cluster=c", mountMarkBegin), owner{}},
 		"another text":               {ownerIn("x tenant=acme cluster=c", mountMarkBegin), owner{}},
 		"a mark in the middle":       {ownerIn("x nautes tenant=acme cluster=c", mountMarkBegin), owner{}},
 		"a mark in the second line":  {ownerIn("x\nnautes tenant=acme cluster=c", mountMarkBegin), owner{}},

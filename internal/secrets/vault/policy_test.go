@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -148,5 +150,22 @@ func TestOwnersOfPoliciesAreRemembered(t *testing.T) {
 		if len(reads) != step.wantReads {
 			t.Errorf("%s: the policy is read %d times, want %d", step.name, len(reads), step.wantReads)
 		}
+	}
+}
+
+// A caller that gives up while another one reads the policies takes no turn.
+func TestCallersWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
+	v := newFake(t).open(t)
+	if !v.policies.turn.TryAcquire(1) {
+		t.Fatal("the turn is taken")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := v.policiesOf(ctx, "product-1"); !errors.Is(err, context.Canceled) {
+		t.Errorf("a caller that has given up: %v", err)
+	}
+	if v.policies.turn.TryAcquire(1) {
+		t.Error("it ends the turn of another caller")
 	}
 }

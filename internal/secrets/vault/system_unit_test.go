@@ -413,7 +413,7 @@ func TestSystemStopsAtTheFirstError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f.failsEverywhere(t, http.StatusInternalServerError, secrets.ErrUnavailable, func() {
 				f.set("sys/auth/c", with(ourMount("c"), "description", mountMark(tenant, "c", "old")))
-				f.set(rolePath1, ourRole("lost", mark))
+				f.set(rolePath1, ourRole("lost", mark+":revoking"))
 				f.set("sys/policies/acl/lost", ourPolicy("product-1"))
 				f.set(policyPath1, map[string]any{"policy": policyMark(tenant, "product-1")})
 				f.set("tenant/data/nautes/webhook", nil)
