@@ -74,7 +74,7 @@ func (v *Vault) putPolicy(ctx context.Context, product string, body plan.VaultPo
 	}
 	// It is recorded before the write, which may take effect although it fails.
 	v.policies.owners.Store(body.Name, own)
-	if found && text == want {
+	if text == want {
 		return false, nil
 	}
 	return true, v.writePath(ctx, request{action: "write the policy " + body.Name}, policyPath(body.Name), map[string]string{"policy": want})
