@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/summary"

@@ -10,7 +10,7 @@ import (
 
 const (
 	// maxPhrases is the limit of phrases per 1,000 lines of comments.
-	maxPhrases = 42
+	maxPhrases = 5
 	// maxShown is how many of them a breach shows.
 	maxShown = 20
 )

@@ -31,7 +31,7 @@ func TestComponent(t *testing.T) {
 		wantState v1alpha1.ComponentState
 		want      string
 	}{
-		"external":               {component: build.ComponentPlan{Component: catalogue.Component{External: true}}, problem: refused, wantState: v1alpha1.ComponentExternal},
+		"external":               {component: build.ComponentPlan{Component: catalogue.Component{Choice: catalogue.Choice{External: true}}}, problem: refused, wantState: v1alpha1.ComponentExternal},
 		"waits for others":       {component: build.ComponentPlan{WaitsFor: []string{"a", "b"}}, problem: busy, wantState: v1alpha1.ComponentWaiting, want: "waits for a, b"},
 		"waits":                  {problem: busy, wantState: v1alpha1.ComponentWaiting, want: "busy"},
 		"cannot be installed":    {problem: refused, wantState: v1alpha1.ComponentDegraded, want: "refused"},
@@ -107,7 +107,7 @@ func TestSince(t *testing.T) {
 }
 
 func TestProblemOf(t *testing.T) {
-	component := build.ComponentPlan{Component: catalogue.Component{Namespace: "tekton"}, Application: "c-tekton"}
+	component := build.ComponentPlan{Component: catalogue.Component{Choice: catalogue.Choice{Namespace: "tekton"}}, Application: "c-tekton"}
 	for name, test := range map[string]struct {
 		own, tenant *plan.ID
 		want        bool
