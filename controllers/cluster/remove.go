@@ -57,7 +57,9 @@ func (p *pass) reregister(ctx context.Context) error {
 // unregister removes everything that was installed for the cluster, and then the
 // connection. It returns nil if all is gone.
 func (p *pass) unregister(ctx context.Context) error {
-	err := unregister.Cluster(ctx, p.s, unregister.Deps{Tenant: p.deps.TenantConn, Secrets: p.deps.Secrets, Message: reconcile.Message})
+	err := unregister.Cluster(ctx, p.s, p.s.Object, unregister.Deps{
+		Snapshot: p.s.Snapshot, Tenant: p.deps.TenantConn, Secrets: p.deps.Secrets, Message: reconcile.Message,
+	})
 	if err == nil {
 		p.deps.Clusters.Remove(p.s.Object.Name)
 	}

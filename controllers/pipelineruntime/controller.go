@@ -39,7 +39,7 @@ type work struct{ deps *reconcile.Deps }
 // pipelinePass is one pass over a pipeline runtime.
 type pipelinePass struct {
 	deps *reconcile.Deps
-	*engine.Session[*v1alpha1.ProjectPipelineRuntime]
+	s    *engine.Session[*v1alpha1.ProjectPipelineRuntime]
 	// built is the plan that the cluster is compared with; planned is false if none
 	// could be built.
 	built   build.Result[build.Pipeline]
@@ -53,7 +53,7 @@ type pipelinePass struct {
 }
 
 func (w work) phases(s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) engine.Phases {
-	p, r := &pipelinePass{deps: w.deps, Session: s}, s.Object
+	p, r := &pipelinePass{deps: w.deps, s: s}, s.Object
 	phases := engine.Phases{
 		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionArmed},
 		Load:       func(ctx context.Context) (*snapshot.Snapshot, error) { return w.deps.Loader.Product(ctx, r.Namespace) },
@@ -80,7 +80,7 @@ func (w work) phases(s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) engine
 
 // prepare lists the event sources that may not be used.
 func (p *pipelinePass) prepare(context.Context) error {
-	p.Object.Status.IllegalEventSources = p.Snapshot.IllegalEventSources(p.Object)
+	p.s.Object.Status.IllegalEventSources = p.s.Snapshot.IllegalEventSources(p.s.Object)
 	return nil
 }
 
@@ -95,12 +95,12 @@ func (p *pipelinePass) keeping(step func(context.Context) error) func(context.Co
 // stop returns the reason why a runtime cannot be deployed. If only a repository may not
 // be used, the rest is deployed.
 func (p *pipelinePass) stop(refusals field.ErrorList) error {
-	if p.Snapshot.Settings.RunnerImage == "" {
+	if p.s.Snapshot.Settings.RunnerImage == "" {
 		return engine.Terminal(v1alpha1.ReasonNotServed,
 			"pipelines.runnerImage is missing in the operator's configuration: set it to the image with nautes-runner")
 	}
 	stop := engine.Verdict(slices.DeleteFunc(slices.Clone(refusals), validate.Disarming))
-	if stop == nil && p.Object.Status.Target == nil && p.sourceRefusal() != "" {
+	if stop == nil && p.s.Object.Status.Target == nil && p.sourceRefusal() != "" {
 		// Nothing of it would work, so nothing is begun.
 		return engine.Verdict(refusals)
 	}
@@ -109,7 +109,7 @@ func (p *pipelinePass) stop(refusals field.ErrorList) error {
 
 // sourceRefusal returns the reason why the runtime must not read its pipeline files, or "".
 func (p *pipelinePass) sourceRefusal() string {
-	_, refusal, err := p.Snapshot.ProjectRepository(p.Object.Namespace, p.Object.Spec.Project, p.Object.Spec.PipelineSource)
+	_, refusal, err := p.s.Snapshot.ProjectRepository(p.s.Object.Namespace, p.s.Object.Spec.Project, p.s.Object.Spec.PipelineSource)
 	if err != nil {
 		return ""
 	}
@@ -118,22 +118,22 @@ func (p *pipelinePass) sourceRefusal() string {
 
 // set builds the plan of the runtime and returns the set for its cluster.
 func (p *pipelinePass) set() (plan.Set, error) {
-	made, err := build.PipelineRuntime(p.Snapshot, p.Object)
+	made, err := build.PipelineRuntime(p.s.Snapshot, p.s.Object)
 	if err != nil {
 		return plan.Set{}, err
 	}
 	p.built, p.planned = made, true
 	i := slices.IndexFunc(made.Sets, func(set plan.Set) bool { return set.Target.Kind == plan.TargetCluster })
 	if i < 0 {
-		return plan.Set{}, fmt.Errorf("the plan of %s has no cluster", snapshot.RefOf(p.Object))
+		return plan.Set{}, fmt.Errorf("the plan of %s has no cluster", snapshot.RefOf(p.s.Object))
 	}
 	return made.Sets[i], nil
 }
 
 // deploy brings the runtime to where its spec says.
 func (p *pipelinePass) deploy(ctx context.Context) error {
-	r := p.Object
-	target, err := p.Snapshot.Target(r)
+	r := p.s.Object
+	target, err := p.s.Snapshot.Target(r)
 	if err != nil {
 		return err
 	}
@@ -147,11 +147,11 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 	if at := r.Status.Target; at != nil && !reflect.DeepEqual(*at, target) {
 		// The space follows the record.
 		r.Status.Target, r.Status.Runs = &target, nil
-		if err := p.Record(ctx); err != nil {
+		if err := p.s.Record(ctx); err != nil {
 			return err
 		}
 	}
-	conn, err := p.deps.Conn(p.Snapshot, target.Cluster)
+	conn, err := p.deps.Conn(p.s.Snapshot, target.Cluster)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 	}
 	r.Status.Target = &target
 	p.setApplication(*some)
-	if err := p.Record(ctx); err != nil {
+	if err := p.s.Record(ctx); err != nil {
 		return err
 	}
 	err = p.write(ctx, conn, *some)
@@ -171,7 +171,7 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 // setDeployed notes the spec that is deployed, and its hooks and pipeline files. After
 // a write that failed, in whole or in part, the hooks before it may still be in use.
 func (p *pipelinePass) setDeployed(err error) error {
-	r := p.Object
+	r := p.s.Object
 	hooks := slices.Clone(p.built.Facts.Webhooks)
 	if wrote(p.failed, err) {
 		r.Status.Webhooks, r.Status.PipelineSource = hooks, r.Spec.PipelineSource
@@ -198,16 +198,16 @@ func wrote(failed []apply.ItemError, err error) bool {
 // move takes the runtime off the cluster where it is, and puts on record where it
 // goes. Nothing is written there before that.
 func (p *pipelinePass) move(ctx context.Context, target v1alpha1.RuntimeTarget) error {
-	r := p.Object
+	r := p.s.Object
 	from := r.Status.Target.Cluster
 	// Without an error, since nothing is described for a cluster that is left.
-	p.built, _ = build.PipelineRuntime(p.Snapshot, r)
+	p.built, _ = build.PipelineRuntime(p.s.Snapshot, r)
 	p.planned, r.Status.Webhooks, r.Status.PipelineSource, r.Status.Deployed = true, nil, "", nil
 	if err := p.withdraw(ctx, from); err != nil {
 		return err
 	}
 	r.Status.Target, r.Status.Application, r.Status.Runs = &target, nil, nil
-	if err := p.Record(ctx); err != nil {
+	if err := p.s.Record(ctx); err != nil {
 		return err
 	}
 	return engine.Waiting(v1alpha1.ReasonProgressing, "it has left cluster %s and goes to cluster %s", from, target.Cluster)
@@ -216,11 +216,11 @@ func (p *pipelinePass) move(ctx context.Context, target v1alpha1.RuntimeTarget) 
 // restore brings the cluster to the spec that was deployed last, less everything
 // that the runtime may no longer use. If hold is true it only removes that.
 func (p *pipelinePass) restore(ctx context.Context, hold bool) error {
-	r := p.Object
+	r := p.s.Object
 	if r.Status.Target == nil {
 		return nil
 	}
-	conn, err := p.deps.Conn(p.Snapshot, r.Status.Target.Cluster)
+	conn, err := p.deps.Conn(p.s.Snapshot, r.Status.Target.Cluster)
 	if err != nil {
 		return err
 	}
@@ -232,13 +232,13 @@ func (p *pipelinePass) restore(ctx context.Context, hold bool) error {
 	for i := range owned {
 		there = append(there, plan.IDOf(owned[i].GroupVersionKind(), &owned[i]))
 	}
-	built := build.DeployedPipeline(p.Snapshot, r, there, hold)
+	built := build.DeployedPipeline(p.s.Snapshot, r, there, hold)
 	p.revoked = built.Facts.Revoked
 	set := *built.On(plan.Cluster(r.Status.Target.Cluster))
 	if built.Facts.Complete {
 		p.built, p.planned = built, true
 		p.setApplication(set)
-		if err := p.Record(ctx); err != nil {
+		if err := p.s.Record(ctx); err != nil {
 			return err
 		}
 	} else {
@@ -267,16 +267,16 @@ func (p *pipelinePass) hold(ctx context.Context) error {
 // holdBack returns the part of a set that the space is ready for, nil if there is none,
 // and the reason why the rest waits.
 func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (*plan.Set, error) {
-	r := p.Object
-	if err := summary.SpaceReady(p.Snapshot, r.Namespace, target, "", ""); err != nil {
+	r := p.s.Object
+	if err := summary.SpaceReady(p.s.Snapshot, r.Namespace, target, "", ""); err != nil {
 		return nil, err
 	}
-	url, refusal, err := p.Snapshot.AdditionalResources(r)
+	url, refusal, err := p.s.Snapshot.AdditionalResources(r)
 	if err != nil || refusal != "" || url == "" {
 		return &set, err
 	}
 	repo := r.Spec.AdditionalResources.Git.CodeRepo
-	if err = summary.SpaceReady(p.Snapshot, r.Namespace, target, repo, url); err != nil {
+	if err = summary.SpaceReady(p.s.Snapshot, r.Namespace, target, repo, url); err != nil {
 		set = set.Without(func(id plan.ID) bool { return id.Kind == kindApplication })
 	}
 	return &set, err
@@ -291,7 +291,7 @@ func applicationID(app *v1alpha1.ApplicationStatus) plan.ID {
 // write applies a set. No object holds up another one, and nothing that must go
 // waits until Argo CD has removed the additional resources.
 func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Set) error {
-	r := p.Object
+	r := p.s.Object
 	set, err := sensorfiles.Keep(ctx, conn, set)
 	if err != nil {
 		return err
@@ -301,11 +301,11 @@ func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Se
 	if app := r.Status.Application; app != nil && !set.Holds(applicationID(app)) {
 		first := set
 		first.Keep = append(slices.Clone(set.Keep), applicationID(app))
-		if applied := p.Apply(ctx, first, options); applied.Err != nil {
+		if applied := p.s.Apply(ctx, first, options); applied.Err != nil {
 			return applied.Err
 		}
 	}
-	applied := p.Apply(ctx, set, options)
+	applied := p.s.Apply(ctx, set, options)
 	result := applied.Result
 	p.failed = result.Failed
 	if applied.Err != nil {
@@ -324,7 +324,7 @@ func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Se
 func (p *pipelinePass) setApplication(set plan.Set) {
 	for _, item := range set.Items {
 		if item.ID.Kind == kindApplication {
-			p.Object.Status.Application = summary.KnownApplication(item.ID, p.Object.Status.Application)
+			p.s.Object.Status.Application = summary.KnownApplication(item.ID, p.s.Object.Status.Application)
 		}
 	}
 }
@@ -332,23 +332,23 @@ func (p *pipelinePass) setApplication(set plan.Set) {
 // withdraw removes the objects of the runtime from a cluster. It returns nil if all are
 // gone, or given up.
 func (p *pipelinePass) withdraw(ctx context.Context, cluster string) error {
-	set := plan.Set{Owner: build.PipelineOwner(p.Object), Target: plan.Cluster(cluster)}
-	if app := p.Object.Status.Application; app != nil {
+	set := plan.Set{Owner: build.PipelineOwner(p.s.Object), Target: plan.Cluster(cluster)}
+	if app := p.s.Object.Status.Application; app != nil {
 		// Nothing is triggered while Argo CD removes the additional resources.
 		first := set
 		first.Keep = []plan.ID{applicationID(app)}
-		if applied := p.Apply(ctx, first, apply.Options{NoGuard: true}); applied.Err != nil && applied.Unconnected == nil {
+		if applied := p.s.Apply(ctx, first, apply.Options{NoGuard: true}); applied.Err != nil && applied.Unconnected == nil {
 			return applied.Err
 		}
 	}
-	return p.Withdraw(ctx, set, apply.Options{})
+	return p.s.Withdraw(ctx, set, apply.Options{})
 }
 
 // withdrawAll removes the event sources, and then the objects that Argo CD deployed. The
 // space follows when the runtime is gone.
 func (p *pipelinePass) withdrawAll(ctx context.Context) error {
-	if p.Object.Status.Target == nil {
+	if p.s.Object.Status.Target == nil {
 		return nil
 	}
-	return p.withdraw(ctx, p.Object.Status.Target.Cluster)
+	return p.withdraw(ctx, p.s.Object.Status.Target.Cluster)
 }

@@ -21,7 +21,7 @@ import (
 // observe reads the state of the triggers, of the runs and of the additional resources.
 // deployed is the reason why something could not be written.
 func (p *pipelinePass) observe(ctx context.Context, deployed error) error {
-	r := p.Object
+	r := p.s.Object
 	if !p.planned {
 		// The plan names the objects to look for, though it may not be written.
 		_, _ = p.set()
@@ -31,7 +31,7 @@ func (p *pipelinePass) observe(ctx context.Context, deployed error) error {
 	}
 	conn, err := p.deps.Clusters.Get(r.Status.Target.Cluster)
 	if err != nil {
-		p.Facts.Set(v1alpha1.ConditionArmed, metav1.ConditionUnknown, v1alpha1.ReasonNotConnected,
+		p.s.Facts.Set(v1alpha1.ConditionArmed, metav1.ConditionUnknown, v1alpha1.ReasonNotConnected,
 			"the objects on cluster "+r.Status.Target.Cluster+" cannot be seen; "+summary.Armed(r.Status.Triggers)+" triggers were armed")
 		return err
 	}
@@ -44,28 +44,28 @@ func (p *pipelinePass) observe(ctx context.Context, deployed error) error {
 
 // observeResources reads the state of the additional resources from Argo CD.
 func (p *pipelinePass) observeResources(ctx context.Context, conn *remote.Conn) error {
-	r := p.Object
+	r := p.s.Object
 	if r.Status.Application == nil {
 		return nil
 	}
 	var source observed.ApplicationSource
 	if more := r.Spec.AdditionalResources; more != nil && more.Git != nil {
 		source.Path, source.TargetRevision = more.Git.Path, more.Git.Revision
-		source.RepoURL, _, _ = p.Snapshot.AdditionalResources(r)
+		source.RepoURL, _, _ = p.s.Snapshot.AdditionalResources(r)
 	}
-	ready := p.Facts.ReadyMessage
+	ready := p.s.Facts.ReadyMessage
 	app, err := conn.Application(ctx, r.Status.Application.Namespace, r.Status.Application.Name)
 	if err == nil {
-		err = summary.Application(p.Facts, r.Status.Application, app, source)
+		err = summary.Application(p.s.Facts, r.Status.Application, app, source)
 	}
-	p.Facts.ReadyMessage = ready + "; " + p.Facts.ReadyMessage
+	p.s.Facts.ReadyMessage = ready + "; " + p.s.Facts.ReadyMessage
 	return err
 }
 
 // setTriggers reports which triggers are armed. If that is unknown, since the runtime is
 // invalid, the reported triggers stay.
 func (p *pipelinePass) setTriggers(state func(plan.ID) (*observed.Eventing, error), deployed error) error {
-	r := p.Object
+	r := p.s.Object
 	if p.planned {
 		r.Status.Triggers = summary.TriggersOf(p.built, p.failed, deployed, state, causeOf).Statuses(p.built.Facts.Triggers)
 	}
@@ -81,20 +81,20 @@ func (p *pipelinePass) setTriggers(state func(plan.ID) (*observed.Eventing, erro
 	}
 	if len(not) > 0 {
 		message := fmt.Sprintf("%s triggers are armed; not armed is %s%s", r.Status.Armed, not[0], engine.More(len(not)-1))
-		p.Facts.False(v1alpha1.ConditionArmed, v1alpha1.ReasonDisarmed, message)
+		p.s.Facts.False(v1alpha1.ConditionArmed, v1alpha1.ReasonDisarmed, message)
 		return engine.Waiting(reason, "%s", message)
 	}
-	p.Facts.True(v1alpha1.ConditionArmed, v1alpha1.ReasonArmed, r.Status.Armed+" triggers are armed")
+	p.s.Facts.True(v1alpha1.ConditionArmed, v1alpha1.ReasonArmed, r.Status.Armed+" triggers are armed")
 	if r.Status.Target != nil {
-		p.Facts.ReadyMessage = fmt.Sprintf("%s triggers are armed on cluster %s", r.Status.Armed, r.Status.Target.Cluster)
+		p.s.Facts.ReadyMessage = fmt.Sprintf("%s triggers are armed on cluster %s", r.Status.Armed, r.Status.Target.Cluster)
 	}
 	return nil
 }
 
 // setRevokedTriggers disarms the triggers of revoked event sources in the status.
 func (p *pipelinePass) setRevokedTriggers() {
-	summary.Revoke(p.Object.Status.Triggers, p.revoked)
-	p.Object.Status.Armed = summary.Armed(p.Object.Status.Triggers)
+	summary.Revoke(p.s.Object.Status.Triggers, p.revoked)
+	p.s.Object.Status.Armed = summary.Armed(p.s.Object.Status.Triggers)
 }
 
 // causeOf returns the reason and the message of an error.

@@ -19,7 +19,7 @@ func TestPipelinesNeedTheRunnersImage(t *testing.T) {
 	session := &engine.Session[*v1alpha1.ProjectPipelineRuntime]{
 		Object: &v1alpha1.ProjectPipelineRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "pr"}}, Facts: &engine.Facts{},
 	}
-	p := &pipelinePass{Session: session}
+	p := &pipelinePass{s: session}
 	refusals := field.ErrorList{{Field: "spec.project", Detail: "it does not exist", Origin: v1alpha1.ReasonReferenceMissing}}
 	for image, want := range map[string]string{"": v1alpha1.ReasonNotServed, "runner": v1alpha1.ReasonReferenceMissing} {
 		session.Snapshot = snapshot.New("tenant", "nautes").WithSettings(snapshot.Settings{RunnerImage: image})

@@ -65,8 +65,8 @@ var may = map[string][]string{
 
 	"internal/engine":      {"api/v1alpha1", "internal/apply", "internal/plan", "internal/snapshot", "internal/validate"},
 	"internal/summary":     {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/launch", "internal/observed", "internal/plan", "internal/snapshot"},
-	"internal/unregister":  {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/plan", "internal/secrets"},
-	"internal/sensorfiles": {"internal/build", "internal/observed", "internal/plan", "internal/remote"},
+	"internal/unregister":  {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/plan", "internal/secrets", "internal/snapshot"},
+	"internal/sensorfiles": {"internal/build", "internal/observed", "internal/plan"},
 	"internal/reconcile":   {"api/v1alpha1", "internal/apply", "internal/build", "internal/engine", "internal/git", "internal/launch", "internal/observed", "internal/plan", "internal/references", "internal/remote", "internal/secrets", "internal/secrets/kube", "internal/schema", "internal/snapshot", "internal/telemetry", "internal/validate"},
 	"internal/operator":    {"api/v1alpha1", "internal/apply", "internal/build", "internal/config", "internal/foreign", "internal/git", "internal/plan", "internal/receiver", "internal/reconcile", "internal/remote", "internal/remote/kubeconfig", "internal/secrets", "internal/secrets/kube", "internal/secrets/vault", "internal/schema", "internal/snapshot", "internal/telemetry"},
 	"controllers":          {"controllers", "internal/reconcile"},

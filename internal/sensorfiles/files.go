@@ -7,16 +7,29 @@ import (
 	"context"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/remote"
 )
+
+// Conn is the connection to a cluster with Sensors.
+type Conn interface {
+	// Get returns the cached metadata of an object, or nil if it does not exist.
+	Get(ctx context.Context, id plan.ID) (*metav1.PartialObjectMetadata, error)
+	// Eventing returns the cached state of an EventSource or a Sensor, or nil if it does
+	// not exist.
+	Eventing(ctx context.Context, id plan.ID) (*observed.Eventing, error)
+	// ReadFiles returns the name of the ConfigMap that a Sensor mounts, from the API
+	// server, or "" if there is none.
+	ReadFiles(ctx context.Context, sensor plan.ID) (string, error)
+}
 
 // State returns the state of an EventSource or a Sensor, or nil if it does not exist. A
 // Sensor whose files are gone works only until its Pod starts again. A ConfigMap counts
 // as deployed: it belongs to a Sensor that exists, or is not in use yet.
-func State(ctx context.Context, conn *remote.Conn, id plan.ID) (*observed.Eventing, error) {
+func State(ctx context.Context, conn Conn, id plan.ID) (*observed.Eventing, error) {
 	if id.Group == "" {
 		return &observed.Eventing{Deployed: true}, nil
 	}
@@ -34,7 +47,7 @@ func State(ctx context.Context, conn *remote.Conn, id plan.ID) (*observed.Eventi
 // Keep adds to set.Keep the ConfigMaps that a deployed Sensor still mounts. They
 // are removed when the cache shows that the Sensor has changed, which also triggers a
 // reconciliation of the runtime.
-func Keep(ctx context.Context, conn *remote.Conn, set plan.Set) (plan.Set, error) {
+func Keep(ctx context.Context, conn Conn, set plan.Set) (plan.Set, error) {
 	ids := slices.Clone(set.Keep)
 	for _, item := range set.Items {
 		ids = append(ids, item.ID)
@@ -54,7 +67,7 @@ func Keep(ctx context.Context, conn *remote.Conn, set plan.Set) (plan.Set, error
 
 // DropUnused removes the ConfigMaps that no Sensor in ids mounts. The cache may be
 // behind a Sensor that was just written, so the cluster is asked before any is removed.
-func DropUnused(ctx context.Context, conn *remote.Conn, ids []plan.ID) ([]plan.ID, error) {
+func DropUnused(ctx context.Context, conn Conn, ids []plan.ID) ([]plan.ID, error) {
 	used, err := filesOf(ids, cachedFiles(ctx, conn))
 	if err != nil || !slices.ContainsFunc(ids, unused(used)) {
 		return ids, err
@@ -71,7 +84,7 @@ func unused(used map[plan.ID]bool) func(plan.ID) bool {
 }
 
 // cachedFiles returns a function that looks up in the cache which files a Sensor mounts.
-func cachedFiles(ctx context.Context, conn *remote.Conn) func(sensor plan.ID) (string, error) {
+func cachedFiles(ctx context.Context, conn Conn) func(sensor plan.ID) (string, error) {
 	return func(sensor plan.ID) (string, error) {
 		state, err := conn.Eventing(ctx, sensor)
 		if err != nil || state == nil {

@@ -15,10 +15,25 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
 )
+
+// Session is the pass over the Cluster.
+type Session interface {
+	// Connect returns the connection to a target.
+	Connect(target plan.Target) (apply.Connection, error)
+	// Apply applies a set to its target.
+	Apply(ctx context.Context, set plan.Set, o apply.Options) engine.Applied
+	// Abandons reports whether a person gives up the objects on a cluster.
+	Abandons(cluster string) bool
+	// Record writes the status of the Cluster.
+	Record(ctx context.Context) error
+}
 
 // Deps are the dependencies of a removal.
 type Deps struct {
+	// Snapshot of the Cluster.
+	Snapshot *snapshot.Snapshot
 	// Tenant is the connection to the tenant cluster.
 	Tenant  apply.Connection
 	Secrets secrets.Store
@@ -30,12 +45,11 @@ type Deps struct {
 // be cleaned up: the objects that its controllers must release; the components;
 // the virtual cluster itself; the namespaces; the access to the secret store, and the
 // credentials. It returns nil if all is gone.
-func Cluster(ctx context.Context, s *engine.Session[*v1alpha1.Cluster], d Deps) error {
-	c := s.Object
+func Cluster(ctx context.Context, s Session, c *v1alpha1.Cluster, d Deps) error {
 	if c.Status.Registered == nil {
 		return nil
 	}
-	r := &removal{Deps: d, s: s, c: c, owner: build.ClusterOwner(c), virtual: installedVirtual(c)}
+	r := &removal{deps: d, s: s, c: c, owner: build.ClusterOwner(c), virtual: installedVirtual(c)}
 	steps := []func(context.Context) error{r.removeApplications, r.removeHostNamespace, r.removeNamespaces, r.removeAccess}
 	if err := r.check(ctx); err != nil {
 		return err
@@ -63,8 +77,8 @@ func installedVirtual(c *v1alpha1.Cluster) bool {
 
 // removal removes the objects that were installed for a cluster.
 type removal struct {
-	Deps
-	s     *engine.Session[*v1alpha1.Cluster]
+	deps  Deps
+	s     Session
 	c     *v1alpha1.Cluster
 	owner plan.Owner
 	// conn is nil if the cluster does not answer. Then lost is true: the cluster is
@@ -85,7 +99,7 @@ func (r *removal) check(ctx context.Context) error {
 	if errors.Is(err, engine.ErrNotYet) {
 		return err
 	}
-	applications, ownErr := r.owned(ctx, r.Tenant, "Application")
+	applications, ownErr := r.owned(ctx, r.deps.Tenant, "Application")
 	if ownErr != nil {
 		return ownErr
 	}
@@ -108,7 +122,7 @@ func (r *removal) check(ctx context.Context) error {
 func (r *removal) writes() bool {
 	alive := r.c.DeepCopy()
 	alive.DeletionTimestamp = nil
-	wanted, err := build.Cluster(r.s.Snapshot, alive)
+	wanted, err := build.Cluster(r.deps.Snapshot, alive)
 	return err != nil || len(wanted.On(plan.Cluster(r.c.Name)).Items) > 0
 }
 
@@ -148,7 +162,7 @@ func (r *removal) removeObjects(ctx context.Context) error {
 // virtual cluster.
 func (r *removal) removeApplications(ctx context.Context) error {
 	orphan := r.c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan
-	all, err := r.Tenant.Owned(ctx, r.owner)
+	all, err := r.deps.Tenant.Owned(ctx, r.owner)
 	if err != nil {
 		return err
 	}
@@ -178,7 +192,7 @@ func (r *removal) removeApplications(ctx context.Context) error {
 // removeHostNamespace removes the namespace of a virtual cluster on its host.
 func (r *removal) removeHostNamespace(ctx context.Context) error {
 	host := r.c.Status.Registered.HostCluster
-	if host == "" || r.c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan || r.s.Snapshot.Cluster(host) == nil {
+	if host == "" || r.c.Spec.DeletionPolicy == v1alpha1.DeletionPolicyOrphan || r.deps.Snapshot.Cluster(host) == nil {
 		return nil
 	}
 	_, err := r.s.Connect(plan.Cluster(host))
@@ -191,7 +205,7 @@ func (r *removal) removeHostNamespace(ctx context.Context) error {
 		}
 		return engine.Waiting(v1alpha1.ReasonHostNotReady,
 			"the host of the virtual cluster is not ready, so its namespace there cannot be removed: %s; the annotation %s: %s gives it up",
-			r.Message(err), v1alpha1.AnnotationAbandon, r.c.Name)
+			r.deps.Message(err), v1alpha1.AnnotationAbandon, r.c.Name)
 	}
 	return r.empty(ctx, plan.Cluster(host), nil)
 }
@@ -213,7 +227,7 @@ func (r *removal) removeAccess(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.Secrets.Delete(ctx, secrets.ClusterReviewer(r.c.Name)); err != nil {
+	if err := r.deps.Secrets.Delete(ctx, secrets.ClusterReviewer(r.c.Name)); err != nil {
 		return err
 	}
 	deleted := !r.c.DeletionTimestamp.IsZero()
@@ -221,7 +235,7 @@ func (r *removal) removeAccess(ctx context.Context) error {
 	if r.c.Spec.KubeconfigSecretRef != nil || (!deleted && !wasVirtual) {
 		return nil
 	}
-	return r.Secrets.Delete(ctx, secrets.ClusterKubeconfig(r.c.Name))
+	return r.deps.Secrets.Delete(ctx, secrets.ClusterKubeconfig(r.c.Name))
 }
 
 func idsOf(objects []metav1.PartialObjectMetadata) []plan.ID {
