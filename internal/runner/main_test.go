@@ -4,17 +4,14 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,47 +20,26 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/remotetest"
 )
 
-const crdPipelineRun = "github.com/tektoncd/pipeline:config/300-crds/300-pipelinerun.yaml"
-
 var (
-	// server is the API server of the package's tests.
+	// apiServer starts with the first test that needs it: most of the package is
+	// tested without one.
+	apiServer remotetest.Server
+	// server is the configuration of the API server, once a test has needed it.
 	server *rest.Config
-	// environment is started by the first test that needs the API server: most of
-	// the package is tested without one.
-	environment = sync.OnceValues(remotetest.Start)
-	started     bool
 )
 
-func TestMain(m *testing.M) {
-	log.SetLogger(logr.Discard())
-	code := m.Run()
-	if started {
-		if env, err := environment(); err == nil {
-			if err := env.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, "stop the API server:", err)
-				code = 1
-			}
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(apiServer.Main(m)) }
 
 // needServer fails the test if there is no API server.
 func needServer(t testing.TB) {
 	t.Helper()
-	started = true
-	env, err := environment()
-	if err != nil {
-		t.Fatal(err)
-	}
-	server = env.Config
+	server = apiServer.Config(t)
 }
 
 // build returns the path of the program, built from the working tree.
@@ -94,7 +70,7 @@ type fixture struct {
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	needServer(t)
-	remotetest.InstallCRDs(t, server, crdPipelineRun)
+	remotetest.InstallCRDs(t, server, remotetest.CRDPipelineRun)
 	scheme := runtime.NewScheme()
 	if err := errors.Join(tektonv1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)

@@ -1,18 +1,14 @@
-// Package remotetest starts an API server for the tests of a package. It guarantees
-// that a test never passes without one: it fails with a message that explains how
-// to get it.
+// Package remotetest gives the tests of a package an API server of a stack, with
+// real CRDs. It guarantees that a test never passes without one: it fails with a
+// message that explains how to get it.
 package remotetest
 
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,107 +16,28 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"nautes.io/nautes/test/devstack"
 )
 
 // patience is the time limit of Eventually.
 const patience = 30 * time.Second
 
-// Server is the API server of a package's tests. It starts with the first test that
-// needs it.
-type Server struct {
-	mu  sync.Mutex
-	env *envtest.Environment
-}
+// Server is the API server of a package's tests, without CRDs. It starts with the
+// first test that needs it.
+type Server struct{ stack devstack.Shared }
 
 // Config returns the administrator's configuration of the API server.
 func (s *Server) Config(t testing.TB) *rest.Config {
 	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.env == nil {
-		env, err := Start()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.env = env
-	}
-	return s.env.Config
+	return s.stack.Stack(t).Tenant.Config()
 }
 
 // Main runs the tests and stops the API server. It returns the exit code for os.Exit.
 func (s *Server) Main(m *testing.M) int {
 	log.SetLogger(logr.Discard())
-	code := m.Run()
-	if s.env == nil {
-		return code
-	}
-	if err := s.env.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop the API server:", err)
-		return 1
-	}
-	return code
-}
-
-// Start starts an API server and etcd from KUBEBUILDER_ASSETS, or from bin/ of the
-// module if that is not set.
-func Start() (*envtest.Environment, error) {
-	assets, err := binaries()
-	if err != nil {
-		return nil, err
-	}
-	env := &envtest.Environment{
-		BinaryAssetsDirectory:    assets,
-		ControlPlaneStartTimeout: 2 * time.Minute,
-		ControlPlaneStopTimeout:  time.Minute,
-	}
-	// The server is short-lived and small. Collecting garbage less often saves a
-	// quarter of the CPU time of the tests.
-	for name, value := range map[string]string{"GOGC": "400", "GOMEMLIMIT": "1GiB"} {
-		if _, set := os.LookupEnv(name); set {
-			continue
-		}
-		if err := os.Setenv(name, value); err != nil {
-			return nil, err
-		}
-		defer func() { _ = os.Unsetenv(name) }()
-	}
-	if _, err := env.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start an API server from %s: %w", assets, err), env.Stop())
-	}
-	return env, nil
-}
-
-func binaries() (string, error) {
-	dir := os.Getenv("KUBEBUILDER_ASSETS")
-	if dir == "" {
-		root, err := moduleRoot()
-		if err != nil {
-			return "", err
-		}
-		dir = filepath.Join(root, "bin")
-	}
-	for _, program := range []string{"etcd", "kube-apiserver"} {
-		if _, err := os.Stat(filepath.Join(dir, program)); err != nil {
-			return "", fmt.Errorf("these tests need %s in %s: run make tools, or set KUBEBUILDER_ASSETS", program, dir)
-		}
-	}
-	return dir, nil
-}
-
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if filepath.Dir(dir) == dir {
-			return "", errors.New("no go.mod above the working directory: run the tests inside the module")
-		}
-		dir = filepath.Dir(dir)
-	}
+	s.stack.Options.Bare = true
+	return s.stack.Run(m)
 }
 
 // The files with the real CRDs, in the form module:file.
