@@ -2,7 +2,6 @@ package devstack
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,39 +76,28 @@ func (s *Stack) writeOperatorFiles(ctx context.Context, dir string, o OperatorOp
 		return err
 	}
 	files := map[string][]byte{"kubeconfig": kubeconfig}
-	settings := map[string]any{
-		"apiVersion": "config.nautes.io/v1alpha1", "kind": "OperatorConfig", "tenant": o.Tenant, "namespace": OperatorNamespace,
-		// The Git host of the stack speaks plain HTTP on loopback.
-		"git":      map[string]any{"cacheDir": filepath.Join(dir, "mirrors"), "allowedProtocols": []string{"http"}},
-		"metrics":  map[string]any{"address": loopback(ports[0])},
-		"probes":   map[string]any{"address": loopback(ports[1])},
-		"receiver": map[string]any{"address": loopback(ports[2])},
-		// There is one; it is not to end when its machine is too busy to renew a lease.
-		"leaderElection": map[string]any{"enabled": false},
+	config := OperatorConfig{
+		Tenant: o.Tenant, Dir: dir, Metrics: loopback(ports[0]), Probes: loopback(ports[1]), Receiver: loopback(ports[2]),
 		// No kubelet pulls it.
-		"pipelines": map[string]any{"runnerImage": RunnerImage},
+		RunnerImage: RunnerImage,
 	}
 	if o.Vault != nil {
 		if files["vault-token"], err = s.InstallVault(ctx, o.Vault, o.Tenant); err != nil {
 			return err
 		}
-		vault := map[string]any{
-			"address": o.Vault.Address,
-			"auth":    map[string]any{"tokenFile": filepath.Join(dir, "vault-token")},
+		config.Vault = &OperatorVault{
+			Address: o.Vault.Address, Login: VaultLogin{Method: "kubernetes", TokenFile: filepath.Join(dir, "vault-token")},
 		}
 		if o.Vault.CA != nil {
 			files["vault-ca.crt"] = o.Vault.CA
-			vault["caBundleFile"] = filepath.Join(dir, "vault-ca.crt")
+			config.Vault.CAFile = filepath.Join(dir, "vault-ca.crt")
 		}
-		settings["secretStore"] = map[string]any{"type": "vault", "vault": vault}
-	}
-	if files["operator.yaml"], err = json.Marshal(settings); err != nil {
-		return fmt.Errorf("write the operator's configuration: %w", err)
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return fmt.Errorf("write the operator's %s: %w", name, err)
 		}
 	}
-	return nil
+	_, err = config.Write()
+	return err
 }
