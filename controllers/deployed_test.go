@@ -11,18 +11,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/test/scenario"
 )
 
 // While the new spec of a runtime is invalid, its Application follows the spec that
 // was deployed last, and is written again if it is lost.
 func TestInvalidSpecFollowsTheRecord(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "431", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "431", "alpha")
 	s.open(t)
 	r := s.runtimeObject()
 	s.synced(t, "Synced", "Healthy")
-	w.condition(t, r, "Ready", "True", "Ready")
+	sys.condition(t, r, "Ready", "True", "Ready")
 	valid := r.Generation
 	if r.Status.Deployed == nil || r.Status.Deployed.Generation != valid {
 		t.Fatalf("on record is %+v, want generation %d", r.Status.Deployed, valid)
@@ -30,23 +31,23 @@ func TestInvalidSpecFollowsTheRecord(t *testing.T) {
 
 	moved := strings.NewReplacer("- "+s.namespace, "- elsewhere-431", "path: deploy", "path: elsewhere")
 	s.push(t, map[string]string{runtimeFile: moved.Replace(s.runtime())})
-	w.condition(t, r, "Valid", metav1.ConditionFalse, v1alpha1.ReasonDestinationImmutable)
+	sys.condition(t, r, "Valid", metav1.ConditionFalse, v1alpha1.ReasonDestinationImmutable)
 	if r.Generation == valid || r.Status.Deployed.Generation != valid {
 		t.Errorf("on record is generation %d of %d, want %d", r.Status.Deployed.Generation, r.Generation, valid)
 	}
 	app := s.application()
-	exists(t, w.runtimes["alpha"], app)
+	sys.AwaitObjects(t, sys.Clusters["alpha"], app)
 	lost, want := app.GetUID(), app.Object["spec"]
 	app.SetFinalizers(nil)
-	if err := w.runtimes["alpha"].Update(context.Background(), app); err != nil {
+	if err := sys.Clusters["alpha"].Update(context.Background(), app); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.runtimes["alpha"].Delete(context.Background(), app); err != nil {
+	if err := sys.Clusters["alpha"].Delete(context.Background(), app); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a new Application", func() error {
+	sys.Until(t, "a new Application", func() error {
 		app = s.application()
-		if err := w.runtimes["alpha"].Get(context.Background(), client.ObjectKeyFromObject(app), app); err != nil {
+		if err := sys.Clusters["alpha"].Get(context.Background(), client.ObjectKeyFromObject(app), app); err != nil {
 			return err
 		}
 		if app.GetUID() == lost {
@@ -58,15 +59,15 @@ func TestInvalidSpecFollowsTheRecord(t *testing.T) {
 		t.Errorf("the Application has the spec %v, want %v", got, want)
 	}
 	s.synced(t, "Synced", "Healthy")
-	w.condition(t, r, "Synced", metav1.ConditionTrue, "")
-	w.condition(t, r, "Ready", metav1.ConditionFalse, v1alpha1.ReasonDestinationImmutable)
+	sys.condition(t, r, "Synced", metav1.ConditionTrue, "")
+	sys.condition(t, r, "Ready", metav1.ConditionFalse, v1alpha1.ReasonDestinationImmutable)
 }
 
 // So it is with event sources and sensors.
 func TestInvalidPipelineFollowsTheRecord(t *testing.T) {
 	t.Parallel()
-	w := thePipelines(t)
-	m := newMill(w, "1031")
+	sys := thePipelines(t)
+	m := newPipelineProduct(sys, "1031")
 	spec := m.guide(t)
 	m.open(t, spec)
 	r := m.ready(t)
@@ -75,21 +76,21 @@ func TestInvalidPipelineFollowsTheRecord(t *testing.T) {
 	faulty.Hooks.PreHooks[0].Name, faulty.Account = "unknown", "another"
 	faulty.EventSources, faulty.PipelineTriggers = faulty.EventSources[:1], faulty.PipelineTriggers[:1]
 	m.push(t, map[string]string{pipelineFile: m.file(t, faulty)})
-	w.condition(t, r, "Valid", metav1.ConditionFalse, "")
+	sys.condition(t, r, "Valid", metav1.ConditionFalse, "")
 	if r.Status.Deployed == nil || r.Status.Deployed.Generation != valid || r.Generation == valid {
 		t.Errorf("on record is %+v, want generation %d", r.Status.Deployed, valid)
 	}
 	m.has(t, pipelineWorker, inExclusive)
-	exists(t, w.runtimes[pipelineWorker], object("v1", "ServiceAccount", m.namespace, r.Status.Target.Account))
-	sensors := m.list(w.runtimes[pipelineWorker], "Sensor")
+	sys.AwaitObjects(t, sys.Clusters[pipelineWorker], scenario.Object("v1", "ServiceAccount", m.namespace, r.Status.Target.Account))
+	sensors := m.list(sys.Clusters[pipelineWorker], "Sensor")
 	lost := sensors[0]
-	if err := w.runtimes[pipelineWorker].Delete(context.Background(), &lost); err != nil {
+	if err := sys.Clusters[pipelineWorker].Delete(context.Background(), &lost); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a new Sensor", func() error {
+	sys.Until(t, "a new Sensor", func() error {
 		again := &unstructured.Unstructured{}
 		again.SetGroupVersionKind(lost.GroupVersionKind())
-		if err := w.runtimes[pipelineWorker].Get(context.Background(), client.ObjectKeyFromObject(&lost), again); err != nil {
+		if err := sys.Clusters[pipelineWorker].Get(context.Background(), client.ObjectKeyFromObject(&lost), again); err != nil {
 			return err
 		}
 		if again.GetUID() == lost.GetUID() {
@@ -97,8 +98,8 @@ func TestInvalidPipelineFollowsTheRecord(t *testing.T) {
 		}
 		return nil
 	})
-	until(t, "all triggers armed", func() error {
-		w.condition(t, r, "Valid", metav1.ConditionFalse, "")
+	sys.Until(t, "all triggers armed", func() error {
+		sys.condition(t, r, "Valid", metav1.ConditionFalse, "")
 		if r.Status.Armed != "4/4" || len(r.Status.Triggers) != 4 {
 			return fmt.Errorf("%s armed, triggers %+v", r.Status.Armed, r.Status.Triggers)
 		}

@@ -6,38 +6,31 @@ import (
 	"fmt"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
-func clusterYAML(name, host string) string {
-	return fmt.Sprintf(`
-apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: Cluster
-metadata: {name: %s, namespace: nautes}
-spec: {apiServer: %q, clusterType: physical, usage: worker, workerType: deployment}
-`, name, host)
-}
-
-// shop is a product in a Git repository: a project, an environment, a code
+// product is a product in a Git repository: a project, an environment, a code
 // repository, a binding and a deployment runtime.
-type shop struct {
-	w *world
-	// product is its id, group its GitLab group, repo its default.project.
-	product, group, repo string
-	// cluster that its environment is on.
+type product struct {
+	scenario.Product
+	sys *system
+	// cluster of its environment.
 	cluster string
-	// namespaces of its runtime.
+	// namespace of its runtime.
 	namespace string
 }
 
-func newShop(w *world, id, cluster string) *shop {
-	return &shop{w: w, product: "product-" + id, group: "group-" + id, repo: "group-" + id + "/default.project", cluster: cluster, namespace: "ns-" + id}
+func newProduct(sys *system, id, cluster string) *product {
+	p := scenario.NewProduct(id)
+	p.Token = "token-" + p.Name
+	return &product{Product: p, sys: sys, cluster: cluster, namespace: "ns-" + id}
 }
 
 const (
@@ -48,177 +41,112 @@ const (
 	runtimeFile = "runtimes/dr.yaml"
 )
 
-func (s *shop) env() string {
-	return fmt.Sprintf("apiVersion: nautes.resource.nautes.io/v1alpha1\nkind: Environment\nmetadata:\n  name: dev\nspec:\n  product: %s\n  cluster: %s\n  envType: dev\n", s.product, s.cluster)
-}
+func (p *product) env() string { return p.Environment("dev", p.cluster) }
 
-func (s *shop) project() string {
-	return fmt.Sprintf("apiVersion: nautes.resource.nautes.io/v1alpha1\nkind: Project\nmetadata:\n  name: app\nspec:\n  product: %s\n  language: go\n", s.product)
-}
+func (p *product) project() string { return p.Project("app", "go") }
 
 // codeRepo is public, and owned by another project, so that a binding is needed.
-func (s *shop) codeRepo() string {
-	return fmt.Sprintf("apiVersion: nautes.resource.nautes.io/v1alpha1\nkind: CodeRepo\nmetadata:\n  name: repo-1\nspec:\n  product: %s\n  repoName: app\n  url: https://git.example/%s/app.git\n", s.product, s.group)
+func (p *product) codeRepo() string {
+	return p.CodeRepo("repo-1", "app", "url: https://git.example/"+p.Group+"/app.git")
 }
 
-func (s *shop) binding(permissions string) string {
-	return fmt.Sprintf("apiVersion: nautes.resource.nautes.io/v1alpha1\nkind: CodeRepoBinding\nmetadata:\n  name: app\nspec:\n  product: %s\n  codeRepo: repo-1\n  projects:\n  - app\n  permissions: %s\n", s.product, permissions)
+func (p *product) binding(permissions string) string {
+	return p.Binding("app", "repo-1", "app", permissions)
 }
 
-func (s *shop) runtime() string {
-	return fmt.Sprintf("apiVersion: nautes.resource.nautes.io/v1alpha1\nkind: DeploymentRuntime\nmetadata:\n  name: dr\nspec:\n  product: %s\n  projectsRef:\n  - app\n  manifestSource:\n    codeRepo: repo-1\n    path: deploy\n    targetRevision: main\n  destination:\n    environment: dev\n    namespaces:\n    - %s\n", s.product, s.namespace)
+func (p *product) runtime() string {
+	return p.DeploymentRuntime(scenario.Deployment{
+		Name: "dr", Project: "app", Environment: "dev", Namespace: p.namespace, Repo: "repo-1", Path: "deploy", Revision: "main",
+	})
 }
 
-func (s *shop) files() map[string]string {
+func (p *product) files() map[string]string {
 	return map[string]string{
-		envFile: s.env(), projectFile: s.project(), repoFile: s.codeRepo(), bindingFile: s.binding("readonly"), runtimeFile: s.runtime(),
+		envFile: p.env(), projectFile: p.project(), repoFile: p.codeRepo(), bindingFile: p.binding("readonly"), runtimeFile: p.runtime(),
 	}
 }
 
 // declare makes the repository with its hook, and applies the Product.
-func (s *shop) declare(t *testing.T) {
+func (p *product) declare(t *testing.T) {
 	t.Helper()
-	if _, err := s.w.Git.AddRepository(t.Context(), s.repo); err != nil {
+	if err := p.sys.DeclareProduct(t.Context(), p.Product, nil); err != nil {
 		t.Fatal(err)
 	}
-	s.w.Git.Grant("token-"+s.product, githost.Read, s.group)
-	s.w.apply(t, fmt.Sprintf(`
-apiVersion: v1
-kind: Secret
-metadata: {name: git-%[1]s, namespace: nautes}
-stringData: {username: any, password: token-%[1]s}
----
-apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: Product
-metadata: {name: %[1]s, namespace: nautes}
-spec:
-  name: %[2]s
-  metaDataPath: %[3]s/%[4]s.git
-  secretRef: {name: git-%[1]s}
-`, s.product, s.group, s.w.Git.URL, s.repo))
-	s.w.hook(t, s.repo, "product/"+s.product, "/hooks/v1/products/"+s.product)
-	t.Cleanup(func() { s.remove(t) })
+	t.Cleanup(func() { p.remove(t) })
 }
 
 // open declares the product and pushes all of its files.
-func (s *shop) open(t *testing.T) {
+func (p *product) open(t *testing.T) {
 	t.Helper()
-	s.declare(t)
-	s.push(t, s.files())
-	exists(t, s.w.runtimes[s.cluster], s.application())
+	p.declare(t)
+	p.push(t, p.files())
+	p.sys.AwaitObjects(t, p.sys.Clusters[p.cluster], p.application())
 }
 
-func (s *shop) push(t *testing.T, files map[string]string, remove ...string) string {
+func (p *product) push(t *testing.T, files map[string]string, remove ...string) string {
 	t.Helper()
-	return s.w.push(t, s.repo, githost.Commit{Files: files, Delete: remove})
+	return p.sys.Push(t, p.Repository(), githost.Commit{Files: files, Delete: remove})
 }
 
-// remove deletes the product and waits until nothing of it is left anywhere.
-// Argo CD does not run beside these tests, so its part is played here.
-func (s *shop) remove(t *testing.T) {
+// remove deletes the product and waits until nothing of it is left anywhere. No Argo CD
+// runs beside these tests, so they do its part.
+func (p *product) remove(t *testing.T) {
 	t.Helper()
-	ctx := context.Background()
-	p := s.productObject()
-	if err := client.IgnoreNotFound(s.w.c.Delete(ctx, p)); err != nil {
+	o := p.Object()
+	if err := client.IgnoreNotFound(p.sys.Client.Delete(context.Background(), o)); err != nil {
 		t.Fatal(err)
 	}
-	s.playArgoCD(t)
-	gone(t, s.w.c, p)
-	empty(t, s.w.runtimes[s.cluster], s.product)
+	p.awaitRemoval(t)
+	p.sys.AwaitGone(t, p.sys.Client, o)
+	p.sys.awaitEmpty(t, p.cluster, p.Name)
 }
 
-// playArgoCD lets go of the product's deleted Applications until the product is gone.
-func (s *shop) playArgoCD(t *testing.T) {
+// awaitRemoval releases the product's deleted Applications until the product is gone.
+func (p *product) awaitRemoval(t *testing.T) {
 	t.Helper()
-	until(t, s.product+" is gone", func() error {
-		release(t, s.w.runtimes[s.cluster], s.product)
-		p := s.productObject()
-		err := s.w.c.Get(context.Background(), client.ObjectKeyFromObject(p), p)
+	p.sys.Until(t, p.Name+" is gone", func() error {
+		p.release(t, p.cluster)
+		o := p.Object()
+		err := p.sys.Client.Get(context.Background(), client.ObjectKeyFromObject(o), o)
 		if err == nil {
-			return fmt.Errorf("it is still there: %v", p.Status.Conditions)
+			return fmt.Errorf("it is still there: %v", o.Status.Conditions)
 		}
 		return client.IgnoreNotFound(err)
 	})
 }
 
-// release takes the finalizer of Argo CD off the deleted Applications of a product.
-func release(t *testing.T, c client.Client, product string) {
+// release releases the product's deleted Applications on a cluster.
+func (p *product) release(t *testing.T, cluster string) {
 	t.Helper()
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(object("argoproj.io/v1alpha1", "ApplicationList", "", "").GroupVersionKind())
-	if err := c.List(context.Background(), list, client.MatchingLabels{v1alpha1.LabelProduct: product}); err != nil {
+	c := p.sys.Clusters[cluster]
+	apps, err := scenario.List(context.Background(), c, []schema.GroupVersionKind{scenario.ArgoKind("Application")},
+		client.MatchingLabels{v1alpha1.LabelProduct: p.Name})
+	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range list.Items {
-		app := &list.Items[i]
-		if app.GetDeletionTimestamp() == nil || len(app.GetFinalizers()) == 0 {
-			continue
-		}
-		before := app.DeepCopy()
-		app.SetFinalizers(nil)
-		if err := client.IgnoreNotFound(c.Patch(context.Background(), app, client.MergeFrom(before))); err != nil {
+	for i := range apps {
+		if err := scenario.Release(context.Background(), c, &apps[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func (s *shop) productObject() *v1alpha1.Product {
-	return &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: s.product}}
-}
+func (p *product) runtimeObject() *v1alpha1.DeploymentRuntime { return p.RuntimeObject("dr") }
 
-func (s *shop) meta(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: s.product, Name: name}
-}
+func (p *product) application() *unstructured.Unstructured { return p.Application("dr") }
 
-func (s *shop) runtimeObject() *v1alpha1.DeploymentRuntime {
-	return &v1alpha1.DeploymentRuntime{ObjectMeta: s.meta("dr")}
-}
-
-func (s *shop) application() *unstructured.Unstructured {
-	return object("argoproj.io/v1alpha1", "Application", devstack.ArgoCDNamespace, s.product+"-dr")
-}
-
-func (s *shop) appProject() *unstructured.Unstructured {
-	return object("argoproj.io/v1alpha1", "AppProject", devstack.ArgoCDNamespace, s.product)
+func (p *product) appProject() *unstructured.Unstructured {
+	return scenario.Object("argoproj.io/v1alpha1", "AppProject", devstack.ArgoCDNamespace, p.Name)
 }
 
 // synced writes the status that Argo CD would report for the runtime's Application.
-func (s *shop) synced(t *testing.T, sync, health string) {
+func (p *product) synced(t *testing.T, sync, health string) {
 	t.Helper()
-	reportSynced(t, s.w.runtimes[s.cluster], s.application(), sync, health)
-}
-
-// reportSynced writes the status that Argo CD would report for an Application on a
-// runtime cluster.
-func reportSynced(t *testing.T, c client.Client, app *unstructured.Unstructured, sync, health string) {
-	t.Helper()
-	exists(t, c, app)
-	before := app.DeepCopy()
-	source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
-	compared := map[string]any{"source": source, "destination": map[string]any{}}
-	status := map[string]any{"sync": map[string]any{"status": sync, "comparedTo": compared, "revision": "0123456789abcdef0123456789abcdef01234567"}, "health": map[string]any{"status": health}}
-	if err := unstructured.SetNestedMap(app.Object, status, "status"); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Patch(context.Background(), app, client.MergeFrom(before)); err != nil {
+	c, app := p.sys.Clusters[p.cluster], p.application()
+	p.sys.AwaitObjects(t, c, app)
+	if err := scenario.Report(context.Background(), c, app, scenario.Compared(app, sync, health)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
-
-// catalogueYAML says that every component is on the clusters already, so that a
-// cluster is ready as soon as it is connected.
-func catalogueYAML(external ...string) string {
-	text := `
-apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: ComponentCatalogue
-metadata: {name: default, namespace: nautes}
-spec:
-  components:
-`
-	for _, name := range external {
-		text += "  - {name: " + name + ", installation: External}\n"
-	}
-	return text
-}

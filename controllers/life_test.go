@@ -7,69 +7,69 @@ import (
 	"strings"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/scenario"
 )
 
 // Two products with equal names of everything live on one cluster; only a
 // namespace of the same name is refused, with the name of who has it.
 func TestTwoProductsWithEqualNames(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	first, second := newShop(w, "401", "alpha"), newShop(w, "402", "alpha")
+	sys := theSystem(t)
+	first, second := newProduct(sys, "401", "alpha"), newProduct(sys, "402", "alpha")
 	first.open(t)
 	second.open(t)
-	exists(t, w.runtimes["alpha"], first.application(), second.application(), first.appProject(), second.appProject())
+	sys.AwaitObjects(t, sys.Clusters["alpha"], first.application(), second.application(), first.appProject(), second.appProject())
 
-	third := newShop(w, "403", "alpha")
+	third := newProduct(sys, "403", "alpha")
 	third.namespace = first.namespace
 	third.declare(t)
 	third.push(t, third.files())
-	message := w.condition(t, third.runtimeObject(), "Ready", "False", v1alpha1.ReasonNamespaceClaimed)
-	if !strings.Contains(message, first.product) {
-		t.Errorf("the message does not name %s: %s", first.product, message)
+	message := sys.condition(t, third.runtimeObject(), "Ready", "False", v1alpha1.ReasonNamespaceClaimed)
+	if !strings.Contains(message, first.Name) {
+		t.Errorf("the message does not name %s: %s", first.Name, message)
 	}
-	if left := labelled(t, w.runtimes["alpha"], third.product); len(left) > 0 {
+	if left := labelled(t, sys.Clusters["alpha"], third.Name); len(left) > 0 {
 		t.Errorf("a refused runtime wrote %v", left)
 	}
 	// It heals when the namespace is free.
 	first.push(t, nil, runtimeFile)
-	until(t, "the first runtime gone", func() error {
-		release(t, w.runtimes["alpha"], first.product)
+	sys.Until(t, "the first runtime gone", func() error {
+		first.release(t, "alpha")
 		r := first.runtimeObject()
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+		if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
 			return client.IgnoreNotFound(err)
 		}
 		return errors.New("it is still there")
 	})
-	exists(t, w.runtimes["alpha"], third.application())
+	sys.AwaitObjects(t, sys.Clusters["alpha"], third.application())
 }
 
 func TestNobodyReachesAnotherProduct(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	victim, thief := newShop(w, "404", "alpha"), newShop(w, "405", "alpha")
+	sys := theSystem(t)
+	victim, thief := newProduct(sys, "404", "alpha"), newProduct(sys, "405", "alpha")
 	victim.open(t)
 	thief.declare(t)
 	files := thief.files()
 	files[repoFile] = strings.ReplaceAll(victim.codeRepo(), "repo-1", "repo-9")
-	files["code-repos/repo-1/steal.yaml"] = strings.Replace(thief.binding("readwrite"), "product: "+thief.product, "product: "+victim.product, 1)
+	files["code-repos/repo-1/steal.yaml"] = strings.Replace(thief.binding("readwrite"), "product: "+thief.Name, "product: "+victim.Name, 1)
 	delete(files, bindingFile)
 	thief.push(t, files)
-	p := thief.productObject()
-	w.condition(t, p, "Ready", "False", v1alpha1.ReasonFilesRefused)
-	w.condition(t, thief.runtimeObject(), "Ready", "False", "")
-	if left := labelled(t, w.runtimes["alpha"], thief.product); len(left) > 0 {
+	p := thief.Object()
+	sys.condition(t, p, "Ready", "False", v1alpha1.ReasonFilesRefused)
+	sys.condition(t, thief.runtimeObject(), "Ready", "False", "")
+	if left := labelled(t, sys.Clusters["alpha"], thief.Name); len(left) > 0 {
 		t.Errorf("the thief has %v on the cluster", left)
 	}
 	project := victim.appProject()
-	exists(t, w.runtimes["alpha"], project)
+	sys.AwaitObjects(t, sys.Clusters["alpha"], project)
 	repos, _, _ := unstructured.NestedStringSlice(project.Object, "spec", "sourceRepos")
-	if len(repos) != 1 || repos[0] != "https://git.example/"+victim.group+"/app.git" {
+	if len(repos) != 1 || repos[0] != "https://git.example/"+victim.Group+"/app.git" {
 		t.Errorf("the victim's project reads %v", repos)
 	}
 }
@@ -78,15 +78,15 @@ func TestNobodyReachesAnotherProduct(t *testing.T) {
 // read the repository no longer. The running workload goes on. A new binding heals it.
 func TestRevokedBinding(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "406", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "406", "alpha")
 	s.open(t)
 	r := s.runtimeObject()
 	s.synced(t, "Synced", "Healthy")
-	w.condition(t, r, "Ready", "True", "Ready")
+	sys.condition(t, r, "Ready", "True", "Ready")
 
 	s.push(t, nil, bindingFile)
-	message := w.condition(t, r, "Ready", "False", v1alpha1.ReasonPermissionDenied)
+	message := sys.condition(t, r, "Ready", "False", v1alpha1.ReasonPermissionDenied)
 	if !strings.Contains(message, "repo-1") {
 		t.Errorf("the message does not name the repository: %s", message)
 	}
@@ -95,22 +95,22 @@ func TestRevokedBinding(t *testing.T) {
 	}
 	sources := func() []string {
 		project := s.appProject()
-		if err := w.runtimes["alpha"].Get(context.Background(), client.ObjectKeyFromObject(project), project); err != nil {
+		if err := sys.Clusters["alpha"].Get(context.Background(), client.ObjectKeyFromObject(project), project); err != nil {
 			t.Fatal(err)
 		}
 		repos, _, _ := unstructured.NestedStringSlice(project.Object, "spec", "sourceRepos")
 		return repos
 	}
-	until(t, "a project that reads nothing", func() error {
+	sys.Until(t, "a project that reads nothing", func() error {
 		if repos := sources(); len(repos) > 0 {
 			return fmt.Errorf("it reads %v", repos)
 		}
 		return nil
 	})
-	exists(t, w.runtimes["alpha"], s.application(), object("v1", "Namespace", "", s.namespace))
+	sys.AwaitObjects(t, sys.Clusters["alpha"], s.application(), scenario.Object("v1", "Namespace", "", s.namespace))
 
 	s.push(t, map[string]string{bindingFile: s.binding("readwrite")})
-	w.condition(t, r, "Ready", "True", "Ready")
+	sys.condition(t, r, "Ready", "True", "Ready")
 	if r.Status.Source.Permission != v1alpha1.PermissionReadWrite {
 		t.Errorf("the permission is %s, want readwrite", r.Status.Source.Permission)
 	}
@@ -121,46 +121,46 @@ func TestRevokedBinding(t *testing.T) {
 
 func TestDestinationIsImmutableOnceDeployed(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "407", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "407", "alpha")
 	s.open(t)
 	s.synced(t, "Synced", "Healthy")
-	w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
 	moved := *s
 	moved.namespace = "ns-elsewhere"
 	s.push(t, map[string]string{runtimeFile: moved.runtime()})
-	w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonDestinationImmutable)
-	exists(t, w.runtimes["alpha"], s.application(), object("v1", "Namespace", "", s.namespace))
-	gone(t, w.runtimes["alpha"], object("v1", "Namespace", "", "ns-elsewhere"))
+	sys.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonDestinationImmutable)
+	sys.AwaitObjects(t, sys.Clusters["alpha"], s.application(), scenario.Object("v1", "Namespace", "", s.namespace))
+	sys.AwaitGone(t, sys.Clusters["alpha"], scenario.Object("v1", "Namespace", "", "ns-elsewhere"))
 
 	s.push(t, map[string]string{runtimeFile: s.runtime(), envFile: strings.Replace(s.env(), "cluster: alpha", "cluster: beta", 1)})
-	w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonDestinationImmutable)
-	w.condition(t, &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, "Ready", "False", v1alpha1.ReasonDestinationImmutable)
-	if found := labelled(t, w.runtimes["beta"], s.product); len(found) > 0 {
+	sys.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonDestinationImmutable)
+	sys.condition(t, &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}, "Ready", "False", v1alpha1.ReasonDestinationImmutable)
+	if found := labelled(t, sys.Clusters["beta"], s.Name); len(found) > 0 {
 		t.Errorf("the runtime moved to beta: %v", found)
 	}
 	s.push(t, map[string]string{envFile: s.env()})
-	w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
 }
 
 // A foreign object on the cluster is neither adopted nor removed.
 func TestForeignNamespaceIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "408", "alpha")
-	foreign := object("v1", "Namespace", "", s.namespace)
+	sys := theSystem(t)
+	s := newProduct(sys, "408", "alpha")
+	foreign := scenario.Object("v1", "Namespace", "", s.namespace)
 	foreign.SetLabels(map[string]string{"owner": "somebody"})
-	if err := w.runtimes["alpha"].Create(t.Context(), foreign); err != nil {
+	if err := sys.Clusters["alpha"].Create(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
 	s.declare(t)
 	s.push(t, s.files())
-	message := w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonNotOurs)
+	message := sys.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonNotOurs)
 	if !strings.Contains(message, s.namespace) {
 		t.Errorf("the message does not name the namespace: %s", message)
 	}
 	s.remove(t)
-	exists(t, w.runtimes["alpha"], foreign)
+	sys.AwaitObjects(t, sys.Clusters["alpha"], foreign)
 	if labels := foreign.GetLabels(); labels[v1alpha1.LabelManagedBy] != "" || labels["owner"] != "somebody" {
 		t.Errorf("its labels are %v", labels)
 	}
@@ -169,12 +169,12 @@ func TestForeignNamespaceIsLeftAlone(t *testing.T) {
 // Changes of others to our objects are reverted, and removed objects come back.
 func TestDriftIsRepaired(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "409", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "409", "alpha")
 	s.open(t)
-	c := w.runtimes["alpha"]
+	c := sys.Clusters["alpha"]
 	app := s.application()
-	exists(t, c, app)
+	sys.AwaitObjects(t, c, app)
 	before := app.DeepCopy()
 	if err := unstructured.SetNestedField(app.Object, "somewhere/else", "spec", "source", "path"); err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestDriftIsRepaired(t *testing.T) {
 	if err := c.Patch(t.Context(), app, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the repaired path", func() error {
+	sys.Until(t, "the repaired path", func() error {
 		if err := c.Get(context.Background(), client.ObjectKeyFromObject(app), app); err != nil {
 			return err
 		}
@@ -194,18 +194,18 @@ func TestDriftIsRepaired(t *testing.T) {
 	if err := c.Delete(t.Context(), s.appProject()); err != nil {
 		t.Fatal(err)
 	}
-	exists(t, c, s.appProject())
-	env := &v1alpha1.Environment{ObjectMeta: s.meta("dev")}
-	if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(env), env); err != nil {
+	sys.AwaitObjects(t, c, s.appProject())
+	env := &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}
+	if err := sys.Client.Get(t.Context(), client.ObjectKeyFromObject(env), env); err != nil {
 		t.Fatal(err)
 	}
 	patched := env.DeepCopy()
 	patched.Spec.EnvType = "tampered"
-	if err := w.c.Patch(t.Context(), patched, client.MergeFrom(env)); err != nil {
+	if err := sys.Client.Patch(t.Context(), patched, client.MergeFrom(env)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the repaired environment", func() error {
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(env), env); err != nil || env.Spec.EnvType != "dev" {
+	sys.Until(t, "the repaired environment", func() error {
+		if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(env), env); err != nil || env.Spec.EnvType != "dev" {
 			return fmt.Errorf("envType %q, %v", env.Spec.EnvType, err)
 		}
 		return nil
@@ -215,7 +215,7 @@ func TestDriftIsRepaired(t *testing.T) {
 // Every order of removing the files of a product ends clean.
 func TestDeletionInAnyOrder(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
+	sys := theSystem(t)
 	for i, order := range [][]string{
 		{runtimeFile, bindingFile, repoFile, projectFile, envFile},
 		{envFile, repoFile, projectFile, bindingFile, runtimeFile},
@@ -224,26 +224,26 @@ func TestDeletionInAnyOrder(t *testing.T) {
 	} {
 		t.Run(strings.Join(order, " "), func(t *testing.T) {
 			t.Parallel()
-			s := newShop(w, fmt.Sprintf("50%d", i), "alpha")
+			s := newProduct(sys, fmt.Sprintf("50%d", i), "alpha")
 			s.open(t)
-			w.condition(t, s.productObject(), "Ready", "True", "Ready")
+			sys.condition(t, s.Object(), "Ready", "True", "Ready")
 			for n, file := range order {
 				revision := s.push(t, map[string]string{"README.md": fmt.Sprint(n)}, file)
 				s.confirm(t, revision)
 				if file == envFile && n == 0 {
-					message := w.condition(t, &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, "Ready", "False", v1alpha1.ReasonInUse)
+					message := sys.condition(t, &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}, "Ready", "False", v1alpha1.ReasonInUse)
 					if !strings.Contains(message, "dr") {
 						t.Errorf("the message does not say who uses it: %s", message)
 					}
 				}
 			}
-			until(t, "everything is gone", func() error {
-				release(t, w.runtimes["alpha"], s.product)
+			sys.Until(t, "everything is gone", func() error {
+				s.release(t, "alpha")
 				for _, o := range []client.Object{
-					s.runtimeObject(), &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, &v1alpha1.Project{ObjectMeta: s.meta("app")},
-					&v1alpha1.CodeRepo{ObjectMeta: s.meta("repo-1")}, &v1alpha1.CodeRepoBinding{ObjectMeta: s.meta("app")},
+					s.runtimeObject(), &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}, &v1alpha1.Project{ObjectMeta: s.Meta("app")},
+					&v1alpha1.CodeRepo{ObjectMeta: s.Meta("repo-1")}, &v1alpha1.CodeRepoBinding{ObjectMeta: s.Meta("app")},
 				} {
-					if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(o), o); err == nil {
+					if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(o), o); err == nil {
 						return fmt.Errorf("%T is still there", o)
 					} else if client.IgnoreNotFound(err) != nil {
 						return err
@@ -251,21 +251,21 @@ func TestDeletionInAnyOrder(t *testing.T) {
 				}
 				return nil
 			})
-			empty(t, w.runtimes["alpha"], s.product)
+			sys.awaitEmpty(t, "alpha", s.Name)
 		})
 	}
 }
 
 // confirm lifts the guard for a revision.
-func (s *shop) confirm(t *testing.T, revision string) {
+func (s *product) confirm(t *testing.T, revision string) {
 	t.Helper()
-	p := s.productObject()
+	p := s.Object()
 	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationConfirmPrune, revision))
-	if err := s.w.c.Patch(t.Context(), p, patch); err != nil {
+	if err := s.sys.Client.Patch(t.Context(), p, patch); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "revision "+revision, func() error {
-		if err := s.w.c.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil {
+	s.sys.Until(t, "revision "+revision, func() error {
+		if err := s.sys.Client.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil {
 			return err
 		}
 		if p.Status.Sync == nil || p.Status.Sync.Revision != revision || p.Status.Sync.HeldBack > 0 {
@@ -279,111 +279,110 @@ func (s *shop) confirm(t *testing.T, revision string) {
 // while it is in use, wait for their users and end clean.
 func TestClusterInUseStays(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	plane := w.alone(t)
+	sys := theSystem(t)
+	plane := sys.takeExclusive(t)
 	kubeconfig, err := plane.RegisterUser(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The kubeconfig of this one is in a Secret that the Cluster names.
-	w.apply(t, strings.Replace(clusterYAML("gamma", plane.Config().Host), "spec: {", "spec: {kubeconfigSecretRef: {name: gamma-kubeconfig}, ", 1))
-	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "gamma"}}
-	message := w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonSecretMissing)
+	spec := append(scenario.WorkerSpec("deployment"), "kubeconfigSecretRef: {name: gamma-kubeconfig}")
+	sys.MustApply(t, scenario.InNamespace("nautes", scenario.ClusterFile("gamma", plane.URL, spec...)))
+	cluster := scenario.Cluster("gamma")
+	message := sys.condition(t, cluster, "Ready", "False", v1alpha1.ReasonSecretMissing)
 	if !strings.Contains(message, "gamma-kubeconfig") {
 		t.Errorf("the message does not name the Secret: %s", message)
 	}
-	secret := object("v1", "Secret", "nautes", "gamma-kubeconfig")
+	secret := scenario.Object("v1", "Secret", "nautes", "gamma-kubeconfig")
 	secret.Object["stringData"] = map[string]any{"kubeconfig": string(kubeconfig)}
-	if err := w.c.Create(t.Context(), secret); err != nil {
+	if err := sys.Client.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
-	w.condition(t, cluster, "Ready", "True", "Ready")
+	sys.condition(t, cluster, "Ready", "True", "Ready")
 	if cluster.Status.Connection.Version == "" || cluster.Status.Connection.UID == "" {
 		t.Errorf("the connection is reported as %+v", cluster.Status.Connection)
 	}
 
-	s := newShop(w, "601", "gamma")
+	s := newProduct(sys, "601", "gamma")
 	s.open(t)
-	if err := w.c.Delete(t.Context(), cluster); err != nil {
+	if err := sys.Client.Delete(t.Context(), cluster); err != nil {
 		t.Fatal(err)
 	}
-	w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonInUse)
-	exists(t, w.runtimes["gamma"], s.application())
+	sys.condition(t, cluster, "Ready", "False", v1alpha1.ReasonInUse)
+	sys.AwaitObjects(t, sys.Clusters["gamma"], s.application())
 	s.remove(t)
-	gone(t, w.c, cluster)
+	sys.AwaitGone(t, sys.Client, cluster)
 }
 
 func TestLostClusterHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
+	sys := theSystem(t)
 	const name = "lost"
-	plane := w.alone(t)
-	w.registerCluster(t, name, plane)
-	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: name}}
+	plane := sys.takeExclusive(t)
+	sys.registerDeploymentWorker(t, name, plane)
+	cluster := scenario.Cluster(name)
 	t.Cleanup(func() {
-		_ = w.c.Delete(context.Background(), cluster)
-		gone(t, w.c, cluster)
+		_ = sys.Client.Delete(context.Background(), cluster)
+		sys.AwaitGone(t, sys.Client, cluster)
 	})
-	w.condition(t, cluster, "Ready", "True", "Ready")
-	s, other := newShop(w, "701", name), newShop(w, "702", "alpha")
+	sys.condition(t, cluster, "Ready", "True", "Ready")
+	s, other := newProduct(sys, "701", name), newProduct(sys, "702", "alpha")
 	s.open(t)
 	if err := plane.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	w.condition(t, cluster, "Connected", "False", "")
+	sys.condition(t, cluster, "Connected", "False", "")
 	other.open(t)
-	w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonNotConnected)
+	sys.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonNotConnected)
 
 	// Deleted while its cluster is away, the runtime says which one it waits for.
 	s.push(t, nil, runtimeFile)
 	r := s.runtimeObject()
-	until(t, "the deletion", func() error {
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil || r.DeletionTimestamp.IsZero() {
+	sys.Until(t, "the deletion", func() error {
+		if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil || r.DeletionTimestamp.IsZero() {
 			return fmt.Errorf("not deleted yet: %v", err)
 		}
 		return nil
 	})
-	if message := w.condition(t, r, "Ready", "False", v1alpha1.ReasonNotConnected); !strings.Contains(message, name) || !strings.Contains(message, v1alpha1.AnnotationAbandon) {
+	if message := sys.condition(t, r, "Ready", "False", v1alpha1.ReasonNotConnected); !strings.Contains(message, name) || !strings.Contains(message, v1alpha1.AnnotationAbandon) {
 		t.Errorf("the message names not the cluster and the way out: %s", message)
 	}
 	// It comes back, and the deletion ends by itself.
 	if err := plane.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the runtime gone", func() error {
-		release(t, w.runtimes[name], s.product)
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+	sys.Until(t, "the runtime gone", func() error {
+		s.release(t, name)
+		if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
 			return client.IgnoreNotFound(err)
 		}
 		return errors.New("it is still there")
 	})
-	empty(t, w.runtimes[name], s.product)
+	sys.awaitEmpty(t, name, s.Name)
 }
 
 // A rotated kubeconfig is used, a broken one is explained.
 func TestKubeconfigIsWatched(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	plane := w.alone(t)
-	w.apply(t, clusterYAML("delta", plane.Config().Host))
-	cluster := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "delta"}}
+	sys := theSystem(t)
+	plane := sys.takeExclusive(t)
+	sys.MustApply(t, scenario.InNamespace("nautes", scenario.ClusterFile("delta", plane.URL, scenario.WorkerSpec("deployment")...)))
+	cluster := scenario.Cluster("delta")
 	t.Cleanup(func() {
-		_ = w.c.Delete(context.Background(), cluster)
-		gone(t, w.c, cluster)
+		_ = sys.Client.Delete(context.Background(), cluster)
+		sys.AwaitGone(t, sys.Client, cluster)
 	})
-	w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonSecretMissing)
+	sys.condition(t, cluster, "Ready", "False", v1alpha1.ReasonSecretMissing)
 	put := func(content string) {
 		t.Helper()
-		if _, err := w.store.Put(t.Context(), secrets.ClusterKubeconfig("delta"), map[string]secrets.Value{"kubeconfig": secrets.NewValue([]byte(content))}); err != nil {
-			t.Fatal(err)
-		}
+		sys.putText(t, secrets.ClusterKubeconfig("delta"), "kubeconfig", content)
 	}
 	put("apiVersion: v1\nkind: Config\nusers: [{name: u, user: {exec: {command: /bin/evil}}}]\n")
-	w.condition(t, cluster, "Ready", "False", v1alpha1.ReasonCredentialsInvalid)
+	sys.condition(t, cluster, "Ready", "False", v1alpha1.ReasonCredentialsInvalid)
 	kubeconfig, err := plane.RegisterUser(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	put(string(kubeconfig))
-	w.condition(t, cluster, "Ready", "True", "Ready")
+	sys.condition(t, cluster, "Ready", "True", "Ready")
 }

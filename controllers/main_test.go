@@ -2,58 +2,39 @@ package controllers_test
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/controllers"
-	"nautes.io/nautes/internal/catalogue"
-	"nautes.io/nautes/internal/config"
-	"nautes.io/nautes/internal/foreign"
-	"nautes.io/nautes/internal/operator"
-	"nautes.io/nautes/internal/receiver"
+	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/test/devstack"
-	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
-
-// patience bounds every wait of a test. Many tests at a time make each of them
-// wait longer where the machine has other things to do.
-const patience = 3 * time.Minute
 
 const tenantName = "test"
 
-// lonely is the control plane of the tests that stop it, or take its clusters
-// away; they have it one at a time.
-const lonely = "gamma"
+// exclusivePlane is the control plane of the tests that stop it, or take its clusters
+// away. They have it one at a time.
+const exclusivePlane = "gamma"
 
 var stack = devstack.Shared{Options: devstack.Options{
-	Runtimes:          []string{"alpha", "beta", lonely, bareWorker, bareInner, pipelineWorker, otherPipelineWorker},
+	Runtimes:          []string{"alpha", "beta", exclusivePlane, bareWorker, bareInner, pipelineWorker, otherPipelineWorker},
 	ControllerManager: true,
 }}
 
@@ -71,7 +52,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	code := stack.Run(m)
-	if n := panics(); n > 0 {
+	if n := scenario.Panics(); n > 0 {
 		fmt.Fprintf(os.Stderr, "%d reconciles panicked; see %s\n", n, log.Name())
 		code = 1
 	}
@@ -83,238 +64,136 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// panics reads how many reconciles panicked in this process.
-func panics() int {
-	families, err := metrics.Registry.(prometheus.Gatherer).Gather()
-	if err != nil {
-		return -1
-	}
-	total := 0.0
-	for _, family := range families {
-		if family.GetName() == "controller_runtime_reconcile_panics_total" {
-			for _, m := range family.GetMetric() {
-				total += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return int(total)
-}
-
-// world is the stack with an operator and the clients of an administrator.
-type world struct {
-	*devstack.Stack
-	c        client.Client
-	runtimes map[string]client.Client
-	op       *running
-	store    secrets.Store
-	// loneliness is held by the test that has the control plane of that name.
-	loneliness sync.Mutex
-}
-
-// running is an operator that runs in this process.
-type running struct {
-	*operator.Operator
-	stop context.CancelFunc
-	done chan error
+// system is the stack with an operator.
+type system struct {
+	*scenario.System
+	op    *scenario.Operator
+	store secrets.Store
+	// exclusive is held by the test that has exclusivePlane.
+	exclusive sync.Mutex
 }
 
 var (
 	prepareOnce sync.Once
-	prepared    *world
+	prepared    *system
 )
 
-// theWorld returns the one world of the package, with its operator running.
-func theWorld(t *testing.T) *world {
+// theSystem returns the one system of the package, with its operator running.
+func theSystem(t *testing.T) *system {
 	t.Helper()
-	s := stack.Stack(t)
+	stack := stack.Stack(t)
 	prepareOnce.Do(func() {
-		w := &world{Stack: s, c: newClient(t, s.Tenant.Config()), runtimes: map[string]client.Client{}}
-		if _, err := s.InstallOperator(t.Context()); err != nil {
+		sys := &system{}
+		if err := sys.prepare(t.Context(), stack); err != nil {
 			t.Fatal(err)
 		}
-		w.store = kube.New(w.c, w.c, devstack.OperatorNamespace)
-		for name, plane := range s.Runtimes {
-			w.runtimes[name] = newClient(t, plane.Config())
-			// The namespace of Argo CD is there before Nautes comes.
-			ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: devstack.ArgoCDNamespace}}
-			if err := w.runtimes[name].Create(t.Context(), ns); err != nil {
-				t.Fatal(err)
-			}
-		}
-		external := slices.DeleteFunc(catalogue.Builtin().Names(), func(name string) bool {
-			return slices.Contains([]string{"vcluster", "argocd", "traefik"}, name)
-		})
-		w.apply(t, catalogueYAML(external...)+managedComponents)
-		crds, err := devstack.ArgoCDCRDs(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := devstack.InstallCRDs(t.Context(), s.Tenant.Config(), crds); err != nil {
-			t.Fatal(err)
-		}
-		// Clusters of other names on the same control plane.
-		w.runtimes["lost"], w.runtimes["abandoned"] = w.runtimes[lonely], w.runtimes[lonely]
-		for _, name := range []string{"alpha", "beta"} {
-			w.registerCluster(t, name, s.Runtimes[name])
-		}
-		w.op = w.start(t, controllers.Names())
-		prepared = w
+		sys.serve(t, controllers.Names())
+		prepared = sys
 	})
 	if prepared == nil {
-		t.Fatal("the world was not prepared; an earlier test says why")
+		t.Fatal("the system was not prepared; an earlier test says why")
 	}
 	return prepared
 }
 
-// alone gives the test the lonely control plane until it has cleaned up,.
-func (w *world) alone(t *testing.T) *devstack.ControlPlane {
-	t.Helper()
-	w.loneliness.Lock()
-	t.Cleanup(w.loneliness.Unlock)
-	return w.Runtimes[lonely]
+// prepare installs everything but the operator.
+func (sys *system) prepare(ctx context.Context, stack *devstack.Stack) error {
+	var err error
+	if sys.System, err = scenario.NewSystem(stack); err != nil {
+		return err
+	}
+	if _, err := stack.InstallOperator(ctx); err != nil {
+		return err
+	}
+	sys.store = kube.New(sys.Client, sys.Client, devstack.OperatorNamespace)
+	for name := range stack.Runtimes {
+		// The namespace of Argo CD is there before Nautes comes.
+		if err := sys.CreateNamespace(ctx, name, devstack.ArgoCDNamespace); err != nil {
+			return err
+		}
+	}
+	components := append(scenario.ExternalComponents("vcluster", "argocd", "traefik"), managedComponents)
+	if err := sys.Apply(ctx, scenario.Catalogue(components...)); err != nil {
+		return err
+	}
+	if err := sys.InstallArgoCDKinds(ctx); err != nil {
+		return err
+	}
+	// Clusters of other names on the same control plane.
+	sys.Clusters["lost"], sys.Clusters["abandoned"] = sys.Clusters[exclusivePlane], sys.Clusters[exclusivePlane]
+	for _, name := range []string{"alpha", "beta"} {
+		if err := sys.RegisterCluster(ctx, name, stack.Runtimes[name], scenario.WorkerSpec("deployment")...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func newClient(t *testing.T, cfg *rest.Config) client.Client {
+// takeExclusive gives the test the exclusive control plane until it has cleaned up.
+func (sys *system) takeExclusive(t *testing.T) *devstack.ControlPlane {
 	t.Helper()
-	cfg.QPS = -1
-	c, err := client.New(cfg, client.Options{Scheme: foreign.Scheme()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	sys.exclusive.Lock()
+	t.Cleanup(sys.exclusive.Unlock)
+	return sys.Runtimes[exclusivePlane]
 }
 
-// start runs an operator with the permissions of config/rbac.
-func (w *world) start(t *testing.T, names []string) *running {
+// start runs an operator with some of the controllers.
+func (sys *system) start(t *testing.T, names []string) *scenario.Operator {
 	t.Helper()
-	kubeconfig, err := w.Tenant.KubeconfigFor(devstack.OperatorUser)
+	dir, err := os.MkdirTemp(sys.Dir, "operator-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
+	op, err := sys.RunOperator(devstack.OperatorConfig{
+		Tenant: tenantName, Dir: dir, Receiver: "127.0.0.1:0", Metrics: "0", Probes: "0",
+		GitPoll: 2 * time.Second, ClusterProbe: time.Second, RunnerImage: "registry.example.com/nautes-runner:v1",
+	}, func(deps *reconcile.Deps) error { return controllers.Add(deps, names) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp(w.Dir, "mirrors-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "operator.yaml")
-	settings := fmt.Sprintf(`
-apiVersion: config.nautes.io/v1alpha1
-kind: OperatorConfig
-tenant: %s
-git: {cacheDir: %s/git, allowedProtocols: [http], pollInterval: 2s}
-receiver: {address: "127.0.0.1:0"}
-metrics: {address: "0"}
-probes: {address: "0"}
-leaderElection: {enabled: false}
-clusters: {probeInterval: 1s}
-pipelines: {runnerImage: "registry.example.com/nautes-runner:v1"}
-`, tenantName, dir)
-	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	o, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	op, err := operator.New(ctx, cfg, o)
-	if err == nil {
-		err = controllers.Add(op.Deps, names)
-	}
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	r := &running{Operator: op, stop: cancel, done: make(chan error, 1)}
-	go func() { r.done <- op.Manager.Start(ctx) }()
-	return r
+	return op
+}
+
+// serve starts an operator that receives the push hooks.
+func (sys *system) serve(t *testing.T, names []string) {
+	t.Helper()
+	sys.op = sys.start(t, names)
+	sys.Hooks = "http://" + sys.op.ReceiverAddress
 }
 
 // restart stops the operator and starts another one in its place.
-func (w *world) restart(t *testing.T) {
+func (sys *system) restart(t *testing.T) {
 	t.Helper()
-	w.op.quit(t)
-	w.op = w.start(t, controllers.Names())
+	stop(t, sys.op)
+	sys.serve(t, controllers.Names())
 }
 
-func (r *running) quit(t *testing.T) {
+func stop(t *testing.T, op *scenario.Operator) {
 	t.Helper()
-	r.stop()
-	if err := <-r.done; err != nil {
-		t.Fatalf("the operator stopped with %v", err)
-	}
-}
-
-func (w *world) registerCluster(t *testing.T, name string, plane *devstack.ControlPlane) {
-	t.Helper()
-	kubeconfig, err := plane.RegisterUser(t.Context())
-	if err != nil {
+	if err := op.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.store.Put(t.Context(), secrets.ClusterKubeconfig(name), map[string]secrets.Value{"kubeconfig": secrets.NewValue(kubeconfig)}); err != nil {
+}
+
+// registerDeploymentWorker registers a worker for deployments.
+func (sys *system) registerDeploymentWorker(t *testing.T, name string, plane *devstack.ControlPlane) {
+	t.Helper()
+	if err := sys.RegisterCluster(t.Context(), name, plane, scenario.WorkerSpec("deployment")...); err != nil {
 		t.Fatal(err)
 	}
-	w.apply(t, clusterYAML(name, plane.Config().Host))
 }
 
-// apply is kubectl apply on the tenant cluster.
-func (w *world) apply(t *testing.T, manifests ...string) {
-	t.Helper()
-	for _, m := range manifests {
-		if err := devstack.Apply(t.Context(), w.Tenant.Config(), []byte(m)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// until polls until ask returns nil, ever less often: a fast answer is seen at once,
-// and slow work is not held up by the polling.
-func until(t *testing.T, what string, ask func() error) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for pause := 20 * time.Millisecond; ; pause = min(pause*3/2, 200*time.Millisecond) {
-		err := ask()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			if prepared != nil {
-				prepared.dump(t)
-			}
-			t.Fatalf("%s: not within %s: %v", what, patience, err)
-		}
-		time.Sleep(pause)
-	}
-}
-
-// condition waits until a condition of an object has a status and a reason;
+// condition waits until a condition of an object has a status and a reason, of which
 // empty ones match all. It returns the message.
-func (w *world) condition(t *testing.T, o v1alpha1.Object, conditionType string, status metav1.ConditionStatus, reason string) string {
+func (sys *system) condition(t *testing.T, o v1alpha1.Object, conditionType string, status metav1.ConditionStatus, reason string) string {
 	t.Helper()
-	message := ""
-	until(t, fmt.Sprintf("%T %s: %s=%s/%s", o, o.GetName(), conditionType, status, reason), func() error {
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil {
-			return err
-		}
-		c := meta.FindStatusCondition(o.GetStatus().Conditions, conditionType)
-		switch {
-		case c == nil:
-			return errors.New("there is no such condition")
-		case c.Status != status || (reason != "" && c.Reason != reason) || c.ObservedGeneration != o.GetGeneration():
-			return fmt.Errorf("it is %s/%s of generation %d: %s", c.Status, c.Reason, c.ObservedGeneration, c.Message)
-		}
-		message = c.Message
-		return nil
-	})
-	w.checkKStatus(t, o)
+	message := sys.AwaitCondition(t, o, conditionType, status, reason)
+	checkKStatus(t, o)
 	return message
 }
 
 // checkKStatus holds the rules of kstatus that every object must obey.
-func (w *world) checkKStatus(t *testing.T, o v1alpha1.Object) {
+func checkKStatus(t *testing.T, o v1alpha1.Object) {
 	t.Helper()
 	conditions := o.GetStatus().Conditions
 	ready := meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady)
@@ -336,65 +215,6 @@ func (w *world) checkKStatus(t *testing.T, o v1alpha1.Object) {
 	}
 }
 
-// object is an untyped object to read or to look for.
-func object(apiVersion, kind, namespace, name string) *unstructured.Unstructured {
-	o := &unstructured.Unstructured{}
-	gv, _ := schema.ParseGroupVersion(apiVersion)
-	o.SetGroupVersionKind(gv.WithKind(kind))
-	o.SetNamespace(namespace)
-	o.SetName(name)
-	return o
-}
-
-// exists waits until objects exist on a cluster.
-func exists(t *testing.T, c client.Client, objects ...*unstructured.Unstructured) {
-	t.Helper()
-	for _, o := range objects {
-		until(t, o.GetKind()+" "+o.GetName()+" exists", func() error {
-			return c.Get(context.Background(), client.ObjectKeyFromObject(o), o)
-		})
-	}
-}
-
-// gone waits until objects do not exist on a cluster.
-func gone(t *testing.T, c client.Client, objects ...client.Object) {
-	t.Helper()
-	for _, o := range objects {
-		until(t, fmt.Sprintf("%T %s gone", o, o.GetName()), func() error {
-			err := c.Get(context.Background(), client.ObjectKeyFromObject(o), o)
-			if err == nil {
-				return fmt.Errorf("it is there, deleted: %v", !o.GetDeletionTimestamp().IsZero())
-			}
-			return client.IgnoreNotFound(err)
-		})
-	}
-}
-
-// hook makes the Git host report pushes to the running operator.
-func (w *world) hook(t *testing.T, path, source, endpoint string) {
-	t.Helper()
-	secret := &corev1.Secret{}
-	until(t, "the key of the push hooks", func() error {
-		return w.c.Get(context.Background(), client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: "nautes-receiver"}, secret)
-	})
-	err := w.Git.AddHook(path, githost.Hook{
-		URL: "http://" + w.op.ReceiverAddress + endpoint, Token: receiver.Token(secret.Data["key"], source),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// push pushes to a repository.
-func (w *world) push(t *testing.T, path string, commit githost.Commit) string {
-	t.Helper()
-	revision, err := w.Git.Push(t.Context(), path, commit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return revision
-}
-
 // labelled lists the objects with the label of a product on a runtime cluster.
 func labelled(t *testing.T, c client.Client, product string) []string {
 	t.Helper()
@@ -404,55 +224,24 @@ func labelled(t *testing.T, c client.Client, product string) []string {
 // withLabels lists the objects with labels on a runtime cluster, as kind namespace/name.
 func withLabels(t *testing.T, c client.Client, labels client.MatchingLabels) []string {
 	t.Helper()
+	objects, err := scenario.List(context.Background(), c, remote.RuntimeKinds(), labels)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var found []string
-	for _, gvk := range remote.RuntimeKinds() {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(gvk)
-		err := c.List(context.Background(), list, labels)
-		if meta.IsNoMatchError(err) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, o := range list.Items {
-			found = append(found, strings.TrimPrefix(gvk.Kind+" "+o.GetNamespace()+"/"+o.GetName(), "/"))
-		}
+	for _, o := range objects {
+		found = append(found, strings.TrimPrefix(o.GetKind()+" "+o.GetNamespace()+"/"+o.GetName(), "/"))
 	}
 	return found
 }
 
-// empty waits until nothing of a product is left on a runtime cluster.
-func empty(t *testing.T, c client.Client, product string) {
+// awaitEmpty waits until nothing of a product is left on a runtime cluster.
+func (sys *system) awaitEmpty(t *testing.T, cluster, product string) {
 	t.Helper()
-	until(t, "nothing of "+product+" left", func() error {
-		if left := labelled(t, c, product); len(left) > 0 {
+	sys.Until(t, "nothing of "+product+" left", func() error {
+		if left := labelled(t, sys.Clusters[cluster], product); len(left) > 0 {
 			return fmt.Errorf("left: %s", strings.Join(left, ", "))
 		}
 		return nil
 	})
-}
-
-// dump logs the state of every object, for a test that fails.
-func (w *world) dump(t *testing.T) {
-	for _, list := range []client.ObjectList{
-		&v1alpha1.ClusterList{}, &v1alpha1.ProductList{}, &v1alpha1.EnvironmentList{}, &v1alpha1.ProjectList{}, &v1alpha1.CodeRepoList{},
-		&v1alpha1.CodeRepoBindingList{}, &v1alpha1.DeploymentRuntimeList{}, &v1alpha1.ProjectPipelineRuntimeList{},
-	} {
-		if err := w.c.List(context.Background(), list); err != nil {
-			t.Logf("list %T: %v", list, err)
-			continue
-		}
-		_ = meta.EachListItem(list, func(o runtime.Object) error {
-			object := o.(v1alpha1.Object)
-			t.Logf("%T %s/%s deleted=%v", o, object.GetNamespace(), object.GetName(), !object.GetDeletionTimestamp().IsZero())
-			for _, c := range object.GetStatus().Conditions {
-				t.Logf("   %s=%s %s: %s", c.Type, c.Status, c.Reason, c.Message)
-			}
-			if p, ok := o.(*v1alpha1.Product); ok {
-				t.Logf("   sync %+v spaces %+v", p.Status.Sync, p.Status.Spaces)
-			}
-			return nil
-		})
-	}
 }

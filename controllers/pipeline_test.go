@@ -16,13 +16,14 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/scenario"
 )
 
 // The example of the user guide becomes ready.
 func TestPipelineOfTheGuide(t *testing.T) {
 	t.Parallel()
-	w := thePipelines(t)
-	m := newMill(w, "1001")
+	sys := thePipelines(t)
+	m := newPipelineProduct(sys, "1001")
 	m.open(t, m.guide(t))
 	r := m.ready(t)
 	m.has(t, pipelineWorker, inExclusive)
@@ -31,24 +32,24 @@ func TestPipelineOfTheGuide(t *testing.T) {
 	}
 	want := v1alpha1.WebhookStatus{
 		EventSource: "webhook-main-tag", CodeRepo: m.source, Events: []string{"tag_push_events"},
-		URL: "https://webhook.mill.example.com:30443/" + m.product + "-pr/webhook-main-tag",
+		URL: "https://webhook.mill.example.com:30443/" + m.Name + "-pr/webhook-main-tag",
 	}
 	if !slices.ContainsFunc(r.Status.Webhooks, func(h v1alpha1.WebhookStatus) bool { return cmp.Equal(h, want) }) {
 		t.Errorf("the webhooks are %+v, want among them %+v", r.Status.Webhooks, want)
 	}
 	for _, condition := range []string{"Valid", "Applied", "Armed", "Synced", "Healthy"} {
-		w.condition(t, r, condition, metav1.ConditionTrue, "")
+		sys.condition(t, r, condition, metav1.ConditionTrue, "")
 	}
-	exists(t, w.runtimes[pipelineWorker], m.resources(),
-		object("v1", "Namespace", "", m.namespace), object("v1", "ServiceAccount", m.namespace, "pr-demo-account"))
-	w.webhookKey(t)
-	w.condition(t, m.productObject(), "Ready", metav1.ConditionTrue, "")
+	sys.AwaitObjects(t, sys.Clusters[pipelineWorker], m.resources(),
+		scenario.Object("v1", "Namespace", "", m.namespace), scenario.Object("v1", "ServiceAccount", m.namespace, "pr-demo-account"))
+	sys.webhookKey(t)
+	sys.condition(t, m.Object(), "Ready", metav1.ConditionTrue, "")
 }
 
 // webhookKey returns the key of the webhooks, which is there and long enough.
-func (w *world) webhookKey(t *testing.T) string {
+func (sys *system) webhookKey(t *testing.T) string {
 	t.Helper()
-	key, err := w.store.Get(t.Context(), secrets.WebhookKey())
+	key, err := sys.store.Get(t.Context(), secrets.WebhookKey())
 	if err != nil || len(key.Fields[secrets.WebhookKeyField].Bytes()) != 64 {
 		t.Fatalf("the key of the webhooks: %v", err)
 	}
@@ -59,22 +60,22 @@ func (w *world) webhookKey(t *testing.T) string {
 // missing parts until then.
 func TestPipelineWaitsForArgoEvents(t *testing.T) {
 	t.Parallel()
-	w := thePipelines(t)
-	m := newMill(w, "1002")
+	sys := thePipelines(t)
+	m := newPipelineProduct(sys, "1002")
 	m.declare(t)
-	w.putText(t, secrets.RepositoryReadOnly("gitlab", m.source), "deploykey", "key")
+	sys.putText(t, secrets.RepositoryReadOnly("gitlab", m.source), "deploykey", "key")
 	m.push(t, m.files(t, m.guide(t)))
 	r := m.pipelines()
-	message := w.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
-	until(t, "the cause", func() error {
-		message = w.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
+	message := sys.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
+	sys.Until(t, "the cause", func() error {
+		message = sys.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
 		if !strings.Contains(message, "Argo Events has not looked at EventSource") || r.Status.Armed != "0/4" {
 			return errors.New(message)
 		}
 		return nil
 	})
 	m.has(t, pipelineWorker, inExclusive)
-	c := w.runtimes[pipelineWorker]
+	c := sys.Clusters[pipelineWorker]
 	sensors := m.list(c, "Sensor")
 	slices.SortFunc(sensors, func(a, b unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
 	broken := sensors[0]
@@ -85,8 +86,8 @@ func TestPipelineWaitsForArgoEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.playControllers(t)
-	until(t, "one trigger that is not armed", func() error {
-		message = w.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
+	sys.Until(t, "one trigger that is not armed", func() error {
+		message = sys.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
 		if r.Status.Armed != "3/4" || !strings.Contains(message, "EventBus not ready.") {
 			return fmt.Errorf("%s armed: %s", r.Status.Armed, message)
 		}
@@ -98,8 +99,8 @@ func TestPipelineWaitsForArgoEvents(t *testing.T) {
 // one heals it. Granted triggers go on.
 func TestPipelineRevokedBinding(t *testing.T) {
 	t.Parallel()
-	w := thePipelines(t)
-	m := newMill(w, "1003")
+	sys := thePipelines(t)
+	m := newPipelineProduct(sys, "1003")
 	spec := m.guide(t)
 	spec.EventSources[3].GitLab.RepoName = m.events
 	m.open(t, spec)
@@ -108,7 +109,7 @@ func TestPipelineRevokedBinding(t *testing.T) {
 	m.revokes(t, spec, inExclusive, rest)
 	r := m.pipelines()
 	m.push(t, nil, bindingPath(m.events))
-	message := w.condition(t, r, "Ready", metav1.ConditionFalse, v1alpha1.ReasonPermissionDenied)
+	message := sys.condition(t, r, "Ready", metav1.ConditionFalse, v1alpha1.ReasonPermissionDenied)
 	if !strings.Contains(message, m.events) {
 		t.Errorf("the message does not name the repository: %s", message)
 	}
@@ -121,7 +122,7 @@ func TestPipelineRevokedBinding(t *testing.T) {
 	hold := func(finalizers ...string) {
 		t.Helper()
 		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"finalizers":[%s]}}`, strings.Join(finalizers, ",")))
-		if err := client.IgnoreNotFound(w.runtimes[pipelineWorker].Patch(context.Background(), m.resources(), patch)); err != nil {
+		if err := client.IgnoreNotFound(sys.Clusters[pipelineWorker].Patch(context.Background(), m.resources(), patch)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +130,7 @@ func TestPipelineRevokedBinding(t *testing.T) {
 	t.Cleanup(func() { hold() })
 	spec.Hooks.PreHooks[0].Name = "unknown"
 	m.push(t, map[string]string{pipelineFile: m.file(t, spec)}, bindingPath(m.source))
-	until(t, "nothing that listens", func() error {
+	sys.Until(t, "nothing that listens", func() error {
 		for _, o := range m.owned(t, pipelineWorker) {
 			if !strings.HasPrefix(o, "Application ") {
 				return fmt.Errorf("there is %s", o)
@@ -137,8 +138,8 @@ func TestPipelineRevokedBinding(t *testing.T) {
 		}
 		return nil
 	})
-	until(t, "a status that says so", func() error {
-		w.condition(t, r, "Ready", metav1.ConditionFalse, "")
+	sys.Until(t, "a status that says so", func() error {
+		sys.condition(t, r, "Ready", metav1.ConditionFalse, "")
 		if r.Status.Armed != "0/4" || len(r.Status.Webhooks) > 0 {
 			return fmt.Errorf("%s armed, webhooks %v", r.Status.Armed, r.Status.Webhooks)
 		}
@@ -155,8 +156,8 @@ func TestPipelineRevokedBinding(t *testing.T) {
 // So it does where all event sources share one object.
 func TestPipelineRevokedBindingOfShared(t *testing.T) {
 	t.Parallel()
-	w := thePipelines(t)
-	m := newMill(w, "1010")
+	sys := thePipelines(t)
+	m := newPipelineProduct(sys, "1010")
 	spec := m.guide(t)
 	spec.Isolation, spec.EventSources[3].GitLab.RepoName = v1alpha1.IsolationShared, m.events
 	m.open(t, spec)
@@ -168,17 +169,17 @@ func TestPipelineRevokedBindingOfShared(t *testing.T) {
 	held := spec.DeepCopy()
 	held.Account = "of-somebody"
 	m.push(t, map[string]string{pipelineFile: m.file(t, held)})
-	w.condition(t, r, "Applied", metav1.ConditionFalse, "")
+	sys.condition(t, r, "Applied", metav1.ConditionFalse, "")
 	m.has(t, pipelineWorker, inShared)
 	for _, o := range m.owned(t, pipelineWorker) {
 		if name, ok := strings.CutPrefix(o, "ConfigMap argo-events/"); ok {
-			if err := w.runtimes[pipelineWorker].Delete(context.Background(), object("v1", "ConfigMap", "argo-events", name)); err != nil {
+			if err := sys.Clusters[pipelineWorker].Delete(context.Background(), scenario.Object("v1", "ConfigMap", "argo-events", name)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	until(t, "triggers without files", func() error {
-		message := w.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
+	sys.Until(t, "triggers without files", func() error {
+		message := sys.condition(t, r, "Armed", metav1.ConditionFalse, v1alpha1.ReasonDisarmed)
 		if r.Status.Armed != "0/4" || !strings.Contains(message, "ConfigMap") || !strings.Contains(message, "is gone") {
 			return fmt.Errorf("%s armed: %s", r.Status.Armed, message)
 		}
@@ -192,10 +193,10 @@ func TestPipelineRevokedBindingOfShared(t *testing.T) {
 // revokes takes the binding of the runtime's fourth event source away and gives it
 // back, with other faults beside it, also when the runtime is to be left alone:
 // the runtime has the objects of whole before and after, and the objects of rest between.
-func (m *mill) revokes(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec, whole, rest string) {
+func (m *pipelineProduct) revokes(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec, whole, rest string) {
 	t.Helper()
 	r := m.pipelines()
-	if err := m.w.runtimes[pipelineWorker].Create(context.Background(), object("v1", "ServiceAccount", m.namespace, "of-somebody")); err != nil {
+	if err := m.sys.Clusters[pipelineWorker].Create(context.Background(), scenario.Object("v1", "ServiceAccount", m.namespace, "of-somebody")); err != nil {
 		t.Fatal(err)
 	}
 	for name, wrong := range map[string]func(*v1alpha1.ProjectPipelineRuntimeSpec){
@@ -211,13 +212,13 @@ func (m *mill) revokes(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec, 
 		faulty := spec.DeepCopy()
 		wrong(faulty)
 		m.push(t, map[string]string{pipelineFile: m.file(t, faulty)})
-		m.w.condition(t, r, "Ready", metav1.ConditionFalse, "")
+		m.sys.condition(t, r, "Ready", metav1.ConditionFalse, "")
 		m.has(t, pipelineWorker, whole)
 		m.push(t, nil, bindingPath(m.events))
 		m.has(t, pipelineWorker, rest)
 		m.findsFiles(t)
-		until(t, "a status that tells of it with "+name, func() error {
-			if err := m.w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+		m.sys.Until(t, "a status that tells of it with "+name, func() error {
+			if err := m.sys.Client.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
 				return err
 			}
 			if len(r.Status.IllegalEventSources) != 1 || r.Status.Armed != "3/4" || len(r.Status.Webhooks) != 3 {
@@ -233,9 +234,9 @@ func (m *mill) revokes(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec, 
 }
 
 // findsFiles checks that the files of each sensor are there.
-func (m *mill) findsFiles(t *testing.T) {
+func (m *pipelineProduct) findsFiles(t *testing.T) {
 	t.Helper()
-	owned, sensors := m.owned(t, pipelineWorker), m.list(m.w.runtimes[pipelineWorker], "Sensor")
+	owned, sensors := m.owned(t, pipelineWorker), m.list(m.sys.Clusters[pipelineWorker], "Sensor")
 	if len(sensors) == 0 {
 		t.Error("there is no Sensor")
 	}
@@ -254,9 +255,9 @@ func (m *mill) findsFiles(t *testing.T) {
 }
 
 // deaf checks that no listener of an event source is left.
-func (m *mill) deaf(t *testing.T, source string) {
+func (m *pipelineProduct) deaf(t *testing.T, source string) {
 	t.Helper()
-	listeners := m.list(m.w.runtimes[pipelineWorker], "EventSource")
+	listeners := m.list(m.sys.Clusters[pipelineWorker], "EventSource")
 	if len(listeners) == 0 {
 		t.Error("there is no EventSource")
 	}
@@ -271,8 +272,8 @@ func (m *mill) deaf(t *testing.T, source string) {
 // After every change no old object stays, and the paths of the hooks stay.
 func TestPipelineChangesLeaveNothing(t *testing.T) {
 	t.Parallel()
-	w := thePipelines(t)
-	m := newMill(w, "1004")
+	sys := thePipelines(t)
+	m := newPipelineProduct(sys, "1004")
 	m.open(t, m.guide(t))
 	before := m.ready(t).Status.Webhooks
 
@@ -297,7 +298,7 @@ func TestPipelineChangesLeaveNothing(t *testing.T) {
 	m.change(t, func(*v1alpha1.ProjectPipelineRuntimeSpec) {})
 	m.ready(t)
 	m.has(t, pipelineWorker, inExclusive)
-	gone(t, w.runtimes[pipelineWorker], object("v1", "Namespace", "", old))
+	sys.AwaitGone(t, sys.Clusters[pipelineWorker], scenario.Object("v1", "Namespace", "", old))
 	for _, o := range m.owned(t, pipelineWorker) {
 		if strings.Contains(o, " "+old+"/") {
 			t.Errorf("%s is in the old namespace", o)
@@ -308,44 +309,44 @@ func TestPipelineChangesLeaveNothing(t *testing.T) {
 	m.push(t, map[string]string{"envs/far.yaml": strings.NewReplacer("name: dev", "name: far", pipelineWorker, otherPipelineWorker).Replace(m.env())})
 	m.change(t, func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Environment = "far" })
 	m.has(t, otherPipelineWorker, inExclusive)
-	empty(t, w.runtimes[pipelineWorker], m.product)
+	sys.awaitEmpty(t, pipelineWorker, m.Name)
 	r := m.ready(t)
 	if r.Status.Target.Cluster != otherPipelineWorker || !strings.HasPrefix(r.Status.Webhooks[0].URL, "https://webhook.weir.example.com:30443/") {
 		t.Errorf("it is at %+v, with hooks %+v", r.Status.Target, r.Status.Webhooks)
 	}
 	m.push(t, map[string]string{"envs/far.yaml": strings.Replace(m.env(), "name: dev", "name: far", 1)}, envFile)
 	m.has(t, pipelineWorker, inExclusive)
-	empty(t, w.runtimes[otherPipelineWorker], m.product)
+	sys.awaitEmpty(t, otherPipelineWorker, m.Name)
 	m.ready(t)
 }
 
 // Every order of removing the files ends clean, the additional resources included.
 func TestPipelineDeletionInAnyOrder(t *testing.T) {
 	t.Parallel()
-	w := thePipelines(t)
-	m0 := newMill(w, "1020")
+	sys := thePipelines(t)
+	m0 := newPipelineProduct(sys, "1020")
 	for i, order := range [][]string{
-		{pipelineFile, bindingPath(m0.source), repoPath(m0.source), projectFile, envFile},
-		{envFile, repoPath(m0.source), projectFile, bindingPath(m0.source), pipelineFile},
-		{repoPath(m0.source), pipelineFile, bindingPath(m0.source), envFile, projectFile},
+		{pipelineFile, bindingPath(m0.source), scenario.CodeRepoPath(m0.source), projectFile, envFile},
+		{envFile, scenario.CodeRepoPath(m0.source), projectFile, bindingPath(m0.source), pipelineFile},
+		{scenario.CodeRepoPath(m0.source), pipelineFile, bindingPath(m0.source), envFile, projectFile},
 	} {
 		t.Run(strings.Join(order, " "), func(t *testing.T) {
 			t.Parallel()
-			m := newMill(w, fmt.Sprintf("102%d", i))
+			m := newPipelineProduct(sys, fmt.Sprintf("102%d", i))
 			m.open(t, m.guide(t))
 			m.ready(t)
-			m.push(t, nil, repoPath(m.events), bindingPath(m.events))
+			m.push(t, nil, scenario.CodeRepoPath(m.events), bindingPath(m.events))
 			for n, file := range order {
 				file = strings.ReplaceAll(file, m0.source, m.source)
 				m.confirm(t, m.push(t, map[string]string{"README.md": fmt.Sprint(n)}, file))
 			}
 			for _, o := range []client.Object{
-				m.pipelines(), &v1alpha1.Environment{ObjectMeta: m.meta("dev")}, &v1alpha1.Project{ObjectMeta: m.meta("app")},
-				&v1alpha1.CodeRepo{ObjectMeta: m.meta(m.source)}, &v1alpha1.CodeRepoBinding{ObjectMeta: m.meta(m.source + "-app")},
+				m.pipelines(), &v1alpha1.Environment{ObjectMeta: m.Meta("dev")}, &v1alpha1.Project{ObjectMeta: m.Meta("app")},
+				&v1alpha1.CodeRepo{ObjectMeta: m.Meta(m.source)}, &v1alpha1.CodeRepoBinding{ObjectMeta: m.Meta(m.source + "-app")},
 			} {
-				gone(t, w.c, o)
+				sys.AwaitGone(t, sys.Client, o)
 			}
-			empty(t, w.runtimes[pipelineWorker], m.product)
+			sys.awaitEmpty(t, pipelineWorker, m.Name)
 		})
 	}
 }
@@ -354,8 +355,8 @@ func TestPipelineDeletionInAnyOrder(t *testing.T) {
 // is in use is refused with the name of who has it.
 func TestPipelinesOfTwoProducts(t *testing.T) {
 	t.Parallel()
-	w := thePipelines(t)
-	first, second := newMill(w, "1005"), newMill(w, "1006")
+	sys := thePipelines(t)
+	first, second := newPipelineProduct(sys, "1005"), newPipelineProduct(sys, "1006")
 	first.open(t, first.guide(t))
 	second.open(t, second.guide(t))
 	first.has(t, pipelineWorker, inExclusive)
@@ -379,8 +380,8 @@ func TestPipelinesOfTwoProducts(t *testing.T) {
 		if !found {
 			continue
 		}
-		secret := object("v1", "Secret", "argo-events", name)
-		exists(t, w.runtimes[pipelineWorker], secret)
+		secret := scenario.Object("v1", "Secret", "argo-events", name)
+		sys.AwaitObjects(t, sys.Clusters[pipelineWorker], secret)
 		data, _, _ := unstructured.NestedStringMap(secret.Object, "data")
 		if data["token"] == "" || tokens[data["token"]] {
 			t.Errorf("%s has no token of its own", name)
@@ -388,14 +389,14 @@ func TestPipelinesOfTwoProducts(t *testing.T) {
 		tokens[data["token"]] = true
 	}
 
-	third := newMill(w, "1007")
+	third := newPipelineProduct(sys, "1007")
 	third.namespace = first.namespace
 	third.open(t, third.guide(t))
-	message := w.condition(t, third.pipelines(), "Ready", metav1.ConditionFalse, v1alpha1.ReasonNamespaceClaimed)
-	if !strings.Contains(message, first.product+"/pr") {
-		t.Errorf("the message does not name %s: %s", first.product, message)
+	message := sys.condition(t, third.pipelines(), "Ready", metav1.ConditionFalse, v1alpha1.ReasonNamespaceClaimed)
+	if !strings.Contains(message, first.Name+"/pr") {
+		t.Errorf("the message does not name %s: %s", first.Name, message)
 	}
-	if left := labelled(t, w.runtimes[pipelineWorker], third.product); len(left) > 0 {
+	if left := labelled(t, sys.Clusters[pipelineWorker], third.Name); len(left) > 0 {
 		t.Errorf("a refused runtime wrote %v", left)
 	}
 	first.push(t, nil, pipelineFile)
@@ -405,12 +406,12 @@ func TestPipelinesOfTwoProducts(t *testing.T) {
 // The last runs are in the status, and the runs that could not start.
 func TestPipelineRunsAreTold(t *testing.T) {
 	t.Parallel()
-	w := thePipelines(t)
-	m := newMill(w, "1008")
+	sys := thePipelines(t)
+	m := newPipelineProduct(sys, "1008")
 	m.open(t, m.guide(t))
 	m.ready(t)
 	labels := func(role string, more ...string) map[string]string {
-		all := map[string]string{launch.LabelProduct: m.product, launch.LabelRuntime: "pr", launch.LabelRole: role, launch.LabelPipeline: "pipeline-dev"}
+		all := map[string]string{launch.LabelProduct: m.Name, launch.LabelRuntime: "pr", launch.LabelRole: role, launch.LabelPipeline: "pipeline-dev"}
 		for i := 0; i < len(more); i += 2 {
 			all[more[i]] = more[i+1]
 		}
@@ -423,11 +424,11 @@ func TestPipelineRunsAreTold(t *testing.T) {
 	m.run(t, m.namespace, "launch-3", labels(launch.RoleLauncher), "", "")
 	m.run(t, "default", "forged", labels(launch.RoleRun), "True", "Succeeded")
 	t.Cleanup(func() {
-		_ = w.runtimes[pipelineWorker].Delete(context.Background(), object("tekton.dev/v1", "PipelineRun", "default", "forged"))
+		_ = sys.Clusters[pipelineWorker].Delete(context.Background(), scenario.Object("tekton.dev/v1", "PipelineRun", "default", "forged"))
 	})
 	r := m.pipelines()
-	until(t, "the runs", func() error {
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+	sys.Until(t, "the runs", func() error {
+		if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
 			return err
 		}
 		var told []string

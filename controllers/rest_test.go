@@ -1,7 +1,6 @@
 package controllers_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,55 +10,56 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/controllers"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/scenario"
 )
 
-// A second pass over an unchanged world, after a restart at that, writes
+// A second pass over an unchanged system, after a restart at that, writes
 // nothing: counted at the API servers.
 func TestSecondPassWritesNothing(t *testing.T) {
-	w := thePipelines(t)
-	s, m := newShop(w, "801", "alpha"), newMill(w, "1009")
+	sys := thePipelines(t)
+	s, m := newProduct(sys, "801", "alpha"), newPipelineProduct(sys, "1009")
 	m.open(t, m.guide(t))
 	s.open(t)
 	s.synced(t, "Synced", "Healthy")
-	w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
-	w.condition(t, s.productObject(), "Ready", "True", "Ready")
+	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	sys.condition(t, s.Object(), "Ready", "True", "Ready")
 	m.ready(t)
-	w.condition(t, m.productObject(), "Ready", "True", "Ready")
-	key := w.webhookKey(t)
-	quiet(t, w, func() {}, pipelineWorker)
-	quiet(t, w, func() {
-		w.restart(t)
-		until(t, "the new operator at work", func() error {
+	sys.condition(t, m.Object(), "Ready", "True", "Ready")
+	key := sys.webhookKey(t)
+	quiet(t, sys, func() {}, pipelineWorker)
+	quiet(t, sys, func() {
+		sys.restart(t)
+		sys.Until(t, "the new operator at work", func() error {
 			for _, cluster := range []string{s.cluster, m.cluster} {
-				if !w.op.Deps.Clusters.State(cluster).Connected {
+				if !sys.op.Deps.Clusters.State(cluster).Connected {
 					return fmt.Errorf("it has not connected to %s yet", cluster)
 				}
 			}
 			return nil
 		})
 	}, pipelineWorker)
-	if w.webhookKey(t) != key {
+	if sys.webhookKey(t) != key {
 		t.Error("the key of the webhooks has changed")
 	}
-	inSeveralProcesses(t, w)
+	inSeveralProcesses(t, sys)
 	// No other test runs until here; the products go while the others do.
 	t.Parallel()
 }
 
 // The controllers know everything from the API server, so they may run in several
 // processes: nothing is written when they start, and a push brings about the same.
-func inSeveralProcesses(t *testing.T, w *world) {
+func inSeveralProcesses(t *testing.T, sys *system) {
 	t.Helper()
 	onClusters := []string{"space", "deploymentruntime", "projectpipelineruntime"}
 	others := slices.DeleteFunc(controllers.Names(), func(name string) bool { return name == "cluster" || slices.Contains(onClusters, name) })
-	var more []*running
-	quiet(t, w, func() {
-		w.op.quit(t)
-		w.op = w.start(t, others)
+	var more []*scenario.Operator
+	quiet(t, sys, func() {
+		stop(t, sys.op)
+		sys.serve(t, others)
 		for _, names := range [][]string{{"cluster"}, {"space"}, {"deploymentruntime", "projectpipelineruntime"}} {
-			more = append(more, w.start(t, names))
+			more = append(more, sys.start(t, names))
 		}
-		until(t, "the connections of the processes", func() error {
+		sys.Until(t, "the connections of the processes", func() error {
 			for _, r := range more {
 				if !r.Deps.Clusters.State("alpha").Connected {
 					return errors.New("one of them has not connected yet")
@@ -68,62 +68,41 @@ func inSeveralProcesses(t *testing.T, w *world) {
 			return nil
 		})
 	})
-	s := newShop(w, "803", "alpha")
+	s := newProduct(sys, "803", "alpha")
 	s.open(t)
-	w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonProgressing)
-	exists(t, w.runtimes["alpha"], s.application())
-	w.op.quit(t)
+	sys.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonProgressing)
+	sys.AwaitObjects(t, sys.Clusters["alpha"], s.application())
+	stop(t, sys.op)
 	for _, r := range more {
-		r.quit(t)
+		stop(t, r)
 	}
-	w.op = w.start(t, controllers.Names())
-	w.condition(t, s.productObject(), "Ready", "True", "Ready")
+	sys.serve(t, controllers.Names())
+	sys.condition(t, s.Object(), "Ready", "True", "Ready")
 }
 
 // quiet waits until the API servers are at rest, does something, and checks
 // that nothing is written in the seconds after it.
-func quiet(t *testing.T, w *world, do func(), runtimes ...string) {
+func quiet(t *testing.T, sys *system, do func(), runtimes ...string) {
 	t.Helper()
-	planes := map[string]*devstack.ControlPlane{"tenant": w.Tenant, "alpha": w.Runtimes["alpha"]}
+	planes := map[string]*devstack.ControlPlane{"tenant": sys.Tenant, "alpha": sys.Runtimes["alpha"]}
 	for _, name := range runtimes {
-		planes[name] = w.Runtimes[name]
+		planes[name] = sys.Runtimes[name]
 	}
-	marks := map[string]devstack.Mark{}
-	settle := func() {
-		until(t, "a world at rest", func() error {
-			before := map[string]int64{}
-			for name, plane := range planes {
-				revision, err := plane.EtcdRevision(context.Background())
-				if err != nil {
-					return err
-				}
-				before[name] = revision
-			}
-			time.Sleep(time.Second)
-			for name, plane := range planes {
-				if revision, err := plane.EtcdRevision(context.Background()); err != nil || revision != before[name] {
-					return fmt.Errorf("%s is written to: %v", name, err)
-				}
-			}
-			return nil
-		})
+	if err := scenario.Settle(t.Context(), scenario.Patience, planes, nil); err != nil {
+		t.Fatal(err)
 	}
-	settle()
-	for name, plane := range planes {
-		mark, err := plane.Mark(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		marks[name] = mark
+	writes, err := scenario.Record(t.Context(), planes)
+	if err != nil {
+		t.Fatal(err)
 	}
 	do()
 	time.Sleep(3 * time.Second)
-	for name, plane := range planes {
-		changes, err := plane.Changes(t.Context(), marks[name])
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, change := range changes {
+	changes, err := writes.Changes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, all := range changes {
+		for _, change := range all {
 			t.Errorf("%s: %s", name, change)
 		}
 	}

@@ -15,70 +15,71 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
 func TestPushBecomesApplication(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "101", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "101", "alpha")
 	s.open(t)
 	for _, o := range []v1alpha1.Object{
-		&v1alpha1.Environment{ObjectMeta: s.meta("dev")}, &v1alpha1.Project{ObjectMeta: s.meta("app")},
-		&v1alpha1.CodeRepo{ObjectMeta: s.meta("repo-1")}, &v1alpha1.CodeRepoBinding{ObjectMeta: s.meta("app")}, s.productObject(),
+		&v1alpha1.Environment{ObjectMeta: s.Meta("dev")}, &v1alpha1.Project{ObjectMeta: s.Meta("app")},
+		&v1alpha1.CodeRepo{ObjectMeta: s.Meta("repo-1")}, &v1alpha1.CodeRepoBinding{ObjectMeta: s.Meta("app")}, s.Object(),
 	} {
-		w.condition(t, o, "Ready", "True", "Ready")
+		sys.condition(t, o, "Ready", "True", "Ready")
 	}
-	c := w.runtimes["alpha"]
-	exists(t, c,
-		object("v1", "Namespace", "", s.product), object("v1", "Namespace", "", s.namespace),
-		object("hnc.x-k8s.io/v1alpha2", "HierarchyConfiguration", s.namespace, "hierarchy"),
-		object("v1", "ServiceAccount", s.namespace, "dr"), s.appProject())
+	c := sys.Clusters["alpha"]
+	sys.AwaitObjects(t, c,
+		scenario.Object("v1", "Namespace", "", s.Name), scenario.Object("v1", "Namespace", "", s.namespace),
+		scenario.Object("hnc.x-k8s.io/v1alpha2", "HierarchyConfiguration", s.namespace, "hierarchy"),
+		scenario.Object("v1", "ServiceAccount", s.namespace, "dr"), s.appProject())
 
 	app := s.application()
-	exists(t, c, app)
+	sys.AwaitObjects(t, c, app)
 	source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
 	if source["path"] != "deploy" || source["targetRevision"] != "main" || source["repoURL"] != "https://git.example/group-101/app.git" {
 		t.Errorf("the source of the Application is %v", source)
 	}
 
 	r := s.runtimeObject()
-	w.condition(t, r, "Ready", "False", v1alpha1.ReasonProgressing)
+	sys.condition(t, r, "Ready", "False", v1alpha1.ReasonProgressing)
 	s.synced(t, "Synced", "Healthy")
-	w.condition(t, r, "Ready", "True", "Ready")
+	sys.condition(t, r, "Ready", "True", "Ready")
 	if r.Status.Source == nil || r.Status.Source.Permission != v1alpha1.PermissionReadOnly {
 		t.Errorf("the runtime's permission is %v, want readonly", r.Status.Source)
 	}
 	s.synced(t, "Synced", "Degraded")
-	w.condition(t, r, "Ready", "False", v1alpha1.ReasonDegraded)
-	w.condition(t, r, "Healthy", "False", v1alpha1.ReasonDegraded)
+	sys.condition(t, r, "Ready", "False", v1alpha1.ReasonDegraded)
+	sys.condition(t, r, "Healthy", "False", v1alpha1.ReasonDegraded)
 	s.synced(t, "OutOfSync", "Healthy")
-	w.condition(t, r, "Synced", "False", v1alpha1.ReasonOutOfSync)
+	sys.condition(t, r, "Synced", "False", v1alpha1.ReasonOutOfSync)
 }
 
 // Files may come in any order: everything converges when the last is there.
 func TestAnyOrder(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
+	sys := theSystem(t)
 	all := []string{envFile, projectFile, repoFile, bindingFile, runtimeFile}
 	orders := [][]string{all, slices.Clone(all), {runtimeFile, bindingFile, repoFile, envFile, projectFile}, {bindingFile, runtimeFile, projectFile, envFile, repoFile}}
 	slices.Reverse(orders[1])
 	for i, order := range orders {
 		t.Run(strings.Join(order, " "), func(t *testing.T) {
 			t.Parallel()
-			s := newShop(w, fmt.Sprintf("20%d", i), "alpha")
+			s := newProduct(sys, fmt.Sprintf("20%d", i), "alpha")
 			s.declare(t)
 			for n, file := range order {
 				s.push(t, map[string]string{file: s.files()[file]})
 				if n == 0 && file == runtimeFile {
-					message := w.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonReferenceMissing)
+					message := sys.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonReferenceMissing)
 					if !strings.Contains(message, "dev") {
 						t.Errorf("the message does not name the missing environment: %s", message)
 					}
 				}
 			}
-			exists(t, w.runtimes["alpha"], s.application())
+			sys.AwaitObjects(t, sys.Clusters["alpha"], s.application())
 			s.synced(t, "Synced", "Healthy")
-			w.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+			sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
 		})
 	}
 }
@@ -86,31 +87,31 @@ func TestAnyOrder(t *testing.T) {
 // Objects applied with kubectl live beside mirrored ones, and are left alone.
 func TestKubectlBesideGit(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "301", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "301", "alpha")
 	s.declare(t)
 	files := s.files()
 	delete(files, runtimeFile)
 	s.push(t, files)
-	w.condition(t, s.productObject(), "Ready", "True", "Ready")
-	w.apply(t, strings.Replace(s.runtime(), "name: dr\n", "name: dr\n  namespace: "+s.product+"\n", 1))
-	exists(t, w.runtimes["alpha"], s.application())
+	sys.condition(t, s.Object(), "Ready", "True", "Ready")
+	sys.MustApply(t, strings.Replace(s.runtime(), "name: dr\n", "name: dr\n  namespace: "+s.Name+"\n", 1))
+	sys.AwaitObjects(t, sys.Clusters["alpha"], s.application())
 	// A change of the repository does not touch it.
 	s.push(t, map[string]string{projectFile: strings.Replace(s.project(), "go", "rust", 1)})
-	until(t, "the changed project", func() error {
-		p := &v1alpha1.Project{ObjectMeta: s.meta("app")}
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil || p.Spec.Language != "rust" {
+	sys.Until(t, "the changed project", func() error {
+		p := &v1alpha1.Project{ObjectMeta: s.Meta("app")}
+		if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil || p.Spec.Language != "rust" {
 			return fmt.Errorf("language %q, %v", p.Spec.Language, err)
 		}
 		return nil
 	})
-	exists(t, w.c, object("nautes.resource.nautes.io/v1alpha1", "DeploymentRuntime", s.product, "dr"))
+	sys.AwaitObjects(t, sys.Client, scenario.Object("nautes.resource.nautes.io/v1alpha1", "DeploymentRuntime", s.Name, "dr"))
 }
 
 func TestBadFilesStopOnlyThemselves(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "302", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "302", "alpha")
 	s.open(t)
 	for name, test := range map[string]struct {
 		file, content, want string
@@ -128,8 +129,8 @@ func TestBadFilesStopOnlyThemselves(t *testing.T) {
 			good := strings.Replace(s.project(), "language: go", "language: "+strings.ReplaceAll(name, " ", "-"), 1)
 			good = strings.ReplaceAll(good, "'", "")
 			s.push(t, map[string]string{test.file: test.content, projectFile: good})
-			p := s.productObject()
-			message := w.condition(t, p, "Ready", "False", v1alpha1.ReasonFilesRefused)
+			p := s.Object()
+			message := sys.condition(t, p, "Ready", "False", v1alpha1.ReasonFilesRefused)
 			if !strings.Contains(message, test.file) || !strings.Contains(message, test.want) {
 				t.Errorf("the message names not %q and %q: %s", test.file, test.want, message)
 			}
@@ -139,36 +140,36 @@ func TestBadFilesStopOnlyThemselves(t *testing.T) {
 			if test.wantLine > 0 && p.Status.Sync.Problems[0].Line != test.wantLine {
 				t.Errorf("line %d, want %d", p.Status.Sync.Problems[0].Line, test.wantLine)
 			}
-			until(t, "the good file of the same push", func() error {
-				o := &v1alpha1.Project{ObjectMeta: s.meta("app")}
-				if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil || !strings.Contains(good, "language: "+o.Spec.Language+"\n") {
+			sys.Until(t, "the good file of the same push", func() error {
+				o := &v1alpha1.Project{ObjectMeta: s.Meta("app")}
+				if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil || !strings.Contains(good, "language: "+o.Spec.Language+"\n") {
 					return fmt.Errorf("language %q: %v", o.Spec.Language, err)
 				}
 				return nil
 			})
 			// The object of the bad file keeps its last good state.
-			env := &v1alpha1.Environment{ObjectMeta: s.meta("dev")}
-			if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(env), env); err != nil || env.Spec.Cluster != "alpha" || !env.DeletionTimestamp.IsZero() {
+			env := &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}
+			if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(env), env); err != nil || env.Spec.Cluster != "alpha" || !env.DeletionTimestamp.IsZero() {
 				t.Errorf("the environment did not keep its state: %v, %v", env.Spec, err)
 			}
-			until(t, "an event that names the file", func() error {
-				return w.event(s.productObject(), v1alpha1.ReasonFilesRefused, test.file)
+			sys.Until(t, "an event that names the file", func() error {
+				return sys.event(s.Object(), v1alpha1.ReasonFilesRefused, test.file)
 			})
 			remove := []string{}
 			if test.file == "envs/repo.yaml" {
 				remove = []string{test.file}
 			}
 			s.push(t, s.files(), remove...)
-			w.condition(t, s.productObject(), "Ready", "True", "Ready")
+			sys.condition(t, s.Object(), "Ready", "True", "Ready")
 		})
 	}
 }
 
 // event looks for an event about an object whose note has all texts.
-func (w *world) event(o v1alpha1.Object, reason string, texts ...string) error {
+func (sys *system) event(o v1alpha1.Object, reason string, texts ...string) error {
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(object("events.k8s.io/v1", "EventList", "", "").GroupVersionKind())
-	if err := w.c.List(context.Background(), list); err != nil {
+	list.SetGroupVersionKind(scenario.Object("events.k8s.io/v1", "EventList", "", "").GroupVersionKind())
+	if err := sys.Client.List(context.Background(), list); err != nil {
 		return err
 	}
 	for _, e := range list.Items {
@@ -185,72 +186,72 @@ func (w *world) event(o v1alpha1.Object, reason string, texts ...string) error {
 // After a prune the owner's events name the objects and the commit.
 func TestPrunesAreAnnounced(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "307", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "307", "alpha")
 	s.open(t)
-	exists(t, w.runtimes["alpha"], s.application())
+	sys.AwaitObjects(t, sys.Clusters["alpha"], s.application())
 	revision := s.push(t, nil, runtimeFile)
 	commit := fmt.Sprintf("(revision %s by Ada Pusher <ada@example.com>)", revision[:12])
-	until(t, "the event about the runtime", func() error {
-		return w.event(s.productObject(), v1alpha1.ReasonPruned, fmt.Sprintf(
-			"deleted 1 object on Tenant that Product %[1]s no longer asks for %[2]s: DeploymentRuntime.nautes.resource.nautes.io %[1]s/dr", s.product, commit))
+	sys.Until(t, "the event about the runtime", func() error {
+		return sys.event(s.Object(), v1alpha1.ReasonPruned, fmt.Sprintf(
+			"deleted 1 object on Tenant that Product %[1]s no longer asks for %[2]s: DeploymentRuntime.nautes.resource.nautes.io %[1]s/dr", s.Name, commit))
 	})
-	until(t, "the event about the Application", func() error {
-		return w.event(s.runtimeObject(), v1alpha1.ReasonPruned,
-			fmt.Sprintf("deleted 1 object on Cluster alpha of DeploymentRuntime %s/dr, which is being deleted", s.product),
-			fmt.Sprintf("Application.argoproj.io %s/%s-dr", devstack.ArgoCDNamespace, s.product))
+	sys.Until(t, "the event about the Application", func() error {
+		return sys.event(s.runtimeObject(), v1alpha1.ReasonPruned,
+			fmt.Sprintf("deleted 1 object on Cluster alpha of DeploymentRuntime %s/dr, which is being deleted", s.Name),
+			fmt.Sprintf("Application.argoproj.io %s/%s-dr", devstack.ArgoCDNamespace, s.Name))
 	})
-	release(t, w.runtimes["alpha"], s.product)
-	until(t, "the event about the namespace", func() error {
-		return w.event(s.productObject(), v1alpha1.ReasonPruned, "on Cluster alpha", "Namespace "+s.namespace)
+	s.release(t, "alpha")
+	sys.Until(t, "the event about the namespace", func() error {
+		return sys.event(s.Object(), v1alpha1.ReasonPruned, "on Cluster alpha", "Namespace "+s.namespace)
 	})
 }
 
 func TestEmptiedRepositoryIsGuarded(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "303", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "303", "alpha")
 	s.open(t)
 	revision := s.push(t, map[string]string{"README.md": "empty"}, envFile, projectFile, repoFile, bindingFile, runtimeFile)
-	p := s.productObject()
-	message := w.condition(t, p, "Ready", "False", v1alpha1.ReasonPruneGuarded)
+	p := s.Object()
+	message := sys.condition(t, p, "Ready", "False", v1alpha1.ReasonPruneGuarded)
 	if !strings.Contains(message, revision) || p.Status.Sync.HeldBack != 5 {
 		t.Errorf("held back %d, message: %s", p.Status.Sync.HeldBack, message)
 	}
 	r := s.runtimeObject()
-	if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(r), r); err != nil || !r.DeletionTimestamp.IsZero() {
+	if err := sys.Client.Get(t.Context(), client.ObjectKeyFromObject(r), r); err != nil || !r.DeletionTimestamp.IsZero() {
 		t.Fatalf("the guard let the runtime go: %v", err)
 	}
 	before := p.DeepCopy()
 	p.Annotations = map[string]string{v1alpha1.AnnotationConfirmPrune: revision}
-	if err := w.c.Patch(t.Context(), p, client.MergeFrom(before)); err != nil {
+	if err := sys.Client.Patch(t.Context(), p, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the runtime gone", func() error {
-		release(t, w.runtimes["alpha"], s.product)
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
+	sys.Until(t, "the runtime gone", func() error {
+		s.release(t, "alpha")
+		if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(r), r); err != nil {
 			return client.IgnoreNotFound(err)
 		}
 		return fmt.Errorf("it is still there")
 	})
-	gone(t, w.c, &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, &v1alpha1.CodeRepo{ObjectMeta: s.meta("repo-1")},
-		&v1alpha1.CodeRepoBinding{ObjectMeta: s.meta("app")}, &v1alpha1.Project{ObjectMeta: s.meta("app")})
-	empty(t, w.runtimes["alpha"], s.product)
-	w.condition(t, s.productObject(), "Ready", "True", "Ready")
+	sys.AwaitGone(t, sys.Client, &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}, &v1alpha1.CodeRepo{ObjectMeta: s.Meta("repo-1")},
+		&v1alpha1.CodeRepoBinding{ObjectMeta: s.Meta("app")}, &v1alpha1.Project{ObjectMeta: s.Meta("app")})
+	sys.awaitEmpty(t, "alpha", s.Name)
+	sys.condition(t, s.Object(), "Ready", "True", "Ready")
 }
 
 func TestRewrittenHistoryIsFollowed(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "304", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "304", "alpha")
 	s.open(t)
-	before := w.condition(t, s.productObject(), "Synced", "True", "")
+	before := sys.condition(t, s.Object(), "Synced", "True", "")
 	files := s.files()
 	files[projectFile] = strings.Replace(s.project(), "language: go", "language: zig", 1)
-	revision := w.push(t, s.repo, githost.Commit{Files: files, Orphan: true, Force: true, Message: "start anew"})
-	p := s.productObject()
-	until(t, "the new history", func() error {
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil {
+	revision := sys.Push(t, s.Repository(), githost.Commit{Files: files, Orphan: true, Force: true, Message: "start anew"})
+	p := s.Object()
+	sys.Until(t, "the new history", func() error {
+		if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil {
 			return err
 		}
 		if p.Status.Sync == nil || p.Status.Sync.Revision != revision {
@@ -261,9 +262,9 @@ func TestRewrittenHistoryIsFollowed(t *testing.T) {
 	if p.Status.Sync.RewrittenFrom == "" || !strings.Contains(before, p.Status.Sync.RewrittenFrom[:10]) {
 		t.Errorf("the rewrite is not reported: from %q, before %q", p.Status.Sync.RewrittenFrom, before)
 	}
-	until(t, "the project of the new history", func() error {
-		o := &v1alpha1.Project{ObjectMeta: s.meta("app")}
-		if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil || o.Spec.Language != "zig" {
+	sys.Until(t, "the project of the new history", func() error {
+		o := &v1alpha1.Project{ObjectMeta: s.Meta("app")}
+		if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil || o.Spec.Language != "zig" {
 			return fmt.Errorf("language %q: %v", o.Spec.Language, err)
 		}
 		return nil
@@ -273,59 +274,51 @@ func TestRewrittenHistoryIsFollowed(t *testing.T) {
 // A push without a hook is found by the poll.
 func TestPollIsTheSafetyNet(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "305", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "305", "alpha")
 	s.declare(t)
-	if err := w.Git.RemoveHooks(s.repo); err != nil {
+	if err := sys.Git.RemoveHooks(s.Repository()); err != nil {
 		t.Fatal(err)
 	}
 	s.push(t, s.files())
-	w.condition(t, &v1alpha1.Environment{ObjectMeta: s.meta("dev")}, "Ready", "True", "Ready")
+	sys.condition(t, &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}, "Ready", "True", "Ready")
 }
 
 func TestGitHostFailures(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "306", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "306", "alpha")
 	s.open(t)
 	for name, failure := range map[string]githost.Failure{"authentication": githost.RefuseAuth(), "server error": githost.ServerError()} {
 		t.Run(name, func(t *testing.T) {
-			w.Git.Fail(s.repo, failure)
-			message := w.condition(t, s.productObject(), "Synced", "False", v1alpha1.ReasonFetchFailed)
+			sys.Git.Fail(s.Repository(), failure)
+			message := sys.condition(t, s.Object(), "Synced", "False", v1alpha1.ReasonFetchFailed)
 			if strings.Contains(message, "token-") {
 				t.Errorf("the message holds the credential: %s", message)
 			}
 			r := s.runtimeObject()
-			if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(r), r); err != nil || !r.DeletionTimestamp.IsZero() {
+			if err := sys.Client.Get(t.Context(), client.ObjectKeyFromObject(r), r); err != nil || !r.DeletionTimestamp.IsZero() {
 				t.Errorf("a repository that cannot be read must change nothing: %v", err)
 			}
-			w.Git.Heal(s.repo)
-			w.condition(t, s.productObject(), "Synced", "True", v1alpha1.ReasonSynced)
+			sys.Git.Heal(s.Repository())
+			sys.condition(t, s.Object(), "Synced", "True", v1alpha1.ReasonSynced)
 		})
 	}
 }
 
 func TestTenantRepository(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
+	sys := theSystem(t)
 	const repo = "tenant/management"
-	if _, err := w.Git.AddRepository(t.Context(), repo); err != nil {
+	if _, err := sys.Git.AddRepository(t.Context(), repo); err != nil {
 		t.Fatal(err)
 	}
-	w.Git.Grant("tenant-token", githost.Read, repo)
-	w.apply(t, fmt.Sprintf(`
-apiVersion: v1
-kind: Secret
-metadata: {name: tenant-repository, namespace: nautes}
-stringData: {username: any, password: tenant-token}
----
-apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: CodeRepo
-metadata: {name: management, namespace: nautes, labels: {coderepo.resource.nautes.io/tenant-management: %s}}
-spec: {url: "%s/%s.git", secretRef: {name: tenant-repository}}
-`, tenantName, w.Git.URL, repo))
-	w.hook(t, repo, "tenant", "/hooks/v1/tenant")
-	w.push(t, repo, githost.Commit{Files: map[string]string{
+	sys.Git.Grant("tenant-token", githost.Read, repo)
+	sys.MustApply(t, scenario.GitSecret("tenant-repository", "tenant-token"), scenario.TenantRepository(tenantName, sys.Git, repo, "tenant-repository"))
+	if err := sys.AddTenantHook(t.Context(), repo); err != nil {
+		t.Fatal(err)
+	}
+	sys.Push(t, repo, githost.Commit{Files: map[string]string{
 		"clusters/mirrored.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: Cluster
 metadata: {name: mirrored}
@@ -352,31 +345,34 @@ spec:
 	named := func(name string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: name}
 	}
-	w.condition(t, &v1alpha1.CodeRepoProvider{ObjectMeta: named("gitlab")}, "Ready", "True", "Ready")
-	w.condition(t, &v1alpha1.ProductProvider{ObjectMeta: named("products")}, "Ready", "True", "Ready")
-	w.condition(t, &v1alpha1.PipelineHook{ObjectMeta: named("list")}, "Ready", "True", "Ready")
-	w.condition(t, &v1alpha1.Cluster{ObjectMeta: named("mirrored")}, "Ready", "False", v1alpha1.ReasonSecretMissing)
+	sys.condition(t, &v1alpha1.CodeRepoProvider{ObjectMeta: named("gitlab")}, "Ready", "True", "Ready")
+	sys.condition(t, &v1alpha1.ProductProvider{ObjectMeta: named("products")}, "Ready", "True", "Ready")
+	sys.condition(t, &v1alpha1.PipelineHook{ObjectMeta: named("list")}, "Ready", "True", "Ready")
+	sys.condition(t, &v1alpha1.Cluster{ObjectMeta: named("mirrored")}, "Ready", "False", v1alpha1.ReasonSecretMissing)
 	management := v1alpha1.CodeRepo{ObjectMeta: named("management")}
-	w.condition(t, &management, "Ready", "True", "Ready")
+	sys.condition(t, &management, "Ready", "True", "Ready")
 	if management.Status.Sync == nil || management.Status.Sync.Files != 4 {
 		t.Errorf("the tenant repository reports %v, want 4 files", management.Status.Sync)
 	}
 	// A product's kind has no place in the tenant repository.
-	w.push(t, repo, githost.Commit{Files: map[string]string{"clusters/env.yaml": newShop(w, "1", "alpha").env()}})
-	w.condition(t, &management, "Ready", "False", v1alpha1.ReasonFilesRefused)
-	w.push(t, repo, githost.Commit{Delete: []string{"clusters/env.yaml", "clusters/mirrored.yaml"}})
-	gone(t, w.c, &v1alpha1.Cluster{ObjectMeta: named("mirrored")})
+	sys.Push(t, repo, githost.Commit{Files: map[string]string{"clusters/env.yaml": newProduct(sys, "1", "alpha").env()}})
+	sys.condition(t, &management, "Ready", "False", v1alpha1.ReasonFilesRefused)
+	sys.Push(t, repo, githost.Commit{Delete: []string{"clusters/env.yaml", "clusters/mirrored.yaml"}})
+	sys.AwaitGone(t, sys.Client, &v1alpha1.Cluster{ObjectMeta: named("mirrored")})
 }
 
 // The operator may not read Secrets outside of its namespace, nor be led there.
 func TestSecretsStayInTheOperatorsNamespace(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	kubeconfig, err := w.Tenant.ConfigFor(devstack.OperatorUser)
+	sys := theSystem(t)
+	kubeconfig, err := sys.Tenant.ConfigFor(devstack.OperatorUser)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newClient(t, kubeconfig)
+	c, err := scenario.NewClient(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := c.List(t.Context(), &corev1.SecretList{}, client.InNamespace("kube-system")); err == nil {
 		t.Error("the operator can list the Secrets of kube-system")
 	}

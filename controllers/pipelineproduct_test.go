@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -22,6 +22,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/scenario"
 )
 
 // The clusters of pipeline runtimes, with the real kinds of Argo Events and
@@ -31,61 +32,55 @@ const pipelineWorker, otherPipelineWorker = "mill", "weir"
 
 var pipelinesOnce sync.Once
 
-// thePipelines returns the one world, with the clusters of pipeline runtimes.
-func thePipelines(t *testing.T) *world {
+// thePipelines returns the one system, with the clusters of pipeline runtimes.
+func thePipelines(t *testing.T) *system {
 	t.Helper()
-	w := theWorld(t)
+	sys := theSystem(t)
 	pipelinesOnce.Do(func() {
 		hook, err := os.ReadFile(filepath.Join("..", "config", "samples", "tenant", "hooks", "ls.yaml"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.apply(t, strings.Replace(string(hook), "name: ls\n", "name: ls\n  namespace: nautes\n", 1), `
-apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: CodeRepoProvider
-metadata: {name: forge, namespace: nautes}
-spec: {httpAddress: "https://forge.example", sshAddress: "ssh://git@forge.example:22", apiServer: "https://forge.example", providerType: gitlab}
-`)
+		sys.MustApply(t, scenario.InNamespace(devstack.OperatorNamespace, string(hook)), scenario.Provider("forge", "https://forge.example"))
 		for _, name := range []string{pipelineWorker, otherPipelineWorker} {
-			if err := w.InstallPipelines(t.Context(), name); err != nil {
+			if err := sys.InstallPipelines(t.Context(), name); err != nil {
 				t.Fatal(err)
 			}
-			w.putKubeconfig(t, name, name)
-			w.apply(t, bareCluster(w, name, name, "usage: worker\n  clusterType: physical\n  workerType: pipeline"))
+			sys.putKubeconfig(t, name, name)
+			sys.MustApply(t, registrationCluster(sys, name, name, "usage: worker\n  clusterType: physical\n  workerType: pipeline"))
 		}
 	})
-	return w
+	return sys
 }
 
-// mill is a product with the pipeline runtime of the user guide.
-type mill struct {
-	*shop
+// pipelineProduct is a product with the pipeline runtime of the user guide.
+type pipelineProduct struct {
+	*product
 	// source and events are CodeRepos: of the pipeline files, and of the events.
 	source, events string
 }
 
 const pipelineFile = "projects/app/pr.yaml"
 
-func newMill(w *world, id string) *mill {
-	m := &mill{shop: newShop(w, id, pipelineWorker), source: "repo-s" + id, events: "repo-e" + id}
+func newPipelineProduct(sys *system, id string) *pipelineProduct {
+	m := &pipelineProduct{product: newProduct(sys, id, pipelineWorker), source: "repo-s" + id, events: "repo-e" + id}
 	m.namespace = "pipelines-" + id
 	return m
 }
 
-func repoPath(repo string) string    { return "code-repos/" + repo + "/" + repo + ".yaml" }
-func bindingPath(repo string) string { return "code-repos/" + repo + "/app.yaml" }
+func bindingPath(repo string) string { return scenario.BindingPath(repo, "app") }
 
-func (m *mill) repo(name string) string {
-	return fmt.Sprintf("apiVersion: nautes.resource.nautes.io/v1alpha1\nkind: CodeRepo\nmetadata:\n  name: %s\nspec:\n  product: %s\n  codeRepoProvider: forge\n  repoName: %s\n", name, m.product, name)
+func (m *pipelineProduct) repo(name string) string {
+	return m.CodeRepo(name, name, "codeRepoProvider: forge")
 }
 
-func (m *mill) grant(repo string) string {
-	return strings.NewReplacer("name: app\n", "name: "+repo+"-app\n", "repo-1", repo).Replace(m.binding("readonly"))
+func (m *pipelineProduct) grant(repo string) string {
+	return m.Binding(repo+"-app", repo, "app", "readonly")
 }
 
 // guide is the spec of the resource file that the user guide prints, in the words
 // of this product.
-func (m *mill) guide(t *testing.T) *v1alpha1.ProjectPipelineRuntimeSpec {
+func (m *pipelineProduct) guide(t *testing.T) *v1alpha1.ProjectPipelineRuntimeSpec {
 	t.Helper()
 	printed, err := os.ReadFile(filepath.Join("..", "config", "samples", "default.project", "projects", "project-demo", "pr-demo.yaml"))
 	if err != nil {
@@ -105,7 +100,7 @@ func (m *mill) guide(t *testing.T) *v1alpha1.ProjectPipelineRuntimeSpec {
 }
 
 // file returns the resource file of the runtime.
-func (m *mill) file(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) string {
+func (m *pipelineProduct) file(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) string {
 	t.Helper()
 	text, err := yaml.Marshal(map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "ProjectPipelineRuntime", "metadata": map[string]any{"name": "pr"}, "spec": spec,
@@ -117,35 +112,35 @@ func (m *mill) file(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) str
 }
 
 // change pushes a changed runtime.
-func (m *mill) change(t *testing.T, change func(*v1alpha1.ProjectPipelineRuntimeSpec)) {
+func (m *pipelineProduct) change(t *testing.T, change func(*v1alpha1.ProjectPipelineRuntimeSpec)) {
 	t.Helper()
 	spec := m.guide(t)
 	change(spec)
 	m.push(t, map[string]string{pipelineFile: m.file(t, spec)})
 }
 
-func (m *mill) files(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) map[string]string {
+func (m *pipelineProduct) files(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) map[string]string {
 	t.Helper()
 	files := map[string]string{envFile: m.env(), projectFile: m.project(), pipelineFile: m.file(t, spec)}
 	for _, repo := range []string{m.source, m.events} {
-		files[repoPath(repo)], files[bindingPath(repo)] = m.repo(repo), m.grant(repo)
+		files[scenario.CodeRepoPath(repo)], files[bindingPath(repo)] = m.repo(repo), m.grant(repo)
 	}
 	return files
 }
 
 // open declares the product, stores its deploy key, pushes its files, and lets
 // Argo Events and Argo CD do their part.
-func (m *mill) open(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) {
+func (m *pipelineProduct) open(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec) {
 	t.Helper()
 	m.declare(t)
 	m.playControllers(t)
-	m.w.putText(t, secrets.RepositoryReadOnly("gitlab", m.source), "deploykey", "key-of-"+m.source)
+	m.sys.putText(t, secrets.RepositoryReadOnly("gitlab", m.source), "deploykey", "key-of-"+m.source)
 	m.push(t, m.files(t, spec))
 }
 
 // playControllers reports the status of the product's objects as Argo Events and
 // Argo CD would, until the test ends and the product is gone.
-func (m *mill) playControllers(t *testing.T) {
+func (m *pipelineProduct) playControllers(t *testing.T) {
 	t.Helper()
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -156,7 +151,7 @@ func (m *mill) playControllers(t *testing.T) {
 				return
 			case <-time.After(250 * time.Millisecond):
 				for _, name := range []string{pipelineWorker, otherPipelineWorker} {
-					m.play(m.w.runtimes[name])
+					m.play(m.sys.Clusters[name])
 				}
 			}
 		}
@@ -169,7 +164,7 @@ func (m *mill) playControllers(t *testing.T) {
 	})
 }
 
-func (m *mill) play(c client.Client) {
+func (m *pipelineProduct) play(c client.Client) {
 	ctx := context.Background()
 	for kind, conditions := range map[string][]string{
 		"EventSource": {"SourcesProvided", "Deployed"}, "Sensor": {"DependenciesProvided", "TriggersProvided", "Deployed"},
@@ -189,52 +184,36 @@ func (m *mill) play(c client.Client) {
 		}
 	}
 	for _, app := range m.list(c, "Application") {
-		before := app.DeepCopy()
-		if app.GetDeletionTimestamp() != nil {
-			app.SetFinalizers(nil)
-			_ = c.Patch(ctx, &app, client.MergeFrom(before))
-			continue
-		}
-		source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
-		status := map[string]any{
-			"sync":   map[string]any{"status": "Synced", "comparedTo": map[string]any{"source": source, "destination": map[string]any{}}, "revision": "0123456789abcdef0123456789abcdef01234567"},
-			"health": map[string]any{"status": "Healthy"},
-		}
-		if equality.Semantic.DeepEqual(app.Object["status"], status) {
-			continue
-		}
-		app.Object["status"] = status
-		_ = c.Patch(ctx, &app, client.MergeFrom(before))
+		_ = scenario.PlayArgoCD(ctx, c, &app)
 	}
 }
 
 // list returns the product's objects of a kind of Argo's on a cluster.
-func (m *mill) list(c client.Client, kind string) []unstructured.Unstructured {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(object("argoproj.io/v1alpha1", kind+"List", "", "").GroupVersionKind())
-	if err := c.List(context.Background(), list, client.MatchingLabels{v1alpha1.LabelProduct: m.product}); err != nil {
+func (m *pipelineProduct) list(c client.Client, kind string) []unstructured.Unstructured {
+	list, err := scenario.List(context.Background(), c, []schema.GroupVersionKind{scenario.ArgoKind(kind)}, client.MatchingLabels{v1alpha1.LabelProduct: m.Name})
+	if err != nil {
 		return nil
 	}
-	return list.Items
+	return list
 }
 
-func (m *mill) pipelines() *v1alpha1.ProjectPipelineRuntime {
-	return &v1alpha1.ProjectPipelineRuntime{ObjectMeta: m.meta("pr")}
+func (m *pipelineProduct) pipelines() *v1alpha1.ProjectPipelineRuntime {
+	return &v1alpha1.ProjectPipelineRuntime{ObjectMeta: m.Meta("pr")}
 }
 
 // owned lists the runtime's own objects on a cluster.
-func (m *mill) owned(t *testing.T, cluster string) []string {
+func (m *pipelineProduct) owned(t *testing.T, cluster string) []string {
 	t.Helper()
-	return withLabels(t, m.w.runtimes[cluster], client.MatchingLabels{
-		v1alpha1.LabelProduct: m.product, v1alpha1.LabelOwnerKind: build.OwnerPipelineRuntime,
+	return withLabels(t, m.sys.Clusters[cluster], client.MatchingLabels{
+		v1alpha1.LabelProduct: m.Name, v1alpha1.LabelOwnerKind: build.OwnerPipelineRuntime,
 	})
 }
 
 // has waits until the runtime has so many objects of each kind on a cluster, as
 // "EventSource 2, Sensor 1", and nothing else.
-func (m *mill) has(t *testing.T, cluster, want string) {
+func (m *pipelineProduct) has(t *testing.T, cluster, want string) {
 	t.Helper()
-	until(t, fmt.Sprintf("%s on %s: %s", m.product, cluster, want), func() error {
+	m.sys.Until(t, fmt.Sprintf("%s on %s: %s", m.Name, cluster, want), func() error {
 		count := map[string]int{}
 		owned := m.owned(t, cluster)
 		for _, o := range owned {
@@ -259,18 +238,18 @@ const (
 )
 
 // ready waits until the runtime is ready and returns it.
-func (m *mill) ready(t *testing.T) *v1alpha1.ProjectPipelineRuntime {
+func (m *pipelineProduct) ready(t *testing.T) *v1alpha1.ProjectPipelineRuntime {
 	t.Helper()
 	r := m.pipelines()
-	m.w.condition(t, r, "Ready", metav1.ConditionTrue, v1alpha1.ReasonReady)
+	m.sys.condition(t, r, "Ready", metav1.ConditionTrue, v1alpha1.ReasonReady)
 	return r
 }
 
 // run creates a PipelineRun with the labels of the runtime in a namespace.
-func (m *mill) run(t *testing.T, namespace, name string, labels map[string]string, succeeded, reason string) {
+func (m *pipelineProduct) run(t *testing.T, namespace, name string, labels map[string]string, succeeded, reason string) {
 	t.Helper()
-	c := m.w.runtimes[pipelineWorker]
-	run := object("tekton.dev/v1", "PipelineRun", namespace, name)
+	c := m.sys.Clusters[pipelineWorker]
+	run := scenario.Object("tekton.dev/v1", "PipelineRun", namespace, name)
 	run.SetLabels(labels)
 	run.Object["spec"] = map[string]any{"pipelineRef": map[string]any{"name": "any"}}
 	if err := c.Create(t.Context(), run); err != nil {
@@ -288,6 +267,6 @@ func (m *mill) run(t *testing.T, namespace, name string, labels map[string]strin
 }
 
 // resources is the Application of the additional resources.
-func (m *mill) resources() *unstructured.Unstructured {
-	return object("argoproj.io/v1alpha1", "Application", devstack.ArgoCDNamespace, m.product+"-pr.resources")
+func (m *pipelineProduct) resources() *unstructured.Unstructured {
+	return m.Application("pr.resources")
 }
