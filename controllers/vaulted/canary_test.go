@@ -13,37 +13,37 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
 // No secret is where it is not meant to be: in an object of any kind on any
 // control plane, in events, in metrics, in the log, in the operator's files.
 func TestNoSecretIsTold(t *testing.T) {
-	w := theWorld(t)
-	w.addFoundSecrets(t)
-	w.provoke(t)
+	sys := theSystem(t)
+	sys.addFoundSecrets(t)
+	sys.provoke(t)
 
 	want, found := map[string][]string{}, map[string][]string{}
-	everything := w.everything(t)
+	everything := sys.everything(t)
 	for place, o := range everything {
 		content, err := o.MarshalJSON()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range w.canaries.in(string(content)) {
+		for _, name := range sys.canaries.in(string(content)) {
 			name, _, _ = strings.Cut(name, " in base64")
 			found[place] = append(found[place], name)
 		}
 	}
-	for _, one := range w.canaries.list() {
+	for _, one := range sys.canaries.list() {
 		for _, place := range one.places {
 			want[place] = append(want[place], one.name)
 		}
@@ -66,7 +66,7 @@ func TestNoSecretIsTold(t *testing.T) {
 		t.Errorf("too little to find anything in: %d places of secrets, %d events, %d objects", len(want), events, len(everything))
 	}
 
-	metrics := w.scrape(t)
+	metrics := sys.scrape(t)
 	if !strings.Contains(metrics, `nautes_cluster_connected{cluster="alpha"} 1`) {
 		t.Error("the metrics do not tell that the cluster is connected")
 	}
@@ -78,46 +78,46 @@ func TestNoSecretIsTold(t *testing.T) {
 		t.Error("the log is not at the level debug")
 	}
 	texts := map[string]string{"the metrics": metrics, "the log": string(log)}
-	maps.Copy(texts, filesBelow(t, w.dir))
+	maps.Copy(texts, filesBelow(t, sys.operatorDir))
 	for where, text := range texts {
-		for _, name := range w.canaries.in(text) {
+		for _, name := range sys.canaries.in(text) {
 			t.Errorf("%s: %s", where, name)
 		}
 	}
 }
 
 // addFoundSecrets adds the secrets that were made by others than these tests.
-func (w *world) addFoundSecrets(t *testing.T) {
+func (sys *system) addFoundSecrets(t *testing.T) {
 	t.Helper()
 	secret := &corev1.Secret{}
-	if err := w.c.Get(t.Context(), client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: "nautes-receiver"}, secret); err != nil {
+	if err := sys.Client.Get(t.Context(), client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: "nautes-receiver"}, secret); err != nil {
 		t.Fatal(err)
 	}
-	w.canaries.add(canary{name: "the key of the push hooks", value: string(secret.Data["key"]), places: []string{"tenant Secret nautes/nautes-receiver"}})
-	reviewer := w.field(t, secrets.ClusterReviewer(alphaCluster), "token")
+	sys.canaries.add(canary{name: "the key of the push hooks", value: string(secret.Data["key"]), places: []string{"tenant Secret nautes/nautes-receiver"}})
+	reviewer := sys.field(t, secrets.ClusterReviewer(alphaCluster), "token")
 	if len(reviewer) < 100 {
 		t.Fatalf("the token of the reviewer has %d bytes", len(reviewer))
 	}
-	w.canaries.add(canary{name: "the token of the reviewer", value: reviewer, places: []string{alphaPlane + " Secret vault/vault-auth-token"}})
+	sys.canaries.add(canary{name: "the token of the reviewer", value: reviewer, places: []string{alphaPlane + " Secret vault/vault-auth-token"}})
 }
 
 // provoke makes mistakes with secrets, of which the operator has to speak.
-func (w *world) provoke(t *testing.T) {
+func (sys *system) provoke(t *testing.T) {
 	t.Helper()
-	_ = w.operatorToken(t, "1h")
-	c := clusterObject("beta-broken")
-	t.Cleanup(func() { w.unregister(t, c) })
-	w.apply(t, w.clusterYAML(c.Name, betaPlane, ""))
+	_ = sys.operatorToken(t, "1h")
+	c := scenario.Cluster("beta-broken")
+	t.Cleanup(func() { sys.unregister(t, c) })
+	sys.MustApply(t, sys.clusterManifest(c.Name, betaPlane))
 	for name, kubeconfig := range map[string]string{
 		"a program as a kubeconfig":      "apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: %q}}]\nusers: [{name: u, user: {exec: {command: %s}}}]\n",
 		"a kubeconfig that is no YAML":   "%.0q{ %s: [",
 		"a token that nobody has issued": "apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\nclusters: [{name: c, cluster: {server: %q, insecure-skip-tls-verify: true}}]\nusers: [{name: u, user: {token: %s}}]\n",
 	} {
-		value := w.canaries.make(name)
-		w.putField(t, secrets.ClusterKubeconfig(c.Name), "kubeconfig", fmt.Sprintf(kubeconfig, w.Runtimes[betaPlane].URL, value))
-		w.look(t, c, value[len(value)-4:])
-		until(t, name, func() error {
-			if err := w.c.Get(context.Background(), client.ObjectKeyFromObject(c), c); err != nil {
+		value := sys.canaries.make(name)
+		sys.putField(t, secrets.ClusterKubeconfig(c.Name), "kubeconfig", fmt.Sprintf(kubeconfig, sys.Runtimes[betaPlane].URL, value))
+		sys.look(t, c, value[len(value)-4:])
+		sys.Until(t, name, func() error {
+			if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(c), c); err != nil {
 				return err
 			}
 			for _, condition := range c.Status.Conditions {
@@ -130,33 +130,33 @@ func (w *world) provoke(t *testing.T) {
 	}
 	// A deploy key in the wrong field.
 	d := deployment{name: "wrong", account: "wrong", repo: "wrong", project: "app", permission: v1alpha1.PermissionReadOnly}
-	w.putField(t, readOnly(d.repo), w.canaries.make("a field's name"), w.canaries.make("a key in the wrong field"))
-	w.first.push(t, w.first.filesOf(d))
+	sys.putField(t, readOnly(d.repo), sys.canaries.make("a field's name"), sys.canaries.make("a key in the wrong field"))
+	sys.first.push(t, sys.first.filesOf(d))
 	t.Cleanup(func() {
-		w.first.push(t, nil, runtimeFile(d), "code-repos/"+d.repo)
-		gone(t, w.c, w.first.runtimeObject(d.name))
+		sys.first.push(t, nil, runtimeFile(d), "code-repos/"+d.repo)
+		sys.AwaitGone(t, sys.Client, sys.first.RuntimeObject(d.name))
 	})
-	w.waits(t, w.first.runtimeObject(d.name), v1alpha1.ConditionReady, v1alpha1.ReasonSecretMissing, "has no field deploykey")
+	sys.waits(t, sys.first.RuntimeObject(d.name), v1alpha1.ConditionReady, v1alpha1.ReasonSecretMissing, "has no field deploykey")
 	// A Vault that quotes the request in a refusal.
 	for _, status := range []int{http.StatusBadRequest, http.StatusInternalServerError} {
-		quoted := w.canaries.make("what Vault says")
-		w.proxy.Fail(devstack.Fault{Failure: githost.Answer(status, fmt.Sprintf(`{"errors":[%q]}`, quoted))})
-		w.look(t, clusterObject(alphaCluster), quoted[len(quoted)-4:])
-		until(t, "the word of the cluster", func() error {
-			if _, err := w.is(clusterObject(alphaCluster), v1alpha1.ConditionCredentials, "True", v1alpha1.ReasonSecretFound); err == nil {
+		quoted := sys.canaries.make("what Vault says")
+		sys.proxy.Fail(devstack.Fault{Failure: githost.Answer(status, fmt.Sprintf(`{"errors":[%q]}`, quoted))})
+		sys.look(t, scenario.Cluster(alphaCluster), quoted[len(quoted)-4:])
+		sys.Until(t, "the word of the cluster", func() error {
+			if _, err := scenario.Condition(context.Background(), sys.Client, scenario.Cluster(alphaCluster), v1alpha1.ConditionCredentials, "True", v1alpha1.ReasonSecretFound); err == nil {
 				return fmt.Errorf("nothing is wrong")
 			}
 			return nil
 		})
-		w.proxy.Heal()
-		w.ready(t, clusterObject(alphaCluster))
+		sys.proxy.Heal()
+		sys.ready(t, scenario.Cluster(alphaCluster))
 	}
 }
 
 // scrape returns the operator's metrics.
-func (w *world) scrape(t *testing.T) string {
+func (sys *system) scrape(t *testing.T) string {
 	t.Helper()
-	response, err := http.Get("http://" + w.metrics + "/metrics")
+	response, err := http.Get("http://" + sys.metrics + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

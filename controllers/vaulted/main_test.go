@@ -3,27 +3,23 @@ package vaulted_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"nautes.io/nautes/controllers"
-	"nautes.io/nautes/internal/config"
-	"nautes.io/nautes/internal/operator"
+	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/telemetry"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/scenario"
 )
 
 const tenantName = "test"
@@ -71,7 +67,7 @@ func afterwards() []string {
 		return nil
 	}
 	var problems []string
-	if n := panics(); n != 0 {
+	if n := scenario.Panics(); n != 0 {
 		problems = append(problems, fmt.Sprintf("%d reconciles panicked", n))
 	}
 	content, err := os.ReadFile(logFile)
@@ -84,37 +80,17 @@ func afterwards() []string {
 	return problems
 }
 
-// panics reads how many reconciles panicked in this process.
-func panics() int {
-	families, err := metrics.Registry.(prometheus.Gatherer).Gather()
-	if err != nil {
-		return -1
-	}
-	total := 0.0
-	for _, family := range families {
-		if family.GetName() == "controller_runtime_reconcile_panics_total" {
-			for _, m := range family.GetMetric() {
-				total += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return int(total)
-}
-
-// world is the stack with an operator whose secret store is a real Vault, behind
-// a proxy that can fail, and the clients of an administrator.
-type world struct {
-	*devstack.Stack
-	vault *devstack.Vault
-	proxy *devstack.FaultProxy
-	// c is the tenant's; runtimes are by their planes.
-	c        client.Client
-	runtimes map[string]client.Client
+// system is the stack with an operator whose secret store is a real Vault, behind a
+// proxy that can fail.
+type system struct {
+	*scenario.System
+	vault    *devstack.Vault
+	proxy    *devstack.FaultProxy
 	canaries canaries
 
-	op *running
-	// dir holds the operator's files, and caFile the certificate that vouches for Vault.
-	dir, caFile string
+	op *scenario.Operator
+	// operatorDir holds the operator's files, and caFile the certificate that vouches for Vault.
+	operatorDir, caFile string
 	// vaultToken is the one in the file of tokenLogin.
 	vaultToken string
 	// The ports stay the same when the operator is started again.
@@ -122,90 +98,82 @@ type world struct {
 
 	// slowness is the factor by which the machine is slower than a quiet one of two cores.
 	slowness float64
-	// The two products of openShops.
-	first, second shop
-}
-
-// running is an operator that runs in this process.
-type running struct {
-	*operator.Operator
-	stop context.CancelFunc
-	done chan error
+	// The two products of openProducts.
+	first, second product
 }
 
 var (
 	prepareOnce sync.Once
-	prepared    *world
+	prepared    *system
 )
 
-// theWorld returns the one world of the package, with its operator running, the
+// theSystem returns the one system of the package, with its operator running, the
 // cluster alpha registered, and two products on it.
-func theWorld(t *testing.T) *world {
+func theSystem(t *testing.T) *system {
 	t.Helper()
 	prepareOnce.Do(func() {
 		began := time.Now()
-		s := stack.Stack(t)
-		w := &world{Stack: s, vault: s.Vaults[devstack.VaultName], runtimes: map[string]client.Client{}}
-		w.prepare(t)
-		w.slowness = max(1, time.Since(began).Seconds()/usual.Seconds())
-		prepared = w
+		s, err := scenario.NewSystem(stack.Stack(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sys := &system{System: s, vault: s.Vaults[devstack.VaultName]}
+		sys.Secrets = scenario.VaultSecrets(sys.vault)
+		sys.prepare(t)
+		sys.slowness = max(1, time.Since(began).Seconds()/usual.Seconds())
+		prepared = sys
 	})
 	if prepared == nil {
-		t.Fatal("the world was not prepared; an earlier test says why")
+		t.Fatal("the system was not prepared; an earlier test says why")
 	}
 	return prepared
 }
 
-// usual is how long it takes to prepare the world on a quiet machine of two cores.
+// usual is how long it takes to prepare the system on a quiet machine of two cores.
 const usual = 25 * time.Second
 
 // within stretches a time that something may take by the slowness of the machine.
-func (w *world) within(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * w.slowness)
+func (sys *system) within(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * sys.slowness)
 }
 
-func (w *world) prepare(t *testing.T) {
+func (sys *system) prepare(t *testing.T) {
 	t.Helper()
-	w.c = newClient(t, w.Tenant.Config())
-	if _, err := w.InstallOperator(t.Context()); err != nil {
+	if _, err := sys.InstallOperator(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for name, plane := range w.Runtimes {
-		w.runtimes[name] = newClient(t, plane.Config())
+	for name := range sys.Runtimes {
 		// The namespace of Argo CD is there before Nautes comes.
-		w.createNamespace(t, name, devstack.ArgoCDNamespace)
+		sys.createNamespace(t, name, devstack.ArgoCDNamespace)
 	}
 	// A namespace takes its time to go: this one stays when a cluster leaves.
-	w.createNamespace(t, betaPlane, "vault")
-	crds, err := devstack.ArgoCDCRDs(t.Context())
-	if err != nil {
+	sys.createNamespace(t, betaPlane, "vault")
+	if err := sys.InstallArgoCDKinds(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := devstack.InstallCRDs(t.Context(), w.Tenant.Config(), crds); err != nil {
-		t.Fatal(err)
+	installSecretStores(t, sys.Runtimes[alphaPlane])
+	sys.prepareVault(t)
+	sys.MustApply(t, catalogue(), scenario.Provider(provider, sys.Git.URL))
+	// Every Application is in sync, as long as the process runs.
+	for _, c := range append(slices.Collect(maps.Values(sys.Clusters)), sys.Client) {
+		if err := scenario.WatchApplications(context.Background(), c, func(error) {}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	installSecretStores(t, w.Runtimes[alphaPlane])
-	w.prepareVault(t)
-	w.apply(t, catalogueYAML(), w.providerYAML())
-	w.playArgoCD(t)
-	w.dir = filepath.Join(w.Dir, "operator")
-	if err := os.MkdirAll(w.dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	w.receiver, w.metrics = freeAddress(t), freeAddress(t)
-	w.op = w.start(t, w.kubernetesLogin(t))
+	sys.operatorDir = filepath.Join(sys.Dir, "operator")
+	sys.receiver, sys.metrics = freeAddress(t), freeAddress(t)
+	sys.Hooks = "http://" + sys.receiver
+	sys.op = sys.start(t, sys.kubernetesLogin())
 
-	w.putKubeconfig(t, alphaCluster, w.certificateKubeconfig(t, alphaPlane))
-	w.apply(t, w.clusterYAML(alphaCluster, alphaPlane, `
-  componentsList: {gateway: {name: edge}}`))
-	w.ready(t, clusterObject(alphaCluster))
-	w.openShops(t)
+	sys.putKubeconfig(t, alphaCluster, sys.certificateKubeconfig(t, alphaPlane))
+	sys.MustApply(t, sys.clusterManifest(alphaCluster, alphaPlane, "componentsList: {gateway: {name: edge}}"))
+	sys.ready(t, scenario.Cluster(alphaCluster))
+	sys.openProducts(t)
 }
 
-func (w *world) createNamespace(t *testing.T, plane, name string) {
+func (sys *system) createNamespace(t *testing.T, plane, name string) {
 	t.Helper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if err := w.runtimes[plane].Create(t.Context(), ns); err != nil {
+	if err := sys.CreateNamespace(t.Context(), plane, name); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -222,59 +190,27 @@ func freeAddress(t *testing.T) string {
 }
 
 // start runs an operator with the permissions of config/rbac on the tenant
-// cluster, and of config/vault in Vault, to which it logs in as auth says.
-func (w *world) start(t *testing.T, auth string) *running {
+// cluster, and of config/vault in Vault.
+func (sys *system) start(t *testing.T, login devstack.VaultLogin) *scenario.Operator {
 	t.Helper()
-	kubeconfig, err := w.Tenant.KubeconfigFor(devstack.OperatorUser)
+	op, err := sys.RunOperator(devstack.OperatorConfig{
+		Tenant: tenantName, Dir: sys.operatorDir, Receiver: sys.receiver, Metrics: sys.metrics, Probes: "0",
+		GitPoll: 2 * time.Second, ClusterProbe: time.Second,
+		Vault: &devstack.OperatorVault{
+			Address: sys.proxy.URL, CAFile: sys.caFile, Login: login, Timeout: vaultTimeout, Poll: vaultPoll,
+		},
+	}, func(deps *reconcile.Deps) error { return controllers.Add(deps, controllers.Names()) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := clientcmd.RESTConfigFromKubeConfig(kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(w.dir, "operator.yaml")
-	settings := fmt.Sprintf(`
-apiVersion: config.nautes.io/v1alpha1
-kind: OperatorConfig
-tenant: %s
-git: {cacheDir: %s/git, allowedProtocols: [http], pollInterval: 2s}
-receiver: {address: %q}
-metrics: {address: %q}
-probes: {address: "0"}
-leaderElection: {enabled: false}
-clusters: {probeInterval: 1s}
-secretStore:
-  type: vault
-  vault: {address: %q, caBundleFile: %q, timeout: %s, pollInterval: %s, auth: %s}
-`, tenantName, w.dir, w.receiver, w.metrics, w.proxy.URL, w.caFile, vaultTimeout, vaultPoll, auth)
-	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	o, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	op, err := operator.New(ctx, cfg, o)
-	if err == nil {
-		err = controllers.Add(op.Deps, controllers.Names())
-	}
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	r := &running{Operator: op, stop: cancel, done: make(chan error, 1)}
-	go func() { r.done <- op.Manager.Start(ctx) }()
-	return r
+	return op
 }
 
 // restart stops the operator and starts another one in its place.
-func (w *world) restart(t *testing.T, auth string) {
+func (sys *system) restart(t *testing.T, login devstack.VaultLogin) {
 	t.Helper()
-	w.op.stop()
-	if err := <-w.op.done; err != nil {
-		t.Fatalf("the operator stopped with %v", err)
+	if err := sys.op.Stop(); err != nil {
+		t.Fatal(err)
 	}
-	w.op = w.start(t, auth)
+	sys.op = sys.start(t, login)
 }

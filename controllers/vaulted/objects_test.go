@@ -14,25 +14,14 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-
-	"nautes.io/nautes/test/devstack"
 )
-
-// planes returns all control planes by their names.
-func (w *world) planes() map[string]*devstack.ControlPlane {
-	all := map[string]*devstack.ControlPlane{devstack.TenantName: w.Tenant}
-	for name, plane := range w.Runtimes {
-		all[name] = plane
-	}
-	return all
-}
 
 // everything returns each object of each kind that any control plane can list,
 // in all of its namespaces, by its place: <control plane> <Kind> <namespace>/<name>.
-func (w *world) everything(t *testing.T) map[string]*unstructured.Unstructured {
+func (sys *system) everything(t *testing.T) map[string]*unstructured.Unstructured {
 	t.Helper()
 	found := map[string]*unstructured.Unstructured{}
-	for name, plane := range w.planes() {
+	for name, plane := range sys.Planes() {
 		cfg := plane.Config()
 		cfg.WarningHandler = rest.NoWarnings{}
 		served, err := discovery.NewDiscoveryClientForConfig(cfg)

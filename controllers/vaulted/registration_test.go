@@ -15,6 +15,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/scenario"
 )
 
 // role is a role in Vault, with the secrets that its accounts may read.
@@ -43,12 +44,12 @@ func wantRoles() map[string]role {
 }
 
 // stored lists every secret, and one that is never granted.
-func (w *world) stored(t *testing.T) []secrets.Ref {
+func (sys *system) stored(t *testing.T) []secrets.Ref {
 	t.Helper()
-	w.putField(t, secrets.Ref{Engine: "git", Path: "gitlab/books-501/default/accesstoken-api"}, "token", "x")
+	sys.putField(t, secrets.Ref{Engine: "git", Path: "gitlab/books-501/default/accesstoken-api"}, "token", "x")
 	var all []secrets.Ref
 	for _, engine := range []string{"git", "cluster", "tenant"} {
-		w.walk(t, engine+"/metadata", func(path string) {
+		sys.walk(t, engine+"/metadata", func(path string) {
 			all = append(all, secrets.Ref{Engine: engine, Path: strings.TrimPrefix(path, engine+"/metadata/")})
 		})
 	}
@@ -58,35 +59,35 @@ func (w *world) stored(t *testing.T) []secrets.Ref {
 // A registered worker has its mount in Vault, and in it one role for each account,
 // with the policies that the bindings of its repositories give and no others.
 func TestVaultHoldsWhatIsGranted(t *testing.T) {
-	w := theWorld(t)
+	sys := theSystem(t)
 	claim := deployment{name: "shared", account: "claimer", repo: "shared", project: "app", permission: v1alpha1.PermissionReadOnly}
-	w.second.push(t, w.second.filesOf(claim))
+	sys.second.push(t, sys.second.filesOf(claim))
 	t.Cleanup(func() {
-		w.second.push(t, nil, runtimeFile(claim), "code-repos/shared")
-		gone(t, w.c, w.second.runtimeObject(claim.name))
+		sys.second.push(t, nil, runtimeFile(claim), "code-repos/shared")
+		sys.AwaitGone(t, sys.Client, sys.second.RuntimeObject(claim.name))
 	})
-	w.waits(t, w.second.runtimeObject(claim.name), v1alpha1.ConditionReady, v1alpha1.ReasonRepositoryClaimed, "product-501/shared")
+	sys.waits(t, sys.second.RuntimeObject(claim.name), v1alpha1.ConditionReady, v1alpha1.ReasonRepositoryClaimed, "product-501/shared")
 
-	mount, _ := at(w.ask(t, http.MethodGet, "sys/auth", nil), "data", alphaCluster+"/").(map[string]any)
+	mount, _ := at(sys.ask(t, http.MethodGet, "sys/auth", nil), "data", alphaCluster+"/").(map[string]any)
 	if about := fmt.Sprint(mount["type"], " ", mount["description"]); !strings.HasPrefix(about, "kubernetes nautes tenant=test cluster=alpha reviewer=") {
 		t.Errorf("the mount is %s", about)
 	}
-	config := w.ask(t, http.MethodGet, "auth/"+alphaCluster+"/config", nil)
-	if host := at(config, "data", "kubernetes_host"); host != w.Runtimes[alphaPlane].URL {
-		t.Errorf("the mount asks %v, want %s", host, w.Runtimes[alphaPlane].URL)
+	config := sys.ask(t, http.MethodGet, "auth/"+alphaCluster+"/config", nil)
+	if host := at(config, "data", "kubernetes_host"); host != sys.Runtimes[alphaPlane].URL {
+		t.Errorf("the mount asks %v, want %s", host, sys.Runtimes[alphaPlane].URL)
 	}
-	if ca := at(config, "data", "kubernetes_ca_cert"); ca != string(w.Runtimes[alphaPlane].Config().CAData) {
+	if ca := at(config, "data", "kubernetes_ca_cert"); ca != string(sys.Runtimes[alphaPlane].Config().CAData) {
 		t.Errorf("the mount trusts %v", ca)
 	}
 	want, policies := wantRoles(), map[string]string{}
-	roles := slices.DeleteFunc(w.names(t, "auth/"+alphaCluster+"/role"), func(name string) bool {
+	roles := slices.DeleteFunc(sys.names(t, "auth/"+alphaCluster+"/role"), func(name string) bool {
 		return strings.HasPrefix(name, "product-503-")
 	})
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), roles); diff != "" {
 		t.Errorf("roles (-want +got):\n%s", diff)
 	}
 	for name, wanted := range want {
-		found := w.ask(t, http.MethodGet, "auth/"+alphaCluster+"/role/"+name, nil)
+		found := sys.ask(t, http.MethodGet, "auth/"+alphaCluster+"/role/"+name, nil)
 		product := name[:len("product-501")]
 		names := []string{"nautes:" + tenantName + ":" + product}
 		for _, ref := range wanted.reads {
@@ -103,8 +104,8 @@ func TestVaultHoldsWhatIsGranted(t *testing.T) {
 		}
 	}
 	found := map[string]string{}
-	for _, name := range w.names(t, "sys/policies/acl") {
-		text := fmt.Sprint(at(w.ask(t, http.MethodGet, "sys/policies/acl/"+name, nil), "data", "policy"))
+	for _, name := range sys.names(t, "sys/policies/acl") {
+		text := fmt.Sprint(at(sys.ask(t, http.MethodGet, "sys/policies/acl/"+name, nil), "data", "policy"))
 		if !slices.Contains([]string{"root", "default", operatorPolicy}, name) && !strings.Contains(text, "product=product-503\n") {
 			found[name] = text
 		}
@@ -117,13 +118,13 @@ func TestVaultHoldsWhatIsGranted(t *testing.T) {
 // The accounts themselves, with tokens as their Pods have them: of all secrets each
 // reads only the granted ones, and logs in only as itself.
 func TestAccountsReadWhatIsGranted(t *testing.T) {
-	w := theWorld(t)
-	all, roles := w.stored(t), wantRoles()
+	sys := theSystem(t)
+	all, roles := sys.stored(t), wantRoles()
 	reads := 0
 	for name, wanted := range roles {
 		for _, namespace := range wanted.Namespaces {
-			jwt := w.account(t, alphaPlane, namespace, wanted.Account)
-			status, token := w.login(t, alphaCluster, name, jwt)
+			jwt := sys.account(t, alphaPlane, namespace, wanted.Account)
+			status, token := sys.login(t, alphaCluster, name, jwt)
 			if status != http.StatusOK {
 				t.Errorf("%s/%s does not come in as %s: status %d", namespace, wanted.Account, name, status)
 				continue
@@ -133,11 +134,11 @@ func TestAccountsReadWhatIsGranted(t *testing.T) {
 				if slices.Contains(wanted.reads, ref) {
 					want, reads = http.StatusOK, reads+1
 				}
-				if got := w.status(t, token, http.MethodGet, secrets.DataPath(ref), nil); got != want {
+				if got := sys.status(t, token, http.MethodGet, secrets.DataPath(ref), nil); got != want {
 					t.Errorf("%s/%s reads %s: status %d, want %d", namespace, wanted.Account, ref, got, want)
 				}
 				body := map[string]any{"data": map[string]string{"a": "mine"}}
-				if got := w.status(t, token, http.MethodPost, secrets.DataPath(ref), body); got != http.StatusForbidden {
+				if got := sys.status(t, token, http.MethodPost, secrets.DataPath(ref), body); got != http.StatusForbidden {
 					t.Errorf("%s/%s writes %s: status %d", namespace, wanted.Account, ref, got)
 				}
 			}
@@ -145,13 +146,13 @@ func TestAccountsReadWhatIsGranted(t *testing.T) {
 				if other == name {
 					continue
 				}
-				if status, _ := w.login(t, alphaCluster, other, jwt); status != http.StatusForbidden {
+				if status, _ := sys.login(t, alphaCluster, other, jwt); status != http.StatusForbidden {
 					t.Errorf("%s/%s comes in as %s: status %d", namespace, wanted.Account, other, status)
 				}
 			}
 		}
 		// The account that every namespace has is none of ours.
-		if status, _ := w.login(t, alphaCluster, name, w.account(t, alphaPlane, wanted.Namespaces[0], "default")); status != http.StatusForbidden {
+		if status, _ := sys.login(t, alphaCluster, name, sys.account(t, alphaPlane, wanted.Namespaces[0], "default")); status != http.StatusForbidden {
 			t.Errorf("the default account comes in as %s: status %d", name, status)
 		}
 	}
@@ -163,10 +164,10 @@ func TestAccountsReadWhatIsGranted(t *testing.T) {
 // A secret revoked in Git cannot be read any longer, not even with an earlier token.
 // Others read on.
 func TestRevokedBindingEndsAccess(t *testing.T) {
-	w := theWorld(t)
+	sys := theSystem(t)
 	token := func(product, account, namespace string) string {
 		t.Helper()
-		status, token := w.login(t, alphaCluster, product+"-"+account, w.account(t, alphaPlane, namespace, account))
+		status, token := sys.login(t, alphaCluster, product+"-"+account, sys.account(t, alphaPlane, namespace, account))
 		if status != http.StatusOK {
 			t.Fatalf("%s of %s does not come in: status %d", account, product, status)
 		}
@@ -174,7 +175,7 @@ func TestRevokedBindingEndsAccess(t *testing.T) {
 	}
 	can := func(token string, want int, refs ...secrets.Ref) error {
 		for _, ref := range refs {
-			if got := w.status(t, token, http.MethodGet, secrets.DataPath(ref), nil); got != want {
+			if got := sys.status(t, token, http.MethodGet, secrets.DataPath(ref), nil); got != want {
 				return fmt.Errorf("the read of %s has status %d, want %d", ref, got, want)
 			}
 		}
@@ -192,26 +193,26 @@ func TestRevokedBindingEndsAccess(t *testing.T) {
 	check(can(editor, http.StatusOK, readOnly("maps-501"), readWrite("maps-501")))
 
 	// A credential that no other account may read.
-	books, charts := w.first.find("books"), w.first.find("charts")
-	w.first.push(t, nil, bindingFile(books))
+	books, charts := sys.first.find("books"), sys.first.find("charts")
+	sys.first.push(t, nil, bindingFile(books))
 	began := time.Now()
-	until(t, "the end of a token's access", func() error { return can(reader, http.StatusForbidden, readOnly("books-501")) })
+	sys.Until(t, "the end of a token's access", func() error { return can(reader, http.StatusForbidden, readOnly("books-501")) })
 	t.Logf("the access ended %v after the push", time.Since(began))
 	check(can(reader, http.StatusOK, readOnly("shared")))
 	check(can(beside, http.StatusOK, readOnly("books-502")))
-	w.waits(t, w.first.runtimeObject(books.name), v1alpha1.ConditionReady, v1alpha1.ReasonPermissionDenied, "books-501")
+	sys.waits(t, sys.first.RuntimeObject(books.name), v1alpha1.ConditionReady, v1alpha1.ReasonPermissionDenied, "books-501")
 
 	// One that another account of the product reads on.
-	w.first.push(t, nil, bindingFile(charts))
-	until(t, "the end of a token's access", func() error {
+	sys.first.push(t, nil, bindingFile(charts))
+	sys.Until(t, "the end of a token's access", func() error {
 		return can(editor, http.StatusForbidden, readOnly("maps-501"), readWrite("maps-501"))
 	})
 	check(can(token("product-501", "writer", "ns-501-maps"), http.StatusOK, readOnly("maps-501"), readWrite("maps-501")))
 	check(can(token("product-501", "editor", "ns-501-charts"), http.StatusForbidden, readOnly("maps-501"), readWrite("maps-501")))
 
-	w.first.push(t, map[string]string{bindingFile(books): w.first.binding(books), bindingFile(charts): w.first.binding(charts)})
-	w.first.ready(t)
-	until(t, "the access that is given back", func() error {
+	sys.first.push(t, map[string]string{bindingFile(books): sys.first.binding(books), bindingFile(charts): sys.first.binding(charts)})
+	sys.first.ready(t)
+	sys.Until(t, "the access that is given back", func() error {
 		return errors.Join(can(token("product-501", "reader", "ns-501-books"), http.StatusOK, readOnly("books-501")),
 			can(token("product-501", "editor", "ns-501-charts"), http.StatusOK, readWrite("maps-501")))
 	})
@@ -220,7 +221,7 @@ func TestRevokedBindingEndsAccess(t *testing.T) {
 // Each account has a SecretStore in each of its namespaces, by which External
 // Secrets logs in.
 func TestSecretStores(t *testing.T) {
-	w := theWorld(t)
+	sys := theSystem(t)
 	var want []string
 	for _, wanted := range wantRoles() {
 		for _, namespace := range wanted.Namespaces {
@@ -229,8 +230,8 @@ func TestSecretStores(t *testing.T) {
 	}
 	slices.Sort(want)
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(object("external-secrets.io/v1", "SecretStoreList", "", "").GroupVersionKind())
-	if err := w.runtimes[alphaPlane].List(t.Context(), list); err != nil {
+	list.SetGroupVersionKind(scenario.Object("external-secrets.io/v1", "SecretStoreList", "", "").GroupVersionKind())
+	if err := sys.Clusters[alphaPlane].List(t.Context(), list); err != nil {
 		t.Fatal(err)
 	}
 	var found []string
@@ -240,13 +241,13 @@ func TestSecretStores(t *testing.T) {
 		}
 		found = append(found, store.GetNamespace()+"/"+store.GetName())
 		vault, _, _ := unstructured.NestedMap(store.Object, "spec", "provider", "vault")
-		if vault["server"] != w.proxy.URL || vault["path"] != "git" || vault["version"] != "v2" {
+		if vault["server"] != sys.proxy.URL || vault["path"] != "git" || vault["version"] != "v2" {
 			t.Errorf("%s reads %v", store.GetName(), vault)
 		}
 		login, _, _ := unstructured.NestedMap(vault, "auth", "kubernetes")
 		account := fmt.Sprint(at(login, "serviceAccountRef", "name"))
-		jwt := w.account(t, alphaPlane, store.GetNamespace(), account)
-		if status, _ := w.login(t, fmt.Sprint(login["mountPath"]), fmt.Sprint(login["role"]), jwt); status != http.StatusOK {
+		jwt := sys.account(t, alphaPlane, store.GetNamespace(), account)
+		if status, _ := sys.login(t, fmt.Sprint(login["mountPath"]), fmt.Sprint(login["role"]), jwt); status != http.StatusOK {
 			t.Errorf("the SecretStore %s/%s does not come in: status %d", store.GetNamespace(), store.GetName(), status)
 		}
 	}

@@ -26,28 +26,28 @@ const (
 const operatorPolicy = "nautes-operator"
 
 // prepareVault makes the settings of Vault's administrator.
-func (w *world) prepareVault(t *testing.T) {
+func (sys *system) prepareVault(t *testing.T) {
 	t.Helper()
-	jwt, err := w.InstallVault(t.Context(), w.vault, tenantName)
+	jwt, err := sys.InstallVault(t.Context(), sys.vault, tenantName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Not even Vault's default policy comes to the help of the operator's own.
-	w.ask(t, http.MethodPost, "auth/"+tenantName+"/role/"+operatorPolicy, map[string]any{"token_no_default_policy": true})
-	if w.proxy, err = w.vault.Proxy(); err != nil {
+	sys.ask(t, http.MethodPost, "auth/"+tenantName+"/role/"+operatorPolicy, map[string]any{"token_no_default_policy": true})
+	if sys.proxy, err = sys.vault.Proxy(); err != nil {
 		t.Fatal(err)
 	}
-	w.caFile = w.file(t, "vault-ca.crt", string(w.proxy.CA))
-	w.file(t, "operator-jwt", string(jwt))
-	w.canaries.add(canary{name: "the operator's token on the tenant cluster", value: string(jwt)})
-	w.putField(t, secrets.ProviderToken(provider), "access_token", w.canaries.make("the provider's token"))
-	w.putField(t, edgeSecret, "password", w.canaries.make("the secret of a component", alphaPlane+" Secret edge/edge-login"))
+	sys.caFile = sys.file(t, "vault-ca.crt", string(sys.proxy.CA))
+	sys.file(t, "operator-jwt", string(jwt))
+	sys.canaries.add(canary{name: "the operator's token on the tenant cluster", value: string(jwt)})
+	sys.putField(t, secrets.ProviderToken(provider), "access_token", sys.canaries.make("the provider's token"))
+	sys.putField(t, edgeSecret, "password", sys.canaries.make("the secret of a component", alphaPlane+" Secret edge/edge-login"))
 }
 
 // file writes a file of the operator's, beside its configuration and not below it.
-func (w *world) file(t *testing.T, name, content string) string {
+func (sys *system) file(t *testing.T, name, content string) string {
 	t.Helper()
-	path := filepath.Join(w.Dir, name)
+	path := filepath.Join(sys.Dir, name)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -55,34 +55,33 @@ func (w *world) file(t *testing.T, name, content string) string {
 }
 
 // kubernetesLogin has the operator log in with the token of its ServiceAccount.
-func (w *world) kubernetesLogin(t *testing.T) string {
-	t.Helper()
-	return fmt.Sprintf("{method: kubernetes, tokenFile: %q}", filepath.Join(w.Dir, "operator-jwt"))
+func (sys *system) kubernetesLogin() devstack.VaultLogin {
+	return devstack.VaultLogin{Method: "kubernetes", TokenFile: filepath.Join(sys.Dir, "operator-jwt")}
 }
 
 // tokenLogin has the operator use a token in a file, which ends after a time.
-func (w *world) tokenLogin(t *testing.T, ttl string) string {
+func (sys *system) tokenLogin(t *testing.T, ttl string) devstack.VaultLogin {
 	t.Helper()
-	w.vaultToken = w.operatorToken(t, ttl)
-	return fmt.Sprintf("{method: token, tokenFile: %q}", w.file(t, "vault-token", w.vaultToken))
+	sys.vaultToken = sys.operatorToken(t, ttl)
+	return devstack.VaultLogin{Method: "token", TokenFile: sys.file(t, "vault-token", sys.vaultToken)}
 }
 
 // operatorToken makes a token of Vault's that ends after a time such as 1h.
-func (w *world) operatorToken(t *testing.T, ttl string) string {
+func (sys *system) operatorToken(t *testing.T, ttl string) string {
 	t.Helper()
-	answer := w.ask(t, http.MethodPost, "auth/token/create", map[string]any{
+	answer := sys.ask(t, http.MethodPost, "auth/token/create", map[string]any{
 		"policies": []string{operatorPolicy}, "no_default_policy": true, "no_parent": true,
 		"explicit_max_ttl": ttl, "display_name": "operator",
 	})
 	token := fmt.Sprint(at(answer, "auth", "client_token"))
-	w.canaries.add(canary{name: "the operator's token of Vault", value: token})
+	sys.canaries.add(canary{name: "the operator's token of Vault", value: token})
 	return token
 }
 
 // ask sends a request to Vault with the root token.
-func (w *world) ask(t *testing.T, method, path string, body any) map[string]any {
+func (sys *system) ask(t *testing.T, method, path string, body any) map[string]any {
 	t.Helper()
-	status, answer, err := w.vault.Request(context.Background(), method, path, w.vault.RootToken(), body)
+	status, answer, err := sys.vault.Request(context.Background(), method, path, sys.vault.RootToken(), body)
 	if err != nil || status/100 != 2 {
 		t.Fatalf("%s %s: status %d, %v: %v", method, path, status, err, answer["errors"])
 	}
@@ -111,15 +110,17 @@ func texts(list any) []string {
 }
 
 // putField stores a secret as a person does.
-func (w *world) putField(t *testing.T, ref secrets.Ref, field, value string) {
+func (sys *system) putField(t *testing.T, ref secrets.Ref, field, value string) {
 	t.Helper()
-	w.ask(t, http.MethodPost, secrets.DataPath(ref), map[string]any{"data": map[string]string{field: value}})
+	if err := sys.Secrets(context.Background(), ref, map[string]string{field: value}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // field reads a field of a secret; empty when it is not there.
-func (w *world) field(t *testing.T, ref secrets.Ref, field string) string {
+func (sys *system) field(t *testing.T, ref secrets.Ref, field string) string {
 	t.Helper()
-	_, answer, err := w.vault.Request(context.Background(), http.MethodGet, secrets.DataPath(ref), w.vault.RootToken(), nil)
+	_, answer, err := sys.vault.Request(context.Background(), http.MethodGet, secrets.DataPath(ref), sys.vault.RootToken(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,9 +129,9 @@ func (w *world) field(t *testing.T, ref secrets.Ref, field string) string {
 }
 
 // names lists the names at a path; none when there is nothing.
-func (w *world) names(t *testing.T, path string) []string {
+func (sys *system) names(t *testing.T, path string) []string {
 	t.Helper()
-	status, answer, err := w.vault.Request(context.Background(), http.MethodGet, path+"?list=true", w.vault.RootToken(), nil)
+	status, answer, err := sys.vault.Request(context.Background(), http.MethodGet, path+"?list=true", sys.vault.RootToken(), nil)
 	if err != nil || (status != http.StatusOK && status != http.StatusNotFound) {
 		t.Fatalf("list %s: status %d, %v", path, status, err)
 	}
@@ -139,7 +140,7 @@ func (w *world) names(t *testing.T, path string) []string {
 
 // inventory describes all that Vault has, but for tokens: auth mounts with their
 // configuration and roles, policies, and the versions of all secrets.
-func (w *world) inventory(t *testing.T) map[string]string {
+func (sys *system) inventory(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	note := func(key string, value any) {
@@ -149,41 +150,41 @@ func (w *world) inventory(t *testing.T) map[string]string {
 		}
 		found[key] = string(encoded)
 	}
-	mounts, _ := at(w.ask(t, http.MethodGet, "sys/auth", nil), "data").(map[string]any)
+	mounts, _ := at(sys.ask(t, http.MethodGet, "sys/auth", nil), "data").(map[string]any)
 	for mount, properties := range mounts {
 		about, _ := properties.(map[string]any)
 		note("mount "+mount, []any{about["type"], about["accessor"], about["description"]})
 		if about["type"] != "kubernetes" {
 			continue
 		}
-		status, config, err := w.vault.Request(t.Context(), http.MethodGet, "auth/"+mount+"config", w.vault.RootToken(), nil)
+		status, config, err := sys.vault.Request(t.Context(), http.MethodGet, "auth/"+mount+"config", sys.vault.RootToken(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		note("config "+mount, []any{status, config["data"]})
-		for _, role := range w.names(t, "auth/"+mount+"role") {
-			note("role "+mount+role, w.ask(t, http.MethodGet, "auth/"+mount+"role/"+role, nil)["data"])
+		for _, role := range sys.names(t, "auth/"+mount+"role") {
+			note("role "+mount+role, sys.ask(t, http.MethodGet, "auth/"+mount+"role/"+role, nil)["data"])
 		}
 	}
-	for _, policy := range w.names(t, "sys/policies/acl") {
+	for _, policy := range sys.names(t, "sys/policies/acl") {
 		if policy != "root" {
-			note("policy "+policy, at(w.ask(t, http.MethodGet, "sys/policies/acl/"+policy, nil), "data", "policy"))
+			note("policy "+policy, at(sys.ask(t, http.MethodGet, "sys/policies/acl/"+policy, nil), "data", "policy"))
 		}
 	}
 	for _, engine := range []string{"git", "cluster", "tenant"} {
-		w.walk(t, engine+"/metadata", func(path string) {
-			note("secret "+path, at(w.ask(t, http.MethodGet, path, nil), "data", "versions"))
+		sys.walk(t, engine+"/metadata", func(path string) {
+			note("secret "+path, at(sys.ask(t, http.MethodGet, path, nil), "data", "versions"))
 		})
 	}
 	return found
 }
 
 // walk visits all secrets of an engine.
-func (w *world) walk(t *testing.T, path string, visit func(path string)) {
+func (sys *system) walk(t *testing.T, path string, visit func(path string)) {
 	t.Helper()
-	for _, name := range w.names(t, path) {
+	for _, name := range sys.names(t, path) {
 		if strings.HasSuffix(name, "/") {
-			w.walk(t, path+"/"+strings.TrimSuffix(name, "/"), visit)
+			sys.walk(t, path+"/"+strings.TrimSuffix(name, "/"), visit)
 		} else {
 			visit(path + "/" + name)
 		}
@@ -191,9 +192,9 @@ func (w *world) walk(t *testing.T, path string, visit func(path string)) {
 }
 
 // requests returns the requests to Vault, without root's and the clusters' accounts'.
-func (w *world) requests(t *testing.T) []devstack.VaultRequest {
+func (sys *system) requests(t *testing.T) []devstack.VaultRequest {
 	t.Helper()
-	all, err := w.vault.Requests()
+	all, err := sys.vault.Requests()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,9 +206,9 @@ func (w *world) requests(t *testing.T) []devstack.VaultRequest {
 }
 
 // login logs an account of a cluster in to Vault. It returns the status, and the token.
-func (w *world) login(t *testing.T, mount, role, jwt string) (status int, token string) {
+func (sys *system) login(t *testing.T, mount, role, jwt string) (status int, token string) {
 	t.Helper()
-	status, answer, err := w.vault.Request(t.Context(), http.MethodPost, "auth/"+mount+"/login", "", map[string]string{"role": role, "jwt": jwt})
+	status, answer, err := sys.vault.Request(t.Context(), http.MethodPost, "auth/"+mount+"/login", "", map[string]string{"role": role, "jwt": jwt})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,9 +217,9 @@ func (w *world) login(t *testing.T, mount, role, jwt string) (status int, token 
 }
 
 // status returns the status of a request with a token of Vault's.
-func (w *world) status(t *testing.T, token, method, path string, body any) int {
+func (sys *system) status(t *testing.T, token, method, path string, body any) int {
 	t.Helper()
-	status, _, err := w.vault.Request(t.Context(), method, path, token, body)
+	status, _, err := sys.vault.Request(t.Context(), method, path, token, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,9 +228,9 @@ func (w *world) status(t *testing.T, token, method, path string, body any) int {
 
 // account returns a token of a ServiceAccount on a runtime control plane, as a
 // Pod has it.
-func (w *world) account(t *testing.T, plane, namespace, name string) string {
+func (sys *system) account(t *testing.T, plane, namespace, name string) string {
 	t.Helper()
-	jwt, err := w.Runtimes[plane].AccountToken(t.Context(), namespace, name)
+	jwt, err := sys.Runtimes[plane].AccountToken(t.Context(), namespace, name)
 	if err != nil {
 		t.Fatal(err)
 	}
