@@ -6,23 +6,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/catalogue"
-	"nautes.io/nautes/internal/foreign"
-	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/scenario"
 )
 
 // slowPatience is how long slow clusters may take after the healthy ones are
@@ -67,24 +61,23 @@ func register(ctx context.Context, sizes map[behaviour]int) (result registration
 		return result, fmt.Errorf("make a directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	r := &registering{bench: &bench{}, readied: newArrivals(), lost: newArrivals()}
+	r := &registering{readied: newArrivals(), lost: newArrivals()}
 	if r.fleet, err = startFleet(sizes); err != nil {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, r.fleet.stop()) }()
-	if r.stack, err = devstack.Start(ctx, devstack.Options{Dir: filepath.Join(dir, "stack")}); err != nil {
+	if r.bench, err = newBench(ctx, devstack.Options{Dir: filepath.Join(dir, "stack")}); err != nil {
 		return result, err
 	}
-	defer func() { err = errors.Join(err, r.stack.Stop()) }()
+	defer func() { err = errors.Join(err, r.close()) }()
 	if err := r.prepareTenant(ctx); err != nil {
 		return result, err
 	}
-	defer func() { _ = r.operator.Stop() }()
 	return result, r.run(ctx, &result)
 }
 
 func (r *registering) run(ctx context.Context, result *registration) error {
-	if err := pause(ctx, settleTime); err != nil {
+	if err := scenario.Pause(ctx, settleTime); err != nil {
 		return err
 	}
 	var err error
@@ -95,7 +88,7 @@ func (r *registering) run(ctx context.Context, result *registration) error {
 	if err := r.createClusters(ctx); err != nil {
 		return err
 	}
-	if err := until(ctx, "every healthy cluster is ready", func() error { return r.missing(r.readied, healthy) }); err != nil {
+	if err := scenario.Until(ctx, patience, "every healthy cluster is ready", func(context.Context) error { return r.missing(r.readied, healthy) }); err != nil {
 		return err
 	}
 	for _, name := range r.fleet.names(healthy) {
@@ -123,8 +116,8 @@ func (r *registering) run(ctx context.Context, result *registration) error {
 
 // clusterError returns the reason why a cluster is not ready.
 func (r *registering) clusterError(ctx context.Context, name string) error {
-	c := &v1alpha1.Cluster{}
-	if err := r.tenant.Get(ctx, client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: name}, c); err != nil {
+	c := scenario.Cluster(name)
+	if err := r.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
 		return err
 	}
 	for _, condition := range c.Status.Conditions {
@@ -136,62 +129,50 @@ func (r *registering) clusterError(ctx context.Context, name string) error {
 // prepareTenant starts the operator, with Argo CD played, and gives it the
 // catalogue and the kubeconfigs. It returns when the operator acts.
 func (r *registering) prepareTenant(ctx context.Context) error {
-	crds, err := devstack.ArgoCDCRDs(ctx)
-	if err != nil {
+	if err := r.InstallArgoCDKinds(ctx); err != nil {
 		return err
 	}
-	cfg := r.stack.Tenant.Config()
-	if err := devstack.InstallCRDs(ctx, cfg, crds); err != nil {
+	if err := r.startOperator(ctx); err != nil {
 		return err
 	}
-	if r.tenant, err = client.NewWithWatch(cfg, client.Options{Scheme: foreign.Scheme()}); err != nil {
-		return fmt.Errorf("make a client: %w", err)
-	}
-	if r.operator, err = r.stack.StartOperator(ctx, devstack.OperatorOptions{Tenant: "bench"}); err != nil {
-		return err
-	}
-	if err := devstack.Apply(ctx, cfg, []byte(catalogueManifest())); err != nil {
+	// Two components are left to Nautes, one after the other: the gateway, and the
+	// Argo CD behind it.
+	if err := r.Apply(ctx, scenario.Catalogue(scenario.ExternalComponents("traefik", "argocd")...)); err != nil {
 		return err
 	}
 	if err := r.storeKubeconfigs(ctx); err != nil {
 		return err
 	}
-	if err := r.watch(ctx, r.tenant, applications(), func(o client.Object) { r.playArgoCD(ctx, o) }); err != nil {
+	err := scenario.WatchApplications(ctx, r.Client, func(err error) { fmt.Fprintf(os.Stderr, "bench: %v\n", err) })
+	if err != nil {
 		return err
 	}
-	if err := r.watch(ctx, r.tenant, &v1alpha1.ClusterList{}, r.see); err != nil {
+	if err := scenario.Watch(ctx, r.Client, &v1alpha1.ClusterList{}, r.see); err != nil {
 		return err
 	}
-	return until(ctx, "the operator acts", func() error {
-		c := &v1alpha1.ComponentCatalogue{}
-		if err := r.tenant.Get(ctx, client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: v1alpha1.ComponentCatalogueName}, c); err != nil {
-			return err
-		}
-		if !meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionReady) {
-			return fmt.Errorf("the catalogue is not ready: %v", c.Status.Conditions)
-		}
-		return nil
+	return scenario.Until(ctx, patience, "the operator acts", func(ctx context.Context) error {
+		c := &v1alpha1.ComponentCatalogue{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: v1alpha1.ComponentCatalogueName}}
+		_, err := scenario.Condition(ctx, r.Client, c, v1alpha1.ConditionReady, metav1.ConditionTrue, "")
+		return err
 	})
 }
 
 func (r *registering) storeKubeconfigs(ctx context.Context) error {
-	store := kube.New(r.tenant, r.tenant, devstack.OperatorNamespace)
 	return r.each(func(m *member) error {
 		kubeconfig, err := r.fleet.kubeconfig(m)
 		if err != nil {
 			return err
 		}
-		_, err = store.Put(ctx, secrets.ClusterKubeconfig(m.name), map[string]secrets.Value{"kubeconfig": secrets.NewValue(kubeconfig)})
-		return err
+		return r.StoreKubeconfig(ctx, m.name, kubeconfig)
 	})
 }
 
 func (r *registering) createClusters(ctx context.Context) error {
 	return r.each(func(m *member) error {
-		c := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: m.name}}
+		c := scenario.Cluster(m.name)
 		c.Spec.APIServer, c.Spec.PrimaryDomain = m.url, "example.com"
 		c.Spec.ClusterType, c.Spec.Usage, c.Spec.WorkerType = v1alpha1.ClusterPhysical, v1alpha1.UsageWorker, v1alpha1.WorkerTypeDeployment
-		if err := r.tenant.Create(ctx, c); err != nil {
+		if err := r.Client.Create(ctx, c); err != nil {
 			return fmt.Errorf("create the Cluster %s: %w", m.name, err)
 		}
 		return nil
@@ -245,7 +226,7 @@ func (r *registering) awaitOthers(ctx context.Context) error {
 		if r.missing(r.readied, slow) == nil && r.missing(r.lost, dead) == nil {
 			return nil
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := scenario.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -254,66 +235,29 @@ func (r *registering) awaitOthers(ctx context.Context) error {
 
 // rest counts the writes while nothing happens.
 func (r *registering) rest(ctx context.Context, result *registration) error {
-	if err := pause(ctx, settleTime); err != nil {
+	if err := scenario.Pause(ctx, settleTime); err != nil {
 		return err
 	}
-	mark, err := r.stack.Tenant.Mark(ctx)
+	recording, err := scenario.Record(ctx, r.Planes())
 	if err != nil {
 		return err
 	}
 	before := r.fleet.writes.Load()
-	if err := pause(ctx, restTime); err != nil {
+	if err := scenario.Pause(ctx, restTime); err != nil {
 		return err
 	}
-	changes, err := r.stack.Tenant.Changes(ctx, mark)
+	changes, err := recording.Changes(ctx)
 	if err != nil {
 		return err
 	}
-	requests, err := r.stack.Tenant.Requests(mark)
+	requests, err := recording.Requests()
 	if err != nil {
 		return err
 	}
-	for _, request := range requests {
+	written := requests[devstack.TenantName]
+	for _, request := range written {
 		fmt.Fprintf(os.Stderr, "bench: written at rest: %s\n", request)
 	}
-	result.objects, result.requests, result.remote = len(changes), len(requests), int(r.fleet.writes.Load()-before)
+	result.objects, result.requests, result.remote = len(changes[devstack.TenantName]), len(written), int(r.fleet.writes.Load()-before)
 	return nil
-}
-
-// playArgoCD reports an Application Synced and Healthy as soon as it is there,
-// as the tenant's Argo CD would after it has installed the component.
-func (r *registering) playArgoCD(ctx context.Context, o client.Object) {
-	app, ok := o.(*unstructured.Unstructured)
-	if !ok {
-		return
-	}
-	source, _, _ := unstructured.NestedMap(app.Object, "spec", "source")
-	compared, _, _ := unstructured.NestedMap(app.Object, "status", "sync", "comparedTo", "source")
-	if reflect.DeepEqual(source, compared) {
-		return
-	}
-	before := app.DeepCopy()
-	app.Object["status"] = map[string]any{
-		"sync":   map[string]any{"status": "Synced", "comparedTo": map[string]any{"destination": map[string]any{}, "source": source}},
-		"health": map[string]any{"status": "Healthy"},
-	}
-	go func() {
-		if err := r.tenant.Patch(ctx, app, client.MergeFrom(before)); err != nil && ctx.Err() == nil {
-			fmt.Fprintf(os.Stderr, "bench: report the Application %s: %v\n", app.GetName(), err)
-		}
-	}()
-}
-
-// catalogueManifest leaves two components to Nautes, one after the other: the
-// gateway, and the Argo CD behind it. The others are on the clusters already.
-func catalogueManifest() string {
-	text := &strings.Builder{}
-	fmt.Fprintf(text, "apiVersion: %s\nkind: ComponentCatalogue\nmetadata: {name: %s, namespace: %s}\nspec:\n  components:\n",
-		v1alpha1.GroupVersion, v1alpha1.ComponentCatalogueName, devstack.OperatorNamespace)
-	for _, name := range catalogue.Builtin().Names() {
-		if name != "traefik" && name != "argocd" {
-			fmt.Fprintf(text, "  - {name: %s, installation: External}\n", name)
-		}
-	}
-	return text.String()
 }

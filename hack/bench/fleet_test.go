@@ -13,6 +13,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/remote/kubeconfig"
+	"nautes.io/nautes/test/scenario"
 )
 
 // A figure of the fleet means something only if Nautes treats its clusters as real
@@ -65,7 +66,7 @@ func TestSimulatedCluster(t *testing.T) {
 		if writes := f.writes.Load() - before; writes != int64(step.writes) {
 			t.Errorf("%s: %d requests to write, want %d", step.name, writes, step.writes)
 		}
-		err = until(t.Context(), "the objects in the cache", func() error {
+		err = scenario.Until(t.Context(), patience, "the objects in the cache", func(context.Context) error {
 			if owned, err := conn.Owned(t.Context(), owner); err != nil || len(owned) != step.there {
 				return notThere{len(owned), err}
 			}

@@ -11,32 +11,54 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"nautes.io/nautes/internal/foreign"
-	"nautes.io/nautes/internal/receiver"
-	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/test/devstack"
-	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
 const (
 	cluster    = "worker"
 	restTime   = 10 * time.Second
 	settleTime = 2 * time.Second
-	patience   = 3 * time.Minute
+	patience   = scenario.Patience
 )
 
 // bench is one stack with its operator.
 type bench struct {
-	stack    *devstack.Stack
-	tenant   client.WithWatch
-	runtime  client.WithWatch
+	*scenario.System
 	operator *devstack.Operator
-	key      []byte
+}
+
+// newBench returns the bench of a stack. The operator is started by startOperator.
+func newBench(ctx context.Context, options devstack.Options) (*bench, error) {
+	stack, err := devstack.Start(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	system, err := scenario.NewSystem(stack)
+	if err != nil {
+		return nil, errors.Join(err, stack.Stop())
+	}
+	return &bench{System: system}, nil
+}
+
+func (b *bench) startOperator(ctx context.Context) error {
+	var err error
+	if b.operator, err = b.StartOperator(ctx, devstack.OperatorOptions{Tenant: "bench"}); err != nil {
+		return err
+	}
+	b.Hooks = b.operator.Hooks
+	return nil
+}
+
+// close ends the operator and the stack, of which either may be missing.
+func (b *bench) close() error {
+	if b == nil {
+		return nil
+	}
+	if b.operator != nil {
+		_ = b.operator.Stop()
+	}
+	return b.Stop()
 }
 
 func measure(ctx context.Context, products, pushes int) (row result, err error) {
@@ -45,17 +67,16 @@ func measure(ctx context.Context, products, pushes int) (row result, err error) 
 		return row, fmt.Errorf("make a directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := &bench{}
 	// Argo CD is not measured, so it need not run; deletions are not measured
 	// either, so neither does a controller manager.
-	if b.stack, err = devstack.Start(ctx, devstack.Options{Dir: filepath.Join(dir, "stack"), Runtimes: []string{cluster}}); err != nil {
+	b, err := newBench(ctx, devstack.Options{Dir: filepath.Join(dir, "stack"), Runtimes: []string{cluster}})
+	if err != nil {
 		return row, err
 	}
-	defer func() { err = errors.Join(err, b.stack.Stop()) }()
-	if b.operator, err = b.stack.StartOperator(ctx, devstack.OperatorOptions{Tenant: "bench"}); err != nil {
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := b.startOperator(ctx); err != nil {
 		return row, err
 	}
-	defer func() { _ = b.operator.Stop() }()
 	if err := b.prepare(ctx, "deployment"); err != nil {
 		return row, err
 	}
@@ -65,14 +86,14 @@ func measure(ctx context.Context, products, pushes int) (row result, err error) 
 	if row.resource, row.application, err = b.push(ctx, products, pushes); err != nil {
 		return row, err
 	}
-	if row.rest, err = b.writes(ctx, func() error { return pause(ctx, restTime) }); err != nil {
+	if row.rest, err = b.writes(ctx, func() error { return scenario.Pause(ctx, restTime) }); err != nil {
 		return row, err
 	}
 	row.restart, err = b.writes(ctx, func() error {
 		if err := b.operator.Restart(ctx); err != nil {
 			return err
 		}
-		return pause(ctx, restTime)
+		return scenario.Pause(ctx, restTime)
 	})
 	if err != nil {
 		return row, err
@@ -81,100 +102,36 @@ func measure(ctx context.Context, products, pushes int) (row result, err error) 
 	return row, err
 }
 
-// prepare registers the cluster, for one type of work, with its credentials.
+// prepare registers the cluster, for one type of work.
 func (b *bench) prepare(ctx context.Context, workerType string) error {
-	for plane, c := range map[*devstack.ControlPlane]*client.WithWatch{b.stack.Tenant: &b.tenant, b.stack.Runtimes[cluster]: &b.runtime} {
-		cfg := plane.Config()
-		cfg.QPS = -1
-		made, err := client.NewWithWatch(cfg, client.Options{Scheme: foreign.Scheme()})
-		if err != nil {
-			return fmt.Errorf("make a client: %w", err)
-		}
-		*c = made
-	}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: devstack.ArgoCDNamespace}}
-	if err := b.runtime.Create(ctx, namespace); err != nil {
-		return fmt.Errorf("create the namespace of Argo CD: %w", err)
-	}
-	credentials, err := b.stack.Runtimes[cluster].RegisterUser(ctx)
-	if err != nil {
+	if err := b.CreateNamespace(ctx, cluster, devstack.ArgoCDNamespace); err != nil {
 		return err
 	}
-	store := kube.New(b.tenant, b.tenant, devstack.OperatorNamespace)
-	_, err = store.Put(ctx, secrets.ClusterKubeconfig(cluster), map[string]secrets.Value{"kubeconfig": secrets.NewValue(credentials)})
-	if err != nil {
-		return err
-	}
-	return devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(clusterManifest(b.stack.Runtimes[cluster].Config().Host, workerType)))
-}
-
-// hook returns the push hook of a product.
-func (b *bench) hook(ctx context.Context, product string) (githost.Hook, error) {
-	if b.key == nil {
-		secret := &corev1.Secret{}
-		err := until(ctx, "the key of the push hooks", func() error {
-			return b.tenant.Get(ctx, client.ObjectKey{Namespace: devstack.OperatorNamespace, Name: "nautes-receiver"}, secret)
-		})
-		if err != nil {
-			return githost.Hook{}, err
-		}
-		b.key = secret.Data["key"]
-	}
-	return githost.Hook{URL: b.operator.Hooks + receiver.ProductsPath + product, Token: receiver.Token(b.key, receiver.ProductPrefix+product)}, nil
+	spec := append(scenario.WorkerSpec(workerType), "primaryDomain: bench.example")
+	return b.RegisterCluster(ctx, cluster, b.Runtimes[cluster], spec...)
 }
 
 // writes counts the objects that are written on both control planes while do runs.
 func (b *bench) writes(ctx context.Context, do func() error) (int, error) {
-	if err := pause(ctx, settleTime); err != nil {
+	if err := scenario.Pause(ctx, settleTime); err != nil {
 		return 0, err
 	}
-	planes := []*devstack.ControlPlane{b.stack.Tenant, b.stack.Runtimes[cluster]}
-	var marks []devstack.Mark
-	for _, plane := range planes {
-		mark, err := plane.Mark(ctx)
-		if err != nil {
-			return 0, err
-		}
-		marks = append(marks, mark)
+	recording, err := scenario.Record(ctx, b.Planes())
+	if err != nil {
+		return 0, err
 	}
 	if err := do(); err != nil {
 		return 0, err
 	}
+	changes, err := recording.Changes(ctx)
+	if err != nil {
+		return 0, err
+	}
 	total := 0
-	for i, plane := range planes {
-		changes, err := plane.Changes(ctx, marks[i])
-		if err != nil {
-			return 0, err
-		}
-		total += len(changes)
+	for _, all := range changes {
+		total += len(all)
 	}
 	return total, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
-// until polls until ask returns nil.
-func until(ctx context.Context, what string, ask func() error) error {
-	deadline := time.Now().Add(patience)
-	for {
-		err := ask()
-		if err == nil {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: not within %s: %w", what, patience, err)
-		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }
 
 // rss returns the resident memory of a process in bytes.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/test/scenario"
 )
 
 const (
@@ -18,8 +19,7 @@ func pipelineRepo(i int) string { return fmt.Sprintf("repo-%d", i+3) }
 func pipelineRepository(i int) string { return fmt.Sprintf("group-%d/%s", i, pipelineRepo(i)) }
 
 // hookManifest is the hook of the guide's runtime.
-const hookManifest = `---
-apiVersion: nautes.resource.nautes.io/v1alpha1
+const hookManifest = `apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: PipelineHook
 metadata: {name: ls, namespace: nautes}
 spec:
@@ -42,31 +42,22 @@ spec:
     taskSpec: {steps: [{name: build, image: registry.example/build:1.0, command: [build]}]}
 `
 
-func providerManifest(git string) string {
-	return fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: CodeRepoProvider
-metadata: {name: gitlab, namespace: nautes}
-spec: {httpAddress: %[1]q, sshAddress: "ssh://git@127.0.0.1:22", apiServer: "%[1]s/api/v4", providerType: gitlab}
-`, git)
-}
-
 // runtimeName is the name of a pipeline runtime of a product.
 func runtimeName(n int) string { return fmt.Sprintf("pr-%d", n) }
 
 // pipelineFiles declare a product with runtimes like the guide's: four event
 // sources, one of them with a calendar too, four triggers and two hooks.
 func (b *bench) pipelineFiles(i, runtimes int, isolation v1alpha1.Isolation) map[string]string {
-	header := "apiVersion: " + v1alpha1.GroupVersion.String() + "\n"
-	repo := pipelineRepo(i)
+	p, repo := product(i), pipelineRepo(i)
 	files := map[string]string{
-		"envs/dev.yaml":                  header + "kind: Environment\nmetadata: {name: dev}\nspec: {cluster: " + cluster + ", envType: dev}\n",
-		"projects/demo/demo.yaml":        header + "kind: Project\nmetadata: {name: demo}\nspec: {language: go}\n",
-		"code-repos/" + repo + "/b.yaml": header + "kind: CodeRepoBinding\nmetadata: {name: demo-runs}\nspec: {codeRepo: " + repo + ", product: " + product(i) + ", projects: [demo], permissions: readonly}\n",
-		"code-repos/" + repo + "/" + repo + ".yaml": header + fmt.Sprintf("kind: CodeRepo\nmetadata: {name: %[1]s}\nspec: {codeRepoProvider: gitlab, repoName: %[1]s, project: demo, pipelineRuntime: true, url: \"%[2]s/%[3]s.git\"}\n",
-			repo, b.stack.Git.URL, pipelineRepository(i)),
+		scenario.EnvironmentPath("dev"): p.Environment("dev", cluster),
+		scenario.ProjectPath("demo"):    p.Project("demo", "go"),
+		scenario.BindingPath(repo, "b"): p.Binding("demo-runs", repo, "demo", "readonly"),
+		scenario.CodeRepoPath(repo): p.CodeRepo(repo, repo, "codeRepoProvider: gitlab", "project: demo", "pipelineRuntime: true",
+			"url: "+b.Git.URL+"/"+pipelineRepository(i)+".git"),
 	}
 	for n := range runtimes {
-		files["projects/demo/"+runtimeName(n)+".yaml"] = header + pipelineRuntime(i, n, isolation)
+		files["projects/demo/"+runtimeName(n)+".yaml"] = pipelineRuntime(i, n, isolation)
 	}
 	return files
 }
@@ -84,7 +75,8 @@ func pipelineRuntime(i, n int, isolation v1alpha1.Isolation) string {
 		fmt.Fprintf(&sources, "  - {name: %s, gitlab: {repoName: %s, events: [%s], revision: %q}%s}\n", source[0], pipelineRepo(i), source[1], source[2], calendar)
 		fmt.Fprintf(&triggers, "  - {eventSource: %s, pipeline: dev}\n", source[0])
 	}
-	return fmt.Sprintf(`kind: ProjectPipelineRuntime
+	return fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
+kind: ProjectPipelineRuntime
 metadata: {name: %[1]s}
 spec:
   project: demo

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -22,6 +21,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/scenario"
 )
 
 // runnerRuns is how often the runner is measured: each time it fetches anew.
@@ -39,11 +39,11 @@ func (b *bench) deliver(ctx context.Context, gateway string, deliveries int) ([]
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	seen := newArrivals()
-	if err := b.watch(ctx, b.runtime, launchers(), func(o client.Object) { seen.note(commitOf(o)) }); err != nil {
+	if err := scenario.Watch(ctx, b.Clusters[cluster], launchers(), func(o client.Object) { seen.note(commitOf(o)) }); err != nil {
 		return nil, err
 	}
 	runtime := &v1alpha1.ProjectPipelineRuntime{}
-	if err := b.tenant.Get(ctx, client.ObjectKey{Namespace: product(0), Name: runtimeName(0)}, runtime); err != nil {
+	if err := b.Client.Get(ctx, client.ObjectKey{Namespace: product(0).Name, Name: runtimeName(0)}, runtime); err != nil {
 		return nil, err
 	}
 	at := slices.IndexFunc(runtime.Status.Webhooks, func(h v1alpha1.WebhookStatus) bool { return h.EventSource == "webhook-feature-push" })
@@ -52,7 +52,7 @@ func (b *bench) deliver(ctx context.Context, gateway string, deliveries int) ([]
 	}
 	hook := strings.TrimPrefix(runtime.Status.Webhooks[at].URL, "https://")
 	host, path, _ := strings.Cut(hook, "/")
-	token, err := b.hookToken(ctx, "/"+path)
+	token, err := scenario.EventSourceToken(ctx, b.Clusters[cluster], "/"+path)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (b *bench) deliver(ctx context.Context, gateway string, deliveries int) ([]
 			return nil, err
 		}
 		accepted := time.Now()
-		if err := until(ctx, "the launcher", func() error {
+		if err := scenario.Until(ctx, patience, "the launcher", func(context.Context) error {
 			if _, ok := seen.at(commit); !ok {
 				return errors.New("it has not arrived")
 			}
@@ -91,28 +91,6 @@ func params(run *unstructured.Unstructured) map[string]string {
 		values[name], _ = param["value"].(string)
 	}
 	return values
-}
-
-// hookToken returns the token of the event source at a path.
-func (b *bench) hookToken(ctx context.Context, path string) (string, error) {
-	all := &unstructured.UnstructuredList{}
-	all.SetGroupVersionKind(schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventSourceList"})
-	if err := b.runtime.List(ctx, all); err != nil {
-		return "", err
-	}
-	for _, o := range all.Items {
-		entries, _, _ := unstructured.NestedMap(o.Object, "spec", "gitlab")
-		for _, entry := range entries {
-			fields, _ := entry.(map[string]any)
-			if endpoint, _, _ := unstructured.NestedString(fields, "webhook", "endpoint"); endpoint == path {
-				name, _, _ := unstructured.NestedString(fields, "secretToken", "name")
-				secret := &corev1.Secret{}
-				err := b.runtime.Get(ctx, client.ObjectKey{Namespace: devstack.ArgoEventsNamespace, Name: name}, secret)
-				return string(secret.Data["token"]), err
-			}
-		}
-	}
-	return "", errors.New("no event source listens at " + path)
 }
 
 // post delivers a push as GitLab does.
@@ -146,7 +124,7 @@ func (b *bench) launch(ctx context.Context, dir string) ([]time.Duration, error)
 		return nil, err
 	}
 	kubeconfig, credentials := filepath.Join(dir, "kubeconfig"), filepath.Join(dir, "credentials")
-	if err := errors.Join(os.WriteFile(kubeconfig, b.stack.Runtimes[cluster].Kubeconfig(), 0o600), os.MkdirAll(credentials, 0o700)); err != nil {
+	if err := errors.Join(os.WriteFile(kubeconfig, b.Runtimes[cluster].Kubeconfig(), 0o600), os.MkdirAll(credentials, 0o700)); err != nil {
 		return nil, err
 	}
 	for name, content := range map[string]string{"username": "any", "password": "pipelines"} {
@@ -155,7 +133,7 @@ func (b *bench) launch(ctx context.Context, dir string) ([]time.Duration, error)
 		}
 	}
 	all := launchers()
-	if err := b.runtime.List(ctx, all, client.MatchingLabels{launch.LabelRole: launch.RoleLauncher}, client.Limit(runnerRuns)); err != nil {
+	if err := b.Clusters[cluster].List(ctx, all, client.MatchingLabels{launch.LabelRole: launch.RoleLauncher}, client.Limit(runnerRuns)); err != nil {
 		return nil, err
 	}
 	var took []time.Duration

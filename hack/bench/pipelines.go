@@ -9,15 +9,14 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
-	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
 // pipelineFigures are the figures of pipeline runtimes.
@@ -53,33 +52,31 @@ func runPipelines(ctx context.Context, deliveries int) error {
 
 // pipelineStack starts a stack whose one cluster runs pipelines.
 func pipelineStack(ctx context.Context, dir string) (*bench, error) {
-	b := &bench{}
-	var err error
-	b.stack, err = devstack.Start(ctx, devstack.Options{
+	b, err := newBench(ctx, devstack.Options{
 		Dir: filepath.Join(dir, "stack"), Runtimes: []string{cluster}, ControllerManager: true, Pipelines: true,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := b.stack.InstallPipelines(ctx, cluster); err != nil {
+	if err := b.InstallPipelines(ctx, cluster); err != nil {
 		return b, err
 	}
-	if b.operator, err = b.stack.StartOperator(ctx, devstack.OperatorOptions{Tenant: "bench"}); err != nil {
+	if err := b.startOperator(ctx); err != nil {
 		return b, err
 	}
 	if err := b.prepare(ctx, "pipeline"); err != nil {
 		return b, err
 	}
-	if err := devstack.Apply(ctx, b.stack.Tenant.Config(), []byte(providerManifest(b.stack.Git.URL)+hookManifest)); err != nil {
+	if err := b.Apply(ctx, scenario.Provider("gitlab", b.Git.URL), hookManifest); err != nil {
 		return b, err
 	}
-	if _, err := b.stack.Git.AddRepository(ctx, pipelineRepository(0)); err != nil {
+	if _, err := b.Git.AddRepository(ctx, pipelineRepository(0)); err != nil {
 		return b, err
 	}
-	if _, err := b.stack.Git.Push(ctx, pipelineRepository(0), githost.Commit{Files: map[string]string{pipelinePath: pipelineManifest}}); err != nil {
+	if _, err := b.Git.Push(ctx, pipelineRepository(0), githost.Commit{Files: map[string]string{pipelinePath: pipelineManifest}}); err != nil {
 		return b, err
 	}
-	b.stack.Git.Grant(pipelineToken, githost.Read, pipelineRepository(0))
+	b.Git.Grant(pipelineToken, githost.Read, pipelineRepository(0))
 	return b, b.storeCredentials(ctx, 0, 1)
 }
 
@@ -89,26 +86,13 @@ const pipelineToken = "pipelines"
 // storeCredentials stores the credentials of the pipeline repositories of the
 // products from one number up to another, which is left out.
 func (b *bench) storeCredentials(ctx context.Context, from, to int) error {
-	store := kube.New(b.tenant, b.tenant, devstack.OperatorNamespace)
 	for i := from; i < to; i++ {
-		_, err := store.Put(ctx, secrets.RepositoryReadOnly("gitlab", pipelineRepo(i)), map[string]secrets.Value{
-			"username": secrets.NewValue([]byte("any")), "password": secrets.NewValue([]byte(pipelineToken)),
-		})
+		err := b.Secrets(ctx, secrets.RepositoryReadOnly("gitlab", pipelineRepo(i)), map[string]string{"username": "any", "password": pipelineToken})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (b *bench) close() error {
-	if b == nil || b.stack == nil {
-		return nil
-	}
-	if b.operator != nil {
-		_ = b.operator.Stop()
-	}
-	return b.stack.Stop()
 }
 
 func measurePipelines(ctx context.Context, deliveries int) (figures pipelineFigures, err error) {
@@ -122,11 +106,11 @@ func measurePipelines(ctx context.Context, deliveries int) (figures pipelineFigu
 	if err != nil {
 		return figures, err
 	}
-	events, err := b.stack.StartArgoEvents(ctx, cluster)
+	events, err := b.StartArgoEvents(ctx, cluster)
 	if err != nil {
 		return figures, err
 	}
-	gateway, err := b.stack.StartGateway(events)
+	gateway, err := b.StartGateway(events)
 	if err != nil {
 		return figures, err
 	}
@@ -149,7 +133,7 @@ func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, firs
 	if first {
 		err = b.declare(ctx, 0, 1, func(i int) map[string]string { return b.pipelineFiles(i, 1, isolation) })
 	} else {
-		_, err = b.stack.Git.Push(ctx, repository(0), githost.Commit{Files: b.pipelineFiles(0, 1, isolation)})
+		_, err = b.Git.Push(ctx, product(0).Repository(), githost.Commit{Files: b.pipelineFiles(0, 1, isolation)})
 	}
 	if err != nil {
 		return of, err
@@ -157,7 +141,7 @@ func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, firs
 	// Each of the four event sources and of the four triggers has its own, and the
 	// one with a calendar has one more; or there is one for each kind, and a sensor.
 	of.pods = map[v1alpha1.Isolation]int{v1alpha1.IsolationExclusive: 10, v1alpha1.IsolationShared: 3}[isolation]
-	err = until(ctx, "the services of the runtime", func() error {
+	err = scenario.Until(ctx, patience, "the services of the runtime", func(context.Context) error {
 		if got := len(events.Running()); got != of.pods {
 			return fmt.Errorf("%d of %d run; the runtime says: %s", got, of.pods, b.runtimeStatus(ctx))
 		}
@@ -173,7 +157,7 @@ func (b *bench) footprint(ctx context.Context, events *devstack.ArgoEvents, firs
 // runtimeStatus returns the status of the first runtime, for messages.
 func (b *bench) runtimeStatus(ctx context.Context) string {
 	runtime := &v1alpha1.ProjectPipelineRuntime{}
-	if err := b.tenant.Get(ctx, client.ObjectKey{Namespace: product(0), Name: runtimeName(0)}, runtime); err != nil {
+	if err := b.Client.Get(ctx, client.ObjectKey{Namespace: product(0).Name, Name: runtimeName(0)}, runtime); err != nil {
 		return err.Error()
 	}
 	ready := meta.FindStatusCondition(runtime.Status.Conditions, v1alpha1.ConditionReady)
@@ -185,18 +169,7 @@ func (b *bench) runtimeStatus(ctx context.Context) string {
 
 // count counts the objects that Nautes has written for the runtime.
 func (b *bench) count(ctx context.Context) (int, error) {
-	total := 0
-	for _, kind := range remote.RuntimeKinds() {
-		all := &unstructured.UnstructuredList{}
-		all.SetGroupVersionKind(kind)
-		err := b.runtime.List(ctx, all, client.MatchingLabels{"nautes.io/owner-kind": "ProjectPipelineRuntime", "nautes.io/product": product(0)})
-		if meta.IsNoMatchError(err) {
-			continue
-		}
-		if err != nil {
-			return 0, fmt.Errorf("list %s: %w", kind.Kind, err)
-		}
-		total += len(all.Items)
-	}
-	return total, nil
+	all, err := scenario.List(ctx, b.Clusters[cluster], remote.RuntimeKinds(),
+		client.MatchingLabels{"nautes.io/owner-kind": "ProjectPipelineRuntime", "nautes.io/product": product(0).Name})
+	return len(all), err
 }

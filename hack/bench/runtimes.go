@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/test/scenario"
 )
 
 const (
@@ -85,7 +86,7 @@ func measureRuntimes(ctx context.Context, sizes ...int) (loads []load, err error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	seen := newArrivals()
-	if err := b.watch(ctx, b.runtime, sensors, func(o client.Object) { seen.note(o.GetName()) }); err != nil {
+	if err := scenario.Watch(ctx, b.Clusters[cluster], sensors, func(o client.Object) { seen.note(o.GetName()) }); err != nil {
 		return nil, err
 	}
 	began, from := time.Now(), 0
@@ -132,7 +133,7 @@ func reach(ctx context.Context, what string, want int, count func() int, why fun
 			told = now
 			fmt.Printf("  %4.0f s: %d of %d %s\n", now.Sub(began).Seconds(), have, want, what)
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := scenario.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -148,7 +149,7 @@ func (b *bench) settled(ctx context.Context) (telemetry, error) {
 	}
 	quiet := time.Now()
 	for {
-		if err := pause(ctx, time.Second); err != nil {
+		if err := scenario.Pause(ctx, time.Second); err != nil {
 			return telemetry{}, err
 		}
 		now, err := b.telemetry(ctx)

@@ -41,7 +41,7 @@ func (b *bench) telemetry(ctx context.Context) (t telemetry, err error) {
 		return t, fmt.Errorf("ask for the operator's metrics: %s", response.Status)
 	}
 	hosts := map[string]*requests{}
-	for config, r := range map[string]*requests{b.stack.Tenant.Config().Host: &t.tenant, b.stack.Runtimes[cluster].Config().Host: &t.cluster} {
+	for config, r := range map[string]*requests{b.Tenant.Config().Host: &t.tenant, b.Runtimes[cluster].Config().Host: &t.cluster} {
 		at, err := url.Parse(config)
 		if err != nil {
 			return t, err
