@@ -13,50 +13,32 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/receiver"
-	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
-func product() *v1alpha1.Product {
-	return &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: productName}}
-}
+func product() *v1alpha1.Product { return demoProduct().Object() }
 
-func runtimeObject() *v1alpha1.DeploymentRuntime {
-	return &v1alpha1.DeploymentRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: productName, Name: "dr-dev"}}
-}
+func runtimeObject() *v1alpha1.DeploymentRuntime { return demoProduct().RuntimeObject(runtimeName) }
 
-func application() *unstructured.Unstructured {
-	return object("argoproj.io", "v1alpha1", "Application", devstack.ArgoCDNamespace, productName+"-dr-dev")
-}
+func application() *unstructured.Unstructured { return demoProduct().Application(runtimeName) }
 
 // product declares the product, and pushes its declarations.
 func (d *demo) product(ctx context.Context) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
+	c := d.Client
 	applied := time.Now()
-	err = d.apply(ctx, fmt.Sprintf(`
-apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: Product
-metadata: {name: %s, namespace: %s}
-spec:
-  name: %s
-  metaDataPath: %s/%s.git
-`, productName, devstack.OperatorNamespace, groupName, d.stack.Git.URL, productRepo))
-	if err != nil {
+	if err := d.Apply(ctx, demoProduct().Manifest(d.Git)); err != nil {
 		return err
 	}
 	// The repository has no commit yet, so the product waits and says so.
-	err = d.until(ctx, "the namespace of the product", func(ctx context.Context) error {
+	err := d.until(ctx, "the namespace of the product", func(ctx context.Context) error {
 		return c.Get(ctx, client.ObjectKey{Name: productName}, &corev1.Namespace{})
 	})
 	if err != nil {
 		return err
 	}
 	d.screen.done("kubectl apply: the product has its namespace", time.Since(applied))
-	if err := d.addHook(ctx, c, productRepo, receiver.ProductPrefix+productName, receiver.ProductsPath+productName); err != nil {
+	if err := d.AddProductHook(ctx, demoProduct()); err != nil {
 		return err
 	}
 	if err := d.firstPush(ctx, c); err != nil {
@@ -73,7 +55,7 @@ spec:
 		return err
 	}
 	for _, resource := range []string{"environments", "projects", "coderepos", "coderepobindings"} {
-		if err := d.screen.table(ctx, d.stack.Tenant.Config(), v1alpha1.GroupVersion, resource, productName, "Age"); err != nil {
+		if err := d.screen.table(ctx, d.Tenant.Config(), v1alpha1.GroupVersion, resource, productName, "Age"); err != nil {
 			return err
 		}
 	}
@@ -82,7 +64,7 @@ spec:
 
 // firstPush pushes default.project and measures how long its objects take.
 func (d *demo) firstPush(ctx context.Context, c client.Client) error {
-	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Declare the product", Files: d.productFiles()}); err != nil {
+	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Declare the product", Files: d.productFiles()}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -93,10 +75,7 @@ func (d *demo) firstPush(ctx context.Context, c client.Client) error {
 		return err
 	}
 	d.measured("git push → custom resource on the tenant cluster (first push)", time.Since(pushed))
-	w, err := d.runtimeClient()
-	if err != nil {
-		return err
-	}
+	w := d.Clusters[workerName]
 	err = d.until(ctx, "the Application", func(ctx context.Context) error {
 		return w.Get(ctx, client.ObjectKeyFromObject(application()), application())
 	})
@@ -109,11 +88,8 @@ func (d *demo) firstPush(ctx context.Context, c client.Client) error {
 
 // manifests pushes the product's manifests, and shows where they arrive.
 func (d *demo) manifests(ctx context.Context) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
-	if _, err := d.stack.Git.Push(ctx, manifestRepo, githost.Commit{Message: "Add the manifests", Files: manifestFiles("hello")}); err != nil {
+	c := d.Client
+	if _, err := d.Git.Push(ctx, manifestRepo, githost.Commit{Message: "Add the manifests", Files: manifestFiles("hello")}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -124,7 +100,7 @@ func (d *demo) manifests(ctx context.Context) error {
 		return err
 	}
 	d.screen.done("Argo CD deployed the manifests, the DeploymentRuntime is Ready", time.Since(pushed))
-	if err := d.screen.table(ctx, d.stack.Tenant.Config(), v1alpha1.GroupVersion, "deploymentruntimes", productName, "Age"); err != nil {
+	if err := d.screen.table(ctx, d.Tenant.Config(), v1alpha1.GroupVersion, "deploymentruntimes", productName, "Age"); err != nil {
 		return err
 	}
 	return d.showCluster(ctx)
@@ -132,15 +108,12 @@ func (d *demo) manifests(ctx context.Context) error {
 
 // refresh notifies Argo CD of a push, as its own webhook would.
 func (d *demo) refresh(ctx context.Context) error {
-	return d.stack.ArgoCD[workerName].RefreshApplication(ctx, productName+"-dr-dev")
+	return d.ArgoCD[workerName].RefreshApplication(ctx, productName+"-dr-dev")
 }
 
 // greeting waits until the deployed ConfigMap has the values.
 func (d *demo) greeting(ctx context.Context, want map[string]string) error {
-	w, err := d.runtimeClient()
-	if err != nil {
-		return err
-	}
+	w := d.Clusters[workerName]
 	return d.until(ctx, "the changed ConfigMap", func(ctx context.Context) error {
 		have := &corev1.ConfigMap{}
 		if err := w.Get(ctx, client.ObjectKey{Namespace: "dr-dev", Name: "api-server"}, have); err != nil {
@@ -156,7 +129,7 @@ func (d *demo) greeting(ctx context.Context, want map[string]string) error {
 }
 
 func (d *demo) changes(ctx context.Context) error {
-	if _, err := d.stack.Git.Push(ctx, manifestRepo, githost.Commit{Message: "Greet better", Files: manifestFiles("good-morning")}); err != nil {
+	if _, err := d.Git.Push(ctx, manifestRepo, githost.Commit{Message: "Greet better", Files: manifestFiles("good-morning")}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -168,16 +141,13 @@ func (d *demo) changes(ctx context.Context) error {
 	}
 	d.screen.done("a manifest changed: ConfigMap dr-dev/api-server greets anew", time.Since(pushed))
 
-	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Deploy staging", Files: map[string]string{runtimeFile: runtimeYAML("manifests/staging")}}); err != nil {
+	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Deploy staging", Files: map[string]string{scenario.RuntimePath(runtimeName): runtimeYAML("manifests/staging")}}); err != nil {
 		return err
 	}
 	pushed = time.Now()
-	w, err := d.runtimeClient()
-	if err != nil {
-		return err
-	}
+	w := d.Clusters[workerName]
 	app := application()
-	err = d.until(ctx, "the changed Application", func(ctx context.Context) error {
+	err := d.until(ctx, "the changed Application", func(ctx context.Context) error {
 		if err := w.Get(ctx, client.ObjectKeyFromObject(app), app); err != nil {
 			return err
 		}
@@ -199,14 +169,11 @@ func (d *demo) changes(ctx context.Context) error {
 
 // badFile pushes a file with a mistake beside a good change.
 func (d *demo) badFile(ctx context.Context) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
-	bad := strings.Replace(environmentYAML("envType: dev"), "cluster:", "clutser:", 1)
+	c := d.Client
+	bad := strings.Replace(environmentFile(), "cluster:", "clutser:", 1)
 	good := strings.Replace(d.productFiles()["projects/api-server/api-server.yaml"], "golang", "rust", 1)
-	_, err = d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Mistype a key", Files: map[string]string{
-		environmentFile: bad, "projects/api-server/api-server.yaml": good,
+	_, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Mistype a key", Files: map[string]string{
+		scenario.EnvironmentPath(environmentName): bad, "projects/api-server/api-server.yaml": good,
 	}})
 	if err != nil {
 		return err
@@ -241,7 +208,7 @@ func (d *demo) badFile(ctx context.Context) error {
 		return err
 	}
 	d.screen.say("  the other file of the push is applied, and env-dev keeps its last good state")
-	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Mend it", Files: map[string]string{environmentFile: environmentYAML("envType: dev")}}); err != nil {
+	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Mend it", Files: map[string]string{scenario.EnvironmentPath(environmentName): environmentFile()}}); err != nil {
 		return err
 	}
 	pushed = time.Now()

@@ -13,9 +13,9 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/catalogue"
-	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
 // standIns replace objects of charts that the demo waits for: the entry point of a
@@ -62,39 +62,37 @@ const plainSuffix = "-plain"
 func (d *demo) catalogue(ctx context.Context) error {
 	began := time.Now()
 	var err error
-	if _, d.mirrored, err = d.stack.FillMirror(ctx, mirrorRepo); err != nil {
+	if _, d.mirrored, err = d.FillMirror(ctx, mirrorRepo); err != nil {
 		return err
 	}
-	if d.mirror, err = d.stack.Git.Push(ctx, mirrorRepo, githost.Commit{Message: "Add stand-ins", Files: standIns()}); err != nil {
+	if d.mirror, err = d.Git.Push(ctx, mirrorRepo, githost.Commit{Message: "Add stand-ins", Files: standIns()}); err != nil {
 		return err
 	}
-	if err := d.stack.LetArgoCDRead(ctx, d.stack.ArgoCD[devstack.TenantName], mirrorRepo); err != nil {
+	if err := d.LetArgoCDRead(ctx, d.ArgoCD[devstack.TenantName], mirrorRepo); err != nil {
 		return err
 	}
 	d.screen.done("git push "+mirrorRepo+": manifests that Go modules carry", time.Since(began))
-	repository, err := d.stack.Git.Repository(mirrorRepo)
+	repository, err := d.Git.Repository(mirrorRepo)
 	if err != nil {
 		return err
 	}
 	components := d.components(repository.URL)
 	d.showComponents(components)
 
-	c, err := d.tenantClient()
-	if err != nil {
+	c := d.Client
+	credentials := scenario.GitSecret("tenant-repository", "mirror-token")
+	if err := d.Apply(ctx, credentials, scenario.TenantRepository(tenantName, d.Git, tenantRepo, "tenant-repository")); err != nil {
 		return err
 	}
-	if err := d.applyTenantRepository(ctx, c); err != nil {
-		return err
-	}
-	if err := d.addHook(ctx, c, tenantRepo, receiver.Tenant, receiver.TenantPath); err != nil {
+	if err := d.AddTenantHook(ctx, tenantRepo); err != nil {
 		return err
 	}
 	file, err := catalogueFile(components)
 	if err != nil {
 		return err
 	}
-	_, err = d.stack.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Install from the mirror", Files: map[string]string{
-		"catalogue/default.yaml": file, "providers/gitlab.yaml": d.providerFile(),
+	_, err = d.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Install from the mirror", Files: map[string]string{
+		"catalogue/default.yaml": file, "providers/gitlab.yaml": scenario.ProviderFile("gitlab", d.Git.URL),
 	}})
 	if err != nil {
 		return err

@@ -18,11 +18,8 @@ import (
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
-
-func clusterObject(name string) *v1alpha1.Cluster {
-	return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: name}}
-}
 
 func clusterPath(name string) string { return "clusters/" + name + ".yaml" }
 
@@ -31,7 +28,7 @@ func (d *demo) physicalClusters(ctx context.Context) error {
 	if err := d.remember(ctx); err != nil {
 		return err
 	}
-	_, err := d.stack.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Register two clusters", Files: map[string]string{
+	_, err := d.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Register two clusters", Files: map[string]string{
 		clusterPath(hostName):   d.clusterFile(hostName, "usage: host", "traefik: {httpNodePort: \"30080\", httpsNodePort: \"30443\"}"),
 		clusterPath(workerName): d.clusterFile(workerName, "usage: worker", "workerType: deployment"),
 	}})
@@ -49,12 +46,9 @@ func (d *demo) physicalClusters(ctx context.Context) error {
 // virtualCluster registers a virtual cluster. Its first declaration asks for a
 // node port that is taken.
 func (d *demo) virtualCluster(ctx context.Context) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
+	c := d.Client
 	declare := func(message, port string) error {
-		_, err := d.stack.Git.Push(ctx, tenantRepo, githost.Commit{Message: message, Files: map[string]string{
+		_, err := d.Git.Push(ctx, tenantRepo, githost.Commit{Message: message, Files: map[string]string{
 			clusterPath(virtualName): d.virtualFile(port),
 		}})
 		return err
@@ -93,47 +87,38 @@ func (d *demo) virtualCluster(ctx context.Context) error {
 	}
 	d.screen.say("the Applications of the tenant's Argo CD:")
 	gv := schema.GroupVersion{Group: "argoproj.io", Version: "v1alpha1"}
-	return d.screen.table(ctx, d.stack.Tenant.Config(), gv, "applications", devstack.ArgoCDNamespace, "Age")
+	return d.screen.table(ctx, d.Tenant.Config(), gv, "applications", devstack.ArgoCDNamespace, "Age")
 }
 
 // nothingWritten looks for the objects that the virtual cluster would get first.
 func (d *demo) nothingWritten(ctx context.Context, c client.Client) error {
-	host, err := newClient(d.stack.Runtimes[hostName].Config())
-	if err != nil {
+	host := d.Clusters[hostName]
+	if err := scenario.Absent(ctx, host, scenario.Object("v1", "Namespace", "", virtualName)); err != nil {
 		return err
 	}
-	if err := gone(ctx, host, object("", "v1", "Namespace", "", virtualName)); err != nil {
-		return err
-	}
-	return gone(ctx, c, object("", "v1", "Secret", devstack.ArgoCDNamespace, names.Cluster(virtualName)))
+	return scenario.Absent(ctx, c, scenario.Object("v1", "Secret", devstack.ArgoCDNamespace, names.Cluster(virtualName)))
 }
 
 // condition waits until a condition of a cluster is false for a reason.
 func (d *demo) condition(ctx context.Context, c client.Client, name, kind, reason string) (metav1.Condition, error) {
-	cluster, found := clusterObject(name), metav1.Condition{}
+	var found *metav1.Condition
 	err := d.until(ctx, "the reason "+reason+" of Cluster "+name, func(ctx context.Context) error {
-		if err := c.Get(ctx, client.ObjectKeyFromObject(cluster), cluster); err != nil {
-			return err
-		}
-		condition := meta.FindStatusCondition(cluster.Status.Conditions, kind)
-		if condition == nil || condition.Reason != reason {
-			return fmt.Errorf("its condition %s is %+v", kind, condition)
-		}
-		found = *condition
-		return nil
+		var err error
+		found, err = scenario.Condition(ctx, c, scenario.Cluster(name), kind, "", reason)
+		return err
 	})
-	return found, err
+	if err != nil {
+		return metav1.Condition{}, err
+	}
+	return *found, nil
 }
 
 // playVirtual acts as a vcluster that starts: it leaves a kubeconfig in its
 // namespace on the host, with an address that works inside only, and is ready
 // after that. Another control plane plays the cluster itself.
 func (d *demo) playVirtual(ctx context.Context, pushed time.Time) error {
-	host, err := newClient(d.stack.Runtimes[hostName].Config())
-	if err != nil {
-		return err
-	}
-	inner := d.stack.Runtimes[innerName]
+	host := d.Clusters[hostName]
+	inner := d.Runtimes[innerName]
 	kubeconfig, err := inner.RegisterInstaller(ctx)
 	if err != nil {
 		return err
@@ -185,7 +170,7 @@ type progress struct {
 func (d *demo) progress(ctx context.Context, c client.Client, names ...string) (progress, error) {
 	p := progress{connected: true, done: true}
 	for _, name := range names {
-		cluster := clusterObject(name)
+		cluster := scenario.Cluster(name)
 		if err := c.Get(ctx, client.ObjectKeyFromObject(cluster), cluster); err != nil {
 			return p, err
 		}
@@ -207,10 +192,7 @@ func (d *demo) progress(ctx context.Context, c client.Client, names ...string) (
 // follow prints `kubectl get clusters` when the clusters answer, when half of the
 // steps are done, and when they are Ready.
 func (d *demo) follow(ctx context.Context, since time.Time, names ...string) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
+	c := d.Client
 	var now progress
 	half := 0
 	for _, step := range []struct {
@@ -238,7 +220,7 @@ func (d *demo) follow(ctx context.Context, since time.Time, names ...string) err
 			half = (now.ready + now.all + 1) / 2
 		}
 		d.screen.say("kubectl get clusters, after %s:", round(time.Since(since)))
-		if err := d.screen.table(ctx, d.stack.Tenant.Config(), v1alpha1.GroupVersion, "clusters", devstack.OperatorNamespace, "Age"); err != nil {
+		if err := d.screen.table(ctx, d.Tenant.Config(), v1alpha1.GroupVersion, "clusters", devstack.OperatorNamespace, "Age"); err != nil {
 			return err
 		}
 		if now.done {
@@ -251,8 +233,8 @@ func (d *demo) follow(ctx context.Context, since time.Time, names ...string) err
 // workerPrograms starts the processes that the worker's Argo CD and HNC consist
 // of: their Pods are only said to run.
 func (d *demo) workerPrograms(ctx context.Context) error {
-	if err := d.stack.StartArgoCD(ctx, workerName); err != nil {
+	if err := d.StartArgoCD(ctx, workerName); err != nil {
 		return err
 	}
-	return d.stack.StartHNC(ctx, workerName)
+	return d.StartHNC(ctx, workerName)
 }

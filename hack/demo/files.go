@@ -2,120 +2,51 @@ package main
 
 import (
 	"fmt"
-	"strings"
+
+	"nautes.io/nautes/test/scenario"
 )
-
-// The files of the tenant repository.
-
-func (d *demo) providerFile() string {
-	return fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: CodeRepoProvider
-metadata:
-  name: gitlab
-spec:
-  httpAddress: %[1]s
-  sshAddress: ssh://git@127.0.0.1:22
-  apiServer: %[1]s/api/v4
-  providerType: gitlab
-`, d.stack.Git.URL)
-}
 
 // clusterFile declares a physical cluster, with more lines of its spec.
 func (d *demo) clusterFile(name string, more ...string) string {
-	return clusterYAML(name, d.stack.Runtimes[name].URL, append([]string{"clusterType: physical"}, more...)...)
+	return scenario.ClusterFile(name, d.Runtimes[name].URL, append([]string{primaryDomain, "clusterType: physical"}, more...)...)
 }
 
 // virtualFile declares the virtual cluster, with its node port on the host.
 func (d *demo) virtualFile(port string) string {
-	return clusterYAML(virtualName, d.stack.Runtimes[innerName].URL, "clusterType: virtual", "hostCluster: "+hostName,
+	return scenario.ClusterFile(virtualName, d.Runtimes[innerName].URL, primaryDomain, "clusterType: virtual", "hostCluster: "+hostName,
 		"usage: worker", "workerType: pipeline", fmt.Sprintf("vcluster: {httpsNodePort: %q}", port))
 }
 
-func clusterYAML(name, apiServer string, more ...string) string {
-	return fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: Cluster
-metadata:
-  name: %s
-spec:
-  apiServer: %s
-  primaryDomain: 127.0.0.1.nip.io
-  %s
-`, name, apiServer, strings.Join(more, "\n  "))
-}
+// The product and its declarations, as the user guide has them.
+const (
+	primaryDomain   = "primaryDomain: 127.0.0.1.nip.io"
+	environmentName = "env-dev"
+	runtimeName     = "dr-dev"
+	projectName     = "api-server"
+	codeRepoName    = "repo-api-server"
+)
 
-// The files of default.project, as the user guide has them.
-
-const runtimeFile = "runtimes/dr-dev.yaml"
+func demoProduct() scenario.Product { return scenario.Product{Name: productName, Group: groupName} }
 
 func runtimeYAML(path string) string {
-	return fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: DeploymentRuntime
-metadata:
-  name: dr-dev
-spec:
-  destination:
-    environment: env-dev
-    namespaces:
-    - dr-dev
-  manifestSource:
-    codeRepo: repo-api-server
-    path: %s
-    targetRevision: HEAD
-  product: %s
-  projectsRef:
-  - api-server
-`, path, productName)
+	return demoProduct().DeploymentRuntime(scenario.Deployment{
+		Name: runtimeName, Project: projectName, Environment: environmentName, Namespace: runtimeName,
+		Repo: codeRepoName, Path: path, Revision: "HEAD",
+	})
 }
 
-const environmentFile = "envs/env-dev.yaml"
-
-func environmentYAML(envTypeLine string) string {
-	return fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: Environment
-metadata:
-  name: env-dev
-spec:
-  product: %s
-  cluster: %s
-  %s
-`, productName, workerName, envTypeLine)
-}
+func environmentFile() string { return demoProduct().Environment(environmentName, workerName) }
 
 func (d *demo) productFiles() map[string]string {
+	p := demoProduct()
 	return map[string]string{
-		environmentFile: environmentYAML("envType: dev"),
-		"projects/api-server/api-server.yaml": fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: Project
-metadata:
-  name: api-server
-spec:
-  product: %s
-  language: golang
-`, productName),
-		"code-repos/repo-api-server/repo-api-server.yaml": fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: CodeRepo
-metadata:
-  name: repo-api-server
-spec:
-  codeRepoProvider: gitlab
-  product: %s
-  repoName: api-server
-  url: %s/%s.git
-  deploymentRuntime: true
-`, productName, d.stack.Git.URL, manifestRepo),
-		"code-repos/repo-api-server/binding.yaml": fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: CodeRepoBinding
-metadata:
-  name: api-server-deploys
-spec:
-  codeRepo: repo-api-server
-  product: %s
-  projects:
-  - api-server
-  permissions: readonly
-`, productName),
-		runtimeFile: runtimeYAML("manifests/development"),
-		"README.md": "# nautes-labs\n\nThe declarations of the product.\n",
+		scenario.EnvironmentPath(environmentName): environmentFile(),
+		scenario.ProjectPath(projectName):         p.Project(projectName, "golang"),
+		scenario.CodeRepoPath(codeRepoName): p.CodeRepo(codeRepoName, "api-server", "codeRepoProvider: gitlab",
+			"url: "+d.Git.URL+"/"+manifestRepo+".git", "deploymentRuntime: true"),
+		scenario.BindingPath(codeRepoName, "binding"): p.Binding("api-server-deploys", codeRepoName, projectName, "readonly"),
+		scenario.RuntimePath(runtimeName):             runtimeYAML("manifests/development"),
+		"README.md":                                   "# nautes-labs\n\nThe declarations of the product.\n",
 	}
 }
 

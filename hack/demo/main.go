@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/scenario"
 )
 
 // removals is the number of acts at the end that remove everything.
@@ -96,9 +97,11 @@ func (d *demo) acts() []act {
 
 // demo is the state that the acts share.
 type demo struct {
+	// The system is there from the first act on.
+	*scenario.System
+
 	screen  *screen
 	dir     string
-	stack   *devstack.Stack
 	process *devstack.Operator
 	figures []figure
 
@@ -132,7 +135,7 @@ func (d *demo) alive() error {
 			return err
 		}
 	}
-	return d.stack.Err()
+	return d.Err()
 }
 
 func (d *demo) summary() {
@@ -148,8 +151,8 @@ func (d *demo) close(err error) error {
 	if d.process != nil {
 		_ = d.process.Stop()
 	}
-	if d.stack != nil {
-		_ = d.stack.Stop()
+	if d.System != nil {
+		_ = d.Stop()
 	}
 	if err != nil {
 		return fmt.Errorf("%w\nThe logs of all programs are in %s", err, filepath.Join(d.dir, "stack", "logs"))

@@ -15,6 +15,7 @@ import (
 
 	"nautes.io/nautes/internal/foreign/externalsecrets"
 	"nautes.io/nautes/internal/names"
+	"nautes.io/nautes/test/scenario"
 )
 
 var errNoExtract = errors.New("the ExternalSecret takes no stored secret")
@@ -24,16 +25,13 @@ var errNoExtract = errors.New("the ExternalSecret takes no stored secret")
 // the launchers.
 func (d *demo) fetchCredentials(ctx context.Context) error {
 	began := time.Now()
-	w, err := d.innerClient()
-	if err != nil {
-		return err
-	}
+	w := d.Clusters[innerName]
 	wanted, store := &externalsecrets.ExternalSecret{}, &externalsecrets.SecretStore{}
 	name := names.SyncedCredentials(pipelineRuntime)
-	if err := readAs(ctx, w, [3]string{"external-secrets.io", "v1", "ExternalSecret"}, name, wanted); err != nil {
+	if err := readAs(ctx, w, "ExternalSecret", name, wanted); err != nil {
 		return err
 	}
-	if err := readAs(ctx, w, [3]string{"external-secrets.io", "v1", "SecretStore"}, wanted.Spec.SecretStoreRef.Name, store); err != nil {
+	if err := readAs(ctx, w, "SecretStore", wanted.Spec.SecretStoreRef.Name, store); err != nil {
 		return err
 	}
 	vault := store.Spec.Provider.Vault
@@ -41,7 +39,7 @@ func (d *demo) fetchCredentials(ctx context.Context) error {
 		return errNoExtract
 	}
 	auth, from := vault.Auth.Kubernetes, wanted.Spec.DataFrom[0]
-	account, err := d.stack.Runtimes[innerName].AccountToken(ctx, pipelineNamespace, auth.ServiceAccountRef.Name)
+	account, err := d.Runtimes[innerName].AccountToken(ctx, pipelineNamespace, auth.ServiceAccountRef.Name)
 	if err != nil {
 		return err
 	}
@@ -77,10 +75,10 @@ func (d *demo) fetchCredentials(ctx context.Context) error {
 }
 
 // readAs reads an object of the runtime's namespace.
-func readAs(ctx context.Context, w client.Client, kind [3]string, name string, into any) error {
-	o := object(kind[0], kind[1], kind[2], pipelineNamespace, name)
+func readAs(ctx context.Context, w client.Client, kind, name string, into any) error {
+	o := scenario.Object("external-secrets.io/v1", kind, pipelineNamespace, name)
 	if err := w.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
-		return fmt.Errorf("read %s %s: %w", kind[2], name, err)
+		return fmt.Errorf("read %s %s: %w", kind, name, err)
 	}
 	return runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, into)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/scenario"
 )
 
 // The pipeline runtime of the user guide, and the files in default.project that it needs.
@@ -103,48 +104,14 @@ spec:
 
 // pipelineDeclarations are the files of default.project.
 func (d *demo) pipelineDeclarations() map[string]string {
+	const environment, project = "env-dev-demo", "project-demo"
+	p := demoProduct()
 	return map[string]string{
-		"envs/env-dev-demo.yaml": fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: Environment
-metadata:
-  name: env-dev-demo
-spec:
-  product: %s
-  cluster: %s
-  envType: dev
-`, productName, virtualName),
-		"projects/project-demo/project-demo.yaml": fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: Project
-metadata:
-  name: project-demo
-spec:
-  product: %s
-  language: golang
-`, productName),
-		"code-repos/repo-3/repo-3.yaml": fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: CodeRepo
-metadata:
-  name: repo-3
-spec:
-  codeRepoProvider: gitlab
-  product: %s
-  repoName: repo-3
-  url: %s/%s.git
-  project: project-demo
-  pipelineRuntime: true
-  webhook: {events: [push_events, tag_push_events]}
-`, productName, d.stack.Git.URL, pipelineRepo),
-		"code-repos/repo-3/binding.yaml": fmt.Sprintf(`apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: CodeRepoBinding
-metadata:
-  name: project-demo-runs
-spec:
-  codeRepo: repo-3
-  product: %s
-  projects:
-  - project-demo
-  permissions: readonly
-`, productName),
+		scenario.EnvironmentPath(environment): p.Environment(environment, virtualName),
+		scenario.ProjectPath(project):         p.Project(project, "golang"),
+		scenario.CodeRepoPath(pipelineCodeRepo): p.CodeRepo(pipelineCodeRepo, pipelineCodeRepo, "codeRepoProvider: gitlab",
+			"url: "+d.Git.URL+"/"+pipelineRepo+".git", "project: "+project, "pipelineRuntime: true", "webhook: {events: [push_events, tag_push_events]}"),
+		scenario.BindingPath(pipelineCodeRepo, "binding"): p.Binding("project-demo-runs", pipelineCodeRepo, project, "readonly"),
 		pipelineFile: strings.Replace(pipelineYAML, "product-xxxx", productName, 1),
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
 const (
@@ -70,14 +71,14 @@ func (d *demo) pipelineRun(ctx context.Context) error {
 // pushFeature pushes a commit to a branch whose pushes run a pipeline, and returns
 // the commit and the delivery for the event source.
 func (d *demo) pushFeature(ctx context.Context, message string) (commit string, delivery githost.Delivery, err error) {
-	commit, err = d.stack.Git.Push(ctx, pipelineRepo, githost.Commit{
+	commit, err = d.Git.Push(ctx, pipelineRepo, githost.Commit{
 		Message: message, Branch: featureBranch, Files: map[string]string{"login.go": "// " + message + "\npackage login\n"},
 	})
 	if err != nil {
 		return "", delivery, err
 	}
 	err = d.until(ctx, "the delivery of the push", func(context.Context) error {
-		all, err := d.stack.Git.Deliveries(pipelineRepo)
+		all, err := d.Git.Deliveries(pipelineRepo)
 		if err != nil {
 			return err
 		}
@@ -99,13 +100,10 @@ func (d *demo) pushFeature(ctx context.Context, message string) (commit string, 
 // runs waits until there are as many PipelineRuns with a role, and returns them
 // in order of their creation.
 func (d *demo) runs(ctx context.Context, role string, want int) ([]unstructured.Unstructured, error) {
-	w, err := d.innerClient()
-	if err != nil {
-		return nil, err
-	}
+	w := d.Clusters[innerName]
 	all := &unstructured.UnstructuredList{}
 	all.SetGroupVersionKind(schema.GroupVersionKind{Group: "tekton.dev", Version: "v1", Kind: "PipelineRunList"})
-	err = d.until(ctx, fmt.Sprintf("%d PipelineRuns with the role %s", want, role), func(ctx context.Context) error {
+	err := d.until(ctx, fmt.Sprintf("%d PipelineRuns with the role %s", want, role), func(ctx context.Context) error {
 		if err := w.List(ctx, all, client.InNamespace(pipelineNamespace), client.MatchingLabels{launch.LabelRole: role, launch.LabelProduct: productName}); err != nil {
 			return err
 		}
@@ -166,11 +164,8 @@ const shownArgument = 110
 
 // launcherEnds waits until the launcher has succeeded.
 func (d *demo) launcherEnds(ctx context.Context, name string) error {
-	w, err := d.innerClient()
-	if err != nil {
-		return err
-	}
-	run := object("tekton.dev", "v1", "PipelineRun", pipelineNamespace, name)
+	w := d.Clusters[innerName]
+	run := scenario.Object("tekton.dev/v1", "PipelineRun", pipelineNamespace, name)
 	return d.until(ctx, "the end of the launcher "+name, func(ctx context.Context) error {
 		if err := w.Get(ctx, client.ObjectKeyFromObject(run), run); err != nil {
 			return err
@@ -193,15 +188,12 @@ func (d *demo) launcherEnds(ctx context.Context, name string) error {
 // showRuns prints the runs as Tekton has them, and as Nautes reports them.
 func (d *demo) showRuns(ctx context.Context) error {
 	gv := schema.GroupVersion{Group: "tekton.dev", Version: "v1"}
-	if err := d.screen.table(ctx, d.stack.Runtimes[innerName].Config(), gv, "pipelineruns", pipelineNamespace, "StartTime", "CompletionTime"); err != nil {
+	if err := d.screen.table(ctx, d.Runtimes[innerName].Config(), gv, "pipelineruns", pipelineNamespace, "StartTime", "CompletionTime"); err != nil {
 		return err
 	}
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
+	c := d.Client
 	runtime := pipelineObject()
-	err = d.until(ctx, "the result of the run in the runtime's status", func(ctx context.Context) error {
+	err := d.until(ctx, "the result of the run in the runtime's status", func(ctx context.Context) error {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(runtime), runtime); err != nil {
 			return err
 		}
@@ -226,11 +218,11 @@ func (d *demo) showRuns(ctx context.Context) error {
 // runs anything.
 func (d *demo) replay(ctx context.Context, delivery githost.Delivery) error {
 	began := time.Now()
-	status, err := d.stack.Git.Redeliver(ctx, delivery, "")
+	status, err := d.Git.Redeliver(ctx, delivery, "")
 	if err != nil {
 		return err
 	}
-	refused, err := d.stack.Git.Redeliver(ctx, delivery, wrongToken)
+	refused, err := d.Git.Redeliver(ctx, delivery, wrongToken)
 	if err != nil {
 		return err
 	}
@@ -254,15 +246,12 @@ func (d *demo) replay(ctx context.Context, delivery githost.Delivery) error {
 
 // pipelineRemoval deletes the pipeline runtime, and waits until nothing is left.
 func (d *demo) pipelineRemoval(ctx context.Context) error {
-	w, err := d.innerClient()
-	if err != nil {
-		return err
-	}
-	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Run no pipelines", Delete: []string{pipelineFile}}); err != nil {
+	w := d.Clusters[innerName]
+	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Run no pipelines", Delete: []string{pipelineFile}}); err != nil {
 		return err
 	}
 	pushed := time.Now()
-	err = d.until(ctx, "the end of what the pipeline runtime had", func(ctx context.Context) error {
+	err := d.until(ctx, "the end of what the pipeline runtime had", func(ctx context.Context) error {
 		left, err := list(ctx, w, remote.RuntimeKinds(), client.MatchingLabels{
 			managedBy: "nautes", "nautes.io/product": productName,
 		})
@@ -277,9 +266,9 @@ func (d *demo) pipelineRemoval(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := gone(ctx, w, object("", "v1", "Namespace", "", pipelineNamespace)); err != nil {
+	if err := scenario.Absent(ctx, w, scenario.Object("v1", "Namespace", "", pipelineNamespace)); err != nil {
 		return err
 	}
 	d.screen.done("event sources, sensors, hook paths, tokens, accounts, the Application and its namespace are gone", time.Since(pushed))
-	return d.stack.Git.RemoveHooks(pipelineRepo)
+	return d.Git.RemoveHooks(pipelineRepo)
 }

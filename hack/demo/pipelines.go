@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -20,6 +16,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
 // pipelineParts run the pipelines of the virtual worker.
@@ -37,33 +34,29 @@ func pipelineObject() *v1alpha1.ProjectPipelineRuntime {
 	return &v1alpha1.ProjectPipelineRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: productName, Name: pipelineRuntime}}
 }
 
-func (d *demo) innerClient() (client.Client, error) {
-	return newClient(d.stack.Runtimes[innerName].Config())
-}
-
 // pipelinePrograms starts the processes of the components installed on the virtual worker.
 func (d *demo) pipelinePrograms(ctx context.Context) error {
-	if err := d.stack.StartArgoCD(ctx, innerName); err != nil {
+	if err := d.StartArgoCD(ctx, innerName); err != nil {
 		return err
 	}
-	if err := d.stack.StartHNC(ctx, innerName); err != nil {
+	if err := d.StartHNC(ctx, innerName); err != nil {
 		return err
 	}
 	var err error
-	if d.pipelines.events, err = d.stack.StartArgoEvents(ctx, innerName); err != nil {
+	if d.pipelines.events, err = d.StartArgoEvents(ctx, innerName); err != nil {
 		return err
 	}
-	if d.pipelines.gateway, err = d.stack.StartGateway(d.pipelines.events); err != nil {
+	if d.pipelines.gateway, err = d.StartGateway(d.pipelines.events); err != nil {
 		return err
 	}
-	if d.pipelines.tekton, err = d.stack.StartTekton(ctx, innerName); err != nil {
+	if d.pipelines.tekton, err = d.StartTekton(ctx, innerName); err != nil {
 		return err
 	}
 	root, err := devstack.ModuleRoot()
 	if err != nil {
 		return err
 	}
-	d.pipelines.steps, err = d.stack.RunSteps(ctx, innerName, map[string]devstack.StepProgram{
+	d.pipelines.steps, err = d.RunSteps(ctx, innerName, map[string]devstack.StepProgram{
 		runnerPath: {
 			Path: filepath.Join(root, "bin", "nautes-runner"),
 			// The demo's Git host speaks plain HTTP on loopback.
@@ -82,19 +75,16 @@ func (d *demo) pipelinePrograms(ctx context.Context) error {
 
 // pipelineRuntime declares the guide's pipeline runtime.
 func (d *demo) pipelineRuntime(ctx context.Context) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
+	c := d.Client
 	hook, err := hookFile()
 	if err != nil {
 		return err
 	}
-	if _, err := d.stack.Git.AddRepository(ctx, pipelineRepo); err != nil {
+	if _, err := d.Git.AddRepository(ctx, pipelineRepo); err != nil {
 		return err
 	}
-	d.stack.Git.Grant("pipeline-token", githost.Read, pipelineRepo)
-	err = d.putSecret(ctx, secrets.RepositoryReadOnly("gitlab", pipelineCodeRepo), map[string]string{"username": "deploy", "password": "pipeline-token"})
+	d.Git.Grant("pipeline-token", githost.Read, pipelineRepo)
+	err = d.Secrets(ctx, secrets.RepositoryReadOnly("gitlab", pipelineCodeRepo), map[string]string{"username": "deploy", "password": "pipeline-token"})
 	if err != nil {
 		return err
 	}
@@ -106,7 +96,7 @@ func (d *demo) pipelineRuntime(ctx context.Context) error {
 		{pipelineRepo, githost.Commit{Message: "Add the pipelines", Files: userPipelines()}},
 		{productRepo, githost.Commit{Message: "Run pipelines", Files: d.pipelineDeclarations()}},
 	} {
-		if _, err := d.stack.Git.Push(ctx, push.repository, push.commit); err != nil {
+		if _, err := d.Git.Push(ctx, push.repository, push.commit); err != nil {
 			return err
 		}
 	}
@@ -115,7 +105,7 @@ func (d *demo) pipelineRuntime(ctx context.Context) error {
 		return err
 	}
 	d.measured("git push → the guide's pipeline runtime is Ready, all triggers armed", time.Since(pushed))
-	if err := d.screen.table(ctx, d.stack.Tenant.Config(), v1alpha1.GroupVersion, "projectpipelineruntimes", productName, "Age"); err != nil {
+	if err := d.screen.table(ctx, d.Tenant.Config(), v1alpha1.GroupVersion, "projectpipelineruntimes", productName, "Age"); err != nil {
 		return err
 	}
 	runtime := pipelineObject()
@@ -132,10 +122,7 @@ func (d *demo) pipelineRuntime(ctx context.Context) error {
 
 // showPipeline prints the objects of the runtime on its cluster.
 func (d *demo) showPipeline(ctx context.Context, runtime *v1alpha1.ProjectPipelineRuntime) error {
-	w, err := d.innerClient()
-	if err != nil {
-		return err
-	}
+	w := d.Clusters[innerName]
 	root := branch{text: "cluster " + virtualName}
 	for _, namespace := range []string{devstack.ArgoEventsNamespace, pipelineNamespace, devstack.ArgoCDNamespace} {
 		found, err := list(ctx, w, remote.RuntimeKinds(), client.InNamespace(namespace), client.MatchingLabels{
@@ -161,14 +148,8 @@ func (d *demo) showPipeline(ctx context.Context, runtime *v1alpha1.ProjectPipeli
 // addPipelineHooks registers the hooks that the runtime plans, as a person would
 // do in GitLab.
 func (d *demo) addPipelineHooks(ctx context.Context) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
-	w, err := d.innerClient()
-	if err != nil {
-		return err
-	}
+	c := d.Client
+	w := d.Clusters[innerName]
 	runtime := pipelineObject()
 	if err := c.Get(ctx, client.ObjectKeyFromObject(runtime), runtime); err != nil {
 		return err
@@ -178,11 +159,11 @@ func (d *demo) addPipelineHooks(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the URL of a hook: %w", err)
 		}
-		token, err := hookToken(ctx, w, where.Path)
+		token, err := scenario.EventSourceToken(ctx, w, where.Path)
 		if err != nil {
 			return err
 		}
-		err = d.stack.Git.AddHook(pipelineRepo, githost.Hook{URL: d.pipelines.gateway.URL + where.Path, Host: where.Host, Token: token})
+		err = d.Git.AddHook(pipelineRepo, githost.Hook{URL: d.pipelines.gateway.URL + where.Path, Host: where.Host, Token: token})
 		if err != nil {
 			return err
 		}
@@ -190,31 +171,3 @@ func (d *demo) addPipelineHooks(ctx context.Context) error {
 	d.screen.say("the %d hooks are registered in the Git host by hand: Nautes plans them, and does not register them yet", len(runtime.Status.Webhooks))
 	return nil
 }
-
-// hookToken returns the token of the event source that listens at a path.
-func hookToken(ctx context.Context, w client.Client, path string) (string, error) {
-	all := &unstructured.UnstructuredList{}
-	all.SetGroupVersionKind(schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "EventSourceList"})
-	if err := w.List(ctx, all, client.InNamespace(devstack.ArgoEventsNamespace)); err != nil {
-		return "", fmt.Errorf("list the event sources: %w", err)
-	}
-	for _, o := range all.Items {
-		entries, _, _ := unstructured.NestedMap(o.Object, "spec", "gitlab")
-		for _, entry := range entries {
-			fields, _ := entry.(map[string]any)
-			if endpoint, _, _ := unstructured.NestedString(fields, "webhook", "endpoint"); endpoint != path {
-				continue
-			}
-			name, _, _ := unstructured.NestedString(fields, "secretToken", "name")
-			key, _, _ := unstructured.NestedString(fields, "secretToken", "key")
-			secret := &corev1.Secret{}
-			if err := w.Get(ctx, client.ObjectKey{Namespace: devstack.ArgoEventsNamespace, Name: name}, secret); err != nil {
-				return "", fmt.Errorf("read the token of a hook: %w", err)
-			}
-			return string(secret.Data[key]), nil
-		}
-	}
-	return "", errNoListener
-}
-
-var errNoListener = errors.New("no event source listens at the path of the hook")

@@ -19,6 +19,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
 const (
@@ -31,38 +32,31 @@ const (
 
 // rest counts the writes while nothing happens.
 func (d *demo) rest(ctx context.Context) error {
-	if err := pause(ctx, settleTime); err != nil {
+	if err := scenario.Pause(ctx, settleTime); err != nil {
 		return err
 	}
 	began := time.Now()
-	planes := []*devstack.ControlPlane{d.stack.Tenant}
-	for _, plane := range d.stack.Runtimes {
-		planes = append(planes, plane)
-	}
-	marks := map[*devstack.ControlPlane]devstack.Mark{}
-	for _, plane := range planes {
-		mark, err := plane.Mark(ctx)
-		if err != nil {
-			return err
-		}
-		marks[plane] = mark
+	planes := d.Planes()
+	writes, err := scenario.Record(ctx, planes)
+	if err != nil {
+		return err
 	}
 	before, err := d.vault().Requests()
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, restTime); err != nil {
+	if err := scenario.Pause(ctx, restTime); err != nil {
 		return err
 	}
-	for _, plane := range planes {
-		requests, err := plane.Requests(marks[plane])
-		if err != nil {
-			return err
-		}
-		for _, r := range requests {
+	requests, err := writes.Requests()
+	if err != nil {
+		return err
+	}
+	for name, all := range requests {
+		for _, r := range all {
 			// The tenant's Argo CD is the same user on the clusters as the operator.
 			if r.User == devstack.OperatorUser || r.User == devstack.InstallerUser {
-				return fmt.Errorf("something was written to %s although nothing happened: %s", plane.Name, r)
+				return fmt.Errorf("something was written to %s although nothing happened: %s", name, r)
 			}
 		}
 	}
@@ -77,29 +71,14 @@ func (d *demo) rest(ctx context.Context) error {
 		}
 	}
 	d.screen.done(fmt.Sprintf("0 writes in Vault, of %d requests", len(asked)-len(before)), time.Since(began))
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
-	return d.waitReady(ctx, c, clusterObject(hostName), clusterObject(workerName), clusterObject(virtualName), product())
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
+	c := d.Client
+	return d.waitReady(ctx, c, scenario.Cluster(hostName), scenario.Cluster(workerName), scenario.Cluster(virtualName), product())
 }
 
 // removal deletes the runtime's file, and waits until nothing is left.
 func (d *demo) removal(ctx context.Context) error {
-	w, err := d.runtimeClient()
-	if err != nil {
-		return err
-	}
-	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Remove the runtime", Delete: []string{runtimeFile}}); err != nil {
+	w := d.Clusters[workerName]
+	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Remove the runtime", Delete: []string{scenario.RuntimePath(runtimeName)}}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -108,25 +87,22 @@ func (d *demo) removal(ctx context.Context) error {
 		objects []*unstructured.Unstructured
 	}{
 		{"what Argo CD deployed is gone: ConfigMap, Deployment", []*unstructured.Unstructured{
-			object("", "v1", "ConfigMap", "dr-dev", "api-server"), object("apps", "v1", "Deployment", "dr-dev", "api-server"),
+			scenario.Object("v1", "ConfigMap", "dr-dev", "api-server"), scenario.Object("apps/v1", "Deployment", "dr-dev", "api-server"),
 		}},
 		{"the Application is gone", []*unstructured.Unstructured{application()}},
 		{"the space is gone: AppProject, credentials, accounts, namespaces", []*unstructured.Unstructured{
-			object("argoproj.io", "v1alpha1", "AppProject", devstack.ArgoCDNamespace, productName),
-			object("", "v1", "Namespace", "", "dr-dev"), object("", "v1", "Namespace", "", productName),
+			scenario.Object("argoproj.io/v1alpha1", "AppProject", devstack.ArgoCDNamespace, productName),
+			scenario.Object("v1", "Namespace", "", "dr-dev"), scenario.Object("v1", "Namespace", "", productName),
 		}},
 	} {
-		if err := d.until(ctx, step.what, func(ctx context.Context) error { return gone(ctx, w, step.objects...) }); err != nil {
+		if err := d.until(ctx, step.what, func(ctx context.Context) error { return scenario.Absent(ctx, w, step.objects...) }); err != nil {
 			return err
 		}
 		d.screen.done(step.what, time.Since(pushed))
 	}
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
-	err = d.until(ctx, "the DeploymentRuntime gone", func(ctx context.Context) error {
-		return gone(ctx, c, object("nautes.resource.nautes.io", "v1alpha1", "DeploymentRuntime", productName, "dr-dev"))
+	c := d.Client
+	err := d.until(ctx, "the DeploymentRuntime gone", func(ctx context.Context) error {
+		return scenario.Absent(ctx, c, scenario.Object("nautes.resource.nautes.io/v1alpha1", "DeploymentRuntime", productName, "dr-dev"))
 	})
 	if err != nil {
 		return err
@@ -166,15 +142,9 @@ func (d *demo) productGone(ctx context.Context, w client.Client, since time.Time
 // productRemoval brings the runtime back and deletes the product as a whole:
 // its objects go in no order in particular.
 func (d *demo) productRemoval(ctx context.Context) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
-	w, err := d.runtimeClient()
-	if err != nil {
-		return err
-	}
-	if _, err := d.stack.Git.Push(ctx, productRepo, githost.Commit{Message: "Bring it back", Files: map[string]string{runtimeFile: runtimeYAML("manifests/development")}}); err != nil {
+	c := d.Client
+	w := d.Clusters[workerName]
+	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Bring it back", Files: map[string]string{scenario.RuntimePath(runtimeName): runtimeYAML("manifests/development")}}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -195,12 +165,12 @@ func (d *demo) productRemoval(ctx context.Context) error {
 		objects []*unstructured.Unstructured
 	}{
 		{"what Argo CD deployed is gone: ConfigMap, Deployment", w, []*unstructured.Unstructured{
-			object("", "v1", "ConfigMap", "dr-dev", "api-server"), object("apps", "v1", "Deployment", "dr-dev", "api-server"),
+			scenario.Object("v1", "ConfigMap", "dr-dev", "api-server"), scenario.Object("apps/v1", "Deployment", "dr-dev", "api-server"),
 		}},
-		{"the namespace of the product and all that was declared in it are gone", c, []*unstructured.Unstructured{object("", "v1", "Namespace", "", productName)}},
-		{"the product is gone", c, []*unstructured.Unstructured{object("nautes.resource.nautes.io", "v1alpha1", "Product", devstack.OperatorNamespace, productName)}},
+		{"the namespace of the product and all that was declared in it are gone", c, []*unstructured.Unstructured{scenario.Object("v1", "Namespace", "", productName)}},
+		{"the product is gone", c, []*unstructured.Unstructured{scenario.Object("nautes.resource.nautes.io/v1alpha1", "Product", devstack.OperatorNamespace, productName)}},
 	} {
-		if err := d.until(ctx, step.what, func(ctx context.Context) error { return gone(ctx, step.where, step.objects...) }); err != nil {
+		if err := d.until(ctx, step.what, func(ctx context.Context) error { return scenario.Absent(ctx, step.where, step.objects...) }); err != nil {
 			return err
 		}
 		d.screen.done(step.what, time.Since(deleted))
@@ -216,12 +186,9 @@ func (d *demo) labelled(ctx context.Context, w client.Client) ([]string, error) 
 // showCluster prints the objects on the runtime cluster as a tree, and checks that
 // the permissions were handed down.
 func (d *demo) showCluster(ctx context.Context) error {
-	w, err := d.runtimeClient()
-	if err != nil {
-		return err
-	}
+	w := d.Clusters[workerName]
 	bindings := &rbacv1.RoleBindingList{}
-	err = d.until(ctx, "the propagated RoleBinding", func(ctx context.Context) error {
+	err := d.until(ctx, "the propagated RoleBinding", func(ctx context.Context) error {
 		if err := w.List(ctx, bindings, client.InNamespace("dr-dev"), client.HasLabels{"hnc.x-k8s.io/inherited-from"}); err != nil {
 			return err
 		}
@@ -245,14 +212,14 @@ func (d *demo) showCluster(ctx context.Context) error {
 		child.children = append(child.children, branch{text: "ServiceAccount " + a.Name})
 	}
 	for _, o := range []*unstructured.Unstructured{
-		object("", "v1", "ConfigMap", "dr-dev", "api-server"), object("apps", "v1", "Deployment", "dr-dev", "api-server"),
+		scenario.Object("v1", "ConfigMap", "dr-dev", "api-server"), scenario.Object("apps/v1", "Deployment", "dr-dev", "api-server"),
 	} {
 		if err := w.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 			return fmt.Errorf("get what was deployed: %w", err)
 		}
 		child.children = append(child.children, branch{text: fmt.Sprintf("%s %s (deployed by Argo CD)", o.GetKind(), o.GetName())})
 	}
-	app, project := application(), object("argoproj.io", "v1alpha1", "AppProject", devstack.ArgoCDNamespace, productName)
+	app, project := application(), scenario.Object("argoproj.io/v1alpha1", "AppProject", devstack.ArgoCDNamespace, productName)
 	for _, o := range []*unstructured.Unstructured{app, project} {
 		if err := w.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 			return fmt.Errorf("get the objects of Argo CD: %w", err)
@@ -278,10 +245,10 @@ func (d *demo) stay(ctx context.Context) error {
 		plane *devstack.ControlPlane
 		what  string
 	}{
-		{d.stack.Tenant, "the tenant, for: kubectl get nautes -A"},
-		{d.stack.Runtimes[hostName], "the host"},
-		{d.stack.Runtimes[workerName], "the worker"},
-		{d.stack.Runtimes[innerName], "the virtual worker"},
+		{d.Tenant, "the tenant, for: kubectl get nautes -A"},
+		{d.Runtimes[hostName], "the host"},
+		{d.Runtimes[workerName], "the worker"},
+		{d.Runtimes[innerName], "the virtual worker"},
 	} {
 		file, err := d.writeKubeconfig(one.plane.Name, one.plane.Kubeconfig())
 		if err != nil {
@@ -296,9 +263,9 @@ func (d *demo) stay(ctx context.Context) error {
 		}
 	}
 	d.screen.say("export VAULT_ADDR=%s VAULT_CACERT=%s VAULT_TOKEN=$(cat %s)", d.vault().Address, ca, token)
-	d.stack.Git.Grant("you", githost.Write, "demo")
-	d.stack.Git.Grant("you", githost.Write, groupName)
-	d.screen.say("git clone %s", strings.Replace(d.stack.Git.URL, "://", "://you:you@", 1)+"/"+productRepo+".git")
+	d.Git.Grant("you", githost.Write, "demo")
+	d.Git.Grant("you", githost.Write, groupName)
+	d.screen.say("git clone %s", strings.Replace(d.Git.URL, "://", "://you:you@", 1)+"/"+productRepo+".git")
 	d.screen.say("The acts that remove everything were left out. It all runs until you press Ctrl-C.")
 	<-ctx.Done()
 	if err := d.alive(); err != nil && !apierrors.IsTimeout(err) {

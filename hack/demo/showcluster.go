@@ -7,15 +7,14 @@ import (
 	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/test/scenario"
 )
 
 // showRegistration prints a cluster's registration as `kubectl describe` shows it.
 func (d *demo) showRegistration(ctx context.Context, name string) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
-	cluster := clusterObject(name)
+	c := d.Client
+	cluster := scenario.Cluster(name)
 	if err := c.Get(ctx, client.ObjectKeyFromObject(cluster), cluster); err != nil {
 		return fmt.Errorf("get Cluster %s: %w", name, err)
 	}

@@ -10,13 +10,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
 )
 
 // remember records the objects on the physical clusters before they are registered.
@@ -34,10 +34,7 @@ func (d *demo) remember(ctx context.Context) error {
 // contents lists the objects that registrations bring to a cluster and take away
 // again: all others are in namespaces, or are CRDs.
 func (d *demo) contents(ctx context.Context, name string) ([]string, error) {
-	c, err := newClient(d.stack.Runtimes[name].Config())
-	if err != nil {
-		return nil, err
-	}
+	c := d.Clusters[name]
 	return list(ctx, c, []schema.GroupVersionKind{
 		{Version: "v1", Kind: "Namespace"}, {Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRole"},
 		{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"},
@@ -47,15 +44,12 @@ func (d *demo) contents(ctx context.Context, name string) ([]string, error) {
 // unregistration removes the files of the clusters, and waits until nothing is
 // left of them.
 func (d *demo) unregistration(ctx context.Context) error {
-	c, err := d.tenantClient()
-	if err != nil {
-		return err
-	}
+	c := d.Client
 	// Their Pods go with the components.
 	if err := d.stopWorkerPrograms(); err != nil {
 		return err
 	}
-	_, err = d.stack.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Give up all clusters, and the hook of their pipelines", Delete: []string{
+	_, err := d.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Give up all clusters, and the hook of their pipelines", Delete: []string{
 		clusterPath(hostName), clusterPath(virtualName), clusterPath(workerName), hookPath,
 	}})
 	if err != nil {
@@ -72,10 +66,10 @@ func (d *demo) unregistration(ctx context.Context) error {
 		return err
 	}
 	for _, name := range []string{virtualName, workerName, hostName} {
-		o := object(v1alpha1.GroupVersion.Group, v1alpha1.GroupVersion.Version, "Cluster", devstack.OperatorNamespace, name)
+		o := scenario.Object(v1alpha1.GroupVersion.String(), "Cluster", devstack.OperatorNamespace, name)
 		err := d.until(ctx, "the end of Cluster "+name, func(ctx context.Context) error {
-			if err := gone(ctx, c, o); err != nil {
-				cluster := clusterObject(name)
+			if err := scenario.Absent(ctx, c, o); err != nil {
+				cluster := scenario.Cluster(name)
 				_ = c.Get(ctx, client.ObjectKeyFromObject(cluster), cluster)
 				return fmt.Errorf("%w: %+v", err, meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ConditionReady))
 			}
@@ -123,9 +117,9 @@ func (d *demo) confirm(ctx context.Context, c client.Client, pushed time.Time) e
 func (d *demo) stopWorkerPrograms() error {
 	var all []error
 	for _, name := range []string{workerName, innerName} {
-		all = append(all, d.stack.ArgoCD[name].Stop(), d.stack.HNC[name].Stop())
-		delete(d.stack.ArgoCD, name)
-		delete(d.stack.HNC, name)
+		all = append(all, d.ArgoCD[name].Stop(), d.HNC[name].Stop())
+		delete(d.ArgoCD, name)
+		delete(d.HNC, name)
 	}
 	return errors.Join(all...)
 }
@@ -133,25 +127,22 @@ func (d *demo) stopWorkerPrograms() error {
 // stopPipelinePrograms ends the programs that ran pipelines on the virtual worker.
 func (d *demo) stopPipelinePrograms() error {
 	p := d.pipelines
-	return errors.Join(d.stack.End(p.steps), d.stack.End(p.tekton), d.stack.End(p.gateway), d.stack.End(p.events))
+	return errors.Join(d.End(p.steps), d.End(p.tekton), d.End(p.gateway), d.End(p.events))
 }
 
 // endVirtual ends the control plane that plays the virtual cluster, as soon as
 // Argo CD has removed that from its host.
 func (d *demo) endVirtual(ctx context.Context, pushed time.Time) error {
-	host, err := newClient(d.stack.Runtimes[hostName].Config())
-	if err != nil {
-		return err
-	}
-	err = d.until(ctx, "the end of the vcluster", func(ctx context.Context) error {
-		return gone(ctx, host, object("apps", "v1", "Deployment", virtualName, "vcluster"))
+	host := d.Clusters[hostName]
+	err := d.until(ctx, "the end of the vcluster", func(ctx context.Context) error {
+		return scenario.Absent(ctx, host, scenario.Object("apps/v1", "Deployment", virtualName, "vcluster"))
 	})
 	if err != nil {
 		return err
 	}
 	d.screen.done("the vcluster is gone from "+hostName+", and the virtual cluster answers no more", time.Since(pushed))
-	inner := d.stack.Runtimes[innerName]
-	delete(d.stack.Runtimes, innerName)
+	inner := d.Runtimes[innerName]
+	delete(d.Runtimes, innerName)
 	d.innerPods.Stop()
 	return errors.Join(d.stopPipelinePrograms(), inner.Kill())
 }
@@ -177,10 +168,7 @@ func (d *demo) nothingLeft(ctx context.Context, c client.Client) error {
 		if len(left) > 0 {
 			return fmt.Errorf("left on %s: %s", name, strings.Join(left, ", "))
 		}
-		on, err := newClient(d.stack.Runtimes[name].Config())
-		if err != nil {
-			return err
-		}
+		on := d.Clusters[name]
 		crds, err := list(ctx, on, []schema.GroupVersionKind{{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}})
 		if err != nil {
 			return err
@@ -214,20 +202,13 @@ const managedBy = "app.kubernetes.io/managed-by"
 
 // list names the objects of some kinds; a kind that does not exist has none.
 func list(ctx context.Context, c client.Client, kinds []schema.GroupVersionKind, options ...client.ListOption) ([]string, error) {
+	all, err := scenario.List(ctx, c, kinds, options...)
+	if err != nil {
+		return nil, err
+	}
 	var found []string
-	for _, kind := range kinds {
-		all := &unstructured.UnstructuredList{}
-		all.SetGroupVersionKind(kind)
-		err := c.List(ctx, all, options...)
-		if meta.IsNoMatchError(err) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", kind.Kind, err)
-		}
-		for _, o := range all.Items {
-			found = append(found, kind.Kind+" "+o.GetName())
-		}
+	for _, o := range all {
+		found = append(found, o.GetKind()+" "+o.GetName())
 	}
 	return found, nil
 }

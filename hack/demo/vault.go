@@ -14,7 +14,7 @@ import (
 	"nautes.io/nautes/test/devstack"
 )
 
-func (d *demo) vault() *devstack.Vault { return d.stack.Vaults[devstack.VaultName] }
+func (d *demo) vault() *devstack.Vault { return d.Vaults[devstack.VaultName] }
 
 var errVault = errors.New("the secret store refuses it")
 
@@ -32,12 +32,6 @@ func (d *demo) askVault(ctx context.Context, token, method, path string, body an
 	}
 	data, _ := answer["data"].(map[string]any)
 	return data, nil
-}
-
-// putSecret stores a secret, as a person does.
-func (d *demo) putSecret(ctx context.Context, ref secrets.Ref, fields map[string]string) error {
-	_, err := d.askVault(ctx, d.vault().RootToken(), http.MethodPost, secrets.DataPath(ref), map[string]any{"data": fields})
-	return err
 }
 
 // namesInVault lists the names below a path. Names of folders end in a slash.
@@ -153,7 +147,7 @@ func (d *demo) secretAccess(ctx context.Context) error {
 	d.showVault(found)
 
 	began := time.Now()
-	account, err := d.stack.Runtimes[workerName].AccountToken(ctx, "dr-dev", "dr-dev")
+	account, err := d.Runtimes[workerName].AccountToken(ctx, "dr-dev", "dr-dev")
 	if err != nil {
 		return err
 	}
