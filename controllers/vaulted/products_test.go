@@ -3,12 +3,8 @@ package vaulted_test
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,30 +48,11 @@ func (sys *system) clusterManifest(name, plane string, more ...string) string {
 // Secrets does.
 func installSecretStores(t *testing.T, plane *devstack.ControlPlane) {
 	t.Helper()
-	root, err := devstack.ModuleRoot()
+	crd, err := devstack.SecretStoreCRD(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", "github.com/external-secrets/external-secrets")
-	command.Dir = filepath.Join(root, "hack", "tools", "manifests")
-	out, err := command.Output()
-	if err != nil {
-		t.Fatalf("download External Secrets: %v", err)
-	}
-	var module struct{ Dir string }
-	if err := json.Unmarshal(out, &module); err != nil {
-		t.Fatal(err)
-	}
-	const name = "external-secrets.io_secretstores.yaml"
-	crd, err := os.ReadFile(filepath.Join(module.Dir, "config", "crds", "bases", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, name), crd, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := devstack.InstallCRDs(t.Context(), plane.Config(), dir); err != nil {
+	if err := devstack.InstallCRDs(t.Context(), plane.Config(), crd); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -48,13 +48,24 @@ func HNCCRDs(ctx context.Context) (string, error) {
 	return filepath.Join(dir, "config", "crd", "bases"), err
 }
 
-// InstallCRDs applies every CustomResourceDefinition in the files *.yaml of the
-// directories, without the ApplicationSets of Argo CD, and waits until the API
-// server serves them all.
-func InstallCRDs(ctx context.Context, config *rest.Config, dirs ...string) error {
+// SecretStoreCRD returns the file of the CRD SecretStore in the module of External
+// Secrets.
+func SecretStoreCRD(ctx context.Context) (string, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	dir, err := moduleDir(ctx, filepath.Join(root, filepath.FromSlash(manifestsModule)), "github.com/external-secrets/external-secrets")
+	return filepath.Join(dir, "config", "crds", "bases", "external-secrets.io_secretstores.yaml"), err
+}
+
+// InstallCRDs applies every CustomResourceDefinition in files, and in the files *.yaml
+// of directories, without the ApplicationSets of Argo CD. It waits until the API server
+// serves them all.
+func InstallCRDs(ctx context.Context, config *rest.Config, paths ...string) error {
 	var crds []crdFile
-	for _, dir := range dirs {
-		found, err := readCRDs(dir)
+	for _, path := range paths {
+		found, err := readCRDs(path)
 		if err != nil {
 			return fmt.Errorf("install CRDs: %w", err)
 		}
@@ -94,10 +105,13 @@ type crdFile struct {
 	content []byte
 }
 
-func readCRDs(dir string) ([]crdFile, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
-	if err != nil {
-		return nil, err
+func readCRDs(path string) ([]crdFile, error) {
+	files := []string{path}
+	if filepath.Ext(path) != ".yaml" {
+		var err error
+		if files, err = filepath.Glob(filepath.Join(path, "*.yaml")); err != nil {
+			return nil, err
+		}
 	}
 	var crds []crdFile
 	for _, file := range files {
@@ -118,7 +132,7 @@ func readCRDs(dir string) ([]crdFile, error) {
 		}
 	}
 	if len(crds) == 0 {
-		return nil, fmt.Errorf("%s holds no CustomResourceDefinition", dir)
+		return nil, fmt.Errorf("%s holds no CustomResourceDefinition", path)
 	}
 	return crds, nil
 }

@@ -6,7 +6,6 @@ package remotetest
 import (
 	"context"
 	"crypto/rand"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -52,8 +51,8 @@ const (
 // are served.
 func InstallCRDs(t testing.TB, cfg *rest.Config, crds ...string) {
 	t.Helper()
-	if _, err := envtest.InstallCRDs(cfg, envtest.CRDInstallOptions{Paths: files(t, crds), ErrorIfPathMissing: true}); err != nil {
-		t.Fatalf("install CRDs: %v", err)
+	if err := devstack.InstallCRDs(t.Context(), cfg, files(t, crds)...); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -70,11 +69,11 @@ func files(t testing.TB, crds []string) []string {
 	var paths []string
 	for _, crd := range crds {
 		module, file, _ := strings.Cut(crd, ":")
-		out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+		dir, err := devstack.ModuleDir(t.Context(), module)
 		if err != nil {
-			t.Fatalf("find the module %s: %v", module, err)
+			t.Fatal(err)
 		}
-		paths = append(paths, filepath.Join(strings.TrimSpace(string(out)), file))
+		paths = append(paths, filepath.Join(dir, file))
 	}
 	return paths
 }
