@@ -64,6 +64,8 @@ const (
 	ReasonApplyFailed = "ApplyFailed"
 	// ReasonNotOurs: an object of that name exists and was not made by Nautes.
 	ReasonNotOurs = "NotOurs"
+	// ReasonFieldsContested: another writer changes an object of ours again and again.
+	ReasonFieldsContested = "FieldsContested"
 	// ReasonPruneGuarded: too much would be removed at once; an annotation confirms it.
 	ReasonPruneGuarded = "PruneGuarded"
 	// ReasonKindMissing: the cluster does not serve a kind that is needed.

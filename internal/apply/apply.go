@@ -75,6 +75,7 @@ type Applier struct {
 	store   secrets.Store
 	formats map[plan.Format]FormatFunc
 	memory  memory
+	rivals  rivals
 }
 
 // FormatFunc converts the field of a secret for its user. It is pure, and its
@@ -102,7 +103,10 @@ func New(tenant string, store secrets.Store, options ...Option) *Applier {
 
 // Forget drops the memory of a cluster or a System, by its UID. The next
 // application checks everything again.
-func (a *Applier) Forget(uid string) { a.memory.forget(uid) }
+func (a *Applier) Forget(uid string) {
+	a.memory.forget(uid)
+	a.rivals.forgetWhere(func(key memoKey) bool { return key.uid == uid })
+}
 
 // Apply writes the items of the set to the cluster, stage by stage, and then
 // removes the owner's other objects there, in the opposite order. It logs each

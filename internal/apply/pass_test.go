@@ -465,7 +465,7 @@ func TestSettled(t *testing.T) {
 		p := newPass(t, &stubConn{})
 		seen := meta(secretKind, "ns", "s", ourLabels)
 		seen.ResourceVersion, seen.ManagedFields = "5", fields(`{"f:a":{}}`)
-		r := record{intent: "hash", version: "5", fields: plan.DigestFields(seen)}
+		r := record{intent: "hash", version: "5", fields: plan.DigestFields(testID.GroupKind(), seen)}
 		test.change(&r, seen)
 		if !test.absent {
 			p.memory.put(p.key, testID, r)

@@ -39,6 +39,9 @@ func (p *pass) write(ctx context.Context, in intent) error {
 		p.unchanged(in.item)
 		return nil
 	}
+	if err := p.mayRestore(id, hash, seen); err != nil {
+		return err
+	}
 	if seen == nil {
 		if seen, err = p.read(ctx, in.gvk, id); err != nil {
 			return err
@@ -131,7 +134,7 @@ func (p *pass) keepOnStoreError(ctx context.Context, id plan.ID, err error) erro
 func (p *pass) settled(id plan.ID, hash string, seen *metav1.PartialObjectMetadata) bool {
 	r, _ := p.memory.get(p.key, id)
 	return r.intent == hash && seen != nil && seen.DeletionTimestamp == nil && p.owns(seen) &&
-		(plan.DigestFields(seen) == r.fields || older(seen.ResourceVersion, r.version))
+		(plan.DigestFields(id.GroupKind(), seen) == r.fields || older(seen.ResourceVersion, r.version))
 }
 
 // owns reports whether an object carries exactly the owner's labels.
@@ -236,8 +239,11 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 	if seen == nil && hasOtherManager(object) {
 		return p.relinquish(ctx, in, object)
 	}
+	if object, err = p.takeFields(ctx, in, object); err != nil {
+		return err
+	}
 	p.memory.put(p.key, id, record{
-		gvk: in.gvk, intent: hash, fields: plan.DigestFields(object), version: object.GetResourceVersion(),
+		gvk: in.gvk, intent: hash, fields: plan.DigestFields(id.GroupKind(), object), version: object.GetResourceVersion(),
 	})
 	switch {
 	case seen == nil:

@@ -102,12 +102,22 @@ func TestTampering(t *testing.T) {
 		json      bool
 		owner     string
 		wantWrite bool
+		// wantTaken is true if the fields belong to another writer first.
+		wantTaken bool
+		// wantKept is true if the annotation team stays.
+		wantKept bool
 	}{
 		"status by Argo CD":            {item: app, patch: status, owner: "argocd-application-controller"},
 		"operation by Argo CD":         {item: app, patch: `{"operation":{"sync":{"revision":"abc"}}}`, owner: "argocd-application-controller"},
 		"annotation of another writer": {item: app, patch: `{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}`},
 		"label of another writer":      {item: account, patch: `{"metadata":{"labels":{"x":"y"}}}`},
-		"key of another writer":        {item: secret, patch: `{"data":{"x":"eA=="}}`},
+		"status by another writer":     {item: app, patch: `{"status":{"sync":{"status":"Unknown","comparedTo":{"source":{"repoURL":"https://git/x.git"},"destination":{}}}}}`},
+		"pull secret of another":       {item: account, patch: `{"imagePullSecrets":[{"name":"x"}]}`},
+		"key of another writer":        {item: secret, patch: `{"data":{"x":"eA=="}}`, wantWrite: true, wantTaken: true},
+		"field of another writer":      {item: secret, patch: `{"immutable":false}`, wantWrite: true, wantTaken: true},
+		"optional field added":         {item: app, patch: `{"spec":{"source":{"helm":{"values":"a: 1"}}}}`, wantWrite: true, wantTaken: true},
+		"list added":                   {item: app, patch: `{"spec":{"ignoreDifferences":[{"group":"*","kind":"*","jsonPointers":["/spec"]}]}}`, wantWrite: true, wantTaken: true},
+		"option and annotation added":  {item: app, patch: `{"metadata":{"annotations":{"team":"x"}},"spec":{"syncPolicy":{"syncOptions":["Replace=true"]}}}`, wantWrite: true, wantTaken: true, wantKept: true},
 		"field changed":                {item: app, patch: `{"spec":{"source":{"targetRevision":"evil"}}}`, wantWrite: true},
 		"field removed":                {item: app, patch: `{"spec":{"source":{"path":null}}}`, wantWrite: true},
 		"finalizer removed":            {item: app, patch: `{"metadata":{"finalizers":null}}`, wantWrite: true},
@@ -141,13 +151,26 @@ func TestTampering(t *testing.T) {
 			}
 			w.settle(items...)
 			r := w.must(a, items...)
-			if wrote := r.Written == 1; wrote != test.wantWrite || (r.Calls == 1) != test.wantWrite {
-				t.Errorf("pass: %+v, want a write: %t", r, test.wantWrite)
+			wantCalls := 0
+			switch {
+			case test.wantTaken:
+				wantCalls = 3
+			case test.wantWrite:
+				wantCalls = 1
+			}
+			if wrote := r.Written == 1; wrote != test.wantWrite || r.Calls != wantCalls {
+				t.Errorf("pass: %+v, want a write: %t, with %d calls", r, test.wantWrite, wantCalls)
 			}
 			if !test.wantWrite {
 				return
 			}
 			after := w.live(test.item.ID)
+			if test.wantKept {
+				if after.GetAnnotations()["team"] != "x" {
+					t.Errorf("the annotations are %v", after.GetAnnotations())
+				}
+				after.SetAnnotations(before.GetAnnotations())
+			}
 			for _, u := range []*unstructured.Unstructured{before, after} {
 				u.SetManagedFields(nil)
 				u.SetResourceVersion("")

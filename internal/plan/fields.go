@@ -6,18 +6,19 @@ import (
 	"encoding/hex"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"nautes.io/nautes/api/v1alpha1"
 )
 
 // FieldsDigest is a hash of the fields of an object that our server-side apply
-// owns. It changes when one of them changes or gets another manager. It is zero
-// when we own none.
+// owns, and of the fields of other writers that must not stay. It changes when one of
+// them changes or gets another manager. It is zero if we own none.
 type FieldsDigest [sha256.Size]byte
 
-// DigestFields returns the digest of our fields of an object. An object whose
+// DigestFields returns the digest of the fields of an object of a kind. An object whose
 // managed fields were replaced by Entries has the same digest.
-func DigestFields(o metav1.Object) FieldsDigest {
+func DigestFields(kind schema.GroupKind, o metav1.Object) FieldsDigest {
 	for _, entry := range o.GetManagedFields() {
 		if !OurFields(entry) || entry.FieldsV1 == nil {
 			continue
@@ -30,7 +31,11 @@ func DigestFields(o metav1.Object) FieldsDigest {
 				return d
 			}
 		}
-		return sha256.Sum256(append([]byte(entry.APIVersion+"\x00"), raw...))
+		content := append([]byte(entry.APIVersion+"\x00"), raw...)
+		for _, other := range OtherFields(kind, o) {
+			content = append(append(content, "\x00"+other.Manager+"\x00"...), other.Raw...)
+		}
+		return sha256.Sum256(content)
 	}
 	return FieldsDigest{}
 }

@@ -7,10 +7,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
 )
+
+var kind = schema.GroupKind{Kind: "ConfigMap"}
 
 func TestDigestFields(t *testing.T) {
 	ours := metav1.ManagedFieldsEntry{
@@ -22,7 +25,7 @@ func TestDigestFields(t *testing.T) {
 		change(&entry)
 		return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: append(more, entry)}}
 	}
-	first := plan.DigestFields(with(func(*metav1.ManagedFieldsEntry) {}))
+	first := plan.DigestFields(kind, with(func(*metav1.ManagedFieldsEntry) {}))
 	if first == (plan.FieldsDigest{}) {
 		t.Fatal("our fields have no digest")
 	}
@@ -30,12 +33,13 @@ func TestDigestFields(t *testing.T) {
 	same := map[string]metav1.Object{
 		"other time": with(func(e *metav1.ManagedFieldsEntry) { e.Time = &now }),
 		"other managers": with(func(*metav1.ManagedFieldsEntry) {}, metav1.ManagedFieldsEntry{
-			Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: ours.FieldsV1,
+			Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate,
+			FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{"f:team":{}}},"f:status":{}}`)},
 		}),
 		"only the digest": &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: first.Entries()}},
 	}
 	for name, o := range same {
-		if plan.DigestFields(o) != first {
+		if plan.DigestFields(kind, o) != first {
 			t.Errorf("%s: another digest", name)
 		}
 	}
@@ -46,16 +50,19 @@ func TestDigestFields(t *testing.T) {
 		"an update":          with(func(e *metav1.ManagedFieldsEntry) { e.Operation = metav1.ManagedFieldsOperationUpdate }),
 		"of no manager":      &metav1.PartialObjectMetadata{},
 		"of another manager": with(func(e *metav1.ManagedFieldsEntry) { e.Manager = "kubectl" }),
-		"without fields":     with(func(e *metav1.ManagedFieldsEntry) { e.FieldsV1 = nil }),
+		"added to by others": with(func(*metav1.ManagedFieldsEntry) {}, metav1.ManagedFieldsEntry{
+			Manager: "kubectl", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: ours.FieldsV1,
+		}),
+		"without fields": with(func(e *metav1.ManagedFieldsEntry) { e.FieldsV1 = nil }),
 	}
 	for name, o := range different {
-		if plan.DigestFields(o) == first {
+		if plan.DigestFields(kind, o) == first {
 			t.Errorf("%s: the same digest", name)
 		}
 	}
 	// Entries that are not ours are skipped, wherever they stand.
 	other := metav1.ManagedFieldsEntry{Manager: "kubectl", Operation: metav1.ManagedFieldsOperationApply, FieldsV1: ours.FieldsV1}
-	if got := plan.DigestFields(&metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{other}}}); got != (plan.FieldsDigest{}) {
+	if got := plan.DigestFields(kind, &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{other}}}); got != (plan.FieldsDigest{}) {
 		t.Errorf("the fields of another manager have the digest %x", got)
 	}
 }
@@ -78,7 +85,7 @@ func TestEntries(t *testing.T) {
 	digestOf := func(raw string) plan.FieldsDigest {
 		entries := digest.Entries()
 		entries[0].FieldsV1.Raw = []byte(raw)
-		return plan.DigestFields(&metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: entries}})
+		return plan.DigestFields(kind, &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ManagedFields: entries}})
 	}
 	if got := digestOf(`"` + text + `"`); got != digest {
 		t.Errorf("the digest of a digest is %x", got)

@@ -63,6 +63,9 @@ func (id ID) String() string {
 	return fmt.Sprintf("%s %s/%s", kind, id.Namespace, id.Name)
 }
 
+// GroupKind returns the kind of the object.
+func (id ID) GroupKind() schema.GroupKind { return schema.GroupKind{Group: id.Group, Kind: id.Kind} }
+
 // Compare orders IDs by group, kind, namespace and name.
 func (id ID) Compare(other ID) int {
 	return cmp.Or(

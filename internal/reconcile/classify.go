@@ -39,6 +39,7 @@ func Classify(err error) *engine.Error {
 		missing  *snapshot.MissingError
 		leaving  *apply.TerminatingError
 		conflict *apply.ConflictError
+		rival    *apply.ContestedError
 		repo     *snapshot.RepositoryError
 		holder   interface{ Holder() string }
 		host     *build.HostError
@@ -71,6 +72,8 @@ func Classify(err error) *engine.Error {
 			outcome.RetryAfter = foreignRetry
 		}
 		return outcome
+	case errors.As(err, &rival):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonFieldsContested, Message: rival.Error(), RetryAfter: rival.Retry}
 	case errors.As(err, &conflict):
 		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonApplyFailed, Message: conflict.Error(), Cause: err}
 	case errors.Is(err, remote.ErrNotSynced):

@@ -115,7 +115,7 @@ func trimmed(gvk *schema.GroupVersionKind, o metav1.Object) *object {
 		generation:      o.GetGeneration(),
 		deleted:         o.GetDeletionTimestamp(),
 		labels:          packLabels(o.GetLabels()),
-		fields:          plan.DigestFields(o),
+		fields:          plan.DigestFields(gvk.GroupKind(), o),
 	}
 	if at := o.GetCreationTimestamp(); !at.IsZero() {
 		kept.created = at.Unix()

@@ -219,7 +219,7 @@ func TestEqual(t *testing.T) {
 		"annotations":      {change: func(o *object) { o.annotations = nil }},
 		"facts":            {change: func(o *object) { o.facts = 2 }},
 		"fields": {change: func(o *object) {
-			o.fields = plan.DigestFields(&metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{
+			o.fields = plan.DigestFields(schema.GroupKind{Kind: "Secret"}, &metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{
 				Manager: v1alpha1.ManagedBy, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:x":{}}`)},
 			}}})
 		}},

@@ -1,0 +1,193 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
+)
+
+// takeFields removes the fields that other writers have added to an object of ours, and
+// returns the object as it is then. Server-side apply removes only fields that it owns,
+// so it becomes their owner first.
+func (p *pass) takeFields(ctx context.Context, in intent, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	kind := in.item.ID.GroupKind()
+	others := plan.OtherFields(kind, object)
+	if len(others) == 0 {
+		return object, nil
+	}
+	fields, err := plan.TakeFields(kind, object)
+	if err != nil {
+		return nil, fmt.Errorf("take over the fields of %s: %w", in.item.ID, err)
+	}
+	patch, err := json.Marshal([]map[string]any{
+		{"op": "replace", "path": "/metadata/managedFields", "value": fields},
+		// The version is a condition: the fields are as they were read.
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": object.GetResourceVersion()},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("take over the fields of %s: %w", in.item.ID, err)
+	}
+	held := &metav1.PartialObjectMetadata{}
+	held.SetGroupVersionKind(in.gvk)
+	held.SetNamespace(object.GetNamespace())
+	held.SetName(object.GetName())
+	p.result.Calls++
+	if err := p.conn.Client().Patch(ctx, held, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
+		return nil, err
+	}
+	exact, err := p.fill(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	exact.SetUID(object.GetUID())
+	p.result.Calls++
+	err = p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(exact), client.FieldOwner(v1alpha1.ManagedBy), client.ForceOwnership)
+	if err != nil {
+		return nil, err
+	}
+	managers, paths := plan.DescribeFields(others)
+	p.journal.logger.V(levelChange).Info("fields of other writers removed", append(describeObject(in.item.ID, in.item.Source),
+		"managers", strings.Join(managers, ", "), "fields", strings.Join(paths, ", "))...)
+	p.rivals.name(p.key, in.item.ID, managers)
+	return exact, nil
+}
+
+// Two writers that insist on the fields of an object would undo the changes of each
+// other for ever. After maxRestores within restoreWindow, the object is left alone for a
+// pause, which doubles up to maxPause while it goes on.
+const (
+	maxRestores   = 10
+	restoreWindow = time.Minute
+	firstPause    = time.Minute
+	maxPause      = time.Hour
+)
+
+// rivals counts how often objects are restored. The zero value is ready to use.
+type rivals struct {
+	mu      sync.Mutex
+	objects map[memoKey]map[plan.ID]*rival
+	// now is time.Now, but for tests.
+	now func() time.Time
+}
+
+// rival is the history of one object.
+type rival struct {
+	// count of restores since the time since.
+	count int
+	since time.Time
+	// The object is left alone until then.
+	until time.Time
+	pause time.Duration
+	// managers are the other writers, as far as they are known.
+	managers []string
+}
+
+func (r *rivals) time() time.Time {
+	if r.now != nil {
+		return r.now()
+	}
+	return time.Now()
+}
+
+// restore counts a restore. It returns the time for which the object must be left alone,
+// with the known writers, or zero if it may be restored.
+func (r *rivals) restore(key memoKey, id plan.ID) (time.Duration, []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.time()
+	one := r.objects[key][id]
+	if one == nil {
+		one = &rival{}
+		r.put(key, id, one)
+	}
+	if now.Before(one.until) {
+		return one.until.Sub(now), one.managers
+	}
+	if now.Sub(one.since) > max(restoreWindow, 2*one.pause) {
+		*one = rival{since: now, managers: one.managers}
+	}
+	if one.count++; one.count <= maxRestores {
+		return 0, nil
+	}
+	one.pause = min(max(2*one.pause, firstPause), maxPause)
+	one.until = now.Add(one.pause)
+	// After the pause, one more restore shows whether it goes on.
+	one.count, one.since = maxRestores-1, one.until
+	return one.pause, one.managers
+}
+
+// name notes the other writers of an object that is being restored.
+func (r *rivals) name(key memoKey, id plan.ID, managers []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if one := r.objects[key][id]; one != nil {
+		one.managers = managers
+	}
+}
+
+func (r *rivals) put(key memoKey, id plan.ID, one *rival) {
+	if r.objects == nil {
+		r.objects = map[memoKey]map[plan.ID]*rival{}
+	}
+	if r.objects[key] == nil {
+		r.objects[key] = map[plan.ID]*rival{}
+	}
+	r.objects[key][id] = one
+}
+
+// forgetWhere drops the history of the keys that match.
+func (r *rivals) forgetWhere(match func(memoKey) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.objects {
+		if match(key) {
+			delete(r.objects, key)
+		}
+	}
+}
+
+// mayRestore returns a *ContestedError if an object that another writer changed again
+// must be left alone for now. A changed intent, or a first write, is no restore.
+func (p *pass) mayRestore(id plan.ID, hash string, seen *metav1.PartialObjectMetadata) error {
+	r, _ := p.memory.get(p.key, id)
+	if r.intent != hash || seen == nil || seen.DeletionTimestamp != nil || !p.owns(seen) {
+		return nil
+	}
+	pause, managers := p.rivals.restore(p.key, id)
+	if pause == 0 {
+		return nil
+	}
+	return &ContestedError{ID: id, Target: p.set.Target, Managers: managers, Retry: pause}
+}
+
+// ContestedError: another writer changes an object of ours again and again, so it is
+// left alone for a while.
+type ContestedError struct {
+	ID     plan.ID
+	Target plan.Target
+	// Managers are the field managers of the other writers, as far as they are known.
+	Managers []string
+	// Retry is the time after which the object is restored again.
+	Retry time.Duration
+}
+
+// Error names the object and the writers, and the way out.
+func (e *ContestedError) Error() string {
+	by := "another writer"
+	if len(e.Managers) > 0 {
+		by = strings.Join(e.Managers, ", ")
+	}
+	return fmt.Sprintf("%s on %s is changed again and again by %s: stop that writer, or take the object out of its hands; the changes stay until the next attempt",
+		e.ID, e.Target, by)
+}
