@@ -176,11 +176,10 @@ func guidePipelines(t *testing.T) []plan.Set {
 	return append(sets, launchers)
 }
 
-// TestServerAccepts holds that a real API server with the CRDs of the other projects
-// accepts every object of clusters, spaces and pipeline runtimes, and keeps every field.
-// It finds nothing to change when they are applied again.
-func TestServerAccepts(t *testing.T) {
-	s := newServer(t)
+// everySet returns plans with every kind that the builders write: of clusters, a space
+// and pipeline runtimes.
+func everySet(t *testing.T) []plan.Set {
+	t.Helper()
 	var objects []client.Object
 	for _, c := range GuideClusters() {
 		objects = append(objects, c)
@@ -197,8 +196,16 @@ func TestServerAccepts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return slices.Concat(sets, []plan.Set{space}, guidePipelines(t))
+}
+
+// TestServerAccepts holds that a real API server with the CRDs of the other projects
+// accepts every object of clusters, spaces and pipeline runtimes, and keeps every field.
+// It finds nothing to change when they are applied again.
+func TestServerAccepts(t *testing.T) {
+	s := newServer(t)
 	accepted := map[string]int{}
-	for _, set := range slices.Concat(sets, []plan.Set{space}, guidePipelines(t)) {
+	for _, set := range everySet(t) {
 		for _, item := range set.Items {
 			if item.Object == nil {
 				continue
