@@ -7,10 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
@@ -73,6 +76,69 @@ func TestGitCredentialsArriveLate(t *testing.T) {
 	}
 	sys.MustApply(t, scenario.GitSecret(s.Secret, s.Token))
 	sys.AwaitObjects(t, sys.Clusters["alpha"], s.application())
+}
+
+// Fields that people add to mirrored objects, and to the objects on clusters, go back
+// within seconds: a Git repository is the only source.
+func TestForeignFieldsGoBack(t *testing.T) {
+	t.Parallel()
+	sys := theSystem(t)
+	s := newProduct(sys, "903", "alpha")
+	s.open(t)
+	s.synced(t, "Synced", "Healthy")
+	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	alpha := sys.Clusters["alpha"]
+	for name, test := range map[string]struct {
+		c      client.Client
+		o      client.Object
+		patch  string
+		fields [][]string
+	}{
+		"a binding": {c: sys.Client, o: &v1alpha1.CodeRepoBinding{ObjectMeta: s.Meta("app")},
+			patch: `{"spec":{"projects":["app","other"],"permissions":"readwrite"}}`, fields: [][]string{{"spec", "projects"}, {"spec", "permissions"}}},
+		"a runtime": {c: sys.Client, o: s.runtimeObject(),
+			patch: `{"spec":{"suspend":true,"account":"another","projectsRef":["app","other"]}}`, fields: [][]string{{"spec", "suspend"}, {"spec", "account"}, {"spec", "projectsRef"}}},
+		"an AppProject": {c: alpha, o: s.appProject(),
+			patch:  `{"spec":{"clusterResourceWhitelist":[{"group":"*","kind":"*"}],"sourceNamespaces":["*"],"namespaceResourceWhitelist":[{"group":"*","kind":"*"}]}}`,
+			fields: [][]string{{"spec", "clusterResourceWhitelist"}, {"spec", "sourceNamespaces"}, {"spec", "namespaceResourceWhitelist"}}},
+		"an Application": {c: alpha, o: s.application(),
+			patch:  `{"spec":{"syncPolicy":{"syncOptions":["Replace=true"]},"source":{"helm":{"values":"x: y"}},"ignoreDifferences":[{"group":"apps","kind":"Deployment","jsonPointers":["/spec"]}]}}`,
+			fields: [][]string{{"spec", "syncPolicy"}, {"spec", "source"}, {"spec", "ignoreDifferences"}}},
+		"a repository Secret": {c: alpha, o: scenario.Object("v1", "Secret", devstack.ArgoCDNamespace, s.Name+"-repo-1"),
+			patch: `{"stringData":{"insecure":"true","proxy":"http://evil.example"}}`, fields: [][]string{{"data"}}},
+	} {
+		gvk, err := apiutil.GVKForObject(test.o, foreign.Scheme())
+		if err != nil {
+			gvk = test.o.GetObjectKind().GroupVersionKind()
+		}
+		live := func() *unstructured.Unstructured {
+			o := &unstructured.Unstructured{}
+			o.SetGroupVersionKind(gvk)
+			if err := test.c.Get(context.Background(), client.ObjectKeyFromObject(test.o), o); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			return o
+		}
+		before, changed := live(), live()
+		if err := test.c.Patch(t.Context(), changed, client.RawPatch("application/merge-patch+json", []byte(test.patch)), client.FieldOwner("kubectl-edit")); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if changed.GetResourceVersion() == before.GetResourceVersion() {
+			t.Fatalf("%s: the patch changed nothing", name)
+		}
+		sys.Until(t, name+" as it was", func() error {
+			now := live()
+			for _, path := range test.fields {
+				want, _, _ := unstructured.NestedFieldNoCopy(before.Object, path...)
+				got, _, _ := unstructured.NestedFieldNoCopy(now.Object, path...)
+				if diff := cmp.Diff(want, got); diff != "" {
+					return fmt.Errorf("%v (-want +got):\n%s", path, diff)
+				}
+			}
+			return nil
+		})
+	}
+	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
 }
 
 // After a change, Ready waits until Argo CD has compared the new source.

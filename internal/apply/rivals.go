@@ -17,49 +17,43 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// takeFields removes the fields that other writers have added to an object of ours, and
-// returns the object as it is then. Server-side apply removes only fields that it owns,
-// so it becomes their owner first.
-func (p *pass) takeFields(ctx context.Context, in intent, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	kind := in.item.ID.GroupKind()
-	others := plan.OtherFields(kind, object)
+// dropOtherFields removes the fields that other writers have added to an object of ours,
+// and returns the object as it is then. The object is the answer of the server to our
+// apply.
+func (p *pass) dropOtherFields(ctx context.Context, in intent, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	id := in.item.ID
+	others := plan.OtherFields(id.GroupKind(), object)
 	if len(others) == 0 {
 		return object, nil
 	}
-	fields, err := plan.TakeFields(kind, object)
+	exact := object.DeepCopy()
+	changed, err := plan.DropOtherFields(id.GroupKind(), exact)
 	if err != nil {
-		return nil, fmt.Errorf("take over the fields of %s: %w", in.item.ID, err)
+		return nil, fmt.Errorf("remove the fields of other writers from %s: %w", id, err)
 	}
-	patch, err := json.Marshal([]map[string]any{
-		{"op": "replace", "path": "/metadata/managedFields", "value": fields},
-		// The version is a condition: the fields are as they were read.
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": object.GetResourceVersion()},
-	})
+	// The version is a condition: the object is as it was read.
+	patch := []map[string]any{{"op": "replace", "path": "/metadata/resourceVersion", "value": object.GetResourceVersion()}}
+	for _, name := range changed {
+		path := "/" + name
+		switch content, stays := exact.Object[name]; {
+		case stays:
+			patch = append(patch, map[string]any{"op": "replace", "path": path, "value": content})
+		case object.Object[name] != nil:
+			patch = append(patch, map[string]any{"op": "remove", "path": path})
+		}
+	}
+	text, err := json.Marshal(patch)
 	if err != nil {
-		return nil, fmt.Errorf("take over the fields of %s: %w", in.item.ID, err)
+		return nil, fmt.Errorf("remove the fields of other writers from %s: %w", id, err)
 	}
-	held := &metav1.PartialObjectMetadata{}
-	held.SetGroupVersionKind(in.gvk)
-	held.SetNamespace(object.GetNamespace())
-	held.SetName(object.GetName())
 	p.result.Calls++
-	if err := p.conn.Client().Patch(ctx, held, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
-		return nil, err
-	}
-	exact, err := p.fill(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	exact.SetUID(object.GetUID())
-	p.result.Calls++
-	err = p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(exact), client.FieldOwner(v1alpha1.ManagedBy), client.ForceOwnership)
-	if err != nil {
+	if err := p.conn.Client().Patch(ctx, exact, client.RawPatch(types.JSONPatchType, text), client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
 		return nil, err
 	}
 	managers, paths := plan.DescribeFields(others)
-	p.journal.logger.V(levelChange).Info("fields of other writers removed", append(describeObject(in.item.ID, in.item.Source),
+	p.journal.logger.V(levelChange).Info("fields of other writers removed", append(describeObject(id, in.item.Source),
 		"managers", strings.Join(managers, ", "), "fields", strings.Join(paths, ", "))...)
-	p.rivals.name(p.key, in.item.ID, managers)
+	p.rivals.name(p.key, id, managers)
 	return exact, nil
 }
 

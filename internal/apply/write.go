@@ -239,7 +239,7 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 	if seen == nil && hasOtherManager(object) {
 		return p.relinquish(ctx, in, object)
 	}
-	if object, err = p.takeFields(ctx, in, object); err != nil {
+	if object, err = p.dropOtherFields(ctx, in, object); err != nil {
 		return err
 	}
 	p.memory.put(p.key, id, record{

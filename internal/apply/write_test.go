@@ -154,7 +154,7 @@ func TestTampering(t *testing.T) {
 			wantCalls := 0
 			switch {
 			case test.wantTaken:
-				wantCalls = 3
+				wantCalls = 2
 			case test.wantWrite:
 				wantCalls = 1
 			}

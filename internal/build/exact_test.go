@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,13 +21,17 @@ import (
 	"k8s.io/client-go/openapi"
 	"k8s.io/client-go/openapi3"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/test/devstack"
 	. "nautes.io/nautes/test/testutil"
 )
 
@@ -270,7 +275,22 @@ func TestObjectsAreExact(t *testing.T) {
 	}
 	kinds := &schemas{client: found.OpenAPIV3(), docs: map[schema.GroupVersion]map[string]*spec.Schema{}}
 	tried := map[string]int{}
-	for _, set := range everySet(t) {
+	root, err := devstack.ModuleRoot()
+	if err == nil {
+		err = devstack.InstallCRDs(t.Context(), config, filepath.Join(root, "config", "crd", "bases"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := restmapper.GetAPIGroupResources(found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mapper = restmapper.NewDiscoveryRESTMapper(groups)
+	if c, err = client.New(config, client.Options{Scheme: foreign.Scheme(), Mapper: s.mapper}); err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range append(everySet(t), mirrored(t)) {
 		for _, item := range set.Items {
 			if item.Object == nil || item.IfAbsent || set.Owner.Kind == "" || item.Object.GetAnnotations()[corev1.ServiceAccountNameKey] != "" {
 				continue
@@ -291,12 +311,37 @@ func TestObjectsAreExact(t *testing.T) {
 	for _, kind := range []string{
 		"AppProject", "Application", "ClusterRoleBinding", "EventSource", "ExternalSecret", "HierarchyConfiguration", "Ingress",
 		"Middleware", "Role", "RoleBinding", "Secret", "SecretStore", "Sensor", "ServiceAccount",
+		"Cluster", "CodeRepo", "CodeRepoBinding", "CodeRepoProvider", "ComponentCatalogue", "DeploymentRuntime", "Environment",
+		"PipelineHook", "ProductProvider", "Project", "ProjectPipelineRuntime",
 	} {
 		if tried[kind] < 2 {
 			t.Errorf("no field of %s was tried", kind)
 		}
 		t.Logf("%s: %d fields", kind, tried[kind]-1)
 	}
+}
+
+// mirrored returns a set with an object of each kind that a mirror writes.
+func mirrored(t *testing.T) plan.Set {
+	t.Helper()
+	_, pipeline := guideSnapshot(t, snapshot.Settings{})
+	pipeline.Namespace = "product-1"
+	pipeline.Status = v1alpha1.ProjectPipelineRuntimeStatus{}
+	set := plan.Set{Owner: plan.Owner{Kind: "Product", Product: "product-1", Name: "product-1"}, Target: plan.Tenant}
+	for _, o := range []client.Object{
+		Cluster("exact"), CodeRepo("product-1", "repo", "app"), Binding("product-1", "binding", "repo", v1alpha1.PermissionReadOnly, "app"),
+		CodeRepoProvider("provider"), ComponentCatalogue(), DeploymentRuntime("product-1", "dr", "dev", "repo", For("app")),
+		Environment("product-1", "dev", "exact"), PipelineHook("hook"), ProductProvider("products", "provider"), Project("product-1", "app"), pipeline,
+	} {
+		o.SetLabels(set.Owner.Labels(Tenant))
+		o.SetResourceVersion("")
+		o.SetUID("")
+		o.SetGeneration(0)
+		gvk := v1alpha1.GroupVersion.WithKind(reflect.TypeOf(o).Elem().Name())
+		o.GetObjectKind().SetGroupVersionKind(gvk)
+		set.Items = append(set.Items, plan.Item{ID: plan.IDOf(gvk, o), Object: o})
+	}
+	return set
 }
 
 // namespaced creates a namespace, unless it exists or is empty.

@@ -9,8 +9,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
 )
 
 // OtherWriter is a writer of an object beside us, with its fields that must not stay.
@@ -49,35 +51,26 @@ func OtherFields(kind schema.GroupKind, o metav1.Object) []OtherWriter {
 	var others []OtherWriter
 	stay := mayStay(kind, o)
 	for _, entry := range o.GetManagedFields() {
-		if leave, _ := split(entry, stay); len(leave) > 0 {
+		if leave := split(entry, stay); leave != nil {
 			others = append(others, OtherWriter{Manager: entry.Manager, Raw: leave})
 		}
 	}
 	return others
 }
 
-// split returns the fields of an entry that must not stay, and the others; nil for none.
-// Fields that cannot be read stay.
-func split(entry metav1.ManagedFieldsEntry, stay []string) (leave, rest []byte) {
+// split returns the fields of an entry that must not stay, or nil. Fields that cannot be
+// read stay.
+func split(entry metav1.ManagedFieldsEntry, stay []string) []byte {
 	if OurFields(entry) || entry.Subresource != "" || entry.FieldsV1 == nil || !bytes.HasPrefix(entry.FieldsV1.Raw, []byte("{")) {
-		return nil, nil
+		return nil
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(entry.FieldsV1.Raw, &fields); err != nil {
-		return nil, nil
+		return nil
 	}
-	kept := map[string]json.RawMessage{}
 	for _, name := range stay {
-		if content, ok := fields[name]; ok {
-			kept[name] = content
-			delete(fields, name)
-		}
+		delete(fields, name)
 	}
-	return encode(fields), encode(kept)
-}
-
-// encode returns fields as JSON, or nil if there are none.
-func encode(fields map[string]json.RawMessage) []byte {
 	if len(fields) == 0 {
 		return nil
 	}
@@ -88,42 +81,117 @@ func encode(fields map[string]json.RawMessage) []byte {
 	return text
 }
 
-// TakeFields returns the managed fields of an object in which the fields of OtherFields
-// belong to our server-side apply: its next request removes those that it does not set.
-func TakeFields(kind schema.GroupKind, o metav1.Object) ([]metav1.ManagedFieldsEntry, error) {
-	stay := mayStay(kind, o)
-	ours, taken := -1, &fieldpath.Set{}
-	var entries []metav1.ManagedFieldsEntry
+// DropOtherFields removes the fields of OtherFields from the content of an object, as it
+// was read with its managed fields, unless they are ours too. It returns the names of the
+// top-level fields that it changed, in order.
+func DropOtherFields(kind schema.GroupKind, o *unstructured.Unstructured) ([]string, error) {
+	own, others := &fieldpath.Set{}, &fieldpath.Set{}
 	for _, entry := range o.GetManagedFields() {
-		if OurFields(entry) {
-			ours = len(entries)
-		}
-		if leave, rest := split(entry, stay); len(leave) > 0 {
-			set := &fieldpath.Set{}
-			if err := set.FromJSON(bytes.NewReader(leave)); err != nil {
-				return nil, fmt.Errorf("read the fields of %s: %w", entry.Manager, err)
+		if OurFields(entry) && entry.FieldsV1 != nil {
+			if err := own.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err != nil {
+				return nil, fmt.Errorf("read our fields: %w", err)
 			}
-			taken = taken.Union(set)
-			if rest == nil {
+		}
+	}
+	for _, other := range OtherFields(kind, o) {
+		set := &fieldpath.Set{}
+		if err := set.FromJSON(bytes.NewReader(other.Raw)); err != nil {
+			return nil, fmt.Errorf("read the fields of %s: %w", other.Manager, err)
+		}
+		others = others.Union(set)
+	}
+	var changed []string
+	for _, element := range elements(others) {
+		if element.FieldName != nil {
+			changed = append(changed, *element.FieldName)
+		}
+	}
+	drop(o.Object, others, own)
+	slices.Sort(changed)
+	return changed, nil
+}
+
+// elements returns the elements of a set at its first level.
+func elements(set *fieldpath.Set) []fieldpath.PathElement {
+	var all []fieldpath.PathElement
+	for element := range set.Members.All() {
+		all = append(all, element)
+	}
+	for element := range set.Children.All() {
+		if !set.Members.Has(element) {
+			all = append(all, element)
+		}
+	}
+	return all
+}
+
+// drop removes the fields of others from a value, unless they are ours too, and returns
+// the rest.
+func drop(content any, others, own *fieldpath.Set) any {
+	switch content := content.(type) {
+	case map[string]any:
+		for _, element := range elements(others) {
+			if element.FieldName == nil {
 				continue
 			}
-			entry.FieldsV1 = &metav1.FieldsV1{Raw: rest}
+			name := *element.FieldName
+			if below, leave := dropAt(content[name], element, others, own); leave {
+				delete(content, name)
+			} else if _, there := content[name]; there {
+				content[name] = below
+			}
 		}
-		entries = append(entries, entry)
+	case []any:
+		var leaving []int
+		for _, element := range elements(others) {
+			i := position(content, element)
+			if i < 0 {
+				continue
+			}
+			below, leave := dropAt(content[i], element, others, own)
+			if content[i] = below; leave {
+				leaving = append(leaving, i)
+			}
+		}
+		slices.Sort(leaving)
+		for _, i := range slices.Backward(leaving) {
+			content = slices.Delete(content, i, i+1)
+		}
+		return content
 	}
-	if ours < 0 || entries[ours].FieldsV1 == nil {
-		return nil, fmt.Errorf("none of its fields are ours")
+	return content
+}
+
+// dropAt removes the fields of others below an element. leave is true if the element as a
+// whole must go, since nothing of it is ours.
+func dropAt(content any, element fieldpath.PathElement, others, own *fieldpath.Set) (rest any, leave bool) {
+	ownBelow, partly := own.Children.Get(element)
+	if !partly && !own.Members.Has(element) {
+		return content, true
 	}
-	own := &fieldpath.Set{}
-	if err := own.FromJSON(bytes.NewReader(entries[ours].FieldsV1.Raw)); err != nil {
-		return nil, fmt.Errorf("read our fields: %w", err)
+	if ownBelow == nil {
+		ownBelow = &fieldpath.Set{}
 	}
-	raw, err := own.Union(taken).ToJSON()
-	if err != nil {
-		return nil, fmt.Errorf("write our fields: %w", err)
+	if othersBelow, ok := others.Children.Get(element); ok {
+		content = drop(content, othersBelow, ownBelow)
 	}
-	entries[ours].FieldsV1 = &metav1.FieldsV1{Raw: raw}
-	return entries, nil
+	return content, false
+}
+
+// position returns the index of an element of a list, or -1 if it is not there.
+func position(list []any, element fieldpath.PathElement) int {
+	return slices.IndexFunc(list, func(item any) bool {
+		switch {
+		case element.Value != nil:
+			return value.Equals(value.NewValueInterface(item), *element.Value)
+		case element.Key != nil:
+			object, ok := item.(map[string]any)
+			return ok && !slices.ContainsFunc(*element.Key, func(field value.Field) bool {
+				return !value.Equals(value.NewValueInterface(object[field.Name]), field.Value)
+			})
+		}
+		return false
+	})
 }
 
 // maxPaths bounds the paths that DescribeFields lists.

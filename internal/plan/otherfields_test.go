@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -66,37 +67,54 @@ func TestOtherFields(t *testing.T) {
 	}
 }
 
-func TestTakeFields(t *testing.T) {
-	ours := entry(v1alpha1.ManagedBy, byUs, `{"f:data":{"f:a":{}}}`)
+// Only the fields of others go: from maps, from lists with keys, and from sets.
+func TestDropOtherFields(t *testing.T) {
+	const ours = `{"f:spec":{"f:a":{},"f:own":{"f:b":{}},"f:empty":{},"f:set":{"v:\"x\"":{}},"f:list":{"k:{\"name\":\"n\"}":{".":{},"f:name":{}}}}}`
+	content := func() map[string]any {
+		return map[string]any{
+			"spec": map[string]any{
+				"a": "1", "c": "theirs", "own": map[string]any{"b": "1", "d": "theirs"}, "new": map[string]any{"e": "theirs", "default": "1"},
+				"empty": map[string]any{"f": "theirs"},
+				"set":   []any{"x", "y", "z"},
+				"list":  []any{map[string]any{"name": "m", "g": "theirs"}, map[string]any{"name": "n", "h": "theirs"}},
+			},
+			"immutable": false,
+		}
+	}
 	for name, test := range map[string]struct {
-		entries []metav1.ManagedFieldsEntry
-		// want is manager and fields.
+		theirs  string
+		change  func(o map[string]any)
 		want    []string
 		wantErr string
 	}{
-		"all":        {entries: []metav1.ManagedFieldsEntry{ours, entry("x", update, `{"f:data":{"f:b":{}}}`)}, want: []string{v1alpha1.ManagedBy + ` {"f:data":{"f:a":{},"f:b":{}}}`}},
-		"a part":     {entries: []metav1.ManagedFieldsEntry{entry("x", update, `{"f:immutable":{},"f:metadata":{"f:labels":{}}}`), ours}, want: []string{`x {"f:metadata":{"f:labels":{}}}`, v1alpha1.ManagedBy + ` {"f:data":{"f:a":{}},"f:immutable":{}}`}},
-		"no others":  {entries: []metav1.ManagedFieldsEntry{ours}, want: []string{v1alpha1.ManagedBy + ` {"f:data":{"f:a":{}}}`}},
-		"none ours":  {entries: []metav1.ManagedFieldsEntry{entry("x", update, `{"f:data":{}}`)}, wantErr: "none of its fields are ours"},
-		"unreadable": {entries: []metav1.ManagedFieldsEntry{ours, entry("x", update, `{"f:data":7}`)}, wantErr: "read the fields of x"},
+		"nothing":            {theirs: `{"f:metadata":{}}`, change: func(map[string]any) {}},
+		"a field":            {theirs: `{"f:spec":{"f:c":{}}}`, change: func(o map[string]any) { delete(o["spec"].(map[string]any), "c") }, want: []string{"spec"}},
+		"shared with us":     {theirs: `{"f:spec":{"f:a":{}}}`, change: func(map[string]any) {}, want: []string{"spec"}},
+		"beside ours":        {theirs: `{"f:spec":{"f:own":{"f:d":{},"f:b":{}}}}`, change: func(o map[string]any) { delete(o["spec"].(map[string]any)["own"].(map[string]any), "d") }, want: []string{"spec"}},
+		"a map":              {theirs: `{"f:spec":{"f:new":{".":{},"f:e":{}}}}`, change: func(o map[string]any) { delete(o["spec"].(map[string]any), "new") }, want: []string{"spec"}},
+		"in an empty map":    {theirs: `{"f:spec":{"f:empty":{"f:f":{}}}}`, change: func(o map[string]any) { o["spec"].(map[string]any)["empty"] = map[string]any{} }, want: []string{"spec"}},
+		"elements of a set":  {theirs: `{"f:spec":{"f:set":{"v:\"y\"":{},"v:\"z\"":{},"v:\"gone\"":{}}}}`, change: func(o map[string]any) { o["spec"].(map[string]any)["set"] = []any{"x"} }, want: []string{"spec"}},
+		"an element":         {theirs: `{"f:spec":{"f:list":{"k:{\"name\":\"m\"}":{".":{},"f:name":{},"f:g":{}}}}}`, change: func(o map[string]any) { s := o["spec"].(map[string]any); s["list"] = s["list"].([]any)[1:] }, want: []string{"spec"}},
+		"in an element":      {theirs: `{"f:spec":{"f:list":{"k:{\"name\":\"n\"}":{"f:h":{}}}}}`, change: func(o map[string]any) { delete(o["spec"].(map[string]any)["list"].([]any)[1].(map[string]any), "h") }, want: []string{"spec"}},
+		"two at the top":     {theirs: `{"f:spec":{"f:c":{}},"f:immutable":{}}`, change: func(o map[string]any) { delete(o["spec"].(map[string]any), "c"); delete(o, "immutable") }, want: []string{"immutable", "spec"}},
+		"not there any more": {theirs: `{"f:spec":{"f:gone":{"f:x":{}}}}`, change: func(map[string]any) {}, want: []string{"spec"}},
+		"unreadable":         {theirs: `{"f:data":7}`, change: func(map[string]any) {}, wantErr: "read the fields of x"},
 	} {
-		got, err := plan.TakeFields(kind, &metav1.ObjectMeta{ManagedFields: test.entries})
-		if test.wantErr != "" {
-			if err == nil || !strings.Contains(err.Error(), test.wantErr) {
-				t.Errorf("%s: error %v, want %q", name, err, test.wantErr)
-			}
-			continue
+		o := &unstructured.Unstructured{Object: content()}
+		o.SetManagedFields([]metav1.ManagedFieldsEntry{entry("x", update, test.theirs), entry(v1alpha1.ManagedBy, byUs, ours)})
+		got, err := plan.DropOtherFields(kind, o)
+		if test.wantErr == "" && err != nil || test.wantErr != "" && (err == nil || !strings.Contains(err.Error(), test.wantErr)) {
+			t.Errorf("%s: error %v, want %q", name, err, test.wantErr)
 		}
-		var all []string
-		for _, e := range got {
-			all = append(all, e.Manager+" "+strings.TrimSpace(string(e.FieldsV1.Raw)))
+		want := content()
+		test.change(want)
+		delete(o.Object, "metadata")
+		if diff := cmp.Diff(want, o.Object); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
-		if diff := cmp.Diff(test.want, all); diff != "" || err != nil {
-			t.Errorf("%s: error %v (-want +got):\n%s", name, err, diff)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: changed (-want +got):\n%s", name, diff)
 		}
-	}
-	if string(ours.FieldsV1.Raw) != `{"f:data":{"f:a":{}}}` {
-		t.Errorf("the entry itself was changed: %s", ours.FieldsV1.Raw)
 	}
 }
 
@@ -117,4 +135,26 @@ func TestDescribeFields(t *testing.T) {
 	if len(paths) != 1 || len(paths[0]) > 130 || !strings.HasSuffix(paths[0], "…") {
 		t.Errorf("a long path is %q", paths)
 	}
+}
+
+// FuzzDropOtherFields holds that managed fields of any form cause no panic, and that
+// our fields stay.
+func FuzzDropOtherFields(f *testing.F) {
+	f.Add(`{"f:spec":{"f:a":{},"f:list":{"k:{\"name\":\"n\"}":{}},"f:set":{"v:1":{},"i:0":{}}}}`)
+	f.Add(`{"f:metadata":{},"f:own":{}}`)
+	f.Add(`{".":{},"f:":{}}`)
+	f.Fuzz(func(t *testing.T, theirs string) {
+		o := &unstructured.Unstructured{Object: map[string]any{
+			"own":  "1",
+			"spec": map[string]any{"own": "1", "a": "2", "list": []any{map[string]any{"name": "n"}}, "set": []any{int64(1), "x"}},
+		}}
+		o.SetManagedFields([]metav1.ManagedFieldsEntry{entry(v1alpha1.ManagedBy, byUs, `{"f:own":{},"f:spec":{"f:own":{}}}`), entry("x", update, theirs)})
+		if _, err := plan.DropOtherFields(kind, o); err != nil {
+			return
+		}
+		spec, _ := o.Object["spec"].(map[string]any)
+		if o.Object["own"] != "1" || spec["own"] != "1" {
+			t.Errorf("our fields went: %v", o.Object)
+		}
+	})
 }
