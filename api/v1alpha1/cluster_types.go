@@ -43,6 +43,7 @@ const (
 type ClusterSpec struct {
 	// apiServer is the URL of the cluster's API server.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	APIServer HTTPURL `json:"apiServer"`
 
 	// clusterKind is the kind of cluster; only kubernetes exists.
@@ -52,9 +53,11 @@ type ClusterSpec struct {
 	ClusterKind string `json:"clusterKind,omitempty"`
 
 	// clusterType says whether the cluster is physical, or virtual on a host cluster.
+	// +required
 	ClusterType ClusterType `json:"clusterType"`
 
 	// usage says whether the cluster hosts virtual clusters or carries runtimes.
+	// +required
 	Usage ClusterUsage `json:"usage"`
 
 	// workerType says which runtimes a worker carries.
@@ -217,6 +220,7 @@ func (list *ComponentsList) Chosen(category ComponentCategory) *Component {
 type Component struct {
 	// name of the component in the catalogue.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DNSLabel `json:"name"`
 
 	// namespace of the component; the catalogue's when empty.
@@ -235,6 +239,7 @@ type ClusterResource struct {
 	// kind of the objects, for example ClusterRole.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	// +required
 	Kind string `json:"kind"`
 
 	// group of the kind; empty for the core group.
@@ -306,8 +311,10 @@ type ClusterIdentity struct {
 	// +optional
 	ClusterKind string `json:"clusterKind,omitempty"`
 	// clusterType of the spec.
+	// +required
 	ClusterType ClusterType `json:"clusterType"`
 	// usage of the spec.
+	// +required
 	Usage ClusterUsage `json:"usage"`
 	// workerType of the spec.
 	// +optional
@@ -339,9 +346,11 @@ const (
 // ComponentStatus is the state of one component of a cluster.
 type ComponentStatus struct {
 	// name of the component.
+	// +required
 	Name string `json:"name"`
 
 	// category of the component.
+	// +required
 	Category ComponentCategory `json:"category"`
 
 	// namespace that it runs in.
@@ -359,6 +368,7 @@ type ComponentStatus struct {
 	Application string `json:"application,omitempty"`
 
 	// state of the component.
+	// +required
 	State ComponentState `json:"state"`
 
 	// message says why, when the component is not ready.
@@ -381,6 +391,7 @@ type EntryPoint struct {
 	HTTPSPort int32 `json:"httpsPort,omitempty"`
 
 	// type of the Service: NodePort or LoadBalancer.
+	// +required
 	Type string `json:"type"`
 }
 
@@ -403,10 +414,14 @@ type EntryPoint struct {
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name != "in-cluster"`,message="metadata.name cannot be in-cluster, the name that Argo CD gives to the cluster that it runs on: choose another name"
 // +kubebuilder:validation:XValidation:rule=`self.spec.?hostCluster.orValue("") != self.metadata.name`,fieldPath=".spec.hostCluster",reason=FieldValueInvalid,message="a cluster cannot host itself: name another Cluster in hostCluster"
 type Cluster struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec describes the cluster and its purpose.
+	// +required
 	Spec ClusterSpec `json:"spec"`
 
 	// status is the observed state of the cluster.

@@ -58,6 +58,7 @@ type Webhook struct {
 	// events that the repository sends, by their names in GitLab's API.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
+	// +required
 	Events []GitLabEvent `json:"events"`
 }
 
@@ -91,10 +92,14 @@ type CodeRepoStatus struct {
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
 type CodeRepo struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec describes the repository.
+	// +required
 	Spec CodeRepoSpec `json:"spec"`
 
 	// status is the observed state of the repository.

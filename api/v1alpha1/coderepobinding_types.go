@@ -20,6 +20,7 @@ type CodeRepoBindingSpec struct {
 	// codeRepo that is granted.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:XValidation:rule=`self == oldSelf`,reason=FieldValueForbidden,message="codeRepo cannot change: delete the binding, or give it another name, to grant another repository"
+	// +required
 	CodeRepo DNSLabel `json:"codeRepo"`
 
 	// product that the repository is granted to; the product of the namespace when empty.
@@ -52,10 +53,14 @@ type CodeRepoBindingSpec struct {
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
 type CodeRepoBinding struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec says which repository is granted, and to whom.
+	// +required
 	Spec CodeRepoBindingSpec `json:"spec"`
 
 	// status is the observed state of the grant.

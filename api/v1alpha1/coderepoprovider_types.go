@@ -20,10 +20,12 @@ type CodeRepoProviderSpec struct {
 
 	// apiServer is the base URL of the service's API.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	APIServer HTTPURL `json:"apiServer"`
 
 	// providerType is the kind of service; only gitlab is implemented.
 	// +kubebuilder:validation:Enum=gitlab;github
+	// +required
 	ProviderType string `json:"providerType"`
 }
 
@@ -41,10 +43,14 @@ type CodeRepoProviderSpec struct {
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
 type CodeRepoProvider struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec describes the service.
+	// +required
 	Spec CodeRepoProviderSpec `json:"spec"`
 
 	// status is the observed state of the provider.

@@ -35,6 +35,7 @@ func (s *Status) GetStatus() *Status { return s }
 type LocalReference struct {
 	// name of the object.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DNSSubdomain `json:"name"`
 }
 
@@ -42,6 +43,7 @@ type LocalReference struct {
 type SecretKeyReference struct {
 	// name of the Secret.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DNSSubdomain `json:"name"`
 
 	// key in the Secret's data.
@@ -108,6 +110,7 @@ type SyncStatus struct {
 // FileProblem is one reason why a file was not mirrored.
 type FileProblem struct {
 	// path of the file in the repository.
+	// +required
 	Path string `json:"path"`
 
 	// line in the file that the problem is at, from 1; 0 when it is about the
@@ -116,8 +119,10 @@ type FileProblem struct {
 	Line int32 `json:"line,omitempty"`
 
 	// reason is a word for programs.
+	// +required
 	Reason string `json:"reason"`
 
 	// message describes the problem and how to resolve it.
+	// +required
 	Message string `json:"message"`
 }

@@ -104,6 +104,7 @@ type ComponentCatalogueSpec struct {
 type CatalogueComponent struct {
 	// name of the component, for example argocd. The componentsList of a Cluster names it.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DNSLabel `json:"name"`
 
 	// category that the component is of, a field of the componentsList of a
@@ -187,6 +188,7 @@ type CatalogueComponent struct {
 type ComponentSource struct {
 	// name of the source.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DNSLabel `json:"name"`
 
 	// repoURL of the Helm or Git repository, without credentials. An OCI registry
@@ -229,6 +231,7 @@ type ComponentPatch struct {
 	// kind of the objects, for example Deployment.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	// +required
 	Kind string `json:"kind"`
 
 	// name of the object; all of the kind when empty.
@@ -239,6 +242,7 @@ type ComponentPatch struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	// +listType=atomic
+	// +required
 	Operations []ComponentPatchOperation `json:"operations"`
 }
 
@@ -246,11 +250,13 @@ type ComponentPatch struct {
 type ComponentPatchOperation struct {
 	// op is the kind of the operation.
 	// +kubebuilder:validation:Enum=add;replace;remove
+	// +required
 	Op string `json:"op"`
 
 	// path of the field, for example /spec/template/spec/hostNetwork.
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:Pattern=`^(/([^~/]|~[01])*)+$`
+	// +required
 	Path string `json:"path"`
 
 	// value of the field: any JSON but null. The operations add and replace need
@@ -266,6 +272,7 @@ type ComponentSetting struct {
 	// name of the setting, for example httpNodePort.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9]*$`
+	// +required
 	Name string `json:"name"`
 
 	// type of the value: string, which is the default, the name of a host, a node port,
@@ -287,6 +294,7 @@ type ComponentSetting struct {
 // +kubebuilder:validation:XValidation:rule=`self.usage != "host" || (self.?clusterType.orValue("") != "virtual" && self.?workerType.orValue("") == "")`,message="a host cluster is physical and has no workerType, so no cluster matches the rule: correct or remove it"
 type ComponentRule struct {
 	// usage of the clusters.
+	// +required
 	Usage ClusterUsage `json:"usage"`
 
 	// clusterType of the clusters; any when empty.
@@ -300,6 +308,7 @@ type ComponentRule struct {
 	// requirement says whether such a cluster has the component: Required, always
 	// and no other of its category; Default, unless its componentsList names
 	// another one of the category; Possible, when its componentsList names it.
+	// +required
 	Requirement ComponentRequirement `json:"requirement"`
 }
 
@@ -309,15 +318,18 @@ type ComponentIngress struct {
 	// While it has no value, nothing is published.
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9]*$`
+	// +required
 	HostSetting string `json:"hostSetting"`
 
 	// service in the component's namespace.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Service DNSLabel `json:"service"`
 
 	// port of the Service.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
+	// +required
 	Port int32 `json:"port"`
 
 	// protected pages have no log in of their own: they are published behind the
@@ -330,12 +342,14 @@ type ComponentIngress struct {
 type ComponentSecret struct {
 	// name of the Secret.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DNSLabel `json:"name"`
 
 	// path of the secret in the engine tenant of the secret store, for example oauth2-proxy.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$`
+	// +required
 	Path string `json:"path"`
 
 	// keys of the Secret; each is a field of the stored secret.
@@ -344,6 +358,7 @@ type ComponentSecret struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	// +kubebuilder:validation:items:Pattern=`^[-._a-zA-Z0-9]+$`
 	// +listType=set
+	// +required
 	Keys []string `json:"keys"`
 }
 
@@ -363,10 +378,14 @@ type ComponentCatalogueStatus struct {
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name == "default"`,message="metadata.name must be default: a tenant has one catalogue"
 type ComponentCatalogue struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec says how the catalogue differs from the built-in one.
+	// +required
 	Spec ComponentCatalogueSpec `json:"spec"`
 
 	// status reports whether the catalogue is in use.

@@ -21,9 +21,11 @@ type DeploymentRuntimeSpec struct {
 	ProjectsRef []DNSLabel `json:"projectsRef,omitempty"`
 
 	// manifestSource is where the Kubernetes manifests are.
+	// +required
 	ManifestSource ManifestSource `json:"manifestSource"`
 
 	// destination is where they are deployed. It cannot change once deployed.
+	// +required
 	Destination DeploymentDestination `json:"destination"`
 
 	// account is the ServiceAccount that the runtime gets in its namespaces;
@@ -40,6 +42,7 @@ type DeploymentRuntimeSpec struct {
 type ManifestSource struct {
 	// codeRepo is the name of the CodeRepo that holds the manifests.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	CodeRepo DNSLabel `json:"codeRepo"`
 
 	// targetRevision is the branch, tag or commit to deploy.
@@ -49,6 +52,7 @@ type ManifestSource struct {
 
 	// path of the directory in the repository; . is its root.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Path RelativePath `json:"path"`
 }
 
@@ -56,6 +60,7 @@ type ManifestSource struct {
 type DeploymentDestination struct {
 	// environment to deploy to.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Environment DNSLabel `json:"environment"`
 
 	// namespaces to deploy to. Manifests without a namespace go to the first
@@ -100,13 +105,16 @@ type DeploymentRuntimeStatus struct {
 // RuntimeTarget is a place on a cluster.
 type RuntimeTarget struct {
 	// environment that named the cluster.
+	// +required
 	Environment string `json:"environment"`
 
 	// cluster that the runtime is on.
+	// +required
 	Cluster string `json:"cluster"`
 
 	// namespaces of the runtime on that cluster, the default one first.
 	// +listType=atomic
+	// +required
 	Namespaces []string `json:"namespaces"`
 
 	// account of the runtime in these namespaces.
@@ -117,6 +125,7 @@ type RuntimeTarget struct {
 // DeployedSpec is a spec of a runtime that was deployed.
 type DeployedSpec struct {
 	// generation of the object that had this spec.
+	// +required
 	Generation int64 `json:"generation"`
 
 	// spec as it was. It is kept as it is even if later versions of Nautes would
@@ -130,27 +139,33 @@ type DeployedSpec struct {
 // RuntimeSource is where a runtime's manifests come from.
 type RuntimeSource struct {
 	// url of the repository.
+	// +required
 	URL string `json:"url"`
 
 	// permission that the runtime has on it.
+	// +required
 	Permission Permission `json:"permission"`
 }
 
 // IllegalProjectRef is a project that may not use the repository of the runtime.
 type IllegalProjectRef struct {
 	// projectName is the name of the project.
+	// +required
 	ProjectName string `json:"projectName"`
 
 	// reason says why, and how to resolve it.
+	// +required
 	Reason string `json:"reason"`
 }
 
 // ApplicationStatus is the state of an Argo CD Application.
 type ApplicationStatus struct {
 	// name of the Application.
+	// +required
 	Name string `json:"name"`
 
 	// namespace of the Application.
+	// +required
 	Namespace string `json:"namespace"`
 
 	// sync is Synced, OutOfSync or Unknown.
@@ -187,10 +202,14 @@ type ApplicationStatus struct {
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
 type DeploymentRuntime struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec names the manifests to deploy and their destination.
+	// +required
 	Spec DeploymentRuntimeSpec `json:"spec"`
 
 	// status is the observed state of the runtime.

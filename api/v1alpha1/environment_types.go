@@ -13,10 +13,12 @@ type EnvironmentSpec struct {
 
 	// cluster that carries the environment.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Cluster DNSLabel `json:"cluster"`
 
 	// envType names the stage: dev, test, staging, production or any other word.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	EnvType Word `json:"envType"`
 }
 
@@ -32,10 +34,14 @@ type EnvironmentSpec struct {
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
 type Environment struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec relates the environment to a cluster.
+	// +required
 	Spec EnvironmentSpec `json:"spec"`
 
 	// status is the observed state of the environment.

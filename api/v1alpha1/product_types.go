@@ -9,12 +9,14 @@ type ProductSpec struct {
 	// name of the product as people know it: the path of its GitLab group, and
 	// the OIDC group that its members are in.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name GroupPath `json:"name"`
 
 	// metaDataPath is the URL of the repository default.project that holds the
 	// product's declarations: https://…, http://…, ssh://… or git@host:group/default.project.git. It holds
 	// no credentials.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	MetaDataPath GitURL `json:"metaDataPath"`
 
 	// branch of that repository to mirror.
@@ -56,9 +58,11 @@ type ProductStatus struct {
 // ProductSpace is the summary of a Space of the product.
 type ProductSpace struct {
 	// cluster that the space is on.
+	// +required
 	Cluster string `json:"cluster"`
 
 	// ready is true if everything of the space is written.
+	// +required
 	Ready bool `json:"ready"`
 
 	// namespaces of the space, the product's own one first.
@@ -85,10 +89,14 @@ type ProductSpace struct {
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^product-[a-z0-9]([-a-z0-9]{0,53}[a-z0-9])?$')`,message="metadata.name must begin with product- and be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at the end"
 type Product struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec says where the declarations of the product are.
+	// +required
 	Spec ProductSpec `json:"spec"`
 
 	// status is the observed state of the product.

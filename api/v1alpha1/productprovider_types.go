@@ -8,10 +8,12 @@ import (
 type ProductProviderSpec struct {
 	// type of the provider; coderepo finds the groups that have a default.project.
 	// +kubebuilder:validation:Enum=coderepo
+	// +required
 	Type string `json:"type"`
 
 	// name of the CodeRepoProvider.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DNSLabel `json:"name"`
 }
 
@@ -27,10 +29,14 @@ type ProductProviderSpec struct {
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
 type ProductProvider struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec says where products are found.
+	// +required
 	Spec ProductProviderSpec `json:"spec"`
 
 	// status is the observed state of the provider.

@@ -10,10 +10,12 @@ import (
 type ProjectPipelineRuntimeSpec struct {
 	// project that the runtime belongs to.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Project DNSLabel `json:"project"`
 
 	// pipelineSource is the CodeRepo that holds the pipeline files.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	PipelineSource DNSLabel `json:"pipelineSource"`
 
 	// pipelines are the pipeline files.
@@ -21,9 +23,11 @@ type ProjectPipelineRuntimeSpec struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +listType=map
 	// +listMapKey=name
+	// +required
 	Pipelines []Pipeline `json:"pipelines"`
 
 	// destination is where the pipelines run.
+	// +required
 	Destination PipelineDestination `json:"destination"`
 
 	// eventSources can trigger the pipelines.
@@ -31,9 +35,11 @@ type ProjectPipelineRuntimeSpec struct {
 	// +kubebuilder:validation:MaxItems=100
 	// +listType=map
 	// +listMapKey=name
+	// +required
 	EventSources []EventSource `json:"eventSources"`
 
 	// isolation says whether event sources share resources: shared or exclusive.
+	// +required
 	Isolation Isolation `json:"isolation"`
 
 	// pipelineTriggers relate event sources to pipelines.
@@ -41,6 +47,7 @@ type ProjectPipelineRuntimeSpec struct {
 	// +kubebuilder:validation:MaxItems=200
 	// +kubebuilder:validation:XValidation:rule=`self.all(a, self.exists_one(b, a.eventSource == b.eventSource && a.pipeline == b.pipeline && (has(a.revision) ? a.revision : "") == (has(b.revision) ? b.revision : "")))`,message="two triggers have the same eventSource, pipeline and revision: remove one of them"
 	// +listType=atomic
+	// +required
 	PipelineTriggers []PipelineTrigger `json:"pipelineTriggers"`
 
 	// additionalResources are Kubernetes manifests that the pipelines need.
@@ -75,6 +82,7 @@ const (
 type Pipeline struct {
 	// name that triggers refer to.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DottedLabel `json:"name"`
 
 	// label that is put on the runs of the pipeline.
@@ -84,6 +92,7 @@ type Pipeline struct {
 	// path of the file in the pipeline source.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'(^|/)\.?$')`,message="write the path of a file, as pipelines/main.yaml"
+	// +required
 	Path RelativePath `json:"path"`
 }
 
@@ -91,6 +100,7 @@ type Pipeline struct {
 type PipelineDestination struct {
 	// environment that the pipelines run in.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Environment DNSLabel `json:"environment"`
 
 	// namespace that the pipelines run in; the name of the runtime when empty.
@@ -103,6 +113,7 @@ type PipelineDestination struct {
 type EventSource struct {
 	// name that triggers refer to.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DottedLabel `json:"name"`
 
 	// gitlab is an event of a code repository.
@@ -118,6 +129,7 @@ type EventSource struct {
 type GitLabEventSource struct {
 	// repoName is the name of the CodeRepo, for example repo-123.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	RepoName DNSLabel `json:"repoName"`
 
 	// revision is a Lua pattern that the ref of the event must match, as
@@ -131,6 +143,7 @@ type GitLabEventSource struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
+	// +required
 	Events []GitLabEvent `json:"events"`
 }
 
@@ -170,10 +183,12 @@ type CalendarEventSource struct {
 type PipelineTrigger struct {
 	// eventSource that triggers.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	EventSource DottedLabel `json:"eventSource"`
 
 	// pipeline that runs.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Pipeline DottedLabel `json:"pipeline"`
 
 	// revision of the pipeline source to take the pipeline file from; the
@@ -191,9 +206,11 @@ type PipelineTrigger struct {
 // PipelineInput is a value that is set in a run.
 type PipelineInput struct {
 	// source of the value.
+	// +required
 	Source InputSource `json:"source"`
 
 	// transmissionMethod says how the value gets into the run.
+	// +required
 	TransmissionMethod TransmissionMethod `json:"transmissionMethod"`
 }
 
@@ -213,6 +230,7 @@ type InputSource struct {
 // TransmissionMethod says how a value gets into a run.
 type TransmissionMethod struct {
 	// kustomization replaces a value in the run's manifest.
+	// +required
 	Kustomization *TransmissionMethodKustomization `json:"kustomization"`
 }
 
@@ -221,6 +239,7 @@ type TransmissionMethodKustomization struct {
 	// path is a JSON pointer into the manifest, for example /spec/params/0/value.
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^(/([^/~]|~[01])*)+$')`,message="write a JSON pointer into the run, as /spec/params/0/value"
+	// +required
 	Path string `json:"path"`
 }
 
@@ -244,10 +263,12 @@ type AdditionalResourcesGit struct {
 
 	// revision is the branch, tag or commit.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Revision Revision `json:"revision"`
 
 	// path of the directory; . is the root of the repository.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Path RelativePath `json:"path"`
 }
 
@@ -276,6 +297,7 @@ type Hooks struct {
 type Hook struct {
 	// name of the PipelineHook.
 	// +kubebuilder:validation:MinLength=1
+	// +required
 	Name DNSLabel `json:"name"`
 
 	// alias names this use of it; the hook's name when empty.
@@ -289,143 +311,6 @@ type Hook struct {
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, size(self[k]) <= 4096)`,message="a value is at most 4096 characters long"
 	// +optional
 	Vars map[string]string `json:"vars,omitempty"`
-}
-
-// ProjectPipelineRuntimeStatus is the observed state of a runtime.
-type ProjectPipelineRuntimeStatus struct {
-	Status `json:",inline"`
-
-	// target is where the runtime is deployed. It is recorded before the first
-	// object is written there, and a deletion follows it.
-	// +optional
-	Target *RuntimeTarget `json:"target,omitempty"`
-
-	// deployed is the spec that was deployed last. While the spec is invalid, the
-	// deployment follows this record.
-	// +optional
-	Deployed *DeployedSpec `json:"deployed,omitempty"`
-
-	// pipelineSource is the CodeRepo whose pipeline files run now, which is the one
-	// of the spec once that is deployed.
-	// +optional
-	PipelineSource string `json:"pipelineSource,omitempty"`
-
-	// illegalEventSources lists the event sources that are not deployed, and why.
-	// +optional
-	// +listType=map
-	// +listMapKey=eventSource
-	IllegalEventSources []IllegalEventSource `json:"illegalEventSources,omitempty"`
-
-	// armed is how many of the triggers are armed, for example 3/4.
-	// +optional
-	Armed string `json:"armed,omitempty"`
-
-	// triggers lists each trigger, and whether an event would run its pipeline.
-	// +optional
-	// +listType=atomic
-	Triggers []PipelineTriggerStatus `json:"triggers,omitempty"`
-
-	// webhooks are the addresses that the code provider sends events to.
-	// +optional
-	// +listType=map
-	// +listMapKey=eventSource
-	Webhooks []WebhookStatus `json:"webhooks,omitempty"`
-
-	// application installs the additional resources.
-	// +optional
-	Application *ApplicationStatus `json:"application,omitempty"`
-
-	// runs are the last runs, the latest first; at most ten.
-	// +optional
-	// +listType=map
-	// +listMapKey=name
-	Runs []PipelineRunStatus `json:"runs,omitempty"`
-}
-
-// PipelineTriggerStatus reports whether an event would run the pipeline of a trigger.
-type PipelineTriggerStatus struct {
-	// eventSource of the trigger.
-	EventSource string `json:"eventSource"`
-
-	// pipeline of the trigger.
-	Pipeline string `json:"pipeline"`
-
-	// revision of the trigger, if it has one of its own.
-	// +optional
-	Revision string `json:"revision,omitempty"`
-
-	// armed: an event runs the pipeline.
-	Armed bool `json:"armed"`
-
-	// reason says in one word why the trigger is armed or not.
-	Reason string `json:"reason"`
-
-	// message says why the trigger is not armed, and how to arm it.
-	// +optional
-	Message string `json:"message,omitempty"`
-}
-
-// WebhookStatus is an address that a code provider sends events to.
-type WebhookStatus struct {
-	// eventSource that listens there.
-	EventSource string `json:"eventSource"`
-
-	// codeRepo whose events are expected.
-	CodeRepo string `json:"codeRepo"`
-
-	// url of the hook.
-	URL string `json:"url"`
-
-	// events that the hook subscribes to, by their names in GitLab's API.
-	// +listType=set
-	Events []string `json:"events"`
-}
-
-// PipelineRunStatus is a run of a pipeline, or a launcher that created none.
-type PipelineRunStatus struct {
-	// name of the Tekton PipelineRun in the runtime's namespace.
-	Name string `json:"name"`
-
-	// pipeline that ran, by its name in the runtime.
-	// +optional
-	Pipeline string `json:"pipeline,omitempty"`
-
-	// eventSource that triggered the run.
-	// +optional
-	EventSource string `json:"eventSource,omitempty"`
-
-	// event that triggered the run, such as push_events or calendar.
-	// +optional
-	Event string `json:"event,omitempty"`
-
-	// commit that the pipeline file was read at.
-	// +optional
-	Commit string `json:"commit,omitempty"`
-
-	// result is Running, Succeeded, Failed, Cancelled or Timeout; NotStarted when
-	// a launcher ended without creating a run.
-	Result string `json:"result"`
-
-	// message says why the run failed.
-	// +optional
-	Message string `json:"message,omitempty"`
-
-	// startTime of the run.
-	// +optional
-	StartTime *metav1.Time `json:"startTime,omitempty"`
-
-	// completionTime of the run, when it has ended.
-	// +optional
-	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
-}
-
-// IllegalEventSource is an event source that may not be used.
-type IllegalEventSource struct {
-	// eventSource by its name.
-	EventSource string `json:"eventSource"`
-
-	// reason says why, and how to resolve it.
-	Reason string `json:"reason"`
 }
 
 // ProjectPipelineRuntime runs pipelines of a project at events.
@@ -446,10 +331,14 @@ type IllegalEventSource struct {
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name.matches(r'^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')`,message="metadata.name must be a DNS label: at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.status) || !has(oldSelf.status.target) || self.spec.project == oldSelf.spec.project`,fieldPath=".spec.project",reason=FieldValueForbidden,message="the project of a deployed runtime cannot change: delete the runtime and create it in the other project"
 type ProjectPipelineRuntime struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec says which pipelines run, when and where.
+	// +required
 	Spec ProjectPipelineRuntimeSpec `json:"spec"`
 
 	// status is the observed state of the runtime.

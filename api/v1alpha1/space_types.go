@@ -9,11 +9,13 @@ type SpaceSpec struct {
 	// product that the space belongs to: the namespace that the Space is in.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:XValidation:rule=`self == oldSelf`,reason=FieldValueForbidden,message="the product of a space cannot change"
+	// +required
 	Product DNSLabel `json:"product"`
 
 	// cluster that carries the space. The Space has the same name.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:XValidation:rule=`self == oldSelf`,reason=FieldValueForbidden,message="the cluster of a space cannot change"
+	// +required
 	Cluster DNSLabel `json:"cluster"`
 }
 
@@ -41,6 +43,7 @@ type SpaceStatus struct {
 // SpaceProblem describes an object of a space that could not be written.
 type SpaceProblem struct {
 	// object that could not be written.
+	// +required
 	Object ObjectReference `json:"object"`
 
 	// source is the Nautes object that asks for it.
@@ -48,9 +51,11 @@ type SpaceProblem struct {
 	Source *ObjectReference `json:"source,omitempty"`
 
 	// reason is one of the condition reasons.
+	// +required
 	Reason string `json:"reason"`
 
 	// message says why the object could not be written, and how to resolve it.
+	// +required
 	Message string `json:"message"`
 
 	// stalled is true if a person must change something, and false if the
@@ -67,6 +72,7 @@ type SpaceProblem struct {
 // ObjectReference identifies an object.
 type ObjectReference struct {
 	// kind of the object.
+	// +required
 	Kind string `json:"kind"`
 
 	// namespace of the object; empty if it has none.
@@ -74,6 +80,7 @@ type ObjectReference struct {
 	Namespace string `json:"namespace,omitempty"`
 
 	// name of the object.
+	// +required
 	Name string `json:"name"`
 }
 
@@ -91,10 +98,14 @@ type ObjectReference struct {
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=='Ready')].message`
 // +kubebuilder:validation:XValidation:rule=`self.metadata.name == self.spec.cluster`,message="a space has the name of its cluster"
 type Space struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard metadata of an object.
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// spec names the product and the cluster.
+	// +required
 	Spec SpaceSpec `json:"spec"`
 
 	// status is the observed state of the space.
