@@ -17,8 +17,8 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// KindMissingError: the cluster does not serve kinds that the set needs. It
-// passes when the component that brings them is installed.
+// KindMissingError says that the cluster does not serve kinds that the set needs.
+// It passes when the component that brings them is installed.
 type KindMissingError struct {
 	Target plan.Target
 	Kinds  []schema.GroupKind
@@ -40,7 +40,8 @@ func (e *KindMissingError) Error() string {
 	return fmt.Sprintf("%s does not serve %s; install the component that brings it", e.Target, strings.Join(kinds, ", "))
 }
 
-// NotOursError: an object of that name exists and was not made for the owner.
+// NotOursError says that an object of that name exists and was not made for the
+// owner.
 type NotOursError struct {
 	// ID of the object, and the target that it is on.
 	ID     plan.ID
@@ -61,8 +62,8 @@ func (e *NotOursError) Error() string {
 	return s
 }
 
-// SecretMissingError: the secret store lacks a secret, or a field of one. It
-// passes when the secret is stored.
+// SecretMissingError says that the secret store lacks a secret, or a field of one.
+// It passes when the secret is stored.
 type SecretMissingError struct {
 	Ref plan.SecretRef
 	// Field that is missing; empty when the whole secret is.
@@ -80,8 +81,8 @@ func (e *SecretMissingError) Error() string {
 // Is reports whether the target is secrets.ErrNotFound.
 func (e *SecretMissingError) Is(target error) bool { return target == secrets.ErrNotFound }
 
-// FormatError: a stored secret cannot be converted. It passes when a valid secret
-// is stored.
+// FormatError says that a stored secret cannot be converted. It passes when a valid
+// secret is stored.
 type FormatError struct {
 	Ref plan.SecretRef
 	// Field that cannot be converted to Format.
@@ -99,7 +100,8 @@ func (e *FormatError) Error() string {
 // Unwrap returns the error of the format.
 func (e *FormatError) Unwrap() error { return e.Err }
 
-// GuardError: more objects would be removed than may be without confirmation.
+// GuardError says that more objects would be removed than may be without
+// confirmation.
 type GuardError struct {
 	Target plan.Target
 	Owner  plan.Owner
@@ -113,8 +115,8 @@ func (e *GuardError) Error() string {
 		e.Remove, e.Total, e.Owner, e.Target, v1alpha1.AnnotationConfirmPrune)
 }
 
-// TerminatingError: an object that must exist is being deleted. It is created
-// again when it is gone, which a watch reports.
+// TerminatingError says that an object that must exist is being deleted. It is
+// created again when it is gone, which a watch reports.
 type TerminatingError struct {
 	ID     plan.ID
 	Target plan.Target
@@ -128,8 +130,8 @@ func (e *TerminatingError) Error() string {
 	return fmt.Sprintf("%s on %s is being deleted; it is created again when it is gone", e.ID, e.Target)
 }
 
-// NeedError: an object was not written, because another object of the set that it
-// needs could not be written.
+// NeedError says that an object was not written, because another object of the set
+// that it needs could not be written.
 type NeedError struct {
 	ID     plan.ID
 	Target plan.Target
@@ -140,8 +142,8 @@ func (e *NeedError) Error() string {
 	return fmt.Sprintf("it is left unchanged: it needs %s on %s, which could not be written", e.ID, e.Target)
 }
 
-// ConflictError: another writer changed an object at the same time. The next
-// attempt sees the change.
+// ConflictError says that another writer changed an object at the same time. The
+// next attempt sees the change.
 type ConflictError struct {
 	ID     plan.ID
 	Target plan.Target
@@ -156,7 +158,7 @@ func (e *ConflictError) Error() string {
 // Unwrap returns the server's error.
 func (e *ConflictError) Unwrap() error { return e.Err }
 
-// PlanError: an item contradicts itself, which is a programming error.
+// PlanError says that an item contradicts itself, which is a programming error.
 type PlanError struct {
 	ID      plan.ID
 	Problem string
@@ -185,7 +187,7 @@ type ItemError struct {
 
 // Error names the object and the problem.
 func (e *ItemError) Error() string {
-	switch e.Err.(type) {
+	switch e.Err.(type) { //nolint:errorlint // an error that wraps one of these adds words of its own
 	case *NotOursError, *TerminatingError, *ConflictError, *KindMissingError, *PlanError:
 		return e.Err.Error() // They name the object themselves.
 	}

@@ -230,7 +230,7 @@ func TestReadErrorPrunesNothing(t *testing.T) {
 		}
 		return w.conn.Conn.Get(t.Context(), id)
 	}
-	for name, break_ := range map[string]func(){
+	for name, spoil := range map[string]func(){
 		"of what is owned": func() {
 			w.conn.owned = func(plan.Owner) ([]metav1.PartialObjectMetadata, error) { return nil, trouble }
 		},
@@ -239,7 +239,7 @@ func TestReadErrorPrunesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() { w.conn.owned, w.conn.get = nil, nil }()
-			break_()
+			spoil()
 			if _, err := w.apply(a, apply.Options{NoGuard: true}, fresh); !errors.Is(err, trouble) {
 				t.Errorf("error is %v", err)
 			}

@@ -70,7 +70,7 @@ func TestSecretErrors(t *testing.T) {
 		a := New("acme", &stubStore{err: fmt.Errorf("wrapped: %w", cause)})
 		_, _, err := a.reader(testID).value(t.Context(), plan.SecretValue{Ref: ref, Field: "f"})
 		var missing *SecretMissingError
-		if !errors.Is(err, cause) || errors.As(err, &missing) != (cause == secrets.ErrNotFound) || !strings.Contains(err.Error(), "git/a") {
+		if !errors.Is(err, cause) || errors.As(err, &missing) != errors.Is(cause, secrets.ErrNotFound) || !strings.Contains(err.Error(), "git/a") {
 			t.Errorf("%v: %v", cause, err)
 		}
 	}

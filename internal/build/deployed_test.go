@@ -413,7 +413,7 @@ func TestSpaceOfDeployedPipeline(t *testing.T) {
 		changed := r.DeepCopy()
 		changed.Spec.Account = "new"
 		if hook != "" {
-			changed.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: v1alpha1.DNSLabel(hook)}}}
+			changed.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: hook}}}
 		}
 		s, _ := guideSnapshot(t, snapshot.Settings{})
 		set, _, err := spaceSets(s.With(changed), guideProduct, guideCluster)

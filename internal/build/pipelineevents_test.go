@@ -375,7 +375,7 @@ func TestSharedIsOne(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	var dates []v1alpha1.ISODate
 	for day := range 100 {
-		dates = append(dates, v1alpha1.ISODate(time.Date(2030, 1, 1+day, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)))
+		dates = append(dates, time.Date(2030, 1, 1+day, 0, 0, 0, 0, time.UTC).Format(time.DateOnly))
 	}
 	var sources []v1alpha1.EventSource
 	for i := range 90 {

@@ -22,7 +22,7 @@ import (
 // The clusters of the user guide, as it registers them.
 func guideClusters() map[string]*v1alpha1.Cluster {
 	const ip = "8.217.50.114"
-	make := func(name string, spec v1alpha1.ClusterSpec) *v1alpha1.Cluster {
+	cluster := func(name string, spec v1alpha1.ClusterSpec) *v1alpha1.Cluster {
 		spec.ClusterKind, spec.PrimaryDomain = "kubernetes", ip+".nip.io"
 		if spec.ClusterType == v1alpha1.ClusterPhysical {
 			spec.APIServer = "https://" + ip + ":6443"
@@ -41,11 +41,11 @@ func guideClusters() map[string]*v1alpha1.Cluster {
 	}
 	clusters := map[string]*v1alpha1.Cluster{}
 	for _, c := range []*v1alpha1.Cluster{
-		make("cluster-host", v1alpha1.ClusterSpec{Usage: "host", ClusterType: "physical"}),
-		make("physical-worker-pipeline", v1alpha1.ClusterSpec{Usage: "worker", ClusterType: "physical", WorkerType: "pipeline"}),
-		make("physical-worker-deployment", v1alpha1.ClusterSpec{Usage: "worker", ClusterType: "physical", WorkerType: "deployment"}),
-		make("virtual-worker-pipeline", v1alpha1.ClusterSpec{Usage: "worker", ClusterType: "virtual", WorkerType: "pipeline"}),
-		make("virtual-worker-deployment", v1alpha1.ClusterSpec{Usage: "worker", ClusterType: "virtual", WorkerType: "deployment"}),
+		cluster("cluster-host", v1alpha1.ClusterSpec{Usage: "host", ClusterType: "physical"}),
+		cluster("physical-worker-pipeline", v1alpha1.ClusterSpec{Usage: "worker", ClusterType: "physical", WorkerType: "pipeline"}),
+		cluster("physical-worker-deployment", v1alpha1.ClusterSpec{Usage: "worker", ClusterType: "physical", WorkerType: "deployment"}),
+		cluster("virtual-worker-pipeline", v1alpha1.ClusterSpec{Usage: "worker", ClusterType: "virtual", WorkerType: "pipeline"}),
+		cluster("virtual-worker-deployment", v1alpha1.ClusterSpec{Usage: "worker", ClusterType: "virtual", WorkerType: "deployment"}),
 	} {
 		clusters[c.Name] = c
 	}

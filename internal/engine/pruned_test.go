@@ -24,7 +24,7 @@ type recorded struct {
 	text    string
 }
 
-func (r *recorded) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
+func (r *recorded) Eventf(_, related runtime.Object, eventType, reason, action, note string, args ...any) {
 	r.sent++
 	r.related = related
 	r.text = fmt.Sprintf("%s %s %s: ", eventType, reason, action) + fmt.Sprintf(note, args...)

@@ -25,13 +25,13 @@ const canary = "cAnArY-0123456789"
 // every process that it starts. It returns the path of the record.
 func spyOnGit(t *testing.T) (record string) {
 	t.Helper()
-	real, err := exec.LookPath("git")
+	git, err := exec.LookPath("git")
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	record = filepath.Join(dir, "record")
-	script := fmt.Sprintf("#!/bin/sh\nprintf 'run %%s\\n' \"$*\" >>%[1]s\nGIT_TRACE=%[1]s exec %[2]s \"$@\"\n", record, real)
+	script := fmt.Sprintf("#!/bin/sh\nprintf 'run %%s\\n' \"$*\" >>%[1]s\nGIT_TRACE=%[1]s exec %[2]s \"$@\"\n", record, git)
 	if err := os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -216,7 +216,7 @@ func TestDecodeAcceptsEarlierFiles(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	replace := func(old, new string) string { return replaceOnce(t, environment, old, new) }
+	replace := func(from, to string) string { return replaceOnce(t, environment, from, to) }
 	checkRefusals(t, map[string]refusal{
 		"empty":              {"", Unparsable, 0, "no object", nil},
 		"comment only":       {"# nothing\n", Unparsable, 0, "no object", nil},
@@ -270,7 +270,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func TestDecodeRefusesMetadata(t *testing.T) {
-	replace := func(old, new string) string { return replaceOnce(t, environment, old, new) }
+	replace := func(from, to string) string { return replaceOnce(t, environment, from, to) }
 	meta := func(line string) string { return replace("  name: dev\n", "  name: dev\n"+line+"\n") }
 	checkRefusals(t, map[string]refusal{
 		"no metadata":         {replace("metadata:\n  name: dev\n", ""), WrongName, 0, "metadata", nil},
@@ -367,16 +367,16 @@ spec:
 `
 
 // replaceOnce changes a file, and fails where there is nothing to change.
-func replaceOnce(t *testing.T, content, old, new string) string {
+func replaceOnce(t *testing.T, content, from, to string) string {
 	t.Helper()
-	if !strings.Contains(content, old) {
-		t.Fatalf("the file has no %q", old)
+	if !strings.Contains(content, from) {
+		t.Fatalf("the file has no %q", from)
 	}
-	return strings.Replace(content, old, new, 1)
+	return strings.Replace(content, from, to, 1)
 }
 
 func TestDecodeRefusesInOtherKinds(t *testing.T) {
-	change := func(content, old, new string) string { return replaceOnce(t, content, old, new) }
+	change := func(content, from, to string) string { return replaceOnce(t, content, from, to) }
 	hook := head + "PipelineHook\nmetadata: {name: scan}\nspec:\n  sides: [pre]\n  task: {}\n"
 	tests := map[string]struct {
 		scope         Scope

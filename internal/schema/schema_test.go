@@ -99,11 +99,11 @@ func TestNames(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	kinds := newKinds(t)
-	change := func(document, old, new string) string {
-		if !strings.Contains(document, old) {
-			t.Fatalf("the document has no %q", old)
+	change := func(document, from, to string) string {
+		if !strings.Contains(document, from) {
+			t.Fatalf("the document has no %q", from)
 		}
-		return strings.Replace(document, old, new, 1)
+		return strings.Replace(document, from, to, 1)
 	}
 	const (
 		noSource   = "a trigger names an event source that is not in eventSources"

@@ -88,5 +88,5 @@ func (s *Snapshot) HostOf(c *v1alpha1.Cluster) *v1alpha1.Cluster {
 	if c.Spec.ClusterType != v1alpha1.ClusterVirtual {
 		return nil
 	}
-	return s.Cluster(string(c.Spec.HostCluster))
+	return s.Cluster(c.Spec.HostCluster)
 }

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +54,7 @@ func TestClientsStayLight(t *testing.T) {
 		output, err := command.Output()
 		if err != nil {
 			message := ""
-			if exit, ok := err.(*exec.ExitError); ok {
+			if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 				message = string(exit.Stderr)
 			}
 			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, message)

@@ -19,7 +19,7 @@ import (
 func samples(t *testing.T) map[string]*unstructured.Unstructured {
 	t.Helper()
 	found := map[string]*unstructured.Unstructured{}
-	err := fs.WalkDir(os.DirFS(filepath.Join(root, "config/samples")), ".", func(path string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(filepath.Join(root, "config/samples")), ".", func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && filepath.Ext(path) == ".yaml" {
 			found[path] = readObject(t, filepath.Join("config/samples", path))
 		}

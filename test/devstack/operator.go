@@ -14,11 +14,12 @@ import (
 const (
 	// OperatorNamespace is the namespace of the operator on the tenant.
 	OperatorNamespace = "nautes"
-	// OperatorUser is the user that the operator is on the tenant's control
-	// plane, and RuntimeUser its user on runtime control planes. They have the
-	// rights of config/rbac, and no others.
+	// OperatorUser is the user that the operator is on the tenant's control plane.
+	// It has the rights of config/rbac, and no others.
 	OperatorUser = "nautes-operator"
-	RuntimeUser  = "nautes-runtime"
+	// RuntimeUser is the user that the operator is on runtime control planes. It has
+	// the rights of config/rbac, and no others.
+	RuntimeUser = "nautes-runtime"
 	// InstallerUser may also install components; the tenant's Argo CD is that
 	// user too.
 	InstallerUser = "nautes-installer"

@@ -184,7 +184,7 @@ func decodeAllowed[T any](prefix string, raw []byte) (*T, error) {
 // leaves out a name that could be a credential in the wrong place.
 func refuseField(prefix string, unknown error) error {
 	path := "?"
-	if at, ok := unknown.(strictjson.FieldError); ok {
+	if at, ok := errors.AsType[strictjson.FieldError](unknown); ok {
 		path = at.FieldPath()
 	}
 	parent, field, nested := strings.Cut(path, ".")

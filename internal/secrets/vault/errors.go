@@ -70,7 +70,7 @@ func unreadable(action string) *failure {
 
 // about turns the error of a login, or of another request, into one of an action.
 func about(action string, err error) error {
-	if f, ok := err.(*failure); ok {
+	if f, ok := errors.AsType[*failure](err); ok {
 		own := *f
 		own.action = action
 		return &own

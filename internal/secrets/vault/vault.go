@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -105,7 +106,7 @@ func (v *Vault) do(ctx context.Context, r request, run func(context.Context, *ap
 
 // trip records that Vault cannot be used, and starts to recover.
 func (v *Vault) trip(err error) {
-	down, ok := err.(*failure)
+	down, ok := errors.AsType[*failure](err)
 	if !ok || v.life.Err() != nil {
 		return
 	}
