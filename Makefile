@@ -23,8 +23,6 @@ TEST_MODULES := hack/argocdtest hack/eventstest
 
 include hack/tools.mk
 
-$(eval $(call tool,staticcheck,staticcheck,honnef.co/go/tools/cmd/staticcheck,30 seconds,))
-
 ##@ Try and test
 
 .PHONY: demo
@@ -60,14 +58,15 @@ bench: tools $(TOOLS_PIPELINES) build ## Measure: the Go benchmarks, and the fig
 
 ##@ Check
 
+# Every module, and the limits that no linter can hold. GOLANGCI_FLAGS=--fix mends some of it.
 .PHONY: lint
-lint: bin/staticcheck ## Check the form: gofmt, the limits of hack/limits, go vet, staticcheck.
-	@unformatted=$$(gofmt -l $$(find . \( -name .git -o -name bin \) -prune -o -name '*.go' -print)); \
-	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+lint: bin/golangci-lint ## Check the form: the linters of .golangci.yml, and the limits of hack/limits.
 	go run ./hack/limits
-	go vet ./...
-	bin/staticcheck ./...
-	@for module in api $(TEST_MODULES); do (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...) || exit 1; done
+	@for module in . api $(TEST_MODULES); do \
+	  echo "golangci-lint in $$module"; \
+	  (cd $$module && $(CURDIR)/bin/golangci-lint run --config $(CURDIR)/.golangci.yml $(GOLANGCI_FLAGS) ./...) || exit 1; \
+	done
+	@bin/golangci-lint fmt --diff hack/tools
 
 # The version of the program is pinned here, its database is the newest one.
 .PHONY: vulncheck

@@ -51,6 +51,7 @@ $(eval $(call tool,nats-server,nats,github.com/nats-io/nats-server/v2,1 minute,)
 $(eval $(call tool,tekton-controller,tekton,github.com/tektoncd/pipeline/cmd/controller,4 minutes,))
 $(eval $(call tool,pod,pod,.,5 seconds,))
 $(eval $(call tool,controller-gen,controller-gen,sigs.k8s.io/controller-tools/cmd/controller-gen,40 seconds,))
+$(eval $(call tool,golangci-lint,golangci-lint,.,2 minutes,))
 
 # KUBEBUILDER_ASSETS is a directory that holds etcd and kube-apiserver already.
 ifeq ($(strip $(KUBEBUILDER_ASSETS)),)
