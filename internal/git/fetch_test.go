@@ -216,7 +216,7 @@ func TestFetchesOfOneKeyWaitForEachOther(t *testing.T) {
 	// A fetch sends one request at a time, so requests that overlap are of two
 	// fetches. The first one lasts until all the others have begun.
 	var requests, running, overlaps atomic.Int32
-	server.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+	server.Intercept(func(_ http.ResponseWriter, _ *http.Request) bool {
 		if running.Add(1) > 1 {
 			overlaps.Add(1)
 		}
