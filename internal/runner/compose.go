@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tektoncd/pipeline/pkg/apis/config"
@@ -27,7 +28,7 @@ const (
 )
 
 // compose returns the run that a launcher creates from a pipeline file. The notes name
-// the fields of the file that it overrides, for the log.
+// the fields of the file that it overrides and its invisible characters, for the log.
 func compose(c *launch.Config, e *launch.Event, launcher, commit string, file []byte) (run *tektonv1.PipelineRun, notes []string, err error) {
 	d, err := parse(file)
 	if err != nil {
@@ -35,20 +36,21 @@ func compose(c *launch.Config, e *launch.Event, launcher, commit string, file []
 	}
 	name, err := nameOf(d.run.ObjectMeta, c.Pipeline, launcher)
 	if err != nil {
-		return nil, nil, err
+		return nil, d.notes, err
 	}
 	set, err := d.apply(c, e, commit)
 	if err != nil {
-		return nil, nil, err
+		return nil, d.notes, err
 	}
 	if err := d.close(set); err != nil {
-		return nil, nil, err
+		return nil, d.notes, err
 	}
 	run = &tektonv1.PipelineRun{
 		TypeMeta:   metav1.TypeMeta{APIVersion: versionV1, Kind: kindPipelineRun},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: c.Namespace},
 		Spec:       d.run.Spec,
 	}
+	notes = slices.Clone(d.notes)
 	if other := d.run.Namespace; other != "" && other != c.Namespace {
 		notes = append(notes, fmt.Sprintf("the file sets the namespace %q: the run is in %q, the namespace of the runtime", other, c.Namespace))
 	}

@@ -414,7 +414,7 @@ func TestCompose(t *testing.T) {
 func TestMarks(t *testing.T) {
 	c := testConfig(launch.Input{Path: "/spec/params/1/value", Value: text("given")}, launch.Input{Path: "/metadata/labels/nautes.io~1role", Value: text("launcher")})
 	c.EventSource, c.Label = strings.Repeat("s", 64), "a b"
-	file := strings.Replace(inputFile, "  name: build\n", "  name: build\n  labels: {nautes.io/event-source: x, branch: y, team: z}\n", 1)
+	file := strings.Replace(inputFile, "  name: build\n", "  name: build\n  labels: {nautes.io/event-source: x, branch: older, team: z}\n", 1)
 	file = strings.Replace(file, "annotations: {", "annotations: {nautes.io/commit: x, ", 1)
 	run, _, err := compose(c, &launch.Event{Event: "push_events", Ref: "refs/heads/a b"}, testLauncher, testCommit, []byte(file))
 	if err != nil {
@@ -529,7 +529,7 @@ func TestForgotten(t *testing.T) {
 		want          string
 	}{
 		"the same":               {before: map[string]any{"a": []any{"b", 1}}, after: map[string]any{"a": []any{"b", 1}}},
-		"another value":          {before: map[string]any{"a": "b"}, after: map[string]any{"a": "c"}},
+		"another value":          {before: map[string]any{"a": "b"}, after: map[string]any{"a": "c"}, want: "/spec/a"},
 		"more fields":            {before: map[string]any{"a": []any{"b"}}, after: map[string]any{"a": []any{"b", "c"}, "d": "e"}},
 		"a field":                {before: map[string]any{"a": "b", "c": "d"}, after: map[string]any{"a": "b"}, want: "/spec/c"},
 		"the first field":        {before: map[string]any{"b": "", "a": ""}, after: map[string]any{}, want: "/spec/a"},

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	tektonv1beta1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
@@ -20,6 +22,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/yamltext"
 )
 
 const (
@@ -33,6 +36,8 @@ const (
 type draft struct {
 	// run has the file's metadata and the specification.
 	run *tektonv1.PipelineRun
+	// notes are about text of the file that a reader cannot see.
+	notes []string
 	// open has the indexes of the parameters without a value in the file. The value
 	// is true for an optional parameter.
 	open map[int]bool
@@ -40,7 +45,7 @@ type draft struct {
 
 // parse reads a pipeline file: one document with a Pipeline or a PipelineRun.
 func parse(content []byte) (*draft, error) {
-	kind, version, err := typeOf(content)
+	kind, version, root, err := typeOf(content)
 	if err != nil {
 		return nil, err
 	}
@@ -49,22 +54,45 @@ func parse(content []byte) (*draft, error) {
 	}
 	if kind == kindPipeline {
 		pipeline := &tektonv1.Pipeline{}
-		if err := decode(content, version, pipeline, &tektonv1beta1.Pipeline{}, &tektonv1beta1.Pipeline{}); err != nil {
+		notes, err := decodeFile(root, content, version, pipeline, &tektonv1beta1.Pipeline{}, &tektonv1beta1.Pipeline{})
+		if err != nil {
 			return nil, err
 		}
-		return ofPipeline(pipeline), nil
+		return ofPipeline(pipeline, notes), nil
 	}
 	run := &tektonv1.PipelineRun{}
-	if err := decode(content, version, run, &tektonv1beta1.PipelineRun{}, &tektonv1beta1.PipelineRun{}); err != nil {
+	notes, err := decodeFile(root, content, version, run, &tektonv1beta1.PipelineRun{}, &tektonv1beta1.PipelineRun{})
+	if err != nil {
 		return nil, err
 	}
-	return ofRun(run), nil
+	return ofRun(run, notes), nil
 }
 
-// typeOf returns the kind and version of the only document. A document of comments
-// does not count.
-func typeOf(content []byte) (kind, version string, err error) {
-	var only *yaml.Node
+// decodeFile checks the text of a file, and reads it as decode does.
+func decodeFile(root *yaml.Node, content []byte, version string, object, old, back convertible) (notes []string, err error) {
+	kind := object
+	if version == versionV1beta1 {
+		kind = old
+	}
+	if notes, err = checkTexts(root, kind); err != nil {
+		return nil, err
+	}
+	if err := decode(content, version, object, old, back); err != nil {
+		// The notes may explain it.
+		for _, note := range notes {
+			err = fail(launch.ExitPipeline, "%w; %s", err, note)
+		}
+		return nil, err
+	}
+	return notes, nil
+}
+
+// typeOf returns the kind and version of the only document, and its root. A document
+// of comments does not count.
+func typeOf(content []byte) (kind, version string, only *yaml.Node, err error) {
+	if found := yamltext.Foreign(content); found != nil {
+		return "", "", nil, fail(launch.ExitPipeline, "line %d: %s", found.Line, found.Message)
+	}
 	first := true
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	for ; ; first = false {
@@ -74,33 +102,67 @@ func typeOf(content []byte) (kind, version string, err error) {
 			break
 		}
 		if err != nil {
-			return "", "", fail(launch.ExitPipeline, "the file is not YAML: %w", err)
+			return "", "", nil, notYAML(content, "the file is not YAML", 0, err)
 		}
 		switch {
 		case len(document.Content) == 0 || document.Content[0].Tag == "!!null":
 		case !first && only == nil:
 			// The YAML decoder of the object reads the first document only.
-			return "", "", fail(launch.ExitPipeline, "the file begins with an empty document: remove what is before its Pipeline or PipelineRun")
+			return "", "", nil, fail(launch.ExitPipeline, "the file begins with an empty document: remove what is before its Pipeline or PipelineRun")
 		case only != nil:
-			return "", "", fail(launch.ExitPipeline, "the file has several documents: leave one Pipeline or PipelineRun in it")
+			return "", "", nil, fail(launch.ExitPipeline, "the file has several documents: leave one Pipeline or PipelineRun in it")
 		default:
 			only = document.Content[0]
 		}
 	}
 	if only == nil {
-		return "", "", fail(launch.ExitPipeline, "the file is empty: write a Pipeline or PipelineRun")
+		return "", "", nil, fail(launch.ExitPipeline, "the file is empty: write a Pipeline or PipelineRun")
 	}
 	var meta metav1.TypeMeta
 	if err := sigsyaml.Unmarshal(content, &meta); err != nil {
-		return "", "", fail(launch.ExitPipeline, "the file is not a Kubernetes object: %w", err)
+		return "", "", nil, notYAML(content, "the file is not a Kubernetes object", strayKey(only, maxKeyDepth), err)
 	}
-	return meta.Kind, meta.APIVersion, nil
+	return meta.Kind, meta.APIVersion, only, nil
+}
+
+var errorLine = regexp.MustCompile(`line (\d+)`)
+
+// maxKeyDepth is how deep strayKey looks.
+const maxKeyDepth = 32
+
+// strayKey returns the line of the first key that is a mapping or a list, as
+// templates are, or 0.
+func strayKey(node *yaml.Node, depth int) int {
+	for i, child := range node.Content {
+		if node.Kind == yaml.MappingNode && i%2 == 0 && child.Kind != yaml.ScalarNode && child.Kind != yaml.AliasNode {
+			return child.Line
+		}
+		if depth > 0 {
+			if line := strayKey(child, depth-1); line > 0 {
+				return line
+			}
+		}
+	}
+	return 0
+}
+
+// notYAML returns the error for content that the parser refuses at a line, with the
+// cause if it is known. Line 0 stands for the line that the error names.
+func notYAML(content []byte, what string, line int, err error) error {
+	if match := errorLine.FindStringSubmatch(err.Error()); line == 0 && match != nil {
+		// A number of too many digits names no line.
+		line, _ = strconv.Atoi(match[1])
+	}
+	if found := yamltext.Unparsable(content, line); found != nil {
+		return fail(launch.ExitPipeline, "%s: line %d: %s (%w)", what, found.Line, found.Message, err)
+	}
+	return fail(launch.ExitPipeline, "%s: %w", what, err)
 }
 
 // decode reads an object of one of the two versions into an object of v1. It
 // refuses unknown fields, which would be lost. It fills old and back, which are
 // empty objects of v1beta1, if the content has that version.
-func decode(content []byte, version string, object, old, back apis.Convertible) error {
+func decode(content []byte, version string, object, old, back convertible) error {
 	into := object
 	if version == versionV1beta1 {
 		into = old
@@ -111,20 +173,32 @@ func decode(content []byte, version string, object, old, back apis.Convertible) 
 	if into == object {
 		return nil
 	}
+	// The conversion hides fields that v1 does not have in annotations, which no one
+	// reads: only the annotations of the file count.
+	declared := maps.Clone(old.GetAnnotations())
 	if err := old.ConvertTo(context.Background(), object); err != nil {
 		return fail(launch.ExitPipeline, "the file cannot be converted to %s: %w", versionV1, err)
 	}
-	return checkKept(old, object, back)
+	object.SetAnnotations(maps.Clone(declared))
+	err := checkKept(old, object, back)
+	object.SetAnnotations(declared)
+	return err
+}
+
+// convertible is an object of Tekton.
+type convertible interface {
+	apis.Convertible
+	metav1.Object
 }
 
 // checkKept refuses an object if Tekton's conversion silently dropped a field of
 // it: the pipeline would do something that its author did not write. It converts
 // object into back and compares that with old.
-func checkKept(old, object, back apis.Convertible) error {
+func checkKept(old, object, back convertible) error {
 	if err := back.ConvertFrom(context.Background(), object); err != nil {
 		return fail(launch.ExitPipeline, "the file cannot be converted to %s: %w", versionV1, err)
 	}
-	for _, one := range []apis.Convertible{old, back} {
+	for _, one := range []convertible{old, back} {
 		if run, isRun := one.(*tektonv1beta1.PipelineRun); isRun {
 			// A parameter without a value cannot be encoded; ofRun handles it in v1.
 			for i := range run.Spec.Params {
@@ -141,19 +215,23 @@ func checkKept(old, object, back apis.Convertible) error {
 		delete(spec, "timeout")
 	}
 	if field := forgotten(before["spec"], after["spec"], "/spec"); field != "" {
-		return fail(launch.ExitPipeline, "the field %s of %s no longer exists: write the file for %s", field, versionV1beta1, versionV1)
+		return fail(launch.ExitPipeline, "the field %s of %s would be lost in %s: remove it, or write the file for %s", field, versionV1beta1, versionV1, versionV1)
 	}
 	return nil
 }
 
-// forgotten returns the path of the first field of before that after lacks, or "" if
-// there is none.
+// forgotten returns the path of the first field of before that after lacks or that
+// has another value there, or "" if there is none.
 func forgotten(before, after any, path string) string {
 	switch before := before.(type) {
 	case map[string]any:
 		other, _ := after.(map[string]any)
 		for _, key := range slices.Sorted(maps.Keys(before)) {
 			at := path + "/" + key
+			if key == "annotations" && strings.HasSuffix(path, "/metadata") {
+				// Tekton puts the labels of a task in their place when it converts back.
+				continue
+			}
 			if _, kept := other[key]; !kept {
 				return at
 			}
@@ -172,12 +250,16 @@ func forgotten(before, after any, path string) string {
 				return field
 			}
 		}
+	default:
+		if before != after {
+			return path
+		}
 	}
 	return ""
 }
 
-func ofRun(run *tektonv1.PipelineRun) *draft {
-	d := &draft{run: run, open: map[int]bool{}}
+func ofRun(run *tektonv1.PipelineRun, notes []string) *draft {
+	d := &draft{run: run, notes: notes, open: map[int]bool{}}
 	for i := range run.Spec.Params {
 		if value := &run.Spec.Params[i].Value; value.Type == "" {
 			*value = *tektonv1.NewStructuredValues("")
@@ -189,8 +271,8 @@ func ofRun(run *tektonv1.PipelineRun) *draft {
 
 // ofPipeline returns a run of a pipeline. It has the parameters of the pipeline, in
 // their order, for inputs to set. close removes the unset ones.
-func ofPipeline(pipeline *tektonv1.Pipeline) *draft {
-	d := &draft{run: &tektonv1.PipelineRun{ObjectMeta: pipeline.ObjectMeta}, open: map[int]bool{}}
+func ofPipeline(pipeline *tektonv1.Pipeline, notes []string) *draft {
+	d := &draft{notes: notes, run: &tektonv1.PipelineRun{ObjectMeta: pipeline.ObjectMeta}, open: map[int]bool{}}
 	d.run.Spec.PipelineSpec = &pipeline.Spec
 	for i, declared := range pipeline.Spec.Params {
 		param := tektonv1.Param{Name: declared.Name, Value: *tektonv1.NewStructuredValues("")}

@@ -93,11 +93,11 @@ func (c *launchCommand) run(ctx context.Context, p *Program) error {
 		return err
 	}
 	run, notes, err := compose(&c.config, &c.event, c.launcher, commit, file)
-	if err != nil {
-		return err
-	}
 	for _, note := range notes {
 		p.say("%s", note)
+	}
+	if err != nil {
+		return err
 	}
 	created, err := runs.create(ctx, run)
 	if err != nil {
