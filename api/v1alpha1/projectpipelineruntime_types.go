@@ -126,6 +126,8 @@ type EventSource struct {
 }
 
 // GitLabEventSource is an event of a code repository.
+// +kubebuilder:validation:XValidation:rule=`!has(self.mergeRequestActions) || self.events.exists(e, e == "merge_requests_events")`,fieldPath=".mergeRequestActions",reason=FieldValueInvalid,message="mergeRequestActions has no effect without merge_requests_events: add it to events, or remove mergeRequestActions"
+// +kubebuilder:validation:XValidation:rule=`!has(self.deploymentStatuses) || self.events.exists(e, e == "deployment_events")`,fieldPath=".deploymentStatuses",reason=FieldValueInvalid,message="deploymentStatuses has no effect without deployment_events: add it to events, or remove deploymentStatuses"
 type GitLabEventSource struct {
 	// repoName is the name of the CodeRepo, for example repo-123.
 	// +kubebuilder:validation:MinLength=1
@@ -145,7 +147,43 @@ type GitLabEventSource struct {
 	// +listType=set
 	// +required
 	Events []GitLabEvent `json:"events"`
+
+	// mergeRequestActions are the changes of a merge request that count. They have
+	// the names of GitLab's actions, but for push, which is an update with new
+	// commits; update is any other one, for example of a label or the title. If
+	// empty, the changes of code count: open, reopen and push.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	// +listType=set
+	MergeRequestActions []GitLabMergeRequestAction `json:"mergeRequestActions,omitempty"`
+
+	// deploymentStatuses are the statuses of a deployment that count, of which
+	// GitLab sends one after the other. If empty, success counts.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	// +listType=set
+	DeploymentStatuses []GitLabDeploymentStatus `json:"deploymentStatuses,omitempty"`
 }
+
+// GitLabMergeRequestAction is a change of a merge request.
+// +kubebuilder:validation:Enum=open;reopen;push;update;close;merge;approval;approved;unapproval;unapproved
+type GitLabMergeRequestAction string
+
+// The actions of merge requests that change code.
+const (
+	MergeRequestOpen   GitLabMergeRequestAction = "open"
+	MergeRequestReopen GitLabMergeRequestAction = "reopen"
+	MergeRequestPush   GitLabMergeRequestAction = "push"
+)
+
+// GitLabDeploymentStatus is the status of a deployment.
+// +kubebuilder:validation:Enum=created;running;success;failed;canceled;skipped;blocked
+type GitLabDeploymentStatus string
+
+// DeploymentSuccess is the status of a deployment that has ended well.
+const DeploymentSuccess GitLabDeploymentStatus = "success"
 
 // CalendarEventSource is an event of the clock.
 // +kubebuilder:validation:XValidation:rule=`self.?schedule.orValue("") != "" || self.?interval.orValue("") != ""`,reason=FieldValueRequired,message="a calendar needs schedule or interval: set schedule to a cron expression, as 0 17 * * 1-5, or interval to a duration, as 30m"
@@ -165,8 +203,10 @@ type CalendarEventSource struct {
 	// +optional
 	Interval string `json:"interval,omitempty"`
 
-	// exclusionDates are days without events: dates, or dates and times, in
-	// ISO 8601, such as 2024-12-24 or 2024-12-24T17:00:00Z.
+	// exclusionDates are times without events, in ISO 8601. A date excludes the whole
+	// day, such as 2024-12-24; a date and hour that hour, such as 2024-12-24T17Z; a
+	// date and time that minute, such as 2024-12-24T17:00:00Z. Days, and times
+	// without an offset, are in the timezone of the schedule.
 	// +kubebuilder:validation:MaxItems=100
 	// +optional
 	// +listType=atomic

@@ -254,6 +254,71 @@ func TestCalendar(t *testing.T) {
 	}
 }
 
+// TestExclusions holds that no launcher is created at an excluded time, which can be
+// given in another time zone.
+func TestExclusions(t *testing.T) {
+	e := newEngine(t, listening("pipe", calendarSource("nightly", nautes.CalendarEventSource{
+		Schedule: "0 17 * * *", Timezone: "Europe/Berlin", ExclusionDates: []string{"2024-12-24T16:00:00Z", "2024-12-26 17", "2024-12-31"},
+	})))
+	if days := e.sources[0].Spec.Calendar["nightly"].ExclusionDates; len(days) != 1 || days[0] != "EXDATE:20241231T000000Z" {
+		t.Errorf("Argo Events excludes %q", days)
+	}
+	for at, want := range map[string]int{
+		"2024-12-24 17:00:00.0001 +0100 CET m=+1.1": 0, "2024-12-24 17:01:00.0001 +0100 CET m=+1.1": 1, "2024-12-24 16:00:00 +0100 CET": 1,
+		"2024-12-25 17:00:00.0001 +0100 CET m=+1.1": 1, "2024-12-26 17:59:00 +0100 CET m=+1.1": 0, "2024-12-26 18:00:00 +0100 CET": 1,
+	} {
+		created, failed := e.deliver(e.sources[0].Name, "nightly", []byte(`{"eventTime":"`+at+`"}`))
+		if len(created) != want || len(failed) > 0 {
+			t.Errorf("%s: %d launchers, %v; want %d", at, len(created), failed, want)
+		}
+	}
+}
+
+// TestChangesOfCode holds that a merge request runs a pipeline when its code changes
+// and a deployment once, unless the event source chooses otherwise.
+func TestChangesOfCode(t *testing.T) {
+	choosing := gitlabSource("choosing", "", "merge_requests_events", "deployment_events")
+	choosing.GitLab.MergeRequestActions = []nautes.GitLabMergeRequestAction{"merge", "update"}
+	choosing.GitLab.DeploymentStatuses = []nautes.GitLabDeploymentStatus{"running", "failed"}
+	e := newEngine(t, listening("pipe", gitlabSource("any", "", "merge_requests_events", "deployment_events"), choosing))
+	request, deployment := documented(t, "merge_requests_events"), documented(t, "deployment_events")
+	action := func(name string) delivery { return request.with(t, "object_attributes.action", name) }
+	status := func(name string) delivery { return deployment.with(t, "status", name) }
+	tests := map[string]struct {
+		delivery             delivery
+		wantRuns, wantChosen bool
+	}{
+		"opened":              {action("open"), true, false},
+		"reopened":            {action("reopen"), true, false},
+		"new commits":         {action("update").with(t, "object_attributes.oldrev", commit), true, false},
+		"no commit before":    {action("update").with(t, "object_attributes.oldrev", strings.Repeat("0", 40)), false, true},
+		"a label":             {action("update"), false, true},
+		"closed":              {action("close"), false, false},
+		"merged":              {action("merge"), false, true},
+		"approved":            {action("approved"), false, false},
+		"approval withdrawn":  {action("unapproved"), false, false},
+		"no action":           {request.with(t, "object_attributes.action", nil), false, false},
+		"an action of a list": {request.with(t, "object_attributes.action", []any{"open"}), false, false},
+		"an action of GitLab": {action("push"), true, false},
+		"a pattern":           {action("o|open"), false, false},
+		"deployed":            {status("success"), true, false},
+		"deploying":           {status("running"), false, true},
+		"a failure":           {status("failed"), false, true},
+		"no status":           {deployment.with(t, "status", nil), false, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			e.clear()
+			for source, want := range map[string]bool{"any": tt.wantRuns, "choosing": tt.wantChosen} {
+				created, failed := e.gitlab(source, tt.delivery)
+				if (len(created) == 1) != want || len(failed) > 0 {
+					t.Errorf("%s: %d launchers, %v; want one: %t", source, len(created), failed, want)
+				}
+			}
+		})
+	}
+}
+
 // TestAccepted holds that Argo Events' own validation accepts the objects that are
 // written for it.
 func TestAccepted(t *testing.T) {
@@ -302,7 +367,7 @@ func accepted(t *testing.T, source *v1alpha1.EventSource) {
 			t.Errorf("Argo Events refuses %s of %s: %v", name, source.Name, err)
 		}
 		days, err := util.ParseExclusionDates(entry.ExclusionDates)
-		if err != nil || len(days) != len(entry.ExclusionDates) || (name == "hourly") != (len(days) == 3) {
+		if err != nil || len(days) != len(entry.ExclusionDates) || (name == "hourly") != (len(days) == 2) {
 			t.Errorf("Argo Events reads %v as %v: %v", entry.ExclusionDates, days, err)
 		}
 	}

@@ -197,11 +197,7 @@ func calendarEntry(c *v1alpha1.CalendarEventSource) argoevents.CalendarEventSour
 	if entry.Schedule == "" {
 		entry.Interval = c.Interval
 	}
-	for _, date := range c.ExclusionDates {
-		if day, ok := schedule.ExclusionDay(date); ok && !slices.Contains(entry.ExclusionDates, day) {
-			entry.ExclusionDates = append(entry.ExclusionDates, day)
-		}
-	}
+	entry.ExclusionDates, _ = schedule.Exclusions(c.ExclusionDates, c.Timezone)
 	return entry
 }
 

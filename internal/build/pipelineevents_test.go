@@ -438,7 +438,7 @@ func TestFiles(t *testing.T) {
 			if files.Immutable == nil || !*files.Immutable {
 				t.Errorf("%s may change", name)
 			}
-			want := map[string]bool{"gitlab.lua": true, "calendar.lua": true, "ref.lua": true}
+			want := map[string]bool{"gitlab.lua": true, "calendar.lua": true, "ref.lua": true, "exclusions.lua": true}
 			for _, sensor := range objectsOf[*argoevents.Sensor](p) {
 				for _, trigger := range sensor.Spec.Triggers {
 					want[path.Base(trigger.Template.K8s.Source.File.Path)] = true

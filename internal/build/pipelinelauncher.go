@@ -13,6 +13,7 @@ import (
 	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/hooks"
 	"nautes.io/nautes/internal/launch"
+	"nautes.io/nautes/internal/luapattern"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -148,7 +149,7 @@ func (l *launcher) config() (string, error) {
 	config := launch.Config{
 		Product: l.runtime.Namespace, Runtime: l.runtime.Name, Namespace: l.namespace(), Account: l.target.Account,
 		EventSource: l.source.Name, Pipeline: l.file.Name, Label: l.file.Label,
-		Repository: l.repo.Name, URL: url, Path: l.file.Path, Revision: l.trigger.Revision, EventRepository: l.eventRepository(),
+		Repository: l.repo.Name, URL: url, Path: l.file.Path, Revision: cmp.Or(l.trigger.Revision, l.clockRevision()), EventRepository: l.eventRepository(),
 	}
 	for _, input := range l.trigger.Inputs {
 		made, err := l.input(input)
@@ -168,6 +169,16 @@ func (l *launcher) eventRepository() string {
 		return ""
 	}
 	return source.Repository
+}
+
+// clockRevision returns the revision for events of a calendar, which have none: the
+// one of the forge's events of the same event source, if that is a name.
+func (l *launcher) clockRevision() string {
+	if l.kind != v1alpha1.EventSourceCalendar {
+		return ""
+	}
+	_, source, _ := forges.SourceOf(l.source)
+	return luapattern.Name(source.Revision)
 }
 
 func (l *launcher) input(input v1alpha1.PipelineInput) (launch.Input, error) {

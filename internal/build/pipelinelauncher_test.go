@@ -332,10 +332,28 @@ func TestLauncherConfig(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("for an event (-want +got):\n%s", diff)
 	}
-	want.EventRepository = ""
-	got, _ = configOf(t, launchers["push/dev/calendar"])
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("for a calendar (-want +got):\n%s", diff)
+	// A calendar takes the branch that its event source names.
+	for pattern, branch := range map[string]string{
+		r.Spec.EventSources[0].GitLab.Revision: "main", "^refs/heads/dev$": "refs/heads/dev", "refs/heads/.*": "", "": "",
+	} {
+		r.Spec.EventSources[0].GitLab.Revision = pattern
+		launchers, err := launchersOf(pipelineWorld(t), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.EventRepository, want.Revision = "", branch
+		got, _ = configOf(t, launchers["push/dev/calendar"])
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("for a calendar beside the pattern %q (-want +got):\n%s", pattern, diff)
+		}
+	}
+	r.Spec.EventSources[0].GitLab = nil
+	if launchers, err = launchersOf(pipelineWorld(t), r); err != nil {
+		t.Fatal(err)
+	}
+	want.Revision = ""
+	if got, _ = configOf(t, launchers["push/dev/calendar"]); got.Revision != "" {
+		t.Errorf("a calendar alone reads the pipeline file at %q", got.Revision)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/schedule"
 	"nautes.io/nautes/internal/sensorlua"
 )
 
@@ -167,7 +168,7 @@ func (p *pipeline) sensorSpec(parts []sensorPart) (argoevents.SensorSpec, map[st
 // programsOf returns the programs that a sensor runs for one kind of event.
 func programsOf(kind v1alpha1.EventSourceType) []string {
 	if kind == v1alpha1.EventSourceCalendar {
-		return []string{sensorlua.Calendar}
+		return []string{sensorlua.Calendar, sensorlua.Exclusions}
 	}
 	f, _ := forges.ListensTo(kind)
 	return []string{f.Events.Program.File, sensorlua.Ref}
@@ -206,14 +207,17 @@ func (p *pipeline) dependency(e v1alpha1.EventSource, kind v1alpha1.EventSourceT
 	}
 	events := []string{string(v1alpha1.EventSourceCalendar)}
 	if f, source, _ := forges.SourceOf(e); kind == f.Events.Source {
-		events = source.Events
+		events = source.What
 		d.Transform.Script = sensorlua.Run(filesDir, f.Events.Program.File)
 		if source.Revision != "" {
 			d.Filters.Script = sensorlua.MatchRef(filesDir, source.Revision)
 		}
+	} else if _, times := schedule.Exclusions(e.Calendar.ExclusionDates, e.Calendar.Timezone); len(times) > 0 {
+		// Argo Events knows whole days only.
+		d.Filters.Script = sensorlua.Outside(filesDir, times)
 	}
 	d.Filters.Data = []argoevents.DataFilter{{
-		Path: "event", Type: argoevents.JSONTypeString, Value: []string{"^(" + strings.Join(events, "|") + ")$"},
+		Path: "what", Type: argoevents.JSONTypeString, Value: []string{"^(" + strings.Join(events, "|") + ")$"},
 	}}
 	return d
 }

@@ -59,6 +59,8 @@ type Source struct {
 	Repository string
 	// Events have the names of the forge's API. They are sorted, without duplicates.
 	Events []string
+	// What lists the values of what that count, of the data that the Program returns.
+	What []string
 	// Revision is the Lua pattern that refs must match; empty matches every event.
 	Revision string
 }

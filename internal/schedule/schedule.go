@@ -4,6 +4,8 @@ package schedule
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	// The program brings the time zones along, so that they do not depend on the host.
@@ -52,13 +54,81 @@ func CheckTimezone(name string) error {
 	return nil
 }
 
-// ExclusionDay returns the day of a date or a date with time, both in ISO 8601, in the
-// form that Argo Events reads. It returns false if there is no such day.
-func ExclusionDay(date string) (string, bool) {
-	day, _, _ := strings.Cut(strings.ReplaceAll(date, " ", "T"), "T")
-	day = strings.ReplaceAll(day, "-", "")
-	if _, err := time.Parse("20060102", day); err != nil {
-		return "", false
+// Exclusion is a time without events.
+type Exclusion struct {
+	// Day is the whole day, in the form that Argo Events reads, or empty.
+	Day string
+	// From and To are the beginning and the end of a part of a day, in seconds since
+	// 1970; the end does not belong to it.
+	From, To int64
+}
+
+// ParseExclusion returns the time that a date, or a date with time, excludes. It is a
+// day, an hour or a minute, whichever is written. A time without an offset is in the
+// timezone.
+func ParseExclusion(date, timezone string) (Exclusion, error) {
+	day, clock, timed := strings.Cut(strings.ReplaceAll(date, " ", "T"), "T")
+	parsed, err := time.Parse("20060102", strings.ReplaceAll(day, "-", ""))
+	if err != nil {
+		return Exclusion{}, fmt.Errorf("there is no such day: write a date or a date and time, for example 2024-12-24 or 2024-12-24T17:00:00Z")
 	}
-	return "EXDATE:" + day + "T000000Z", true
+	if !timed {
+		return Exclusion{Day: "EXDATE:" + parsed.Format("20060102") + "T000000Z"}, nil
+	}
+	zone, err := time.LoadLocation(timezone)
+	if err != nil {
+		zone = time.UTC
+	}
+	clock, zone, err = offset(clock, zone)
+	if err != nil {
+		return Exclusion{}, err
+	}
+	digits := strings.ReplaceAll(clock, ":", "")
+	hour, minute, length := 0, 0, time.Hour
+	if hour, err = strconv.Atoi(digits[:min(2, len(digits))]); err == nil && len(digits) >= 4 {
+		minute, err = strconv.Atoi(digits[2:4])
+		length = time.Minute
+	}
+	if err != nil || hour > 24 || minute > 59 || hour == 24 && minute > 0 {
+		return Exclusion{}, fmt.Errorf("there is no such time of day: write hours and minutes, for example 2024-12-24T17:00:00Z")
+	}
+	from := time.Date(parsed.Year(), parsed.Month(), parsed.Day(), hour, minute, 0, 0, zone)
+	return Exclusion{From: from.Unix(), To: from.Add(length).Unix()}, nil
+}
+
+// Exclusions returns the days that dates exclude, for Argo Events, and begin and end of
+// each other time. It ignores dates that cannot be read.
+func Exclusions(dates []string, timezone string) (days []string, times []int64) {
+	for _, date := range dates {
+		switch excluded, err := ParseExclusion(date, timezone); {
+		case err != nil:
+		case excluded.Day == "":
+			times = append(times, excluded.From, excluded.To)
+		case !slices.Contains(days, excluded.Day):
+			days = append(days, excluded.Day)
+		}
+	}
+	return days, times
+}
+
+// offset cuts the offset from UTC off a time of day.
+func offset(clock string, zone *time.Location) (string, *time.Location, error) {
+	if cut, isUTC := strings.CutSuffix(clock, "Z"); isUTC {
+		return cut, time.UTC, nil
+	}
+	at := strings.IndexAny(clock, "+-")
+	if at < 0 {
+		return clock, zone, nil
+	}
+	digits := (strings.ReplaceAll(clock[at+1:], ":", "") + "0000")[:4]
+	hours, hoursErr := strconv.Atoi(digits[:2])
+	minutes, minutesErr := strconv.Atoi(digits[2:])
+	if hoursErr != nil || minutesErr != nil || hours > 14 || minutes > 59 {
+		return "", nil, fmt.Errorf("there is no such offset from UTC: write, for example, +01:00")
+	}
+	seconds := hours*3600 + minutes*60
+	if clock[at] == '-' {
+		seconds = -seconds
+	}
+	return clock[:at], time.FixedZone("", seconds), nil
 }

@@ -3,6 +3,7 @@ package schedule
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCheckCron(t *testing.T) {
@@ -37,14 +38,61 @@ func TestCheckTimezone(t *testing.T) {
 	}
 }
 
-func TestExclusionDay(t *testing.T) {
-	tests := map[string]string{
-		"2024-12-24": "EXDATE:20241224T000000Z", "20241224": "EXDATE:20241224T000000Z", "2024-12-24T17:00:00Z": "EXDATE:20241224T000000Z",
-		"2024-12-24 17:00": "EXDATE:20241224T000000Z", "2024-02-29": "EXDATE:20240229T000000Z", "2023-02-29": "", "2024-06-31": "", "2024": "", "": "",
-	}
-	for date, want := range tests {
-		if got, ok := ExclusionDay(date); got != want || ok != (want != "") {
-			t.Errorf("ExclusionDay(%q) = %q, %v; want %q", date, got, ok, want)
+func TestParseExclusion(t *testing.T) {
+	const berlin = "Europe/Berlin"
+	at := func(text string, length time.Duration) Exclusion {
+		from, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return Exclusion{From: from.Unix(), To: from.Add(length).Unix()}
 	}
+	day := Exclusion{Day: "EXDATE:20241224T000000Z"}
+	tests := map[string]struct {
+		date, timezone string
+		want           Exclusion
+		wantError      bool
+	}{
+		"a day":                {"2024-12-24", "", day, false},
+		"a day in a zone":      {"2024-12-24", berlin, day, false},
+		"a basic day":          {"20241224", "", day, false},
+		"a leap day":           {"2024-02-29", "", Exclusion{Day: "EXDATE:20240229T000000Z"}, false},
+		"no leap day":          {"2023-02-29", "", Exclusion{}, true},
+		"no day and a time":    {"2023-02-29T17:00:00Z", "", Exclusion{}, true},
+		"an instant":           {"2024-12-24T17:00:00Z", "", at("2024-12-24T17:00:00Z", time.Minute), false},
+		"in another zone":      {"2024-12-24T23:00:00Z", berlin, at("2024-12-24T23:00:00Z", time.Minute), false},
+		"in the zone":          {"2024-12-25T00:00", berlin, at("2024-12-24T23:00:00Z", time.Minute), false},
+		"in summer":            {"2024-07-01 17:00", berlin, at("2024-07-01T15:00:00Z", time.Minute), false},
+		"an offset":            {"2024-12-24T17:00:30+05:30", berlin, at("2024-12-24T11:30:00Z", time.Minute), false},
+		"an offset of hours":   {"2024-12-24T17:00-03", "", at("2024-12-24T20:00:00Z", time.Minute), false},
+		"an hour":              {"2024-12-24T17", "", at("2024-12-24T17:00:00Z", time.Hour), false},
+		"an hour in UTC":       {"2024-12-24T17Z", berlin, at("2024-12-24T17:00:00Z", time.Hour), false},
+		"the end of a day":     {"2024-12-24T24:00", "", at("2024-12-25T00:00:00Z", time.Minute), false},
+		"after a day":          {"2024-12-24T24:01", "", Exclusion{}, true},
+		"basic form":           {"20241224T1730Z", "", at("2024-12-24T17:30:00Z", time.Minute), false},
+		"parts of a second":    {"2024-12-24T17:00:00.123Z", "", at("2024-12-24T17:00:00Z", time.Minute), false},
+		"an impossible offset": {"2024-12-24T17:00+99:00", "", Exclusion{}, true},
+		"nothing":              {"", "", Exclusion{}, true},
+		"a year":               {"2024", "", Exclusion{}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := ParseExclusion(tt.date, tt.timezone)
+			if got != tt.want || (err != nil) != tt.wantError {
+				t.Errorf("ParseExclusion = %+v, %v; want %+v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzParseExclusion(f *testing.F) {
+	for _, seed := range []string{"2024-12-24", "2024-12-24T17:00:00Z", "20241224T1730+0130", "T", "2024-12-24T", "2024-12-24T+1"} {
+		f.Add(seed, "Europe/Berlin")
+	}
+	f.Fuzz(func(t *testing.T, date, timezone string) {
+		got, err := ParseExclusion(date, timezone)
+		if err == nil && got.Day == "" && got.To <= got.From {
+			t.Errorf("ParseExclusion(%q) = %+v", date, got)
+		}
+	})
 }

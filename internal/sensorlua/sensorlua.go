@@ -8,6 +8,9 @@
 // strings only, and never fail:
 //
 //	event    for example push_events, or calendar; empty for an ignored event
+//	what     event, and for some events a colon and their kind, for example
+//	         merge_requests_events:open
+//	seconds  of a calendar only: the time since 1970
 //	ref      the full name of the branch or tag, or empty
 //	commit   40 hexadecimal digits, or empty
 //	payload  the launch.Event in the form of launch.Encode
@@ -36,6 +39,8 @@ const Memory = 32 << 20
 const (
 	Calendar = "calendar.lua"
 	Ref      = "ref.lua"
+	// Exclusions is for Outside.
+	Exclusions = "exclusions.lua"
 )
 
 var (
@@ -45,13 +50,15 @@ var (
 	calendar string
 	//go:embed ref.lua
 	ref string
+	//go:embed exclusions.lua
+	exclusions string
 )
 
 // Files returns the programs by their file names. The program of a forge reads a
 // delivery of that forge, headers and body: deletions, and events about the code of
 // a fork, run nothing. Calendar reads an event of a calendar. Ref is for MatchRef.
 func Files() map[string]string {
-	files := map[string]string{Calendar: calendar, Ref: ref}
+	files := map[string]string{Calendar: calendar, Ref: ref, Exclusions: exclusions}
 	for _, f := range forges.All() {
 		files[f.Events.Program.File] = common + f.Events.Program.Source
 	}
@@ -66,6 +73,17 @@ func Run(dir, file string) string { return fmt.Sprintf("return dofile(%q)", path
 // of more than luapattern.MaxText bytes matches no pattern.
 func MatchRef(dir, pattern string) string {
 	return "pattern = " + Literal(pattern) + "\n" + Run(dir, Ref)
+}
+
+// Outside returns a program that reports whether an event of a calendar is outside of
+// all times: pairs of the first second and the first one after it. The Files are in a
+// directory.
+func Outside(dir string, times []int64) string {
+	var b strings.Builder
+	for _, second := range times {
+		fmt.Fprintf(&b, "%d,", second)
+	}
+	return "excluded = {" + b.String() + "}\n" + Run(dir, Exclusions)
 }
 
 // Literal returns a text as a literal of Lua that has only digits and backslashes

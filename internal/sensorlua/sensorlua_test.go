@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	lua "github.com/yuin/gopher-lua"
@@ -128,10 +130,13 @@ var kinds = map[string]string{
 func checkResult(t *testing.T, got map[string]string) {
 	t.Helper()
 	if got["event"] == "" {
-		if len(got) != 1 {
+		if len(got) != 2 || got["what"] != "" {
 			t.Errorf("an event that runs nothing has %q", got)
 		}
 		return
+	}
+	if what, _, _ := strings.Cut(got["what"], ":"); what != got["event"] {
+		t.Errorf("the event %q is %q", got["event"], got["what"])
 	}
 	if key := got["key"]; key == "" || len(key) > MaxKey || strings.Trim(key, "0123456789abcdefghijklmnopqrstuvwxyz-") != "" {
 		t.Errorf("the key %q", key)
@@ -230,6 +235,10 @@ func TestMemory(t *testing.T) {
 func TestCalendar(t *testing.T) {
 	dir := installed(t)
 	tests := map[string]struct{ time, wantTime, wantKey string }{
+		"a leap day":         {time: "2024-02-29 23:59:59 +0000 UTC", wantTime: "2024-02-29T23:59:59+00:00", wantKey: "20240229t235959p0000"},
+		"a year's end":       {time: "2099-12-31 23:59:59.9 -1200 x", wantTime: "2099-12-31T23:59:59-12:00", wantKey: "20991231t235959m1200"},
+		"a new year":         {time: "2025-01-01 00:00:00 +1400 x", wantTime: "2025-01-01T00:00:00+14:00", wantKey: "20250101t000000p1400"},
+		"a strange day":      {time: "1-2-345678 00:00:00 +1400 x"},
 		"UTC":                {time: "2024-01-02 17:00:00.000123456 +0000 UTC m=+12.3", wantTime: "2024-01-02T17:00:00+00:00", wantKey: "20240102t170000p0000"},
 		"a timezone":         {time: "2024-10-27 02:30:00.5 +0200 CEST m=+12.3", wantTime: "2024-10-27T02:30:00+02:00", wantKey: "20241027t023000p0200"},
 		"an hour later":      {time: "2024-10-27 02:30:00.5 +0100 CET m=+12.3", wantTime: "2024-10-27T02:30:00+01:00", wantKey: "20241027t023000p0100"},
@@ -251,10 +260,25 @@ func TestCalendar(t *testing.T) {
 			if err := launch.Decode(got["payload"], &event); err != nil || event != (launch.Event{Event: launch.EventCalendar, Time: test.wantTime}) {
 				t.Errorf("the payload is %+v, %v", event, err)
 			}
+			if at, err := time.Parse(time.RFC3339, test.wantTime); err != nil || got["seconds"] != strconv.FormatInt(at.Unix(), 10) {
+				t.Errorf("%s is %s seconds, %v; want %d", test.wantTime, got["seconds"], err, at.Unix())
+			}
 			if got["key"] != test.wantKey || got["ref"] != "" {
 				t.Errorf("got %q, want the key %s", got, test.wantKey)
 			}
 		})
+	}
+}
+
+func TestOutside(t *testing.T) {
+	dir := installed(t)
+	times := []int64{100, 160, 1000, 1060}
+	for seconds, want := range map[string]bool{"99": true, "100": false, "159": false, "160": true, "999": true, "1059": false, "1060": true, "": false, "x": false} {
+		event := &lua.LTable{}
+		event.RawSetString("seconds", lua.LString(seconds))
+		if got := run(t, Outside(dir, times), map[string]lua.LValue{"event": event}); got != lua.LBool(want) {
+			t.Errorf("%q: %v", seconds, got)
+		}
 	}
 }
 

@@ -28,4 +28,9 @@ func (c *checker) eventFilter(at *field.Path, e v1alpha1.EventSource) {
 	if err := schedule.CheckTimezone(e.Calendar.Timezone); err != nil {
 		c.fail(v1alpha1.ReasonInvalid, at.Child("calendar", "timezone"), e.Calendar.Timezone, "%s", err)
 	}
+	for i, date := range e.Calendar.ExclusionDates {
+		if _, err := schedule.ParseExclusion(date, e.Calendar.Timezone); err != nil {
+			c.fail(v1alpha1.ReasonInvalid, at.Child("calendar", "exclusionDates").Index(i), date, "%s", err)
+		}
+	}
 }

@@ -21,6 +21,9 @@ func TestEventFilter(t *testing.T) {
 	clock := func(schedule, timezone string) *v1alpha1.ProjectPipelineRuntime {
 		return listening(v1alpha1.EventSource{Calendar: &v1alpha1.CalendarEventSource{Schedule: schedule, Timezone: timezone}})
 	}
+	excluding := func(dates ...string) *v1alpha1.ProjectPipelineRuntime {
+		return listening(v1alpha1.EventSource{Calendar: &v1alpha1.CalendarEventSource{Schedule: "@daily", ExclusionDates: dates}})
+	}
 	revision, schedule := []string{"Invalid spec.eventSources[0].gitlab.revision"}, []string{"Invalid spec.eventSources[0].calendar.schedule"}
 	run(t, map[string]verdict{
 		"the user guide's pattern": {new: pattern("^refs/heads/feature%-")},
@@ -31,6 +34,8 @@ func TestEventFilter(t *testing.T) {
 		"daily in a timezone":      {new: clock("@daily", "Europe/Berlin")},
 		"no such hour":             {new: clock("0 24 * * *", ""), want: schedule, wantText: "not a cron expression"},
 		"a day that never comes":   {new: clock("0 0 30 2 *", ""), want: schedule, wantText: "never comes"},
+		"a day that is excluded":   {new: excluding("2024-12-24", "2024-12-24T17:00:00Z")},
+		"no such day":              {new: excluding("2024-12-24", "2023-02-29T17:00:00Z"), want: []string{"Invalid spec.eventSources[0].calendar.exclusionDates[1]"}, wantText: "no such day"},
 		"no such timezone":         {new: clock("@daily", "Europe/Berln"), want: []string{"Invalid spec.eventSources[0].calendar.timezone"}, wantText: "no such time zone"},
 	})
 }

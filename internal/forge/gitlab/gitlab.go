@@ -77,7 +77,44 @@ func sourceOf(e v1alpha1.EventSource) (forge.Source, bool) {
 	}
 	slices.Sort(source.Events)
 	source.Events = slices.Compact(source.Events)
+	for _, event := range source.Events {
+		source.What = append(source.What, what(event, e.GitLab)...)
+	}
 	return source, true
+}
+
+// The events of which only some kinds count.
+const (
+	mergeRequests = "merge_requests_events"
+	deployments   = "deployment_events"
+)
+
+// what returns the kinds of an event that count. By default they are the ones after
+// which there is new code to run on, and of a deployment only one.
+func what(event string, source *v1alpha1.GitLabEventSource) []string {
+	var kinds []string
+	switch event {
+	case mergeRequests:
+		actions := source.MergeRequestActions
+		if len(actions) == 0 {
+			actions = []v1alpha1.GitLabMergeRequestAction{v1alpha1.MergeRequestOpen, v1alpha1.MergeRequestPush, v1alpha1.MergeRequestReopen}
+		}
+		for _, action := range actions {
+			kinds = append(kinds, event+":"+string(action))
+		}
+	case deployments:
+		statuses := source.DeploymentStatuses
+		if len(statuses) == 0 {
+			statuses = []v1alpha1.GitLabDeploymentStatus{v1alpha1.DeploymentSuccess}
+		}
+		for _, status := range statuses {
+			kinds = append(kinds, event+":"+string(status))
+		}
+	default:
+		kinds = []string{event}
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
 }
 
 // listen adds an entry that only listens: it has no project whose hooks it could manage.

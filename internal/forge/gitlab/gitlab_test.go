@@ -34,7 +34,7 @@ func TestSourceOf(t *testing.T) {
 		RepoName: "repo-1", Revision: "main", Events: []v1alpha1.GitLabEvent{"tag_push_events", "push_events", "tag_push_events"},
 	}}
 	got, listens := Forge().Events.SourceOf(source)
-	want := forge.Source{Repository: "repo-1", Revision: "main", Events: []string{"push_events", "tag_push_events"}}
+	want := forge.Source{Repository: "repo-1", Revision: "main", Events: []string{"push_events", "tag_push_events"}, What: []string{"push_events", "tag_push_events"}}
 	if diff := cmp.Diff(want, got); diff != "" || !listens {
 		t.Errorf("SourceOf: %t (-want +got):\n%s", listens, diff)
 	}
@@ -43,6 +43,41 @@ func TestSourceOf(t *testing.T) {
 	}
 	if _, listens := Forge().Events.SourceOf(v1alpha1.EventSource{Calendar: &v1alpha1.CalendarEventSource{}}); listens {
 		t.Error("a calendar listens to GitLab")
+	}
+}
+
+// Only changes of code count by default, and a deployment once.
+func TestWhatCounts(t *testing.T) {
+	tests := map[string]struct {
+		events   []v1alpha1.GitLabEvent
+		actions  []v1alpha1.GitLabMergeRequestAction
+		statuses []v1alpha1.GitLabDeploymentStatus
+		want     []string
+	}{
+		"merge requests": {
+			events: []v1alpha1.GitLabEvent{"merge_requests_events"},
+			want:   []string{"merge_requests_events:open", "merge_requests_events:push", "merge_requests_events:reopen"},
+		},
+		"merges": {
+			events:  []v1alpha1.GitLabEvent{"push_events", "merge_requests_events"},
+			actions: []v1alpha1.GitLabMergeRequestAction{"merge", "merge"},
+			want:    []string{"merge_requests_events:merge", "push_events"},
+		},
+		"deployments": {events: []v1alpha1.GitLabEvent{"deployment_events"}, want: []string{"deployment_events:success"}},
+		"starts and failures": {
+			events: []v1alpha1.GitLabEvent{"deployment_events"}, statuses: []v1alpha1.GitLabDeploymentStatus{"running", "failed"},
+			want: []string{"deployment_events:failed", "deployment_events:running"},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, _ := Forge().Events.SourceOf(v1alpha1.EventSource{GitLab: &v1alpha1.GitLabEventSource{
+				Events: tt.events, MergeRequestActions: tt.actions, DeploymentStatuses: tt.statuses,
+			}})
+			if diff := cmp.Diff(tt.want, got.What); diff != "" {
+				t.Errorf("What (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -152,5 +152,14 @@ local payload = object({
 })
 -- An argument of a program is shorter than 128 KiB.
 never(#payload > 128000)
-if kind == "" then return { event = "" } end
-return { event = kind, ref = ref, commit = commit, payload = payload, key = key(), refText = plain(ref) }
+if kind == "" then return { event = "", what = "" } end
+local what = kind
+if kind == "merge_requests_events" then
+  local action = text(attributes.action, 32)
+  -- GitLab names the commit before only if there are new commits.
+  if action == "update" and sha(attributes.oldrev) ~= "" then action = "push" end
+  what = kind .. ":" .. action
+elseif kind == "deployment_events" then
+  what = kind .. ":" .. text(body.status, 32)
+end
+return { event = kind, what = what, ref = ref, commit = commit, payload = payload, key = key(), refText = plain(ref) }
