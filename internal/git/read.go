@@ -49,16 +49,17 @@ func commitOf(s *session, key, revision string) (commitObject, error) {
 	return c, err
 }
 
-// Tree returns every file, link and submodule of a revision, sorted by path. The
-// error wraps ErrUnknownRevision or ErrRefused, or is a *LimitError.
-func (m *Mirrors) Tree(ctx context.Context, key, revision string) ([]File, error) {
+// Tree returns every file, link and submodule of a revision that the filters
+// select, sorted by path. The error wraps ErrUnknownRevision or ErrRefused, or is a
+// *LimitError. Without filters it is everything.
+func (m *Mirrors) Tree(ctx context.Context, key, revision string, filters ...Filter) ([]File, error) {
 	var files []File
 	err := m.reading(ctx, key, func(_ string, s *session) error {
 		commit, err := commitOf(s, key, revision)
 		if err != nil {
 			return err
 		}
-		w := walk{session: s, key: key, maxDepth: m.limits.depth, budget: m.limits.files, limit: m.limits.files}
+		w := walk{session: s, key: key, maxDepth: m.limits.depth, budget: m.limits.files, limit: m.limits.files, filters: filters, spare: m.limits.files}
 		if err := w.compare("", "", commit.tree, 1); err != nil {
 			return err
 		}
@@ -78,12 +79,13 @@ func (m *Mirrors) Tree(ctx context.Context, key, revision string) ([]File, error
 	return files, nil
 }
 
-// Diff returns the paths that differ between two revisions, sorted. A renamed file
-// is a removal and an addition. fastForward reports whether from is an ancestor of
+// Diff returns the paths that differ between two revisions and that the filters
+// select, sorted; all of them without filters. A renamed file is a removal and an
+// addition. fastForward reports whether from is an ancestor of
 // to. The error wraps ErrUnknownRevision if the mirror does not have one of them, for
 // example after a rewrite of the history. It wraps ErrRefused for trees that are not
 // allowed, or is a *LimitError.
-func (m *Mirrors) Diff(ctx context.Context, key, from, to string) (changes []Change, fastForward bool, err error) {
+func (m *Mirrors) Diff(ctx context.Context, key, from, to string, filters ...Filter) (changes []Change, fastForward bool, err error) {
 	err = m.reading(ctx, key, func(dir string, s *session) error {
 		before, err := commitOf(s, key, from)
 		if err != nil {
@@ -93,7 +95,7 @@ func (m *Mirrors) Diff(ctx context.Context, key, from, to string) (changes []Cha
 		if err != nil {
 			return err
 		}
-		w := walk{session: s, key: key, maxDepth: m.limits.depth, budget: 2 * m.limits.files, limit: m.limits.files}
+		w := walk{session: s, key: key, maxDepth: m.limits.depth, budget: 2 * m.limits.files, limit: m.limits.files, filters: filters, spare: 2 * m.limits.files}
 		if before.tree != after.tree {
 			if err := w.compare("", before.tree, after.tree, 1); err != nil {
 				return err

@@ -26,7 +26,42 @@ type walk struct {
 	// budget is the number of files and directories that may still follow, and limit
 	// the largest number in a tree.
 	budget, limit int
-	changes       []Change
+	// filters select the entries, and spare is the number of optional ones that may
+	// still follow. Without filters all entries are required.
+	filters []Filter
+	spare   int
+	changes []Change
+}
+
+// Interest is how much an entry of a tree matters.
+type Interest uint8
+
+// Interests. A limit that a required entry exceeds is an error. Optional entries are
+// left out where they exceed one.
+const (
+	Ignored Interest = iota
+	Optional
+	Required
+)
+
+// Filter returns the interest in the entry at a path. The mode of a directory is
+// 040000. Ignored directories are not entered.
+type Filter func(path, mode string) Interest
+
+// interest returns the interest in a path that has one of two entries.
+func (w *walk) interest(path string, entries ...entry) Interest {
+	if len(w.filters) == 0 {
+		return Required
+	}
+	most := Ignored
+	for _, filter := range w.filters {
+		for _, e := range entries {
+			if e.mode != "" {
+				most = max(most, filter(path, e.mode))
+			}
+		}
+	}
+	return most
 }
 
 // entry of one directory.
@@ -50,11 +85,34 @@ func (w *walk) compare(prefix, from, to string, depth int) error {
 		if before[name] == after[name] {
 			continue
 		}
-		if err := w.differ(prefix+name, before[name], after[name], depth); err != nil {
+		path := prefix + name
+		switch w.interest(path, before[name], after[name]) {
+		case Optional:
+			err = w.differIfSmall(path, before[name], after[name], depth)
+		case Required:
+			err = w.differ(path, before[name], after[name], depth)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// differIfSmall adds the changes of one path if they are within the limits.
+func (w *walk) differIfSmall(path string, before, after entry, depth int) error {
+	w.spare--
+	if w.spare < 0 || len(path) > maxPath || depth > w.maxDepth {
+		return nil
+	}
+	// It counts as spare only.
+	w.budget++
+	err := w.differ(path, before, after, depth)
+	var limit *LimitError
+	if errors.As(err, &limit) || errors.Is(err, ErrRefused) {
+		return nil
+	}
+	return err
 }
 
 // differ adds the changes of one path.

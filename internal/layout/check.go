@@ -41,7 +41,7 @@ func (d *document) checkSchema(kinds *schema.Kinds, value map[string]any, badMet
 		case at == nameField:
 			reason = WrongName
 		}
-		f := fault{find(d.root, at, 0), reason, d.message(at, err)}
+		f := fault{line: find(d.root, at, 0), reason: reason, message: d.message(at, err)}
 		if err.Type == field.ErrorTypeRequired {
 			d.missing = append(d.missing, f)
 		} else {

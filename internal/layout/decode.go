@@ -12,6 +12,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/schema"
+	"nautes.io/nautes/internal/yamltext"
 )
 
 // maxFaults is the number of problems that are reported of one file.
@@ -24,7 +25,7 @@ func (s Scope) Decode(kinds *schema.Kinds, path string, content []byte) (v1alpha
 	if problem := s.misplaced(path); problem != nil {
 		return nil, []v1alpha1.FileProblem{*problem}
 	}
-	d := document{scope: s, path: path, unreadable: map[*yaml.Node]bool{}}
+	d := document{scope: s, path: path, content: content, unreadable: map[*yaml.Node]bool{}}
 	var f *fault
 	if d.root, f = parse(content); f != nil {
 		d.faults = []fault{*f}
@@ -38,10 +39,12 @@ func (s Scope) Decode(kinds *schema.Kinds, path string, content []byte) (v1alpha
 
 // document is one file, and the problems found in it so far.
 type document struct {
-	scope  Scope
-	path   string
-	root   *yaml.Node
-	faults []fault
+	scope Scope
+	path  string
+	// content is the text of the file, for hints on its lines.
+	content []byte
+	root    *yaml.Node
+	faults  []fault
 	// unreadable holds values that cannot be read: nothing else is said about them.
 	unreadable map[*yaml.Node]bool
 	// missing are the problems of fields that are missing. They come last, because
@@ -55,7 +58,7 @@ func (d *document) refuse(node *yaml.Node, reason, message string) {
 
 // refuseField adds a problem at the line of a field, or of the nearest field above it.
 func (d *document) refuseField(field, reason, message string) {
-	d.faults = append(d.faults, fault{find(d.root, field, 0), reason, message})
+	d.faults = append(d.faults, fault{line: find(d.root, field, 0), reason: reason, message: message})
 }
 
 func (d *document) problems() []v1alpha1.FileProblem {
@@ -63,11 +66,18 @@ func (d *document) problems() []v1alpha1.FileProblem {
 	faults := append(d.faults, d.missing...)
 	if more := len(faults) - maxFaults; more > 0 {
 		faults = append(faults[:maxFaults-1],
-			fault{0, Invalid, fmt.Sprintf("the file has %d more problems: correct the others first", more+1)})
+			fault{reason: Invalid, message: fmt.Sprintf("the file has %d more problems: correct the others first", more+1)})
 	}
 	problems := make([]v1alpha1.FileProblem, 0, len(faults))
+	lines := strings.Split(string(d.content), "\n")
 	for _, f := range faults {
-		problems = append(problems, *Problem(d.path, f.line, f.reason, "%s", f.message))
+		message := f.message
+		if f.line > 0 && int(f.line) <= len(lines) && !f.explained {
+			if hint := yamltext.Hint(lines[f.line-1]); hint != "" {
+				message += "; " + hint
+			}
+		}
+		problems = append(problems, *Problem(d.path, f.line, f.reason, "%s", message))
 	}
 	return problems
 }
@@ -109,7 +119,7 @@ func (d *document) object(kinds *schema.Kinds) v1alpha1.Object {
 	}
 	o := newObject(kind)
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(value, o); err != nil {
-		d.faults = append(d.faults, fault{0, Invalid, "the file cannot be read as kind " + kind + ": compare it with an example"})
+		d.faults = append(d.faults, fault{line: 0, reason: Invalid, message: "the file cannot be read as kind " + kind + ": compare it with an example"})
 		return nil
 	}
 	o.SetNamespace(d.scope.Namespace)
@@ -124,7 +134,7 @@ func (d *document) kind() (name string, known bool) {
 		key, value := pair(d.root, field)
 		switch {
 		case key == nil || null(value):
-			d.faults = append(d.faults, fault{0, WrongKind, field + " is missing: an object has apiVersion " + group + ", a kind, metadata and spec"})
+			d.faults = append(d.faults, fault{line: 0, reason: WrongKind, message: field + " is missing: an object has apiVersion " + group + ", a kind, metadata and spec"})
 		case value.Kind != yaml.ScalarNode || value.ShortTag() != "!!str":
 			d.refuse(value, Invalid, mustBe(value, field, text))
 		case field == "apiVersion" && value.Value != group:
@@ -149,7 +159,7 @@ func (d *document) metadata(node *yaml.Node) map[string]any {
 	value := map[string]any{}
 	switch {
 	case node == nil || null(node):
-		d.faults = append(d.faults, fault{0, WrongName, "metadata is missing: add it, with a name"})
+		d.faults = append(d.faults, fault{line: 0, reason: WrongName, message: "metadata is missing: add it, with a name"})
 		return value
 	case node.Kind != yaml.MappingNode:
 		d.refuse(node, Invalid, mustBe(node, "metadata", "a mapping"))

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"nautes.io/nautes/internal/yamltext"
 )
 
 // Limits of a resource file.
@@ -28,6 +30,8 @@ type fault struct {
 	line    int32
 	reason  string
 	message string
+	// explained faults need no hint on their line.
+	explained bool
 }
 
 func at(node *yaml.Node, reason, message string) *fault {
@@ -41,13 +45,16 @@ func lineOf(node *yaml.Node) int32 {
 
 // parse returns the one document of a file as its root node.
 func parse(content []byte) (*yaml.Node, *fault) {
+	if found := yamltext.Foreign(content); found != nil {
+		return nil, foreign(found)
+	}
 	switch {
 	case len(content) > MaxSize:
-		return nil, &fault{0, TooLarge, "the file has " + strconv.Itoa(len(content)) + " bytes and may have " + strconv.Itoa(MaxSize) + ": make it smaller"}
+		return nil, &fault{line: 0, reason: TooLarge, message: "the file has " + strconv.Itoa(len(content)) + " bytes and may have " + strconv.Itoa(MaxSize) + ": make it smaller"}
 	case !utf8.Valid(content):
-		return nil, &fault{0, Unparsable, "the file is not in UTF-8: convert it"}
+		return nil, &fault{line: 0, reason: Unparsable, message: "the file is not in UTF-8: convert it"}
 	case bytes.IndexByte(content, 0) >= 0:
-		return nil, &fault{0, Unparsable, "the file contains a NUL byte: write a text file"}
+		return nil, &fault{line: 0, reason: Unparsable, message: "the file contains a NUL byte: write a text file"}
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	var root *yaml.Node
@@ -58,7 +65,11 @@ func parse(content []byte) (*yaml.Node, *fault) {
 			break
 		}
 		if err != nil {
-			return nil, syntax(err)
+			f := syntax(err)
+			if found := yamltext.Unparsable(content, int(f.line)); found != nil {
+				return nil, foreign(found)
+			}
+			return nil, f
 		}
 		switch {
 		case empty(&document):
@@ -69,13 +80,17 @@ func parse(content []byte) (*yaml.Node, *fault) {
 		}
 	}
 	if root == nil {
-		return nil, &fault{0, Unparsable, "the file contains no object: write one, or remove the file"}
+		return nil, &fault{line: 0, reason: Unparsable, message: "the file contains no object: write one, or remove the file"}
 	}
 	nodes := maxNodes
 	if f := bounded(root, maxDepth, &nodes); f != nil {
 		return nil, f
 	}
 	return root, nil
+}
+
+func foreign(found *yamltext.Finding) *fault {
+	return &fault{line: int32(found.Line), reason: Unparsable, message: found.Message, explained: true}
 }
 
 func empty(document *yaml.Node) bool {
@@ -131,6 +146,8 @@ func distinctKeys(node *yaml.Node) *fault {
 			return at(key, Unparsable, "a key that is not a plain text is not supported: write the fields out")
 		case key.ShortTag() != "!!str":
 			return at(key, Unparsable, "the key "+strconv.Quote(key.Value)+" is not a text: put it in quotes")
+		case yamltext.Hidden(key.Value) != "":
+			return at(key, Unparsable, "the key "+strconv.Quote(key.Value)+" "+yamltext.Hidden(key.Value))
 		case len(key.Value) > maxKey:
 			return at(key, TooLarge, "a key is longer than "+strconv.Itoa(maxKey)+" bytes: shorten it")
 		case first[key.Value] != 0:

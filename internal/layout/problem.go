@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/yamltext"
 )
 
 // Reasons of file problems: the whole list. Programs may rely on these words.
@@ -55,7 +56,7 @@ func Problem(path string, line int32, reason, format string, args ...any) *v1alp
 func showPath(path string) string {
 	shown := path
 	if !utf8.ValidString(path) || strings.ContainsFunc(path, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.HasPrefix(path, `"`) {
-		shown = strconv.QuoteToGraphic(path)
+		shown = strconv.Quote(path)
 	}
 	if len(shown) > maxShownPath {
 		sum := sha256.Sum256([]byte(path))
@@ -71,6 +72,7 @@ func printable(message string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(message, "?"))
+	message = yamltext.Show(message)
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage-3], "") + "…"
 	}

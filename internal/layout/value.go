@@ -1,11 +1,16 @@
 package layout
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"nautes.io/nautes/internal/yamltext"
 )
 
 // value returns the value of a node as JSON has it. Each value keeps the type
@@ -36,7 +41,11 @@ func (d *document) value(node *yaml.Node, field string) any {
 		if err := node.Decode(&value); err != nil {
 			d.cannotRead(node, Invalid, field+" cannot be read as its tag "+tag+" requires: correct it")
 		}
-		return d.number(node, field, value)
+		number := d.number(node, field, value)
+		if becomes, is := changed(node, number); tag != "!!bool" && is && !d.unreadable[node] {
+			d.cannotRead(node, Invalid, fmt.Sprintf("%s is %s, which is read as the number %s: put it in quotes if it is a text, or write %s", field, node.Value, becomes, becomes))
+		}
+		return number
 	default:
 		d.cannotRead(node, Unparsable, field+" has the tag "+tag+", which is not supported: remove the tag")
 		return nil
@@ -52,8 +61,33 @@ func (d *document) cannotRead(node *yaml.Node, reason, message string) {
 func (d *document) text(node *yaml.Node, field string) any {
 	if strings.ContainsRune(node.Value, 0) {
 		d.cannotRead(node, Invalid, field+" contains a NUL character: remove it")
+	} else if hidden := yamltext.Hidden(node.Value); hidden != "" {
+		d.cannotRead(node, Invalid, field+" "+hidden)
+	} else if node.Style == 0 && openField.MatchString(field) && ambiguous.MatchString(node.Value) {
+		d.cannotRead(node, Invalid, field+" is "+node.Value+", which is a text here and true or false to other programs: write true or false, or put it in quotes")
 	}
 	return node.Value
+}
+
+var (
+	// openField matches the fields that take any value, for other programs.
+	openField = regexp.MustCompile(`[.](values|value|task|default|additions)([.[]|$)`)
+	ambiguous = regexp.MustCompile(`^(?:y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF)$`)
+)
+
+// changed reports whether a number is written in another way than other programs
+// write it: its text would not stay what it is.
+func changed(node *yaml.Node, value any) (becomes string, is bool) {
+	if node.Style != 0 {
+		return "", false
+	}
+	content, err := json.Marshal(value)
+	becomes = string(content)
+	if f, isFloat := value.(float64); isFloat && (node.Value == strconv.FormatFloat(f, 'g', -1, 64) || strings.Contains(becomes, "e")) {
+		// Other programs write such a number with an exponent too.
+		return becomes, false
+	}
+	return becomes, err == nil && becomes != node.Value
 }
 
 // number returns a number as int64 or float64, and other values as they are.

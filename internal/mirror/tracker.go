@@ -116,7 +116,7 @@ func (a *advance) run(ctx context.Context, commit string, known bool) error {
 	t := a.tracker
 	if known {
 		a.moved.from = t.Status.Revision
-		changes, fastForward, err := t.Mirrors.Diff(ctx, t.Name, t.Status.Revision, commit)
+		changes, fastForward, err := t.Mirrors.Diff(ctx, t.Name, t.Status.Revision, commit, t.interest)
 		if err == nil {
 			if !fastForward {
 				a.rewritten = t.Status.Revision
@@ -137,7 +137,7 @@ func (a *advance) run(ctx context.Context, commit string, known bool) error {
 		}
 		a.rewritten = t.Status.Revision
 	}
-	files, err := t.Mirrors.Tree(ctx, t.Name, commit)
+	files, err := t.Mirrors.Tree(ctx, t.Name, commit, t.interest)
 	if err != nil {
 		return err
 	}
@@ -148,9 +148,46 @@ func (a *advance) run(ctx context.Context, commit string, known bool) error {
 	return a.decode(ctx, files)
 }
 
+// interest returns how much an entry of the repository matters: a product's own files
+// do not count.
+func (t *Tracker) interest(path, mode string) git.Interest {
+	switch t.Scope.Look(path, mode) {
+	case layout.Ours:
+		return git.Required
+	case layout.Suspect:
+		return git.Optional
+	}
+	return git.Ignored
+}
+
+// maxSuspects is the number of files that are read to find out whether they hold an
+// object although their names are not the ones of resource files.
+const maxSuspects = 500
+
+// decodeSuspects reports the files that hold an object and have the wrong name.
+func (a *advance) decodeSuspects(ctx context.Context, suspects []git.File) error {
+	t := a.tracker
+	suspects = suspects[:min(len(suspects), maxSuspects)]
+	var blobs []string
+	for _, file := range suspects {
+		blobs = append(blobs, file.Blob)
+	}
+	contents, err := t.Mirrors.Read(ctx, t.Name, blobs)
+	if err != nil {
+		return err
+	}
+	for _, file := range suspects {
+		if problem := t.Scope.Stray(file.Path, contents[file.Blob]); problem != nil {
+			a.entries[file.Path] = Entry{Blob: file.Blob, Problems: []v1alpha1.FileProblem{*problem}}
+		}
+	}
+	return nil
+}
+
 // decode reads the resource files among files and puts them into the entries.
 func (a *advance) decode(ctx context.Context, files []git.File) error {
 	t := a.tracker
+	var suspects []git.File
 	var blobs []string
 	var wanted []git.File
 	for _, file := range files {
@@ -159,6 +196,11 @@ func (a *advance) decode(ctx context.Context, files []git.File) error {
 			continue
 		}
 		if !t.Scope.Resource(file.Path) {
+			if problem := t.Scope.Misnamed(file.Path); problem != nil {
+				a.entries[file.Path] = Entry{Blob: file.Blob, Problems: []v1alpha1.FileProblem{*problem}}
+			} else if t.Scope.Readable(file.Path, file.Mode, file.Size) {
+				suspects = append(suspects, file)
+			}
 			continue
 		}
 		wanted = append(wanted, file)
@@ -172,7 +214,7 @@ func (a *advance) decode(ctx context.Context, files []git.File) error {
 		object, problems := t.Scope.Decode(t.Kinds, file.Path, contents[file.Blob])
 		a.entries[file.Path] = Entry{Blob: file.Blob, Object: object, Problems: problems}
 	}
-	return nil
+	return a.decodeSuspects(ctx, suspects)
 }
 
 // Line returns the line of a field in the file at path, or 0 if it is unknown.

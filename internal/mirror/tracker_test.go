@@ -108,6 +108,34 @@ func TestFetchReadsTheFirstRevision(t *testing.T) {
 	}
 }
 
+// Files that look like resource files and are none are reported, and the product's own
+// files are not, however many there are and however deep.
+func TestFetchFindsStrayFiles(t *testing.T) {
+	tracker, _, repo, source := follow(t)
+	const misplaced = "Misplaced:0 "
+	prod := strings.Replace(environmentFile, "name: dev", "name: prod", 1)
+	asJSON := `{"apiVersion": "nautes.resource.nautes.io/v1alpha1", "kind": "Environment"}`
+	repo.Push(map[string]string{
+		"envs/dev.yaml": environmentFile, "envs/prod.YAML": prod, "envs/a.Yaml": "x", "envs/stage.json": asJSON, "envs/b.yaml.txt": prod, "envs/c": prod,
+		"environments/x.yaml": prod, "Envs/x.yaml": "x", "env/x.yml": prod, "code_repos/r/r.yaml": "x", "prod.yaml": prod, "runtime/dr.json": asJSON,
+		"envs/README.md": "# Environments\n\n```yaml\n" + prod + "```\n", "envs/data.json": `{"a": 1}`, "environment/values.yaml": "a: b", "production/app.yaml": prod,
+		"docs/envs/dev.YAML": prod, "envs/.dev.yaml": prod, "envs/kustomization.yaml": "resources: []", "runtimes.yaml": "a: b", "envs/logo.png": "\x89PNG\x00",
+		strings.Repeat("a/", 100) + "f.txt": "a", "projects/api/" + strings.Repeat("a/", 100) + "f.go": "a", "envs/" + strings.Repeat("n", 250) + ".md": "a",
+	})
+	mustFetch(t, tracker, source)
+	want := map[string]string{
+		"envs/dev.yaml": "dev", "envs/prod.YAML": misplaced, "envs/a.Yaml": misplaced, "envs/stage.json": misplaced, "envs/b.yaml.txt": misplaced, "envs/c": misplaced,
+		"environments/x.yaml": misplaced, "Envs/x.yaml": misplaced, "env/x.yml": misplaced, "code_repos/r/r.yaml": misplaced, "prod.yaml": misplaced, "runtime/dr.json": misplaced,
+	}
+	checkEntries(t, tracker, want)
+	repo.Commit(githost.Commit{Delete: []string{"envs/prod.YAML", "prod.yaml"}, Files: map[string]string{"Projects/a/a.yaml": "x", "docs/b.yaml": prod}})
+	mustFetch(t, tracker, source)
+	delete(want, "envs/prod.YAML")
+	delete(want, "prod.yaml")
+	want["Projects/a/a.yaml"] = misplaced
+	checkEntries(t, tracker, want)
+}
+
 func TestKnown(t *testing.T) {
 	tracker, server, repo, source := follow(t)
 	repo.Push(map[string]string{"envs/dev.yaml": environmentFile})
@@ -209,7 +237,6 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 
 // A fetch that fails anywhere leaves the tracker at the revision that it had.
 func TestFetchFails(t *testing.T) {
-	deep := map[string]string{strings.Repeat("a/", 70) + "f.txt": ""}
 	large := map[string]string{}
 	for i := range 260 {
 		large[fmt.Sprintf("envs/%d.yaml", i)] = fmt.Sprint(i, strings.Repeat("#", layout.MaxSize-10))
@@ -223,8 +250,6 @@ func TestFetchFails(t *testing.T) {
 	}{
 		"no branch":                     {change: func(_ *githost.Repo, s *git.Source) { s.Branch = "next" }, wantErr: git.ErrBranchMissing},
 		"no branch any longer":          {change: func(_ *githost.Repo, s *git.Source) { s.Branch = "next" }, known: true, wantErr: git.ErrBranchMissing},
-		"too deep":                      {change: func(r *githost.Repo, _ *git.Source) { r.Push(deep) }, wantLimit: git.LimitDepth},
-		"too deep, since a change":      {change: func(r *githost.Repo, _ *git.Source) { r.Push(deep) }, known: true, wantLimit: git.LimitDepth},
 		"too much to read, of a change": {change: func(r *githost.Repo, _ *git.Source) { r.Push(large) }, known: true, wantLimit: git.LimitRead},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -305,17 +330,17 @@ func TestPlanLogsEachRevisionOnce(t *testing.T) {
 	step()
 	first := repo.Push(map[string]string{"README.md": "a", "envs/dev.yaml": environmentFile, "projects/api/api.yaml": projectFile("api", "go"), "projects/web/web.yaml": projectFile("web", "go"), "envs/bad.yaml": "x"})
 	mustFetch(t, tracker, source)
-	step(`"from"=""`, `"filesChanged"=5`, `"objectsToWrite"=3`, `"objectsToRemove"=0`, `"objectsHeldBack"=0`, `"filesRefused"=1`)
+	step(`"from"=""`, `"filesChanged"=4`, `"objectsToWrite"=3`, `"objectsToRemove"=0`, `"objectsHeldBack"=0`, `"filesRefused"=1`)
 	step()
 	mustFetch(t, tracker, source)
 	step()
 	repo.Commit(githost.Commit{Files: map[string]string{"projects/api/api.yaml": projectFile("api", "rust"), "README.md": "b"}, Delete: []string{"projects/web/web.yaml", "envs/bad.yaml"}})
 	mustFetch(t, tracker, source)
-	step(`"from"="`+first+`"`, `"filesChanged"=4`, `"objectsToWrite"=1`, `"objectsToRemove"=1`, `"filesRefused"=0`)
+	step(`"from"="`+first+`"`, `"filesChanged"=3`, `"objectsToWrite"=1`, `"objectsToRemove"=1`, `"filesRefused"=0`)
 	step()
 	repo.Commit(githost.Commit{Delete: []string{"projects/api/api.yaml", "envs/dev.yaml"}, Files: map[string]string{"README.md": "c"}})
 	mustFetch(t, tracker, source)
-	step(`"filesChanged"=3`, `"objectsToWrite"=0`, `"objectsToRemove"=0`, `"objectsHeldBack"=2`)
+	step(`"filesChanged"=2`, `"objectsToWrite"=0`, `"objectsToRemove"=0`, `"objectsHeldBack"=2`)
 
 	// A URL with a credential in it is refused, and nothing is logged.
 	with := source

@@ -44,7 +44,11 @@ func Foreign(content []byte) *Finding {
 	text := strings.TrimPrefix(string(content[:min(len(content), 256)]), byteOrderMark)
 	for _, origin := range origins() {
 		if strings.HasPrefix(text, origin.start) {
-			return &Finding{1, origin.message}
+			line := 1
+			if origin.start[0] < ' ' || origin.start[0] >= 0x80 || origin.start[0] == 'P' {
+				line = 0
+			}
+			return &Finding{line, origin.message}
 		}
 	}
 	if first := conflict(content); first > 0 && bytes.Contains(content, []byte("\n>>>>>>> ")) {

@@ -23,7 +23,7 @@ func TestUnparsable(t *testing.T) {
 		"jinja":            {"a: b\n{% if x %}\n", 0, 2, "the template {% if x %}"},
 		"variable":         {"a: ${NAME}\nb: [", 1, 1, "${NAME}"},
 		"directive":        {"%YAML 1.2\n---\na: b\n", 0, 1, "the directive %YAML 1.2"},
-		"UTF-16":           {"\xff\xfea\x00", 0, 1, "UTF-16"},
+		"UTF-16":           {"\xff\xfea\x00", 0, 0, "UTF-16"},
 		"web page":         {"<!DOCTYPE html>\n", 0, 1, "web page"},
 		"vault":            {"$ANSIBLE_VAULT;1.1;AES256\n6162\n", 0, 1, "Ansible Vault"},
 		"invisible":        {"a: b\n\u200bc: [\n", 2, 2, "U+200B (zero width space) at column 1"},
