@@ -38,14 +38,11 @@ func TestInvalidSpecFollowsTheRecord(t *testing.T) {
 	app := s.application()
 	sys.AwaitObjects(t, sys.Clusters["alpha"], app)
 	lost, want := app.GetUID(), app.Object["spec"]
-	app.SetFinalizers(nil)
-	if err := sys.Clusters["alpha"].Update(context.Background(), app); err != nil {
-		t.Fatal(err)
-	}
 	if err := sys.Clusters["alpha"].Delete(context.Background(), app); err != nil {
 		t.Fatal(err)
 	}
 	sys.Until(t, "a new Application", func() error {
+		s.release(t, "alpha")
 		app = s.application()
 		if err := sys.Clusters["alpha"].Get(context.Background(), client.ObjectKeyFromObject(app), app); err != nil {
 			return err
