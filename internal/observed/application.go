@@ -1,13 +1,9 @@
 package observed
 
 import (
-	"cmp"
 	"reflect"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
-	"nautes.io/nautes/internal/plan"
 )
 
 // maxMessage is the longest message that is kept, in bytes.
@@ -30,9 +26,22 @@ type Application struct {
 	// Current reports whether Sync refers to all sources of the present spec, with
 	// their values.
 	Current bool
-	// Message explains why the last operation or comparison failed, or which object
-	// makes the Application Degraded. It is empty otherwise.
+	// Message is the newest cause of the state, in the words of Argo CD, and Cause is
+	// its kind. Both are empty if there is none.
 	Message string
+	Cause   Cause
+	// Attempt is the revision of the operation that Message is about, if any.
+	Attempt string
+	// Next is the revision that follows Attempt: Argo CD has compared it already.
+	Next string
+	// Superseded reports whether Next waits for an operation that is tried again, or
+	// that waits for a hook or an object.
+	Superseded bool
+	// Fault is the first object with the health of the Application, and its message.
+	// It is empty for a healthy Application.
+	Fault string
+	// Held is the reason for which an Application that is deleted is not gone.
+	Held string
 }
 
 // ApplicationSource is a directory of a repository at a revision.
@@ -40,10 +49,7 @@ type ApplicationSource struct{ RepoURL, Path, TargetRevision string }
 
 // ApplicationOf returns the state of an Argo CD Application.
 func ApplicationOf(u *unstructured.Unstructured) Application {
-	status := func(path ...string) string {
-		s, _, _ := unstructured.NestedString(u.Object, append([]string{"status"}, path...)...)
-		return s
-	}
+	status := func(path ...string) string { return text(u.Object, append([]string{"status"}, path...)...) }
 	app := Application{
 		Sync:     status("sync", "status"),
 		Health:   status("health", "status"),
@@ -54,13 +60,17 @@ func ApplicationOf(u *unstructured.Unstructured) Application {
 			TargetRevision: status("sync", "comparedTo", "source", "targetRevision"),
 		},
 	}
+	latest := revision(u.Object, "status", "sync")
 	// Argo CD needs no operation for a new commit without changes.
-	if app.Sync == "Synced" || app.Revision == "" {
-		revisions, _, _ := unstructured.NestedStringSlice(u.Object, "status", "sync", "revisions")
-		app.Revision = cmp.Or(status("sync", "revision"), strings.Join(revisions, ","))
+	if app.Sync == synced || app.Revision == "" {
+		app.Revision = latest
 	}
 	app.Current = app.Sync != "" && comparedCurrentSources(u.Object)
-	app.Message = clip(failure(u.Object, app.Health, status("operationState", "phase"), status("operationState", "message")), maxMessage)
+	app.Fault = faultOf(u.Object, app.Health)
+	if u.GetDeletionTimestamp() != nil {
+		app.Held, _ = newest(u.Object, func(kind string) bool { return kind == "DeletionError" })
+	}
+	app.explain(u.Object, operationOf(u.Object), latest)
 	return app
 }
 
@@ -71,13 +81,16 @@ func comparedCurrentSources(app map[string]any) bool {
 	for _, field := range []string{"source", "sources"} {
 		wanted, _, _ := unstructured.NestedFieldNoCopy(app, "spec", field)
 		compared, _, _ := unstructured.NestedFieldNoCopy(app, "status", "sync", "comparedTo", field)
-		if !reflect.DeepEqual(withoutEmpty(wanted), withoutEmpty(compared)) {
+		if !same(wanted, compared) {
 			return false
 		}
 		some = some || withoutEmpty(wanted) != nil
 	}
 	return some
 }
+
+// same reports whether two values are equal but for empty fields.
+func same(a, b any) bool { return reflect.DeepEqual(withoutEmpty(a), withoutEmpty(b)) }
 
 // withoutEmpty removes empty fields from a value, since Argo CD adds some and
 // drops others. It returns nil if nothing is left.
@@ -109,32 +122,4 @@ func withoutEmpty(value any) any {
 		return out
 	}
 	return value
-}
-
-// failure returns the message of a failed operation or comparison or, if the
-// Application is Degraded, of one of its objects. It returns "" if there is none.
-func failure(app map[string]any, health, phase, message string) string {
-	if phase == "Failed" || phase == "Error" {
-		return message
-	}
-	for _, condition := range statusList(app, "conditions") {
-		if kind, _ := condition["type"].(string); strings.HasSuffix(kind, "Error") {
-			message, _ := condition["message"].(string)
-			return message
-		}
-	}
-	if health != "Degraded" {
-		return ""
-	}
-	for _, resource := range statusList(app, "resources") {
-		text := func(path ...string) string {
-			s, _, _ := unstructured.NestedString(resource, path...)
-			return s
-		}
-		if text("health", "status") == health {
-			object := plan.ID{Group: text("group"), Kind: text("kind"), Namespace: text("namespace"), Name: text("name")}
-			return strings.TrimSuffix(object.String()+": "+text("health", "message"), ": ")
-		}
-	}
-	return ""
 }

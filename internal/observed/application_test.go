@@ -50,18 +50,18 @@ func TestApplicationOf(t *testing.T) {
 		},
 		"a failed operation": {
 			status: map[string]any{"operationState": map[string]any{"phase": "Failed", "message": "no such namespace"}},
-			want:   Application{Message: "no such namespace"},
+			want:   Application{Message: "no such namespace", Cause: CauseFailed},
 		},
 		"a comparison that fails": {
 			status: map[string]any{"conditions": []any{
 				map[string]any{"type": "OrphanedResourceWarning", "message": "a warning"},
 				map[string]any{"type": "ComparisonError", "message": "repository not found"},
 			}},
-			want: Application{Message: "repository not found"},
+			want: Application{Message: "repository not found", Cause: CauseError},
 		},
 		"a long message": {
 			status: map[string]any{"operationState": map[string]any{"phase": "Error", "message": "x" + long}},
-			want:   Application{Message: "x" + long[:maxMessage-2] + "…"},
+			want:   Application{Message: "x" + long[:maxMessage-2] + "…", Cause: CauseFailed},
 		},
 		"a source that was compared": {
 			spec: map[string]any{"source": git("b")},
@@ -98,13 +98,13 @@ func TestApplicationOf(t *testing.T) {
 					"health": map[string]any{"status": "Degraded", "message": "exceeded its progress deadline"},
 				},
 			}},
-			want: Application{Health: "Degraded", Message: "Deployment.apps n/bad: exceeded its progress deadline"},
+			want: Application{Health: "Degraded", Fault: "Deployment.apps n/bad: exceeded its progress deadline"},
 		},
 		"an object on the way": {
 			status: map[string]any{"health": map[string]any{"status": "Progressing"}, "resources": []any{
 				map[string]any{"kind": "Pod", "name": "p", "health": map[string]any{"status": "Progressing", "message": "1 of 2"}},
 			}},
-			want: Application{Health: "Progressing"},
+			want: Application{Health: "Progressing", Fault: "Pod p: 1 of 2"},
 		},
 		"nonsense": {status: map[string]any{"sync": "x", "conditions": []any{"y", 1}, "health": nil}},
 	}

@@ -4,14 +4,19 @@
 package observed
 
 import (
-	"unicode/utf8"
-
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"nautes.io/nautes/internal/plan"
 )
 
 // statusList returns the objects in a list of the status.
 func statusList(object map[string]any, field string) []map[string]any {
-	value, _, _ := unstructured.NestedFieldNoCopy(object, "status", field)
+	return listAt(object, "status", field)
+}
+
+// listAt returns the objects in a list, without a copy.
+func listAt(object map[string]any, path ...string) []map[string]any {
+	value, _, _ := unstructured.NestedFieldNoCopy(object, path...)
 	list, _ := value.([]any)
 	var out []map[string]any
 	for _, one := range list {
@@ -22,14 +27,18 @@ func statusList(object map[string]any, field string) []map[string]any {
 	return out
 }
 
-// clip shortens a text to limit bytes, between two characters.
-func clip(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	end := limit
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
+// mapAt returns a map, without a copy, or nil if it has another type.
+func mapAt(object map[string]any, path ...string) map[string]any {
+	value, _, _ := unstructured.NestedFieldNoCopy(object, path...)
+	fields, _ := value.(map[string]any)
+	return fields
 }
+
+// text returns a string of an object, or "" if it has another type.
+func text(object map[string]any, path ...string) string {
+	s, _, _ := unstructured.NestedString(object, path...)
+	return s
+}
+
+// clip returns a foreign text for a status, at most limit bytes long.
+func clip(text string, limit int) string { return plan.Words(text, limit) }
