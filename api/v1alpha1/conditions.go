@@ -56,7 +56,8 @@ const (
 	ReasonInUse = "InUse"
 	// ReasonDeleting: the object is being deleted and its traces removed.
 	ReasonDeleting = "Deleting"
-	// ReasonSuspended: spec.suspend stops the reconciliation.
+	// ReasonSuspended: spec.suspend stops the reconciliation, or a deployed object is
+	// suspended.
 	ReasonSuspended = "Suspended"
 	// ReasonApplied: everything is written.
 	ReasonApplied = "Applied"
@@ -101,8 +102,14 @@ const (
 	ReasonReregistering = "Reregistering"
 	// ReasonProgressing: work goes on.
 	ReasonProgressing = "Progressing"
-	// ReasonDegraded: the deployed objects are not healthy.
+	// ReasonDegraded: a deployed object is not healthy.
 	ReasonDegraded = "Degraded"
+	// ReasonMissing: an object that must be deployed does not exist.
+	ReasonMissing = "Missing"
+	// ReasonUnknown: Argo CD cannot compare the source, or does not know the health.
+	ReasonUnknown = "Unknown"
+	// ReasonDiffers: the cluster changed an object while it was written.
+	ReasonDiffers = "Differs"
 	// ReasonHealthy: the deployed objects are healthy.
 	ReasonHealthy = "Healthy"
 	// ReasonSynced: the source is in sync.

@@ -180,7 +180,8 @@ type ApplicationStatus struct {
 	// +optional
 	Revision string `json:"revision,omitempty"`
 
-	// message of Argo CD about the last operation, when it failed.
+	// message is the newest reason why the Application is not Synced or not Healthy,
+	// or a warning, in the words of Argo CD.
 	// +optional
 	Message string `json:"message,omitempty"`
 }

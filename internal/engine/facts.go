@@ -26,6 +26,9 @@ func (f *Facts) Set(conditionType string, status metav1.ConditionStatus, reason,
 	f.conditions = append(f.conditions, metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: message})
 }
 
+// Conditions returns the recorded conditions.
+func (f *Facts) Conditions() []metav1.Condition { return slices.Clone(f.conditions) }
+
 // True records a condition that holds.
 func (f *Facts) True(conditionType, reason, message string) {
 	f.Set(conditionType, metav1.ConditionTrue, reason, message)

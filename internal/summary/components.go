@@ -1,6 +1,7 @@
 package summary
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -43,18 +44,23 @@ func Component(component build.ComponentPlan, app *observed.Application, problem
 	switch {
 	case problem != nil && problem.Class >= engine.ClassTerminal:
 		status.State, status.Message = v1alpha1.ComponentDegraded, problem.Message
-	case app.Health == "Degraded" || app.Health == "Missing" && app.Message != "" || app.Message != "" && app.Sync != "Synced":
+	case app.Health == "Degraded", app.Cause.Failed() && app.Sync != "Synced":
 		status.State = v1alpha1.ComponentDegraded
-		status.Message = strings.TrimSuffix(fmt.Sprintf("Application %s is %s: %s", component.Application, orUnknown(app.Health), strings.TrimSpace(app.Message)), ": ")
+		status.Message = because(fmt.Sprintf("Application %s is %s", component.Application, stateOf(app)), detailOf(app))
 	case app.Sync == "Synced" && app.Health == "Healthy" && app.Current && problem == nil:
 		status.State = v1alpha1.ComponentReady
 	case problem != nil:
 		status.State, status.Message = v1alpha1.ComponentProgressing, problem.Message
 	default:
 		status.State = v1alpha1.ComponentProgressing
-		status.Message = fmt.Sprintf("Application %s: %s, %s", component.Application, orUnknown(app.Sync), orUnknown(app.Health))
+		status.Message = because(fmt.Sprintf("Application %s: %s", component.Application, stateOf(app)), detailOf(app))
 	}
 	return status
+}
+
+// stateOf returns the two states of an Application for people.
+func stateOf(app *observed.Application) string {
+	return cmp.Or(app.Sync, "not compared yet") + ", " + cmp.Or(app.Health, "health unknown")
 }
 
 // ProblemOf returns the errors of the objects of a component, or nil: its Application, and

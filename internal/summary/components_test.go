@@ -41,12 +41,24 @@ func TestComponent(t *testing.T) {
 		"ready, but refused":     {app: &good, problem: refused, wantState: v1alpha1.ComponentDegraded, want: "refused"},
 		"of an earlier spec":     {app: with(func(a *observed.Application) { a.Current = false }), wantState: v1alpha1.ComponentProgressing, want: "Application x: Synced, Healthy"},
 		"not synced":             {app: with(func(a *observed.Application) { a.Sync = "OutOfSync" }), wantState: v1alpha1.ComponentProgressing, want: "Application x: OutOfSync, Healthy"},
-		"not synced, in trouble": {app: with(func(a *observed.Application) { a.Sync, a.Message = "OutOfSync", "boom " }), wantState: v1alpha1.ComponentDegraded, want: "Application x is Healthy: boom"},
-		"synced, with a remark":  {app: with(func(a *observed.Application) { a.Message = "hm" }), wantState: v1alpha1.ComponentReady},
-		"degraded":               {app: with(func(a *observed.Application) { a.Health = "Degraded" }), wantState: v1alpha1.ComponentDegraded, want: "Application x is Degraded"},
-		"missing":                {app: with(func(a *observed.Application) { a.Health = "Missing" }), wantState: v1alpha1.ComponentProgressing, want: "Application x: Synced, Missing"},
-		"missing, in trouble":    {app: with(func(a *observed.Application) { a.Health, a.Message = "Missing", "no" }), wantState: v1alpha1.ComponentDegraded, want: "Application x is Missing: no"},
-		"not looked at":          {app: &observed.Application{}, wantState: v1alpha1.ComponentProgressing, want: "Application x: health unknown, health unknown"},
+		"not synced, in trouble": {app: with(func(a *observed.Application) { a.Sync, a.Message, a.Cause = "OutOfSync", "boom", observed.CauseFailed }), wantState: v1alpha1.ComponentDegraded, want: "Application x is OutOfSync, Healthy: the sync failed: boom"},
+		"not synced, tried again": {app: with(func(a *observed.Application) {
+			a.Sync, a.Message, a.Cause, a.Attempt, a.Next = "OutOfSync", "boom", observed.CauseRetried, "1.0.0", "1.0.1"
+		}), wantState: v1alpha1.ComponentDegraded, want: "Application x is OutOfSync, Healthy: the sync to revision 1.0.0 failed and is tried again: boom; revision 1.0.1 comes next"},
+		"waits for a hook": {app: with(func(a *observed.Application) {
+			a.Sync, a.Message, a.Cause = "OutOfSync", "waiting for completion of hook batch/Job/m", observed.CauseWaits
+		}), wantState: v1alpha1.ComponentProgressing, want: "Application x: OutOfSync, Healthy: the sync goes on: waiting for completion of hook batch/Job/m"},
+		"on its way": {app: with(func(a *observed.Application) { a.Health, a.Fault = "Progressing", "Pod p: 0 of 1" }), wantState: v1alpha1.ComponentProgressing, want: "Application x: Synced, Progressing: Pod p: 0 of 1"},
+		"degraded object": {app: with(func(a *observed.Application) {
+			a.Health, a.Fault, a.Cause, a.Message = "Degraded", "Pod p: crashed", observed.CauseWarning, "w"
+		}), wantState: v1alpha1.ComponentDegraded, want: "Application x is Synced, Degraded: Pod p: crashed"},
+		"synced, with a remark": {app: with(func(a *observed.Application) { a.Message, a.Cause = "hm", observed.CauseWarning }), wantState: v1alpha1.ComponentReady},
+		"degraded":              {app: with(func(a *observed.Application) { a.Health = "Degraded" }), wantState: v1alpha1.ComponentDegraded, want: "Application x is Synced, Degraded"},
+		"missing":               {app: with(func(a *observed.Application) { a.Health = "Missing" }), wantState: v1alpha1.ComponentProgressing, want: "Application x: Synced, Missing"},
+		"missing, in trouble": {app: with(func(a *observed.Application) {
+			a.Sync, a.Health, a.Message, a.Cause = "OutOfSync", "Missing", "no", observed.CauseFailed
+		}), wantState: v1alpha1.ComponentDegraded, want: "Application x is OutOfSync, Missing: the sync failed: no"},
+		"not looked at": {app: &observed.Application{}, wantState: v1alpha1.ComponentProgressing, want: "Application x: not compared yet, health unknown"},
 	} {
 		test.component.Application = "x"
 		got := Component(test.component, test.app, test.problem)
