@@ -219,7 +219,7 @@ func (p *pass) application(ctx context.Context, component build.ComponentPlan) (
 	if component.External || component.Application == "" {
 		return nil, nil
 	}
-	return p.deps.TenantConn.Application(ctx, p.argoCD(), component.Application)
+	return reconcile.Application(ctx, p.deps.TenantConn, p.argoCD(), component.Application)
 }
 
 // problemOf returns the error about the objects of a component, or nil.

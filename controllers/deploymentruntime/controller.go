@@ -141,7 +141,7 @@ func (p *pass) observe(ctx context.Context, _ error) error {
 	if err != nil {
 		return err
 	}
-	app, err := conn.Application(ctx, r.Status.Application.Namespace, r.Status.Application.Name)
+	app, err := reconcile.Application(ctx, conn, r.Status.Application.Namespace, r.Status.Application.Name)
 	if err != nil {
 		return err
 	}
@@ -165,6 +165,7 @@ func (p *pass) withdraw(ctx context.Context) error {
 	if target == nil {
 		return nil
 	}
+	reconcile.EndOperation(ctx, p.deps, target.Cluster, p.s.Object.Status.Application)
 	set := plan.Set{Owner: build.RuntimeOwner(p.s.Object), Target: plan.Cluster(target.Cluster)}
 	return p.s.Withdraw(ctx, set, apply.Options{})
 }

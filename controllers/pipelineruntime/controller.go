@@ -341,6 +341,7 @@ func (p *pipelinePass) withdraw(ctx context.Context, cluster string) error {
 			return applied.Err
 		}
 	}
+	reconcile.EndOperation(ctx, p.deps, cluster, p.s.Object.Status.Application)
 	return p.s.Withdraw(ctx, set, apply.Options{})
 }
 

@@ -54,7 +54,7 @@ func (p *pipelinePass) observeResources(ctx context.Context, conn *remote.Conn) 
 		source.RepoURL, _, _ = p.s.Snapshot.AdditionalResources(r)
 	}
 	ready := p.s.Facts.ReadyMessage
-	app, err := conn.Application(ctx, r.Status.Application.Namespace, r.Status.Application.Name)
+	app, err := reconcile.Application(ctx, conn, r.Status.Application.Namespace, r.Status.Application.Name)
 	if err == nil {
 		err = summary.Application(p.s.Facts, r.Status.Application, app, source)
 	}

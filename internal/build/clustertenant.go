@@ -215,9 +215,8 @@ func componentSyncPolicy() *argocd.SyncPolicy {
 		// CustomResourceDefinitions are too large for the annotation of client-side
 		// apply. Nautes creates the namespaces.
 		SyncOptions: argocd.SyncOptions{"ServerSideApply=true", "CreateNamespace=false"},
-		// Argo CD does not retry after the last attempt, and ignores a new version
-		// until then: a quarter of an hour lets a cluster come back, and a
-		// corrected catalogue waits no longer than that.
+		// Argo CD does not retry after the last attempt: a quarter of an hour lets a
+		// cluster come back. The operator ends the attempts for a new version.
 		Retry: &argocd.RetryStrategy{Limit: 10, Backoff: &argocd.Backoff{Duration: "5s", Factor: &factor, MaxDuration: "3m"}},
 	}
 }

@@ -74,11 +74,22 @@ func DeploymentRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) (Res
 				TargetRevision: cmp.Or(r.Spec.ManifestSource.TargetRevision, "HEAD"),
 			},
 			Destination: argocd.ApplicationDestination{Server: inCluster, Namespace: target.Namespaces[0]},
-			SyncPolicy:  &argocd.SyncPolicy{Automated: &argocd.SyncPolicyAutomated{Prune: true, SelfHeal: true}},
+			SyncPolicy:  automaticSync(),
 		},
 	}, snapshot.RefOf(r))
 	result.Sets = []plan.Set{set.done()}
 	return result, nil
+}
+
+// automaticSync returns the sync policy of the manifests of a product. Argo CD tries a
+// refused revision again for about a minute, so that a moment's failure heals, and a
+// corrected revision waits no longer if the operator is down.
+func automaticSync() *argocd.SyncPolicy {
+	factor := int64(2)
+	return &argocd.SyncPolicy{
+		Automated: &argocd.SyncPolicyAutomated{Prune: true, SelfHeal: true},
+		Retry:     &argocd.RetryStrategy{Limit: 5, Backoff: &argocd.Backoff{Duration: "5s", Factor: &factor, MaxDuration: "15s"}},
+	}
 }
 
 // illegalProjects lists the projects of a runtime that may not use its code

@@ -48,7 +48,7 @@ func (p *pipeline) addResources() error {
 			Project:     p.runtime.Namespace,
 			Source:      &argocd.ApplicationSource{RepoURL: url, Path: git.Path, TargetRevision: git.Revision},
 			Destination: argocd.ApplicationDestination{Server: inCluster, Namespace: p.namespace()},
-			SyncPolicy:  &argocd.SyncPolicy{Automated: &argocd.SyncPolicyAutomated{Prune: true, SelfHeal: true}},
+			SyncPolicy:  automaticSync(),
 		},
 	}, p.source)
 	return nil
