@@ -33,6 +33,12 @@ type Connection interface {
 	Serves(ctx context.Context, group, kind string) (bool, error)
 }
 
+// Explainer is a Connection that knows why an object that is deleted is not gone.
+type Explainer interface {
+	// Held returns the reason in the words of the cluster, or "".
+	Held(id plan.ID) string
+}
+
 // Options control how a set is applied.
 type Options struct {
 	// ConfirmPrune: a person has confirmed the removal of more than half.
@@ -62,6 +68,9 @@ type Result struct {
 	// terminate, or wait for the removal of later stages. A watch reports when
 	// to apply again.
 	Removing []plan.ID
+	// Held holds the reasons why objects in Removing are not gone, as far as the
+	// cluster gives any.
+	Held map[plan.ID]string
 	// Calls counts the requests to the API server, or to the System.
 	Calls int
 }
@@ -171,6 +180,14 @@ func (p *pass) run(ctx context.Context) error {
 		return prune.guarded
 	}
 	return p.prune(ctx, prune.candidates)
+}
+
+// held returns the reason why an object that is deleted is not gone, or "".
+func (p *pass) held(id plan.ID) string {
+	if e, ok := p.conn.(Explainer); ok {
+		return e.Held(id)
+	}
+	return ""
 }
 
 // prepare converts the items and checks that the cluster serves their kinds.

@@ -123,11 +123,17 @@ type TerminatingError struct {
 	// Unwatched: the object does not belong to the set's owner, so no watch
 	// reports its deletion. The caller must retry.
 	Unwatched bool
+	// Held is the reason why it is not gone, in the words of the cluster, or empty.
+	Held string
 }
 
-// Error names the object.
+// Error names the object, and the reason why it is not gone.
 func (e *TerminatingError) Error() string {
-	return fmt.Sprintf("%s on %s is being deleted; it is created again when it is gone", e.ID, e.Target)
+	s := fmt.Sprintf("%s on %s is being deleted; it is created again when it is gone", e.ID, e.Target)
+	if e.Held != "" {
+		s += ": " + e.Held
+	}
+	return s
 }
 
 // NeedError says that an object was not written, because another object of the set
@@ -198,8 +204,8 @@ func (e *ItemError) Error() string {
 func (e *ItemError) Unwrap() error { return e.Err }
 
 // describe returns the text of an error for users. It includes the API server's
-// message about the request, but no message about the state of the server or of
-// the transport.
+// message about the request, and about what a person can repair, but no other message
+// about the state of the server or of the transport.
 func describe(err error, secret bool) string {
 	var status *apierrors.StatusError
 	var transport *url.Error
@@ -207,14 +213,7 @@ func describe(err error, secret bool) string {
 	case errors.Is(err, secrets.ErrUnavailable), errors.Is(err, secrets.ErrDenied), errors.Is(err, secrets.ErrNotFound):
 		return err.Error()
 	case errors.As(err, &status):
-		s := status.Status()
-		switch {
-		case s.Code >= http.StatusInternalServerError:
-			return fmt.Sprintf("the API server has a problem (status %d); it is tried again", s.Code)
-		case secret:
-			return fmt.Sprintf("the API server refuses it (%s)", s.Reason)
-		}
-		return "the API server refuses it: " + s.Message
+		return Words(err, secret)
 	case errors.As(err, &transport):
 		return "the API server did not answer; it is tried again"
 	}
@@ -238,6 +237,8 @@ func concernsOne(err error) bool {
 	case errors.As(err, &notOurs), errors.As(err, &format), errors.As(err, &kind),
 		errors.As(err, &terminating), errors.As(err, &conflict), errors.As(err, &wrong), errors.As(err, &need),
 		errors.Is(err, secrets.ErrNotFound), errors.Is(err, secrets.ErrDenied):
+		return true
+	case Refused(err) && !apierrors.IsUnauthorized(err):
 		return true
 	case !errors.As(err, &status):
 		return false

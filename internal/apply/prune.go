@@ -177,10 +177,22 @@ func (p *pass) prune(ctx context.Context, candidates []candidate) error {
 			}
 			if exists {
 				p.result.Removing = append(p.result.Removing, c.id)
+				p.result.noteHeld(c.id, p.held(c.id))
 			}
 		}
 	}
 	return nil
+}
+
+// noteHeld notes the reason why an object is not gone, unless it is empty.
+func (r *Result) noteHeld(id plan.ID, reason string) {
+	if reason == "" {
+		return
+	}
+	if r.Held == nil {
+		r.Held = map[plan.ID]string{}
+	}
+	r.Held[id] = reason
 }
 
 // refuseDeletion wraps the error of a deletion, and logs it unless it concerns

@@ -88,7 +88,7 @@ func (p *pass) handleForeign(in intent, seen metav1.Object) error {
 	case !in.item.IfAbsent:
 		return p.notOurs(id, seen)
 	case seen.GetDeletionTimestamp() != nil:
-		return &TerminatingError{ID: id, Target: p.set.Target, Unwatched: true}
+		return &TerminatingError{ID: id, Target: p.set.Target, Unwatched: true, Held: p.held(id)}
 	}
 	p.memory.drop(p.key, id)
 	p.unchanged(in.item)
@@ -219,7 +219,7 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 	case !p.mayWrite(seen):
 		return p.handleForeign(in, seen)
 	case seen.DeletionTimestamp != nil:
-		return &TerminatingError{ID: id, Target: p.set.Target, Unwatched: !p.owns(seen)}
+		return &TerminatingError{ID: id, Target: p.set.Target, Unwatched: !p.owns(seen), Held: p.held(id)}
 	}
 	object, err := p.fill(ctx, in)
 	if err != nil {

@@ -47,12 +47,20 @@ func InUse(snap *snapshot.Snapshot, o v1alpha1.Object) error {
 	return Waiting(v1alpha1.ReasonInUse, "it is deleted when nothing uses it any more; now %s does%s", users[0], More(len(users)-1))
 }
 
-// Removing returns a Waiting error while objects are still being removed, or nil.
+// Removing returns a Waiting error while objects are still being removed, or nil. It
+// names the first object that says why it is not gone.
 func Removing(result apply.Result, target plan.Target) error {
 	if len(result.Removing) == 0 {
 		return nil
 	}
-	return Waiting(v1alpha1.ReasonDeleting, "%s on %s is being removed%s", result.Removing[0], target, More(len(result.Removing)-1))
+	first, reason := result.Removing[0], ""
+	for _, id := range result.Removing {
+		if held := result.Held[id]; held != "" {
+			first, reason = id, ": "+held
+			break
+		}
+	}
+	return Waiting(v1alpha1.ReasonDeleting, "%s on %s is being removed%s%s", first, target, More(len(result.Removing)-1), reason)
 }
 
 // More returns the end of a message that names one of n+1 objects.

@@ -1,6 +1,7 @@
 package observed
 
 import (
+	"cmp"
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,8 +35,8 @@ type Application struct {
 	Attempt string
 	// Next is the revision that follows Attempt: Argo CD has compared it already.
 	Next string
-	// Superseded reports whether Next waits for an operation that is tried again, or
-	// that waits for a hook or an object.
+	// Superseded reports whether an operation that is tried again, or that waits for a
+	// hook or an object, holds up Next or the deletion of the Application.
 	Superseded bool
 	// Fault is the first object with the health of the Application, and its message.
 	// It is empty for a healthy Application.
@@ -67,10 +68,14 @@ func ApplicationOf(u *unstructured.Unstructured) Application {
 	}
 	app.Current = app.Sync != "" && comparedCurrentSources(u.Object)
 	app.Fault = faultOf(u.Object, app.Health)
-	if u.GetDeletionTimestamp() != nil {
+	op, deleted := operationOf(u.Object), u.GetDeletionTimestamp() != nil
+	if deleted {
 		app.Held, _ = newest(u.Object, func(kind string) bool { return kind == "DeletionError" })
+		if app.Held == "" && op.underWay {
+			app.Held = clip("its operation has not ended: "+cmp.Or(op.blamed, op.message), maxMessage)
+		}
 	}
-	app.explain(u.Object, operationOf(u.Object), latest)
+	app.explain(u.Object, op, latest, deleted)
 	return app
 }
 

@@ -62,9 +62,10 @@ type operation struct {
 	hook   bool
 	// stale reports whether the operation deployed another source.
 	stale bool
-	// automated reports whether Argo CD started it, and it has not ended.
-	automated bool
-	started   string
+	// underWay reports whether it has not ended, and automated whether Argo CD
+	// started it.
+	underWay, automated bool
+	started             string
 }
 
 func operationOf(app map[string]any) operation {
@@ -80,8 +81,8 @@ func operationOf(app map[string]any) operation {
 		op.retried = retries > 0
 	}
 	op.blamed, op.hook = blamed(state)
-	automated, _, _ := unstructured.NestedBool(state, "operation", "initiatedBy", "automated")
-	op.automated = automated && mapAt(app, "operation") != nil
+	op.automated, _, _ = unstructured.NestedBool(state, "operation", "initiatedBy", "automated")
+	op.underWay = op.phase == running && mapAt(app, "operation") != nil
 	for _, field := range []string{"source", "sources"} {
 		deployed, _, _ := unstructured.NestedFieldNoCopy(state, "syncResult", field)
 		wanted, _, _ := unstructured.NestedFieldNoCopy(app, "spec", field)
@@ -108,7 +109,7 @@ func blamed(state map[string]any) (object string, hook bool) {
 
 // explain sets the newest cause of the state. A failure of the past hides neither an
 // error of the present nor a success.
-func (a *Application) explain(app map[string]any, op operation, latest string) {
+func (a *Application) explain(app map[string]any, op operation, latest string, deleted bool) {
 	because := func(cause Cause, message string) bool {
 		if message == "" {
 			return false
@@ -133,8 +134,8 @@ func (a *Application) explain(app map[string]any, op operation, latest string) {
 		waits := strings.HasPrefix(op.message, waitingFor)
 		// A comparison from before the operation knows nothing newer.
 		compared := cmp.Or(text(app, "status", "reconciledAt"), op.started)
-		a.Superseded = op.automated && overtaken && (op.retried || waits) &&
-			(a.Sync == synced || a.Sync == outOfSync) && op.started <= compared
+		replaced := op.automated && overtaken && (a.Sync == synced || a.Sync == outOfSync) && op.started <= compared
+		a.Superseded = op.underWay && (op.retried || waits) && (replaced || deleted)
 		switch {
 		case (waits || strings.HasPrefix(op.message, blockedSync)) && because(CauseWaits, op.message):
 			return

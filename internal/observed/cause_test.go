@@ -266,6 +266,18 @@ func TestCauses(t *testing.T) {
 				Cause: CauseError, Message: "Get https://10.0.0.1: dial tcp: i/o timeout", Held: "Get https://10.0.0.1: dial tcp: i/o timeout",
 			},
 		},
+		"a deletion during a hook": {
+			app: `
+  metadata: {name: a, deletionTimestamp: "2026-02-01T00:00:00Z"}
+  operation: {initiatedBy: {username: admin}}
+  status:
+    sync: {status: OutOfSync, revision: ` + first + `}
+    operationState: {phase: Running, operation: {initiatedBy: {username: admin}}, message: waiting for completion of hook batch/Job/migrate, syncResult: {revision: ` + first + `}}`,
+			want: state{
+				Cause: CauseWaits, Message: "waiting for completion of hook batch/Job/migrate", Attempt: first, Superseded: true,
+				Held: "its operation has not ended: waiting for completion of hook batch/Job/migrate",
+			},
+		},
 		"objects of several healths": {
 			app: `
   status:

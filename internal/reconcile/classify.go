@@ -81,20 +81,28 @@ func Classify(err error) *engine.Error {
 		return &engine.Error{Class: engine.ClassSilent, Message: err.Error(), Cause: err, RetryAfter: syncRetry}
 	case errors.Is(err, remote.ErrNotConnected):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonNotConnected, Message: err.Error()}
-	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err):
+	case isRefusal(err):
 		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonApplyFailed, Message: refusal(err), Cause: err}
 	}
 	return nil
 }
 
-// refusal returns the answer of an API server about an object of ours. The applier
-// leaves the answer out for objects that hold secrets.
+// isRefusal reports whether an API server refused a write for a reason that a person
+// can repair. Outside the applier, an object that is missing or was changed meanwhile is
+// none.
+func isRefusal(err error) bool {
+	var item *apply.ItemError
+	return apply.Refused(err) && (errors.As(err, &item) || !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && !apierrors.IsUnauthorized(err))
+}
+
+// refusal returns the answer of an API server. The applier leaves out what the answer
+// repeats of an object that holds secrets. Other writers write no such objects.
 func refusal(err error) string {
 	var item *apply.ItemError
 	if errors.As(err, &item) {
 		return item.Error()
 	}
-	return "the API server refused a write; the operator's log has its answer"
+	return "a write failed: " + apply.Words(err, false)
 }
 
 // Message returns the message of an error for a status.

@@ -198,7 +198,7 @@ func (c *Conn) read(ctx context.Context, path string, into any) error {
 // CustomResourceDefinitions. ctx bounds that, and the watches last until run ends.
 func (c *Conn) startWatches(ctx, run context.Context, w watcher, o ConnOptions) error {
 	for _, gvk := range o.Kinds {
-		k := &kindCache{gvk: gvk, facts: factsFor(gvk), namespace: o.Namespaces[gvk]}
+		k := &kindCache{gvk: gvk, facts: observed.FactsOf(gvk.GroupKind()), namespace: o.Namespaces[gvk]}
 		c.order = append(c.order, k)
 		c.kinds[gvk.GroupKind()] = k
 	}
@@ -210,7 +210,7 @@ func (c *Conn) startWatches(ctx, run context.Context, w watcher, o ConnOptions) 
 		return err
 	}
 	if o.EntryPoints {
-		c.entryPoints = &kindCache{gvk: coreKind("Service"), facts: asFacts(observed.EntryPointOf), selector: observed.EntryPointLabel}
+		c.entryPoints = &kindCache{gvk: coreKind("Service"), facts: observed.FactsOf(coreKind("Service").GroupKind()), selector: observed.EntryPointLabel}
 		if err := c.entryPoints.start(run, w, schema.GroupVersionResource{Version: "v1", Resource: "services"}); err != nil {
 			return err
 		}

@@ -18,11 +18,6 @@ import (
 	"nautes.io/nautes/internal/plan"
 )
 
-// asFacts converts a function with a typed result into a factsFunc.
-func asFacts[T comparable](f func(*unstructured.Unstructured) T) factsFunc {
-	return func(u *unstructured.Unstructured) any { return f(u) }
-}
-
 // factsOf returns the facts of a cached object with the tenant's labels, or nil if
 // there is none. It returns an *UnknownKindError if the kind has other facts.
 func factsOf[T any](c *Conn, id plan.ID) (*T, error) {
@@ -42,6 +37,15 @@ func factsOf[T any](c *Conn, id plan.ID) (*T, error) {
 // not been read, and an *UnknownKindError if the connection does not watch them.
 func (c *Conn) Application(_ context.Context, namespace, name string) (*observed.Application, error) {
 	return factsOf[observed.Application](c, plan.ID{Group: argoKind("").Group, Kind: "Application", Namespace: namespace, Name: name})
+}
+
+// Held returns the reason why an object that is deleted is not gone, or "".
+func (c *Conn) Held(id plan.ID) string {
+	o, err := c.lookup(id)
+	if err != nil || o == nil || o.deleted == nil {
+		return ""
+	}
+	return observed.HeldOf(o.facts)
 }
 
 // Eventing returns the state of an EventSource or a Sensor with the tenant's labels,
@@ -72,7 +76,7 @@ func IsRun(gvk schema.GroupVersionKind) bool { return gvk == pipelineRunKind() }
 // and launchers create them without the labels of an owner, so they are never pruned.
 func runCache() *kindCache {
 	return &kindCache{
-		gvk: pipelineRunKind(), facts: asFacts(observed.RunOf),
+		gvk: pipelineRunKind(), facts: observed.FactsOf(pipelineRunKind().GroupKind()),
 		selector: strings.Join([]string{launch.LabelProduct, launch.LabelRuntime, launch.LabelRole}, ","),
 		indexers: cache.Indexers{runIndex: indexByRuntime},
 		trim:     trimRun,

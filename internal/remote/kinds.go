@@ -4,7 +4,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/observed"
 )
 
 // RuntimeKinds returns the kinds that are cached on a runtime cluster. It is the
@@ -29,18 +28,6 @@ func RuntimeKinds() []schema.GroupVersionKind {
 		argoKind("AppProject"),
 		argoKind("Application"),
 	}
-}
-
-// factsFor returns the function for the facts of a kind, or nil if only the metadata
-// of the kind is needed.
-func factsFor(gvk schema.GroupVersionKind) factsFunc {
-	switch gvk {
-	case argoKind("Application"):
-		return asFacts(observed.ApplicationOf)
-	case argoKind("EventSource"), argoKind("Sensor"):
-		return asFacts(observed.EventingOf)
-	}
-	return nil
 }
 
 // TenantKinds returns the kinds that are cached on the tenant cluster. It is the

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 )
 
@@ -86,7 +87,9 @@ func trimmer(gvk schema.GroupVersionKind, facts factsFunc, more func(*object)) c
 	trim = func(in any) (any, error) {
 		switch o := in.(type) {
 		case *metav1.PartialObjectMetadata:
-			return trimmed(&gvk, o), nil
+			kept := trimmed(&gvk, o)
+			kept.facts = observed.Remaining(o)
+			return kept, nil
 		case *unstructured.Unstructured:
 			kept := trimmed(&gvk, o)
 			kept.facts = facts(o)
