@@ -97,7 +97,7 @@ func (p *pass) commit() {
 
 // after notes the Application that was written.
 func (p *pass) after(_ context.Context, applied engine.Applied) error {
-	if applied.Err != nil {
+	if applied.Err != nil && !apply.Differs(applied.Err) {
 		return applied.Err
 	}
 	for _, item := range applied.Set.Items {
@@ -111,7 +111,7 @@ func (p *pass) after(_ context.Context, applied engine.Applied) error {
 		return err
 	}
 	r.Status.Deployed = deployed
-	return nil
+	return applied.Err
 }
 
 // restore brings the Application of a runtime with an invalid spec to the spec that was

@@ -124,7 +124,7 @@ func (a *Applier) Forget(uid string) {
 // It ends with the first error, but with Options.Isolate not with the error of a
 // single item. *KindMissingError, *SecretMissingError, *TerminatingError,
 // *ConflictError and *NeedError pass by themselves or when the missing object
-// arrives. *NotOursError, *FormatError, *PlanError and *GuardError need a person.
+// arrives. With a *DiffersError everything has been written. *NotOursError, *FormatError, *PlanError and *GuardError need a person.
 // Other errors come from the connection, the secret store, or the API server;
 // errors.As finds the last as *errors.StatusError. Errors about one item are
 // wrapped in an *ItemError. With a *GuardError everything has been written, and
@@ -153,6 +153,9 @@ type pass struct {
 	// failedNamespaces holds the errors of namespaces that could not be written,
 	// by name. Nothing is written into them, since they may be foreign.
 	failedNamespaces map[string]error
+	// differing is the error of the first object that the cluster changed, without
+	// Options.Isolate.
+	differing error
 }
 
 func (p *pass) run(ctx context.Context) error {
@@ -179,7 +182,10 @@ func (p *pass) run(ctx context.Context) error {
 		p.journal.refuse("deletions refused", plan.ID{}, plan.Ref{}, prune.guarded)
 		return prune.guarded
 	}
-	return p.prune(ctx, prune.candidates)
+	if err := p.prune(ctx, prune.candidates); err != nil {
+		return err
+	}
+	return p.differing
 }
 
 // held returns the reason why an object that is deleted is not gone, or "".
@@ -227,6 +233,10 @@ func (p *pass) failed(item plan.Item, err error) error {
 	if err == nil {
 		return nil
 	}
+	if Differs(err) {
+		p.noteDiffering(item, err)
+		return nil
+	}
 	if item.ID == namespaceID(item.ID.Name) {
 		p.failedNamespaces[item.ID.Name] = err
 	}
@@ -241,6 +251,18 @@ func (p *pass) failed(item plan.Item, err error) error {
 		return nil
 	}
 	return p.result.failed(p.o, p.journal, wrapped)
+}
+
+// noteDiffering notes that the cluster changed an object. The object is there, so
+// nothing else waits for it.
+func (p *pass) noteDiffering(item plan.Item, err error) {
+	wrapped := &ItemError{ID: item.ID, Source: item.Source, Target: p.set.Target, Err: err, Kept: true}
+	p.journal.refuse("object changed by the cluster", item.ID, item.Source, wrapped)
+	if p.o.Isolate {
+		p.result.Failed = append(p.result.Failed, *wrapped)
+	} else if p.differing == nil {
+		p.differing = wrapped
+	}
 }
 
 // failed logs and notes the error of an isolated item, and returns any other.

@@ -194,7 +194,7 @@ type ItemError struct {
 // Error names the object and the problem.
 func (e *ItemError) Error() string {
 	switch e.Err.(type) { //nolint:errorlint // an error that wraps one of these adds words of its own
-	case *NotOursError, *TerminatingError, *ConflictError, *KindMissingError, *PlanError:
+	case *NotOursError, *TerminatingError, *ConflictError, *KindMissingError, *PlanError, *DiffersError:
 		return e.Err.Error() // They name the object themselves.
 	}
 	return fmt.Sprintf("%s on %s: %s", e.ID, e.Target, describe(e.Err, e.secret))

@@ -3,6 +3,7 @@ package apply
 import (
 	"maps"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -20,6 +21,10 @@ type record struct {
 	fields plan.FieldsDigest
 	// version is the object's resourceVersion after the write.
 	version string
+	// differs is set if the cluster stored something else, and written is the time
+	// of that write.
+	differs *DiffersError
+	written time.Time
 	// secrets holds the versions of the secrets that a System was given.
 	secrets map[secrets.Ref]string
 }

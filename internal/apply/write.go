@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,8 +37,15 @@ func (p *pass) write(ctx context.Context, in intent) error {
 		return err
 	}
 	if p.settled(id, hash, seen) {
-		p.unchanged(in.item)
-		return nil
+		known, _ := p.memory.get(p.key, id)
+		if known.differs == nil {
+			p.unchanged(in.item)
+			return nil
+		}
+		if time.Since(known.written) < DiffersRetry {
+			p.unchanged(in.item)
+			return known.differs
+		}
 	}
 	if err := p.mayRestore(id, hash, seen); err != nil {
 		return err
@@ -233,6 +241,7 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 	// From here on the object may exist even if no answer comes.
 	p.memory.put(p.key, id, record{gvk: in.gvk})
 	p.result.Calls++
+	applied := object.DeepCopy()
 	if err := p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...); err != nil {
 		return err
 	}
@@ -242,8 +251,10 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 	if object, err = p.dropOtherFields(ctx, in, object); err != nil {
 		return err
 	}
+	differs := p.compare(in, applied, object)
 	p.memory.put(p.key, id, record{
 		gvk: in.gvk, intent: hash, fields: plan.DigestFields(id.GroupKind(), object), version: object.GetResourceVersion(),
+		differs: differs, written: time.Now(),
 	})
 	switch {
 	case seen == nil:
@@ -254,6 +265,9 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 	default:
 		p.result.Written++
 		p.journal.changed("object changed", id, in.item.Source)
+	}
+	if differs != nil {
+		return differs
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ func Classify(err error) *engine.Error {
 		leaving  *apply.TerminatingError
 		conflict *apply.ConflictError
 		rival    *apply.ContestedError
+		differs  *apply.DiffersError
 		repo     *snapshot.RepositoryError
 		holder   interface{ Holder() string }
 		host     *build.HostError
@@ -74,6 +75,8 @@ func Classify(err error) *engine.Error {
 		return outcome
 	case errors.As(err, &rival):
 		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonFieldsContested, Message: rival.Error(), RetryAfter: rival.Retry}
+	case errors.As(err, &differs):
+		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonDiffers, Message: differs.Error(), RetryAfter: apply.DiffersRetry}
 	case errors.As(err, &conflict):
 		return &engine.Error{Class: engine.ClassUnexpected, Reason: v1alpha1.ReasonApplyFailed, Message: conflict.Error(), Cause: err}
 	case errors.Is(err, remote.ErrNotSynced):
