@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/observed"
@@ -54,7 +55,7 @@ func (p *pass) before(ctx context.Context, set plan.Set) error {
 func (p *pass) after(_ context.Context, applied engine.Applied) error {
 	target, failed := applied.Set.Target, map[plan.ID]error{}
 	for i := range applied.Result.Failed {
-		if one := &applied.Result.Failed[i]; !one.Kept {
+		if one := &applied.Result.Failed[i]; !one.Kept || apply.Differs(one) {
 			// The condition Credentials reports an object whose secret is missing.
 			failed[one.ID] = one
 		}
