@@ -126,6 +126,9 @@ func fetchProblem(err error) error {
 	return engine.Waiting(v1alpha1.ReasonFetchFailed, "the repository could not be read; it is tried again")
 }
 
+// maxRefusal is the longest answer of an API server in a problem, in bytes.
+const maxRefusal = 1024
+
 // refused turns the errors of single objects into problems of their files. waiting is
 // the reason to wait; retry holds the errors that are tried again.
 func refused(ctx context.Context, t *mirror.Tracker, failed []apply.ItemError, outcome *mirror.Outcome) (waiting, retry, err error) {
@@ -140,7 +143,7 @@ func refused(ctx context.Context, t *mirror.Tracker, failed []apply.ItemError, o
 		case errors.As(item.Err, &notOurs):
 			message = notOurs.Error()
 		case errors.As(item.Err, &status) && (apierrors.IsInvalid(item.Err) || apierrors.IsBadRequest(item.Err)):
-			message = fmt.Sprintf("the API server refuses %s %q: %s", item.ID.Kind, item.ID.Name, status.Status().Message)
+			message = fmt.Sprintf("the API server refuses %s %q: %s", item.ID.Kind, item.ID.Name, plan.Words(status.Status().Message, maxRefusal))
 			if details := status.Status().Details; details != nil && len(details.Causes) > 0 {
 				if line, err = t.Line(ctx, path, details.Causes[0].Field); err != nil {
 					return nil, nil, err
