@@ -12,21 +12,21 @@ import (
 )
 
 // merge patches the runtime's Application, as Argo CD does.
-func (s *shop) merge(t *testing.T, patch string) {
+func (s *product) merge(t *testing.T, patch string) {
 	t.Helper()
 	app := s.application()
-	exists(t, s.w.runtimes[s.cluster], app)
-	if err := s.w.runtimes[s.cluster].Patch(t.Context(), app, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+	s.sys.AwaitObjects(t, s.sys.Clusters[s.cluster], app)
+	if err := s.sys.Clusters[s.cluster].Patch(t.Context(), app, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // phase waits for the phase of the operation of the runtime's Application.
-func (s *shop) phase(t *testing.T, want string) {
+func (s *product) phase(t *testing.T, want string) {
 	t.Helper()
-	until(t, "the phase "+want, func() error {
+	s.sys.Until(t, "the phase "+want, func() error {
 		app := s.application()
-		if err := s.w.runtimes[s.cluster].Get(t.Context(), client.ObjectKeyFromObject(app), app); err != nil {
+		if err := s.sys.Clusters[s.cluster].Get(t.Context(), client.ObjectKeyFromObject(app), app); err != nil {
 			return err
 		}
 		if phase, _, _ := unstructured.NestedString(app.Object, "status", "operationState", "phase"); phase != want {
@@ -40,23 +40,23 @@ func (s *shop) phase(t *testing.T, want string) {
 // it, and so does the deletion of the runtime.
 func TestSupersededOperation(t *testing.T) {
 	t.Parallel()
-	w := theWorld(t)
-	s := newShop(w, "103", "alpha")
+	sys := theSystem(t)
+	s := newProduct(sys, "103", "alpha")
 	s.open(t)
 	r := s.runtimeObject()
 	s.synced(t, "Synced", "Progressing")
-	w.condition(t, r, "Ready", "False", v1alpha1.ReasonProgressing)
-	w.condition(t, r, "Synced", "True", v1alpha1.ReasonSynced)
+	sys.condition(t, r, "Ready", "False", v1alpha1.ReasonProgressing)
+	sys.condition(t, r, "Synced", "True", v1alpha1.ReasonSynced)
 	s.synced(t, "Synced", "Healthy")
-	w.condition(t, r, "Ready", "True", "Ready")
+	sys.condition(t, r, "Ready", "True", "Ready")
 
 	const operation = `{"initiatedBy":{"automated":true},"sync":{"revision":"0123456789abcdef0123456789abcdef01234567"}}`
 	s.synced(t, "OutOfSync", "Healthy")
 	s.merge(t, `{"operation":`+operation+`,"status":{"operationState":{"phase":"Running","startedAt":"2026-02-01T00:00:00Z","operation":`+operation+`,
 		"message":"one or more synchronization tasks are not valid. Retrying attempt #1 at 8:47PM.","retryCount":1,"syncResult":{"revision":"0123456789abcdef0123456789abcdef01234567","resources":[
 		{"group":"rbac.authorization.k8s.io","version":"v1","kind":"ClusterRole","namespace":"","name":"refused","status":"SyncFailed","message":"it is not permitted in project x"}]}}}}`)
-	until(t, "the reason of the refusal", func() error {
-		message := w.condition(t, r, "Ready", "False", v1alpha1.ReasonOutOfSync)
+	sys.Until(t, "the reason of the refusal", func() error {
+		message := sys.condition(t, r, "Ready", "False", v1alpha1.ReasonOutOfSync)
 		if want := "the sync to revision 0123456789 failed and is tried again: ClusterRole.rbac.authorization.k8s.io refused refused: it is not permitted in project x"; !strings.Contains(message, want) {
 			return fmt.Errorf("the message is %q", message)
 		}
