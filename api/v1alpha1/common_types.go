@@ -96,6 +96,17 @@ type SyncStatus struct {
 	// +optional
 	HeldBack int32 `json:"heldBack,omitempty"`
 
+	// heldBackSince is the last revision whose removals have all been made, while
+	// the prune guard keeps objects. Only commits after it can confirm removals.
+	// +optional
+	HeldBackSince string `json:"heldBackSince,omitempty"`
+
+	// pruneConfirmed is true if the commits that led to the revision confirm, by the
+	// trailer Nautes-Confirm-Prune, what they change and remove. It does for the
+	// objects on clusters what the annotation nautes.io/confirm-prune does.
+	// +optional
+	PruneConfirmed bool `json:"pruneConfirmed,omitempty"`
+
 	// stalled is true if a person must change something before the repository is
 	// in sync.
 	// +optional

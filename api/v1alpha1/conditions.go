@@ -67,7 +67,8 @@ const (
 	ReasonNotOurs = "NotOurs"
 	// ReasonFieldsContested: another writer changes an object of ours again and again.
 	ReasonFieldsContested = "FieldsContested"
-	// ReasonPruneGuarded: too much would be removed at once; an annotation confirms it.
+	// ReasonPruneGuarded: too much would be removed at once; an annotation or the
+	// trailer of a commit confirms it.
 	ReasonPruneGuarded = "PruneGuarded"
 	// ReasonKindMissing: the cluster does not serve a kind that is needed.
 	ReasonKindMissing = "KindMissing"
@@ -168,6 +169,11 @@ const (
 	// AnnotationConfirmPrune confirms a guarded prune: its value is the revision
 	// (of a Git source) or the generation (of an object).
 	AnnotationConfirmPrune = "nautes.io/confirm-prune"
+	// TrailerConfirmPrune is the trailer in the message of a commit that confirms what
+	// the commit removes. Its value is TrailerConfirmed.
+	TrailerConfirmPrune = "Nautes-Confirm-Prune"
+	// TrailerConfirmed is the only value of TrailerConfirmPrune that counts.
+	TrailerConfirmed = "true"
 	// AnnotationAbandon gives up the objects that are left on the named, unreachable
 	// cluster.
 	AnnotationAbandon = "nautes.io/abandon"

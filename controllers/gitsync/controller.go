@@ -24,6 +24,7 @@ import (
 	"nautes.io/nautes/internal/mirror"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
 	"nautes.io/nautes/internal/telemetry"
 )
@@ -111,7 +112,7 @@ func (g *gitSync) Reconcile(ctx context.Context, key reconcile.SyncKey) (ctrl.Re
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	state.tracker.Status = *mirrored.Status
+	state.tracker.Settle(*mirrored.Status)
 	if err := g.report(ctx, subject, mirrored); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -171,7 +172,7 @@ func (g *gitSync) fetch(ctx context.Context, subject *subject, source git.Source
 	}
 	if behind {
 		began := time.Now()
-		state.tracker.Scope = subject.scope
+		state.tracker.Scope, state.tracker.Recorded = subject.scope, subject.recorded
 		err := state.tracker.Fetch(ctx, source)
 		telemetry.ObserveFetch(began, err)
 		if err != nil {
@@ -236,5 +237,5 @@ func (g *gitSync) mirror(ctx context.Context, subject *subject, t *mirror.Tracke
 		return summary.MirrorResult{}, nil, err
 	}
 	status := outcome.Status(t.Status)
-	return summary.MirrorResult{Status: &status, Guarded: outcome.HeldBack > 0, Err: waiting}, retry, nil
+	return summary.MirrorResult{Status: &status, Held: outcome.Held, Confirm: snapshot.RefOf(subject.object), Err: waiting}, retry, nil
 }

@@ -102,12 +102,9 @@ func (p *pass) observe(ctx context.Context, failed error) error {
 func (p *pass) setSpaces() error {
 	o := p.s.Object
 	o.Status.Spaces = summary.Spaces(p.s.Snapshot, o, p.built.Facts.Clusters)
-	for _, space := range o.Status.Spaces {
-		if !space.Ready {
-			err := engine.Waiting(v1alpha1.ReasonProgressing, "cluster %s: %s", space.Cluster, space.Message)
-			p.s.Facts.Fail(v1alpha1.ConditionSpaces, err)
-			return err
-		}
+	if err := summary.SpacesOutcome(p.s.Snapshot, o); err != nil {
+		p.s.Facts.Fail(v1alpha1.ConditionSpaces, err)
+		return err
 	}
 	p.s.Facts.True(v1alpha1.ConditionSpaces, v1alpha1.ReasonReady, fmt.Sprintf("%d spaces are ready", len(o.Status.Spaces)))
 	return nil

@@ -17,6 +17,7 @@ import (
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/summary"
 )
 
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=spaces,verbs=get;list;watch;patch;delete
@@ -143,6 +144,8 @@ func (p *pass) options(set plan.Set) apply.Options {
 		return apply.Options{NoGuard: true}
 	}
 	return apply.Options{
+		// Objects whose runtime was removed need no confirmation.
+		Weighs:  summary.StillAsked(p.s.Snapshot, p.s.Object.Namespace, p.s.Object.Name),
 		Isolate: true, NoGuard: product == nil || !product.DeletionTimestamp.IsZero(),
 		// The revision that lifts the guard of the mirror lifts this one as well.
 		ConfirmPrune: product != nil && product.Status.Sync != nil && product.Status.Sync.Revision != "" &&
@@ -189,12 +192,8 @@ func (p *pass) after(_ context.Context, applied engine.Applied) error {
 // objects are being removed or kept by the guard, the rest is in place all the same.
 func (p *pass) setContents(applied engine.Applied) error {
 	o, err := p.s.Object, applied.Err
-	product := p.s.Snapshot.Product(o.Namespace)
 	var guard *apply.GuardError
 	guarded := errors.As(err, &guard)
-	if guarded && product != nil {
-		err = engine.Terminal(v1alpha1.ReasonPruneGuarded, "%s: %d on Product %s", guard, product.Generation, product.Name)
-	}
 	if err != nil && !guarded {
 		p.s.Facts.Fail(v1alpha1.ConditionApplied, err)
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -46,6 +47,10 @@ type Options struct {
 	// NoGuard: no confirmation is needed, for example because the owner is being
 	// deleted.
 	NoGuard bool
+	// Weighs reports whether the removal of an object must be confirmed, if many are
+	// removed at once. The others are removed whatever else is. If it is nil, all
+	// objects weigh.
+	Weighs func(plan.ID) bool
 	// Isolate: a refused item does not stop the others. It is listed in
 	// Result.Failed.
 	Isolate bool
@@ -128,7 +133,7 @@ func (a *Applier) Forget(uid string) {
 // Other errors come from the connection, the secret store, or the API server;
 // errors.As finds the last as *errors.StatusError. Errors about one item are
 // wrapped in an *ItemError. With a *GuardError everything has been written, and
-// nothing removed.
+// no object removed that weighs.
 func (a *Applier) Apply(ctx context.Context, conn Connection, set plan.Set, o Options) (Result, error) {
 	p := &pass{
 		Applier: a, conn: conn, set: set, o: o,
@@ -180,6 +185,10 @@ func (p *pass) run(ctx context.Context) error {
 	}
 	if !p.o.allows(prune.guarded) {
 		p.journal.refuse("deletions refused", plan.ID{}, plan.Ref{}, prune.guarded)
+		free := slices.DeleteFunc(prune.candidates, func(c candidate) bool { return p.o.weighs(c.id) })
+		if err := p.prune(ctx, free); err != nil {
+			return err
+		}
 		return prune.guarded
 	}
 	if err := p.prune(ctx, prune.candidates); err != nil {

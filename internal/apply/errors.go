@@ -105,14 +105,29 @@ func (e *FormatError) Unwrap() error { return e.Err }
 type GuardError struct {
 	Target plan.Target
 	Owner  plan.Owner
-	// Remove of the Total objects would be removed.
-	Remove, Total int
+	// Objects would be removed, in order. Total counts them and the others.
+	Objects []plan.ID
+	Total   int
+	// Confirm is the object whose annotation confirms the removal with Value, if it is
+	// known.
+	Confirm plan.Ref
+	Value   string
 }
 
-// Error says how many objects would be removed, and how to confirm it.
+// maxGuardedNames bounds the names of objects in the message, in bytes.
+const maxGuardedNames = 300
+
+// Error says how many objects would be removed, names the first ones, and gives both
+// ways to confirm it.
 func (e *GuardError) Error() string {
-	return fmt.Sprintf("%d of the %d objects of %s on %s would be removed; if that is intended, confirm it with the annotation %s",
-		e.Remove, e.Total, e.Owner, e.Target, v1alpha1.AnnotationConfirmPrune)
+	annotation := v1alpha1.AnnotationConfirmPrune
+	if e.Value != "" {
+		annotation = fmt.Sprintf("%s: %s on %s", annotation, e.Value, e.Confirm)
+	}
+	return fmt.Sprintf("%d of the %d objects of %s on %s would be removed and are kept: %s. If the removal is intended, set the annotation %s, "+
+		"or push the change by a commit with the trailer %s: %s in its message",
+		len(e.Objects), e.Total, e.Owner, e.Target, plan.JoinIDs(e.Objects, maxGuardedNames), annotation,
+		v1alpha1.TrailerConfirmPrune, v1alpha1.TrailerConfirmed)
 }
 
 // TerminatingError says that an object that must exist is being deleted. It is

@@ -121,8 +121,20 @@ func TestErrorsLeadToTheirCauses(t *testing.T) {
 	if !errors.Is(missing, secrets.ErrNotFound) || errors.Is(missing, secrets.ErrDenied) {
 		t.Error("a missing secret is secrets.ErrNotFound and nothing else")
 	}
-	guard := &GuardError{Target: onCluster, Owner: plan.Owner{Kind: "Space", Name: "p"}, Remove: 11, Total: 12}
-	if got, want := guard.Error(), "11 of the 12 objects of Space p on Cluster c would be removed; if that is intended, confirm it with the annotation nautes.io/confirm-prune"; got != want {
+	guard := &GuardError{Target: onCluster, Owner: plan.Owner{Kind: "Space", Name: "p"}, Total: 102}
+	for i := range 100 {
+		guard.Objects = append(guard.Objects, plan.ID{Kind: "Namespace", Name: fmt.Sprintf("namespace-%02d", i)})
+	}
+	begin, end := "100 of the 102 objects of Space p on Cluster c would be removed and are kept: Namespace namespace-00, Namespace namespace-01, ", " and 88 more. "
+	if got := guard.Error(); !strings.HasPrefix(got, begin) || !strings.Contains(got, end) {
+		t.Errorf("the message is %q, want %q … %q", got, begin, end)
+	}
+	want := end + "If the removal is intended, set the annotation nautes.io/confirm-prune, or push the change by a commit with the trailer Nautes-Confirm-Prune: true in its message"
+	if got := guard.Error(); !strings.HasSuffix(got, want) {
+		t.Errorf("the message is %q, want %q", got, want)
+	}
+	guard.Confirm, guard.Value = plan.Ref{Kind: "Product", Namespace: "nautes", Name: "p"}, "7"
+	if got, want := guard.Error(), "set the annotation nautes.io/confirm-prune: 7 on Product nautes/p, or push"; !strings.Contains(got, want) {
 		t.Errorf("the message is %q, want %q", got, want)
 	}
 	kinds := &KindMissingError{}

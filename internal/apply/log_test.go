@@ -63,8 +63,9 @@ func TestLog(t *testing.T) {
 		manyCreated = append(manyCreated, line(0, "object changed", many[i].ID, ""))
 	}
 	guarded := func(level int) string {
-		return fmt.Sprintf(`"level"=%d "msg"="deletions refused" "reason"="12 of the 14 objects of Space p on Vault c would be removed; `+
-			`if that is intended, confirm it with the annotation nautes.io/confirm-prune"`, level)
+		return fmt.Sprintf(`"level"=%d "msg"="deletions refused" "reason"="12 of the 14 objects of Space p on Vault c would be removed and are kept: `+
+			`Policy m0, Policy m1, Policy m10, Policy m11, Policy m2, Policy m3, Policy m4, Policy m5, Policy m6, Policy m7, Policy m8, Policy m9. `+
+			`If the removal is intended, set the annotation nautes.io/confirm-prune, or push the change by a commit with the trailer Nautes-Confirm-Prune: true in its message"`, level)
 	}
 	for _, verbosity := range []int{0, 2} {
 		t.Run(fmt.Sprint("verbosity ", verbosity), func(t *testing.T) {

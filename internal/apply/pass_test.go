@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -116,25 +117,42 @@ func TestStageOf(t *testing.T) {
 }
 
 func TestGuard(t *testing.T) {
+	ids := func(n int) []plan.ID {
+		var all []plan.ID
+		for i := range n {
+			all = append(all, secretID(fmt.Sprintf("s%03d", i)))
+		}
+		return all
+	}
+	// light reports the last objects as free.
+	light := func(first int) func(plan.ID) bool {
+		heavy := ids(first)
+		return func(id plan.ID) bool { return slices.Contains(heavy, id) }
+	}
 	for _, test := range []struct {
 		removed, total int
 		o              Options
-		want           bool
+		want           int
 	}{
 		{removed: 10, total: 10},
 		{removed: 11, total: 22},
-		{removed: 11, total: 21, want: true},
-		{removed: 11, total: 11, want: true},
+		{removed: 11, total: 21, want: 11},
+		{removed: 11, total: 11, want: 11},
 		{removed: 11, total: 11, o: Options{ConfirmPrune: true}},
 		{removed: 11, total: 11, o: Options{NoGuard: true}},
+		{removed: 30, total: 30, o: Options{Weighs: light(0)}},
+		{removed: 30, total: 30, o: Options{Weighs: light(10)}},
+		{removed: 30, total: 30, o: Options{Weighs: light(11)}, want: 11},
+		{removed: 11, total: 40, o: Options{Weighs: light(22)}},
+		{removed: 11, total: 40, o: Options{Weighs: light(21)}, want: 11},
 		{},
 	} {
-		guarded := checkGuard(plan.Set{Owner: spaceOwner, Target: onCluster}, test.removed, test.total)
-		if got := !test.o.allows(guarded); got != test.want {
-			t.Errorf("%+v: refused is %t", test, got)
+		guarded := checkGuard(plan.Set{Owner: spaceOwner, Target: onCluster}, test.o, ids(test.removed), ids(test.total))
+		if got := !test.o.allows(guarded); got != (test.want > 0) {
+			t.Errorf("%d of %d: refused is %t", test.removed, test.total, got)
 		}
-		if guarded != nil && (guarded.Remove != test.removed || guarded.Total != test.total || guarded.Target != onCluster || guarded.Owner != spaceOwner) {
-			t.Errorf("%+v: the error is %+v", test, guarded)
+		if test.want > 0 && len(guarded.Objects) != test.want {
+			t.Errorf("%d of %d: %d objects are kept, want %d", test.removed, test.total, len(guarded.Objects), test.want)
 		}
 	}
 }
@@ -359,7 +377,7 @@ func TestFindPrunableCounts(t *testing.T) {
 	p := newPass(t, conn, server...)
 	p.memory.put(p.key, secretID("u"), record{gvk: secretKind})
 	got, err := p.findPrunable(t.Context(), append(owned, *leaving))
-	if err != nil || got.guarded == nil || got.guarded.Remove != 11 || got.guarded.Total != 12 || len(got.candidates) != 12 {
+	if err != nil || got.guarded == nil || len(got.guarded.Objects) != 11 || got.guarded.Total != 12 || len(got.candidates) != 12 {
 		t.Errorf("%+v, %v", got.guarded, err)
 	}
 	conn.err = errTrouble

@@ -56,7 +56,7 @@ type pruneSet struct {
 func (p *pass) findPrunable(ctx context.Context, owned []metav1.PartialObjectMetadata) (pruneSet, error) {
 	kept := keptIDs(p.set)
 	var prune pruneSet
-	total := 0
+	var all []plan.ID
 	cached := map[plan.ID]bool{}
 	for i := range owned {
 		o := &owned[i]
@@ -69,7 +69,7 @@ func (p *pass) findPrunable(ctx context.Context, owned []metav1.PartialObjectMet
 		if !ours {
 			continue
 		}
-		total++
+		all = append(all, id)
 		if !kept[id] {
 			prune.candidates = append(prune.candidates, candidate{id: id, gvk: o.GroupVersionKind(), terminating: o.DeletionTimestamp != nil})
 		}
@@ -78,25 +78,46 @@ func (p *pass) findPrunable(ctx context.Context, owned []metav1.PartialObjectMet
 	if err != nil {
 		return pruneSet{}, err
 	}
+	for _, c := range uncached {
+		all = append(all, c.id)
+	}
 	prune.candidates = append(prune.candidates, uncached...)
-	removed := 0
+	var removed []plan.ID
 	for _, c := range prune.candidates {
 		if !c.terminating {
-			removed++
+			removed = append(removed, c.id)
 		}
 	}
-	prune.guarded = checkGuard(p.set, removed, total+len(uncached))
+	prune.guarded = checkGuard(p.set, p.o, removed, all)
 	return prune, nil
 }
 
-// checkGuard returns an error when more objects would be removed than may be
-// without confirmation.
-func checkGuard(set plan.Set, removed, total int) *GuardError {
-	if removed <= guardFloor || 2*removed <= total {
+// checkGuard returns an error when more of the objects that weigh would be removed than
+// may be without confirmation. All lists every object, including the removed ones.
+func checkGuard(set plan.Set, o Options, removed, all []plan.ID) *GuardError {
+	if len(removed) <= guardFloor {
 		return nil
 	}
-	return &GuardError{Target: set.Target, Owner: set.Owner, Remove: removed, Total: total}
+	heavy, total := []plan.ID{}, 0
+	for _, id := range removed {
+		if o.weighs(id) {
+			heavy = append(heavy, id)
+		}
+	}
+	for _, id := range all {
+		if o.weighs(id) {
+			total++
+		}
+	}
+	if len(heavy) <= guardFloor || 2*len(heavy) <= total {
+		return nil
+	}
+	slices.SortFunc(heavy, plan.ID.Compare)
+	return &GuardError{Target: set.Target, Owner: set.Owner, Objects: heavy, Total: total}
 }
+
+// weighs reports whether the removal of an object counts for the guard.
+func (o Options) weighs(id plan.ID) bool { return o.Weighs == nil || o.Weighs(id) }
 
 // allows reports whether the removal may proceed. guarded may be nil.
 func (o Options) allows(guarded *GuardError) bool {

@@ -195,7 +195,7 @@ func TestGuard(t *testing.T) {
 
 	r, err := w.apply(a, apply.Options{}, append([]plan.Item{fresh}, items[:10]...)...)
 	var guard *apply.GuardError
-	if !errors.As(err, &guard) || guard.Remove != 12 || guard.Total != 22 {
+	if !errors.As(err, &guard) || len(guard.Objects) != 12 || guard.Total != 22 {
 		t.Fatalf("error is %v, want a *GuardError about 12 of 22", err)
 	}
 	if r.Written != 1 || len(r.Deleted) != 0 || w.live(fresh.ID) == nil {

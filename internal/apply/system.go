@@ -186,7 +186,7 @@ func (p *systemPass) findPrunable(ctx context.Context, names string) (first, las
 	}
 	slices.SortStableFunc(first, func(a, b plan.ID) int { return p.rank(a) - p.rank(b) })
 	slices.SortStableFunc(last, func(a, b plan.ID) int { return int(p.kind(b).Stage - p.kind(a).Stage) })
-	return first, last, checkGuard(p.set, len(first)+len(last), len(owned)), nil
+	return first, last, checkGuard(p.set, p.o, slices.Concat(first, last), owned), nil
 }
 
 // kind returns the description of an item's kind. An item of a kind that the

@@ -133,7 +133,7 @@ func TestSystemGuard(t *testing.T) {
 	for range 2 {
 		r, err := a.ApplySystem(t.Context(), v, systemSet(spaceOwner, policy("new")), apply.Options{})
 		var guard *apply.GuardError
-		if !errors.As(err, &guard) || guard.Remove != 11 || guard.Target != plan.Vault("c") || len(r.Deleted) != 0 || len(v.holds()) != before+1 {
+		if !errors.As(err, &guard) || len(guard.Objects) != 11 || guard.Target != plan.Vault("c") || len(r.Deleted) != 0 || len(v.holds()) != before+1 {
 			t.Errorf("guarded pass: %+v, %v", r, err)
 		}
 	}

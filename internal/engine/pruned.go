@@ -77,17 +77,9 @@ func pruneNote(owner client.Object, set plan.Set, deleted []plan.ID, commit plan
 
 // listNames returns the IDs as text. It ends with the number of IDs that did not fit.
 func listNames(ids []plan.ID) string {
-	var names strings.Builder
-	for i, id := range ids {
-		name := id.String()
-		if i > 0 && names.Len()+len(name) > maxPrunedNames {
-			fmt.Fprintf(&names, " and %d more", len(ids)-i)
-			break
-		}
-		if i > 0 {
-			names.WriteString(", ")
-		}
-		names.WriteString(name)
+	names := make([]string, 0, len(ids))
+	for _, id := range ids {
+		names = append(names, id.String())
 	}
-	return names.String()
+	return plan.JoinNames(names, maxPrunedNames)
 }

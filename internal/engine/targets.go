@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -50,17 +51,18 @@ func (s *Session[T]) Connect(target plan.Target) (apply.Connection, error) {
 }
 
 // Apply applies a set to its target. A person confirms that most of its objects may be
-// removed by the annotation confirm-prune with the generation of the object. A set for
-// a secret store without accounts counts as applied.
+// removed by the annotation confirm-prune with the generation of the object, or by the
+// commit that the product was mirrored from. A set for a secret store without accounts
+// counts as applied.
 func (s *Session[T]) Apply(ctx context.Context, set plan.Set, o apply.Options) (applied Applied) {
 	targets := s.options.Targets
 	applied.Set = set
-	o.ConfirmPrune = o.ConfirmPrune || s.asks(v1alpha1.AnnotationConfirmPrune, func(o v1alpha1.Object) string {
-		return strconv.FormatInt(o.GetGeneration(), 10)
-	}) != nil
-	commit := s.commit()
+	sync := s.mirrored()
+	o.ConfirmPrune = o.ConfirmPrune || sync != nil && sync.PruneConfirmed || s.asks(v1alpha1.AnnotationConfirmPrune, generation) != nil
+	commit := CommitOf(sync)
 	ctx = WithCommit(ctx, commit)
 	defer func() {
+		s.explainGuard(applied.Err)
 		AnnouncePrune(s.options.Recorder, s.Object, set, applied.Result.Deleted, commit)
 		if s.Asked != nil {
 			AnnouncePrune(s.options.Recorder, s.Asked, set, applied.Result.Deleted, commit)
@@ -91,25 +93,40 @@ func (s *Session[T]) Apply(ctx context.Context, set plan.Set, o apply.Options) (
 	return applied
 }
 
-// commit returns the commit that the product of the object was mirrored from, if it is
-// known.
-func (s *Session[T]) commit() plan.Commit {
+func generation(o v1alpha1.Object) string { return strconv.FormatInt(o.GetGeneration(), 10) }
+
+// explainGuard adds the annotation that confirms a removal to the error of a guard.
+func (s *Session[T]) explainGuard(err error) {
+	var guard *apply.GuardError
+	if !errors.As(err, &guard) {
+		return
+	}
+	var by v1alpha1.Object = s.Object
+	if s.Asked != nil {
+		by = s.Asked
+	}
+	guard.Confirm, guard.Value = snapshot.RefOf(by), generation(by)
+}
+
+// mirrored returns the state of the mirror that the product of the object comes from, or
+// nil if there is none.
+func (s *Session[T]) mirrored() *v1alpha1.SyncStatus {
 	if s.Snapshot == nil {
-		return plan.Commit{}
+		return nil
 	}
 	for _, product := range []string{s.Object.GetNamespace(), s.Object.GetName()} {
 		if p := s.Snapshot.Product(product); p != nil {
-			return CommitOf(p.Status.Sync)
+			return p.Status.Sync
 		}
 	}
-	return plan.Commit{}
+	return nil
 }
 
 // Withdraw removes the objects of an owner from a target, but for those in set.Keep and
 // set.Items. It returns nil if they are gone or given up, which the annotation abandon
-// asks for on a lost cluster.
+// asks for on a lost cluster. The guard holds for the objects of Options.Weighs only.
 func (s *Session[T]) Withdraw(ctx context.Context, set plan.Set, o apply.Options) error {
-	o.NoGuard = true
+	o.NoGuard = o.NoGuard || o.Weighs == nil
 	applied := s.Apply(ctx, set, o)
 	if applied.Unconnected == nil || s.silent(applied.Unconnected) {
 		return applied.Outcome()

@@ -24,7 +24,8 @@ type commitObject struct {
 // stay empty, because authors can write anything into a commit.
 func parseCommit(hash, content string) commitObject {
 	c := commitObject{Commit: Commit{Hash: hash}}
-	header, _, _ := strings.Cut(content, "\n\n")
+	header, message, _ := strings.Cut(content, "\n\n")
+	c.ConfirmsPrune = confirmsPrune(message)
 	for line := range strings.SplitSeq(header, "\n") {
 		field, value, _ := strings.Cut(line, " ")
 		switch field {
@@ -37,6 +38,9 @@ func parseCommit(hash, content string) commitObject {
 		case "committer":
 			_, c.Time = parseSignature(value)
 		}
+	}
+	if len(c.parents) > 0 {
+		c.Parent = c.parents[0]
 	}
 	return c
 }

@@ -36,10 +36,20 @@ type Source struct {
 
 // Commit is the head of a branch. Hash has 40 hexadecimal digits, and Author is
 // "name <address>" in valid UTF-8. Time is the time of the commit in UTC, or zero if
-// the commit has no valid time.
+// the commit has no valid time. Parent is the hash of the first parent, or empty.
+// ConfirmsPrune reports whether the message has the trailer that confirms removals.
 type Commit struct {
-	Hash, Author string
-	Time         time.Time
+	Hash, Author  string
+	Time          time.Time
+	Parent        string
+	ConfirmsPrune bool
+}
+
+// Step is a commit of a branch with its difference from its first parent. The files
+// of the changes have no sizes.
+type Step struct {
+	Commit
+	Changes []Change
 }
 
 // Modes of the entries of a tree, as git writes them.

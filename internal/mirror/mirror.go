@@ -1,7 +1,7 @@
 // Package mirror turns the resource files of a Git revision into a plan. It
 // guarantees that a bad file affects only its own object, which keeps its last good
-// state. A revision that would remove more than half of the objects removes none
-// until a person confirms it.
+// state. A revision that empties or replaces the tree at once removes nothing until a
+// person confirms it.
 package mirror
 
 import (
@@ -36,8 +36,8 @@ type Outcome struct {
 	Paths map[plan.ID]string
 	// Problems of files, by path.
 	Problems map[string][]v1alpha1.FileProblem
-	// HeldBack is the number of objects that the guard keeps.
-	HeldBack int
+	// Held lists the objects that the guard keeps.
+	Held []plan.ID
 	// Removed is the number of objects that leave the plan.
 	Removed int
 }
@@ -47,7 +47,7 @@ const maxProblems = 50
 
 // Status returns the status of a mirror with the outcome of its revision.
 func (o Outcome) Status(s v1alpha1.SyncStatus) v1alpha1.SyncStatus {
-	s.HeldBack = int32(o.HeldBack)
+	s.HeldBack = int32(len(o.Held))
 	s.ProblemCount = int32(len(o.Problems))
 	s.Problems = nil
 	for _, path := range slices.Sorted(maps.Keys(o.Problems)) {
@@ -58,8 +58,8 @@ func (o Outcome) Status(s v1alpha1.SyncStatus) v1alpha1.SyncStatus {
 }
 
 // Build returns the plan of the entries, given by path. Owned lists the objects of
-// earlier revisions; confirmed lifts the guard.
-func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Owned, confirmed bool) Outcome {
+// earlier revisions; the history decides which of them may go.
+func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Owned, history History) Outcome {
 	out := Outcome{
 		Set:      plan.Set{Owner: owner, Target: plan.Tenant},
 		Paths:    map[plan.ID]string{},
@@ -81,7 +81,7 @@ func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Ow
 		out.Set.Items = append(out.Set.Items, item(tenant, owner, id, path, entry.Object))
 	}
 
-	var gone []plan.ID
+	var gone []Owned
 	for _, have := range owned {
 		_, wanted := out.Paths[have.ID]
 		switch {
@@ -89,15 +89,12 @@ func Build(tenant string, owner plan.Owner, entries map[string]Entry, owned []Ow
 		case out.hides(have.Path):
 			out.Set.Keep = append(out.Set.Keep, have.ID)
 		default:
-			gone = append(gone, have.ID)
+			gone = append(gone, have)
 		}
 	}
-	if len(gone)*2 > len(owned) && !confirmed {
-		out.HeldBack = len(gone)
-		out.Set.Keep = append(out.Set.Keep, gone...)
-	} else {
-		out.Removed = len(gone)
-	}
+	out.Held = history.hold(entries, out.Paths, owned, gone)
+	out.Removed = len(gone) - len(out.Held)
+	out.Set.Keep = append(out.Set.Keep, out.Held...)
 	slices.SortFunc(out.Set.Keep, plan.ID.Compare)
 	return out
 }

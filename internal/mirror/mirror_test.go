@@ -103,7 +103,7 @@ func TestBuild(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Build("t", owner, test.entries, test.owned, test.confirmed)
+			got := Build("t", owner, test.entries, test.owned, History{Confirmed: test.confirmed})
 			if got.Set.Target != plan.Tenant || got.Set.Owner != owner {
 				t.Errorf("the set is for %v of %v", got.Set.Target, got.Set.Owner)
 			}
@@ -139,7 +139,7 @@ func TestBuild(t *testing.T) {
 			slices.Sort(problems)
 			for name, pair := range map[string][2]any{
 				"items": {test.wantItems, items}, "kept": {test.wantKeep, keep}, "problems": {test.wantProblems, problems},
-				"held back": {test.wantHeld, got.HeldBack}, "removed": {test.wantRemoved, got.Removed},
+				"held back": {test.wantHeld, len(got.Held)}, "removed": {test.wantRemoved, got.Removed},
 			} {
 				if diff := cmp.Diff(pair[0], pair[1]); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -153,7 +153,7 @@ func TestBuild(t *testing.T) {
 func TestBuildLeavesEntriesAlone(t *testing.T) {
 	entries := map[string]Entry{"projects/a/a.yaml": project("a")}
 	before := entries["projects/a/a.yaml"].Object.DeepCopyObject()
-	Build("t", owner, entries, nil, false)
+	Build("t", owner, entries, nil, History{})
 	if diff := cmp.Diff(before, entries["projects/a/a.yaml"].Object); diff != "" {
 		t.Errorf("Build changed its input:\n%s", diff)
 	}
@@ -179,7 +179,7 @@ func TestBuildAccountsForEverything(t *testing.T) {
 				have = append(have, owned(name)...)
 			}
 		}
-		got := Build("t", owner, entries, have, r.IntN(2) == 0)
+		got := Build("t", owner, entries, have, History{Confirmed: r.IntN(2) == 0})
 		kept := map[plan.ID]bool{}
 		for _, id := range got.Set.Keep {
 			kept[id] = true
@@ -199,7 +199,7 @@ func TestBuildAccountsForEverything(t *testing.T) {
 		}
 		shuffled := slices.Clone(have)
 		r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		if diff := cmp.Diff(got, Build("t", owner, entries, shuffled, got.HeldBack == 0)); diff != "" {
+		if diff := cmp.Diff(got, Build("t", owner, entries, shuffled, History{Confirmed: len(got.Held) == 0})); diff != "" {
 			t.Fatalf("seed %d: the plan depends on the order of its input:\n%s", seed, diff)
 		}
 	}
@@ -207,7 +207,7 @@ func TestBuildAccountsForEverything(t *testing.T) {
 
 // The status counts every file with a problem, and lists the first problems by path.
 func TestStatusOfOutcome(t *testing.T) {
-	out := Outcome{HeldBack: 3, Problems: map[string][]v1alpha1.FileProblem{}}
+	out := Outcome{Held: make([]plan.ID, 3), Problems: map[string][]v1alpha1.FileProblem{}}
 	for i := range maxProblems {
 		path := fmt.Sprintf("f%02d", i)
 		out.Problems[path] = []v1alpha1.FileProblem{{Path: path, Message: "a"}, {Path: path, Message: "b"}}

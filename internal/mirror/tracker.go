@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -30,8 +31,15 @@ type Tracker struct {
 	Entries map[string]Entry
 	// Status describes the revision: URL, branch, revision, author, time.
 	Status v1alpha1.SyncStatus
+	// Recorded is the status that the last process left, or nil. A tracker that does not
+	// know its source goes by it.
+	Recorded *v1alpha1.SyncStatus
 
 	source git.Source
+	// base is the last revision whose removals have all been made, or empty if the source
+	// had none. history leads from there to the revision.
+	base    string
+	history History
 	// moved is the last move to another revision, until Plan has logged it.
 	moved *move
 }
@@ -71,19 +79,29 @@ func (t *Tracker) Fetch(ctx context.Context, source git.Source) error {
 	if err := next.run(ctx, commit.Hash, known); err != nil {
 		return err
 	}
+	if err := next.trace(ctx, source, commit, known); err != nil {
+		return err
+	}
 	when := metav1.NewTime(commit.Time)
 	t.source, t.Entries, t.moved = source, next.entries, &next.moved
+	t.base, t.history = next.base, next.history
 	t.Status = v1alpha1.SyncStatus{
 		URL: source.URL, Branch: source.Branch, Revision: commit.Hash, Author: commit.Author,
-		CommitTime: &when, Files: int32(len(next.entries)), RewrittenFrom: next.rewritten,
+		CommitTime: &when, Files: int32(len(next.entries)), RewrittenFrom: next.rewritten, PruneConfirmed: next.confirmed,
 	}
 	return nil
 }
 
-// Plan returns the plan of the revision, as Build does. It logs each revision
-// once, when it is planned for the first time.
+// Plan returns the plan of the revision, as Build does, and the status of the mirror
+// with it. It logs each revision once, when it is planned for the first time.
 func (t *Tracker) Plan(ctx context.Context, tenant string, owner plan.Owner, owned []Owned, confirmed bool) Outcome {
-	outcome := Build(tenant, owner, t.Entries, owned, confirmed)
+	history := t.history
+	history.Confirmed = confirmed
+	outcome := Build(tenant, owner, t.Entries, owned, history)
+	t.Status.HeldBackSince = ""
+	if len(outcome.Held) > 0 {
+		t.Status.HeldBackSince = cmp.Or(t.base, t.Status.Revision)
+	}
 	if t.moved == nil {
 		return outcome
 	}
@@ -97,9 +115,22 @@ func (t *Tracker) Plan(ctx context.Context, tenant string, owner plan.Owner, own
 		"repository", t.Status.URL, "product", owner.Product, "branch", t.Status.Branch,
 		"from", t.moved.from, "to", t.Status.Revision, "author", t.Status.Author,
 		"filesChanged", len(t.moved.changed), "objectsToWrite", write, "objectsToRemove", outcome.Removed,
-		"objectsHeldBack", outcome.HeldBack, "filesRefused", len(outcome.Problems))
+		"objectsHeldBack", len(outcome.Held), "filesRefused", len(outcome.Problems))
 	t.moved = nil
 	return outcome
+}
+
+// Settle records that a plan has been applied, with the status that was reported. From
+// then on its removals are history.
+func (t *Tracker) Settle(status v1alpha1.SyncStatus) {
+	t.Status = status
+	t.base, t.history.Holding = settled(&status)
+}
+
+// settled returns the last revision whose removals have all been made, and whether the
+// guard has kept objects since then.
+func settled(status *v1alpha1.SyncStatus) (revision string, holding bool) {
+	return cmp.Or(status.HeldBackSince, status.Revision), status.HeldBackSince != ""
 }
 
 // advance reads the entries of another commit.
@@ -108,6 +139,12 @@ type advance struct {
 	entries   map[string]Entry
 	moved     move
 	rewritten string
+	// changes since the tracker's revision, if it is known.
+	changes []git.Change
+	base    string
+	history History
+	// confirmed: all commits that change or remove resource files confirm it.
+	confirmed bool
 }
 
 // run reads only the files that changed since the tracker's revision, if that is
@@ -122,6 +159,7 @@ func (a *advance) run(ctx context.Context, commit string, known bool) error {
 				a.rewritten = t.Status.Revision
 			}
 			a.entries = maps.Clone(t.Entries)
+			a.changes = changes
 			var changed []git.File
 			for _, change := range changes {
 				delete(a.entries, change.Path)
@@ -182,6 +220,54 @@ func (a *advance) decodeSuspects(ctx context.Context, suspects []git.File) error
 		}
 	}
 	return nil
+}
+
+// trace finds the commits that led to the revision since the last one whose removals
+// have all been made. Without such a revision of this source there are none.
+func (a *advance) trace(ctx context.Context, source git.Source, commit git.Commit, known bool) (err error) {
+	t := a.tracker
+	a.base, a.history.Holding = t.base, t.history.Holding
+	recorded := t.Recorded
+	if recorded == nil || recorded.URL != source.URL || recorded.Branch != source.Branch {
+		recorded = &v1alpha1.SyncStatus{}
+	}
+	if !known {
+		a.base, a.history.Holding = settled(recorded)
+	}
+	switch {
+	case a.base == "" || a.base == commit.Hash:
+	case known && a.base == t.Status.Revision && a.base == commit.Parent:
+		a.history.Steps = []git.Step{{Commit: commit, Changes: a.changes}}
+	default:
+		a.history.Steps, err = t.Mirrors.Steps(ctx, t.Name, a.base, commit.Hash)
+		if err != nil && !errors.Is(err, git.ErrUnknownRevision) {
+			return err
+		}
+	}
+	if !known && recorded.Revision == commit.Hash {
+		a.confirmed = recorded.PruneConfirmed
+		return nil
+	}
+	a.confirmed = confirmsAll(a.history.Steps, t.Scope)
+	return nil
+}
+
+// confirmsAll reports whether steps change or remove resource files, and all that do
+// confirm it.
+func confirmsAll(steps []git.Step, scope layout.Scope) bool {
+	confirmed := false
+	for _, step := range steps {
+		for _, c := range step.Changes {
+			if c.Old == nil || !scope.Resource(c.Path) {
+				continue
+			}
+			if !step.ConfirmsPrune {
+				return false
+			}
+			confirmed = true
+		}
+	}
+	return confirmed
 }
 
 // decode reads the resource files among files and puts them into the entries.

@@ -163,12 +163,15 @@ func Concerns(kind string, was, is v1alpha1.Object) bool {
 func readStatus(kind string, o v1alpha1.Object) any {
 	switch o := o.(type) {
 	case *v1alpha1.Product:
-		revision := ""
-		if o.Status.Sync != nil && o.GetAnnotations()[v1alpha1.AnnotationConfirmPrune] != "" {
-			// A space compares it with the annotation.
-			revision = o.Status.Sync.Revision
+		revision, confirmed := "", false
+		if o.Status.Sync != nil {
+			confirmed = o.Status.Sync.PruneConfirmed
+			if o.GetAnnotations()[v1alpha1.AnnotationConfirmPrune] != "" {
+				// A space compares it with the annotation.
+				revision = o.Status.Sync.Revision
+			}
 		}
-		return []any{spaceClusters(o), revision}
+		return []any{spaceClusters(o), revision, confirmed}
 	case *v1alpha1.Cluster:
 		if kind == "Cluster" {
 			// Connections enqueue the clusters that depend on them.

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -35,6 +36,27 @@ func Spaces(s *snapshot.Snapshot, p *v1alpha1.Product, clusters []string) []v1al
 	}
 	slices.SortFunc(spaces, func(a, b v1alpha1.ProductSpace) int { return strings.Compare(a.Cluster, b.Cluster) })
 	return spaces
+}
+
+// SpacesOutcome returns the error of the first space of a product's status that is not
+// ready, or nil. A space whose guard waits for a person comes first.
+func SpacesOutcome(s *snapshot.Snapshot, p *v1alpha1.Product) error {
+	var found error
+	for _, short := range p.Status.Spaces {
+		if short.Ready {
+			continue
+		}
+		if space := s.Space(p.Name, short.Cluster); space != nil {
+			stalled := meta.FindStatusCondition(space.Status.Conditions, v1alpha1.ConditionStalled)
+			if stalled != nil && stalled.Reason == v1alpha1.ReasonPruneGuarded {
+				return engine.Terminal(v1alpha1.ReasonPruneGuarded, "cluster %s: %s", short.Cluster, stalled.Message)
+			}
+		}
+		if found == nil {
+			found = engine.Waiting(v1alpha1.ReasonProgressing, "cluster %s: %s", short.Cluster, short.Message)
+		}
+	}
+	return found
 }
 
 const beingWritten = "being written"

@@ -8,6 +8,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/plan"
 )
 
 // MirrorResult is the outcome of one pass over a repository.
@@ -16,9 +17,14 @@ type MirrorResult struct {
 	Status *v1alpha1.SyncStatus
 	// Err is the reason why the repository is not in sync, apart from refused files.
 	Err error
-	// Guarded is true while the prune guard keeps objects.
-	Guarded bool
+	// Held lists the objects that the prune guard keeps.
+	Held []plan.ID
+	// Confirm is the object whose annotation confirms their removal.
+	Confirm plan.Ref
 }
+
+// maxHeldNames bounds the names of objects in a message, in bytes.
+const maxHeldNames = 300
 
 // Synced returns the condition of a result, and whether a person must act.
 func (r MirrorResult) Synced(classify engine.Classifier) (metav1.Condition, bool) {
@@ -30,16 +36,30 @@ func (r MirrorResult) Synced(classify engine.Classifier) (metav1.Condition, bool
 		return c, outcome.Class == engine.ClassTerminal
 	case r.Status.ProblemCount > 0:
 		c.Reason, c.Message = v1alpha1.ReasonFilesRefused, problemMessage(r.Status)
+		if len(r.Held) > 0 {
+			c.Message += "; besides, " + r.heldMessage()
+		}
 		return c, true
-	case r.Guarded:
-		c.Reason = v1alpha1.ReasonPruneGuarded
-		c.Message = fmt.Sprintf("revision %s removes %d of the mirrored objects, more than half: nothing is removed until the annotation %s: %s is set",
-			ShortRevision(r.Status.Revision), r.Status.HeldBack, v1alpha1.AnnotationConfirmPrune, r.Status.Revision)
+	case len(r.Held) > 0:
+		c.Reason, c.Message = v1alpha1.ReasonPruneGuarded, r.heldMessage()
 		return c, true
 	}
 	c.Status, c.Reason = metav1.ConditionTrue, v1alpha1.ReasonSynced
 	c.Message = fmt.Sprintf("revision %s, %d files", ShortRevision(r.Status.Revision), r.Status.Files)
 	return c, false
+}
+
+// heldMessage names the objects that the guard keeps, and both ways to confirm their
+// removal.
+func (r MirrorResult) heldMessage() string {
+	objects := "mirrored objects lose their files"
+	if len(r.Held) == 1 {
+		objects = "mirrored object loses its file"
+	}
+	return fmt.Sprintf("%d %s at once, up to revision %s, and are kept: %s. If the removal is intended, set the annotation %s: %s on %s, "+
+		"or restore the files and remove them by a commit with the trailer %s: %s in its message",
+		len(r.Held), objects, ShortRevision(r.Status.Revision), plan.JoinIDs(r.Held, maxHeldNames),
+		v1alpha1.AnnotationConfirmPrune, r.Status.Revision, r.Confirm, v1alpha1.TrailerConfirmPrune, v1alpha1.TrailerConfirmed)
 }
 
 func problemMessage(status *v1alpha1.SyncStatus) string {
