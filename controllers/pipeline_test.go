@@ -338,7 +338,7 @@ func TestPipelineDeletionInAnyOrder(t *testing.T) {
 			m.push(t, nil, scenario.CodeRepoPath(m.events), bindingPath(m.events))
 			for n, file := range order {
 				file = strings.ReplaceAll(file, m0.source, m.source)
-				m.confirm(t, m.push(t, map[string]string{"README.md": fmt.Sprint(n)}, file))
+				m.mirrored(t, m.push(t, map[string]string{"README.md": fmt.Sprint(n)}, file))
 			}
 			for _, o := range []client.Object{
 				m.pipelines(), &v1alpha1.Environment{ObjectMeta: m.Meta("dev")}, &v1alpha1.Project{ObjectMeta: m.Meta("app")},

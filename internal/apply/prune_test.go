@@ -217,6 +217,35 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// While the guard keeps the objects that weigh, the others go.
+func TestGuardLetsOthersGo(t *testing.T) {
+	w := newWorld(t, "light")
+	ns := w.namespace()
+	a := w.applier()
+	var items []plan.Item
+	for i := range 15 {
+		items = append(items, w.account(ns, fmt.Sprintf("a%02d", i)))
+	}
+	w.must(a, items...)
+	for _, item := range items {
+		w.settle(item)
+	}
+	weighs := func(id plan.ID) bool { return id.Name < "a12" }
+	r, err := w.apply(a, apply.Options{Weighs: weighs})
+	var guard *apply.GuardError
+	if !errors.As(err, &guard) || len(guard.Objects) != 12 || guard.Total != 12 || len(r.Deleted) != 3 {
+		t.Fatalf("%v, deleted %v: want a *GuardError about 12 of 12, and three deleted", err, r.Deleted)
+	}
+	for i, item := range items {
+		if got := w.live(item.ID) != nil; got != (i < 12) {
+			t.Errorf("%s exists: %v", item.ID, got)
+		}
+	}
+	if r, err := w.apply(a, apply.Options{Weighs: func(plan.ID) bool { return false }}); err != nil || len(r.Deleted) != 12 {
+		t.Errorf("%v, deleted %v: want all deleted", err, r.Deleted)
+	}
+}
+
 func TestReadErrorPrunesNothing(t *testing.T) {
 	w := newWorld(t, "unread")
 	ns := w.namespace()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,24 +34,36 @@ func TestApplyIsGuarded(t *testing.T) {
 	for name, test := range map[string]struct {
 		object, asked *v1alpha1.Project
 		options       apply.Options
-		wantDeleted   int
+		// sync is the state of the mirror of the product.
+		sync        *v1alpha1.SyncStatus
+		wantDeleted int
 	}{
-		"not confirmed":              {object: project()},
-		"another generation":         {object: annotated(confirm, "2")},
-		"confirmed":                  {object: annotated(confirm, "3"), wantDeleted: 20},
-		"confirmed by the asked one": {object: project(), asked: annotated(confirm, "3"), wantDeleted: 20},
-		"the asked one does not":     {object: project(), asked: annotated(confirm, "2")},
-		"confirmed by the kind":      {object: project(), options: apply.Options{ConfirmPrune: true}, wantDeleted: 20},
-		"the owner is being deleted": {object: project(), options: apply.Options{NoGuard: true}, wantDeleted: 20},
+		"confirmed by the commit":     {object: project(), sync: &v1alpha1.SyncStatus{PruneConfirmed: true}, wantDeleted: 20},
+		"the commit does not confirm": {object: project(), sync: &v1alpha1.SyncStatus{Revision: "r"}},
+		"no object weighs":            {object: project(), options: apply.Options{Weighs: func(plan.ID) bool { return false }}, wantDeleted: 20},
+		"not confirmed":               {object: project()},
+		"another generation":          {object: annotated(confirm, "2")},
+		"confirmed":                   {object: annotated(confirm, "3"), wantDeleted: 20},
+		"confirmed by the asked one":  {object: project(), asked: annotated(confirm, "3"), wantDeleted: 20},
+		"the asked one does not":      {object: project(), asked: annotated(confirm, "2")},
+		"confirmed by the kind":       {object: project(), options: apply.Options{ConfirmPrune: true}, wantDeleted: 20},
+		"the owner is being deleted":  {object: project(), options: apply.Options{NoGuard: true}, wantDeleted: 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := aimed(t, test.object, map[string]*cluster{"c": newCluster(20)})
 			s := w.session(test.object)
+			var by v1alpha1.Object = test.object
 			if test.asked != nil {
-				s.Asked = test.asked
+				s.Asked, by = test.asked, test.asked
+			}
+			if test.sync != nil {
+				s.Snapshot = snapshot.New("t", "nautes", &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: test.object.Namespace}, Status: v1alpha1.ProductStatus{Sync: test.sync}})
 			}
 			applied := s.Apply(t.Context(), plan.Set{Owner: owner, Target: plan.Cluster("c")}, test.options)
 			var guard *apply.GuardError
+			if errors.As(applied.Err, &guard) && (guard.Value != strconv.FormatInt(by.GetGeneration(), 10) || guard.Confirm.Name != by.GetName()) {
+				t.Errorf("confirmed by %q of %s", guard.Value, guard.Confirm)
+			}
 			if guarded := errors.As(applied.Err, &guard); guarded != (test.wantDeleted == 0) || len(applied.Result.Deleted) != test.wantDeleted {
 				t.Errorf("deleted %d (%v), want %d", len(applied.Result.Deleted), applied.Err, test.wantDeleted)
 			}

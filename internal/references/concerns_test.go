@@ -55,6 +55,7 @@ func TestConcerns(t *testing.T) {
 		"a revision":          {kind: "Space", was: product(func(*v1alpha1.Product) {}), is: product(func(p *v1alpha1.Product) { p.Status.Sync = &v1alpha1.SyncStatus{Revision: "1"} })},
 		"a confirmed one":     {kind: "Space", was: product(confirmed("1")), is: product(confirmed("2")), want: true},
 		"a confirmation":      {kind: "Space", was: product(func(*v1alpha1.Product) {}), is: product(confirmed("2")), want: true},
+		"a confirming commit": {kind: "Space", was: product(func(*v1alpha1.Product) {}), is: product(func(p *v1alpha1.Product) { p.Status.Sync = &v1alpha1.SyncStatus{PruneConfirmed: true} }), want: true},
 		"a component":         {kind: "Cluster", was: cluster(func(*v1alpha1.Cluster) {}), is: cluster(func(c *v1alpha1.Cluster) { c.Status.Warnings = []string{"w"} })},
 		"its runtimes":        {kind: "DeploymentRuntime", was: cluster(func(*v1alpha1.Cluster) {}), is: cluster(func(c *v1alpha1.Cluster) { c.Status.Warnings = []string{"w"} }), want: true},
 		"a connected cluster": {kind: "Cluster", was: cluster(func(*v1alpha1.Cluster) {}), is: cluster(func(c *v1alpha1.Cluster) { c.Status.Connection = &v1alpha1.ConnectionStatus{UID: "u"} }), want: true},

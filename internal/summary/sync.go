@@ -52,13 +52,9 @@ func (r MirrorResult) Synced(classify engine.Classifier) (metav1.Condition, bool
 // heldMessage names the objects that the guard keeps, and both ways to confirm their
 // removal.
 func (r MirrorResult) heldMessage() string {
-	objects := "mirrored objects lose their files"
-	if len(r.Held) == 1 {
-		objects = "mirrored object loses its file"
-	}
-	return fmt.Sprintf("%d %s at once, up to revision %s, and are kept: %s. If the removal is intended, set the annotation %s: %s on %s, "+
+	return fmt.Sprintf("revision %s would remove %d of the mirrored objects at once; kept are: %s. If the removal is intended, set the annotation %s: %s on %s, "+
 		"or restore the files and remove them by a commit with the trailer %s: %s in its message",
-		len(r.Held), objects, ShortRevision(r.Status.Revision), plan.JoinIDs(r.Held, maxHeldNames),
+		ShortRevision(r.Status.Revision), len(r.Held), plan.JoinIDs(r.Held, maxHeldNames),
 		v1alpha1.AnnotationConfirmPrune, r.Status.Revision, r.Confirm, v1alpha1.TrailerConfirmPrune, v1alpha1.TrailerConfirmed)
 }
 
