@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -56,9 +55,6 @@ func (d *demo) unregistration(ctx context.Context) error {
 		return err
 	}
 	pushed := time.Now()
-	if err := d.confirm(ctx, c, pushed); err != nil {
-		return err
-	}
 	if err := d.hostInUse(ctx, c); err != nil {
 		return err
 	}
@@ -82,34 +78,6 @@ func (d *demo) unregistration(ctx context.Context) error {
 	}
 	d.measured("git push → three clusters unregistered, components removed", time.Since(pushed))
 	return d.nothingLeft(ctx, c)
-}
-
-// confirm shows that a push that removes most objects of the tenant waits for a
-// confirmation, and gives it.
-func (d *demo) confirm(ctx context.Context, c client.Client, pushed time.Time) error {
-	repo := &v1alpha1.CodeRepo{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "management"}}
-	err := d.until(ctx, "the guard of the tenant repository", func(ctx context.Context) error {
-		if err := c.Get(ctx, client.ObjectKeyFromObject(repo), repo); err != nil {
-			return err
-		}
-		ready := meta.FindStatusCondition(repo.Status.Conditions, v1alpha1.ConditionReady)
-		if ready == nil || ready.Reason != v1alpha1.ReasonPruneGuarded {
-			return fmt.Errorf("its condition Ready is %+v", ready)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	d.screen.done("the push takes away most of what the tenant has: nothing is removed yet", time.Since(pushed))
-	d.screen.say("  %s: %d of the mirrored objects wait for the annotation %s", v1alpha1.ReasonPruneGuarded, repo.Status.Sync.HeldBack, v1alpha1.AnnotationConfirmPrune)
-	before := repo.DeepCopy()
-	repo.SetAnnotations(map[string]string{v1alpha1.AnnotationConfirmPrune: repo.Status.Sync.Revision})
-	if err := c.Patch(ctx, repo, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("confirm the removal: %w", err)
-	}
-	d.screen.say("kubectl annotate coderepo management %s=%s", v1alpha1.AnnotationConfirmPrune, short(repo.Status.Sync.Revision))
-	return nil
 }
 
 // stopWorkerPrograms ends the processes of the workers' Argo CD and HNC. Argo
