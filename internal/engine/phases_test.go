@@ -29,7 +29,10 @@ type cluster struct {
 	err    error
 }
 
-func newCluster(count int) *cluster {
+func newCluster(count int) *cluster { return newClusterOf(owner, count) }
+
+// newClusterOf returns a cluster with objects of an owner.
+func newClusterOf(owner plan.Owner, count int) *cluster {
 	c := &cluster{}
 	var objects []client.Object
 	for i := range count {

@@ -26,6 +26,9 @@ type Targets struct {
 	Vault apply.System
 	// Applied is called with the result of every application.
 	Applied func(owner client.Object, set plan.Set, result apply.Result)
+	// TenantConfirms reports whether the commits that the tenant repository was mirrored
+	// from confirm removals. Nil counts as no.
+	TenantConfirms func(ctx context.Context) bool
 	// Abandoned is called for objects on a lost cluster that are given up.
 	Abandoned func(owner client.Object, cluster string)
 
@@ -52,8 +55,8 @@ func (s *Session[T]) Connect(target plan.Target) (apply.Connection, error) {
 
 // Apply applies a set to its target. A person confirms that most of its objects may be
 // removed by the annotation confirm-prune with the generation of the object, or by the
-// commit that the product was mirrored from. A set for a secret store without accounts
-// counts as applied.
+// commit that the product, or else the tenant, was mirrored from. A set for a secret
+// store without accounts counts as applied.
 func (s *Session[T]) Apply(ctx context.Context, set plan.Set, o apply.Options) (applied Applied) {
 	targets := s.options.Targets
 	applied.Set = set
@@ -88,6 +91,11 @@ func (s *Session[T]) Apply(ctx context.Context, set plan.Set, o apply.Options) (
 		applied.Err = fmt.Errorf("apply a set of %s: no connection to %s", set.Owner, set.Target)
 	default:
 		applied.Result, applied.Err = targets.Applier.Apply(ctx, conn, set, o)
+		var guard *apply.GuardError
+		if errors.As(applied.Err, &guard) && set.Owner.Product == "" && targets.TenantConfirms != nil && targets.TenantConfirms(ctx) {
+			o.ConfirmPrune = true
+			applied.Result, applied.Err = targets.Applier.Apply(ctx, conn, set, o)
+		}
 		targets.Applied(s.Object, set, applied.Result)
 	}
 	return applied

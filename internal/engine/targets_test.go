@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -76,6 +77,29 @@ func TestApplyIsGuarded(t *testing.T) {
 			}
 			if got := w.said(); len(got) != wantEvents {
 				t.Errorf("events %v, want %d", got, wantEvents)
+			}
+		})
+	}
+}
+
+// The tenant repository confirms the removal of the objects of the tenant only.
+func TestTenantConfirms(t *testing.T) {
+	for name, test := range map[string]struct {
+		owner       plan.Owner
+		confirms    bool
+		wantDeleted int
+	}{
+		"of the tenant, confirmed":     {plan.Owner{Kind: "Cluster", Name: "c"}, true, 20},
+		"of the tenant, not confirmed": {plan.Owner{Kind: "Cluster", Name: "c"}, false, 0},
+		"of a product":                 {plan.Owner{Kind: "Space", Product: "product-1", Name: "product-1"}, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := aimed(t, project(), map[string]*cluster{"c": newClusterOf(test.owner, 20)})
+			s := w.session(project())
+			s.options.Targets.TenantConfirms = func(context.Context) bool { return test.confirms }
+			applied := s.Apply(t.Context(), plan.Set{Owner: test.owner, Target: plan.Cluster("c")}, apply.Options{})
+			if len(applied.Result.Deleted) != test.wantDeleted || (applied.Err == nil) != (test.wantDeleted > 0) {
+				t.Errorf("deleted %d (%v), want %d", len(applied.Result.Deleted), applied.Err, test.wantDeleted)
 			}
 		})
 	}

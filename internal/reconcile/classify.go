@@ -56,7 +56,12 @@ func Classify(err error) *engine.Error {
 	case errors.As(err, &notOurs):
 		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonNotOurs, Message: notOurs.Error(), RetryAfter: foreignRetry}
 	case errors.As(err, &guard):
-		return &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonPruneGuarded, Message: guard.Error()}
+		outcome := &engine.Error{Class: engine.ClassTerminal, Reason: v1alpha1.ReasonPruneGuarded, Message: guard.Error()}
+		if guard.Owner.Product == "" {
+			// No watch reports that the tenant repository confirms it.
+			outcome.RetryAfter = foreignRetry
+		}
+		return outcome
 	case errors.As(err, &kind):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonKindMissing, Message: kind.Error()}
 	case errors.As(err, &secret):

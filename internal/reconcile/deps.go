@@ -5,6 +5,7 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,6 +99,10 @@ func Start[T any, P engine.Object[T]](d *Deps, phases engine.Kind[P], o engine.O
 // NewTargets returns the targets of an operator.
 func (d *Deps) NewTargets() *engine.Targets {
 	targets := engine.NewTargets()
+	targets.TenantConfirms = func(ctx context.Context) bool {
+		repo, err := d.TenantRepository(ctx)
+		return err == nil && repo != nil && repo.Status.Sync != nil && repo.Status.Sync.PruneConfirmed
+	}
 	targets.Applier, targets.Tenant, targets.Vault = d.Applier, d.TenantConn, d.Access
 	targets.Connect = func(snap *snapshot.Snapshot, cluster string) (apply.Connection, error) { return d.Conn(snap, cluster) }
 	targets.Applied = func(_ client.Object, set plan.Set, result apply.Result) {
