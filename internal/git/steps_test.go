@@ -14,7 +14,7 @@ import (
 
 const confirmation = "\n\nNautes-Confirm-Prune: true"
 
-// describeSteps returns a line for each step: its subject's hash, whether it confirms, and its changes.
+// describeSteps returns a line for each step: its hash, whether it confirms, and its changes.
 func describeSteps(steps []Step) []string {
 	var lines []string
 	for _, s := range steps {
