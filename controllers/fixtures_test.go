@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,8 +24,9 @@ type product struct {
 	sys *system
 	// cluster of its environment.
 	cluster string
-	// namespace of its runtime.
+	// namespace of its runtime, which may have more of them.
 	namespace string
+	more      []string
 }
 
 func newProduct(sys *system, id, cluster string) *product {
@@ -55,9 +57,14 @@ func (p *product) binding(permissions string) string {
 }
 
 func (p *product) runtime() string {
-	return p.DeploymentRuntime(scenario.Deployment{
+	last := "    - " + p.namespace + "\n"
+	all := last
+	for _, namespace := range p.more {
+		all += "    - " + namespace + "\n"
+	}
+	return strings.Replace(p.DeploymentRuntime(scenario.Deployment{
 		Name: "dr", Project: "app", Environment: "dev", Namespace: p.namespace, Repo: "repo-1", Path: "deploy", Revision: "main",
-	})
+	}), last, all, 1)
 }
 
 func (p *product) files() map[string]string {

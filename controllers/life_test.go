@@ -212,7 +212,8 @@ func TestDriftIsRepaired(t *testing.T) {
 	})
 }
 
-// Every order of removing the files of a product ends clean.
+// Every order of removing the files of a product ends clean, with one to three
+// namespaces and nothing to confirm on the cluster.
 func TestDeletionInAnyOrder(t *testing.T) {
 	t.Parallel()
 	sys := theSystem(t)
@@ -225,11 +226,14 @@ func TestDeletionInAnyOrder(t *testing.T) {
 		t.Run(strings.Join(order, " "), func(t *testing.T) {
 			t.Parallel()
 			s := newProduct(sys, fmt.Sprintf("50%d", i), "alpha")
+			for n := range i % 3 {
+				s.more = append(s.more, fmt.Sprintf("%s-%d", s.namespace, n))
+			}
 			s.open(t)
 			sys.condition(t, s.Object(), "Ready", "True", "Ready")
 			for n, file := range order {
 				revision := s.push(t, map[string]string{"README.md": fmt.Sprint(n)}, file)
-				s.confirm(t, revision)
+				s.mirrored(t, revision)
 				if file == envFile && n == 0 {
 					message := sys.condition(t, &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}, "Ready", "False", v1alpha1.ReasonInUse)
 					if !strings.Contains(message, "dr") {
@@ -256,14 +260,10 @@ func TestDeletionInAnyOrder(t *testing.T) {
 	}
 }
 
-// confirm lifts the guard for a revision.
-func (s *product) confirm(t *testing.T, revision string) {
+// mirrored waits until a revision is mirrored and nothing of it is held back.
+func (s *product) mirrored(t *testing.T, revision string) {
 	t.Helper()
 	p := s.Object()
-	patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationConfirmPrune, revision))
-	if err := s.sys.Client.Patch(t.Context(), p, patch); err != nil {
-		t.Fatal(err)
-	}
 	s.sys.Until(t, "revision "+revision, func() error {
 		if err := s.sys.Client.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil {
 			return err
