@@ -83,7 +83,7 @@ func TestGitCredentialsArriveLate(t *testing.T) {
 func TestForeignFieldsGoBack(t *testing.T) {
 	t.Parallel()
 	sys := theSystem(t)
-	s := newProduct(sys, "903", "alpha")
+	s := newProduct(sys, "910", "alpha")
 	s.open(t)
 	s.synced(t, "Synced", "Healthy")
 	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
