@@ -261,15 +261,15 @@ func TestDeletionInAnyOrder(t *testing.T) {
 }
 
 // mirrored waits until a revision is mirrored and nothing of it is held back.
-func (s *product) mirrored(t *testing.T, revision string) {
+func (p *product) mirrored(t *testing.T, revision string) {
 	t.Helper()
-	p := s.Object()
-	s.sys.Until(t, "revision "+revision, func() error {
-		if err := s.sys.Client.Get(context.Background(), client.ObjectKeyFromObject(p), p); err != nil {
+	object := p.Object()
+	p.sys.Until(t, "revision "+revision, func() error {
+		if err := p.sys.Client.Get(context.Background(), client.ObjectKeyFromObject(object), object); err != nil {
 			return err
 		}
-		if p.Status.Sync == nil || p.Status.Sync.Revision != revision || p.Status.Sync.HeldBack > 0 {
-			return fmt.Errorf("at %+v", p.Status.Sync)
+		if object.Status.Sync == nil || object.Status.Sync.Revision != revision || object.Status.Sync.HeldBack > 0 {
+			return fmt.Errorf("at %+v", object.Status.Sync)
 		}
 		return nil
 	})

@@ -12,21 +12,21 @@ import (
 )
 
 // merge patches the runtime's Application, as Argo CD does.
-func (s *product) merge(t *testing.T, patch string) {
+func (p *product) merge(t *testing.T, patch string) {
 	t.Helper()
-	app := s.application()
-	s.sys.AwaitObjects(t, s.sys.Clusters[s.cluster], app)
-	if err := s.sys.Clusters[s.cluster].Patch(t.Context(), app, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+	app := p.application()
+	p.sys.AwaitObjects(t, p.sys.Clusters[p.cluster], app)
+	if err := p.sys.Clusters[p.cluster].Patch(t.Context(), app, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // phase waits for the phase of the operation of the runtime's Application.
-func (s *product) phase(t *testing.T, want string) {
+func (p *product) phase(t *testing.T, want string) {
 	t.Helper()
-	s.sys.Until(t, "the phase "+want, func() error {
-		app := s.application()
-		if err := s.sys.Clusters[s.cluster].Get(t.Context(), client.ObjectKeyFromObject(app), app); err != nil {
+	p.sys.Until(t, "the phase "+want, func() error {
+		app := p.application()
+		if err := p.sys.Clusters[p.cluster].Get(t.Context(), client.ObjectKeyFromObject(app), app); err != nil {
 			return err
 		}
 		if phase, _, _ := unstructured.NestedString(app.Object, "status", "operationState", "phase"); phase != want {

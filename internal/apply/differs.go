@@ -21,8 +21,8 @@ const DiffersRetry = 10 * time.Minute
 // maxValue is the longest value in a message, in bytes.
 const maxValue = 100
 
-// DiffersError: the API server stored another value than was applied, for example
-// because an admission webhook or a policy changes it. The object was written, and is
+// DiffersError reports that the API server stored another value than was applied, for
+// example because an admission webhook or a policy changes it. The object was written, and is
 // not written again before DiffersRetry.
 type DiffersError struct {
 	ID     plan.ID

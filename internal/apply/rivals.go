@@ -165,8 +165,8 @@ func (p *pass) mayRestore(id plan.ID, hash string, seen *metav1.PartialObjectMet
 	return &ContestedError{ID: id, Target: p.set.Target, Managers: managers, Retry: pause}
 }
 
-// ContestedError: another writer changes an object of ours again and again, so it is
-// left alone for a while.
+// ContestedError reports that another writer changes an object of ours again and again,
+// so it is left alone for a while.
 type ContestedError struct {
 	ID     plan.ID
 	Target plan.Target

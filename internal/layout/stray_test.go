@@ -91,7 +91,7 @@ func TestLook(t *testing.T) {
 // Content that is no YAML, invisible characters, and values that YAML changes are
 // named.
 func TestDecodeExplains(t *testing.T) {
-	replace := func(old, new string) string { return replaceOnce(t, environment, old, new) }
+	replace := func(old, by string) string { return replaceOnce(t, environment, old, by) }
 	checkRefusals(t, map[string]refusal{
 		"Git LFS":             {"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 12345\n", Unparsable, 1, "Git LFS pointer", nil},
 		"merge conflict":      {replace("  cluster: one\n", "<<<<<<< HEAD\n  cluster: one\n=======\n  cluster: two\n>>>>>>> feature/x\n"), Unparsable, 6, "markers of a merge conflict", nil},

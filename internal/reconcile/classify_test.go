@@ -18,11 +18,11 @@ import (
 // unexpected.
 func TestClassifyAnswersOfServers(t *testing.T) {
 	const down = `Internal error occurred: failed calling webhook "namespaces.hnc.x-k8s.io": failed to call webhook: Post "https://h/validate": EOF`
-	answer := func(code int32, message string) error {
+	answer := func(code int32, message string) *apierrors.StatusError {
 		return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reasonOf(code), Message: message}}
 	}
 	secret := answer(422, "hidden")
-	secret.(*apierrors.StatusError).ErrStatus.Details = &metav1.StatusDetails{Kind: "secrets"}
+	secret.ErrStatus.Details = &metav1.StatusDetails{Kind: "secrets"}
 	item := func(err error) error {
 		return fmt.Errorf("apply: %w", &apply.ItemError{ID: plan.ID{Kind: "ConfigMap", Namespace: "n", Name: "c"}, Target: plan.Cluster("alpha"), Err: err})
 	}

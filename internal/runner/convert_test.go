@@ -181,10 +181,10 @@ func withTypes(value reflect.Value) {
 // name of the field.
 func TestConversionKeepsEveryField(t *testing.T) {
 	type version struct {
-		spec      reflect.Type
-		old, back func() convertible
-		object    func() convertible
-		kind      string
+		spec   reflect.Type
+		old    func() convertible
+		object func() convertible
+		kind   string
 	}
 	versions := []version{
 		{
@@ -208,7 +208,7 @@ func TestConversionKeepsEveryField(t *testing.T) {
 				}
 			}
 			name := v.kind + "/" + strings.ReplaceAll(strings.Join(names, "/"), "/*", "")
-			make := func(leaf bool) (convertible, []byte) {
+			create := func(leaf bool) (convertible, []byte) {
 				old := v.old()
 				spec := reflect.ValueOf(old).Elem().FieldByName("Spec")
 				set(t, spec, path, leaf)
@@ -240,8 +240,8 @@ func TestConversionKeepsEveryField(t *testing.T) {
 				}
 				return string(content)
 			}
-			with, content := make(true)
-			without, _ := make(false)
+			with, content := create(true)
+			without, _ := create(false)
 			arrives := specOf(with) != specOf(without)
 			object := v.object()
 			err := decode(content, versionV1beta1, object, v.old(), v.old())

@@ -19,12 +19,10 @@ func TestStillAsked(t *testing.T) {
 	}
 	runtime := func(name, environment, account, repo string, namespaces ...string) *v1alpha1.DeploymentRuntime {
 		r := &v1alpha1.DeploymentRuntime{ObjectMeta: meta("product-1", name)}
-		r.Spec.Account = v1alpha1.DNSLabel(account)
+		r.Spec.Account = account
 		r.Spec.ManifestSource.CodeRepo = repo
 		r.Spec.Destination.Environment = environment
-		for _, namespace := range namespaces {
-			r.Spec.Destination.Namespaces = append(r.Spec.Destination.Namespaces, v1alpha1.DNSLabel(namespace))
-		}
+		r.Spec.Destination.Namespaces = append(r.Spec.Destination.Namespaces, namespaces...)
 		return r
 	}
 	on := func(r *v1alpha1.DeploymentRuntime, cluster string) *v1alpha1.DeploymentRuntime {
