@@ -113,7 +113,7 @@ func groups() []group {
 		{event: "push_events", fields: ignored(nil, "headers.Idempotency-Key", "headers.X-Gitlab-Event-Uuid", "headers.X-Gitlab-Webhook-Uuid")},
 		{event: "tag_push_events", fields: ignored([]field{ref("ref", "refs/tags/", "")}, "message", "before")},
 		{event: "merge_requests_events", matched: true, fields: ignored([]field{branch("object_attributes.source_branch"), sha("object_attributes.last_commit.id", "")},
-			"object_attributes.description", "object_attributes.action", "object_attributes.updated_at", "labels.0.title")},
+			"object_attributes.description", "object_attributes.updated_at", "labels.0.title")},
 		{event: "merge_requests_events", fields: request},
 		{event: "note_events", fields: ignored([]field{branch("merge_request.source_branch"), sha("merge_request.last_commit.id", "")},
 			"object_attributes.note", "object_attributes.action", "object_attributes.noteable_type")},
@@ -124,7 +124,7 @@ func groups() []group {
 		{event: "pipeline_events", fields: ignored([]field{ref("object_attributes.ref", "x", "refs/heads/"), sha("object_attributes.sha", "")},
 			"object_attributes.name", "object_attributes.status", "commit.message")},
 		{event: "releases_events", fields: ignored([]field{tag, sha("commit.id", "")}, "name", "description")},
-		{event: "deployment_events", fields: ignored([]field{ref("ref", "x", "refs/heads/")}, "commit_url", "commit_title", "environment", "status")},
+		{event: "deployment_events", fields: ignored([]field{ref("ref", "x", "refs/heads/")}, "commit_url", "commit_title", "environment")},
 	}
 }
 
