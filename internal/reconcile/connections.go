@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	ctrlreconcile "sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -63,9 +63,13 @@ func (d *Deps) kubeconfig(ctx context.Context, c *v1alpha1.Cluster) (secrets.Val
 func (d *Deps) AddConnections() error {
 	connect := ctrlreconcile.Func(func(ctx context.Context, r ctrl.Request) (ctrl.Result, error) {
 		c := &v1alpha1.Cluster{}
-		if err := d.Client.Get(ctx, r.NamespacedName, c); err != nil {
+		err := d.Client.Get(ctx, r.NamespacedName, c)
+		if apierrors.IsNotFound(err) {
 			d.Clusters.Remove(r.Name)
-			return ctrl.Result{}, client.IgnoreNotFound(err)
+			return ctrl.Result{}, nil
+		}
+		if err != nil {
+			return ctrl.Result{}, err
 		}
 		outcome := engine.Classify(d.KeepConnected(ctx, c), Classify)
 		if outcome.Class == engine.ClassUnexpected {

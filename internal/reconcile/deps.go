@@ -1,7 +1,7 @@
 // Package reconcile holds the parts that controllers share: their dependencies,
-// which each controller keeps in a field, the classification of errors, the
-// relations between the kinds, the triggers and the queue for slow clusters. It
-// guarantees that each of these questions is answered in one place.
+// which each controller keeps in a field, the classification of errors, the queues,
+// the event handlers that fill them, and the lane for slow clusters. It guarantees that
+// each of these questions is answered in one place.
 package reconcile
 
 import (
