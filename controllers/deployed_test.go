@@ -21,9 +21,7 @@ func TestInvalidSpecFollowsTheRecord(t *testing.T) {
 	sys := theSystem(t)
 	s := newProduct(sys, "431", "alpha")
 	s.open(t)
-	r := s.runtimeObject()
-	s.synced(t, "Synced", "Healthy")
-	sys.condition(t, r, "Ready", "True", "Ready")
+	r := s.ready(t)
 	valid := r.Generation
 	if r.Status.Deployed == nil || r.Status.Deployed.Generation != valid {
 		t.Fatalf("on record is %+v, want generation %d", r.Status.Deployed, valid)

@@ -156,4 +156,14 @@ func (p *product) synced(t *testing.T, sync, health string) {
 	}
 }
 
+// ready lets Argo CD report that the runtime is synced and healthy, and returns the
+// runtime when it is Ready.
+func (p *product) ready(t *testing.T) *v1alpha1.DeploymentRuntime {
+	t.Helper()
+	p.synced(t, "Synced", "Healthy")
+	r := p.runtimeObject()
+	p.sys.condition(t, r, "Ready", "True", "Ready")
+	return r
+}
+
 func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }

@@ -85,8 +85,7 @@ func TestForeignFieldsGoBack(t *testing.T) {
 	sys := theSystem(t)
 	s := newProduct(sys, "910", "alpha")
 	s.open(t)
-	s.synced(t, "Synced", "Healthy")
-	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	s.ready(t)
 	alpha := sys.Clusters["alpha"]
 	for name, test := range map[string]struct {
 		c      client.Client
@@ -147,8 +146,7 @@ func TestReadyIsAboutTheDeployedSource(t *testing.T) {
 	sys := theSystem(t)
 	s := newProduct(sys, "903", "alpha")
 	s.open(t)
-	s.synced(t, "Synced", "Healthy")
-	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	s.ready(t)
 	s.push(t, map[string]string{runtimeFile: strings.Replace(s.runtime(), "path: deploy", "path: elsewhere", 1)})
 	sys.Until(t, "the changed Application", func() error {
 		app := s.application()
@@ -161,8 +159,7 @@ func TestReadyIsAboutTheDeployedSource(t *testing.T) {
 		return nil
 	})
 	sys.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonProgressing)
-	s.synced(t, "Synced", "Healthy")
-	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	s.ready(t)
 }
 
 // The project that a runtime names arrives last, and by kubectl: nothing else changes.

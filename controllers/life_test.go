@@ -81,9 +81,7 @@ func TestRevokedBinding(t *testing.T) {
 	sys := theSystem(t)
 	s := newProduct(sys, "406", "alpha")
 	s.open(t)
-	r := s.runtimeObject()
-	s.synced(t, "Synced", "Healthy")
-	sys.condition(t, r, "Ready", "True", "Ready")
+	r := s.ready(t)
 
 	s.push(t, nil, bindingFile)
 	message := sys.condition(t, r, "Ready", "False", v1alpha1.ReasonPermissionDenied)
@@ -124,8 +122,7 @@ func TestDestinationIsImmutableOnceDeployed(t *testing.T) {
 	sys := theSystem(t)
 	s := newProduct(sys, "407", "alpha")
 	s.open(t)
-	s.synced(t, "Synced", "Healthy")
-	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+	s.ready(t)
 	moved := *s
 	moved.namespace = "ns-elsewhere"
 	s.push(t, map[string]string{runtimeFile: moved.runtime()})

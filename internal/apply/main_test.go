@@ -238,6 +238,15 @@ func (w *world) account(namespace, name string) plan.Item {
 	return item(plan.StageAccount, kinds["ServiceAccount"], &corev1.ServiceAccount{ObjectMeta: w.meta(namespace, name)})
 }
 
+// accounts returns accounts with the names a00, a01 and so on.
+func (w *world) accounts(namespace string, count int) []plan.Item {
+	items := make([]plan.Item, 0, count)
+	for i := range count {
+		items = append(items, w.account(namespace, fmt.Sprintf("a%02d", i)))
+	}
+	return items
+}
+
 func (w *world) binding(namespace, name string) plan.Item {
 	return item(plan.StageAccount, kinds["RoleBinding"], &rbacv1.RoleBinding{
 		ObjectMeta: w.meta(namespace, name),

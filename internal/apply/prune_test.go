@@ -170,10 +170,7 @@ func TestGuard(t *testing.T) {
 	w := newWorld(t, "guard")
 	ns := w.namespace()
 	a := w.applier()
-	var items []plan.Item
-	for i := range 22 {
-		items = append(items, w.account(ns, fmt.Sprintf("a%02d", i)))
-	}
+	items := w.accounts(ns, 22)
 	w.must(a, items...)
 	fresh := w.account(ns, "new")
 
@@ -222,10 +219,7 @@ func TestGuardLetsOthersGo(t *testing.T) {
 	w := newWorld(t, "light")
 	ns := w.namespace()
 	a := w.applier()
-	var items []plan.Item
-	for i := range 15 {
-		items = append(items, w.account(ns, fmt.Sprintf("a%02d", i)))
-	}
+	items := w.accounts(ns, 15)
 	w.must(a, items...)
 	for _, item := range items {
 		w.settle(item)
@@ -410,10 +404,7 @@ func TestVanishedObjectsDoNotGuard(t *testing.T) {
 	w := newWorld(t, "vanished")
 	ns := w.namespace()
 	a := w.applier()
-	var items []plan.Item
-	for i := range 15 {
-		items = append(items, w.account(ns, fmt.Sprintf("a%02d", i)))
-	}
+	items := w.accounts(ns, 15)
 	w.must(a, items...)
 	for _, item := range items {
 		if err := w.admin.Delete(t.Context(), w.live(item.ID)); err != nil {

@@ -211,11 +211,7 @@ func DescribeFields(others []OtherWriter) (managers, paths []string) {
 		}
 	}
 	all.Leaves().Iterate(func(path fieldpath.Path) {
-		text := strings.TrimPrefix(path.String(), ".")
-		if len(text) > maxPath {
-			text = strings.ToValidUTF8(text[:maxPath], "") + "…"
-		}
-		paths = append(paths, text)
+		paths = append(paths, Words(strings.TrimPrefix(path.String(), "."), maxPath))
 	})
 	slices.Sort(paths)
 	if more := len(paths) - maxPaths; more > 0 {

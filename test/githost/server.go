@@ -151,9 +151,6 @@ type Repo struct {
 // URL returns the address that clients use.
 func (r *Repo) URL() string { return r.url }
 
-// Dir returns the directory of the bare repository.
-func (r *Repo) Dir() string { return r.dir }
-
 // Git runs a git command in the bare repository and returns its output.
 func (r *Repo) Git(args ...string) string {
 	r.t.Helper()
