@@ -30,15 +30,19 @@ type CodeRepoSpec struct {
 	// +optional
 	URL GitURL `json:"url,omitempty"`
 
-	// deploymentRuntime marks a repository that holds manifests to deploy.
+	// deploymentRuntime marks a repository that holds manifests to deploy. Marks are for
+	// people and lists: they allow nothing. A runtime that uses the repository for the
+	// other purpose is warned, if the repository is marked for one purpose alone.
 	// +optional
 	DeploymentRuntime bool `json:"deploymentRuntime,omitempty"`
 
-	// pipelineRuntime marks a repository that holds pipelines.
+	// pipelineRuntime marks a repository that holds pipelines, as deploymentRuntime does
+	// for manifests.
 	// +optional
 	PipelineRuntime bool `json:"pipelineRuntime,omitempty"`
 
-	// webhook says which events the repository sends.
+	// webhook says which events the hooks of the repository send, beside the ones that
+	// pipelines listen to.
 	// +optional
 	Webhook *Webhook `json:"webhook,omitempty"`
 
@@ -55,7 +59,10 @@ type CodeRepoSpec struct {
 
 // Webhook lists the events that a code repository reports.
 type Webhook struct {
-	// events that the repository sends, by their names in GitLab's API.
+	// events that the repository sends, by their names in GitLab's API. A hook that
+	// Nautes plans for the repository sends these and the events that its event source
+	// listens to; the others run no pipeline. An event source that listens to an event
+	// which is not listed here is warned.
 	// +kubebuilder:validation:MaxItems=16
 	// +listType=set
 	// +required
@@ -63,7 +70,7 @@ type Webhook struct {
 }
 
 // GitLabEvent is the name of an event in GitLab's project hooks API.
-// +kubebuilder:validation:Enum=confidential_issues_events;confidential_note_events;deployment_events;issues_events;job_events;merge_requests_events;note_events;pipeline_events;push_events;releases_events;tag_push_events
+// +kubebuilder:validation:Enum=confidential_issues_events;confidential_note_events;deployment_events;issues_events;job_events;merge_requests_events;note_events;pipeline_events;push_events;releases_events;tag_push_events;wiki_page_events
 type GitLabEvent string
 
 // CodeRepoStatus is the observed state of a code repository.

@@ -32,6 +32,8 @@ func everyEvent() map[nautes.GitLabEvent]launch.Event {
 		"pipeline_events": branch, "releases_events": tag,
 		// The deployer chooses its commit.
 		"deployment_events": {Ref: branch.Ref},
+		// The commit is one of the wiki's own repository.
+		"wiki_page_events": {},
 	}
 	for event, about := range want {
 		about.Event = string(event)
@@ -44,8 +46,8 @@ func everyEvent() map[nautes.GitLabEvent]launch.Event {
 // it, when its ref matches, and no others.
 func TestEveryEvent(t *testing.T) {
 	all := everyEvent()
-	if len(all) != 11 {
-		t.Fatalf("%d events, want all eleven", len(all))
+	if len(all) != 12 {
+		t.Fatalf("%d events, want all twelve", len(all))
 	}
 	for event, want := range all {
 		t.Run(string(event), func(t *testing.T) {

@@ -71,7 +71,7 @@ func TestHookToken(t *testing.T) {
 	e := newEngine(t, listening("pipe", gitlabSource("any", "", events...)))
 	source := e.sources[0]
 	entry, ok := source.Spec.Gitlab["any"]
-	if !ok || len(entry.Events) != 11 {
+	if !ok || len(entry.Events) != 12 {
 		t.Fatalf("the event source has %v", source.Spec.Gitlab)
 	}
 	mounted(t, entry.AccessToken, "placeholder")

@@ -125,6 +125,7 @@ func groups() []group {
 			"object_attributes.name", "object_attributes.status", "commit.message")},
 		{event: "releases_events", fields: ignored([]field{tag, sha("commit.id", "")}, "name", "description")},
 		{event: "deployment_events", fields: ignored([]field{ref("ref", "x", "refs/heads/")}, "commit_url", "commit_title", "environment")},
+		{event: "wiki_page_events", fields: ignored(nil, "object_attributes.title", "object_attributes.content", "object_attributes.version_id")},
 	}
 }
 

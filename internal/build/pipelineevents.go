@@ -350,7 +350,7 @@ func (p *pipeline) addHooks() error {
 			return err
 		}
 		hook := plan.ForgeHook{
-			Provider: provider.Name, Repository: source.Repository, URL: base + p.hookPath(e), Events: source.Events, Token: p.hookToken(e),
+			Provider: provider.Name, Repository: source.Repository, URL: base + p.hookPath(e), Events: source.Sent(p.snap.CodeRepo(p.runtime.Namespace, source.Repository)), Token: p.hookToken(e),
 		}
 		p.forge.addBody(plan.StageConfig, plan.ForgeHookID(source.Repository, p.hookSecret(e)), hook, p.source)
 		p.webhooks = append(p.webhooks, v1alpha1.WebhookStatus{EventSource: e.Name, CodeRepo: hook.Repository, URL: hook.URL, Events: hook.Events})

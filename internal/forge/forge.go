@@ -4,6 +4,8 @@
 package forge
 
 import (
+	"slices"
+
 	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -63,6 +65,19 @@ type Source struct {
 	What []string
 	// Revision is the Lua pattern that refs must match; empty matches every event.
 	Revision string
+}
+
+// Sent returns the events that the hook of a code repository sends: the ones that the
+// source listens to, and the ones that the repository lists. It is sorted.
+func (s Source) Sent(repo *v1alpha1.CodeRepo) []string {
+	events := slices.Clone(s.Events)
+	if repo != nil && repo.Spec.Webhook != nil {
+		for _, event := range repo.Spec.Webhook.Events {
+			events = append(events, string(event))
+		}
+	}
+	slices.Sort(events)
+	return slices.Compact(events)
 }
 
 // TokenKey is the key of the hook's token in the Secret of a Listener.

@@ -124,6 +124,7 @@ var kinds = map[string]string{
 	"Issue Hook": "issues_events", "Confidential Issue Hook": "confidential_issues_events", "Note Hook": "note_events",
 	"Confidential Note Hook": "confidential_note_events", "Job Hook": "job_events", "Pipeline Hook": "pipeline_events",
 	"Release Hook": "releases_events", "Deployment Hook": "deployment_events",
+	"Wiki Page Hook": "wiki_page_events",
 }
 
 // checkResult checks the form of a program's result.

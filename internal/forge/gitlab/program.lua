@@ -16,7 +16,8 @@ local kinds = {
   ["Job Hook"] = "job_events",
   ["Pipeline Hook"] = "pipeline_events",
   ["Release Hook"] = "releases_events",
-  ["Deployment Hook"] = "deployment_events"
+  ["Deployment Hook"] = "deployment_events",
+  ["Wiki Page Hook"] = "wiki_page_events"
 }
 local kind = kinds[header("X-Gitlab-Event")] or ""
 -- An event that runs nothing loses its kind.
@@ -125,7 +126,7 @@ local function key()
   if #id == 36 and find(id, "^%x+%-%x+%-%x+%-%x+%-%x+$") then return id end
   local content = kind .. "\0" .. ref .. "\0" .. commit
     .. said(body, { "before", "after", "checkout_sha", "build_id", "build_status", "deployment_id", "status", "action", "id", "tag", "created_at" })
-    .. said(attributes, { "id", "iid", "action", "status", "oldrev", "created_at", "updated_at" })
+    .. said(attributes, { "id", "iid", "action", "status", "oldrev", "created_at", "updated_at", "slug", "version_id" })
   id = lower(header("X-Gitlab-Event-Uuid"))
   if #id == 36 and find(id, "^%x+%-%x+%-%x+%-%x+%-%x+$") then
     -- Hooks that follow from other hooks share it.
