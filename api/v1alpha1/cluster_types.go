@@ -281,11 +281,6 @@ type ClusterStatus struct {
 	// +optional
 	ProductIDMap map[string]string `json:"productIDMap,omitempty"`
 
-	// warnings lists the settings that have no effect, with the reason.
-	// +optional
-	// +listType=atomic
-	Warnings []string `json:"warnings,omitempty"`
-
 	// usedBy lists environments, runtimes and virtual clusters on the cluster,
 	// at most 20, as kind/namespace/name.
 	// +optional

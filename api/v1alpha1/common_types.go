@@ -26,6 +26,13 @@ type Status struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// warnings lists the settings that are allowed and have no effect, or another one
+	// than people may expect, each with the reason. At most 20 are listed; the last one
+	// says how many more there are.
+	// +optional
+	// +listType=atomic
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // GetStatus returns the common part of the status.

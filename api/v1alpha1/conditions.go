@@ -140,6 +140,9 @@ const (
 	ReasonDisarmed = "Disarmed"
 	// ReasonNotServed: the operator is not configured to deploy anything for the object.
 	ReasonNotServed = "NotServed"
+	// ReasonWarned: the rules allow the object and warn of one of its settings; the
+	// warning is in status.warnings.
+	ReasonWarned = "Warned"
 	// ReasonNotEvaluated: the last pass ended before it came to this condition.
 	ReasonNotEvaluated = "NotEvaluated"
 	// ReasonInternalError: an unexpected error; it is tried again.

@@ -331,11 +331,6 @@ func (in *ClusterStatus) DeepCopyInto(out *ClusterStatus) {
 			(*out)[key] = val
 		}
 	}
-	if in.Warnings != nil {
-		in, out := &in.Warnings, &out.Warnings
-		*out = make([]string, len(*in))
-		copy(*out, *in)
-	}
 	if in.UsedBy != nil {
 		in, out := &in.UsedBy, &out.UsedBy
 		*out = make([]string, len(*in))
@@ -2276,6 +2271,11 @@ func (in *Status) DeepCopyInto(out *Status) {
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
+	}
+	if in.Warnings != nil {
+		in, out := &in.Warnings, &out.Warnings
+		*out = make([]string, len(*in))
+		copy(*out, *in)
 	}
 }
 

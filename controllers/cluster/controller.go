@@ -48,7 +48,6 @@ func (w work) phases(s *engine.Session[*v1alpha1.Cluster]) engine.Phases {
 		Load:     func(ctx context.Context) (*snapshot.Snapshot, error) { return w.deps.Loader.Cluster(ctx, c.Name) },
 		Clusters: func() []string { return []string{c.Name, c.Spec.HostCluster} },
 		Prepare:  p.prepare,
-		Warned:   func(warnings []string) { c.Status.Warnings = warnings },
 		Plan:     p.plan,
 		Commit:   p.commit,
 		Options: func(set plan.Set) apply.Options {

@@ -162,7 +162,7 @@ func (p *pass) setEntryPoints() {
 	}
 	points, err := conn.EntryPoints()
 	if err != nil {
-		c.Status.Warnings = append(c.Status.Warnings, "status.entryPoints is not up to date: "+reconcile.Message(err))
+		p.s.Warn("status.entryPoints is not up to date: " + reconcile.Message(err))
 		return
 	}
 	c.Status.EntryPoints = points

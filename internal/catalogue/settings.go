@@ -73,12 +73,11 @@ type given struct {
 // givenSettings returns the settings that a cluster gives to its component of a
 // category. A field of the Cluster and an addition may set the same value twice, but
 // not two different values.
-func givenSettings(cluster *v1alpha1.Cluster, made selection) (map[string]given, field.ErrorList) {
+func givenSettings(cluster *v1alpha1.Cluster, category v1alpha1.ComponentCategory, from *v1alpha1.Component) (map[string]given, field.ErrorList) {
 	var errs field.ErrorList
 	texts := map[string]given{}
-	category := made.component.spec.Category
-	if made.from != nil {
-		for name, text := range made.from.Additions {
+	if from != nil {
+		for name, text := range from.Additions {
 			texts[name] = given{text: text, at: choicePath(category).Child("additions").Key(name)}
 		}
 	}
@@ -116,8 +115,8 @@ func givenSettings(cluster *v1alpha1.Cluster, made selection) (map[string]given,
 // readSettings returns the typed settings of a cluster's component, without the ones
 // that have no value. Defaults can contain references to the cluster.
 func readSettings(cluster *v1alpha1.Cluster, made selection, httpsPort int64, find lookup) (map[string]any, field.ErrorList) {
-	texts, errs := givenSettings(cluster, made)
 	category := made.component.spec.Category
+	texts, errs := givenSettings(cluster, category, made.from)
 	known := map[string]bool{}
 	values := make(map[string]any, len(made.component.settings))
 	for _, one := range made.component.settings {
@@ -156,10 +155,22 @@ func readSettings(cluster *v1alpha1.Cluster, made selection, httpsPort int64, fi
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		if said := texts[name]; !known[name] && !said.implied {
 			errs = append(errs, field.Invalid(said.at, field.OmitValueType{}, fmt.Sprintf(
-				"%s has no setting %s, its settings are: %s", made.component.spec.Name, name, made.component.settingNames())))
+				"%s has no setting %s, its settings are: %s%s", made.component.spec.Name, name, made.component.settingNames(), wayOut(name))))
 		}
 	}
 	return values, append(errs, samePorts(made, values, texts)...)
+}
+
+// wayOut returns what does now what a setting of earlier versions did, or "" if there was
+// no such setting.
+func wayOut(setting string) string {
+	switch setting {
+	case "productResourceKustomizeFileFolder", "productResourceRevision":
+		return "; deploy resources that a product shares by a DeploymentRuntime, or by spec.additionalResources of a ProjectPipelineRuntime, and remove the setting"
+	case "syncResourceTypes":
+		return "; deploy the objects to each namespace from Git, or set spec.resources of the HNCConfiguration config by a component of the ComponentCatalogue, and remove the setting"
+	}
+	return ""
 }
 
 // samePorts returns an error if two settings of a component have the same node port.

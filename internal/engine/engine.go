@@ -96,6 +96,9 @@ type Session[T v1alpha1.Object] struct {
 
 	options *Options[T]
 	saved   T
+	// warnings are the ones of this pass, if the rules were checked in it.
+	validated bool
+	warnings  []string
 }
 
 // Record writes the status as it is now, if it differs from the saved one. It is for
@@ -183,7 +186,10 @@ func (r *Reconciler[T, P]) finish(ctx context.Context, s *Session[P], p Phases, 
 	if outcome.Class == ClassUnexpected && apierrors.IsConflict(outcome.Cause) {
 		return ignoreConflict(outcome.Cause)
 	}
-	before := readyOf(s.saved)
+	before, warned := readyOf(s.saved), s.saved.GetStatus().Warnings
+	if s.validated {
+		s.Object.GetStatus().Warnings = listed(s.warnings)
+	}
 	summarise(s.Object.GetStatus(), s.Object.GetGeneration(), s.Facts, outcome, declared{types: p.Conditions, foreign: r.options.Foreign})
 	if recordErr := s.Record(ctx); recordErr != nil {
 		if apierrors.IsConflict(recordErr) {
@@ -193,6 +199,7 @@ func (r *Reconciler[T, P]) finish(ctx context.Context, s *Session[P], p Phases, 
 		return reconcile.Result{}, errors.Join(outcome.Cause, client.IgnoreNotFound(recordErr))
 	}
 	r.announce(s.Object, before, readyOf(s.Object), outcome.Class)
+	r.announceWarnings(s.Object, warned)
 	if outcome.Class == ClassUnexpected {
 		return reconcile.Result{}, err
 	}

@@ -33,8 +33,6 @@ type Phases struct {
 	Suspended string
 	// Hold runs instead of the phases below for a suspended object.
 	Hold func(ctx context.Context) error
-	// Warned receives the warnings of the rules.
-	Warned func(warnings []string)
 	// Stop returns the reason not to plan and apply, given the errors of the rules.
 	// Without it every error is one.
 	Stop func(refusals field.ErrorList) error
@@ -157,9 +155,7 @@ func (s *Session[T]) validate(p Phases) (invalid, stop error) {
 		return nil, nil
 	}
 	refusals, warnings := validate.Run(s.Snapshot, validate.Request{New: s.Object})
-	if p.Warned != nil {
-		p.Warned(warnings)
-	}
+	s.validated, s.warnings = true, warnings
 	if invalid = Verdict(refusals); invalid != nil {
 		s.Facts.Fail(v1alpha1.ConditionValid, invalid)
 	} else {

@@ -66,6 +66,44 @@ func TestConcerns(t *testing.T) {
 	}
 }
 
+// A warning about a second object of a kind goes when the first one goes.
+func TestReadersOfSiblings(t *testing.T) {
+	first, second := testutil.Environment("product-1", "first", "c"), testutil.Environment("product-1", "second", "c")
+	elsewhere, others := testutil.Environment("product-1", "elsewhere", "d"), testutil.Environment("product-2", "others", "c")
+	url := func(url string) func(*v1alpha1.CodeRepo) { return func(r *v1alpha1.CodeRepo) { r.Spec.URL = url } }
+	derived := testutil.CodeRepo("product-1", "derived", "")
+	written := testutil.CodeRepo("product-1", "written", "", url("https://git.example.com/team-1/code-derived.git"))
+	short := testutil.CodeRepo("product-1", "short", "", url("https://git.example.com/team-1/code-derived"))
+	another := testutil.CodeRepo("product-1", "another", "")
+	catalogue, cluster := testutil.ComponentCatalogue(), testutil.Cluster("c")
+	world := objects{}
+	for _, o := range []v1alpha1.Object{first, second, elsewhere, others, derived, written, short, another, catalogue, cluster} {
+		world[references.RefOf(o)] = o
+	}
+	repo := func(name string) plan.Ref { return plan.Ref{Kind: "CodeRepo", Namespace: "product-1", Name: name} }
+	for name, test := range map[string]struct {
+		of   v1alpha1.Object
+		kind string
+		want []plan.Ref
+	}{
+		"environments on a cluster": {of: first, kind: "Environment", want: []plan.Ref{references.RefOf(second)}},
+		"one on another cluster":    {of: elsewhere, kind: "Environment"},
+		"a derived URL":             {of: derived, kind: "CodeRepo", want: []plan.Ref{repo("short"), repo("written")}},
+		"a written URL":             {of: written, kind: "CodeRepo", want: []plan.Ref{repo("derived"), repo("short")}},
+		"another URL":               {of: another, kind: "CodeRepo"},
+		"a choice of components":    {of: cluster, kind: "ComponentCatalogue", want: []plan.Ref{references.RefOf(catalogue)}},
+	} {
+		if diff := cmp.Diff(test.want, references.Readers(world, test.of, test.kind), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	connected := cluster.DeepCopy()
+	connected.Status.Connection = nil
+	if references.Concerns("ComponentCatalogue", cluster, connected) {
+		t.Error("the catalogue is reconciled whenever a cluster is connected")
+	}
+}
+
 // A used object is reconciled for its users only while it waits to be deleted.
 func TestReadersOfUsers(t *testing.T) {
 	now := metav1.Now()

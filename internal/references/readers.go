@@ -45,6 +45,12 @@ func referring(kind string) []string {
 		return []string{"CodeRepo"}
 	case sharedManifests:
 		return []string{"DeploymentRuntime"}
+	case sharedPlace:
+		return []string{"Environment"}
+	case sharedAddress:
+		return []string{"CodeRepo"}
+	case sharedChoices:
+		return []string{"ComponentCatalogue"}
 	}
 	return nil
 }
@@ -173,7 +179,11 @@ func readStatus(kind string, o v1alpha1.Object) any {
 		}
 		return []any{spaceClusters(o), revision, confirmed}
 	case *v1alpha1.Cluster:
-		if kind == "Cluster" {
+		switch kind {
+		case "ComponentCatalogue":
+			// It judges the choices of components alone.
+			return nil
+		case "Cluster":
 			// Connections enqueue the clusters that depend on them.
 			uid := ""
 			if o.Status.Connection != nil {
@@ -205,6 +215,10 @@ func concerned(f Finder, o v1alpha1.Object) []plan.Ref {
 				passes := slices.ContainsFunc(Of(object), func(r Reference) bool { return r.Passes && r.Ref == keys[i] })
 				if key := Key(object); passes && !slices.Contains(keys, key) {
 					keys = append(keys, key)
+					if r, ok := object.(*v1alpha1.CodeRepo); ok {
+						// Its URL may come to be, or stop being, the one of another repository.
+						keys = append(keys, plan.Ref{Kind: sharedAddress, Namespace: r.Namespace, Name: addressKey(r)})
+					}
 				}
 			}
 		}

@@ -84,9 +84,9 @@ func (o objects) answers(t *testing.T) map[plan.Ref]string {
 	s := o.snapshot()
 	found := map[plan.Ref]string{}
 	for ref, object := range o {
-		errors, _ := validate.Run(s, validate.Request{New: object})
+		errors, warnings := validate.Run(s, validate.Request{New: object})
 		inUse := object.GetDeletionTimestamp() != nil && len(s.UsersOf(object)) > 0
-		found[ref] = fmt.Sprintf("%v\nin use: %t\n%s", errors, inUse, planOf(t, s, object))
+		found[ref] = fmt.Sprintf("%v\n%q\nin use: %t\n%s", errors, warnings, inUse, planOf(t, s, object))
 		if ref.Kind == "Product" {
 			for _, space := range s.Spaces(ref.Name) {
 				found[ref] += fmt.Sprint(space.Name, space.Status)

@@ -39,6 +39,9 @@ const (
 	SharedRepoName   = "repoName"   // the path of the credentials of code repositories
 	SharedClaim      = "claim"      // a namespace on a cluster
 	sharedManifests  = "manifests"  // manifests that are deployed to an environment
+	sharedPlace      = "place"      // the cluster of environments of a product
+	sharedAddress    = "address"    // the name of a Git repository within its group
+	sharedChoices    = "choices"    // the components that clusters choose
 )
 
 // all stands for every object of a kind in a namespace.
@@ -85,7 +88,7 @@ func Of(o client.Object) []Reference {
 		return referencesOfCluster(o)
 	case *v1alpha1.Environment:
 		return slices.Concat(reads("Product", "", product), passing(uses("Cluster", "", o.Spec.Cluster)),
-			passing(reads("Space", product, o.Spec.Cluster)))
+			passing(reads("Space", product, o.Spec.Cluster)), reads(sharedPlace, product, o.Spec.Cluster))
 	case *v1alpha1.Project:
 		return reads("Product", "", product)
 	case *v1alpha1.CodeRepo:
@@ -95,7 +98,7 @@ func Of(o client.Object) []Reference {
 			providers = reads("CodeRepoProvider", "", all)
 		}
 		return slices.Concat(reads("Product", "", product, o.Spec.Product), uses("Project", product, o.Spec.Project),
-			passing(providers), passing(reads(SharedRepoName, "", o.Name)))
+			passing(providers), passing(reads(SharedRepoName, "", o.Name)), reads(sharedAddress, product, addressKey(o)))
 	case *v1alpha1.CodeRepoBinding:
 		return slices.Concat(reads("Product", "", product), uses("CodeRepo", product, o.Spec.CodeRepo),
 			uses("Project", product, o.Spec.Projects...))
@@ -108,6 +111,8 @@ func Of(o client.Object) []Reference {
 			refs = append(append(refs, reads("CodeRepo", product, all)...), reads("CodeRepoProvider", "", all)...)
 		}
 		return refs
+	case *v1alpha1.ComponentCatalogue:
+		return reads(sharedChoices, "", all)
 	case *v1alpha1.Space:
 		// A Space has the name of its cluster.
 		return append(reads("Product", "", product), uses("Cluster", "", o.Name)...)
@@ -168,6 +173,12 @@ func ManifestsKey(r *v1alpha1.DeploymentRuntime) string {
 	}, " ")
 }
 
+// addressKey returns the same text for code repositories whose URL can be the same,
+// whatever way it is written.
+func addressKey(r *v1alpha1.CodeRepo) string {
+	return strings.TrimSuffix(path.Base(cmp.Or(r.Spec.URL, r.Spec.RepoName)), ".git")
+}
+
 // provided returns the references by which other objects name o or share
 // something with it.
 func provided(o client.Object) []plan.Ref {
@@ -176,6 +187,8 @@ func provided(o client.Object) []plan.Ref {
 	switch o := o.(type) {
 	case *v1alpha1.CodeRepoProvider:
 		keys = append(keys, plan.Ref{Kind: own.Kind, Name: all})
+	case *v1alpha1.Cluster:
+		keys = append(keys, plan.Ref{Kind: sharedChoices, Name: all})
 	case *v1alpha1.CodeRepo:
 		keys = append(keys, plan.Ref{Kind: own.Kind, Namespace: own.Namespace, Name: all})
 	case *v1alpha1.CodeRepoBinding:
@@ -185,7 +198,7 @@ func provided(o client.Object) []plan.Ref {
 	}
 	for _, r := range Of(o) {
 		switch r.Kind {
-		case SharedGroup, sharedPorts, sharedKubeSystem, SharedRepoName, sharedManifests:
+		case SharedGroup, sharedPorts, sharedKubeSystem, SharedRepoName, sharedManifests, sharedPlace, sharedAddress:
 			if _, names := o.(*v1alpha1.Cluster); !names || r.Kind != SharedGroup {
 				keys = append(keys, r.Ref)
 			}

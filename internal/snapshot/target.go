@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"slices"
+
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
 )
@@ -20,9 +22,18 @@ func (s *Snapshot) Target(r v1alpha1.Runtime) (v1alpha1.RuntimeTarget, error) {
 			Missing: plan.Ref{Kind: "Cluster", Namespace: s.Namespace, Name: environment.Spec.Cluster}, Needed: RefOf(environment),
 		}
 	}
+	if recorded := r.DeployedTarget(); recorded != nil && !v1alpha1.Movable(r) && SameNamespaces(namespaces, recorded.Namespaces) {
+		// The first one is where manifests without a namespace are, and they cannot move.
+		namespaces = recorded.Namespaces
+	}
 	return v1alpha1.RuntimeTarget{
 		Environment: name, Cluster: environment.Spec.Cluster, Namespaces: namespaces, Account: r.AccountName(),
 	}, nil
+}
+
+// SameNamespaces reports whether two lists hold the same namespaces, in whatever order.
+func SameNamespaces(a, b []string) bool {
+	return len(a) == len(b) && slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // EffectiveTarget returns the recorded target of a runtime with the account of

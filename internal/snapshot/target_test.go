@@ -15,6 +15,9 @@ import (
 
 func TestTarget(t *testing.T) {
 	whole := []client.Object{Environment("product-1", "dev", "c"), Environment("product-1", "lost", "absent"), Environment("product-2", "other", "c"), Cluster("c")}
+	reordered := Deployed("c", DeploymentRuntime("product-1", "app", "dev", "repo", Into("a", "b")))
+	changed := reordered.DeepCopy()
+	reordered.Spec.Destination.Namespaces, changed.Spec.Destination.Namespaces = []string{"b", "a"}, []string{"b", "c"}
 	tests := map[string]struct {
 		runtime     *v1alpha1.DeploymentRuntime
 		want        v1alpha1.RuntimeTarget
@@ -27,6 +30,14 @@ func TestTarget(t *testing.T) {
 		"as the spec says, each namespace once": {
 			runtime: DeploymentRuntime("product-1", "app", "dev", "repo", Into("b", "a", "b"), As("robot")),
 			want:    v1alpha1.RuntimeTarget{Environment: "dev", Cluster: "c", Namespaces: []string{"b", "a"}, Account: "robot"},
+		},
+		"in another order than before": {
+			runtime: reordered,
+			want:    v1alpha1.RuntimeTarget{Environment: "dev", Cluster: "c", Namespaces: []string{"a", "b"}, Account: "app"},
+		},
+		"other namespaces than before": {
+			runtime: changed,
+			want:    v1alpha1.RuntimeTarget{Environment: "dev", Cluster: "c", Namespaces: []string{"b", "c"}, Account: "app"},
 		},
 		"no environment": {
 			runtime:     DeploymentRuntime("product-1", "app", "test", "repo"),

@@ -25,7 +25,7 @@ func (c *checker) componentCatalogue(o *v1alpha1.ComponentCatalogue) {
 	}
 	for _, cluster := range c.s.Clusters() {
 		if _, refused := c.s.ClusterComponents(cluster); len(refused) > 0 {
-			c.warn("%s does not go with the catalogue: %s: %s", snapshot.RefOf(cluster), refused[0].Field, strings.TrimSpace(refused[0].Detail))
+			c.warn(field.NewPath("spec", "components"), "%s does not go with the catalogue: %s: %s", snapshot.RefOf(cluster), refused[0].Field, strings.TrimSpace(refused[0].Detail))
 		}
 	}
 }

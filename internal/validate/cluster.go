@@ -30,6 +30,7 @@ func (c *checker) cluster(cluster, before *v1alpha1.Cluster) {
 	// While the tenant's catalogue is invalid, the components of a cluster are unknown.
 	if len(c.s.CatalogueErrors()) == 0 {
 		c.nodePorts(cluster, before)
+		c.idleFields(cluster)
 		c.reservedNamespaces(cluster)
 	}
 	c.allowedResources(cluster)
@@ -154,9 +155,29 @@ func (c *checker) portsBefore(physical string, cluster, before *v1alpha1.Cluster
 	return had
 }
 
+// idleFields warns of fields that have no effect on such a cluster.
+func (c *checker) idleFields(cluster *v1alpha1.Cluster) {
+	for _, idle := range c.s.Catalogue().IdleFields(cluster) {
+		c.warn(idle.At, "it has no effect: %s", idle.Why)
+	}
+}
+
+// carriesNoProducts reports whether a grant to products, of which there are some at a
+// path, has no effect on a cluster. It warns of it.
+func (c *checker) carriesNoProducts(at *field.Path, cluster *v1alpha1.Cluster, grants int) bool {
+	if cluster.Spec.Usage != v1alpha1.UsageHost {
+		return false
+	}
+	if grants > 0 {
+		c.warn(at, "it has no effect: a host cluster carries no products: remove the field, or set it on the clusters on the host")
+	}
+	return true
+}
+
 func (c *checker) reservedNamespaces(cluster *v1alpha1.Cluster) {
 	at := field.NewPath("spec", "reservedNamespacesAllowedProducts")
 	reserved := cluster.Spec.ReservedNamespacesAllowedProducts
+	idle := c.carriesNoProducts(at, cluster, len(reserved))
 	for _, key := range slices.Sorted(maps.Keys(reserved)) {
 		namespace, known := c.s.Reserved(cluster, key)
 		switch {
@@ -164,8 +185,10 @@ func (c *checker) reservedNamespaces(cluster *v1alpha1.Cluster) {
 			c.fail(v1alpha1.ReasonInvalid, at.Key(key), key,
 				"%q is no component: use the name or the namespace of one of %s", key, strings.Join(c.s.Catalogue().Names(), ", "))
 			continue
+		case idle:
+			continue
 		case namespace == "":
-			c.warn("%s: the component is not on this cluster, so the entry has no effect", at.Key(key))
+			c.warn(at.Key(key), "the component is not on this cluster, so the entry has no effect: remove it")
 		}
 		for _, name := range reserved[key] {
 			c.grantee(cluster, at.Key(key), name)
@@ -176,16 +199,18 @@ func (c *checker) reservedNamespaces(cluster *v1alpha1.Cluster) {
 func (c *checker) allowedResources(cluster *v1alpha1.Cluster) {
 	at := field.NewPath("spec", "productAllowedClusterResources")
 	allowed := cluster.Spec.ProductAllowedClusterResources
+	idle := c.carriesNoProducts(at, cluster, len(allowed))
 	for _, name := range slices.Sorted(maps.Keys(allowed)) {
-		c.grantee(cluster, at.Key(name), name)
+		if !idle {
+			c.grantee(cluster, at.Key(name), name)
+		}
 		for i, resource := range allowed[name] {
 			switch {
 			case snapshot.Pattern(resource):
 				c.fail(v1alpha1.ReasonInvalid, at.Key(name).Index(i), resource,
 					"a pattern would grant more than it says: list each kind and group by name")
-			case snapshot.MisgroupedRBAC(resource):
-				c.warn("%s: %s is in the group rbac.authorization.k8s.io, not in authorization.k8s.io; it is granted for both",
-					at.Key(name).Index(i), resource.Kind)
+			case snapshot.MisgroupedRBAC(resource) && !idle:
+				c.warn(at.Key(name).Index(i), "%s is in the group rbac.authorization.k8s.io, not in authorization.k8s.io; it is granted for both", resource.Kind)
 			}
 		}
 	}
@@ -195,11 +220,11 @@ func (c *checker) allowedResources(cluster *v1alpha1.Cluster) {
 func (c *checker) grantee(cluster *v1alpha1.Cluster, at *field.Path, name string) {
 	if id, resolved := cluster.Status.ProductIDMap[name]; resolved {
 		if p := c.s.Product(id); p == nil || p.Spec.Name != name {
-			c.warn("%s: %s was granted to the product %s, which is gone or has another name; remove the entry and add it again to grant it to a new product", at, name, id)
+			c.warn(at, "%s was granted to the product %s, which is gone or has another name; remove the entry and add it again to grant it to a new product", name, id)
 		}
 		return
 	}
 	if c.s.ProductByName(name) == nil {
-		c.warn("%s: there is no product %s yet; the entry takes effect when there is", at, name)
+		c.warn(at, "there is no product %s yet; the entry takes effect when there is", name)
 	}
 }

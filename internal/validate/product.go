@@ -30,7 +30,8 @@ func (c *checker) environment(e *v1alpha1.Environment) {
 	}
 	for _, other := range c.s.Environments(e.Namespace) {
 		if other.Spec.Cluster == e.Spec.Cluster && snapshot.Older(other, e) {
-			c.warn("spec.cluster: Environment %s is on cluster %s already; runtimes of both share the product's accounts and namespaces there", other.Name, e.Spec.Cluster)
+			c.warn(at, "Environment %s is on cluster %s already, and runtimes of both share the product's accounts and namespaces there: use one environment for each cluster",
+				other.Name, e.Spec.Cluster)
 			break
 		}
 	}
@@ -84,7 +85,11 @@ func (c *checker) sameURL(r *v1alpha1.CodeRepo, url string) {
 			continue
 		}
 		if same, _ := c.s.RepositoryURL(other); same == url {
-			c.warn("%s is the same repository: a runtime that may use one of the two may use both", snapshot.RefOf(other))
+			at := field.NewPath("spec", "repoName")
+			if r.Spec.URL != "" {
+				at = field.NewPath("spec", "url")
+			}
+			c.warn(at, "%s is the same repository, so a runtime that may use one of the two may use both: remove one of them", snapshot.RefOf(other))
 			return
 		}
 	}
@@ -205,8 +210,11 @@ func (c *checker) immutable(d destination, cluster *v1alpha1.Cluster) {
 		c.fail(v1alpha1.ReasonDestinationImmutable, d.at.Child("environment"), environment,
 			"Environment %s now names cluster %s; %s", environment, cluster.Name, where)
 	}
-	if !slices.Equal(namespaces, recorded.Namespaces) {
+	switch first := recorded.Namespaces[0]; {
+	case !snapshot.SameNamespaces(namespaces, recorded.Namespaces):
 		c.fail(v1alpha1.ReasonDestinationImmutable, d.namespaceAt(-1), namespaces, "%s", where)
+	case namespaces[0] != first:
+		c.warn(d.namespaceAt(-1), "manifests without a namespace stay in %s, which was the first one when the runtime was deployed: list it first, or delete the runtime and create it again", first)
 	}
 }
 

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -27,7 +28,11 @@ func (c *checker) deploymentRuntime(r *v1alpha1.DeploymentRuntime) {
 		},
 	})
 	c.projects(field.NewPath("spec", "projectsRef"), r.Namespace, r.Spec.ProjectsRef)
-	c.permission(field.NewPath("spec", "manifestSource", "codeRepo"), r.Namespace, r.Spec.ManifestSource.CodeRepo, r.Projects())
+	source := field.NewPath("spec", "manifestSource", "codeRepo")
+	c.permission(source, r.Namespace, r.Spec.ManifestSource.CodeRepo, r.Projects())
+	if repo := c.s.CodeRepo(r.Namespace, r.Spec.ManifestSource.CodeRepo); repo != nil && repo.Spec.PipelineRuntime && !repo.Spec.DeploymentRuntime {
+		c.warn(source, "%s is marked for pipelines alone: set its spec.deploymentRuntime, or deploy from another repository", snapshot.RefOf(repo))
+	}
 	if folder := r.Spec.ManifestSource.Path; strings.HasPrefix(folder, "/") || slices.Contains(strings.Split(folder, "/"), "..") {
 		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "manifestSource", "path"), folder,
 			"the path is outside of the repository: write it relative to the repository's root, without '..'")
@@ -68,12 +73,31 @@ func (c *checker) pipelineRuntime(r *v1alpha1.ProjectPipelineRuntime) {
 		namespaceAt: func(int) *field.Path { return spec.Child("destination", "namespace") },
 	})
 	c.permission(pipelineSourceAt(), r.Namespace, r.Spec.PipelineSource, []string{r.Spec.Project})
+	if repo := c.s.CodeRepo(r.Namespace, r.Spec.PipelineSource); repo != nil && repo.Spec.DeploymentRuntime && !repo.Spec.PipelineRuntime {
+		c.warn(pipelineSourceAt(), "%s is marked for deployments alone: set its spec.pipelineRuntime, or take the pipelines from another repository", snapshot.RefOf(repo))
+	}
 	for i, source := range r.Spec.EventSources {
 		c.eventSource(eventSourcesAt().Index(i), r, source)
 		c.eventFilter(eventSourcesAt().Index(i), source)
 	}
+	c.samePaths(r)
 	c.additionalResources(r)
 	c.hooks(r)
+}
+
+// samePaths warns of pipelines that are one file: two labels of one file are allowed, and
+// an event that triggers both runs it twice.
+func (c *checker) samePaths(r *v1alpha1.ProjectPipelineRuntime) {
+	first := map[string]string{}
+	for i, p := range r.Spec.Pipelines {
+		file := path.Clean(p.Path)
+		if other, known := first[file]; known {
+			c.warn(field.NewPath("spec", "pipelines").Index(i).Child("path"),
+				"pipeline %s is the same file, so an event that triggers both runs it twice: remove one of the two unless that is meant", other)
+			continue
+		}
+		first[file] = p.Name
+	}
 }
 
 func pipelineSourceAt() *field.Path { return field.NewPath("spec", "pipelineSource") }
@@ -97,6 +121,7 @@ func (c *checker) eventSource(at *field.Path, r *v1alpha1.ProjectPipelineRuntime
 	if !listens {
 		return
 	}
+	events := at.Child(string(f.Events.Source), "events")
 	at = at.Child(string(f.Events.Source), "repoName")
 	before := len(c.errors)
 	c.permission(at, r.Namespace, source.Repository, []string{r.Spec.Project})
@@ -105,6 +130,15 @@ func (c *checker) eventSource(at *field.Path, r *v1alpha1.ProjectPipelineRuntime
 	}
 	if refusal, _ := c.s.EventSourceRefusal(r, e); refusal != "" {
 		c.fail(v1alpha1.ReasonInvalid, at, source.Repository, "%s", refusal)
+	}
+	repo := c.s.CodeRepo(r.Namespace, source.Repository)
+	if repo.Spec.Webhook == nil {
+		return
+	}
+	for _, event := range source.Events {
+		if !slices.Contains(repo.Spec.Webhook.Events, v1alpha1.GitLabEvent(event)) {
+			c.warn(events, "%s does not list %s in its spec.webhook.events, and its hook sends it all the same: add it there", snapshot.RefOf(repo), event)
+		}
 	}
 }
 

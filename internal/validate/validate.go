@@ -224,8 +224,10 @@ func (c *checker) missing(path *field.Path, kind, namespace, name string) {
 	c.fail(v1alpha1.ReasonReferenceMissing, path, name, "%s does not exist: create it, or correct the name", ref)
 }
 
-func (c *checker) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+// warn records a warning about a field. It says what the effect is, or that there is
+// none, and what to do.
+func (c *checker) warn(at *field.Path, format string, args ...any) {
+	c.warnings = append(c.warnings, at.String()+": "+fmt.Sprintf(format, args...))
 }
 
 // ofTenant checks that an object of the tenant is in the namespace of the operator.

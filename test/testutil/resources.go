@@ -174,7 +174,7 @@ func CodeRepo(product, name, project string, change ...func(*v1alpha1.CodeRepo))
 	return changed(&v1alpha1.CodeRepo{
 		ObjectMeta: meta(product, name),
 		Spec: v1alpha1.CodeRepoSpec{
-			CodeRepoProvider: Provider, Product: product, Project: project, RepoName: "code-" + name, DeploymentRuntime: true,
+			CodeRepoProvider: Provider, Product: product, Project: project, RepoName: "code-" + name,
 		},
 	}, change)
 }
