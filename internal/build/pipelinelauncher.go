@@ -232,7 +232,7 @@ func (l *launcher) hookTasks(side v1alpha1.HookSide, uses []v1alpha1.Hook) ([]te
 		if definition == nil {
 			return nil, missing("PipelineHook", l.snap.Namespace, use.Name, l.pipeline.source)
 		}
-		hook, errs := hooks.Parse(definition)
+		hook, errs := l.snap.ParsedHook(definition)
 		if len(errs) > 0 {
 			return nil, fmt.Errorf("%s: %w", snapshot.RefOf(definition), errs.ToAggregate())
 		}

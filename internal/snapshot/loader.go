@@ -33,6 +33,8 @@ type Loader struct {
 	mu         sync.Mutex
 	version    string
 	catalogued func() *effectiveCatalogue
+
+	hooks hookReader
 }
 
 // Product returns everything that a decision about a product needs: the objects of the
@@ -222,6 +224,7 @@ func (g *reader) snapshot() (*Snapshot, error) {
 	}
 	s := New(g.Tenant, g.Namespace, g.objects...).WithSettings(g.Settings)
 	s.effective = g.catalogue(s.ComponentCatalogue())
+	s.parser = &g.Loader.hooks
 	return s, nil
 }
 

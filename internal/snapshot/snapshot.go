@@ -47,13 +47,15 @@ type Snapshot struct {
 	credentials    func() map[string]*v1alpha1.CodeRepo
 	ports          func() map[string][]PortUse
 	bindingsByRepo func() map[types.NamespacedName][]*v1alpha1.CodeRepoBinding
+
+	parser *hookReader
 }
 
 // New returns a snapshot of the objects, which are shared and never changed.
 // Of two objects of one kind, namespace and name the last one counts; objects
 // that are not of a Nautes kind are left out.
 func New(tenant, namespace string, objects ...client.Object) *Snapshot {
-	s := &Snapshot{Tenant: tenant, Namespace: namespace, Settings: Settings{}.defaulted()}
+	s := &Snapshot{Tenant: tenant, Namespace: namespace, Settings: Settings{}.defaulted(), parser: &hookReader{}}
 	for _, o := range objects {
 		if t := s.tableOf(o); t != nil {
 			t.put(o)

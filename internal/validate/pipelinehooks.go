@@ -16,7 +16,7 @@ import (
 
 func (c *checker) pipelineHook(h *v1alpha1.PipelineHook) {
 	c.ofTenant(h)
-	_, errs := hooks.Parse(h)
+	_, errs := c.s.ParsedHook(h)
 	c.take(v1alpha1.ReasonInvalid, errs)
 }
 
@@ -67,7 +67,7 @@ func (c *checker) hook(at *field.Path, r *v1alpha1.ProjectPipelineRuntime, side 
 				"hook %s does not work with %s event sources, which the runtime has: remove the hook or the event sources", use.Name, kind)
 		}
 	}
-	hook, errs := hooks.Parse(definition)
+	hook, errs := c.s.ParsedHook(definition)
 	if len(errs) > 0 {
 		c.fail(v1alpha1.ReasonInvalid, at.Child("name"), use.Name, "%s cannot be used until it is corrected: %s: %s",
 			snapshot.RefOf(definition), errs[0].Field, errs[0].Detail)
