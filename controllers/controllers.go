@@ -34,6 +34,7 @@ func all() []controller {
 		{"project", declared.AddProject},
 		{"coderepo", declared.AddCodeRepo},
 		{"coderepobinding", declared.AddCodeRepoBinding},
+		{"artifactrepo", declared.AddArtifactRepo},
 		{"deploymentruntime", deploymentruntime.Add},
 		{"projectpipelineruntime", pipelineruntime.Add},
 		{"productprovider", declared.AddProductProvider},

@@ -34,6 +34,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&Project{}, &ProjectList{},
 		&CodeRepo{}, &CodeRepoList{},
 		&CodeRepoBinding{}, &CodeRepoBindingList{},
+		&ArtifactRepo{}, &ArtifactRepoList{},
 		&DeploymentRuntime{}, &DeploymentRuntimeList{},
 		&ProjectPipelineRuntime{}, &ProjectPipelineRuntimeList{},
 		&Space{}, &SpaceList{},

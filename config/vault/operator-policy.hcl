@@ -23,6 +23,14 @@ path "cluster/metadata/*" {
   capabilities = ["read", "delete"]
 }
 
+# The secrets of artifact repositories: people store them.
+path "repo/data/*" {
+  capabilities = ["read"]
+}
+path "repo/metadata/*" {
+  capabilities = ["read"]
+}
+
 # The secrets of the tenant, as access tokens of providers: people store them.
 path "tenant/data/*" {
   capabilities = ["read"]

@@ -29,7 +29,7 @@ import (
 	"nautes.io/nautes/internal/telemetry"
 )
 
-// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=componentcatalogues;environments;projects;coderepos;coderepobindings;deploymentruntimes;projectpipelineruntimes,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=componentcatalogues;environments;projects;coderepos;coderepobindings;artifactrepos;deploymentruntimes;projectpipelineruntimes,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=clusters;productproviders;coderepoproviders;pipelinehooks,verbs=get;list;watch;create;patch;delete
 
 // gitSync mirrors default.project of each product, and the tenant repository,

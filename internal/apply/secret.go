@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
@@ -51,6 +54,13 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 		}
 		token := webhookToken(content, v.Subject)
 		return &token, secret.Version, nil
+	case v.Format == plan.FormatDockerConfig:
+		user, ok := secret.Fields[plan.FieldUsername]
+		if !ok {
+			return nil, "", &SecretMissingError{Ref: v.Ref, Field: plan.FieldUsername}
+		}
+		config, err := dockerConfig(v.Subject, user, content)
+		return &config, secret.Version, err
 	}
 	format, ok := r.formats[v.Format]
 	if !ok {
@@ -75,6 +85,15 @@ func webhookToken(key secrets.Value, subject string) secrets.Value {
 	// Writing to a hash never fails.
 	_, _ = mac.Write([]byte(subject))
 	return secrets.NewValue([]byte(hex.EncodeToString(mac.Sum(nil))))
+}
+
+// dockerConfig returns the content of an image pull secret for one registry.
+func dockerConfig(registry string, user, password secrets.Value) (secrets.Value, error) {
+	both := append(append(slices.Clone(user.Bytes()), ':'), password.Bytes()...)
+	content, err := json.Marshal(map[string]any{"auths": map[string]any{registry: map[string]string{
+		"username": string(user.Bytes()), "password": string(password.Bytes()), "auth": base64.StdEncoding.EncodeToString(both),
+	}}})
+	return secrets.NewValue(content), err
 }
 
 func secretError(ref secrets.Ref, err error) error {

@@ -30,6 +30,7 @@ func TestSecretValue(t *testing.T) {
 		"missing, but optional":   {value: plan.SecretValue{Field: "g", Optional: true}, absent: true},
 		"there, though optional":  {value: plan.SecretValue{Field: "f", Optional: true}, want: "hidden"},
 		"a token":                 {value: plan.SecretValue{Field: "key", Format: plan.FormatWebhookToken, Subject: "s"}},
+		"a docker config":         {value: plan.SecretValue{Field: "key", Format: plan.FormatDockerConfig, Subject: "registry.example.com"}, wantAs: new(*SecretMissingError)},
 		"a token of no subject":   {value: plan.SecretValue{Field: "key", Format: plan.FormatWebhookToken}, wantAs: new(*PlanError)},
 		"a token of a short key":  {value: plan.SecretValue{Field: "short", Format: plan.FormatWebhookToken, Subject: "s"}, wantAs: new(*FormatError)},
 		"a subject and no format": {value: plan.SecretValue{Field: "f", Subject: "s"}, want: "hidden"},

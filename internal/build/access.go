@@ -69,7 +69,7 @@ func (s *space) addRoles() map[string]bool {
 		}
 		granted := m.grants(s.snap)
 		for _, ref := range granted.known {
-			policy := readPolicy(ref, granted.repo)
+			policy := readPolicy(ref, granted.sources[ref])
 			policies[policy.ID.Name] = policy
 			a.policies[policy.ID.Name] = true
 		}
@@ -111,7 +111,8 @@ func readPolicy(ref secrets.Ref, source plan.Ref) plan.Item {
 
 // grants are the credentials that a runtime may read.
 type grants struct {
-	repo plan.Ref
+	// sources are the repositories of the known ones.
+	sources map[secrets.Ref]plan.Ref
 	// known are granted. Some of the possible ones are, but which ones is not known
 	// while the repository's provider is missing.
 	known, possible []secrets.Ref
@@ -119,17 +120,28 @@ type grants struct {
 
 func (g grants) all() []secrets.Ref { return slices.Concat(g.known, g.possible) }
 
-// grants returns the credentials of the runtime's repository, if it has permission
-// there and the product has the repository's name. A pipeline runtime only reads
-// its pipeline files.
+// grants returns the credentials of the runtime's repository and of the artifact
+// repositories that the runtime may use.
 func (m member) grants(s *snapshot.Snapshot) grants {
+	granted := m.repositoryGrants(s)
+	for _, a := range s.ArtifactRepos(m.runtime) {
+		ref := artifactRef(a, m.runtime)
+		granted.known, granted.sources[ref] = append(granted.known, ref), snapshot.RefOf(a)
+	}
+	return granted
+}
+
+// repositoryGrants returns the credentials of the runtime's repository, if it has
+// permission there and the product has the repository's name. A pipeline runtime only
+// reads its pipeline files.
+func (m member) repositoryGrants(s *snapshot.Snapshot) grants {
 	product := m.runtime.GetNamespace()
 	permission := s.RuntimePermission(m.runtime)
 	repo := s.CodeRepo(product, m.runtime.Repositories()[0])
 	if repo == nil || permission == "" || repo.Spec.CodeRepoProvider == "" {
-		return grants{}
+		return grants{sources: map[secrets.Ref]plan.Ref{}}
 	}
-	granted := grants{repo: snapshot.RefOf(repo)}
+	granted := grants{sources: map[secrets.Ref]plan.Ref{}}
 	// A repository whose name belongs to another product gives no credentials.
 	_, err := s.RepositoryURL(repo)
 	provider := s.CodeRepoProvider(repo.Spec.CodeRepoProvider)
@@ -141,6 +153,9 @@ func (m member) grants(s *snapshot.Snapshot) grants {
 		}
 	case err == nil:
 		granted.known = readable(provider.Spec.ProviderType, repo.Name, permission)
+		for _, ref := range granted.known {
+			granted.sources[ref] = snapshot.RefOf(repo)
+		}
 	}
 	return granted
 }

@@ -16,6 +16,7 @@ import (
 	"nautes.io/nautes/internal/foreign/externalsecrets"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
 )
@@ -278,6 +279,22 @@ func TestAccessApart(t *testing.T) {
 	}
 }
 
+// artifactOf checks that a policy reads one credential of an artifact repository that the
+// product has.
+func artifactOf(t *testing.T, s *snapshot.Snapshot, product string, rule plan.VaultRule, policy string) {
+	t.Helper()
+	granted := slices.ContainsFunc(s.Runtimes(product), func(r v1alpha1.Runtime) bool {
+		return slices.ContainsFunc(s.ArtifactRepos(r), func(a *v1alpha1.ArtifactRepo) bool {
+			return a.Namespace == product && slices.ContainsFunc(build.ArtifactRefs(a), func(ref plan.SecretRef) bool {
+				return secrets.DataPath(ref) == rule.Path && secrets.PolicyName(ref) == policy
+			})
+		})
+	})
+	if !granted || !slices.Equal(rule.Capabilities, []string{"read"}) {
+		t.Errorf("%s: the policy %s lets %v at %s", product, policy, rule.Capabilities, rule.Path)
+	}
+}
+
 // readsOwn checks that a policy reads one credential of a repository that the
 // product has, and whose name it has.
 func readsOwn(t *testing.T, s *snapshot.Snapshot, product string, policy plan.VaultPolicy) {
@@ -287,6 +304,10 @@ func readsOwn(t *testing.T, s *snapshot.Snapshot, product string, policy plan.Va
 	}
 	rule := policy.Rules[0]
 	parts := strings.Split(rule.Path, "/")
+	if parts[0] == "repo" {
+		artifactOf(t, s, product, rule, policy.Name)
+		return
+	}
 	if strings.ContainsAny(rule.Path, "*+") || !slices.Equal(rule.Capabilities, []string{"read"}) || len(parts) != 6 ||
 		parts[0] != "git" || parts[1] != "data" || policy.Name != strings.Join(parts[2:], "-") {
 		t.Errorf("%s: the policy %s lets %v at %s", product, policy.Name, rule.Capabilities, rule.Path)

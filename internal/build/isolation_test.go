@@ -194,7 +194,30 @@ func (c crossing) urls() map[string]string {
 	return urls
 }
 
+// pullSecret checks that a pull secret has a credential of the product, in a namespace of a
+// runtime that may use it.
+func (c crossing) pullSecret(item plan.Item, o *corev1.Secret) {
+	used := slices.ContainsFunc(c.s.Runtimes(c.product()), func(r v1alpha1.Runtime) bool {
+		return slices.ContainsFunc(c.s.ArtifactRepos(r), func(a *v1alpha1.ArtifactRepo) bool {
+			return a.Namespace == c.product() && len(item.Secrets) == 1 && slices.Contains(build.ArtifactRefs(a), item.Secrets[0].Ref)
+		})
+	})
+	if !used || !c.owns(o.Namespace) || len(o.Data) > 0 {
+		c.fail(item, "it has the credentials %v", item.Secrets)
+	}
+	for _, value := range item.Secrets {
+		if other, taken := c.credentials[value.Ref]; taken && other != c.product() {
+			c.fail(item, "%s has the credentials %v as well", other, value.Ref)
+		}
+		c.credentials[value.Ref] = c.product()
+	}
+}
+
 func (c crossing) secret(item plan.Item, o *corev1.Secret) {
+	if o.Type == corev1.SecretTypeDockerConfigJson {
+		c.pullSecret(item, o)
+		return
+	}
 	url := string(o.Data["url"])
 	if _, ok := c.urls()[url]; !ok || string(o.Data["project"]) != c.product() || o.Namespace != "argocd" {
 		c.fail(item, "it gives %s to the project %s", url, o.Data["project"])
@@ -271,8 +294,11 @@ func TestRevocation(t *testing.T) {
 		before := newSnapshot(w.Objects...)
 		after := before
 		for _, o := range w.Objects {
-			if b, ok := o.(*v1alpha1.CodeRepoBinding); ok {
-				after = after.With(Deleting(b.DeepCopy()))
+			switch o := o.(type) {
+			case *v1alpha1.CodeRepoBinding:
+				after = after.With(Deleting(o.DeepCopy()))
+			case *v1alpha1.ArtifactRepo:
+				after = after.With(Deleting(o.DeepCopy()))
 			}
 		}
 		for _, set := range everything(t, after, w.Products...) {

@@ -4,9 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -192,9 +189,9 @@ func (s *space) granted(m member, namespace string) bool {
 // addAccounts adds a ServiceAccount and its role for each account in each of its
 // namespaces.
 func (s *space) addAccounts() {
+	pulls := s.addPullSecrets()
 	for at, source := range s.accountsIn() {
-		s.add(plan.StageAccount, serviceAccountKind,
-			&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: at.namespace, Name: at.account}}, source)
+		s.add(plan.StageAccount, serviceAccountKind, s.account(at, pulls[at]), source)
 		s.add(plan.StageAccount, roleBindingKind,
 			roleBinding(at.namespace, names.AccountBinding(at.account), "edit", accountSubject(at.namespace, at.account)), source)
 	}

@@ -100,7 +100,7 @@ func (d *document) checkPlace(kind string, value map[string]any) {
 		}
 	}
 	switch kind {
-	case "Project", "CodeRepo":
+	case "Project", "CodeRepo", "ArtifactRepo":
 		belongs(nameField, name, WrongName)
 	case "ProjectPipelineRuntime":
 		belongs("spec.project", spec["project"], Misplaced)

@@ -48,7 +48,8 @@ func (s Scope) folders() map[string]folder {
 		"envs": {kinds: []string{"Environment"}, example: "envs/<environment>.yaml"},
 		"code-repos": {kinds: []string{"CodeRepo", "CodeRepoBinding"}, nested: true,
 			example: "code-repos/<repository>/<repository>.yaml or code-repos/<repository>/<binding>.yaml"},
-		"runtimes": {kinds: []string{"DeploymentRuntime"}, example: "runtimes/<deployment runtime>.yaml"},
+		"artifact-repos": {kinds: []string{"ArtifactRepo"}, nested: true, example: "artifact-repos/<repository>/<repository>.yaml"},
+		"runtimes":       {kinds: []string{"DeploymentRuntime"}, example: "runtimes/<deployment runtime>.yaml"},
 	}
 }
 
@@ -65,6 +66,8 @@ func newObject(kind string) v1alpha1.Object {
 		return &v1alpha1.CodeRepo{}
 	case "CodeRepoBinding":
 		return &v1alpha1.CodeRepoBinding{}
+	case "ArtifactRepo":
+		return &v1alpha1.ArtifactRepo{}
 	case "DeploymentRuntime":
 		return &v1alpha1.DeploymentRuntime{}
 	case "Cluster":

@@ -22,6 +22,7 @@ func TestResource(t *testing.T) {
 		"projects/api/main.yml":           {wantProduct: true},
 		"envs/dev.yaml":                   {wantProduct: true},
 		"code-repos/repo-1/repo-1.yaml":   {wantProduct: true},
+		"artifact-repos/a/a.yaml":         {wantProduct: true},
 		"runtimes/dr.yaml":                {wantProduct: true},
 		"runtimes/deep/er/dr.yaml":        {wantProduct: true},
 		"clusters/one.yaml":               {wantTenant: true},

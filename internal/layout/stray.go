@@ -154,14 +154,16 @@ func (s Scope) near(top string) (folder string, same bool) {
 			return folder, false
 		}
 	}
-	for _, folder := range s.folderNames() {
-		for _, kind := range s.folders()[folder].kinds {
-			if len(single) > 2 && strings.Contains(strings.ToLower(kind), single) {
-				return folder, false
+	// The shortest kind is the closest one: a CodeRepo for repos.
+	closest := ""
+	for _, name := range s.folderNames() {
+		for _, kind := range s.folders()[name].kinds {
+			if len(single) > 2 && strings.Contains(strings.ToLower(kind), single) && (closest == "" || len(kind) < len(closest)) {
+				folder, closest = name, kind
 			}
 		}
 	}
-	return "", false
+	return folder, false
 }
 
 // distance returns the number of characters to add, remove, replace or swap between

@@ -15,6 +15,7 @@ func TestNear(t *testing.T) {
 		"env": {product, "envs", false}, "environments": {product, "envs", false}, "environment": {product, "envs", false}, "evns": {product, "envs", false},
 		"runtime": {product, "runtimes", false}, "runtmies": {product, "runtimes", false}, "deployments": {product, "runtimes", false}, "Runtimes": {product, "runtimes", true},
 		"code_repos": {product, "code-repos", true}, "coderepos": {product, "code-repos", true}, "CodeRepos": {product, "code-repos", true}, "code-repo": {product, "code-repos", false},
+		"artifacts": {product, "artifact-repos", false}, "artifact_repos": {product, "artifact-repos", true},
 		"repos": {product, "code-repos", false}, "code-repositories": {product, "code-repos", false}, "project": {product, "projects", false}, "Projects": {product, "projects", true},
 		"cluster": {tenant, "clusters", false}, "Clusters": {tenant, "clusters", true}, "catalog": {tenant, "catalogue", false}, "provider": {tenant, "providers", false}, "hook": {tenant, "hooks", false},
 		"envs": {product, "", false}, "docs": {product, "", false}, "production": {product, "", false}, "charts": {product, "", false}, "src": {product, "", false}, "manifests": {product, "", false},

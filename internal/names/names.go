@@ -41,6 +41,8 @@ const (
 	// The suffixes begin with a dot, which no name of a runtime holds.
 	syncedSuffix    = ".synced"
 	resourcesSuffix = ".resources"
+	// pullPrefix begins the names of image pull secrets.
+	pullPrefix = "nautes-pull-"
 	// clusterPrefix begins the names of a cluster's objects in the tenant's Argo CD.
 	clusterPrefix = "cluster-"
 )
@@ -51,6 +53,13 @@ func Application(product, runtime string) string { return Qualified(product, run
 // Repository returns the name of the Secret that registers a code repository in Argo
 // CD.
 func Repository(product, repo string) string { return Qualified(product, repo) }
+
+// Artifacts returns the name of an artifact repository in the secret store.
+func Artifacts(product, repo string) string { return Qualified(product, repo) }
+
+// PullSecret returns the name of the Secret with the credentials of an artifact repository in
+// the namespace of a runtime.
+func PullSecret(repo string) string { return unique(pullPrefix+repo, true, repo) }
 
 // Cluster returns the name of the Secret that registers a cluster in the tenant's Argo
 // CD, and of the AppProject of the cluster's components.

@@ -125,7 +125,8 @@ type SecretValue struct {
 	Optional bool
 	// Format that the field is converted to; unchanged when empty.
 	Format Format
-	// Subject that FormatWebhookToken makes a token for; empty for other formats.
+	// Subject that FormatWebhookToken makes a token for, and the registry of
+	// FormatDockerConfig; empty for other formats.
 	Subject string
 }
 
@@ -143,7 +144,13 @@ const (
 	// key: the HMAC-SHA256 of the Subject, in hexadecimal. No token can be
 	// derived from other tokens, and none needs to be stored.
 	FormatWebhookToken Format = "webhook-token"
+	// FormatDockerConfig makes the content of an image pull secret: the Field of the
+	// secret is the password, and FieldUsername the user, at the registry in Subject.
+	FormatDockerConfig Format = "docker-config"
 )
+
+// FieldUsername is the field of a stored secret that holds the user of a password.
+const FieldUsername = "username"
 
 // Item is one object that must exist.
 type Item struct {

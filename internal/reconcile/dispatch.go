@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -150,6 +151,11 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 	}
 	if ref == secrets.WebhookKey() {
 		d.enqueueAll(ctx, kindPipelineRuntime, nil)
+	}
+	for _, o := range d.finder(ctx).list("ArtifactRepo") {
+		if slices.Contains(build.ArtifactRefs(o), ref) {
+			d.enqueueReaders(ctx, o, kindSpace)
+		}
 	}
 	if name, ok := secrets.RepositoryOf(ref); ok {
 		for _, repo := range d.finder(ctx).Referring("CodeRepo", plan.Ref{Kind: references.SharedRepoName, Name: name}) {

@@ -22,13 +22,13 @@ type Finder interface {
 func referring(kind string) []string {
 	switch kind {
 	case "Product":
-		return []string{"Environment", "Project", "CodeRepo", "CodeRepoBinding", "DeploymentRuntime", "ProjectPipelineRuntime", "Space", "Cluster"}
+		return []string{"Environment", "Project", "CodeRepo", "CodeRepoBinding", "ArtifactRepo", "DeploymentRuntime", "ProjectPipelineRuntime", "Space", "Cluster"}
 	case "Cluster":
 		return []string{"Cluster", "Environment", "DeploymentRuntime", "ProjectPipelineRuntime", "Space"}
 	case "CodeRepoProvider":
 		return []string{"CodeRepo", "ProductProvider", "ProjectPipelineRuntime"}
 	case "Project":
-		return []string{"CodeRepo", "CodeRepoBinding", "DeploymentRuntime", "ProjectPipelineRuntime"}
+		return []string{"CodeRepo", "CodeRepoBinding", "ArtifactRepo", "DeploymentRuntime", "ProjectPipelineRuntime"}
 	case "CodeRepo":
 		return []string{"CodeRepoBinding", "DeploymentRuntime", "ProjectPipelineRuntime"}
 	case "Space":
@@ -231,7 +231,7 @@ func concerned(f Finder, o v1alpha1.Object) []plan.Ref {
 // space on that cluster alone.
 func ofSpaces(kind string, changed v1alpha1.Object) bool {
 	switch kind {
-	case "Project", "CodeRepo", "CodeRepoBinding":
+	case "Project", "CodeRepo", "CodeRepoBinding", "ArtifactRepo":
 		return true
 	case "Environment":
 		return Key(changed).Kind == kind

@@ -102,6 +102,8 @@ func Of(o client.Object) []Reference {
 	case *v1alpha1.CodeRepoBinding:
 		return slices.Concat(reads("Product", "", product), uses("CodeRepo", product, o.Spec.CodeRepo),
 			uses("Project", product, o.Spec.Projects...))
+	case *v1alpha1.ArtifactRepo:
+		return append(reads("Product", "", product), uses("Project", product, o.Spec.Projects...)...)
 	case *v1alpha1.DeploymentRuntime:
 		return append(referencesOfRuntime(o), reads(sharedManifests, product, ManifestsKey(o))...)
 	case *v1alpha1.ProjectPipelineRuntime:
@@ -287,7 +289,7 @@ func Kinds() []v1alpha1.Object {
 	return []v1alpha1.Object{
 		&v1alpha1.Product{}, &v1alpha1.ProductProvider{}, &v1alpha1.CodeRepoProvider{}, &v1alpha1.Cluster{},
 		&v1alpha1.ComponentCatalogue{}, &v1alpha1.PipelineHook{}, &v1alpha1.Environment{}, &v1alpha1.Project{},
-		&v1alpha1.CodeRepo{}, &v1alpha1.CodeRepoBinding{}, &v1alpha1.DeploymentRuntime{},
+		&v1alpha1.CodeRepo{}, &v1alpha1.CodeRepoBinding{}, &v1alpha1.ArtifactRepo{}, &v1alpha1.DeploymentRuntime{},
 		&v1alpha1.ProjectPipelineRuntime{}, &v1alpha1.Space{},
 	}
 }

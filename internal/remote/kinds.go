@@ -36,7 +36,7 @@ func TenantKinds() []schema.GroupVersionKind {
 	kinds := []schema.GroupVersionKind{coreKind("Namespace")}
 	for _, kind := range []string{
 		"Product", "ProductProvider", "CodeRepoProvider", "Environment", "Project", "CodeRepo",
-		"CodeRepoBinding", "Cluster", "DeploymentRuntime", "ProjectPipelineRuntime", "PipelineHook",
+		"CodeRepoBinding", "ArtifactRepo", "Cluster", "DeploymentRuntime", "ProjectPipelineRuntime", "PipelineHook",
 		"ComponentCatalogue", "Space",
 	} {
 		kinds = append(kinds, v1alpha1.GroupVersion.WithKind(kind))

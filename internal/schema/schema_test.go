@@ -119,7 +119,7 @@ func TestCheck(t *testing.T) {
 		"valid pipeline":   {object: pipeline},
 		"valid cluster":    {object: cluster},
 		"another version":  {object: change(environment, "v1alpha1", "v1"), want: map[string]string{"apiVersion": "must be nautes.resource.nautes.io/v1alpha1"}},
-		"another kind":     {object: change(environment, "Environment", "ConfigMap"), want: map[string]string{"kind": `supported values: "Cluster", "CodeRepo"`}},
+		"another kind":     {object: change(environment, "Environment", "ConfigMap"), want: map[string]string{"kind": `supported values: "ArtifactRepo", "Cluster"`}},
 		"no kind":          {object: "metadata: {name: dev}\n", want: map[string]string{"kind": "Unsupported value"}},
 		"no metadata":      {object: change(environment, "metadata: {name: dev}\n", ""), want: map[string]string{"metadata.name": "Required value"}},
 		"a list as labels": {object: change(environment, "{name: dev}", "{name: dev, labels: []}"), want: map[string]string{"metadata.labels": "must not be a array"}},

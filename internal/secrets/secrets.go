@@ -90,13 +90,17 @@ type Store interface {
 	Version(ctx context.Context, ref Ref) (string, error)
 }
 
-// RepositoryReadOnly names the read-only credential of a repository: the field
-// deploykey for SSH, or the fields username and password for HTTP.
+// RepositoryReadOnly names the read-only credential of a repository: deploykey, or username and password.
 func RepositoryReadOnly(providerType, repo string) Ref {
 	return Ref{Engine: "git", Path: providerType + "/" + repo + "/default/readonly"}
 }
 
-// RepositoryReadWrite names the read-write credential of a repository.
+// Artifacts names a credential of an artifact repository: username and password.
+func Artifacts(repository, permission string) Ref {
+	return Ref{Engine: "repo", Path: repository + "/default/" + permission}
+}
+
+// RepositoryReadWrite names the read-write credential.
 func RepositoryReadWrite(providerType, repo string) Ref {
 	return Ref{Engine: "git", Path: providerType + "/" + repo + "/default/readwrite"}
 }

@@ -351,5 +351,6 @@ func runtimeLists() []client.ObjectList {
 
 func productLists() []client.ObjectList {
 	return append(runtimeLists(),
-		&v1alpha1.EnvironmentList{}, &v1alpha1.ProjectList{}, &v1alpha1.CodeRepoList{}, &v1alpha1.CodeRepoBindingList{}, &v1alpha1.SpaceList{})
+		&v1alpha1.EnvironmentList{}, &v1alpha1.ProjectList{}, &v1alpha1.CodeRepoList{}, &v1alpha1.CodeRepoBindingList{},
+		&v1alpha1.ArtifactRepoList{}, &v1alpha1.SpaceList{})
 }

@@ -37,6 +37,7 @@ type Snapshot struct {
 	projects         table[*v1alpha1.Project]
 	repos            table[*v1alpha1.CodeRepo]
 	bindings         table[*v1alpha1.CodeRepoBinding]
+	artifacts        table[*v1alpha1.ArtifactRepo]
 	runtimes         table[*v1alpha1.DeploymentRuntime]
 	pipelines        table[*v1alpha1.ProjectPipelineRuntime]
 	spaces           table[*v1alpha1.Space]
@@ -137,6 +138,8 @@ func (s *Snapshot) tableOf(o client.Object) editable {
 		return &s.repos
 	case *v1alpha1.CodeRepoBinding:
 		return &s.bindings
+	case *v1alpha1.ArtifactRepo:
+		return &s.artifacts
 	case *v1alpha1.DeploymentRuntime:
 		return &s.runtimes
 	case *v1alpha1.ProjectPipelineRuntime:
@@ -150,7 +153,7 @@ func (s *Snapshot) tableOf(o client.Object) editable {
 func (s *Snapshot) tables() []editable {
 	return []editable{
 		&s.products, &s.productProviders, &s.providers, &s.clusters, &s.catalogues, &s.hooks,
-		&s.environments, &s.projects, &s.repos, &s.bindings, &s.runtimes, &s.pipelines, &s.spaces,
+		&s.environments, &s.projects, &s.repos, &s.bindings, &s.artifacts, &s.runtimes, &s.pipelines, &s.spaces,
 	}
 }
 

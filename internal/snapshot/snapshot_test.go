@@ -66,6 +66,7 @@ func TestLookupOfEveryKind(t *testing.T) {
 		"Cluster": Cluster("o"), "PipelineHook": PipelineHook("o"), "ComponentCatalogue": ComponentCatalogue(), "Environment": Environment("product-1", "o", "c"),
 		"Project": Project("product-1", "o"), "CodeRepo": CodeRepo("product-1", "o", ""),
 		"CodeRepoBinding":        Binding("product-1", "o", "o", "readonly"),
+		"ArtifactRepo":           ArtifactRepo("product-1", "o", "readonly"),
 		"DeploymentRuntime":      DeploymentRuntime("product-1", "o", "e", "o"),
 		"ProjectPipelineRuntime": PipelineRuntime("product-1", "o", "p", "e", "o"),
 		"Space":                  space("product-1", "o"),

@@ -21,7 +21,7 @@ func SpaceProblems(space *v1alpha1.Space, target v1alpha1.RuntimeTarget, repo st
 			namespace = p.Object.Name
 		}
 		switch {
-		case p.Kept, kind == "SecretStore":
+		case p.Kept, kind == "SecretStore", p.Source != nil && p.Source.Kind == "ArtifactRepo":
 			// No Application waits for these.
 			return true
 		case slices.Contains(target.Namespaces, namespace), namespace == space.Namespace, kind == "AppProject":

@@ -103,6 +103,14 @@ func (c *checker) codeRepoBinding(b *v1alpha1.CodeRepoBinding) {
 	c.projects(field.NewPath("spec", "projects"), b.Namespace, b.Spec.Projects)
 }
 
+func (c *checker) artifactRepo(a *v1alpha1.ArtifactRepo) {
+	c.ofProduct(a, a.Spec.Product)
+	c.projects(field.NewPath("spec", "projects"), a.Namespace, a.Spec.Projects)
+	if kind := a.Spec.PackageType; kind != "" && kind != v1alpha1.PackageImage && c.s.Settings.Vault == nil {
+		c.warn(field.NewPath("spec", "packageType"), "the secret store is not Vault, so no account can read credentials of the type %s: have the tenant use Vault, or remove the object", kind)
+	}
+}
+
 // projects checks that each project of a list exists.
 func (c *checker) projects(at *field.Path, product string, names []string) {
 	for i, name := range names {

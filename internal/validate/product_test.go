@@ -82,6 +82,25 @@ func TestCodeRepo(t *testing.T) {
 	})
 }
 
+func TestArtifactRepo(t *testing.T) {
+	of := func(kind v1alpha1.PackageType) *v1alpha1.ArtifactRepo {
+		a := ArtifactRepo("product-1", "a", "readonly", "web")
+		a.Spec.PackageType = kind
+		return a
+	}
+	elsewhere := of("image")
+	elsewhere.Spec.Product = "product-2"
+	run(t, map[string]verdict{
+		"of the product":         {new: ArtifactRepo("product-1", "a", "readonly")},
+		"of projects":            {new: ArtifactRepo("product-1", "a", "readwrite", "web", "api")},
+		"of an absent project":   {new: ArtifactRepo("product-1", "a", "readonly", "web", "absent"), want: []string{"ReferenceMissing spec.projects[1]"}},
+		"of another product":     {new: elsewhere, want: []string{"Invalid spec.product"}},
+		"of no product":          {new: ArtifactRepo("product-9", "a", "readonly"), want: []string{"ReferenceMissing spec.product"}},
+		"of no type":             {new: of("")},
+		"packages without Vault": {new: of("maven"), wantWarning: "spec.packageType: the secret store is not Vault"},
+	})
+}
+
 func TestCodeRepoBinding(t *testing.T) {
 	outward := Binding("product-1", "b", "repo", "readonly")
 	outward.Spec.Product = "product-2"

@@ -165,6 +165,8 @@ func (c *checker) object(o, old v1alpha1.Object) {
 		c.codeRepo(o)
 	case *v1alpha1.CodeRepoBinding:
 		c.codeRepoBinding(o)
+	case *v1alpha1.ArtifactRepo:
+		c.artifactRepo(o)
 	case *v1alpha1.DeploymentRuntime:
 		c.deploymentRuntime(o)
 	case *v1alpha1.ProjectPipelineRuntime:

@@ -126,6 +126,7 @@ func TestNamespaces(t *testing.T) {
 		"Environment":            {Environment("product-1", "new", "c"), Namespace},
 		"Project":                {Project("product-1", "new"), Namespace},
 		"CodeRepoBinding":        {Binding("product-1", "b", "repo", "readonly"), Namespace},
+		"ArtifactRepo":           {ArtifactRepo("product-1", "b", "readonly", "web"), Namespace},
 		"DeploymentRuntime":      {DeploymentRuntime("product-1", "app", "dev", "whole"), Namespace},
 		"ProjectPipelineRuntime": {PipelineRuntime("product-1", "pipe", "api", "ci", "repo"), Namespace},
 	}

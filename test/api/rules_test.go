@@ -221,6 +221,13 @@ func TestListsOfNames(t *testing.T) {
 		"default permission": {changes: []change{remove("spec", "permissions")}},
 		"unknown permission": {changes: []change{set("admin", "spec", "permissions")}, wantErr: "Unsupported value"},
 	})
+	registry := func(text string) []change { return []change{set(text, "spec", "registry")} }
+	checkRules(t, filled(t, "ArtifactRepo"), map[string]ruleCase{
+		"a scheme":        {changes: registry("https://registry.example.com"), wantErr: "registry is a host"},
+		"no registry":     {changes: []change{remove("spec", "registry")}, wantErr: "Required value"},
+		"an unknown type": {changes: []change{set("npm", "spec", "packageType")}, wantErr: "Unsupported value"},
+		"a project twice": {changes: []change{set([]any{"a", "a"}, "spec", "projects")}, wantErr: "Duplicate value"},
+	})
 	checkRules(t, filled(t, "DeploymentRuntime"), map[string]ruleCase{
 		"no namespaces":        {changes: []change{remove("spec", "destination", "namespaces")}},
 		"two namespaces":       {changes: []change{set([]any{"a", "b"}, "spec", "destination", "namespaces")}},
@@ -254,6 +261,8 @@ func TestDefaults(t *testing.T) {
 	}{
 		"branch of a product":       {filled(t, "Product"), []string{"spec", "branch"}, "main"},
 		"permission of a binding":   {filled(t, "CodeRepoBinding"), []string{"spec", "permissions"}, "readonly"},
+		"permission of artifacts":   {filled(t, "ArtifactRepo"), []string{"spec", "permissions"}, "readonly"},
+		"type of artifacts":         {filled(t, "ArtifactRepo"), []string{"spec", "packageType"}, "image"},
 		"revision of manifests":     {filled(t, "DeploymentRuntime"), []string{"spec", "manifestSource", "targetRevision"}, "HEAD"},
 		"deletion of a cluster":     {filled(t, "Cluster"), []string{"spec", "deletionPolicy"}, "Delete"},
 		"kind of a cluster":         {filled(t, "Cluster"), []string{"spec", "clusterKind"}, "kubernetes"},

@@ -90,6 +90,7 @@ func TestSamplesBelongTogether(t *testing.T) {
 	references := map[string]map[string]string{
 		"Cluster":                {".spec.hostCluster": "Cluster"},
 		"CodeRepo":               {".spec.codeRepoProvider": "CodeRepoProvider", ".spec.product": "Product", ".spec.project": "Project"},
+		"ArtifactRepo":           {".spec.product": "Product", ".spec.projects[]": "Project"},
 		"CodeRepoBinding":        {".spec.codeRepo": "CodeRepo", ".spec.product": "Product", ".spec.projects[]": "Project"},
 		"DeploymentRuntime":      {".spec.product": "Product", ".spec.projectsRef[]": "Project", ".spec.manifestSource.codeRepo": "CodeRepo", ".spec.destination.environment": "Environment"},
 		"Environment":            {".spec.product": "Product", ".spec.cluster": "Cluster"},
@@ -142,6 +143,7 @@ func TestSamplesAreLaidOut(t *testing.T) {
 		"ComponentCatalogue": "tenant/catalogue/NAME.yaml",
 		"Environment":        "default.project/envs/NAME.yaml", "Project": "default.project/projects/NAME/NAME.yaml",
 		"ProjectPipelineRuntime": "default.project/projects/OWNER/NAME.yaml", "CodeRepo": "default.project/code-repos/NAME/NAME.yaml",
+		"ArtifactRepo":    "default.project/artifact-repos/NAME/NAME.yaml",
 		"CodeRepoBinding": "default.project/code-repos/OWNER/NAME.yaml", "DeploymentRuntime": "default.project/runtimes/NAME.yaml",
 	}
 	owners := map[string]string{"ProjectPipelineRuntime": "project", "CodeRepoBinding": "codeRepo"}

@@ -24,6 +24,7 @@ var kinds = map[string]struct{ plural, singular, short string }{
 	"Cluster":                {"clusters", "cluster", "cls"},
 	"CodeRepo":               {"coderepos", "coderepo", "repo"},
 	"CodeRepoBinding":        {"coderepobindings", "coderepobinding", "crb"},
+	"ArtifactRepo":           {"artifactrepos", "artifactrepo", "arepo"},
 	"CodeRepoProvider":       {"coderepoproviders", "coderepoprovider", "crp"},
 	"ComponentCatalogue":     {"componentcatalogues", "componentcatalogue", "ccat"},
 	"DeploymentRuntime":      {"deploymentruntimes", "deploymentruntime", "dr"},

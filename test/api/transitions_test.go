@@ -57,7 +57,7 @@ func checkTransitions(t *testing.T, base *unstructured.Unstructured, tests map[s
 func TestProductOfAnObject(t *testing.T) {
 	const want = "product cannot change"
 	product := []any{"spec", "product"}
-	for _, kind := range []string{"CodeRepo", "CodeRepoBinding", "DeploymentRuntime", "Environment", "Project"} {
+	for _, kind := range []string{"ArtifactRepo", "CodeRepo", "CodeRepoBinding", "DeploymentRuntime", "Environment", "Project"} {
 		t.Run(kind, func(t *testing.T) {
 			checkTransitions(t, filled(t, kind), map[string]transition{
 				"another":         {after: []change{set("product-other", product...)}, wantErr: want},

@@ -135,6 +135,10 @@ var rules = map[string]values{
 		accepted: []string{"UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+8", "EST5EDT"},
 		refused:  []string{"/etc/passwd", "../UTC", "Europe/", "+01:00", "Europe/Berlin\n", "Middle Earth"},
 	},
+	"registry is a host": {
+		accepted: []string{"registry.example.com", "localhost:5000", "docker.io", "registry.example.com/Team/a_b.c"},
+		refused:  []string{"", "https://registry.example.com", "user:secret@a", "user@a", "*.example.com", "a/*", "a/", "a//b", "a/../b", "a/.b", "a b", "a?b", "a#b", "a:port", "-a", "A.example.com", "a\nb"},
+	},
 	"write a JSON pointer": {
 		accepted: []string{"/spec/params/0/value", "/metadata/labels/a~1b", "/spec/params/-", "/"},
 		refused:  []string{"", "spec/params", "/spec/~2", "/spec/~", "$.spec"},

@@ -23,7 +23,7 @@ const (
 )
 
 // InstallVault follows config/vault/README.md as the administrator of a Vault: it
-// enables the engines git, cluster and tenant, writes the policy
+// enables the engines git, cluster, tenant and repo, writes the policy
 // of config/vault/operator-policy.hcl, and lets the ServiceAccount of
 // nautes-operator on the tenant's control plane log in. It returns a token of that
 // account. The namespace of InstallOperator must be there.
@@ -32,7 +32,7 @@ func (s *Stack) InstallVault(ctx context.Context, v *Vault, tenant string) ([]by
 	if err != nil {
 		return nil, err
 	}
-	for _, engine := range []string{"git", "cluster", "tenant"} {
+	for _, engine := range []string{"git", "cluster", "tenant", "repo"} {
 		if err := v.enableKV(ctx, engine); err != nil {
 			return nil, err
 		}

@@ -188,6 +188,17 @@ func Binding(product, name, repo string, permission v1alpha1.Permission, project
 	}
 }
 
+// ArtifactRepo returns a registry of images of a product that projects may use; the whole
+// product when there are none.
+func ArtifactRepo(product, name string, permission v1alpha1.Permission, projects ...string) *v1alpha1.ArtifactRepo {
+	return &v1alpha1.ArtifactRepo{
+		ObjectMeta: meta(product, name),
+		Spec: v1alpha1.ArtifactRepoSpec{
+			Product: product, Registry: "registry.example.com/" + Group(product), PackageType: v1alpha1.PackageImage, Projects: projects, Permissions: permission,
+		},
+	}
+}
+
 // DeploymentRuntime returns a runtime that deploys a repository for the product
 // as a whole to an environment.
 func DeploymentRuntime(product, name, environment, repo string, change ...func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {

@@ -53,7 +53,26 @@ func NewWorld(seed uint64) World {
 	for _, product := range w.Products {
 		w.addPipelines(d, product)
 	}
+	d = dice{rand.New(rand.NewPCG(seed, 5))}
+	for _, product := range w.Products {
+		w.addArtifacts(d, product)
+	}
 	return w
+}
+
+// addArtifacts adds artifact repositories, with the same names in every product.
+func (w *World) addArtifacts(d dice, product string) {
+	for _, name := range d.some("images", "b-c", "c") {
+		a := ArtifactRepo(product, name, v1alpha1.Permission(d.of("readonly", "readwrite")), d.some("api", "web")...)
+		a.Spec.PackageType = v1alpha1.PackageType(d.of("image", "image", "maven"))
+		if d.chance(15) {
+			a.Spec.Product = d.of(w.Products...)
+		}
+		if d.chance(15) {
+			Deleting(a)
+		}
+		w.add(a)
+	}
 }
 
 func (w *World) add(objects ...client.Object) { w.Objects = append(w.Objects, objects...) }

@@ -54,7 +54,7 @@ func prepared(t testing.TB, o devstack.VaultOptions) server {
 	}
 	t.Cleanup(func() { _ = vault.Stop() })
 	s := server{Vault: vault, t: t}
-	for _, engine := range []string{"git", "cluster", "tenant"} {
+	for _, engine := range []string{"git", "cluster", "tenant", "repo"} {
 		s.ask(http.MethodPost, "sys/mounts/"+engine, map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
 		// A new engine is not ready for a moment.
 		eventually(t, func() error {

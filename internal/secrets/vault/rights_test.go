@@ -37,10 +37,12 @@ func (s server) everything(v *Vault) error {
 	s.ask(http.MethodDelete, metadataPath(secrets.WebhookKey()), nil)
 	_, err := v.Create(ctx, secrets.WebhookKey(), fields(secrets.WebhookKeyField, "1"))
 	note(err)
-	_, err = v.Get(ctx, secrets.ProviderToken("gitlab"))
-	note(err)
-	_, err = v.Version(ctx, secrets.ProviderToken("gitlab"))
-	note(err)
+	for _, ref := range []secrets.Ref{secrets.ProviderToken("gitlab"), secrets.Artifacts("product-1-images", "readonly")} {
+		_, err = v.Get(ctx, ref)
+		note(err)
+		_, err = v.Version(ctx, ref)
+		note(err)
+	}
 	for _, item := range []plan.Item{
 		mountItem("c", "https://127.0.0.1:6443"), policyItem("product-1", repoKey),
 		roleItem("c", "product-1", "a", repoKey), roleItem("c", "product-1", "a"), roleItem("c", "product-1", "b"),
