@@ -64,7 +64,7 @@ on every kind, and ` + "`kubectl get`" + ` shows the message of Ready, which say
 // sections are the tables of the page, by the beginning of the constants' names.
 var sections = []struct{ title, column, introduction, prefixes string }{
 	{"Types", "Type", "", "Condition"},
-	{"Reasons", "Reason", "The reason of a condition is one of these words. Programs may rely on them.", "Reason"},
+	{"Reasons", "Reason", "The reason of a condition is one of these words. Programs may rely on them. The examples are printed by the product; a test holds that.", "Reason"},
 	{"Labels", "Label", "", "Label"},
 	{"Annotations", "Annotation", "", "Annotation"},
 }
@@ -81,11 +81,21 @@ func renderConditions(constants []constant) []byte {
 		if section.introduction != "" {
 			fmt.Fprintf(out, "%s\n\n", section.introduction)
 		}
-		fmt.Fprintf(out, "| %s | Meaning |\n|---|---|\n", section.column)
+		advised := section.prefixes == "Reason"
+		if advised {
+			fmt.Fprintf(out, "| %s | Meaning | Example, as printed | Remedy |\n|---|---|---|---|\n", section.column)
+		} else {
+			fmt.Fprintf(out, "| %s | Meaning |\n|---|---|\n", section.column)
+		}
 		for _, c := range constants {
-			if strings.HasPrefix(c.name, section.prefixes) {
-				fmt.Fprintf(out, "| %s | %s |\n", code(c.value), meaning(c, constants))
+			if !strings.HasPrefix(c.name, section.prefixes) {
+				continue
 			}
+			fmt.Fprintf(out, "| %s | %s |", code(c.value), meaning(c, constants))
+			if advised {
+				fmt.Fprintf(out, " %s | %s |", cell(c.paragraph("Example: ")), upperFirst(cell(c.paragraph("Remedy: "))))
+			}
+			out.WriteString("\n")
 		}
 	}
 	return out.Bytes()
@@ -94,10 +104,26 @@ func renderConditions(constants []constant) []byte {
 // identifier matches the name of a constant in a comment.
 var identifier = regexp.MustCompile(`\b[A-Z][A-Za-z]+\b`)
 
-// meaning is the comment of a constant for readers who do not know the Go names:
+// paragraph returns the paragraph of a comment that begins with a label, without it.
+func (c constant) paragraph(label string) string {
+	for paragraph := range strings.SplitSeq(c.comment, "\n\n") {
+		if text, ok := strings.CutPrefix(strings.Join(strings.Fields(paragraph), " "), label); ok {
+			return text
+		}
+	}
+	return ""
+}
+
+// cell returns a text as the cell of a table.
+func cell(text string) string {
+	return strings.NewReplacer("|", `\|`, "<", "&lt;", "*", `\*`).Replace(text)
+}
+
+// meaning is the first paragraph of the comment of a constant for readers who do not know the Go names:
 // without its own name, and with the values of the others.
 func meaning(c constant, constants []constant) string {
-	comment := strings.Join(strings.Fields(c.comment), " ")
+	comment, _, _ := strings.Cut(c.comment, "\n\n")
+	comment = strings.Join(strings.Fields(comment), " ")
 	comment = strings.TrimPrefix(comment, c.name)
 	comment = strings.TrimPrefix(strings.TrimPrefix(comment, ":"), " is")
 	comment = strings.ReplaceAll(comment, "|", `\|`)

@@ -1,0 +1,302 @@
+// Package messages holds the published examples of messages to what the product
+// prints.
+package messages
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/git"
+	"nautes.io/nautes/internal/observed"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/summary"
+	"nautes.io/nautes/internal/validate"
+	"nautes.io/nautes/test/testutil"
+)
+
+// printed is a message as the product prints it.
+type printed struct{ reason, message string }
+
+// worded is a message that a controller words in place: the file that holds its format
+// and its reason, and what is filled in.
+type worded struct {
+	file, format string
+	args         []any
+}
+
+// say returns a message that a controller words in place.
+func say(file, format string, args ...any) worded { return worded{file, format, args} }
+
+const root = "../.."
+
+// These are the objects that the examples are about.
+const shop, shopRuntime, alpha = "product-42", "dr-dev", "alpha"
+
+// The published page has an example for each reason, exactly as the product prints it,
+// and a remedy.
+func TestExamplesArePrinted(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "api/v1alpha1/conditions.go"), nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples, tried := documented(file), map[string]bool{}
+	check := func(reason, message string) {
+		tried[reason] = true
+		switch example, ok := examples[reason]; {
+		case !ok:
+			t.Errorf("%s is no reason of conditions.go", reason)
+		case example.example != message:
+			t.Errorf("the example of %s in conditions.go is\n%s\nand the product prints\n%s", reason, example.example, message)
+		case example.remedy == "":
+			t.Errorf("%s has no remedy in conditions.go", reason)
+		}
+	}
+	for reason, err := range classified() {
+		outcome := engine.Classify(err, reconcile.Classify)
+		if outcome.Reason != reason {
+			t.Errorf("the reason of %q is %s, want %s", outcome.Message, outcome.Reason, reason)
+		}
+		check(reason, outcome.Message)
+	}
+	for _, one := range append(deployments(), sums()...) {
+		check(one.reason, one.message)
+	}
+	for reason, w := range wordedInPlace() {
+		content, err := os.ReadFile(filepath.Join(root, w.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		source := regexp.MustCompile(`"\+[\w.]+\+"`).ReplaceAllString(string(content), "%s")
+		source = regexp.MustCompile(`"\s*\+\s*"`).ReplaceAllString(source, "")
+		if !strings.Contains(source, strings.TrimSuffix(strings.Trim(strconv.Quote(w.format), `"`), "%s")) || !strings.Contains(source, "Reason"+reason) {
+			t.Errorf("%s does not hold the reason %s and the message %q", w.file, reason, w.format)
+		}
+		check(reason, fmt.Sprintf(w.format, w.args...))
+	}
+	for reason := range examples {
+		if !tried[reason] {
+			t.Errorf("no row here prints the reason %s", reason)
+		}
+	}
+}
+
+// classified returns an error of each reason that follows from an error.
+func classified() map[string]error {
+	owner := plan.Owner{Kind: "Space", Product: shop, Name: shop}
+	target := plan.Cluster(alpha)
+	id := func(kind, name string) plan.ID { return plan.ID{Kind: kind, Namespace: "shop-dev", Name: name} }
+	namespace := plan.ID{Kind: "Namespace", Name: "shop-dev"}
+	application := plan.ID{Group: "argoproj.io", Kind: "Application", Namespace: "argocd", Name: "product-42-dr-dev"}
+	quota := &apierrors.StatusError{ErrStatus: metav1.Status{
+		Code: 403, Reason: metav1.StatusReasonForbidden, Message: `serviceaccounts "dr-dev" is forbidden: exceeded quota: few`,
+	}}
+	var errs = map[string]error{
+		"NotOurs":         &apply.NotOursError{ID: namespace, Target: target, Holder: "another owner (kubectl-create)", Adopt: "Space/product-42"},
+		"FieldsContested": &apply.ContestedError{ID: application, Target: target, Managers: []string{"tuner"}, Retry: time.Minute},
+		"PruneGuarded": &apply.GuardError{
+			Target: target, Owner: owner, Objects: []plan.ID{namespace, id("ServiceAccount", "dr-dev")}, Total: 3,
+			Confirm: plan.Ref{Kind: "Space", Namespace: shop, Name: alpha}, Value: "7",
+		},
+		"KindMissing":   &apply.KindMissingError{Target: target, Kinds: []schema.GroupKind{{Group: "argoproj.io", Kind: "AppProject"}}},
+		"SecretMissing": &apply.SecretMissingError{Ref: secrets.ClusterKubeconfig(alpha), Field: "kubeconfig"},
+		"Differs":       &apply.DiffersError{ID: application, Target: target, Field: "spec.syncPolicy.automated.prune", Is: "false", Applied: "true"},
+		"ApplyFailed":   &apply.ItemError{ID: id("ServiceAccount", "dr-dev"), Target: target, Err: quota},
+		"Deleting": engine.Removing(apply.Result{
+			Removing: []plan.ID{namespace}, Held: map[plan.ID]string{namespace: "NamespaceFinalizersRemaining: Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"},
+		}, target),
+		"InternalError": errors.New("anything else"),
+		"NotConnected":  &remote.NotConnectedError{Cluster: alpha, Message: "the API server did not answer in time"},
+		"InUse":         engine.InUse(world().With(testutil.DeploymentRuntime(shop, shopRuntime, "dev", "manifests")), testutil.Environment(shop, "dev", alpha)),
+		"FetchFailed": engine.Terminal(v1alpha1.ReasonFetchFailed, "%s", &git.Error{
+			Repository: "git.example.com/shop/default.project", Err: git.ErrRepositoryMissing,
+			Reason: "the server knows no such repository, or does not show it to this user: check the URL and the credentials",
+		}),
+	}
+	read := "read " + secrets.ClusterKubeconfig(alpha).String()
+	errs["SecretStoreUnavailable"] = fmt.Errorf("%s: %w: it is sealed; unseal it", read, secrets.ErrUnavailable)
+	errs["SecretStoreDenied"] = fmt.Errorf("%s: %w: the operator has no right to read cluster/data/kubernetes/alpha/default/admin; see the operator's policy", read, secrets.ErrDenied)
+	for reason, list := range refusals() {
+		errs[reason] = engine.Verdict(list)
+	}
+	return errs
+}
+
+// world returns a product with an environment and a granted repository.
+func world() *snapshot.Snapshot {
+	return snapshot.New(testutil.Tenant, testutil.Namespace,
+		testutil.Product(shop), testutil.Product("product-7"), testutil.CodeRepoProvider(testutil.Provider),
+		testutil.Cluster(alpha), testutil.Cluster("ci", testutil.PipelineWorker), testutil.Environment(shop, "dev", alpha), testutil.Project(shop, "api"),
+		testutil.CodeRepo(shop, "manifests", ""), testutil.CodeRepo(shop, "api", "api"), testutil.CodeRepo("product-7", "shared", ""))
+}
+
+// refusals returns the refusals of the rules by their reasons.
+func refusals() map[string]field.ErrorList {
+	runtimeIn := func(environment, repo string, change ...func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {
+		return testutil.DeploymentRuntime(shop, shopRuntime, environment, repo, change...)
+	}
+	moved := testutil.Deployed(alpha, runtimeIn("dev", "manifests"))
+	moved.Spec.Destination.Namespaces = []string{"shop"}
+	pipelines := func(name string) *v1alpha1.ProjectPipelineRuntime {
+		return testutil.PipelineRuntime(shop, name, "api", "build", "api", func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Namespace = "shop-build" })
+	}
+	claimed := world().With(testutil.Environment(shop, "build", "ci")).With(pipelines("api-build"))
+	virtual := func(name string) *v1alpha1.Cluster {
+		return testutil.Cluster(name, testutil.VirtualCluster("host", "31443"))
+	}
+	hosts := world().With(testutil.Cluster("host", testutil.HostCluster)).With(virtual("first"))
+	found := map[string]field.ErrorList{}
+	for reason, one := range map[string]struct {
+		in *snapshot.Snapshot
+		o  v1alpha1.Object
+	}{
+		v1alpha1.ReasonInvalid:              {world(), runtimeIn("dev", "manifests", testutil.Into("kube-system"))},
+		v1alpha1.ReasonReferenceMissing:     {world(), runtimeIn("test", "manifests")},
+		v1alpha1.ReasonPermissionDenied:     {world(), runtimeIn("dev", "api")},
+		v1alpha1.ReasonDestinationImmutable: {world(), moved},
+		v1alpha1.ReasonNamespaceClaimed:     {claimed, testutil.At(5, pipelines("web-build"))},
+		v1alpha1.ReasonPortTaken:            {hosts, testutil.At(5, virtual("second"))},
+		v1alpha1.ReasonRepositoryClaimed:    {world(), testutil.At(5, testutil.CodeRepo(shop, "shared", ""))},
+	} {
+		found[reason], _ = validate.Run(one.in, validate.Request{New: one.o})
+	}
+	return found
+}
+
+// deployments returns the messages about an Application.
+func deployments() []printed {
+	const revision, next = "4af9c820000000000000000000000000000000bb", "2788a1a0000000000000000000000000000000aa"
+	var all []printed
+	report := func(sync, health string, change observed.Application) *engine.Facts {
+		change.Sync, change.Health, change.Revision = sync, health, revision
+		facts := &engine.Facts{}
+		err := summary.Application(facts, &v1alpha1.ApplicationStatus{Name: "product-42-dr-dev"}, &change, observed.ApplicationSource{})
+		if err == nil {
+			all = append(all, printed{v1alpha1.ReasonReady, facts.ReadyMessage})
+			return facts
+		}
+		outcome := engine.Classify(err, reconcile.Classify)
+		all = append(all, printed{outcome.Reason, outcome.Message})
+		return facts
+	}
+	for _, c := range report("Synced", "Healthy", observed.Application{}).Conditions() {
+		all = append(all, printed{c.Reason, c.Message})
+	}
+	report("Synced", "Progressing", observed.Application{Fault: "Deployment.apps shop-dev/web: 0 of 1 updated replicas are available"})
+	report("Synced", "Degraded", observed.Application{Fault: "Deployment.apps shop-dev/web: exceeded its progress deadline"})
+	report("Synced", "Missing", observed.Application{Fault: "Service shop-dev/web"})
+	report("Unknown", "Unknown", observed.Application{Cause: observed.CauseError, Message: "ComparisonError: authentication required"})
+	report("OutOfSync", "Missing", observed.Application{
+		Cause: observed.CauseRetried, Attempt: next,
+		Message: "ClusterRole.rbac.authorization.k8s.io web: resource rbac.authorization.k8s.io:ClusterRole is not permitted in project product-42",
+	})
+	return all
+}
+
+// wordedInPlace returns the messages that controllers word in place.
+func wordedInPlace() map[string]worded {
+	const cluster, remoteConnector = "controllers/cluster/", "internal/remote/connector.go"
+	return map[string]worded{
+		"Valid":              say("internal/engine/phases.go", "every rule holds"),
+		"Suspended":          say("controllers/gitsync/controller.go", "spec.suspend is set: the repository is not mirrored"),
+		"Applied":            say("controllers/space/controller.go", "accounts of the space can read their secrets"),
+		"SecretFound":        say(cluster+"connection.go", "the kubeconfig is in %s", "the secret store at "+secrets.ClusterKubeconfig(alpha).String()),
+		"VersionSupported":   say(cluster+"connection.go", "Kubernetes %s is supported", "v1.34.4"),
+		"Connected":          say(cluster+"connection.go", "Kubernetes %s answers", "v1.34.4"),
+		"VersionUnsupported": say(cluster+"connection.go", "Kubernetes %s is older than %s, which the components need: upgrade the cluster", "v1.27.3", "1.30"),
+		"HostNotReady":       say(cluster+"register.go", "the host of the virtual cluster is not ready: %s", "cluster host is not connected: the API server did not answer in time"),
+		"Registered":         say(cluster+"register.go", "the tenant's Argo CD knows the cluster"),
+		"Reregistering":      say(cluster+"remove.go", "the objects of the earlier registration are removed first: %s", "Secret argocd/alpha on Tenant is being removed"),
+		"CredentialsInvalid": say(remoteConnector, "the client certificate in the kubeconfig has expired on %s; store a kubeconfig with a new one", "2024-01-31"),
+		"ClusterReplaced": say(remoteConnector, "another cluster answers at the address: the UID of its namespace kube-system is %s, and %s is on record; "+
+			"bring the first one back, or delete the Cluster and create it again", "5f1c", "0b7a"),
+		"Abandoned": say("internal/reconcile/deps.go", "its objects on cluster %s are given up, as the annotation %s asks: remove them there by hand", alpha, v1alpha1.AnnotationAbandon),
+		"Armed":     say("controllers/pipelineruntime/status.go", "%s triggers are armed", "2/2"),
+		"Disarmed":  say("controllers/pipelineruntime/status.go", "%s triggers are armed; not armed is %s%s", "1/2", "build by push: Argo Events does not run Sensor api-push: no bus", ""),
+		"NotServed": say("controllers/pipelineruntime/controller.go",
+			"pipelines.runnerImage is missing in the operator's configuration: set it to the image with nautes-runner"),
+		"NotEvaluated": say("internal/engine/facts.go", "the last pass ended before it came to this condition; Ready says why"),
+	}
+}
+
+// sums returns the messages that sum up files, components and deleted objects.
+func sums() []printed {
+	const revision = "4af9c820000000000000000000000000000000bb"
+	var all []printed
+	mirror := summary.MirrorResult{Status: &v1alpha1.SyncStatus{Revision: revision, ProblemCount: 1, Problems: []v1alpha1.FileProblem{{
+		Path: "runtimes/dr-dev.yaml", Line: 9, Message: "spec.manifestSource.path is 1.20, which is read as the number 1.2: put it in quotes",
+	}}}}
+	c, _ := mirror.Synced(reconcile.Classify)
+	all = append(all, printed{c.Reason, c.Message})
+	for _, states := range [][]v1alpha1.ComponentStatus{
+		{{Name: "argocd", State: v1alpha1.ComponentReady}, {Name: "hnc", State: v1alpha1.ComponentReady}},
+		{{Name: "argocd", State: v1alpha1.ComponentReady}, {Name: "hnc", State: v1alpha1.ComponentProgressing}},
+		{{Name: "argocd", State: v1alpha1.ComponentReady}, {Name: "hnc", State: v1alpha1.ComponentDegraded, Message: "Application alpha-hnc is Synced, Degraded: Pod hnc-system/hnc-0: CrashLoopBackOff"}},
+	} {
+		cluster, facts := testutil.Cluster(alpha), &engine.Facts{}
+		cluster.Status.Components, cluster.Status.Progress = states, summary.Progress(states)
+		_ = summary.ComponentsReady(facts, cluster)
+		all = append(all, printed{facts.Conditions()[0].Reason, facts.Conditions()[0].Message})
+	}
+	space := plan.Set{Owner: plan.Owner{Kind: "Space", Product: shop, Name: shop}, Target: plan.Cluster(alpha)}
+	engine.AnnouncePrune(recorder{&all}, testutil.Product(shop), space, []plan.ID{{Kind: "Namespace", Name: "shop-test"}},
+		plan.Commit{Revision: revision, Author: "Ada <ada@example.com>"})
+	return all
+}
+
+// recorder keeps the events that are sent.
+type recorder struct{ events *[]printed }
+
+func (r recorder) Eventf(_, _ runtime.Object, _, reason, _, note string, args ...any) {
+	*r.events = append(*r.events, printed{reason, fmt.Sprintf(note, args...)})
+}
+
+// advice is what conditions.go says about a reason besides its meaning.
+type advice struct{ example, remedy string }
+
+// documented returns the examples and remedies of the reasons in conditions.go.
+func documented(file *ast.File) map[string]advice {
+	found := map[string]advice{}
+	ast.Inspect(file, func(node ast.Node) bool {
+		spec, ok := node.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Reason") {
+			return true
+		}
+		var one advice
+		for _, paragraph := range strings.Split(spec.Doc.Text(), "\n\n") {
+			text := strings.Join(strings.Fields(paragraph), " ")
+			if example, ok := strings.CutPrefix(text, "Example: "); ok {
+				one.example = example
+			}
+			if remedy, ok := strings.CutPrefix(text, "Remedy: "); ok {
+				one.remedy = remedy
+			}
+		}
+		value, _ := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		found[value] = one
+		return true
+	})
+	return found
+}
