@@ -228,6 +228,33 @@ func TestSameInputSameBytes(t *testing.T) {
 	}
 }
 
+// A group or a project that is renamed in GitLab is a new spec.name of the Product and a
+// new repository URL: nothing that is built keeps the old name.
+func TestRenamedGroup(t *testing.T) {
+	r := Deployed("c", DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api")))
+	named := func(group string) string {
+		s := newSnapshot(world(append(product("product-1"), r)...)...)
+		renamed := s.Product("product-1").DeepCopy()
+		renamed.Spec.Name = group
+		repo := s.CodeRepo("product-1", "repo-1").DeepCopy()
+		repo.Spec.RepoName = group + "-code"
+		text, err := SetsYAML(everything(t, s.With(renamed).With(repo), "product-1")...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	before, after := named("first-group"), named("second-group")
+	for _, one := range []string{"first-group", "/first-group/first-group-code.git"} {
+		if !strings.Contains(before, one) || strings.Contains(after, one) {
+			t.Errorf("%q must be in what is built before the change, and not after it", one)
+		}
+	}
+	if diff := cmp.Diff(strings.ReplaceAll(before, "first-group", "second-group"), after); diff != "" {
+		t.Errorf("more changed than the names (-want +got):\n%s", diff)
+	}
+}
+
 func TestSpaceWithoutWhatItNeeds(t *testing.T) {
 	tests := map[string]struct {
 		objects []client.Object

@@ -451,3 +451,23 @@ func TestMiddlewareCopies(t *testing.T) {
 		t.Error("the copy shares its content")
 	}
 }
+
+// The suffixes of distributions do not make a version older than its release.
+func TestVersionSupported(t *testing.T) {
+	for minimum, versions := range map[string]map[string]bool{
+		"": {"v1.34.4": true, "v1.28.0-eks-1": true, "v1.27.16-eks-1": false},
+		"1.30": {
+			"v1.30.5-eks-ce1d5eb": true, "v1.30.5-gke.1443001": true, "v1.30.5+k3s1": true, "v1.30.5+rke2r1": true, "v1.30.0-eks-1": true,
+			"1.30+": true, "v1.29.9-eks-1": false, "v1.29.9+k3s1": false, "v2.0.0": true, "": true, "main": true,
+		},
+		"1.30.5": {"v1.30.5-eks-1": true, "v1.30.4-gke.1": false, "v1.30.10+k3s1": true, "v1.31.0": true},
+	} {
+		objects := []client.Object{ComponentCatalogue()}
+		objects[0].(*v1alpha1.ComponentCatalogue).Spec.MinimumKubernetesVersion = minimum
+		for have, want := range versions {
+			if got := build.VersionSupported(newSnapshot(objects...), have); got != want {
+				t.Errorf("with the minimum %q, %q is supported: %v", minimum, have, got)
+			}
+		}
+	}
+}

@@ -382,13 +382,24 @@ func TestDamagedMirrorsHeal(t *testing.T) {
 		// wantReadError: the damage shows when the mirror is read, not when it is fetched.
 		wantReadError bool
 	}{
-		"no HEAD":        {damage: func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "HEAD")) }},
-		"no objects":     {damage: func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "objects")) }},
-		"broken config":  {damage: func(t *testing.T, dir string) { write(t, filepath.Join(dir, "config"), "[core\nx") }},
-		"broken ref":     {damage: func(t *testing.T, dir string) { write(t, filepath.Join(dir, headRef), "rubbish") }},
-		"dangling ref":   {damage: func(t *testing.T, dir string) { write(t, filepath.Join(dir, headRef), strings.Repeat("ab", 20)+"\n") }},
-		"no mirror":      {damage: remove},
-		"not a mirror":   {damage: func(t *testing.T, dir string) { remove(t, dir); write(t, dir, "a file") }},
+		"no HEAD":       {damage: func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "HEAD")) }},
+		"no objects":    {damage: func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "objects")) }},
+		"broken config": {damage: func(t *testing.T, dir string) { write(t, filepath.Join(dir, "config"), "[core\nx") }},
+		"broken ref":    {damage: func(t *testing.T, dir string) { write(t, filepath.Join(dir, headRef), "rubbish") }},
+		"dangling ref":  {damage: func(t *testing.T, dir string) { write(t, filepath.Join(dir, headRef), strings.Repeat("ab", 20)+"\n") }},
+		"no mirror":     {damage: remove},
+		"not a mirror":  {damage: func(t *testing.T, dir string) { remove(t, dir); write(t, dir, "a file") }},
+		"another owner": {damage: func(t *testing.T, dir string) {
+			if os.Geteuid() != 0 {
+				t.Skip("only root can give files away")
+			}
+			err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+				return errors.Join(err, os.Lchown(path, 4711, 4711))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}},
 		"stale ref lock": {damage: func(t *testing.T, dir string) { write(t, filepath.Join(dir, headRef+".lock"), "") }},
 		"truncated packs": {wantReadError: true, damage: func(t *testing.T, dir string) {
 			packs, _ := filepath.Glob(filepath.Join(dir, "objects", "pack", "*"))

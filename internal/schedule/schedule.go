@@ -36,7 +36,7 @@ func CheckCron(expression string) error {
 	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	parsed, err := parser.Parse(Fields(expression))
 	if err != nil {
-		return fmt.Errorf("it is not a cron expression: %w", err)
+		return fmt.Errorf("it is not a cron expression: %w%s", err, sunday(expression))
 	}
 	// Next gives up after some years. For a day that never comes, Argo Events would
 	// send one event after the other.
@@ -44,6 +44,15 @@ func CheckCron(expression string) error {
 		return fmt.Errorf("the day never comes: choose a day of the month")
 	}
 	return nil
+}
+
+// sunday returns advice about a day of the week that some programs call 7, or "".
+func sunday(expression string) string {
+	fields := strings.Fields(expression)
+	if len(fields) != 5 || !strings.Contains(fields[4], "7") {
+		return ""
+	}
+	return "; the days of the week are 0 to 6, and 0 is Sunday: write 0 instead of 7"
 }
 
 // CheckTimezone returns an error if there is no time zone of that name.

@@ -174,15 +174,18 @@ func decodeAllowed[T any](prefix string, raw []byte) (*T, error) {
 		return nil, refuse(prefix+mismatch.Field, "a value of type %s is not accepted here", strings.Fields(mismatch.Value)[0])
 	case err != nil || string(raw) == "null":
 		return nil, refuse("", "it is not a mapping with clusters, users and contexts")
-	case len(unknown) > 0:
-		return nil, refuseField(prefix, unknown[0])
+	}
+	for _, e := range unknown {
+		if err := refuseField(prefix, raw, e); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }
 
 // refuseField refuses the field that an error of the strict decoder is about. It
-// leaves out a name that could be a credential in the wrong place.
-func refuseField(prefix string, unknown error) error {
+// leaves out a name that could be a credential, and accepts a known field without a value.
+func refuseField(prefix string, raw []byte, unknown error) error {
 	path := "?"
 	if at, ok := errors.AsType[strictjson.FieldError](unknown); ok {
 		path = at.FieldPath()
@@ -194,6 +197,11 @@ func refuseField(prefix string, unknown error) error {
 		field = parent
 	}
 	remedy := remedyFor(field)
+	var entry map[string]map[string]any
+	_ = json.Unmarshal(raw, &entry) // It reads on after the name, which is a text.
+	if entry[parent][field] == "" && remedy != remedyFor("") {
+		return nil
+	}
 	if len(field) > 40 || strings.Trim(strings.ToLower(field), "abcdefghijklmnopqrstuvwxyz-") != "" {
 		field = "?"
 	}

@@ -82,6 +82,20 @@ func TestParse(t *testing.T) {
 			give: kubeconfigWith(goodServer+"\ncertificate-authority-data:", goodUser+"\nclient-key-data:"),
 			want: &rest.Config{Host: "https://10.0.0.1:6443", BearerToken: secretToken},
 		},
+		"fields that are empty": {
+			give: kubeconfigWith(goodServer+"\nproxy-url: \"\"\ntls-server-name: ''\ncertificate-authority: ''",
+				goodUser+"\nusername: ''\npassword: \"\"\ntokenFile: ''\nclient-certificate: ''\nclient-key: ''\nas: ''\nas-uid: ''"),
+			want: &rest.Config{Host: "https://10.0.0.1:6443", BearerToken: secretToken},
+		},
+		"with a byte order mark and the line ends of Windows": {
+			give: "\ufeff" + strings.ReplaceAll(kubeconfigWith(goodServer, goodUser), "\n", "\r\n"),
+			want: &rest.Config{Host: "https://10.0.0.1:6443", BearerToken: secretToken},
+		},
+		"JSON with tabs": {
+			give: "{\n\t\"current-context\": \"c\",\n\t\"contexts\": [{\"name\": \"c\", \"context\": {\"cluster\": \"k\", \"user\": \"u\"}}],\n" +
+				"\t\"clusters\": [{\"name\": \"k\", \"cluster\": {\"server\": \"https://10.0.0.1:6443\"}}],\n\t\"users\": [{\"name\": \"u\", \"user\": {\"token\": \"" + secretToken + "\"}}]\n}",
+			want: &rest.Config{Host: "https://10.0.0.1:6443", BearerToken: secretToken},
+		},
 		"entries that are not in use": {
 			give: strings.NewReplacer(
 				"contexts:\n", "contexts:\n- {name: other, surprise: 1}\n",
@@ -128,7 +142,6 @@ func TestParseRefuses(t *testing.T) {
 		"certificate file":       {give: kubeconfigWith(goodServer, "client-certificate: /etc/x\nclient-key: /etc/y"), wantField: "users[].user.client-certificate", wantProblem: "files are not read"},
 		"key file":               {give: kubeconfigWith(goodServer, "client-certificate-data: "+cert+"\nclient-key: /etc/y"), wantField: "users[].user.client-key", wantProblem: "files are not read"},
 		"authority file":         {give: kubeconfigWith(goodServer+"\ncertificate-authority: /etc/x", goodUser), wantField: "clusters[].cluster.certificate-authority", wantProblem: "files are not read"},
-		"forbidden but empty":    {give: kubeconfigWith(goodServer, goodUser+"\ntokenFile: ''"), wantField: "users[].user.tokenFile", wantProblem: "files are not read"},
 		"insecure":               {give: kubeconfigWith(goodServer+"\ninsecure-skip-tls-verify: true", goodUser), wantField: "clusters[].cluster.insecure-skip-tls-verify", wantProblem: "TLS is always verified"},
 		"insecure as a string":   {give: kubeconfigWith(goodServer+"\ninsecure-skip-tls-verify: \"false\"", goodUser), wantField: "clusters[].cluster.insecure-skip-tls-verify", wantProblem: "type string"},
 		"proxy":                  {give: kubeconfigWith(goodServer+"\nproxy-url: http://p", goodUser), wantField: "clusters[].cluster.proxy-url", wantProblem: "proxies are not used"},
