@@ -401,6 +401,11 @@ const (
 	ReasonNotServed = "NotServed"
 	// ReasonWarned: the rules allow the object and warn of one of its settings; the
 	// warning is in status.warnings.
+	//
+	// Example: spec.argocdHost: it has no effect: a host cluster has no component of the
+	// category deployment
+	//
+	// Remedy: follow the message, or leave the setting as it is; nothing is refused.
 	ReasonWarned = "Warned"
 	// ReasonNotEvaluated: the last pass ended before it came to this condition.
 	//

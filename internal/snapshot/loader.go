@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/hooks"
 	"nautes.io/nautes/internal/references"
 )
 
@@ -34,7 +35,7 @@ type Loader struct {
 	version    string
 	catalogued func() *effectiveCatalogue
 
-	hooks hookReader
+	hooks hooks.Reader
 }
 
 // Product returns everything that a decision about a product needs: the objects of the
@@ -224,7 +225,7 @@ func (g *reader) snapshot() (*Snapshot, error) {
 	}
 	s := New(g.Tenant, g.Namespace, g.objects...).WithSettings(g.Settings)
 	s.effective = g.catalogue(s.ComponentCatalogue())
-	s.parser = &g.Loader.hooks
+	s.hookReader = &g.Loader.hooks
 	return s, nil
 }
 

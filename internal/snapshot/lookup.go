@@ -1,7 +1,10 @@
 package snapshot
 
 import (
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/hooks"
 )
 
 // Objects of the tenant count only in the operator's namespace, objects of a product
@@ -68,6 +71,11 @@ func (s *Snapshot) ClusterTwin(c *v1alpha1.Cluster) *v1alpha1.Cluster {
 // components.
 func (s *Snapshot) ComponentCatalogue() *v1alpha1.ComponentCatalogue {
 	return s.catalogues.get(s.Namespace, v1alpha1.ComponentCatalogueName)
+}
+
+// ParsedHook returns a PipelineHook as tasks use it, or its errors, as hooks.Parse does.
+func (s *Snapshot) ParsedHook(h *v1alpha1.PipelineHook) (*hooks.Hook, field.ErrorList) {
+	return s.hookReader.Parse(h)
 }
 
 // PipelineHook returns the hook of that name.

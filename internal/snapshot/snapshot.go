@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/hooks"
 )
 
 // Snapshot is a set of custom resources at one moment. It is safe for concurrent
@@ -49,14 +50,14 @@ type Snapshot struct {
 	ports          func() map[string][]PortUse
 	bindingsByRepo func() map[types.NamespacedName][]*v1alpha1.CodeRepoBinding
 
-	parser *hookReader
+	hookReader *hooks.Reader
 }
 
 // New returns a snapshot of the objects, which are shared and never changed.
 // Of two objects of one kind, namespace and name the last one counts; objects
 // that are not of a Nautes kind are left out.
 func New(tenant, namespace string, objects ...client.Object) *Snapshot {
-	s := &Snapshot{Tenant: tenant, Namespace: namespace, Settings: Settings{}.defaulted(), parser: &hookReader{}}
+	s := &Snapshot{Tenant: tenant, Namespace: namespace, Settings: Settings{}.defaulted(), hookReader: &hooks.Reader{}}
 	for _, o := range objects {
 		if t := s.tableOf(o); t != nil {
 			t.put(o)

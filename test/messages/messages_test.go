@@ -263,6 +263,11 @@ func sums() []printed {
 	space := plan.Set{Owner: plan.Owner{Kind: "Space", Product: shop, Name: shop}, Target: plan.Cluster(alpha)}
 	engine.AnnouncePrune(recorder{&all}, testutil.Product(shop), space, []plan.ID{{Kind: "Namespace", Name: "shop-test"}},
 		plan.Commit{Revision: revision, Author: "Ada <ada@example.com>"})
+	host := testutil.Cluster(alpha, testutil.HostCluster, func(c *v1alpha1.Cluster) { c.Spec.ArgoCDHost = "argocd.example.com" })
+	_, warnings := validate.Run(world(), validate.Request{New: host})
+	for _, warning := range warnings {
+		all = append(all, printed{v1alpha1.ReasonWarned, warning})
+	}
 	return all
 }
 
