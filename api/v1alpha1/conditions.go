@@ -403,7 +403,7 @@ const (
 	// warning is in status.warnings.
 	//
 	// Example: spec.argocdHost: it has no effect: a host cluster has no component of the
-	// category deployment
+	// category deployment: remove the field
 	//
 	// Remedy: follow the message, or leave the setting as it is; nothing is refused.
 	ReasonWarned = "Warned"
