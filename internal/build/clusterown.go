@@ -196,7 +196,7 @@ func (b *cluster) addIngress(component ComponentPlan, proxy authProxy) {
 		annotations[routerMiddlewares] = proxy.gatewayNamespace + "-" + oauthMiddleware + "@kubernetescrd"
 	}
 	prefix := networkingv1.PathTypePrefix
-	b.own.add(plan.StageConfig, ingressKind, &networkingv1.Ingress{
+	ingress := &networkingv1.Ingress{
 		ObjectMeta: metav1.ObjectMeta{Namespace: component.Namespace, Name: names.Ingress(component.Name), Annotations: annotations},
 		Spec: networkingv1.IngressSpec{Rules: []networkingv1.IngressRule{{
 			Host: in.Host,
@@ -207,7 +207,10 @@ func (b *cluster) addIngress(component ComponentPlan, proxy authProxy) {
 				}},
 			}}}},
 		}}},
-	}, b.source)
+	}
+	certificates, _ := catalogue.Find(b.components, v1alpha1.CategoryCertManagement)
+	certify(ingress, issuerOf(certificates.Component), names.PageCertificate(component.Name))
+	b.own.add(plan.StageConfig, ingressKind, ingress, b.source)
 }
 
 // addMiddleware has the gateway ask the proxy who sends a request.

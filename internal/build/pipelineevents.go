@@ -316,7 +316,7 @@ func (p *pipeline) addHookIngress() error {
 		})
 	}
 	slices.SortFunc(paths, func(a, b networkingv1.HTTPIngressPath) int { return cmp.Compare(a.Path, b.Path) })
-	p.add(plan.StageConfig, ingressKind, &networkingv1.Ingress{
+	ingress := &networkingv1.Ingress{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.eventNamespace, Name: names.HookIngress(p.runtime.Namespace, p.runtime.Name),
 			Annotations: map[string]string{routerEntryPoints: "websecure", routerTLS: "true"},
@@ -325,7 +325,10 @@ func (p *pipeline) addHookIngress() error {
 			Host:             host,
 			IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{Paths: paths}},
 		}}},
-	}, p.source)
+	}
+	// All hooks of a cluster have one host, and share its certificate.
+	certify(ingress, clusterIssuer(p.snap, p.cluster), names.HookCertificate)
+	p.add(plan.StageConfig, ingressKind, ingress, p.source)
 	return nil
 }
 

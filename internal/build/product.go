@@ -10,6 +10,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -76,7 +77,7 @@ func unadopted(s *snapshot.Snapshot, p *v1alpha1.Product) []string {
 	if meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionSpaces) != nil {
 		return nil
 	}
-	return slices.DeleteFunc(snapshot.SpaceClusters(p), func(cluster string) bool { return s.Space(p.Name, cluster) != nil })
+	return slices.DeleteFunc(references.SpaceClusters(p), func(cluster string) bool { return s.Space(p.Name, cluster) != nil })
 }
 
 func namespace(name string) *corev1.Namespace {

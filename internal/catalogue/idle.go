@@ -40,13 +40,19 @@ func (c *Catalogue) IdleFields(cluster *v1alpha1.Cluster) []Idle {
 			continue
 		}
 		for _, given := range ownFields(cluster, category, from) {
-			// The port of an external gateway is part of the addresses behind it.
-			if made.component == nil || given.setting != settingHTTPSNodePort || category != v1alpha1.CategoryGateway {
+			if made.component == nil || !usedByOthers(category, given.setting) {
 				idle = append(idle, Idle{At: given.at, Why: why})
 			}
 		}
 	}
 	return idle
+}
+
+// usedByOthers reports whether a setting of an external component has an effect: the port
+// of a gateway is part of the addresses behind it, and Ingresses name the issuer.
+func usedByOthers(category v1alpha1.ComponentCategory, setting string) bool {
+	return category == v1alpha1.CategoryGateway && setting == settingHTTPSNodePort ||
+		category == v1alpha1.CategoryCertManagement && setting == settingClusterIssuer
 }
 
 // ownField is a field of a Cluster, or an addition, with the setting that it gives.

@@ -20,13 +20,15 @@ const (
 	lastNodePort  = 32767
 )
 
-// The settings that have fields in a Cluster, and httpsPort. The catalogue sets
-// httpsPort: it is the port of the gateway in front of a page.
+// The settings that have a meaning beyond their component: the ones with fields in a
+// Cluster, the issuer of certificates, and httpsPort. The catalogue sets httpsPort: it is
+// the port of the gateway in front of a page.
 const (
 	settingHost          = "host"
 	settingHTTPNodePort  = "httpNodePort"
 	settingHTTPSNodePort = "httpsNodePort"
 	settingHTTPSPort     = "httpsPort"
+	settingClusterIssuer = "clusterIssuer"
 )
 
 // readSetting returns the value of a setting, which is a string, an int64 or a bool, or

@@ -41,8 +41,13 @@ const (
 	// The suffixes begin with a dot, which no name of a runtime holds.
 	syncedSuffix    = ".synced"
 	resourcesSuffix = ".resources"
+	// tlsPrefix begins the names of the certificates of web pages.
+	tlsPrefix = "nautes-tls-"
 	// pullPrefix begins the names of image pull secrets.
 	pullPrefix = "nautes-pull-"
+	// HookCertificate is the name of the Secret with the certificate of the host that the
+	// hooks of a cluster call.
+	HookCertificate = "nautes-webhook-tls"
 	// clusterPrefix begins the names of a cluster's objects in the tenant's Argo CD.
 	clusterPrefix = "cluster-"
 )
@@ -184,6 +189,10 @@ func HookIngress(product, runtime string) string { return Qualified(product, run
 
 // Ingress returns the name of the Ingress of a component.
 func Ingress(component string) string { return unique(ownPrefix+component, true, component) }
+
+// PageCertificate returns the name of the Secret with the certificate of a component's web
+// page.
+func PageCertificate(component string) string { return unique(tlsPrefix+component, true, component) }
 
 // AccountBinding returns the name of the RoleBinding of an account.
 func AccountBinding(account string) string {

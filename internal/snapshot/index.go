@@ -6,7 +6,6 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/references"
 )
@@ -39,13 +38,4 @@ func Claiming(cluster, namespace string) client.MatchingFields {
 // all products.
 func NamedRepository(name string) client.MatchingFields {
 	return ReferringTo(references.SharedRepoName, "", name)
-}
-
-// SpaceClusters returns the clusters that hold, or may hold, objects of a product.
-func SpaceClusters(p *v1alpha1.Product) []string {
-	clusters := make([]string, 0, len(p.Status.Spaces))
-	for _, space := range p.Status.Spaces {
-		clusters = append(clusters, space.Cluster)
-	}
-	return clusters
 }

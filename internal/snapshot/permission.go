@@ -56,14 +56,13 @@ func (s *Snapshot) RuntimePermission(r v1alpha1.Runtime) v1alpha1.Permission {
 	return granted
 }
 
-// ArtifactRepos returns the artifact repositories that a runtime may use, in name order:
-// all of its projects may use each of them. One that is being deleted grants nothing.
+// ArtifactRepos returns the artifact repositories that all projects of a runtime may use, in
+// name order. One that is being deleted grants nothing.
 func (s *Snapshot) ArtifactRepos(r v1alpha1.Runtime) []*v1alpha1.ArtifactRepo {
 	return slices.DeleteFunc(s.artifacts.in(r.GetNamespace()), func(a *v1alpha1.ArtifactRepo) bool {
+		denied := func(project string) bool { return !slices.Contains(a.Spec.Projects, project) }
 		return !a.DeletionTimestamp.IsZero() || !ofProduct(a.Spec.Product, r.GetNamespace()) ||
-			len(a.Spec.Projects) > 0 && slices.ContainsFunc(r.Projects(), func(project string) bool {
-				return !slices.Contains(a.Spec.Projects, project)
-			})
+			len(a.Spec.Projects) > 0 && slices.ContainsFunc(r.Projects(), denied)
 	})
 }
 

@@ -24,6 +24,7 @@ func TestIdleFields(t *testing.T) {
 	byProxy := func(l *v1alpha1.ComponentsList, c *v1alpha1.Component) { l.OauthProxy = c }
 	byVault := func(l *v1alpha1.ComponentsList, c *v1alpha1.Component) { l.SecretManagement = c }
 	byDeployment := func(l *v1alpha1.ComponentsList, c *v1alpha1.Component) { l.Deployment = c }
+	byIssuer := func(l *v1alpha1.ComponentsList, c *v1alpha1.Component) { l.CertManagement = c }
 	ports := map[string]string{"httpNodePort": "30080", "httpsNodePort": "30443"}
 	grants := with(func(s *spec) {
 		s.ReservedNamespacesAllowedProducts = map[string][]string{"traefik": {"team-9"}, "hnc": {"team-9"}}
@@ -56,6 +57,7 @@ func TestIdleFields(t *testing.T) {
 		"a proxy on a virtual one":             {new: Cluster("new", virtual, chosen(byProxy, "oauth2-proxy", nil)), wantWarning: "spec.componentsList.oauthProxy: it has no effect"},
 		"a proxy on a deployment worker":       {new: Cluster("new", chosen(byProxy, "oauth2-proxy", nil))},
 		"a secret store on a host":             {new: Cluster("new", HostCluster, chosen(byVault, "vault", nil)), wantWarning: "spec.componentsList.secretManagement: it has no effect"},
+		"an issuer of others":                  {objects: external("cert-manager"), new: Cluster("new", chosen(byIssuer, "cert-manager", map[string]string{"clusterIssuer": "letsencrypt"}))},
 		"a setting of others":                  {objects: external("argocd"), new: Cluster("new", chosen(byDeployment, "argocd", map[string]string{"host": "a.example.com"})), wantWarning: "spec.componentsList.deployment.additions[host]: it has no effect"},
 		"the port of a virtual one of others":  {objects: external("vcluster"), new: Cluster("new", virtual), wantWarning: "spec.vcluster.httpsNodePort: it has no effect: Nautes does not install vcluster"},
 		"reserved namespaces on a host":        {new: Cluster("new", HostCluster, grants), wantWarning: "spec.reservedNamespacesAllowedProducts: it has no effect: a host cluster carries no products"},
