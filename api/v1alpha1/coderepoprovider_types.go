@@ -27,6 +27,49 @@ type CodeRepoProviderSpec struct {
 	// +kubebuilder:validation:Enum=gitlab;github
 	// +required
 	ProviderType string `json:"providerType"`
+
+	// caBundle has the certificates of the authorities that vouch for the service's HTTPS
+	// certificate, in PEM. Every client of Git trusts them in addition to its own; Argo CD
+	// trusts them instead of its own for the host of httpAddress.
+	// +kubebuilder:validation:MaxLength=65536
+	// +kubebuilder:validation:XValidation:rule=`self == "" || self.contains("-----BEGIN CERTIFICATE-----")`,message="write the certificates of the authorities in PEM, which begins with -----BEGIN CERTIFICATE-----"
+	// +kubebuilder:validation:XValidation:rule=`!self.contains("PRIVATE KEY")`,message="remove the private key: certificates are enough, and everybody who may read this object can read it"
+	// +optional
+	CABundle string `json:"caBundle,omitempty"`
+
+	// knownHosts has the SSH host keys of the service, as lines of OpenSSH's known_hosts,
+	// which ssh-keyscan prints. They count in addition to known_hosts of a repository's
+	// secret.
+	// +kubebuilder:validation:MaxLength=65536
+	// +kubebuilder:validation:XValidation:rule=`!self.contains("PRIVATE KEY")`,message="remove the private key: write the public host keys that ssh-keyscan prints"
+	// +optional
+	KnownHosts string `json:"knownHosts,omitempty"`
+
+	// proxy is the HTTP proxy for clones of this service by HTTP and HTTPS. It replaces
+	// the proxy of the operator's configuration.
+	// +optional
+	Proxy *GitProxy `json:"proxy,omitempty"`
+}
+
+// GitProxy is an HTTP proxy for clients of Git.
+type GitProxy struct {
+	// url is the address of the proxy, for example http://proxy.example.com:3128. It has
+	// no credentials.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^https?://[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?(:[0-9]{1,5})?/?$')`,message="write the address of the proxy as http://host:port, without credentials and path"
+	// +required
+	URL string `json:"url"`
+
+	// noProxy lists the hosts that are reached without the proxy: names, which stand for
+	// their subdomains too, addresses and networks such as 10.0.0.0/8.
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches(r'^[][A-Za-z0-9.:/*_-]+$')`,message="write a host, an address or a network in each item, without spaces and commas"
+	// +listType=set
+	// +optional
+	NoProxy []string `json:"noProxy,omitempty"`
 }
 
 // CodeRepoProvider is a Git hosting service.

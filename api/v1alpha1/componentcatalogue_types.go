@@ -89,8 +89,10 @@ type ComponentCatalogueSpec struct {
 	// $(cluster.name), $(cluster.apiServer), $(cluster.apiServerHost),
 	// $(cluster.primaryDomain), $(cluster.hostCluster), $(component.name),
 	// $(component.namespace), $(settings.<name>), $(tenant.name),
-	// $(vault.address), $(vault.caBundle), $(vault.namespace) and
-	// $(vault.authMount). Defaults know no $(settings.<name>). A text that is one
+	// $(vault.address), $(vault.caBundle), $(vault.namespace),
+	// $(vault.authMount), $(git.certificates), which is an object with the
+	// authorities of each Git server's host, and $(git.knownHosts).
+	// Defaults know no $(settings.<name>). A text that is one
 	// reference takes the type of its value, and is left out where that is not
 	// set; $$( stands for $( itself.
 	// +kubebuilder:validation:MaxItems=64

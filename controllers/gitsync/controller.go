@@ -66,7 +66,8 @@ func Add(d *reconcile.Deps) error {
 			return nil
 		})).
 		Watches(&v1alpha1.CodeRepoProvider{}, handler.TypedEnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) []reconcile.SyncKey {
-			return d.SyncKeys(ctx, reconcile.UsesProvider)
+			// A provider has the certificates, host keys and proxy of its repositories too.
+			return d.SyncKeys(ctx, nil)
 		})).
 		WatchesRawSource(d.Queues.Sync.Source()).
 		WithOptions(controller.TypedOptions[reconcile.SyncKey]{MaxConcurrentReconciles: d.Workers}).

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +15,7 @@ import (
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/git"
+	"nautes.io/nautes/internal/giturl"
 	"nautes.io/nautes/internal/layout"
 	"nautes.io/nautes/internal/mirror"
 	"nautes.io/nautes/internal/plan"
@@ -64,15 +64,22 @@ func (g *gitSync) subject(ctx context.Context, key reconcile.SyncKey) (*subject,
 	}, nil
 }
 
-// source returns the repository of a subject, with its credentials.
+// source returns the repository of a subject, with its credentials and the way to its
+// server.
 func (g *gitSync) source(ctx context.Context, s *subject) (git.Source, error) {
-	auth, err := g.gitCredentials(ctx, s.url, s.secret)
-	return git.Source{URL: s.url, Branch: s.branch, Auth: auth}, err
+	snap, err := g.deps.Loader.Providers(ctx)
+	if err != nil {
+		return git.Source{}, err
+	}
+	auth, err := g.gitCredentials(ctx, snap.TokenProvider(s.url), s.secret)
+	access := snap.GitAccess(s.url)
+	auth.KnownHosts = git.JoinKnownHosts(auth.KnownHosts, access.KnownHosts)
+	return git.Source{URL: giturl.Plain(s.url), Branch: s.branch, Auth: auth, CABundle: access.CABundle, Proxy: access.Proxy}, err
 }
 
 // gitCredentials returns the credentials of a repository: the named Secret, else the
-// token of the provider that the URL belongs to, else none.
-func (g *gitSync) gitCredentials(ctx context.Context, url string, ref *v1alpha1.LocalReference) (git.Auth, error) {
+// token of the provider, else none.
+func (g *gitSync) gitCredentials(ctx context.Context, p *v1alpha1.CodeRepoProvider, ref *v1alpha1.LocalReference) (git.Auth, error) {
 	if ref != nil {
 		secret := &corev1.Secret{}
 		err := g.deps.Client.Get(ctx, client.ObjectKey{Namespace: g.deps.Namespace, Name: ref.Name}, secret)
@@ -90,26 +97,19 @@ func (g *gitSync) gitCredentials(ctx context.Context, url string, ref *v1alpha1.
 			KnownHosts: secret.Data["known_hosts"],
 		}, nil
 	}
-	var providers v1alpha1.CodeRepoProviderList
-	if err := g.deps.Client.List(ctx, &providers, client.InNamespace(g.deps.Namespace)); err != nil {
+	if p == nil {
+		return git.Auth{}, nil
+	}
+	secret, err := g.deps.Secrets.Get(ctx, secrets.ProviderToken(p.Name))
+	if errors.Is(err, secrets.ErrNotFound) {
+		return git.Auth{}, nil
+	}
+	if err != nil {
 		return git.Auth{}, err
 	}
-	for _, p := range providers.Items {
-		if !strings.HasPrefix(url, strings.TrimSuffix(p.Spec.HTTPAddress, "/")+"/") {
-			continue
-		}
-		secret, err := g.deps.Secrets.Get(ctx, secrets.ProviderToken(p.Name))
-		if errors.Is(err, secrets.ErrNotFound) {
-			return git.Auth{}, nil
-		}
-		if err != nil {
-			return git.Auth{}, err
-		}
-		// Without a user name, git sends the one that every forge accepts.
-		f, _ := forges.Of(p.Spec.ProviderType)
-		return git.Auth{Username: f.TokenUser, Password: secret.Fields["access_token"]}, nil
-	}
-	return git.Auth{}, nil
+	// Without a user name, git sends the one that every forge accepts.
+	f, _ := forges.Of(p.Spec.ProviderType)
+	return git.Auth{Username: f.TokenUser, Password: secret.Fields["access_token"]}, nil
 }
 
 // fetchProblem returns the reason why a repository cannot be read.

@@ -12,6 +12,7 @@ import (
 	hnc "sigs.k8s.io/hierarchical-namespaces/api/v1alpha2"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/giturl"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
@@ -109,8 +110,8 @@ func (s *space) addRepositories(argoNamespace string) []string {
 			continue
 		}
 		urls[url] = true
-		if plain := strings.ToLower(strings.TrimSuffix(url, ".git")); !present[plain] {
-			present[plain] = true
+		if access := giturl.Access(url); !present[access] {
+			present[access] = true
 			s.addRepository(argoNamespace, repo, url)
 		}
 	}
@@ -141,15 +142,22 @@ func (s *space) manifests(m member) (repo, url string) {
 
 // addRepository registers a repository in Argo CD, for this product's project only.
 func (s *space) addRepository(argoNamespace string, repo *v1alpha1.CodeRepo, url string) {
+	data := map[string][]byte{
+		"type": []byte("git"), "url": []byte(url), "project": []byte(s.product.Name), "name": []byte(repo.Name),
+	}
+	if access := s.snap.GitAccess(url); access.Proxy != "" {
+		data["proxy"] = []byte(access.Proxy)
+		if access.NoProxy != "" {
+			data["noProxy"] = []byte(access.NoProxy)
+		}
+	}
 	s.add(plan.StageConfig, secretKind, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: argoNamespace, Name: names.Repository(s.product.Name, repo.Name),
 			Labels: map[string]string{secretTypeLabel: "repository"},
 		},
 		Type: corev1.SecretTypeOpaque,
-		Data: map[string][]byte{
-			"type": []byte("git"), "url": []byte(url), "project": []byte(s.product.Name), "name": []byte(repo.Name),
-		},
+		Data: data,
 	}, snapshot.RefOf(repo), s.credentials(repo, url)...)
 }
 

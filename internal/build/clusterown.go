@@ -60,6 +60,7 @@ func (b *cluster) addOwn() {
 			continue
 		}
 		b.addSecrets(b.own, component)
+		b.addIssuerCA(component)
 		if component.Ingress != nil && (protected || !component.Ingress.Protected) {
 			b.addIngress(component, proxy)
 		}

@@ -41,6 +41,7 @@ const (
 
 	workVolume        = "work"
 	credentialsVolume = "credentials"
+	gitVolume         = "git"
 )
 
 var pipelineRunKind = tekton.SchemeGroupVersion.WithKind("PipelineRun")
@@ -149,7 +150,7 @@ func (l *launcher) config() (string, error) {
 	config := launch.Config{
 		Product: l.runtime.Namespace, Runtime: l.runtime.Name, Namespace: l.namespace(), Account: l.target.Account,
 		EventSource: l.source.Name, Pipeline: l.file.Name, Label: l.file.Label,
-		Repository: l.repo.Name, URL: url, Path: l.file.Path, Revision: cmp.Or(l.trigger.Revision, l.clockRevision()), EventRepository: l.eventRepository(),
+		Repository: l.repo.Name, URL: url, Proxy: l.snap.GitAccess(url).Proxy, Path: l.file.Path, Revision: cmp.Or(l.trigger.Revision, l.clockRevision()), EventRepository: l.eventRepository(),
 	}
 	for _, input := range l.trigger.Inputs {
 		made, err := l.input(input)
@@ -271,6 +272,7 @@ func (l *launcher) launch(config string) tekton.PipelineTask {
 	})
 	spec.Steps[0].VolumeMounts = append(spec.Steps[0].VolumeMounts,
 		corev1.VolumeMount{Name: credentialsVolume, MountPath: launch.CredentialsDir, ReadOnly: true})
+	l.addGitFiles(spec)
 	return task
 }
 

@@ -74,7 +74,8 @@ func (p *pipeline) addSensorAccount() {
 	}, p.source)
 }
 
-// addCredentials adds the credentials by which launchers read the pipeline files.
+// addCredentials adds the credentials and the files by which launchers read the
+// pipeline files.
 // External Secrets fetches them if the secret store is Vault and accounts of the
 // cluster have access to it, otherwise Nautes writes them. A public repository needs
 // none.
@@ -84,6 +85,7 @@ func (p *pipeline) addCredentials() error {
 	if err != nil {
 		return err
 	}
+	p.addGitConfig(url)
 	provider := p.snap.CodeRepoProvider(repo.Spec.CodeRepoProvider)
 	if provider == nil {
 		return nil

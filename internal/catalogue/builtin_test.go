@@ -52,7 +52,8 @@ func guideClusters() map[string]*v1alpha1.Cluster {
 	return clusters
 }
 
-var vaultFacts = Facts{Tenant: "acme", VaultAddress: "https://vault.example.com:8200", VaultCABundle: "pem\nof a\nCA", VaultNamespace: "ns"}
+var vaultFacts = Facts{Tenant: "acme", VaultAddress: "https://vault.example.com:8200", VaultCABundle: "pem\nof a\nCA", VaultNamespace: "ns",
+	GitCertificates: map[string]string{"git.example.com": "pem"}, GitKnownHosts: "git.example.com ssh-ed25519 AAAA"}
 
 func mustFor(t testing.TB, c *Catalogue, cluster, host *v1alpha1.Cluster) map[string]Component {
 	t.Helper()
@@ -204,7 +205,8 @@ func TestBuiltinValues(t *testing.T) {
 		"CA of Vault":               {components["vault"], []string{"injector", "extraEnvironmentVars", "AGENT_INJECT_VAULT_CACERT_BYTES"}, "pem\nof a\nCA"},
 		"redirect": {components["oauth2-proxy"], []string{"extraArgs", "redirect-url"},
 			"https://auth.physical-worker-pipeline.8.217.50.114.nip.io:30443/oauth2/callback"},
-		"issuer":                {components["oauth2-proxy"], []string{"extraEnv"}, []any{map[string]any{"name": "OAUTH2_PROXY_OIDC_ISSUER_URL", "value": "https://dex.example.com"}}},
+		"issuer": {components["oauth2-proxy"], []string{"extraEnv"}, []any{map[string]any{"name": "OAUTH2_PROXY_OIDC_ISSUER_URL", "value": "https://dex.example.com"},
+			map[string]any{"name": "SSL_CERT_DIR", "value": "/etc/ssl/certs:/etc/oauth2-proxy-issuer"}}},
 		"Secret of the proxy":   {components["oauth2-proxy"], []string{"config", "existingSecret"}, "oauth2-proxy"},
 		"URL of Argo CD":        {ofVirtual["argocd"], []string{"configs", "cm", "url"}, "https://argocd.virtual-worker-pipeline.8.217.50.114.nip.io:30999"},
 		"leases stay at home":   {components["cert-manager"], []string{"global", "leaderElection", "namespace"}, "cert-manager"},

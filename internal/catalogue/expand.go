@@ -77,10 +77,21 @@ func (r references) of(one selection) *references {
 	return &r
 }
 
+// gitCertificates is the reference whose value is an object. In a longer text it is
+// empty.
+const gitCertificates = "git.certificates"
+
 // value is a lookup. It returns nil for an empty value.
 func (r *references) value(name string) any {
 	if setting, ok := strings.CutPrefix(name, "settings."); ok {
 		return r.settings[setting]
+	}
+	if name == gitCertificates && len(r.facts.GitCertificates) > 0 {
+		certificates := make(map[string]any, len(r.facts.GitCertificates))
+		for host, pem := range r.facts.GitCertificates {
+			certificates[host] = pem
+		}
+		return certificates
 	}
 	if text := r.text(name); text != "" {
 		return text
@@ -112,6 +123,8 @@ func (r *references) text(name string) string {
 		return r.facts.VaultCABundle
 	case "vault.namespace":
 		return r.facts.VaultNamespace
+	case "git.knownHosts":
+		return r.facts.GitKnownHosts
 	case "vault.authMount":
 		return r.cluster.Name
 	}

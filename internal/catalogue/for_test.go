@@ -389,6 +389,7 @@ func TestReferences(t *testing.T) {
 		"cluster.primaryDomain": "1.2.3.4.nip.io", "cluster.hostCluster": "h", "component.name": "n", "component.namespace": "s",
 		"tenant.name": "acme", "vault.address": "https://vault.example.com:8200", "vault.caBundle": "pem\nof a\nCA",
 		"vault.namespace": "ns", "vault.authMount": "c",
+		"git.certificates": map[string]any{"git.example.com": "pem"}, "git.knownHosts": "git.example.com ssh-ed25519 AAAA",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -18,8 +18,8 @@ type part struct {
 	reference bool
 }
 
-// lookup returns the value of a reference, which is a string, an int64 or a bool, or
-// nil if it is not set.
+// lookup returns the value of a reference, which is a string, an int64, a bool or an
+// object, or nil if it is not set.
 type lookup func(name string) any
 
 // parseText splits a text into its parts. $$( is the escape of $(, which begins a

@@ -21,6 +21,10 @@ type Facts struct {
 	// VaultAddress, VaultCABundle (PEM) and VaultNamespace locate Vault for clusters;
 	// empty if the secret store is not Vault.
 	VaultAddress, VaultCABundle, VaultNamespace string
+	// GitCertificates are the certificate authorities of Git servers in PEM, by host, and
+	// GitKnownHosts their SSH host keys.
+	GitCertificates map[string]string
+	GitKnownHosts   string
 }
 
 // Choice is a component that one cluster has, without its manifests and settings.

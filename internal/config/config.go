@@ -55,6 +55,24 @@ type Git struct {
 	// AllowedProtocols of repository URLs: https, ssh, http and file. The last two
 	// are for tests. Default: https, ssh.
 	AllowedProtocols []string `json:"allowedProtocols"`
+	// CABundleFile is the absolute path of the PEM certificates of authorities that
+	// vouch for Git servers. All clients of Git trust them in addition to their own.
+	CABundleFile string `json:"caBundleFile"`
+	// KnownHostsFile is the absolute path of SSH host keys of Git servers, in the format
+	// of OpenSSH's known_hosts. They count in addition to the ones of secrets.
+	KnownHostsFile string `json:"knownHostsFile"`
+	// Proxy for repositories by https and http. A CodeRepoProvider can name another one.
+	Proxy GitProxy `json:"proxy"`
+}
+
+// GitProxy is an HTTP proxy for clients of Git.
+type GitProxy struct {
+	// URL of the proxy, in the form http://host:port, without credentials. If empty,
+	// there is no proxy.
+	URL string `json:"url"`
+	// NoProxy lists the hosts that are reached without the proxy: names with their
+	// subdomains, addresses, and networks such as 10.0.0.0/8.
+	NoProxy []string `json:"noProxy"`
 }
 
 // Receiver configures the receiver of push hooks.
@@ -197,6 +215,9 @@ func (o *Operator) Default() {
 	set(&o.Git.Timeout.Duration, time.Minute)
 	if o.Git.AllowedProtocols == nil {
 		o.Git.AllowedProtocols = []string{"https", "ssh"}
+	}
+	if o.Git.Proxy.NoProxy == nil {
+		o.Git.Proxy.NoProxy = []string{}
 	}
 	set(&o.Receiver.Address, ":8082")
 	set(&o.Receiver.KeySecret, "nautes-receiver")

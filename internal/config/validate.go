@@ -88,6 +88,30 @@ func (g *Git) validate(path *field.Path) field.ErrorList {
 		}
 		seen.Insert(protocol)
 	}
+	list = append(list, file(path.Child("caBundleFile"), g.CABundleFile, false)...)
+	list = append(list, file(path.Child("knownHostsFile"), g.KnownHostsFile, false)...)
+	return append(list, g.Proxy.validate(path.Child("proxy"))...)
+}
+
+var (
+	proxyURL  = regexp.MustCompile(`^https?://[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?(:[0-9]{1,5})?/?$`)
+	proxyHost = regexp.MustCompile(`^[][A-Za-z0-9.:/*_-]+$`)
+)
+
+// validate omits the value of the URL, which may contain a credential.
+func (p *GitProxy) validate(path *field.Path) field.ErrorList {
+	var list field.ErrorList
+	if p.URL != "" && !proxyURL.MatchString(p.URL) {
+		list = append(list, field.Invalid(path.Child("url"), field.OmitValueType{}, "write http://host:port, without credentials and path"))
+	}
+	if p.URL == "" && len(p.NoProxy) > 0 {
+		list = append(list, field.Required(path.Child("url"), "write the URL of the proxy, or remove noProxy"))
+	}
+	for i, host := range p.NoProxy {
+		if !proxyHost.MatchString(host) {
+			list = append(list, field.Invalid(path.Child("noProxy").Index(i), host, "write a host, an address or a network, without spaces and commas"))
+		}
+	}
 	return list
 }
 

@@ -173,7 +173,11 @@ func (m *Mirrors) environment(c command) (env []string, done func(), err error) 
 	allowed := ""
 	if r := c.remote; r != nil {
 		allowed = r.protocol
-		settings = append(settings, m.remoteSettings(r)...)
+		way, err := m.waySettings(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		settings = append(append(settings, m.remoteSettings(r)...), way...)
 		if r.protocol == "ssh" {
 			ssh, remove, err := m.ssh(r)
 			if err != nil {
@@ -204,9 +208,6 @@ func (m *Mirrors) remoteSettings(r *remote) [][2]string {
 		{"fetch.fsck.zeroPaddedFilemode", "ignore"},
 		{"fetch.fsck.badTimezone", "ignore"},
 		{"fetch.fsck.missingSpaceBeforeDate", "ignore"},
-	}
-	if m.options.CAFile != "" {
-		settings = append(settings, [2]string{"http.sslCAInfo", m.options.CAFile})
 	}
 	if basic := r.auth.basic(); basic != "" && r.protocol != "ssh" && r.protocol != "file" {
 		settings = append(settings, [2]string{

@@ -32,6 +32,10 @@ type Auth struct {
 type Source struct {
 	URL, Branch string
 	Auth        Auth
+	// CABundle has certificates in PEM that are trusted in addition to the system's.
+	CABundle string
+	// Proxy is the URL of an HTTP proxy for https and http, or empty for none.
+	Proxy string
 }
 
 // Commit is the head of a branch. Hash has 40 hexadecimal digits, and Author is

@@ -29,6 +29,8 @@ type remote struct {
 	// commit, if set, is fetched instead of the branch, without its history.
 	commit string
 	auth   Auth
+	// caBundle and proxy are the way to the server.
+	caBundle, proxy string
 }
 
 func (r *remote) ref() string { return "refs/heads/" + r.branch }
@@ -72,7 +74,7 @@ func (m *Mirrors) checkRemote(src Source) (*remote, error) {
 	if reason != "" {
 		return nil, &Error{Repository: display, Err: ErrRefused, Reason: reason}
 	}
-	r.auth = src.Auth
+	r.auth, r.caBundle, r.proxy = src.Auth, src.CABundle, src.Proxy
 	return r, nil
 }
 
@@ -181,7 +183,7 @@ func badAuth(r *remote, a Auth) string {
 	case r.protocol == "ssh" && !key:
 		return "SSH needs a private key: put ssh-privatekey and known_hosts into the repository's Secret"
 	case r.protocol == "ssh" && len(strings.TrimSpace(string(a.KnownHosts))) == 0:
-		return "SSH needs to know the server: put known_hosts into the repository's Secret"
+		return "SSH needs to know the server: put its host keys into knownHosts of the CodeRepoProvider, or known_hosts into the repository's Secret"
 	case r.protocol != "ssh" && key && !password:
 		return "an SSH key cannot be used with " + r.protocol + ": put username and password into the repository's Secret"
 	case strings.Contains(a.Username, ":"):

@@ -23,6 +23,9 @@ type Config struct {
 	Repository string `json:"repository"`
 	URL        string `json:"url"`
 	Path       string `json:"path"`
+	// Proxy is the URL of the HTTP proxy for the repository, without credentials; empty
+	// for none.
+	Proxy string `json:"proxy,omitempty"`
 	// Revision is the trigger's: a branch, a tag or a commit. If it is empty, the
 	// event decides.
 	Revision string `json:"revision,omitempty"`
@@ -98,6 +101,14 @@ const (
 // files are username and password for HTTP, and ssh-privatekey and known_hosts for
 // SSH.
 const CredentialsDir = "/nautes/credentials"
+
+// GitDir is the directory in a launcher's step with the files by which the runner knows
+// the Git server. FileCA has certificates in PEM, FileKnownHosts has SSH host keys.
+const (
+	GitDir         = "/nautes/git"
+	FileCA         = "ca.crt"
+	FileKnownHosts = "known_hosts"
+)
 
 // The results of a launcher's steps in Tekton. ResultRun is the name of the run and
 // ResultCommit the commit of the pipeline file; both are empty if the launch failed.

@@ -39,6 +39,7 @@ const (
 	pipelinePrefix = "nautes-pipeline-"
 	sensorPrefix   = "nautes-sensor-"
 	// The suffixes begin with a dot, which no name of a runtime holds.
+	gitSuffix       = ".git"
 	syncedSuffix    = ".synced"
 	resourcesSuffix = ".resources"
 	// tlsPrefix begins the names of the certificates of web pages.
@@ -112,6 +113,12 @@ func PipelineCredentials(runtime string) string {
 // be removed first when the secret store changes.
 func SyncedCredentials(runtime string) string {
 	return unique(pipelinePrefix+runtime+syncedSuffix, true, runtime, syncedSuffix)
+}
+
+// PipelineGit returns the name of the ConfigMap by which the launchers of a pipeline
+// runtime know the Git server, in the runtime's namespace.
+func PipelineGit(runtime string) string {
+	return unique(pipelinePrefix+runtime+gitSuffix, true, runtime, gitSuffix)
 }
 
 // SensorRole returns the name of the Role, and of its binding, that lets the

@@ -76,6 +76,9 @@ func New(ctx context.Context, cfg *rest.Config, o *config.Operator) (*Operator, 
 		Kinds:   kinds,
 		Queues:  &reconcile.Queues{}, Pushes: &reconcile.Pushes{},
 	}
+	if d.Loader.Settings.Git, err = gitAccess(&o.Git); err != nil {
+		return nil, err
+	}
 	if err := openStore(d, o); err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func referring(kind string) []string {
 	case "Cluster":
 		return []string{"Cluster", "Environment", "DeploymentRuntime", "ProjectPipelineRuntime", "Space"}
 	case "CodeRepoProvider":
-		return []string{"CodeRepo", "ProductProvider", "ProjectPipelineRuntime"}
+		return []string{"CodeRepo", "ProductProvider", "ProjectPipelineRuntime", "Cluster"}
 	case "Project":
 		return []string{"CodeRepo", "CodeRepoBinding", "ArtifactRepo", "DeploymentRuntime", "ProjectPipelineRuntime"}
 	case "CodeRepo":

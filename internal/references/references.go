@@ -123,7 +123,8 @@ func Of(o client.Object) []Reference {
 }
 
 func referencesOfCluster(c *v1alpha1.Cluster) []Reference {
-	refs := slices.Concat(uses("Cluster", "", c.Spec.HostCluster), reads(sharedPorts, "", Carriers(c)...),
+	// Its Argo CD has the certificates and host keys of all providers.
+	refs := slices.Concat(uses("Cluster", "", c.Spec.HostCluster), reads("CodeRepoProvider", "", all), reads(sharedPorts, "", Carriers(c)...),
 		passing(reads("ComponentCatalogue", "", v1alpha1.ComponentCatalogueName)),
 		reads(SharedGroup, "", NamedProducts(c)...), reads("Product", "", slices.Sorted(maps.Values(c.Status.ProductIDMap))...))
 	if c.Status.Connection != nil {

@@ -16,13 +16,14 @@ import (
 
 // sourceFlags are the flags for reading the repository.
 type sourceFlags struct {
-	workDir, credentials, caFile, protocols string
+	workDir, credentials, caFile, knownHosts, protocols string
 }
 
 func (s *sourceFlags) flags(f *flag.FlagSet) {
 	f.StringVar(&s.workDir, "work-dir", "", "directory for the fetched objects; if empty, a temporary one")
 	f.StringVar(&s.credentials, "credentials", launch.CredentialsDir, "directory with the credentials of the repository")
-	f.StringVar(&s.caFile, "git-ca-file", "", "certificates in PEM to check the Git server against; if empty, the system's")
+	f.StringVar(&s.caFile, "git-ca-file", "", "certificates in PEM to check the Git server against, in addition to the system's")
+	f.StringVar(&s.knownHosts, "git-known-hosts", "", "SSH host keys of the Git server, in addition to known_hosts of the credentials")
 	f.StringVar(&s.protocols, "git-protocols", "https,ssh,http", "allowed protocols of the repository's URL, separated by commas: https, ssh, http, file")
 }
 
@@ -38,7 +39,7 @@ func (s *sourceFlags) read(ctx context.Context, p *Program, c *launch.Config, e 
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
 	}
-	mirrors, err := git.New(dir, git.Options{AllowedProtocols: strings.Split(s.protocols, ","), CAFile: s.caFile})
+	mirrors, err := git.New(dir, git.Options{AllowedProtocols: strings.Split(s.protocols, ",")})
 	if err != nil {
 		return nil, "", fail(launch.ExitUsage, "%w", err)
 	}
@@ -46,10 +47,14 @@ func (s *sourceFlags) read(ctx context.Context, p *Program, c *launch.Config, e 
 	if err != nil {
 		return nil, "", err
 	}
+	source := git.Source{URL: c.URL, Auth: auth, Proxy: c.Proxy}
+	if err := s.trust(&source); err != nil {
+		return nil, "", err
+	}
 	var fetched git.Commit
 	unreachable := func(err error) bool { return errors.Is(err, git.ErrUnreachable) }
 	err = p.retry(ctx, p.Attempts, unreachable, func(ctx context.Context) error {
-		fetched, err = mirrors.FetchRevision(ctx, mirrorKey, git.Source{URL: c.URL, Auth: auth}, revision(c, e))
+		fetched, err = mirrors.FetchRevision(ctx, mirrorKey, source, revision(c, e))
 		return err
 	})
 	switch {
@@ -67,6 +72,24 @@ func (s *sourceFlags) read(ctx context.Context, p *Program, c *launch.Config, e 
 		return nil, "", fail(launch.ExitGit, "%w", err)
 	}
 	return content, fetched.Hash, nil
+}
+
+// trust adds the certificates and host keys of files to a source.
+func (s *sourceFlags) trust(source *git.Source) error {
+	var contents [2]string
+	for i, path := range []string{s.caFile, s.knownHosts} {
+		if path == "" {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return fail(launch.ExitUsage, "read what identifies the Git server: %w", err)
+		}
+		contents[i] = string(content)
+	}
+	source.CABundle = contents[0]
+	source.Auth.KnownHosts = git.JoinKnownHosts(source.Auth.KnownHosts, contents[1])
+	return nil
 }
 
 // revision returns the revision of the pipeline file; "" is the default branch. A

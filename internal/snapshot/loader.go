@@ -79,6 +79,17 @@ func (l *Loader) Product(ctx context.Context, product string, changes ...client.
 	return s, nil
 }
 
+// Providers returns the tenant's CodeRepoProviders.
+func (l *Loader) Providers(ctx context.Context) (*Snapshot, error) {
+	g := l.reader()
+	g.list(ctx, &v1alpha1.CodeRepoProviderList{}, client.InNamespace(l.Namespace))
+	s, err := g.snapshot()
+	if err != nil {
+		return nil, fmt.Errorf("load the providers: %w", err)
+	}
+	return s, nil
+}
+
 // TenantLevel returns the objects of the tenant: products, providers, clusters, the
 // catalogue and hooks.
 func (l *Loader) TenantLevel(ctx context.Context) (*Snapshot, error) {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/forge/forges"
+	"nautes.io/nautes/internal/giturl"
 )
 
 // defaultEventNamespace is the namespace of Argo Events by default.
@@ -90,7 +90,7 @@ func (s *Snapshot) AdditionalResources(r *v1alpha1.ProjectPipelineRuntime) (url,
 	if err != nil || refusal != "" {
 		return "", refusal, err
 	}
-	return git.URL, "", nil
+	return giturl.Plain(git.URL), "", nil
 }
 
 // checkPlainURL returns the reason why a pipeline runtime may not read a URL that is
@@ -108,20 +108,11 @@ func (s *Snapshot) checkPlainURL(r *v1alpha1.ProjectPipelineRuntime, url string)
 	}
 	known := slices.IndexFunc(s.repos.byNamespace[r.Namespace], func(repo *v1alpha1.CodeRepo) bool {
 		other, _ := s.RepositoryURL(repo)
-		return locationOf(other) == locationOf(url) && s.Permission(r.Namespace, r.Spec.Project, repo.Name) == ""
+		return giturl.Repository(other) == giturl.Repository(url) && s.Permission(r.Namespace, r.Spec.Project, repo.Name) == ""
 	})
 	if known >= 0 {
 		name := s.repos.byNamespace[r.Namespace][known].Name
 		return fmt.Sprintf("the URL belongs to CodeRepo %s, which is not granted to the project %s: add a CodeRepoBinding for it, and name it in codeRepo", name, r.Spec.Project), nil
 	}
 	return "", nil
-}
-
-// locationOf returns a form that all URLs of one repository share.
-func locationOf(url string) string {
-	a, err := parseAddress(url)
-	if err != nil {
-		return url
-	}
-	return a.host + "/" + strings.ToLower(strings.TrimSuffix(a.path, ".git"))
 }

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/giturl"
 	"nautes.io/nautes/internal/plan"
 )
 
 // RepositoryURL returns the URL that clients of a code repository use: spec.url,
-// else the provider's address, the product's group and spec.repoName. It is a
-// plain ssh, https or http URL without credentials and without characters that
+// in its plain spelling, else the provider's address, the product's group and
+// spec.repoName. It is a plain ssh, https or http URL without credentials and without characters that
 // Argo CD would read as a pattern.
 //
 // A repository on a registered provider must be in the group of its own product.
@@ -32,8 +33,8 @@ func (s *Snapshot) RepositoryURL(r *v1alpha1.CodeRepo) (string, error) {
 	if r.Spec.URL == "" {
 		return s.derivedURL(r, provider)
 	}
-	address, err := parseAddress(r.Spec.URL)
-	if err == nil && address.path == "" {
+	address, err := giturl.Parse(r.Spec.URL)
+	if err == nil && address.Path == "" {
 		err = errors.New("it names no repository: add the path of the repository")
 	}
 	if err != nil {
@@ -42,7 +43,7 @@ func (s *Snapshot) RepositoryURL(r *v1alpha1.CodeRepo) (string, error) {
 	if err := s.checkOwnGroup(r, address, provider); err != nil {
 		return "", err
 	}
-	return r.Spec.URL, nil
+	return giturl.Plain(r.Spec.URL), nil
 }
 
 func (s *Snapshot) derivedURL(r *v1alpha1.CodeRepo, provider *v1alpha1.CodeRepoProvider) (string, error) {
@@ -71,12 +72,12 @@ func (s *Snapshot) derivedURL(r *v1alpha1.CodeRepo, provider *v1alpha1.CodeRepoP
 	if raw == "" {
 		raw, field = provider.Spec.HTTPAddress, "spec.httpAddress"
 	}
-	address, err := parseAddress(raw)
+	address, err := giturl.Parse(raw)
 	if err != nil {
 		return "", &RepositoryError{Repo: RefOf(provider), Field: field, Problem: err.Error()}
 	}
 	separator := "/"
-	if address.scp && address.path == "" {
+	if address.SCP && address.Path == "" {
 		separator = ":"
 	}
 	return strings.TrimRight(raw, "/:") + separator + group + "/" + r.Spec.RepoName + ".git", nil
@@ -109,12 +110,12 @@ func (s *Snapshot) groupOf(r *v1alpha1.CodeRepo) (string, error) {
 
 // checkOwnGroup refuses an explicit URL in the group of another product, or one that
 // would send the credentials of a provider to another server.
-func (s *Snapshot) checkOwnGroup(r *v1alpha1.CodeRepo, a address, provider *v1alpha1.CodeRepoProvider) error {
+func (s *Snapshot) checkOwnGroup(r *v1alpha1.CodeRepo, a giturl.Address, provider *v1alpha1.CodeRepoProvider) error {
 	if r.Namespace == s.Namespace {
 		return nil
 	}
 	if provider != nil {
-		path, ok := below(a, provider, address.sameEndpoint)
+		path, ok := below(a, provider, giturl.Address.SameEndpoint)
 		if !ok {
 			return &RepositoryError{
 				Repo: RefOf(r), Field: "spec.url",
@@ -123,7 +124,7 @@ func (s *Snapshot) checkOwnGroup(r *v1alpha1.CodeRepo, a address, provider *v1al
 		}
 		return s.checkGroupPath(r, path)
 	}
-	for _, same := range []func(address, address) bool{address.sameEndpoint, address.sameHost} {
+	for _, same := range []func(giturl.Address, giturl.Address) bool{giturl.Address.SameEndpoint, giturl.Address.SameWeb} {
 		for _, p := range s.CodeRepoProviders() {
 			if path, ok := below(a, p, same); ok {
 				return s.checkGroupPath(r, path)
@@ -152,16 +153,13 @@ func (s *Snapshot) checkGroupPath(r *v1alpha1.CodeRepo, path string) error {
 
 // below returns the path of a relative to the address of the provider, or false if a
 // is not on the provider.
-func below(a address, p *v1alpha1.CodeRepoProvider, same func(address, address) bool) (string, bool) {
+func below(a giturl.Address, p *v1alpha1.CodeRepoProvider, same func(giturl.Address, giturl.Address) bool) (string, bool) {
 	for _, raw := range []string{p.Spec.SSHAddress, p.Spec.HTTPAddress} {
-		base, err := parseAddress(raw)
+		base, err := giturl.Parse(raw)
 		if err != nil || !same(a, base) {
 			continue
 		}
-		if base.path == "" {
-			return a.path, true
-		}
-		if path, ok := strings.CutPrefix(a.path, base.path+"/"); ok {
+		if path, ok := a.Below(base); ok {
 			return path, true
 		}
 	}
@@ -175,7 +173,7 @@ func HTTPRepository(url string) bool { return strings.HasPrefix(url, "http") }
 // CheckAddress returns the fault of the base URL of a Git hosting service, or nil if
 // it can be used.
 func CheckAddress(raw string) error {
-	_, err := parseAddress(raw)
+	_, err := giturl.Parse(raw)
 	return err
 }
 
@@ -189,61 +187,4 @@ func ValidGroup(name string) bool {
 	return true
 }
 
-// address is a URL that Git accepts, taken apart.
-type address struct {
-	scheme, host, port string
-	// path without slashes at its ends.
-	path string
-	// scp: written as user@host:path.
-	scp bool
-}
-
-var (
-	repositoryName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
-	// Everything outside of these letters is either a pattern to Argo CD, an
-	// escape that hides one, a query or a credential.
-	urlForm = regexp.MustCompile(`^(https?)://([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?$`)
-	sshForm = regexp.MustCompile(`^(ssh)://[A-Za-z0-9._-]+@([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?$`)
-	scpForm = regexp.MustCompile(`^[A-Za-z0-9._-]+@([A-Za-z0-9.-]+)(?::([A-Za-z0-9._~/-]*))?$`)
-)
-
-// parseAddress splits a URL into its parts. Its errors never quote the URL, which may
-// hold a credential.
-func parseAddress(raw string) (address, error) {
-	var a address
-	if m := urlForm.FindStringSubmatch(raw); m != nil {
-		a = address{scheme: m[1], host: m[2], port: m[3], path: m[4]}
-	} else if m := sshForm.FindStringSubmatch(raw); m != nil {
-		a = address{scheme: m[1], host: m[2], port: m[3], path: m[4]}
-	} else if m := scpForm.FindStringSubmatch(raw); m != nil {
-		a = address{scheme: "ssh", host: m[1], path: m[2], scp: true}
-	} else {
-		return address{}, errors.New("it is not a URL of the form https://host/path, ssh://git@host:port/path or git@host:path: " +
-			"correct it; credentials, queries, escapes and patterns are not allowed")
-	}
-	a.host = strings.TrimSuffix(strings.ToLower(a.host), ".")
-	a.path = strings.Trim(a.path, "/")
-	if a.port == "" {
-		a.port = map[string]string{"https": "443", "http": "80", "ssh": "22"}[a.scheme]
-	}
-	if a.path == "" {
-		return a, nil
-	}
-	for segment := range strings.SplitSeq(a.path, "/") {
-		if strings.Trim(segment, ".") == "" {
-			return address{}, errors.New("its path has an empty part, '.' or '..': write the path in its plain form")
-		}
-	}
-	return a, nil
-}
-
-// sameEndpoint reports whether credentials for other may be sent to a.
-func (a address) sameEndpoint(other address) bool {
-	return a.scheme == other.scheme && a.host == other.host && a.port == other.port
-}
-
-// sameHost reports whether a may be the service at other although its scheme differs,
-// for example http and https of one host.
-func (a address) sameHost(other address) bool {
-	return a.host == other.host && a.scheme != other.scheme && a.scheme != "ssh" && other.scheme != "ssh"
-}
+var repositoryName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)

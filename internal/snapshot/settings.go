@@ -10,6 +10,8 @@ type Settings struct {
 	RunnerImage string
 	// Vault is nil if the secret store is not Vault.
 	Vault *VaultSettings
+	// Git is how clients reach Git servers, unless their CodeRepoProvider says more.
+	Git GitAccess
 }
 
 // VaultSettings say how clusters reach Vault.

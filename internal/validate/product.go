@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/giturl"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
@@ -78,13 +79,13 @@ func (c *checker) codeRepo(r *v1alpha1.CodeRepo) {
 	}
 }
 
-// sameURL warns when an older repository of the product has the same URL.
+// sameURL warns when an older repository of the product has the same URL, in whatever spelling.
 func (c *checker) sameURL(r *v1alpha1.CodeRepo, url string) {
 	for _, other := range c.s.CodeRepos(r.Namespace) {
 		if !snapshot.Older(other, r) {
 			continue
 		}
-		if same, _ := c.s.RepositoryURL(other); same == url {
+		if same, _ := c.s.RepositoryURL(other); giturl.Repository(same) == giturl.Repository(url) {
 			at := field.NewPath("spec", "repoName")
 			if r.Spec.URL != "" {
 				at = field.NewPath("spec", "url")

@@ -69,6 +69,9 @@ func TestCodeRepo(t *testing.T) {
 		},
 		"of no product":        {new: CodeRepo("product-9", "new", ""), want: []string{"ReferenceMissing spec.product"}},
 		"the same as an older": {new: At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" }))), wantWarning: "CodeRepo product-1/repo is the same repository"},
+		"the same as an older, spelled otherwise": {
+			new: At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.URL = "ssh://git@GIT.example.com.:2222/team-1/Code-Repo/" }))), wantWarning: "CodeRepo product-1/repo is the same repository",
+		},
 		"the same as two older": {
 			objects: []client.Object{At(4, CodeRepo("product-1", "more", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" })))},
 			new:     At(5, CodeRepo("product-1", "new", "", change(func(s *v1alpha1.CodeRepoSpec) { s.RepoName = "code-repo" }))), wantWarning: "CodeRepo product-1/more is the same repository",

@@ -47,6 +47,14 @@ func (c *checker) codeRepoProvider(p *v1alpha1.CodeRepoProvider) {
 			c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", address.name), field.OmitValueType{}, "%s", err)
 		}
 	}
+	for _, text := range []struct {
+		name, value string
+		check       func(string) error
+	}{{"caBundle", p.Spec.CABundle, snapshot.CheckCABundle}, {"knownHosts", p.Spec.KnownHosts, snapshot.CheckKnownHosts}} {
+		if err := text.check(text.value); err != nil {
+			c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", text.name), field.OmitValueType{}, "%s", err)
+		}
+	}
 }
 
 // repositoryURL records the error that keeps a code repository from having a URL.

@@ -28,12 +28,15 @@ func TestProviders(t *testing.T) {
 		return func(p *v1alpha1.CodeRepoProvider) { p.Spec.HTTPAddress, p.Spec.SSHAddress = http, ssh }
 	}
 	run(t, map[string]verdict{
-		"a product provider":                        {new: ProductProvider("finder", Provider)},
-		"a product provider of an absent one":       {new: ProductProvider("finder", "absent"), want: []string{"ReferenceMissing spec.name"}},
-		"a provider":                                {new: CodeRepoProvider("new")},
-		"a provider by HTTP only":                   {new: CodeRepoProvider("new", addresses("http://127.0.0.1:8080", ""))},
-		"a provider by SSH only":                    {new: CodeRepoProvider("new", addresses("", "git@git.example.org"))},
-		"a provider without an address":             {new: CodeRepoProvider("new", addresses("", "")), want: []string{"Invalid spec.httpAddress"}},
+		"a product provider":                  {new: ProductProvider("finder", Provider)},
+		"a product provider of an absent one": {new: ProductProvider("finder", "absent"), want: []string{"ReferenceMissing spec.name"}},
+		"a provider":                          {new: CodeRepoProvider("new")},
+		"a provider by HTTP only":             {new: CodeRepoProvider("new", addresses("http://127.0.0.1:8080", ""))},
+		"a provider by SSH only":              {new: CodeRepoProvider("new", addresses("", "git@git.example.org"))},
+		"a provider without an address":       {new: CodeRepoProvider("new", addresses("", "")), want: []string{"Invalid spec.httpAddress"}},
+		"certificates and host keys that cannot be read": {new: CodeRepoProvider("new", func(p *v1alpha1.CodeRepoProvider) {
+			p.Spec.CABundle, p.Spec.KnownHosts = "-----BEGIN CERTIFICATE-----", "rubbish"
+		}), want: []string{"Invalid spec.caBundle", "Invalid spec.knownHosts"}},
 		"a provider whose addresses cannot be used": {new: CodeRepoProvider("new", addresses("ftp://x", "ssh://x")), want: []string{"Invalid spec.httpAddress", "Invalid spec.sshAddress"}},
 	})
 }

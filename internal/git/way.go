@@ -1,0 +1,96 @@
+package git
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// JoinKnownHosts returns the known hosts of a secret together with the ones of the
+// settings, in the format of OpenSSH.
+func JoinKnownHosts(known []byte, more string) []byte {
+	if more = strings.TrimSpace(more); more == "" {
+		return known
+	}
+	joined := bytes.Clone(bytes.TrimSpace(known))
+	if len(joined) > 0 {
+		joined = append(joined, '\n')
+	}
+	return append(append(joined, more...), '\n')
+}
+
+// waySettings returns git's settings for the way to a server: the certificates that it
+// trusts, and the proxy.
+func (m *Mirrors) waySettings(r *remote) ([][2]string, error) {
+	var settings [][2]string
+	if r.proxy != "" {
+		settings = append(settings, [2]string{"http.proxy", r.proxy})
+	}
+	trusted := m.options.CAFile
+	if r.caBundle != "" && r.protocol == "https" {
+		file, err := m.bundleFile(r.caBundle)
+		if err != nil {
+			return nil, fmt.Errorf("repository %s: certificates: %w", r.display, err)
+		}
+		trusted = file
+	}
+	if trusted != "" {
+		settings = append(settings, [2]string{"http.sslCAInfo", trusted})
+	}
+	return settings, nil
+}
+
+// bundleFile returns a file with the system's certificates, or the ones of
+// Options.CAFile, and a bundle. Equal content has one file, which stays until the next
+// start.
+func (m *Mirrors) bundleFile(bundle string) (string, error) {
+	content, err := systemCertificates(m.options.CAFile)
+	if err != nil {
+		return "", err
+	}
+	content = append(append(bytes.TrimSpace(content), '\n'), bundle...)
+	sum := sha256.Sum256(content)
+	path := filepath.Join(m.home, "ca-"+hex.EncodeToString(sum[:16])+".pem")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	// Several fetches may write the same content at once.
+	unfinished, err := os.CreateTemp(m.home, "ca-")
+	if err != nil {
+		return "", err
+	}
+	_, err = unfinished.Write(content)
+	if err = errors.Join(err, unfinished.Close()); err == nil {
+		err = os.Rename(unfinished.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(unfinished.Name())
+		return "", err
+	}
+	return path, nil
+}
+
+// systemCertificates returns the certificates in a file or, if it is empty, the
+// certificates that the system trusts; none if the system has no file of them.
+func systemCertificates(file string) ([]byte, error) {
+	if file != "" {
+		return os.ReadFile(file)
+	}
+	// The files of the common distributions, as crypto/x509 looks for them.
+	for _, path := range []string{
+		os.Getenv("SSL_CERT_FILE"), "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
+	} {
+		content, err := os.ReadFile(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return content, err
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,36 @@
+package operator
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"nautes.io/nautes/internal/config"
+	"nautes.io/nautes/internal/snapshot"
+)
+
+// gitAccess reads the settings for all Git servers.
+func gitAccess(c *config.Git) (snapshot.GitAccess, error) {
+	access := snapshot.GitAccess{Proxy: c.Proxy.URL, NoProxy: strings.Join(c.Proxy.NoProxy, ",")}
+	for _, one := range []struct {
+		field, path string
+		to          *string
+		check       func(string) error
+	}{
+		{"git.caBundleFile", c.CABundleFile, &access.CABundle, snapshot.CheckCABundle},
+		{"git.knownHostsFile", c.KnownHostsFile, &access.KnownHosts, snapshot.CheckKnownHosts},
+	} {
+		if one.path == "" {
+			continue
+		}
+		content, err := os.ReadFile(one.path)
+		if err != nil {
+			return access, fmt.Errorf("read %s of the configuration: %w", one.field, err)
+		}
+		if err := one.check(string(content)); err != nil {
+			return access, fmt.Errorf("%s of the configuration, %s: %w", one.field, one.path, err)
+		}
+		*one.to = string(content)
+	}
+	return access, nil
+}
