@@ -8,6 +8,7 @@ import (
 	argocd "github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 
+	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
@@ -16,7 +17,7 @@ import (
 // The settings of a Git server reach the launchers and Argo CD, and nothing of them is
 // part of a command line.
 func TestGitSettings(t *testing.T) {
-	settings := snapshot.Settings{RunnerImage: "runner:v1", Git: snapshot.GitAccess{
+	settings := snapshot.Settings{RunnerImage: "runner:v1", Git: gitaccess.Access{
 		CABundle: "canary-ca\n", KnownHosts: "canary-host\n", Proxy: "http://proxy.example.com:3128", NoProxy: "inside.example.com",
 	}}
 	s, r := guideSnapshot(t, settings)

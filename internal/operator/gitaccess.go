@@ -6,19 +6,19 @@ import (
 	"strings"
 
 	"nautes.io/nautes/internal/config"
-	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/gitaccess"
 )
 
 // gitAccess reads the settings for all Git servers.
-func gitAccess(c *config.Git) (snapshot.GitAccess, error) {
-	access := snapshot.GitAccess{Proxy: c.Proxy.URL, NoProxy: strings.Join(c.Proxy.NoProxy, ",")}
+func gitAccess(c *config.Git) (gitaccess.Access, error) {
+	access := gitaccess.Access{Proxy: c.Proxy.URL, NoProxy: strings.Join(c.Proxy.NoProxy, ",")}
 	for _, one := range []struct {
 		field, path string
 		to          *string
 		check       func(string) error
 	}{
-		{"git.caBundleFile", c.CABundleFile, &access.CABundle, snapshot.CheckCABundle},
-		{"git.knownHostsFile", c.KnownHostsFile, &access.KnownHosts, snapshot.CheckKnownHosts},
+		{"git.caBundleFile", c.CABundleFile, &access.CABundle, gitaccess.CheckCABundle},
+		{"git.knownHostsFile", c.KnownHostsFile, &access.KnownHosts, gitaccess.CheckKnownHosts},
 	} {
 		if one.path == "" {
 			continue

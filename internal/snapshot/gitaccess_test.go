@@ -1,20 +1,19 @@
 package snapshot_test
 
 import (
-	"encoding/pem"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/snapshot"
 	. "nautes.io/nautes/test/testutil"
 )
 
 func TestGitAccess(t *testing.T) {
-	operator := snapshot.GitAccess{CABundle: "CA of all\n", KnownHosts: "all ssh-ed25519 A\n", Proxy: "http://proxy:3128", NoProxy: "inside.example.com,10.0.0.0/8"}
+	operator := gitaccess.Access{CABundle: "CA of all\n", KnownHosts: "all ssh-ed25519 A\n", Proxy: "http://proxy:3128", NoProxy: "inside.example.com,10.0.0.0/8"}
 	provider := CodeRepoProvider(Provider, func(p *v1alpha1.CodeRepoProvider) {
 		p.Spec.HTTPAddress, p.Spec.SSHAddress = "https://Git.example.com", "git@git.example.com"
 		p.Spec.CABundle, p.Spec.KnownHosts = "CA of git\r\nsecond line", "git.example.com ssh-ed25519 B"
@@ -22,20 +21,20 @@ func TestGitAccess(t *testing.T) {
 	proxied := provider.DeepCopy()
 	proxied.Spec.Proxy = &v1alpha1.GitProxy{URL: "http://other:8080", NoProxy: []string{"one.example.com", "two.example.com"}}
 	inside := CodeRepoProvider(Provider, func(p *v1alpha1.CodeRepoProvider) { p.Spec.HTTPAddress = "https://git.inside.example.com" })
-	elsewhere := snapshot.GitAccess{CABundle: operator.CABundle, KnownHosts: operator.KnownHosts, Proxy: operator.Proxy, NoProxy: operator.NoProxy}
-	at := snapshot.GitAccess{
+	elsewhere := gitaccess.Access{CABundle: operator.CABundle, KnownHosts: operator.KnownHosts, Proxy: operator.Proxy, NoProxy: operator.NoProxy}
+	at := gitaccess.Access{
 		CABundle: "CA of all\nCA of git\nsecond line\n", KnownHosts: "all ssh-ed25519 A\ngit.example.com ssh-ed25519 B\n", Proxy: operator.Proxy, NoProxy: operator.NoProxy,
 	}
 	other := at
 	other.Proxy, other.NoProxy = "http://other:8080", "one.example.com,two.example.com"
-	direct := func(a snapshot.GitAccess) snapshot.GitAccess {
+	direct := func(a gitaccess.Access) gitaccess.Access {
 		a.Proxy, a.NoProxy = "", ""
 		return a
 	}
 	tests := map[string]struct {
 		provider *v1alpha1.CodeRepoProvider
 		url      string
-		want     snapshot.GitAccess
+		want     gitaccess.Access
 	}{
 		"no provider on the host":       {provider, "https://github.com/a/b", elsewhere},
 		"the provider":                  {provider, "https://git.example.com/a/b.git", at},
@@ -95,39 +94,6 @@ func TestTokenProvider(t *testing.T) {
 			s := newSnapshot(address("git@git.example.com", tt.address))
 			if got := s.TokenProvider(tt.url) != nil; got != tt.want {
 				t.Errorf("the token may be sent: %v, want %v", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestCheckTrust(t *testing.T) {
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
-	certificate := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
-	tests := map[string]struct {
-		check      func(string) error
-		text, want string
-	}{
-		"no certificate":        {snapshot.CheckCABundle, "", ""},
-		"one":                   {snapshot.CheckCABundle, certificate, ""},
-		"two, from Windows":     {snapshot.CheckCABundle, strings.ReplaceAll(certificate+certificate, "\n", "\r\n"), ""},
-		"cut off":               {snapshot.CheckCABundle, certificate[:len(certificate)-40], "certificate 1 cannot be read"},
-		"the second is damaged": {snapshot.CheckCABundle, certificate + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 2 is damaged"},
-		"a key":                 {snapshot.CheckCABundle, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "block 1 is no certificate"},
-		"rubbish":               {snapshot.CheckCABundle, "rubbish", "certificate 1 cannot be read"},
-		"no host":               {snapshot.CheckKnownHosts, "\n# comment\r\n", ""},
-		"a host":                {snapshot.CheckKnownHosts, "git.example.com " + key + "\n", ""},
-		"a port, from Windows":  {snapshot.CheckKnownHosts, "[git.example.com]:2222,10.0.0.1 " + key + "\r\n", ""},
-		"an authority":          {snapshot.CheckKnownHosts, "@cert-authority *.example.com " + key, ""},
-		"a key without a host":  {snapshot.CheckKnownHosts, "# a\n" + key, "line 2 is no host key"},
-		"not base64":            {snapshot.CheckKnownHosts, "git.example.com ssh-ed25519 !!", "line 1 is no host key"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			err := tt.check(tt.text)
-			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
-				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
 	}

@@ -1,6 +1,10 @@
 package snapshot
 
-import "cmp"
+import (
+	"cmp"
+
+	"nautes.io/nautes/internal/gitaccess"
+)
 
 // Settings are the parts of the configuration of the operator that decisions need.
 type Settings struct {
@@ -11,7 +15,7 @@ type Settings struct {
 	// Vault is nil if the secret store is not Vault.
 	Vault *VaultSettings
 	// Git is how clients reach Git servers, unless their CodeRepoProvider says more.
-	Git GitAccess
+	Git gitaccess.Access
 }
 
 // VaultSettings say how clusters reach Vault.

@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -50,7 +51,7 @@ func (c *checker) codeRepoProvider(p *v1alpha1.CodeRepoProvider) {
 	for _, text := range []struct {
 		name, value string
 		check       func(string) error
-	}{{"caBundle", p.Spec.CABundle, snapshot.CheckCABundle}, {"knownHosts", p.Spec.KnownHosts, snapshot.CheckKnownHosts}} {
+	}{{"caBundle", p.Spec.CABundle, gitaccess.CheckCABundle}, {"knownHosts", p.Spec.KnownHosts, gitaccess.CheckKnownHosts}} {
 		if err := text.check(text.value); err != nil {
 			c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", text.name), field.OmitValueType{}, "%s", err)
 		}

@@ -115,6 +115,26 @@ var rules = map[string]values{
 		accepted: []string{"1", "80", "30080", "65535", "00080"},
 		refused:  []string{"0", "65536", "99999", "-1", "a", "1.5", "0x1f", " 80"},
 	},
+	"write the certificates of the authorities in PEM": {
+		accepted: []string{"", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
+		refused:  []string{"MIIB", "/etc/ssl/certs/ca.crt"},
+	},
+	"remove the private key: certificates are enough": {
+		accepted: []string{"", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
+		refused:  []string{"-----BEGIN CERTIFICATE-----\n-----BEGIN RSA PRIVATE KEY-----\n"},
+	},
+	"remove the private key: write the public host keys": {
+		accepted: []string{"", "git.example.com ssh-ed25519 AAAA", "# a comment\n"},
+		refused:  []string{"-----BEGIN OPENSSH PRIVATE KEY-----\n"},
+	},
+	"write a host, an address or a network in each item": {
+		accepted: []string{"example.com", ".example.com", "10.0.0.0/8", "[::1]:80", "*"},
+		refused:  []string{"a b", "a,b", "a;b", "a\nb"},
+	},
+	"write the address of the proxy as http://host:port": {
+		accepted: []string{"http://proxy.example.com:3128", "https://proxy/", "http://10.0.0.1:8080"},
+		refused:  []string{"proxy:3128", "http://user:canary@proxy:3128", "socks5://proxy:1080", "http://proxy/path", "http://proxy?a=b", "http://"},
+	},
 	"write the base of the clone URLs": {
 		accepted: []string{"ssh://git@gitlab.example.com:2222", "ssh://git@10.0.0.1/", "ssh://git@a/git", "git@gitlab.example.com", "git@gitlab.example.com:"},
 		refused:  []string{"git@gitlab.example.com:2222", "ssh://gitlab.example.com", "gitlab.example.com", "ssh://git@a/*", "https://a", "ssh://git:secret@a", "ssh://", "ssh://git@-a", "-u@a", "git@-a"},
