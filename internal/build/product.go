@@ -10,7 +10,6 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -77,7 +76,13 @@ func unadopted(s *snapshot.Snapshot, p *v1alpha1.Product) []string {
 	if meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionSpaces) != nil {
 		return nil
 	}
-	return slices.DeleteFunc(references.SpaceClusters(p), func(cluster string) bool { return s.Space(p.Name, cluster) != nil })
+	var clusters []string
+	for _, space := range p.Status.Spaces {
+		if s.Space(p.Name, space.Cluster) == nil {
+			clusters = append(clusters, space.Cluster)
+		}
+	}
+	return clusters
 }
 
 func namespace(name string) *corev1.Namespace {

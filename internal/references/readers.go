@@ -177,7 +177,7 @@ func readStatus(kind string, o v1alpha1.Object) any {
 				revision = o.Status.Sync.Revision
 			}
 		}
-		return []any{SpaceClusters(o), revision, confirmed}
+		return []any{spaceClusters(o), revision, confirmed}
 	case *v1alpha1.Cluster:
 		switch kind {
 		case "ComponentCatalogue":

@@ -81,7 +81,7 @@ func Of(o client.Object) []Reference {
 	product := o.GetNamespace()
 	switch o := o.(type) {
 	case *v1alpha1.Product:
-		return append(reads(SharedGroup, "", o.Spec.Name), uses("Cluster", "", SpaceClusters(o)...)...)
+		return append(reads(SharedGroup, "", o.Spec.Name), uses("Cluster", "", spaceClusters(o)...)...)
 	case *v1alpha1.ProductProvider:
 		return uses("CodeRepoProvider", "", o.Spec.Name)
 	case *v1alpha1.Cluster:
@@ -235,8 +235,8 @@ func Compare(a, b plan.Ref) int {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
-// SpaceClusters returns the clusters that hold, or may hold, objects of a product.
-func SpaceClusters(p *v1alpha1.Product) []string {
+// spaceClusters returns the clusters that hold, or may hold, objects of a product.
+func spaceClusters(p *v1alpha1.Product) []string {
 	clusters := make([]string, 0, len(p.Status.Spaces))
 	for _, space := range p.Status.Spaces {
 		clusters = append(clusters, space.Cluster)
