@@ -209,54 +209,6 @@ func TestDriftIsRepaired(t *testing.T) {
 	})
 }
 
-// Every order of removing the files of a product ends clean, with one to three
-// namespaces and nothing to confirm on the cluster.
-func TestDeletionInAnyOrder(t *testing.T) {
-	t.Parallel()
-	sys := theSystem(t)
-	for i, order := range [][]string{
-		{runtimeFile, bindingFile, repoFile, projectFile, envFile},
-		{envFile, repoFile, projectFile, bindingFile, runtimeFile},
-		{bindingFile, projectFile, envFile, runtimeFile, repoFile},
-		{projectFile, runtimeFile, envFile, repoFile, bindingFile},
-	} {
-		t.Run(strings.Join(order, " "), func(t *testing.T) {
-			t.Parallel()
-			s := newProduct(sys, fmt.Sprintf("50%d", i), "alpha")
-			for n := range i % 3 {
-				s.more = append(s.more, fmt.Sprintf("%s-%d", s.namespace, n))
-			}
-			s.open(t)
-			sys.condition(t, s.Object(), "Ready", "True", "Ready")
-			for n, file := range order {
-				revision := s.push(t, map[string]string{"README.md": fmt.Sprint(n)}, file)
-				s.mirrored(t, revision)
-				if file == envFile && n == 0 {
-					message := sys.condition(t, &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}, "Ready", "False", v1alpha1.ReasonInUse)
-					if !strings.Contains(message, "dr") {
-						t.Errorf("the message does not say who uses it: %s", message)
-					}
-				}
-			}
-			sys.Until(t, "everything is gone", func() error {
-				s.release(t, "alpha")
-				for _, o := range []client.Object{
-					s.runtimeObject(), &v1alpha1.Environment{ObjectMeta: s.Meta("dev")}, &v1alpha1.Project{ObjectMeta: s.Meta("app")},
-					&v1alpha1.CodeRepo{ObjectMeta: s.Meta("repo-1")}, &v1alpha1.CodeRepoBinding{ObjectMeta: s.Meta("app")},
-				} {
-					if err := sys.Client.Get(context.Background(), client.ObjectKeyFromObject(o), o); err == nil {
-						return fmt.Errorf("%T is still there", o)
-					} else if client.IgnoreNotFound(err) != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			sys.awaitEmpty(t, "alpha", s.Name)
-		})
-	}
-}
-
 // mirrored waits until a revision is mirrored and nothing of it is held back.
 func (p *product) mirrored(t *testing.T, revision string) {
 	t.Helper()

@@ -58,12 +58,14 @@ type pipelineProduct struct {
 	*product
 	// source and events are CodeRepos: of the pipeline files, and of the events.
 	source, events string
+	// played are the clusters on which Argo CD and Argo Events are played.
+	played []string
 }
 
 const pipelineFile = "projects/app/pr.yaml"
 
 func newPipelineProduct(sys *system, id string) *pipelineProduct {
-	m := &pipelineProduct{product: newProduct(sys, id, pipelineWorker), source: "repo-s" + id, events: "repo-e" + id}
+	m := &pipelineProduct{product: newProduct(sys, id, pipelineWorker), source: "repo-s" + id, events: "repo-e" + id, played: []string{pipelineWorker, otherPipelineWorker}}
 	m.namespace = "pipelines-" + id
 	return m
 }
@@ -150,7 +152,7 @@ func (m *pipelineProduct) playControllers(t *testing.T) {
 			case <-stop:
 				return
 			case <-time.After(250 * time.Millisecond):
-				for _, name := range []string{pipelineWorker, otherPipelineWorker} {
+				for _, name := range m.played {
 					m.play(m.sys.Clusters[name])
 				}
 			}

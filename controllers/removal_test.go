@@ -1,0 +1,154 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/test/githost"
+	"nautes.io/nautes/test/scenario"
+)
+
+const confirmation = "Remove it\n\n" + v1alpha1.TrailerConfirmPrune + ": " + v1alpha1.TrailerConfirmed
+
+// removeEach removes one file per push, in an order.
+func (p *product) removeEach(t *testing.T, order ...string) {
+	t.Helper()
+	for n, file := range order {
+		p.mirrored(t, p.push(t, map[string]string{"README.md": fmt.Sprint(n)}, file))
+		if file == envFile && n == 0 {
+			message := p.sys.condition(t, &v1alpha1.Environment{ObjectMeta: p.Meta("dev")}, "Ready", "False", v1alpha1.ReasonInUse)
+			if !strings.Contains(message, "dr") {
+				t.Errorf("the message does not say who uses it: %s", message)
+			}
+		}
+	}
+}
+
+// removeInOnePush removes one file per commit, in an order, and pushes all commits at once.
+func (p *product) removeInOnePush(t *testing.T, order ...string) {
+	t.Helper()
+	head := ""
+	for _, file := range order {
+		head = p.sys.Push(t, p.Repository(), githost.Commit{Branch: "removal", Delete: []string{file}})
+	}
+	p.mirrored(t, p.sys.Push(t, p.Repository(), githost.Commit{Onto: head, Files: map[string]string{"README.md": "the end"}}))
+}
+
+// removeConfirmed removes the files by one commit, which confirms it.
+func (p *product) removeConfirmed(t *testing.T, order ...string) {
+	t.Helper()
+	p.mirrored(t, p.sys.Push(t, p.Repository(), githost.Commit{Delete: order, Files: map[string]string{"README.md": "the end"}, Message: confirmation}))
+}
+
+// Every order of removing the files of a product ends clean, in each way to push it,
+// with one to three namespaces and nothing to confirm on the cluster.
+func TestDeletionInAnyOrder(t *testing.T) {
+	t.Parallel()
+	sys := theSystem(t)
+	orders := [][]string{
+		{runtimeFile, bindingFile, repoFile, projectFile, envFile},
+		{envFile, repoFile, projectFile, bindingFile, runtimeFile},
+		{bindingFile, projectFile, envFile, runtimeFile, repoFile},
+		{projectFile, runtimeFile, envFile, repoFile, bindingFile},
+	}
+	for i, test := range []struct {
+		way    string
+		remove func(*product, *testing.T, ...string)
+		order  []string
+	}{
+		{"one file per push", (*product).removeEach, orders[0]},
+		{"one file per push", (*product).removeEach, orders[1]},
+		{"one file per push", (*product).removeEach, orders[2]},
+		{"one file per push", (*product).removeEach, orders[3]},
+		{"all commits in one push", (*product).removeInOnePush, orders[1]},
+		{"all commits in one push", (*product).removeInOnePush, orders[3]},
+		{"one confirmed commit", (*product).removeConfirmed, orders[0]},
+	} {
+		t.Run(test.way+" "+strings.Join(test.order, " "), func(t *testing.T) {
+			t.Parallel()
+			s := newProduct(sys, fmt.Sprintf("50%d", i), "alpha")
+			for n := range i % 3 {
+				s.more = append(s.more, fmt.Sprintf("%s-%d", s.namespace, n))
+			}
+			s.open(t)
+			sys.condition(t, s.Object(), "Ready", "True", "Ready")
+			test.remove(s, t, test.order...)
+			s.ends(t, "alpha")
+		})
+	}
+}
+
+// ends waits until nothing is left of the files of a product, on any cluster.
+func (p *product) ends(t *testing.T, clusters ...string) {
+	t.Helper()
+	p.sys.Until(t, "everything is gone", func() error {
+		for _, cluster := range clusters {
+			p.release(t, cluster)
+		}
+		for _, list := range []client.ObjectList{
+			&v1alpha1.DeploymentRuntimeList{}, &v1alpha1.ProjectPipelineRuntimeList{}, &v1alpha1.EnvironmentList{}, &v1alpha1.ProjectList{},
+			&v1alpha1.CodeRepoList{}, &v1alpha1.CodeRepoBindingList{}, &v1alpha1.SpaceList{},
+		} {
+			if err := p.sys.Client.List(context.Background(), list, client.InNamespace(p.Name)); err != nil {
+				return err
+			}
+			if n := meta.LenList(list); n > 0 {
+				return fmt.Errorf("%T has %d items", list, n)
+			}
+		}
+		return nil
+	})
+	for _, cluster := range clusters {
+		p.sys.awaitEmpty(t, cluster, p.Name)
+	}
+	p.sys.condition(t, p.Object(), "Ready", "True", "Ready")
+}
+
+// runtimeNamed returns the file of another runtime with namespaces of its own.
+func (p *product) runtimeNamed(name string, namespaces ...string) string {
+	other := *p
+	other.namespace, other.more = namespaces[0], namespaces[1:]
+	return strings.NewReplacer("name: dr\n", "name: "+name+"\n", "path: deploy", "path: deploy/"+name).Replace(other.runtime())
+}
+
+// Of several runtimes on a cluster, all but one go at once, with their namespaces and
+// nothing to confirm.
+func TestMostRuntimesGo(t *testing.T) {
+	t.Parallel()
+	sys := theSystem(t)
+	s := newProduct(sys, "531", "alpha")
+	files := s.files()
+	var paths []string
+	var gone []*unstructured.Unstructured
+	for i := range 5 {
+		name := fmt.Sprintf("dr-%d", i)
+		path := scenario.RuntimePath(name)
+		files[path] = s.runtimeNamed(name, fmt.Sprintf("ns-531-%d", i), fmt.Sprintf("ns-531-%d-more", i))
+		paths = append(paths, path)
+		gone = append(gone, scenario.Object("v1", "Namespace", "", fmt.Sprintf("ns-531-%d-more", i)))
+	}
+	s.declare(t)
+	s.push(t, files)
+	c := sys.Clusters["alpha"]
+	sys.AwaitObjects(t, c, gone...)
+	sys.condition(t, s.Object(), "Ready", "True", "Ready")
+	s.push(t, nil, paths...)
+	for _, o := range gone {
+		sys.Until(t, o.GetName()+" is gone", func() error {
+			s.release(t, "alpha")
+			if err := c.Get(context.Background(), client.ObjectKeyFromObject(o), o); err != nil {
+				return client.IgnoreNotFound(err)
+			}
+			return fmt.Errorf("it is still there")
+		})
+	}
+	sys.AwaitObjects(t, c, s.application(), scenario.Object("v1", "Namespace", "", s.namespace))
+	sys.condition(t, s.Object(), "Ready", "True", "Ready")
+}
