@@ -50,6 +50,9 @@ type syncState struct {
 	tried    git.Source
 	nextTry  time.Time
 	failure  error
+	// unasked: the server does not want to be asked before, not even after a push.
+	unasked bool
+	early   mirror.Early
 }
 
 // Add starts the controller of the mirrored repositories.
@@ -100,8 +103,9 @@ func (g *gitSync) Reconcile(ctx context.Context, key reconcile.SyncKey) (ctrl.Re
 		return ctrl.Result{}, err
 	}
 	state := g.state(key)
-	pushed := g.deps.Pushes.Take(key)
-	if pushed.IsZero() && state.pausing(source) {
+	pushed, push := g.deps.Pushes.Take(key)
+	state.early.Announce(push, source.Branch)
+	if (pushed.IsZero() || state.unasked) && state.pausing(source) {
 		// A repository that cannot be read is not asked again by every event.
 		return ctrl.Result{RequeueAfter: time.Until(state.nextTry)}, g.report(ctx, subject, summary.MirrorResult{Status: subject.recorded, Err: state.failure})
 	}
@@ -121,7 +125,7 @@ func (g *gitSync) Reconcile(ctx context.Context, key reconcile.SyncKey) (ctrl.Re
 		telemetry.PushToMirrored.Observe(time.Since(pushed).Seconds())
 	}
 	// An error of a single object is reported as well, and tried again with backoff.
-	return ctrl.Result{RequeueAfter: max(time.Until(state.nextPoll), time.Second)}, retry
+	return ctrl.Result{RequeueAfter: max(time.Until(state.early.Before(state.nextPoll)), time.Second)}, retry
 }
 
 func (g *gitSync) state(key reconcile.SyncKey) *syncState {
@@ -158,7 +162,7 @@ func mirrorName(key reconcile.SyncKey) string {
 // poll is due or nothing is known yet.
 func (g *gitSync) fetch(ctx context.Context, subject *subject, source git.Source, state *syncState, pushed bool) error {
 	known := state.tracker.Known(source)
-	if known && !pushed && state.failures == 0 && time.Now().Before(state.nextPoll) {
+	if known && !pushed && state.failures == 0 && time.Now().Before(state.early.Before(state.nextPoll)) {
 		return nil
 	}
 	behind := true
@@ -167,7 +171,7 @@ func (g *gitSync) fetch(ctx context.Context, subject *subject, source git.Source
 		if behind, err = state.tracker.Behind(ctx, source); err != nil {
 			return err
 		}
-		if behind {
+		if behind && !state.early.Waits() {
 			telemetry.GitChangesFoundByPoll.Inc()
 		}
 	}
@@ -180,6 +184,7 @@ func (g *gitSync) fetch(ctx context.Context, subject *subject, source git.Source
 			return err
 		}
 	}
+	state.early.Looked(time.Now(), state.tracker.Status.Revision, state.tracker.Has(ctx, state.early.Commit))
 	state.failures = 0
 	state.nextPoll = time.Now().Add(stretched(g.deps.PollInterval))
 	return nil
@@ -198,8 +203,9 @@ func (g *gitSync) fetchFailed(ctx context.Context, subject *subject, state *sync
 		return ctrl.Result{}, ctx.Err()
 	}
 	state.failures++
-	pause := stretched(min(time.Second<<min(state.failures-1, 10), g.deps.PollInterval))
-	state.nextTry, state.failure = time.Now().Add(pause), fetchProblem(err)
+	asked := git.RetryAfter(err)
+	pause := max(stretched(min(time.Second<<min(state.failures-1, 10), g.deps.PollInterval)), asked)
+	state.nextTry, state.unasked, state.failure = time.Now().Add(pause), asked > 0, summary.FetchProblem(err)
 	return ctrl.Result{RequeueAfter: pause}, g.report(ctx, subject, summary.MirrorResult{Status: subject.recorded, Err: state.failure})
 }
 

@@ -112,20 +112,6 @@ func (g *gitSync) gitCredentials(ctx context.Context, p *v1alpha1.CodeRepoProvid
 	return git.Auth{Username: f.TokenUser, Password: secret.Fields["access_token"]}, nil
 }
 
-// fetchProblem returns the reason why a repository cannot be read.
-func fetchProblem(err error) error {
-	var limit *git.LimitError
-	switch {
-	case errors.Is(err, git.ErrAuthentication):
-		return engine.Terminal(v1alpha1.ReasonFetchFailed, "%s: check the Secret of spec.secretRef or the provider's token", err)
-	case errors.Is(err, git.ErrBranchMissing), errors.Is(err, git.ErrRepositoryMissing), errors.Is(err, git.ErrRefused), errors.As(err, &limit):
-		return engine.Terminal(v1alpha1.ReasonFetchFailed, "%s", err)
-	case errors.Is(err, git.ErrUnreachable):
-		return engine.Waiting(v1alpha1.ReasonFetchFailed, "%s; it is tried again", err)
-	}
-	return engine.Waiting(v1alpha1.ReasonFetchFailed, "the repository could not be read; it is tried again")
-}
-
 // maxRefusal is the longest answer of an API server in a problem, in bytes.
 const maxRefusal = 1024
 

@@ -55,7 +55,7 @@ func ref(path, before, prefix string) field {
 func sha(path, otherwise string) field {
 	return field{path: path, into: func(e *launch.Event, text string) {
 		e.Commit = otherwise
-		if len(text) == 40 && strings.Trim(text, "0123456789abcdef") == "" && strings.Trim(text, "0") != "" {
+		if (len(text) == 40 || len(text) == 64) && strings.Trim(text, "0123456789abcdef") == "" && strings.Trim(text, "0") != "" {
 			e.Commit = text
 		}
 	}}

@@ -33,9 +33,16 @@ type Forge struct {
 type Hooks struct {
 	// EventHeader has the name of the event, TokenHeader the secret of the hook.
 	EventHeader, TokenHeader string
-	// ChangesBranch reports whether an event can have changed the content of a
-	// branch. It returns an error for a body that the forge does not send.
-	ChangesBranch func(event string, body []byte) (bool, error)
+	// ChangesBranch reports whether an event can have changed the content of a branch, and
+	// what it announces. It returns an error for a body that the forge does not send.
+	ChangesBranch func(event string, body []byte) (push Push, changes bool, err error)
+}
+
+// Push is what an event says about a push. Its sender chooses it, so it is a hint only.
+type Push struct {
+	// Ref is the full name of the branch or tag, and Commit its new head. Both may be
+	// empty.
+	Ref, Commit string
 }
 
 // Events describes how pipelines listen to a forge.

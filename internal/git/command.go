@@ -38,6 +38,8 @@ type command struct {
 	talk func(in io.WriteCloser, out io.Reader) error
 	// read consumes git's output. Its error ends git and is returned.
 	read func(out io.Reader) error
+	// said, if set, gets the last answer of an HTTP server.
+	said *answer
 }
 
 // run runs git until it ends, the context is done or the reader fails. It leaves
@@ -59,6 +61,10 @@ func (m *Mirrors) run(ctx context.Context, c command) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = gracePeriod
+	heard, err := c.listen(cmd)
+	if err != nil {
+		return err
+	}
 	consumed, err := c.start(cmd)
 	if consumed != nil && !errors.Is(consumed, io.ErrUnexpectedEOF) {
 		// Git would wait forever on a pipe without a reader.
@@ -70,11 +76,15 @@ func (m *Mirrors) run(ctx context.Context, c command) error {
 	if running.Err() != nil && cmd.Process != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
+	said := heard()
+	if c.said != nil {
+		*c.said = said
+	}
 	switch {
 	case limited.Err() == nil && consumed != nil && !errors.Is(consumed, io.ErrUnexpectedEOF):
 		return consumed
 	case err != nil:
-		return m.failure(limited, c, err, stderr.String())
+		return m.failure(limited, c, err, stderr.String(), said)
 	default:
 		return consumed
 	}
@@ -106,11 +116,10 @@ func (c command) start(cmd *exec.Cmd) (consumed, err error) {
 }
 
 // failure returns the error for a git that failed, from its exit code and output.
-func (m *Mirrors) failure(ctx context.Context, c command, err error, stderr string) error {
-	repository, secret := c.repository, []string(nil)
+func (m *Mirrors) failure(ctx context.Context, c command, err error, stderr string, said answer) error {
+	repository := c.repository
 	if c.remote != nil {
 		repository = c.remote.display
-		secret = c.remote.auth.secret()
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -123,10 +132,15 @@ func (m *Mirrors) failure(ctx context.Context, c command, err error, stderr stri
 	if !errors.As(err, &exit) {
 		return fmt.Errorf("repository %s: git %s: %w", repository, c.args[0], err)
 	}
+	f := failed{repository: repository, command: c.args[0], code: exit.ExitCode(), stderr: stderr, said: said}
+	if c.remote == nil && full.MatchString(stderr) {
+		return &Error{Repository: repository, Err: ErrNoSpace, Reason: reasonNoSpace}
+	}
 	if c.remote == nil {
 		return &CommandError{Repository: repository, Command: c.args[0], Code: exit.ExitCode(), Detail: scrub(stderr, nil)}
 	}
-	return classify(repository, c.args[0], exit.ExitCode(), stderr, secret)
+	f.auth = c.remote.auth
+	return m.examine(ctx, c.remote, classify(f))
 }
 
 func (a Auth) secret() []string {
@@ -225,8 +239,7 @@ func (m *Mirrors) ssh(r *remote) (string, func(), error) {
 		return "", nil, fmt.Errorf("repository %s: SSH key: %w", r.display, err)
 	}
 	remove := func() { _ = os.RemoveAll(dir) }
-	key := append(bytes.TrimSpace(bytes.ReplaceAll(r.auth.SSHKey.Bytes(), []byte("\r\n"), []byte("\n"))), '\n')
-	for name, content := range map[string][]byte{"key": key, "known_hosts": r.auth.KnownHosts} {
+	for name, content := range map[string][]byte{"key": r.auth.SSHKey.Bytes(), "known_hosts": r.auth.KnownHosts} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			remove()
 			return "", nil, fmt.Errorf("repository %s: SSH key: %w", r.display, err)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -16,6 +17,10 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrUnreachable: the server does not answer, or its answer is not from a Git server.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrCertificate: the certificate of the server is not accepted.
+	ErrCertificate = errors.New("certificate not accepted")
+	// ErrNoSpace: the disk of the mirrors is full.
+	ErrNoSpace = errors.New("no space left")
 	// ErrAuthentication: the server rejects the credentials, or SSH rejects the
 	// server's key.
 	ErrAuthentication = errors.New("authentication failed")
@@ -39,6 +44,9 @@ type Error struct {
 	Err error
 	// Reason is the problem and its remedy.
 	Reason string
+	// RetryAfter is the time for which the server does not want to be asked again, or 0
+	// if it names none.
+	RetryAfter time.Duration
 }
 
 // Error implements error.
@@ -48,6 +56,19 @@ func (e *Error) Error() string {
 
 // Unwrap returns the sentinel error.
 func (e *Error) Unwrap() error { return e.Err }
+
+// maxPause is the longest time for which a server can keep others from asking it again.
+const maxPause = 15 * time.Minute
+
+// RetryAfter returns the time for which the server of a failed command does not want to be
+// asked again, up to a ceiling, or 0.
+func RetryAfter(err error) time.Duration {
+	var known *Error
+	if !errors.As(err, &known) {
+		return 0
+	}
+	return min(known.RetryAfter, maxPause)
+}
 
 // Quantities of a LimitError.
 const (
@@ -100,49 +121,6 @@ type CommandError struct {
 // Error implements error.
 func (e *CommandError) Error() string {
 	return fmt.Sprintf("repository %s: git %s failed with exit code %d", e.Repository, e.Command, e.Code)
-}
-
-// symptoms maps messages of git and ssh, in the C locale, to errors. The first
-// match counts.
-var symptoms = []struct {
-	pattern *regexp.Regexp
-	err     error
-	reason  string
-}{
-	{regexp.MustCompile(`couldn't find remote ref`), ErrBranchMissing,
-		"the repository has no such branch: push it, or name another one"},
-	{regexp.MustCompile(`not our ref|unadvertised object`), ErrUnknownRevision,
-		"the repository has no such commit, or does not hand it out: push it, or name another one"},
-	{regexp.MustCompile(`Host key verification failed|No \S+ host key is known`), ErrAuthentication,
-		"the server's host key is not among the known hosts: add the right one to known_hosts"},
-	{regexp.MustCompile(`could not read (Username|Password)|Authentication failed|Access denied|returned error: 40[13]|Permission denied \(|Too many authentication failures`), ErrAuthentication,
-		"the server does not accept the credentials: check that they are valid and may read the repository"},
-	{regexp.MustCompile(`repository '' not found|returned error: (404|410)|does not appear to be a git repository|could not be found`), ErrRepositoryMissing,
-		"the server knows no such repository, or does not show it to this user: check the URL and the credentials"},
-	{regexp.MustCompile(`returned error: 30\d|unable to update url base`), ErrUnreachable,
-		"the server redirects, which is not followed: use the final URL, which often ends in .git"},
-	{regexp.MustCompile(`certificate`), ErrUnreachable,
-		"the server's certificate is not trusted: add its authority to the trusted certificates"},
-	{regexp.MustCompile(`Could not resolve host`), ErrUnreachable,
-		"the host name cannot be resolved: check the URL and the name service"},
-	{regexp.MustCompile(`fsck error`), ErrRefused,
-		"the branch's history holds malformed objects: run git fsck in a clone and rewrite the objects that it names"},
-	{regexp.MustCompile(`unable to access|Could not read from remote repository|RPC failed|early EOF|hung up|disconnect|Connection (refused|timed out|reset|closed)|not valid: is this a git repository|invalid server response|unexpected response`), ErrUnreachable,
-		"the server does not answer as a Git server does: check the URL, and that it can be reached from here"},
-}
-
-// quoted matches names, which git puts between quotes and which are not symptoms.
-var quoted = regexp.MustCompile(`'[^'\n]*'`)
-
-// classify returns the error for the output of a git command that failed.
-func classify(repository, command string, code int, stderr string, secret []string) error {
-	said := quoted.ReplaceAllString(stderr, "''")
-	for _, s := range symptoms {
-		if s.pattern.MatchString(said) {
-			return &Error{Repository: repository, Err: s.err, Reason: s.reason}
-		}
-	}
-	return &CommandError{Repository: repository, Command: command, Code: code, Detail: scrub(stderr, secret)}
 }
 
 const maxDetail = 500

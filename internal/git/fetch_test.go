@@ -194,8 +194,8 @@ func TestFetchByTLS(t *testing.T) {
 	repo := server.Repo("demo/default.project")
 	hash := repo.Push(map[string]string{"a": "1"})
 	src := Source{URL: repo.URL(), Branch: "main"}
-	if _, err := testMirrors(t, nil).Fetch(context.Background(), key, src); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("unknown authority: %v, want ErrUnreachable about the certificate", err)
+	if _, err := testMirrors(t, nil).Fetch(context.Background(), key, src); !errors.Is(err, ErrCertificate) || !strings.Contains(err.Error(), "signed by itself") {
+		t.Errorf("unknown authority: %v, want ErrCertificate", err)
 	}
 	m := testMirrors(t, func(o *Options) { o.CAFile = server.CertificateFile() })
 	if got := fetch(t, m, src); got.Hash != hash {

@@ -38,7 +38,8 @@ type Source struct {
 	Proxy string
 }
 
-// Commit is the head of a branch. Hash has 40 hexadecimal digits, and Author is
+// Commit is the head of a branch. Hash has 40 hexadecimal digits, or 64
+// in a repository with SHA-256, and Author is
 // "name <address>" in valid UTF-8. Time is the time of the commit in UTC, or zero if
 // the commit has no valid time. Parent is the hash of the first parent, or empty.
 // ConfirmsPrune reports whether the message has the trailer that confirms removals.

@@ -1,11 +1,11 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,8 +22,8 @@ const (
 	// collectEvery is the number of new revisions between two garbage collections.
 	// Each revision adds a pack.
 	collectEvery = 50
-	// maxAnswer is the largest answer of ls-remote that is read, in bytes.
-	maxAnswer = 1 << 20
+	// sha256Digits is the number of digits of a hash in a repository with SHA-256.
+	sha256Digits = 64
 )
 
 // mirror is the state of one mirror while it is in use.
@@ -109,35 +109,9 @@ func (m *Mirrors) Head(ctx context.Context, src Source) (string, error) {
 	}
 	hash := refs[r.ref()]
 	if hash == "" {
-		return "", &Error{Repository: r.display, Err: ErrBranchMissing,
-			Reason: fmt.Sprintf("the repository has no branch %q: push it, or name another one", r.branch)}
+		return "", m.absent(ctx, r)
 	}
 	return hash, nil
-}
-
-// list asks the server for references by their full names. It returns the hashes of
-// the existing ones.
-func (m *Mirrors) list(ctx context.Context, r *remote, names ...string) (map[string]string, error) {
-	refs := map[string]string{}
-	err := m.run(ctx, command{
-		remote: r,
-		args:   append([]string{"ls-remote", "--quiet", "--end-of-options", r.url}, names...),
-		read: func(out io.Reader) error {
-			answer, err := io.ReadAll(io.LimitReader(out, maxAnswer))
-			for line := range strings.Lines(string(answer)) {
-				// The names are patterns that also match references that end in them.
-				id, ref, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-				if slices.Contains(names, ref) && hashForm.MatchString(id) {
-					refs[ref] = id
-				}
-			}
-			if err == nil {
-				_, err = io.Copy(io.Discard, out)
-			}
-			return err
-		},
-	})
-	return refs, err
 }
 
 // Fetch updates the mirror of a key to the head of the source's branch and returns
@@ -149,7 +123,11 @@ func (m *Mirrors) Fetch(ctx context.Context, key string, src Source) (Commit, er
 	if err != nil {
 		return Commit{}, err
 	}
-	return m.fetch(ctx, key, r)
+	commit, err := m.fetch(ctx, key, r)
+	if errors.Is(err, ErrBranchMissing) {
+		return Commit{}, m.absent(ctx, r)
+	}
+	return commit, err
 }
 
 // fetch implements Fetch for a source that has been checked.
@@ -169,7 +147,7 @@ func (m *Mirrors) fetch(ctx context.Context, key string, r *remote) (Commit, err
 	if err != nil {
 		entry.swept = false
 		var unexplained *CommandError
-		if errors.As(err, &unexplained) || errors.Is(err, errMissing) {
+		if errors.As(err, &unexplained) || errors.Is(err, errMissing) || errors.Is(err, errFormat) || errors.Is(err, errIncomplete) {
 			return m.renew(ctx, entry, r)
 		}
 		return Commit{}, err
@@ -180,12 +158,22 @@ func (m *Mirrors) fetch(ctx context.Context, key string, r *remote) (Commit, err
 
 // update fetches the branch, or the commit, into the bare repository at dir.
 func (m *Mirrors) update(ctx context.Context, dir string, r *remote) (Commit, error) {
-	args := []string{"fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head"}
-	revision := r.ref()
-	if r.commit != "" {
-		args, revision = append(args, "--depth=1"), r.commit
+	fetch := func(depth ...string) error {
+		args := []string{"fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--no-recurse-submodules", "--no-write-fetch-head"}
+		args = append(append(args, depth...), "--end-of-options", r.url, "+"+cmp.Or(r.commit, r.ref())+":"+headRef)
+		return m.run(ctx, command{dir: dir, remote: r, args: args})
 	}
-	err := m.run(ctx, command{dir: dir, remote: r, args: append(args, "--end-of-options", r.url, "+"+revision+":"+headRef)})
+	var err error
+	if r.commit != "" {
+		err = fetch("--depth=1")
+	}
+	if r.commit == "" || errors.Is(err, errNoDepth) {
+		err = fetch()
+	}
+	if r.commit != "" && errors.Is(err, ErrBranchMissing) {
+		// Git takes a hash of another kind for the name of a branch.
+		return Commit{}, noRevision(r, r.commit)
+	}
 	if err != nil {
 		return Commit{}, err
 	}
@@ -205,14 +193,32 @@ func (m *Mirrors) renew(ctx context.Context, entry *mirror, r *remote) (Commit, 
 		return Commit{}, fmt.Errorf("repository %s: new mirror: %w", r.display, err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	fresh := filepath.Join(scratch, "new")
-	if err := m.run(ctx, command{dir: fresh, repository: r.display, args: []string{"init", "--quiet", "--bare", "--template="}}); err != nil {
-		return Commit{}, err
+	formats := []string{"sha1", "sha256"}
+	if len(r.commit) == sha256Digits {
+		slices.Reverse(formats)
 	}
-	if err := os.WriteFile(filepath.Join(fresh, sourceFile), []byte(r.url), 0o600); err != nil {
-		return Commit{}, fmt.Errorf("repository %s: new mirror: %w", r.display, err)
+	var fresh string
+	var commit Commit
+	for _, format := range formats {
+		fresh = filepath.Join(scratch, format)
+		var failure error
+		commit, failure = m.create(ctx, fresh, format, r)
+		if err == nil || !errors.Is(failure, errFormat) {
+			err = failure
+		}
+		// A server that only hands out files does not say that its hashes are of another kind.
+		if !errors.Is(failure, errFormat) && !errors.Is(failure, errIncomplete) {
+			break
+		}
 	}
-	commit, err := m.update(ctx, fresh, r)
+	var known *Error
+	switch {
+	case errors.As(err, &known) && (errors.Is(known, errFormat) || errors.Is(known, errIncomplete)):
+		known.Err = ErrRefused
+	case errors.Is(err, errMissing) && r.commit == "":
+		// Git does not say that it has left out the branch for this reason.
+		err = &Error{Repository: r.display, Err: ErrRefused, Reason: reasonShallow}
+	}
 	if err != nil {
 		return Commit{}, err
 	}
@@ -227,6 +233,19 @@ func (m *Mirrors) renew(ctx context.Context, entry *mirror, r *remote) (Commit, 
 	entry.swept, entry.head = true, commit.Hash
 	m.keep(entry, true, false)
 	return commit, nil
+}
+
+// create makes a mirror at dir for objects with hashes of one kind, and fetches into it.
+// The error wraps errFormat if the repository has hashes of another kind.
+func (m *Mirrors) create(ctx context.Context, dir, format string, r *remote) (Commit, error) {
+	args := []string{"init", "--quiet", "--bare", "--template=", "--object-format=" + format}
+	if err := m.run(ctx, command{dir: dir, repository: r.display, args: args}); err != nil {
+		return Commit{}, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, sourceFile), []byte(r.url), 0o600); err != nil {
+		return Commit{}, fmt.Errorf("repository %s: new mirror: %w", r.display, err)
+	}
+	return m.update(ctx, dir, r)
 }
 
 // collected collects garbage every collectEvery revisions. It reports false if git

@@ -49,6 +49,17 @@ func commitOf(s *session, key, revision string) (commitObject, error) {
 	return c, err
 }
 
+// Has reports whether the mirror has a commit.
+func (m *Mirrors) Has(ctx context.Context, key, revision string) bool {
+	return m.reading(ctx, key, func(_ string, s *session) error {
+		_, err := commitOf(s, key, revision)
+		return err
+	}) == nil
+}
+
+// IsHash reports whether a text is the full hash of an object.
+func IsHash(text string) bool { return hashForm.MatchString(text) }
+
 // Tree returns every file, link and submodule of a revision that the filters
 // select, sorted by path. The error wraps ErrUnknownRevision or ErrRefused, or is a
 // *LimitError. Without filters it is everything.

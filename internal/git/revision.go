@@ -33,9 +33,16 @@ func (m *Mirrors) FetchRevision(ctx context.Context, key string, src Source, rev
 			return Commit{}, err
 		}
 		found := slices.IndexFunc(names, func(name string) bool { return refs[name] != "" })
+		if found < 0 && names[0] == headName {
+			var missing *Error
+			err := m.absent(ctx, r)
+			if errors.As(err, &missing) && errors.Is(missing, ErrBranchMissing) {
+				missing.Err = ErrUnknownRevision
+			}
+			return Commit{}, err
+		}
 		if found < 0 {
-			return Commit{}, &Error{Repository: r.display, Err: ErrUnknownRevision,
-				Reason: fmt.Sprintf("the repository has no branch, tag or commit %q: push it, or name another one", shorten(revision))}
+			return Commit{}, noRevision(r, revision)
 		}
 		r.commit = refs[names[found]]
 	}
@@ -45,6 +52,12 @@ func (m *Mirrors) FetchRevision(ctx context.Context, key string, src Source, rev
 			Reason: fmt.Sprintf("%q is not a commit: name a branch, a tag or a commit", shorten(revision))}
 	}
 	return commit, err
+}
+
+// noRevision returns the error for a revision that the repository does not have.
+func noRevision(r *remote, revision string) error {
+	return &Error{Repository: r.display, Err: ErrUnknownRevision,
+		Reason: fmt.Sprintf("the repository has no branch, tag or commit %q: push it, or name another one", shorten(revision))}
 }
 
 // candidates returns the references that a revision can mean, the most likely
@@ -57,7 +70,7 @@ func candidates(revision string) (names []string, reason string) {
 	case hashForm.MatchString(revision):
 		return nil, ""
 	case badRefName(revision):
-		return nil, "git does not allow such a revision: use a branch, a tag or a commit, such as main, v1.2.0 or the 40 digits of a commit"
+		return nil, "git does not allow such a revision: use a branch, a tag or a commit, such as main, v1.2.0 or all digits of a commit"
 	case full:
 		return []string{revision + "^{}", revision}, ""
 	}

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// maxCommit and maxTree are the sizes, in bytes, of the largest commit and
-	// the largest directory that are read.
+	// maxCommit is the number of bytes of a commit that are read.
 	maxCommit = 1 << 20
-	maxTree   = 16 << 20
+	// maxTree is the size, in bytes, of the largest directory that is read.
+	maxTree = 16 << 20
 )
 
 var (
@@ -101,12 +101,25 @@ func (s *session) content(kind string, limit int64) (id string, content []byte, 
 	return id, content[:size:size], nil
 }
 
-// commit reads the commit of a hash or reference.
+// commit reads the commit of a hash or reference. A commit whose message is not read to
+// its end confirms nothing.
 func (s *session) commit(name string) (c commitObject, err error) {
 	err = s.ask("contents", []string{name}, func(string) error {
-		id, content, err := s.content("commit", maxCommit)
+		id, size, err := s.header("commit")
+		if err != nil {
+			return err
+		}
+		content := make([]byte, min(size, maxCommit))
+		if _, err := io.ReadFull(s.out, content); err != nil {
+			return io.ErrUnexpectedEOF
+		}
+		// A line end follows the object.
+		if _, err := io.CopyN(io.Discard, s.out, size-int64(len(content))+1); err != nil {
+			return io.ErrUnexpectedEOF
+		}
 		c = parseCommit(id, string(content))
-		return err
+		c.ConfirmsPrune = c.ConfirmsPrune && size <= maxCommit
+		return nil
 	})
 	return c, err
 }

@@ -68,13 +68,17 @@ func (m *Mirrors) checkRemote(src Source) (*remote, error) {
 	if r != nil {
 		display = r.display
 	}
+	auth := src.Auth
 	if reason == "" {
-		reason = badAuth(r, src.Auth)
+		auth, reason = auth.prepared(r.protocol)
+	}
+	if reason == "" {
+		reason = badAuth(r, auth)
 	}
 	if reason != "" {
 		return nil, &Error{Repository: display, Err: ErrRefused, Reason: reason}
 	}
-	r.auth, r.caBundle, r.proxy = src.Auth, src.CABundle, src.Proxy
+	r.auth, r.caBundle, r.proxy = auth, src.CABundle, src.Proxy
 	return r, nil
 }
 

@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/githost"
 )
 
 func TestSourcesThatAreRefused(t *testing.T) {
 	http := Auth{Username: "ann", Password: secrets.NewValue([]byte("canary"))}
-	ssh := Auth{SSHKey: secrets.NewValue([]byte("canary")), KnownHosts: []byte("example.com ssh-ed25519 AAAA")}
+	ssh := Auth{SSHKey: secrets.NewValue(githost.NewKey(t)), KnownHosts: []byte("example.com ssh-ed25519 AAAA")}
 	m, err := New(t.TempDir(), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +86,7 @@ func TestSourcesThatAreRefused(t *testing.T) {
 
 func TestSourcesThatAreAccepted(t *testing.T) {
 	m := testMirrors(t, nil)
-	ssh := Auth{SSHKey: secrets.NewValue([]byte("key")), KnownHosts: []byte("example.com ssh-ed25519 AAAA")}
+	ssh := Auth{SSHKey: secrets.NewValue(githost.NewKey(t)), KnownHosts: []byte("example.com ssh-ed25519 AAAA")}
 	tests := map[string]struct {
 		auth        Auth
 		wantDisplay string

@@ -34,7 +34,7 @@ func TestFetchBySSH(t *testing.T) {
 			a.SSHKey = secrets.NewValue([]byte(strings.ReplaceAll(string(host.PrivateKey), "\n", "\r\n")))
 		}},
 		"wrong key":          {change: func(a *Auth) { a.SSHKey = secrets.NewValue(githost.NewKey(t)) }, wantErr: ErrAuthentication},
-		"broken key":         {change: func(a *Auth) { a.SSHKey = secrets.NewValue([]byte("rubbish")) }, wantErr: ErrAuthentication},
+		"broken key":         {change: func(a *Auth) { a.SSHKey = secrets.NewValue([]byte("rubbish")) }, wantErr: ErrRefused},
 		"unknown host":       {change: func(a *Auth) { a.KnownHosts = other.KnownHosts }, wantErr: ErrAuthentication},
 		"repository missing": {url: host.URL + "/demo/absent.git", wantErr: ErrRepositoryMissing},
 		"no server":          {url: "ssh://git@127.0.0.1:1/x.git", wantErr: ErrUnreachable},
@@ -71,8 +71,9 @@ func TestFetchBySSH(t *testing.T) {
 
 func TestTheSSHKeyIsPrivate(t *testing.T) {
 	m := testMirrors(t, nil)
+	private := githost.NewKey(t)
 	r, err := m.check(Source{URL: "git@example.com:a/b.git", Branch: "main",
-		Auth: Auth{SSHKey: secrets.NewValue([]byte("canary")), KnownHosts: []byte("example.com ssh-ed25519 AAAA")}})
+		Auth: Auth{SSHKey: secrets.NewValue(private), KnownHosts: []byte("example.com ssh-ed25519 AAAA")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func TestTheSSHKeyIsPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(line, "canary") {
+	if strings.Contains(line, strings.Split(string(private), "\n")[1]) {
 		t.Errorf("the command line holds the key: %s", line)
 	}
 	keys, _ := filepath.Glob(filepath.Join(m.scratch, "*", "key"))

@@ -25,6 +25,9 @@ func JoinKnownHosts(known []byte, more string) []byte {
 	return append(append(joined, more...), '\n')
 }
 
+// certificatesSetting of git names a file with the certificates that it trusts.
+const certificatesSetting = "http.sslCAInfo"
+
 // waySettings returns git's settings for the way to a server: the certificates that it
 // trusts, and the proxy.
 func (m *Mirrors) waySettings(r *remote) ([][2]string, error) {
@@ -41,7 +44,7 @@ func (m *Mirrors) waySettings(r *remote) ([][2]string, error) {
 		trusted = file
 	}
 	if trusted != "" {
-		settings = append(settings, [2]string{"http.sslCAInfo", trusted})
+		settings = append(settings, [2]string{certificatesSetting, trusted})
 	}
 	return settings, nil
 }

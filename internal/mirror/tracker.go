@@ -63,6 +63,11 @@ func (t *Tracker) Behind(ctx context.Context, source git.Source) (bool, error) {
 	return err == nil && head != t.Status.Revision, err
 }
 
+// Has reports whether the repository is known to have had a commit.
+func (t *Tracker) Has(ctx context.Context, commit string) bool {
+	return commit == "" || commit == t.Status.Revision || t.Mirrors.Has(ctx, t.Name, commit)
+}
+
 // Fetch brings the entries up to the head of the branch. When it fails, the
 // tracker stays at the revision that it had.
 func (t *Tracker) Fetch(ctx context.Context, source git.Source) error {

@@ -26,6 +26,7 @@ import (
 
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/foreign"
+	"nautes.io/nautes/internal/forge"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/reconcile"
@@ -158,12 +159,12 @@ func receive(d *reconcile.Deps, o *config.Operator) (string, error) {
 				return nil, errors.New("this replica is not the one that acts")
 			}
 		},
-		Notify: func(source string) {
+		Notify: func(source string, push forge.Push) {
 			product, _ := strings.CutPrefix(source, "product/")
 			if source == "tenant" {
 				product = ""
 			}
-			d.Pushed(reconcile.SyncKey{Product: product})
+			d.Pushed(reconcile.SyncKey{Product: product}, push)
 		},
 		Observe: func(result string) { telemetry.PushHooks.WithLabelValues(result).Inc() },
 	}

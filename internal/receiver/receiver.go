@@ -80,9 +80,10 @@ type Handler struct {
 	// Key returns the key of the tokens, which has at least 16 bytes. It is called
 	// for each request and must answer from memory.
 	Key func(context.Context) ([]byte, error)
-	// Notify is called with a source that may have changed. It must return at once
-	// and merge notifications itself. The product of the source may be gone.
-	Notify func(source string)
+	// Notify is called with a source that may have changed, and the push that the event
+	// announces. It must return at once and merge notifications itself. The product of
+	// the source may be gone.
+	Notify func(source string, push forge.Push)
 	// Observe is called with the result of each request, if it is set.
 	Observe func(result string)
 	// InFlight is the number of requests that are handled at the same time, or
@@ -144,14 +145,14 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	case err != nil:
 		return outcome{http.StatusBadRequest, ResultInvalid, "the event ended early: send it again"}
 	}
-	changes, err := sender.Hooks.ChangesBranch(r.Header.Get(sender.Hooks.EventHeader), body)
+	push, changes, err := sender.Hooks.ChangesBranch(r.Header.Get(sender.Hooks.EventHeader), body)
 	switch {
 	case err != nil:
 		return outcome{http.StatusBadRequest, ResultInvalid, "the event is not a JSON object in the format of " + sender.Name}
 	case !changes:
 		return outcome{http.StatusAccepted, ResultIgnored, ""}
 	}
-	h.Notify(source)
+	h.Notify(source, push)
 	return outcome{http.StatusOK, ResultAccepted, ""}
 }
 

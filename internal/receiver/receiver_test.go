@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nautes.io/nautes/internal/forge"
 )
 
 var key = []byte("0123456789abcdef0123456789abcdef")
@@ -30,16 +32,18 @@ type recorder struct {
 	Handler
 	mu       sync.Mutex
 	notified []string
+	pushes   []forge.Push
 	results  []string
 }
 
 func newRecorder() *recorder {
 	r := &recorder{}
 	r.Key = func(context.Context) ([]byte, error) { return key, nil }
-	r.Notify = func(source string) {
+	r.Notify = func(source string, pushed forge.Push) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.notified = append(r.notified, source)
+		r.pushes = append(r.pushes, pushed)
 	}
 	r.Observe = func(result string) {
 		r.mu.Lock()
@@ -147,6 +151,9 @@ func TestHandler(t *testing.T) {
 				h.Key = tt.key
 			}
 			h.ServeHTTP(w, r)
+			if len(h.pushes) == 1 && h.pushes[0].Commit == "" && tt.change == nil {
+				t.Error("the announced commit is not passed on")
+			}
 			if w.Code != tt.wantStatus || !slices.Equal(h.notified, tt.wantNotified) || !slices.Equal(h.results, []string{tt.wantResult}) {
 				t.Errorf("%d, notified %v, results %v; want %d, %v, %s", w.Code, h.notified, h.results, tt.wantStatus, tt.wantNotified, tt.wantResult)
 			}
@@ -215,10 +222,10 @@ func TestInFlightIsBounded(t *testing.T) {
 	h.InFlight = 2
 	inside, leave := make(chan struct{}), make(chan struct{})
 	notify := h.Notify
-	h.Notify = func(source string) {
+	h.Notify = func(source string, pushed forge.Push) {
 		inside <- struct{}{}
 		<-leave
-		notify(source)
+		notify(source, pushed)
 	}
 	codes := make(chan int, 2)
 	for range 2 {

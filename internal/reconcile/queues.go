@@ -11,6 +11,8 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"nautes.io/nautes/internal/forge"
 )
 
 // Queues are the queues of the controllers of one operator.
@@ -92,37 +94,41 @@ func (q *Queue[K]) Bound() bool {
 // is empty.
 type SyncKey struct{ Product string }
 
-// Pushes remembers for each repository the oldest push that no fetch has answered.
+// Pushes remembers for each repository the oldest push that no fetch has answered, and
+// what the newest one announced.
 type Pushes struct {
-	mu sync.Mutex
-	at map[SyncKey]time.Time
+	mu   sync.Mutex
+	at   map[SyncKey]time.Time
+	push map[SyncKey]forge.Push
 }
 
 // Note records that a repository was pushed to.
-func (p *Pushes) Note(key SyncKey) {
+func (p *Pushes) Note(key SyncKey, push forge.Push) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.at == nil {
-		p.at = map[SyncKey]time.Time{}
+		p.at, p.push = map[SyncKey]time.Time{}, map[SyncKey]forge.Push{}
 	}
 	if p.at[key].IsZero() {
 		p.at[key] = time.Now()
 	}
+	p.push[key] = push
 }
 
 // Take returns the time of the oldest push to a repository since the last call, or
-// zero if there was none.
-func (p *Pushes) Take(key SyncKey) time.Time {
+// zero if there was none, and the newest push.
+func (p *Pushes) Take(key SyncKey) (time.Time, forge.Push) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at := p.at[key]
+	at, push := p.at[key], p.push[key]
 	delete(p.at, key)
-	return at
+	delete(p.push, key)
+	return at, push
 }
 
 // Pushed records a push to a repository and enqueues its mirror.
-func (d *Deps) Pushed(key SyncKey) {
-	d.Pushes.Note(key)
+func (d *Deps) Pushed(key SyncKey, push forge.Push) {
+	d.Pushes.Note(key, push)
 	d.Queues.Sync.Add(key)
 }
 

@@ -140,6 +140,20 @@ func (s *Server) Repo(name string) *Repo {
 	return r
 }
 
+// RepoSHA256 is Repo for a repository whose objects have hashes of 64 digits.
+func (s *Server) RepoSHA256(name string) *Repo {
+	s.t.Helper()
+	r := s.Repo(name)
+	if err := os.RemoveAll(r.dir); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := git(s.t.Context(), s.root, nil, nil, "init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch="+DefaultBranch, r.dir); err != nil {
+		s.t.Fatal(err)
+	}
+	r.Git("config", "uploadpack.allowAnySHA1InWant", "true")
+	return r
+}
+
 // Repo is one repository of a Server.
 type Repo struct {
 	t    testing.TB

@@ -48,23 +48,26 @@ type push struct {
 	Name string `json:"event_name"`
 	// After is the hash of the new head; zeros if the branch or tag was deleted.
 	After string `json:"after"`
+	// Ref is any value, because older hooks are not held to it.
+	Ref any `json:"ref"`
 }
 
-func changesBranch(event string, body []byte) (bool, error) {
+func changesBranch(event string, body []byte) (forge.Push, bool, error) {
 	var p push
 	if err := json.Unmarshal(body, &p); err != nil {
-		return false, err
+		return forge.Push{}, false, err
 	}
 	switch event {
 	case "Push Hook", "Tag Push Hook":
 	case "System Hook":
 		if p.Name != "push" && p.Name != "tag_push" {
-			return false, nil
+			return forge.Push{}, false, nil
 		}
 	default:
-		return false, nil
+		return forge.Push{}, false, nil
 	}
-	return p.After == "" || strings.Trim(p.After, "0") != "", nil
+	ref, _ := p.Ref.(string)
+	return forge.Push{Ref: ref, Commit: p.After}, p.After == "" || strings.Trim(p.After, "0") != "", nil
 }
 
 func sourceOf(e v1alpha1.EventSource) (forge.Source, bool) {

@@ -114,10 +114,12 @@ func TestChangesBranch(t *testing.T) {
 	tests := map[string]struct {
 		event, body string
 		want        bool
+		wantPush    forge.Push
 		wantErr     bool
 	}{
-		"push":                    {event: "Push Hook", body: `{"after":"` + commit + `"}`, want: true},
-		"tag":                     {event: "Tag Push Hook", body: `{"after":"` + commit + `"}`, want: true},
+		"push":                    {event: "Push Hook", body: `{"ref":"refs/heads/main","after":"` + commit + `"}`, want: true, wantPush: forge.Push{Ref: "refs/heads/main", Commit: commit}},
+		"a number as ref":         {event: "Push Hook", body: `{"ref":1}`, want: true},
+		"tag":                     {event: "Tag Push Hook", body: `{"after":"` + commit + `"}`, want: true, wantPush: forge.Push{Commit: commit}},
 		"no hash":                 {event: "Push Hook", body: `{}`, want: true},
 		"deleted":                 {event: "Push Hook", body: `{"after":"` + zeros + `"}`},
 		"deleted, SHA-256":        {event: "Push Hook", body: `{"after":"` + strings.Repeat("0", 64) + `"}`},
@@ -136,7 +138,10 @@ func TestChangesBranch(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := Forge().Hooks.ChangesBranch(tt.event, []byte(tt.body))
+			push, got, err := Forge().Hooks.ChangesBranch(tt.event, []byte(tt.body))
+			if tt.want && push != tt.wantPush {
+				t.Errorf("it announces %+v, want %+v", push, tt.wantPush)
+			}
 			if got != tt.want || (err != nil) != tt.wantErr {
 				t.Errorf("ChangesBranch = %t, %v; want %t, an error: %t", got, err, tt.want, tt.wantErr)
 			}

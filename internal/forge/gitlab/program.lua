@@ -32,8 +32,8 @@ local function name(v)
 end
 
 local function sha(v)
-  v = text(v, 40)
-  if #v == 40 and find(v, "^%x+$") and not find(v, "^0+$") then return lower(v) end
+  v = text(v, 64)
+  if (#v == 40 or #v == 64) and find(v, "^%x+$") and not find(v, "^0+$") then return lower(v) end
   return ""
 end
 

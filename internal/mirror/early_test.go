@@ -1,0 +1,65 @@
+package mirror
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"nautes.io/nautes/internal/forge"
+)
+
+// pauses returns the pauses before the looks that an early hook causes.
+func pauses(e *Early, head string, has bool) (pauses []time.Duration) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	e.Looked(now, head, has)
+	for range 10 {
+		next := e.Before(now.Add(time.Hour))
+		if next.Equal(now.Add(time.Hour)) {
+			return pauses
+		}
+		pauses = append(pauses, next.Sub(now))
+		now = next
+		e.Looked(now, head, has)
+	}
+	return append(pauses, -1)
+}
+
+func TestEarly(t *testing.T) {
+	head, announced := strings.Repeat("a", 40), strings.Repeat("b", 40)
+	main := forge.Push{Ref: "refs/heads/main", Commit: announced}
+	for name, tt := range map[string]struct {
+		push  forge.Push
+		has   bool
+		wants int
+	}{
+		"not there yet":        {push: main, wants: maxLooks},
+		"SHA-256":              {push: forge.Push{Ref: main.Ref, Commit: strings.Repeat("b", 64)}, wants: maxLooks},
+		"the head":             {push: forge.Push{Ref: main.Ref, Commit: head}},
+		"in the history":       {push: main, has: true},
+		"another branch":       {push: forge.Push{Ref: "refs/heads/next", Commit: announced}},
+		"a tag":                {push: forge.Push{Ref: "refs/tags/main", Commit: announced}},
+		"no commit":            {push: forge.Push{Ref: main.Ref}},
+		"not a hash":           {push: forge.Push{Ref: main.Ref, Commit: "--upload-pack=x"}},
+		"nothing is announced": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &Early{}
+			e.Announce(tt.push, "main")
+			got := pauses(e, head, tt.has)
+			want := []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}[:tt.wants]
+			if len(got) != len(want) {
+				t.Fatalf("looks after %v, want %v", got, want)
+			}
+			for i := range want {
+				if got[i] != want[i] {
+					t.Errorf("looks after %v, want %v", got, want)
+				}
+			}
+			// The same hook once more costs no more looks.
+			e.Announce(tt.push, "main")
+			if again := pauses(e, head, tt.has); len(again) != 0 {
+				t.Errorf("a replayed hook costs looks after %v", again)
+			}
+		})
+	}
+}
