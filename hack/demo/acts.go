@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/scenario"
 )
@@ -22,6 +23,19 @@ func product() *v1alpha1.Product { return demoProduct().Object() }
 func runtimeObject() *v1alpha1.DeploymentRuntime { return demoProduct().RuntimeObject(runtimeName) }
 
 func application() *unstructured.Unstructured { return demoProduct().Application(runtimeName) }
+
+func appProject() *unstructured.Unstructured {
+	return scenario.Object("argoproj.io/v1alpha1", "AppProject", devstack.ArgoCDNamespace, productName)
+}
+
+// deployed returns the objects that Argo CD deploys for the runtime, to read or to look
+// for.
+func deployed() []*unstructured.Unstructured {
+	return []*unstructured.Unstructured{
+		scenario.Object("v1", "ConfigMap", runtimeName, "api-server"), scenario.Object("apps/v1", "Deployment", runtimeName, "api-server"),
+		scenario.Object("v1", "ConfigMap", secondNamespace, "jobs"),
+	}
+}
 
 // product declares the product, and pushes its declarations.
 func (d *demo) product(ctx context.Context) error {
@@ -180,20 +194,17 @@ func (d *demo) badFile(ctx context.Context) error {
 	}
 	pushed := time.Now()
 	p := product()
+	var told *metav1.Condition
 	err = d.until(ctx, "the explanation", func(ctx context.Context) error {
-		if err := c.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
-			return err
-		}
-		if p.Status.Sync == nil || p.Status.Sync.ProblemCount != 1 {
-			return fmt.Errorf("the product reports no problem")
-		}
-		return nil
+		var err error
+		told, err = scenario.Condition(ctx, c, p, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonFilesRefused)
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	d.screen.done("the product says what is wrong, and where", time.Since(pushed))
-	d.screen.say("  %s", meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady).Message)
+	d.screen.say("  %s: %s", told.Reason, told.Message)
 	project := &v1alpha1.Project{}
 	err = d.until(ctx, "the good file of the same push", func(ctx context.Context) error {
 		if err := c.Get(ctx, client.ObjectKey{Namespace: productName, Name: "api-server"}, project); err != nil {

@@ -22,6 +22,7 @@ const (
 	primaryDomain   = "primaryDomain: 127.0.0.1.nip.io"
 	environmentName = "env-dev"
 	runtimeName     = "dr-dev"
+	secondNamespace = "dr-dev-jobs"
 	projectName     = "api-server"
 	codeRepoName    = "repo-api-server"
 )
@@ -31,7 +32,7 @@ func demoProduct() scenario.Product { return scenario.Product{Name: productName,
 func runtimeYAML(path string) string {
 	return demoProduct().DeploymentRuntime(scenario.Deployment{
 		Name: runtimeName, Project: projectName, Environment: environmentName, Namespace: runtimeName,
-		Repo: codeRepoName, Path: path, Revision: "HEAD",
+		More: []string{secondNamespace}, Repo: codeRepoName, Path: path, Revision: "HEAD",
 	})
 }
 
@@ -50,7 +51,8 @@ func (d *demo) productFiles() map[string]string {
 	}
 }
 
-// manifestFiles are the Kubernetes manifests that the product deploys.
+// manifestFiles are the Kubernetes manifests that the product deploys: most of them to
+// the first namespace of the runtime, and one that names the second.
 func manifestFiles(greeting string) map[string]string {
 	files := map[string]string{}
 	for _, stage := range []string{"development", "staging"} {
@@ -62,6 +64,14 @@ data:
   stage: %s
   greeting: %s
 `, stage, greeting)
+		files["manifests/"+stage+"/jobs.yaml"] = fmt.Sprintf(`apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: jobs
+  namespace: %s
+data:
+  stage: %s
+`, secondNamespace, stage)
 		files["manifests/"+stage+"/deployment.yaml"] = `apiVersion: apps/v1
 kind: Deployment
 metadata:

@@ -20,6 +20,9 @@ const (
 	pipelineFile      = "projects/project-demo/pr-demo.yaml"
 	hookName          = "ls"
 	hookPath          = "hooks/" + hookName + ".yaml"
+
+	pipelineEnvironment = "env-dev-demo"
+	pipelineProject     = "project-demo"
 )
 
 // pipelineYAML is the resource file as the guide prints it.
@@ -104,7 +107,7 @@ spec:
 
 // pipelineDeclarations are the files of default.project.
 func (d *demo) pipelineDeclarations() map[string]string {
-	const environment, project = "env-dev-demo", "project-demo"
+	const environment, project = pipelineEnvironment, pipelineProject
 	p := demoProduct()
 	return map[string]string{
 		scenario.EnvironmentPath(environment): p.Environment(environment, virtualName),

@@ -13,8 +13,10 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
@@ -75,24 +77,36 @@ func (d *demo) rest(ctx context.Context) error {
 	return d.waitReady(ctx, c, scenario.Cluster(hostName), scenario.Cluster(workerName), scenario.Cluster(virtualName), product())
 }
 
-// removal deletes the runtime's file, and waits until nothing is left.
+// removal removes the files of the product, one by one and without kubectl, and waits
+// until nothing is left.
 func (d *demo) removal(ctx context.Context) error {
 	w := d.Clusters[workerName]
-	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Remove the runtime", Delete: []string{scenario.RuntimePath(runtimeName)}}); err != nil {
-		return err
+	began := time.Now()
+	for i, file := range removalOrder() {
+		revision, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Remove " + file, Delete: []string{file}})
+		if err != nil {
+			return err
+		}
+		if err := d.mirroredAt(ctx, revision); err != nil {
+			return err
+		}
+		if i == 0 {
+			if err := d.environmentInUse(ctx); err != nil {
+				return err
+			}
+		}
 	}
+	d.screen.done(fmt.Sprintf("%d pushes, each of which removed one file, are mirrored", len(removalOrder())), time.Since(began))
 	pushed := time.Now()
 	for _, step := range []struct {
 		what    string
 		objects []*unstructured.Unstructured
 	}{
-		{"what Argo CD deployed is gone: ConfigMap, Deployment", []*unstructured.Unstructured{
-			scenario.Object("v1", "ConfigMap", "dr-dev", "api-server"), scenario.Object("apps/v1", "Deployment", "dr-dev", "api-server"),
-		}},
+		{"what Argo CD deployed is gone: ConfigMaps, Deployment", deployed()},
 		{"the Application is gone", []*unstructured.Unstructured{application()}},
 		{"the space is gone: AppProject, credentials, accounts, namespaces", []*unstructured.Unstructured{
-			scenario.Object("argoproj.io/v1alpha1", "AppProject", devstack.ArgoCDNamespace, productName),
-			scenario.Object("v1", "Namespace", "", "dr-dev"), scenario.Object("v1", "Namespace", "", productName),
+			appProject(), scenario.Object("v1", "Namespace", "", runtimeName), scenario.Object("v1", "Namespace", "", secondNamespace),
+			scenario.Object("v1", "Namespace", "", productName),
 		}},
 	} {
 		if err := d.until(ctx, step.what, func(ctx context.Context) error { return scenario.Absent(ctx, w, step.objects...) }); err != nil {
@@ -100,51 +114,120 @@ func (d *demo) removal(ctx context.Context) error {
 		}
 		d.screen.done(step.what, time.Since(pushed))
 	}
-	c := d.Client
-	err := d.until(ctx, "the DeploymentRuntime gone", func(ctx context.Context) error {
-		return scenario.Absent(ctx, c, scenario.Object("nautes.resource.nautes.io/v1alpha1", "DeploymentRuntime", productName, "dr-dev"))
-	})
-	if err != nil {
+	if err := d.declarationsGone(ctx); err != nil {
 		return err
 	}
-	d.screen.say("what the account got from Vault before the deletion is of no use now:")
+	d.measured("the last file's git push → nothing that the product declared is left", time.Since(pushed))
+	d.screen.say("what the account got from Vault before the removal is of no use now:")
 	if err := d.accountReads(ctx, secrets.RepositoryReadOnly("gitlab", "repo-api-server"), http.StatusForbidden); err != nil {
 		return err
 	}
-	return d.productGone(ctx, w, pushed)
-}
-
-// productGone waits until nothing of the product is left on the worker and in Vault.
-func (d *demo) productGone(ctx context.Context, w client.Client, since time.Time) error {
-	left, err := d.labelled(ctx, w)
-	if err != nil {
+	if err := d.productGone(ctx, pushed); err != nil {
 		return err
 	}
+	return d.waitReady(ctx, d.Client, product())
+}
+
+// removalOrder returns the files of the product in an order in which each file is removed
+// before those that refer to it. The file of the pipeline runtime has gone before.
+func removalOrder() []string {
+	return []string{
+		scenario.EnvironmentPath(environmentName), scenario.CodeRepoPath(codeRepoName), scenario.ProjectPath(projectName),
+		scenario.BindingPath(codeRepoName, "binding"), scenario.RuntimePath(runtimeName),
+		scenario.EnvironmentPath(pipelineEnvironment), scenario.CodeRepoPath(pipelineCodeRepo), scenario.ProjectPath(pipelineProject),
+		scenario.BindingPath(pipelineCodeRepo, "binding"),
+	}
+}
+
+// mirroredAt waits until the product's files are mirrored at a revision.
+func (d *demo) mirroredAt(ctx context.Context, revision string) error {
+	p := product()
+	return d.until(ctx, "the mirror of "+short(revision), func(ctx context.Context) error {
+		if err := d.Client.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		if p.Status.Sync == nil || p.Status.Sync.Revision != revision {
+			return fmt.Errorf("the product's status.sync is %+v", p.Status.Sync)
+		}
+		return nil
+	})
+}
+
+// environmentInUse shows that an Environment without a file stays while a runtime is
+// in it.
+func (d *demo) environmentInUse(ctx context.Context) error {
+	return d.until(ctx, "the environment in use", func(ctx context.Context) error {
+		environment := &v1alpha1.Environment{ObjectMeta: demoProduct().Meta(environmentName)}
+		told, err := scenario.Condition(ctx, d.Client, environment, v1alpha1.ConditionReady, "", v1alpha1.ReasonInUse)
+		if err != nil {
+			return err
+		}
+		d.screen.say("%s, whose file went first, waits: %s: %s", environmentName, told.Reason, told.Message)
+		return nil
+	})
+}
+
+// declarationsGone waits until the namespace of the product has no object of Nautes.
+func (d *demo) declarationsGone(ctx context.Context) error {
+	var kinds []schema.GroupVersionKind
+	for _, kind := range []string{
+		"DeploymentRuntime", "ProjectPipelineRuntime", "Environment", "Project", "CodeRepo", "CodeRepoBinding", "ArtifactRepo", "Space",
+	} {
+		kinds = append(kinds, v1alpha1.GroupVersion.WithKind(kind))
+	}
+	return d.until(ctx, "the end of what the product declared", func(ctx context.Context) error {
+		left, err := list(ctx, d.Client, kinds, client.InNamespace(productName))
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("left: %s", strings.Join(left, ", "))
+		}
+		return err
+	})
+}
+
+// productGone checks that nothing of the product is left on the workers and in Vault.
+func (d *demo) productGone(ctx context.Context, since time.Time) error {
 	found, err := d.listVault(ctx)
 	if err != nil {
 		return err
 	}
-	for _, role := range found.roles[workerName] {
-		left = append(left, "role "+role+" in Vault")
+	var left []string
+	for cluster, plane := range map[string]string{workerName: workerName, virtualName: innerName} {
+		there, err := d.labelled(ctx, d.Clusters[plane])
+		if err != nil {
+			return err
+		}
+		left = append(left, there...)
+		for _, role := range found.roles[cluster] {
+			left = append(left, "role "+role+" in Vault")
+		}
 	}
 	for _, policy := range found.policies {
 		if policy != "nautes-operator" {
 			left = append(left, "policy "+policy+" in Vault")
 		}
 	}
+	for _, path := range found.secrets {
+		if strings.HasPrefix(path, "git/") {
+			left = append(left, "secret "+path+" in Vault")
+		}
+	}
 	if len(left) > 0 {
 		return fmt.Errorf("left of the product: %s", strings.Join(left, ", "))
 	}
-	d.screen.done("nothing of the product is left on the worker, nor in Vault", time.Since(since))
+	d.screen.done("nothing of the product is left on the workers, nor in Vault", time.Since(since))
 	return nil
 }
 
-// productRemoval brings the runtime back and deletes the product as a whole:
-// its objects go in no order in particular.
+// productRemoval brings the product back and deletes it as a whole: its objects go in no
+// order in particular.
 func (d *demo) productRemoval(ctx context.Context) error {
 	c := d.Client
 	w := d.Clusters[workerName]
-	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Bring it back", Files: map[string]string{scenario.RuntimePath(runtimeName): runtimeYAML("manifests/development")}}); err != nil {
+	if err := d.Secrets(ctx, secrets.RepositoryReadOnly("gitlab", codeRepoName), deployCredentials()); err != nil {
+		return err
+	}
+	d.screen.say("stored in Vault again: the repository's deploy token, which was removed with the CodeRepo")
+	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Bring it back", Files: d.productFiles()}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -164,9 +247,7 @@ func (d *demo) productRemoval(ctx context.Context) error {
 		where   client.Client
 		objects []*unstructured.Unstructured
 	}{
-		{"what Argo CD deployed is gone: ConfigMap, Deployment", w, []*unstructured.Unstructured{
-			scenario.Object("v1", "ConfigMap", "dr-dev", "api-server"), scenario.Object("apps/v1", "Deployment", "dr-dev", "api-server"),
-		}},
+		{"what Argo CD deployed is gone: ConfigMaps, Deployment", w, deployed()},
 		{"the namespace of the product and all that was declared in it are gone", c, []*unstructured.Unstructured{scenario.Object("v1", "Namespace", "", productName)}},
 		{"the product is gone", c, []*unstructured.Unstructured{scenario.Object("nautes.resource.nautes.io/v1alpha1", "Product", devstack.OperatorNamespace, productName)}},
 	} {
@@ -175,7 +256,7 @@ func (d *demo) productRemoval(ctx context.Context) error {
 		}
 		d.screen.done(step.what, time.Since(deleted))
 	}
-	return d.productGone(ctx, w, deleted)
+	return d.productGone(ctx, deleted)
 }
 
 // labelled lists the objects with the labels of the product on the runtime cluster.
@@ -187,39 +268,15 @@ func (d *demo) labelled(ctx context.Context, w client.Client) ([]string, error) 
 // the permissions were handed down.
 func (d *demo) showCluster(ctx context.Context) error {
 	w := d.Clusters[workerName]
-	bindings := &rbacv1.RoleBindingList{}
-	err := d.until(ctx, "the propagated RoleBinding", func(ctx context.Context) error {
-		if err := w.List(ctx, bindings, client.InNamespace("dr-dev"), client.HasLabels{"hnc.x-k8s.io/inherited-from"}); err != nil {
+	space := branch{text: "Namespace " + productName}
+	for _, namespace := range []string{runtimeName, secondNamespace} {
+		child, err := d.runtimeNamespace(ctx, namespace)
+		if err != nil {
 			return err
 		}
-		if len(bindings.Items) == 0 {
-			return fmt.Errorf("HNC has not propagated it to dr-dev yet")
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+		space.children = append(space.children, child)
 	}
-	accounts := &corev1.ServiceAccountList{}
-	if err := w.List(ctx, accounts, client.InNamespace("dr-dev"), client.MatchingLabels{managedBy: "nautes"}); err != nil {
-		return fmt.Errorf("list the accounts: %w", err)
-	}
-	child := branch{text: "Namespace dr-dev (its child in the hierarchy)"}
-	for _, b := range bindings.Items {
-		child.children = append(child.children, branch{text: fmt.Sprintf("RoleBinding %s: group %s is %s, handed down by HNC", b.Name, b.Subjects[0].Name, b.RoleRef.Name)})
-	}
-	for _, a := range accounts.Items {
-		child.children = append(child.children, branch{text: "ServiceAccount " + a.Name})
-	}
-	for _, o := range []*unstructured.Unstructured{
-		scenario.Object("v1", "ConfigMap", "dr-dev", "api-server"), scenario.Object("apps/v1", "Deployment", "dr-dev", "api-server"),
-	} {
-		if err := w.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
-			return fmt.Errorf("get what was deployed: %w", err)
-		}
-		child.children = append(child.children, branch{text: fmt.Sprintf("%s %s (deployed by Argo CD)", o.GetKind(), o.GetName())})
-	}
-	app, project := application(), scenario.Object("argoproj.io/v1alpha1", "AppProject", devstack.ArgoCDNamespace, productName)
+	app, project := application(), appProject()
 	for _, o := range []*unstructured.Unstructured{app, project} {
 		if err := w.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 			return fmt.Errorf("get the objects of Argo CD: %w", err)
@@ -229,13 +286,53 @@ func (d *demo) showCluster(ctx context.Context) error {
 	health, _, _ := unstructured.NestedString(app.Object, "status", "health", "status")
 	sources, _, _ := unstructured.NestedStringSlice(project.Object, "spec", "sourceRepos")
 	d.screen.tree(branch{text: "cluster " + workerName, children: []branch{
-		{text: "Namespace " + productName, children: []branch{child}},
+		space,
 		{text: "Namespace " + devstack.ArgoCDNamespace, children: []branch{
 			{text: fmt.Sprintf("AppProject %s: may read %s", project.GetName(), strings.Join(sources, ", "))},
 			{text: fmt.Sprintf("Application %s: %s, %s", app.GetName(), sync, health)},
 		}},
 	}})
 	return nil
+}
+
+// runtimeNamespace returns the objects in a namespace of the runtime. It waits until HNC
+// has handed down the permissions.
+func (d *demo) runtimeNamespace(ctx context.Context, namespace string) (branch, error) {
+	w := d.Clusters[workerName]
+	child := branch{text: "Namespace " + namespace + " (its child in the hierarchy)"}
+	bindings := &rbacv1.RoleBindingList{}
+	err := d.until(ctx, "the propagated RoleBinding", func(ctx context.Context) error {
+		if err := w.List(ctx, bindings, client.InNamespace(namespace), client.HasLabels{"hnc.x-k8s.io/inherited-from"}); err != nil {
+			return err
+		}
+		if len(bindings.Items) == 0 {
+			return fmt.Errorf("HNC has not propagated it to %s yet", namespace)
+		}
+		return nil
+	})
+	if err != nil {
+		return child, err
+	}
+	accounts := &corev1.ServiceAccountList{}
+	if err := w.List(ctx, accounts, client.InNamespace(namespace), client.MatchingLabels{managedBy: "nautes"}); err != nil {
+		return child, fmt.Errorf("list the accounts: %w", err)
+	}
+	for _, b := range bindings.Items {
+		child.children = append(child.children, branch{text: fmt.Sprintf("RoleBinding %s: group %s is %s, handed down by HNC", b.Name, b.Subjects[0].Name, b.RoleRef.Name)})
+	}
+	for _, a := range accounts.Items {
+		child.children = append(child.children, branch{text: "ServiceAccount " + a.Name})
+	}
+	for _, o := range deployed() {
+		if o.GetNamespace() != namespace {
+			continue
+		}
+		if err := w.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+			return child, fmt.Errorf("get the deployed objects: %w", err)
+		}
+		child.children = append(child.children, branch{text: fmt.Sprintf("%s %s (deployed by Argo CD)", o.GetKind(), o.GetName())})
+	}
+	return child, nil
 }
 
 // stay prints where everything is, and waits.

@@ -78,8 +78,8 @@ func (d *demo) operator(ctx context.Context) error {
 	d.Git.Grant("mirror-token", githost.Read, groupName)
 	d.Git.Grant("deploy-token", githost.Read, manifestRepo)
 	stored := map[secrets.Ref]map[string]string{
-		secrets.ProviderToken("gitlab"):                         {"access_token": "mirror-token"},
-		secrets.RepositoryReadOnly("gitlab", "repo-api-server"): {"username": "deploy", "password": "deploy-token"},
+		secrets.ProviderToken("gitlab"):                    {"access_token": "mirror-token"},
+		secrets.RepositoryReadOnly("gitlab", codeRepoName): deployCredentials(),
 	}
 	for _, name := range []string{hostName, workerName} {
 		kubeconfig, err := d.Runtimes[name].RegisterInstaller(ctx)
@@ -95,6 +95,11 @@ func (d *demo) operator(ctx context.Context) error {
 	}
 	d.screen.say("stored in Vault: the provider's token, the repository's deploy token, the kubeconfigs of %s and %s", hostName, workerName)
 	return nil
+}
+
+// deployCredentials are the fields of the secret with the repository's deploy token.
+func deployCredentials() map[string]string {
+	return map[string]string{"username": "deploy", "password": "deploy-token"}
 }
 
 // writeKubeconfig writes a kubeconfig for people.

@@ -55,9 +55,11 @@ func (p Product) Binding(name, repo, project, permissions string) string {
 		"product: "+p.Name, "codeRepo: "+repo, "projects:", "- "+project, "permissions: "+permissions)
 }
 
-// Deployment is a DeploymentRuntime in a namespace of its own.
+// Deployment is a DeploymentRuntime in namespaces of its own.
 type Deployment struct {
 	Name, Environment, Namespace string
+	// More namespaces of the runtime.
+	More []string
 	// Project and Account of the runtime. It names neither if they are empty.
 	Project, Account string
 	// Repo and Path of the manifests, and their Revision, which may be empty.
@@ -77,6 +79,9 @@ func (p Product) DeploymentRuntime(d Deployment) string {
 	if d.Revision != "" {
 		spec = append(spec, "  targetRevision: "+d.Revision)
 	}
-	return Declaration("DeploymentRuntime", d.Name, append(spec,
-		"destination:", "  environment: "+d.Environment, "  namespaces:", "  - "+d.Namespace)...)
+	spec = append(spec, "destination:", "  environment: "+d.Environment, "  namespaces:", "  - "+d.Namespace)
+	for _, namespace := range d.More {
+		spec = append(spec, "  - "+namespace)
+	}
+	return Declaration("DeploymentRuntime", d.Name, spec...)
 }
