@@ -8,6 +8,7 @@ import (
 	argocd "github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 
+	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/snapshot"
@@ -46,5 +47,37 @@ func TestGitSettings(t *testing.T) {
 	values := string(app.Spec.Source.Helm.ValuesObject.Raw)
 	if !strings.Contains(values, `"extraHosts":"canary-host\n"`) || !strings.Contains(values, `"`+Host+`":"canary-ca\n"`) {
 		t.Errorf("the values of Argo CD's chart are %s", values)
+	}
+}
+
+// A proxy reaches what clones a repository by HTTPS: Argo CD and the launchers.
+func TestProxySettings(t *testing.T) {
+	settings := snapshot.Settings{RunnerImage: "runner:v1", Git: gitaccess.Access{Proxy: "http://proxy.example.com:3128", NoProxy: "inside.example.com"}}
+	overHTTPS := CodeRepoProvider(Provider, func(p *v1alpha1.CodeRepoProvider) { p.Spec.SSHAddress = "" })
+	s := newSnapshot(append(world(product("product-1")...), overHTTPS)...).WithSettings(settings)
+	space, _, err := spaceSets(s, "product-1", "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, ok := itemOf(space, "Secret", "product-1-repo-1").Object.(*corev1.Secret)
+	if !ok || string(secret.Data["proxy"]) != settings.Git.Proxy || string(secret.Data["noProxy"]) != settings.Git.NoProxy {
+		t.Errorf("the repository Secret of Argo CD is %v", secret)
+	}
+	guided, r := guideSnapshot(t, settings)
+	for _, p := range guided.CodeRepoProviders() {
+		p = p.DeepCopy()
+		p.Spec.SSHAddress = ""
+		guided = guided.With(p)
+	}
+	found := 0
+	for _, item := range mustPipeline(t, guided, r).Sets[0].Items {
+		text, err := json.Marshal(item.Object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found += strings.Count(string(text), settings.Git.Proxy)
+	}
+	if found == 0 {
+		t.Error("no launcher is given the proxy")
 	}
 }
