@@ -138,10 +138,10 @@ func (m member) repositoryGrants(s *snapshot.Snapshot) grants {
 	product := m.runtime.GetNamespace()
 	permission := s.RuntimePermission(m.runtime)
 	repo := s.CodeRepo(product, m.runtime.Repositories()[0])
-	if repo == nil || permission == "" || repo.Spec.CodeRepoProvider == "" {
-		return grants{sources: map[secrets.Ref]plan.Ref{}}
-	}
 	granted := grants{sources: map[secrets.Ref]plan.Ref{}}
+	if repo == nil || permission == "" || repo.Spec.CodeRepoProvider == "" {
+		return granted
+	}
 	// A repository whose name belongs to another product gives no credentials.
 	_, err := s.RepositoryURL(repo)
 	provider := s.CodeRepoProvider(repo.Spec.CodeRepoProvider)

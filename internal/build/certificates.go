@@ -8,12 +8,8 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
-const (
-	// settingClusterIssuer is the setting of a component that issues certificates.
-	settingClusterIssuer = "clusterIssuer"
-	// annotationClusterIssuer asks cert-manager for the certificate of an Ingress.
-	annotationClusterIssuer = "cert-manager.io/cluster-issuer"
-)
+// annotationClusterIssuer asks cert-manager for the certificate of an Ingress.
+const annotationClusterIssuer = "cert-manager.io/cluster-issuer"
 
 // clusterIssuer returns the ClusterIssuer on a cluster that issues the certificates of our
 // Ingresses, or "" if none is set. Errors in the choice of components are reported on the
@@ -26,7 +22,7 @@ func clusterIssuer(s *snapshot.Snapshot, c *v1alpha1.Cluster) string {
 
 // issuerOf returns the ClusterIssuer that the settings of a component name, or "".
 func issuerOf(certificates catalogue.Component) string {
-	issuer, _ := certificates.Settings[settingClusterIssuer].(string)
+	issuer, _ := certificates.Settings[catalogue.SettingClusterIssuer].(string)
 	return issuer
 }
 

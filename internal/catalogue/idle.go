@@ -52,7 +52,7 @@ func (c *Catalogue) IdleFields(cluster *v1alpha1.Cluster) []Idle {
 // of a gateway is part of the addresses behind it, and Ingresses name the issuer.
 func usedByOthers(category v1alpha1.ComponentCategory, setting string) bool {
 	return category == v1alpha1.CategoryGateway && setting == settingHTTPSNodePort ||
-		category == v1alpha1.CategoryCertManagement && setting == settingClusterIssuer
+		category == v1alpha1.CategoryCertManagement && setting == SettingClusterIssuer
 }
 
 // ownField is a field of a Cluster, or an addition, with the setting that it gives.

@@ -21,15 +21,17 @@ const (
 )
 
 // The settings that have a meaning beyond their component: the ones with fields in a
-// Cluster, the issuer of certificates, and httpsPort. The catalogue sets httpsPort: it is
-// the port of the gateway in front of a page.
+// Cluster, and httpsPort. The catalogue sets httpsPort: it is the port of the gateway in
+// front of a page.
 const (
 	settingHost          = "host"
 	settingHTTPNodePort  = "httpNodePort"
 	settingHTTPSNodePort = "httpsNodePort"
 	settingHTTPSPort     = "httpsPort"
-	settingClusterIssuer = "clusterIssuer"
 )
+
+// SettingClusterIssuer is the setting of the component that issues certificates.
+const SettingClusterIssuer = "clusterIssuer"
 
 // readSetting returns the value of a setting, which is a string, an int64 or a bool, or
 // the problem of the text.

@@ -34,7 +34,8 @@ type Hooks struct {
 	// EventHeader has the name of the event, TokenHeader the secret of the hook.
 	EventHeader, TokenHeader string
 	// ChangesBranch reports whether an event can have changed the content of a branch, and
-	// what it announces. It returns an error for a body that the forge does not send.
+	// returns the push that it announces. It returns an error for a body that the forge
+	// does not send.
 	ChangesBranch func(event string, body []byte) (push Push, changes bool, err error)
 }
 

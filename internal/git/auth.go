@@ -100,7 +100,7 @@ func readKey(content []byte) (key []byte, reason string) {
 	return pem.EncodeToMemory(block), ""
 }
 
-// malformedKey returns what is wrong with the form of a private key, or "".
+// malformedKey returns the fault in the form of a private key, or "".
 func malformedKey(text string) string {
 	const asIs = ": put the file of the private key into the Secret as it is"
 	decoded, err := base64.StdEncoding.DecodeString(text)

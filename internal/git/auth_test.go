@@ -52,8 +52,8 @@ func TestCredentialsWithLineEnds(t *testing.T) {
 	}
 }
 
-// TestReadKey holds that a key is read in every form, or that the message says what is
-// wrong with it.
+// TestReadKey holds that a key is read in every form, or that the message names its
+// fault.
 func TestReadKey(t *testing.T) {
 	private := newKey(t)
 	openSSH := func(key any, passphrase string) string {

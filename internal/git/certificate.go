@@ -54,7 +54,7 @@ func certificateReason(said string) string {
 // examineTime bounds the look at a certificate.
 const examineTime = 5 * time.Second
 
-// examine replaces the reason of a certificate error that does not say what is wrong:
+// examine replaces the reason of a certificate error that does not name the fault:
 // GnuTLS has one message for all. It looks at the certificate itself and sends nothing.
 // A server behind a proxy is not looked at, since git alone knows the way to it.
 func (m *Mirrors) examine(ctx context.Context, r *remote, err error) error {

@@ -35,10 +35,8 @@ type symptom struct {
 	reason  string
 }
 
-// symptoms returns the symptoms in their order: the first match counts.
-func symptoms() []symptom { return allSymptoms }
-
-var allSymptoms = []symptom{
+// symptoms are in their order: the first match counts.
+var symptoms = []symptom{
 	{full, ErrNoSpace, reasonNoSpace},
 	{regexp.MustCompile(`mismatched algorithms`), errFormat,
 		"the hashes of its objects are of a kind that this git cannot read: use SHA-1 or SHA-256"},
@@ -132,7 +130,7 @@ func classify(f failed) error {
 	if reason := certificateReason(said); reason != "" {
 		return known(reason, ErrCertificate)
 	}
-	for _, s := range symptoms() {
+	for _, s := range symptoms {
 		if s.pattern.MatchString(said) {
 			if f.said.page && errors.Is(s.err, ErrUnreachable) {
 				return known(reasonNoGit, ErrUnreachable)

@@ -12,24 +12,24 @@ import (
 func (s *Snapshot) GitAccess(raw string) gitaccess.Access {
 	access := s.Settings.Git
 	if address, err := giturl.Parse(raw); err == nil {
-		if p := s.providerAt(address); p != nil {
+		if p, _ := s.providerAt(address, giturl.Address.SameEndpoint, giturl.Address.SameHost); p != nil {
 			access = access.With(p)
 		}
 	}
 	return access.To(raw)
 }
 
-// providerAt returns the provider that an address is on, or else one on the same host,
-// or nil if there is none.
-func (s *Snapshot) providerAt(a giturl.Address) *v1alpha1.CodeRepoProvider {
-	for _, same := range []func(giturl.Address, giturl.Address) bool{giturl.Address.SameEndpoint, giturl.Address.SameHost} {
+// providerAt returns the provider that an address is below, and the path from there, or
+// nil if there is none. The earlier comparisons have precedence.
+func (s *Snapshot) providerAt(a giturl.Address, comparisons ...func(giturl.Address, giturl.Address) bool) (*v1alpha1.CodeRepoProvider, string) {
+	for _, same := range comparisons {
 		for _, p := range s.CodeRepoProviders() {
-			if _, ok := below(a, p, same); ok {
-				return p
+			if path, ok := below(a, p, same); ok {
+				return p, path
 			}
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 // TokenProvider returns the provider whose token may be sent to a URL, in whatever
@@ -39,12 +39,8 @@ func (s *Snapshot) TokenProvider(raw string) *v1alpha1.CodeRepoProvider {
 	if err != nil || a.Scheme == "ssh" {
 		return nil
 	}
-	for _, p := range s.CodeRepoProviders() {
-		if _, ok := below(a, p, giturl.Address.SameEndpoint); ok {
-			return p
-		}
-	}
-	return nil
+	p, _ := s.providerAt(a, giturl.Address.SameEndpoint)
+	return p
 }
 
 // GitCertificates returns the certificate authorities of the providers' hosts, by the

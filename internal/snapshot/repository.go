@@ -124,12 +124,8 @@ func (s *Snapshot) checkOwnGroup(r *v1alpha1.CodeRepo, a giturl.Address, provide
 		}
 		return s.checkGroupPath(r, path)
 	}
-	for _, same := range []func(giturl.Address, giturl.Address) bool{giturl.Address.SameEndpoint, giturl.Address.SameWeb} {
-		for _, p := range s.CodeRepoProviders() {
-			if path, ok := below(a, p, same); ok {
-				return s.checkGroupPath(r, path)
-			}
-		}
+	if p, path := s.providerAt(a, giturl.Address.SameEndpoint, giturl.Address.SameWeb); p != nil {
+		return s.checkGroupPath(r, path)
 	}
 	return nil
 }

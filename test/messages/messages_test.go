@@ -41,7 +41,7 @@ import (
 type printed struct{ reason, message string }
 
 // worded is a message that a controller words in place: the file that holds its format
-// and its reason, and what is filled in.
+// and its reason, and the values that are filled in.
 type worded struct {
 	file, format string
 	args         []any
