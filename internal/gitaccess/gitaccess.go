@@ -3,11 +3,11 @@
 package gitaccess
 
 import (
-	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -69,7 +69,7 @@ func JoinLines(texts ...string) string {
 	var joined []string
 	for _, text := range texts {
 		text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
-		if text != "" && (len(joined) == 0 || joined[0] != text) {
+		if text != "" && !slices.Contains(joined, text) {
 			joined = append(joined, text)
 		}
 	}
@@ -95,7 +95,6 @@ func CheckCABundle(bundle string) error {
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
 			return fmt.Errorf("certificate %d is damaged: copy it again", n)
 		}
-		rest = bytes.TrimSpace(rest)
 	}
 	return nil
 }

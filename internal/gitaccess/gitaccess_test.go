@@ -6,8 +6,71 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/gitaccess"
 )
+
+func TestTo(t *testing.T) {
+	behind := gitaccess.Access{CABundle: "ca", KnownHosts: "hosts", Proxy: "http://proxy:3128", NoProxy: "in.example.com,10.0.0.0/8"}
+	direct := gitaccess.Access{CABundle: "ca", KnownHosts: "hosts"}
+	for name, test := range map[string]struct {
+		access gitaccess.Access
+		url    string
+		want   gitaccess.Access
+	}{
+		"https":                {access: behind, url: "https://git.example.com/a", want: behind},
+		"http":                 {access: behind, url: "http://git.example.com/a", want: behind},
+		"a host without proxy": {access: behind, url: "https://in.example.com/a", want: direct},
+		"a net without proxy":  {access: behind, url: "https://10.1.2.3/a", want: direct},
+		"ssh":                  {access: behind, url: "ssh://git@git.example.com/a", want: direct},
+		"scp":                  {access: behind, url: "git@git.example.com:a", want: direct},
+		"no such URL":          {access: behind, url: "https://me:secret@git.example.com/a", want: direct},
+		"no proxy":             {access: direct, url: "https://git.example.com/a", want: direct},
+	} {
+		if diff := cmp.Diff(test.want, test.access.To(test.url)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWith(t *testing.T) {
+	own := gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n", Proxy: "http://proxy:3128", NoProxy: "a"}
+	for name, test := range map[string]struct {
+		spec v1alpha1.CodeRepoProviderSpec
+		want gitaccess.Access
+	}{
+		"nothing of its own": {want: own},
+		"trust":              {spec: v1alpha1.CodeRepoProviderSpec{CABundle: "ca2", KnownHosts: "hosts2"}, want: gitaccess.Access{CABundle: "ca\nca2\n", KnownHosts: "hosts\nhosts2\n", Proxy: "http://proxy:3128", NoProxy: "a"}},
+		"a proxy":            {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{URL: "http://other:80", NoProxy: []string{"b", "c"}}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n", Proxy: "http://other:80", NoProxy: "b,c"}},
+		"no proxy at all":    {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n"}},
+	} {
+		if diff := cmp.Diff(test.want, own.With(&v1alpha1.CodeRepoProvider{Spec: test.spec})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestJoinLines(t *testing.T) {
+	for name, test := range map[string]struct {
+		texts []string
+		want  string
+	}{
+		"nothing":         {},
+		"blanks":          {texts: []string{"", " \n"}},
+		"one":             {texts: []string{"a"}, want: "a\n"},
+		"two":             {texts: []string{"a\n", "b\n"}, want: "a\nb\n"},
+		"a hole":          {texts: []string{"", "a", "", "b"}, want: "a\nb\n"},
+		"the first twice": {texts: []string{"a", "b", "a\n"}, want: "a\nb\n"},
+		"the last twice":  {texts: []string{"a", "b", "b"}, want: "a\nb\n"},
+		"from Windows":    {texts: []string{"a\r\nb\r\n", "a\nb"}, want: "a\nb\n"},
+	} {
+		if got := gitaccess.JoinLines(test.texts...); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
 
 func TestCheckTrust(t *testing.T) {
 	server := httptest.NewTLSServer(nil)

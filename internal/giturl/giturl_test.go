@@ -1,6 +1,102 @@
 package giturl
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParse(t *testing.T) {
+	for name, test := range map[string]struct {
+		url  string
+		want Address
+		// wantErr is part of the error.
+		wantErr string
+	}{
+		"https":              {url: "https://Git.example.com/a/b.git", want: Address{Scheme: "https", Host: "git.example.com", Port: "443", Path: "a/b.git"}},
+		"ssh":                {url: "ssh://me@git.example.com:2222/a", want: Address{Scheme: "ssh", User: "me", Host: "git.example.com", Port: "2222", Path: "a"}},
+		"scp":                {url: "git@git.example.com:a", want: Address{Scheme: "ssh", User: "git", Host: "git.example.com", Port: "22", Path: "a", SCP: true}},
+		"no path":            {url: "http://git.example.com", want: Address{Scheme: "http", Host: "git.example.com", Port: "80"}},
+		"a name with dots":   {url: "https://h/.a/b..", want: Address{Scheme: "https", Host: "h", Port: "443", Path: ".a/b.."}},
+		"nothing":            {url: "", wantErr: "not a URL of the form"},
+		"a credential":       {url: "https://me:canary@h/a", wantErr: "not a URL of the form"},
+		"another protocol":   {url: "file:///a", wantErr: "not a URL of the form"},
+		"a query":            {url: "https://h/a?b=c", wantErr: "not a URL of the form"},
+		"an escape":          {url: "https://h/%61", wantErr: "not a URL of the form"},
+		"a pattern":          {url: "https://h/*", wantErr: "not a URL of the form"},
+		"a long port":        {url: "https://h:123456/a", wantErr: "not a URL of the form"},
+		"a line break":       {url: "https://h/a\n", wantErr: "not a URL of the form"},
+		"the folder above":   {url: "https://h/a/../b", wantErr: "an empty part, '.' or '..'"},
+		"the folder itself":  {url: "ssh://git@h/./b", wantErr: "an empty part, '.' or '..'"},
+		"an empty part":      {url: "git@h:a//b", wantErr: "an empty part, '.' or '..'"},
+		"the last one above": {url: "https://h/a/..", wantErr: "an empty part, '.' or '..'"},
+	} {
+		got, err := Parse(test.url)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if test.wantErr == "" && err != nil || test.wantErr != "" && (err == nil || !strings.Contains(err.Error(), test.wantErr)) {
+			t.Errorf("%s: error %v, want %q", name, err, test.wantErr)
+		}
+		if err != nil && strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s: the error has the credential: %v", name, err)
+		}
+	}
+}
+
+// Credentials go to the same scheme, host and port only.
+func TestSame(t *testing.T) {
+	for name, test := range map[string]struct {
+		a, b                            string
+		wantEndpoint, wantWeb, wantHost bool
+	}{
+		"another path":         {a: "https://h/a", b: "https://h:443/b", wantEndpoint: true, wantHost: true},
+		"another host":         {a: "https://h/a", b: "https://i/a"},
+		"another port":         {a: "https://h/a", b: "https://h:8443/a", wantHost: true},
+		"http and https":       {a: "http://h/a", b: "https://h/a", wantWeb: true, wantHost: true},
+		"on one port":          {a: "http://h:8443/a", b: "https://h:8443/a", wantWeb: true, wantHost: true},
+		"on another host":      {a: "http://h/a", b: "https://i/a"},
+		"https and ssh":        {a: "https://h/a", b: "ssh://git@h/a", wantHost: true},
+		"ssh and https":        {a: "git@h:a", b: "https://h/a", wantHost: true},
+		"two users of ssh":     {a: "ssh://git@h/a", b: "ssh://me@h/a", wantEndpoint: true, wantHost: true},
+		"the two forms of ssh": {a: "git@h:a", b: "ssh://git@h:22/a", wantEndpoint: true, wantHost: true},
+	} {
+		a, err := Parse(test.a)
+		b, err2 := Parse(test.b)
+		if err != nil || err2 != nil {
+			t.Fatal(name, err, err2)
+		}
+		if got := a.SameEndpoint(b); got != test.wantEndpoint {
+			t.Errorf("%s: same endpoint %v, want %v", name, got, test.wantEndpoint)
+		}
+		if got := a.SameWeb(b); got != test.wantWeb {
+			t.Errorf("%s: same web %v, want %v", name, got, test.wantWeb)
+		}
+		if got := a.SameHost(b); got != test.wantHost {
+			t.Errorf("%s: same host %v, want %v", name, got, test.wantHost)
+		}
+	}
+}
+
+func TestBelow(t *testing.T) {
+	for name, test := range map[string]struct {
+		base, path, want string
+		wantOK           bool
+	}{
+		"a host":               {base: "", path: "a/b", want: "a/b", wantOK: true},
+		"a folder":             {base: "a", path: "a/b/c", want: "b/c", wantOK: true},
+		"another folder":       {base: "a", path: "b/c", want: "b/c"},
+		"a longer name":        {base: "a", path: "ab/c", want: "ab/c"},
+		"the folder itself":    {base: "a", path: "a", want: "a"},
+		"the host and no path": {base: "", path: "", wantOK: true},
+	} {
+		got, ok := Address{Path: test.path}.Below(Address{Path: test.base})
+		if got != test.want || ok != test.wantOK {
+			t.Errorf("%s: %q, %v, want %q, %v", name, got, ok, test.want, test.wantOK)
+		}
+	}
+}
 
 func TestPlain(t *testing.T) {
 	tests := map[string]struct{ url, want string }{
@@ -65,6 +161,11 @@ func TestSpellings(t *testing.T) {
 				t.Errorf("%s and %s: same access %v, want %v", one, tt.url, got, tt.wantAccess)
 			}
 		})
+	}
+	for _, refused := range []string{"file:///srv/App.git/", ""} {
+		if Repository(refused) != refused || Access(refused) != refused {
+			t.Errorf("%q, which is no URL, is %q and %q", refused, Repository(refused), Access(refused))
+		}
 	}
 	if a, b := Access("git@GIT.example.com:demo/app"), Access("ssh://git@git.example.com:22/demo/app.git/"); a != b {
 		t.Errorf("the forms of SSH differ: %s and %s", a, b)

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,13 +33,17 @@ func TestReader(t *testing.T) {
 	if again, _ := reader.Parse(of(task, "", v1alpha1.HookPre)); again != first {
 		t.Error("the hook was parsed again, although its content is the same")
 	}
+	if hook, errs := reader.Parse(&v1alpha1.PipelineHook{ObjectMeta: metav1.ObjectMeta{Name: "empty"}}); hook != nil || len(errs) == 0 {
+		t.Errorf("got %v, %v for a hook without a task; want errors", hook, errs)
+	}
+	// Each one differs in one field.
 	for name, other := range map[string]*v1alpha1.PipelineHook{
-		"task":         of(`{"steps": [{"name": "scan", "image": "other"}]}`, "", v1alpha1.HookPre),
-		"sides":        of(task, "", v1alpha1.HookPost),
-		"schema":       of(task, vars, v1alpha1.HookPre),
+		"task":         of(strings.Replace(task, "scanner", "other", 1), vars, v1alpha1.HookPre),
+		"sides":        of(task, vars, v1alpha1.HookPost),
+		"no schema":    of(task, "", v1alpha1.HookPre),
 		"other schema": of(task, `{"type": "object"}`, v1alpha1.HookPre),
 	} {
-		before, _ := reader.Parse(of(task, vars+" ", v1alpha1.HookPre))
+		before, _ := reader.Parse(of(task, vars, v1alpha1.HookPre))
 		if hook, errs := reader.Parse(other); hook == nil || len(errs) > 0 || hook == before {
 			t.Errorf("%s: got the hook of the former content, or errors %v", name, errs)
 		}

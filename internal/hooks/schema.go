@@ -184,9 +184,6 @@ func (s schema) check(at *field.Path, hook string, vars map[string]string) (errs
 // verdict returns the problems of a value in a stable order, or "" if it is valid.
 func verdict(s *spec.Schema, name string, value any) string {
 	result := validate.NewSchemaValidator(s, nil, name, strfmt.Default).Validate(value)
-	if result == nil {
-		return ""
-	}
 	var problems []string
 	for _, err := range result.Errors {
 		problems = append(problems, strings.Replace(err.Error(), " in body", "", 1))

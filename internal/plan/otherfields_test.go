@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	gocmp "cmp"
 	"strings"
 	"testing"
 
@@ -75,14 +76,16 @@ func TestDropOtherFields(t *testing.T) {
 			"spec": map[string]any{
 				"a": "1", "c": "theirs", "own": map[string]any{"b": "1", "d": "theirs"}, "new": map[string]any{"e": "theirs", "default": "1"},
 				"empty": map[string]any{"f": "theirs"},
-				"set":   []any{"x", "y", "z"},
+				"set":   []any{"x", "z", "y"},
 				"list":  []any{map[string]any{"name": "m", "g": "theirs"}, map[string]any{"name": "n", "h": "theirs"}},
 			},
-			"immutable": false,
+			"zone": false,
 		}
 	}
 	for name, test := range map[string]struct {
-		theirs  string
+		theirs string
+		// ours replaces our fields.
+		ours    string
 		change  func(o map[string]any)
 		want    []string
 		wantErr string
@@ -96,12 +99,15 @@ func TestDropOtherFields(t *testing.T) {
 		"elements of a set":  {theirs: `{"f:spec":{"f:set":{"v:\"y\"":{},"v:\"z\"":{},"v:\"gone\"":{}}}}`, change: func(o map[string]any) { o["spec"].(map[string]any)["set"] = []any{"x"} }, want: []string{"spec"}},
 		"an element":         {theirs: `{"f:spec":{"f:list":{"k:{\"name\":\"m\"}":{".":{},"f:name":{},"f:g":{}}}}}`, change: func(o map[string]any) { s := o["spec"].(map[string]any); s["list"] = s["list"].([]any)[1:] }, want: []string{"spec"}},
 		"in an element":      {theirs: `{"f:spec":{"f:list":{"k:{\"name\":\"n\"}":{"f:h":{}}}}}`, change: func(o map[string]any) { delete(o["spec"].(map[string]any)["list"].([]any)[1].(map[string]any), "h") }, want: []string{"spec"}},
-		"two at the top":     {theirs: `{"f:spec":{"f:c":{}},"f:immutable":{}}`, change: func(o map[string]any) { delete(o["spec"].(map[string]any), "c"); delete(o, "immutable") }, want: []string{"immutable", "spec"}},
+		"two at the top":     {theirs: `{"f:spec":{"f:c":{}},"f:zone":{}}`, change: func(o map[string]any) { delete(o["spec"].(map[string]any), "c"); delete(o, "zone") }, want: []string{"spec", "zone"}},
 		"not there any more": {theirs: `{"f:spec":{"f:gone":{"f:x":{}}}}`, change: func(map[string]any) {}, want: []string{"spec"}},
 		"unreadable":         {theirs: `{"f:data":7}`, change: func(map[string]any) {}, wantErr: "read the fields of x"},
+		"no name for a map":  {theirs: `{"f:spec":{"f:own":{"v:1":{},"f:d":{}}}}`, change: func(o map[string]any) { delete(o["spec"].(map[string]any)["own"].(map[string]any), "d") }, want: []string{"spec"}},
+		"a place in a list":  {theirs: `{"f:spec":{"f:set":{"i:1":{}}}}`, change: func(map[string]any) {}, want: []string{"spec"}},
+		"ours unreadable":    {ours: `{"f:data":7}`, theirs: `{"f:spec":{"f:c":{}}}`, change: func(map[string]any) {}, wantErr: "read our fields"},
 	} {
 		o := &unstructured.Unstructured{Object: content()}
-		o.SetManagedFields([]metav1.ManagedFieldsEntry{entry("x", update, test.theirs), entry(v1alpha1.ManagedBy, byUs, ours)})
+		o.SetManagedFields([]metav1.ManagedFieldsEntry{entry("x", update, test.theirs), entry(v1alpha1.ManagedBy, byUs, gocmp.Or(test.ours, ours))})
 		got, err := plan.DropOtherFields(kind, o)
 		if test.wantErr == "" && err != nil || test.wantErr != "" && (err == nil || !strings.Contains(err.Error(), test.wantErr)) {
 			t.Errorf("%s: error %v, want %q", name, err, test.wantErr)
@@ -118,6 +124,15 @@ func TestDropOtherFields(t *testing.T) {
 	}
 }
 
+func TestDropOtherFieldsBesideNoneOfOurs(t *testing.T) {
+	o := &unstructured.Unstructured{Object: map[string]any{"data": "x"}}
+	o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: v1alpha1.ManagedBy, Operation: byUs}, entry("x", update, `{"f:data":{}}`)})
+	changed, err := plan.DropOtherFields(kind, o)
+	if _, there := o.Object["data"]; err != nil || there || len(changed) != 1 {
+		t.Errorf("changed %q of %v, error %v", changed, o.Object, err)
+	}
+}
+
 func TestDescribeFields(t *testing.T) {
 	managers, paths := plan.DescribeFields([]plan.OtherWriter{
 		{Manager: "y", Raw: []byte(`{"f:spec":{"f:projects":{"v:\"other\"":{}},"f:g":{},"f:f":{},"f:e":{}}}`)},
@@ -130,6 +145,10 @@ func TestDescribeFields(t *testing.T) {
 	want := []string{"spec.a", "spec.b", "spec.e", "spec.f", "spec.g", "2 more"}
 	if diff := cmp.Diff(want, paths); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
+	}
+	_, paths = plan.DescribeFields([]plan.OtherWriter{{Raw: []byte(`{"f:a":{"f:z":{}},"f:b":{},"f:c":{},"f:d":{},"f:e":{}}`)}})
+	if diff := cmp.Diff([]string{"a.z", "b", "c", "d", "e"}, paths); diff != "" {
+		t.Errorf("five paths (-want +got):\n%s", diff)
 	}
 	_, paths = plan.DescribeFields([]plan.OtherWriter{{Raw: []byte(`{"f:` + strings.Repeat("z", 200) + `":{}}`)}})
 	if len(paths) != 1 || len(paths[0]) > 130 || !strings.HasSuffix(paths[0], "…") {

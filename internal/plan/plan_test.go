@@ -160,7 +160,7 @@ func TestPartsOfSets(t *testing.T) {
 	app, sensor, old := plan.ID{Kind: "Application", Name: "a"}, plan.ID{Kind: "Sensor", Name: "s"}, plan.ID{Kind: "Secret", Name: "k"}
 	set := plan.Set{Items: []plan.Item{{ID: app}, {ID: sensor}}, Keep: []plan.ID{old}}
 	some := set.Without(func(id plan.ID) bool { return id == app })
-	if len(some.Items) != 1 || some.Items[0].ID != sensor || !some.Holds(app) || !some.Holds(old) {
+	if len(some.Items) != 1 || some.Items[0].ID != sensor || !some.Holds(app) || !some.Holds(sensor) || !some.Holds(old) || some.Holds(plan.ID{Kind: "Sensor", Name: "a"}) {
 		t.Errorf("without: %+v", some)
 	}
 	if len(set.Items) != 2 || len(set.Keep) != 1 {

@@ -38,7 +38,7 @@ func Words(text string, limit int) string {
 		return text
 	}
 	end := limit
-	for end > 0 && !utf8.RuneStart(text[end]) {
+	for !utf8.RuneStart(text[end]) {
 		end--
 	}
 	return text[:end] + "…"
