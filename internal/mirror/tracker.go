@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -158,73 +157,37 @@ func (a *advance) run(ctx context.Context, commit string, known bool) error {
 	t := a.tracker
 	if known {
 		a.moved.from = t.Status.Revision
-		changes, fastForward, err := t.Mirrors.Diff(ctx, t.Name, t.Status.Revision, commit, t.interest)
+		changes, fastForward, err := t.Mirrors.Diff(ctx, t.Name, t.Status.Revision, commit, t.files().Interest)
 		if err == nil {
 			if !fastForward {
 				a.rewritten = t.Status.Revision
 			}
-			a.entries = maps.Clone(t.Entries)
 			a.changes = changes
-			var changed []git.File
 			for _, change := range changes {
-				delete(a.entries, change.Path)
 				a.moved.changed[change.Path] = true
-				if change.New != nil {
-					changed = append(changed, *change.New)
-				}
 			}
-			return a.decode(ctx, changed)
+			a.entries, err = t.files().Changed(ctx, t.Entries, changes)
+			return err
 		}
 		if !errors.Is(err, git.ErrUnknownRevision) {
 			return err
 		}
 		a.rewritten = t.Status.Revision
 	}
-	files, err := t.Mirrors.Tree(ctx, t.Name, commit, t.interest)
+	entries, err := t.files().All(ctx, commit)
 	if err != nil {
 		return err
 	}
-	a.entries = map[string]Entry{}
-	for _, file := range files {
-		a.moved.changed[file.Path] = true
-	}
-	return a.decode(ctx, files)
-}
-
-// interest returns how much an entry of the repository matters: a product's own files
-// do not count.
-func (t *Tracker) interest(path, mode string) git.Interest {
-	switch t.Scope.Look(path, mode) {
-	case layout.Ours:
-		return git.Required
-	case layout.Suspect:
-		return git.Optional
-	}
-	return git.Ignored
-}
-
-// maxSuspects is the number of files that are read to find out whether they hold an
-// object although their names are not the ones of resource files.
-const maxSuspects = 500
-
-// decodeSuspects reports the files that hold an object and have the wrong name.
-func (a *advance) decodeSuspects(ctx context.Context, suspects []git.File) error {
-	t := a.tracker
-	suspects = suspects[:min(len(suspects), maxSuspects)]
-	var blobs []string
-	for _, file := range suspects {
-		blobs = append(blobs, file.Blob)
-	}
-	contents, err := t.Mirrors.Read(ctx, t.Name, blobs)
-	if err != nil {
-		return err
-	}
-	for _, file := range suspects {
-		if problem := t.Scope.Stray(file.Path, contents[file.Blob]); problem != nil {
-			a.entries[file.Path] = Entry{Blob: file.Blob, Problems: []v1alpha1.FileProblem{*problem}}
-		}
+	a.entries = entries
+	for path := range entries {
+		a.moved.changed[path] = true
 	}
 	return nil
+}
+
+// files reads the resource files of the repository.
+func (t *Tracker) files() Files {
+	return Files{Mirrors: t.Mirrors, Key: t.Name, Kinds: t.Kinds, Scope: t.Scope}
 }
 
 // trace finds the commits that led to the revision since the last one whose removals
@@ -273,39 +236,6 @@ func confirmsAll(steps []git.Step, scope layout.Scope) bool {
 		}
 	}
 	return confirmed
-}
-
-// decode reads the resource files among files and puts them into the entries.
-func (a *advance) decode(ctx context.Context, files []git.File) error {
-	t := a.tracker
-	var suspects []git.File
-	var blobs []string
-	var wanted []git.File
-	for _, file := range files {
-		if problem := t.Scope.Admit(file.Path, file.Mode, file.Size); problem != nil {
-			a.entries[file.Path] = Entry{Blob: file.Blob, Problems: []v1alpha1.FileProblem{*problem}}
-			continue
-		}
-		if !t.Scope.Resource(file.Path) {
-			if problem := t.Scope.Misnamed(file.Path); problem != nil {
-				a.entries[file.Path] = Entry{Blob: file.Blob, Problems: []v1alpha1.FileProblem{*problem}}
-			} else if t.Scope.Readable(file.Path, file.Mode, file.Size) {
-				suspects = append(suspects, file)
-			}
-			continue
-		}
-		wanted = append(wanted, file)
-		blobs = append(blobs, file.Blob)
-	}
-	contents, err := t.Mirrors.Read(ctx, t.Name, blobs)
-	if err != nil {
-		return err
-	}
-	for _, file := range wanted {
-		object, problems := t.Scope.Decode(t.Kinds, file.Path, contents[file.Blob])
-		a.entries[file.Path] = Entry{Blob: file.Blob, Object: object, Problems: problems}
-	}
-	return a.decodeSuspects(ctx, suspects)
 }
 
 // Line returns the line of a field in the file at path, or 0 if it is unknown.
