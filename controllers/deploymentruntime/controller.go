@@ -10,6 +10,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/deployed"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
@@ -121,7 +122,7 @@ func (p *pass) restore(ctx context.Context) error {
 	if r.Status.Target == nil || r.Status.Application == nil {
 		return nil
 	}
-	built := build.DeployedRuntime(p.s.Snapshot, r)
+	built := deployed.DeploymentRuntime(p.s.Snapshot, r)
 	p.manifests = built.Facts.Source
 	for _, set := range built.Sets {
 		if applied := p.s.Apply(ctx, set, apply.Options{}); applied.Err != nil {

@@ -15,6 +15,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/deployed"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
@@ -155,7 +156,7 @@ func (p *pipelinePass) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	some, waits := p.holdBack(set, target)
+	some, waits := summary.ReadyPart(p.s.Snapshot, r, set, target)
 	if some == nil {
 		return errors.Join(waits, p.restore(ctx, true))
 	}
@@ -232,7 +233,7 @@ func (p *pipelinePass) restore(ctx context.Context, hold bool) error {
 	for i := range owned {
 		there = append(there, plan.IDOf(owned[i].GroupVersionKind(), &owned[i]))
 	}
-	built := build.DeployedPipeline(p.s.Snapshot, r, there, hold)
+	built := deployed.PipelineRuntime(p.s.Snapshot, r, there, hold)
 	p.revoked = built.Facts.Revoked
 	set := *built.On(plan.Cluster(r.Status.Target.Cluster))
 	if built.Facts.Complete {
@@ -262,24 +263,6 @@ func (p *pipelinePass) hold(ctx context.Context) error {
 	err := p.restore(ctx, true)
 	p.setRevokedTriggers()
 	return err
-}
-
-// holdBack returns the part of a set that the space is ready for, nil if there is none,
-// and the reason why the rest waits.
-func (p *pipelinePass) holdBack(set plan.Set, target v1alpha1.RuntimeTarget) (*plan.Set, error) {
-	r := p.s.Object
-	if err := summary.SpaceReady(p.s.Snapshot, r.Namespace, target, "", ""); err != nil {
-		return nil, err
-	}
-	url, refusal, err := p.s.Snapshot.AdditionalResources(r)
-	if err != nil || refusal != "" || url == "" {
-		return &set, err
-	}
-	repo := r.Spec.AdditionalResources.Git.CodeRepo
-	if err = summary.SpaceReady(p.s.Snapshot, r.Namespace, target, repo, url); err != nil {
-		set = set.Without(func(id plan.ID) bool { return id.Kind == kindApplication })
-	}
-	return &set, err
 }
 
 const kindApplication = "Application"

@@ -21,7 +21,7 @@ func rooms() []room {
 		{folders: []string{"controllers", "internal/operator", "internal/reconcile"}, max: 4300},
 		{folders: []string{"internal/remote"}, max: 2400},
 		{folders: []string{"internal/secrets"}, max: 2400},
-		{folders: []string{"internal/build"}, max: 3760},
+		{folders: []string{"internal/build"}, max: 3500},
 		{folders: []string{"internal/snapshot"}, max: 2100},
 	}
 }

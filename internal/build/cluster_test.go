@@ -20,6 +20,7 @@ import (
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/test/guide"
 	. "nautes.io/nautes/test/testutil"
 )
 
@@ -56,17 +57,6 @@ func namesOf(p clusterResult) []string {
 	return names
 }
 
-// ready returns the snapshot in which every component of every cluster is ready.
-func ready(t *testing.T, s *snapshot.Snapshot) *snapshot.Snapshot {
-	t.Helper()
-	for _, c := range s.Clusters() {
-		c = c.DeepCopy()
-		AllReady(c, namesOf(mustCluster(t, s, c.Name))...)
-		s = s.With(c)
-	}
-	return s
-}
-
 // TestClusterGolden keeps everything that the clusters of the user guide ask
 // for, when nothing is healthy yet and when everything is.
 func TestClusterGolden(t *testing.T) {
@@ -76,7 +66,7 @@ func TestClusterGolden(t *testing.T) {
 	}
 	for store, settings := range map[string]snapshot.Settings{"": {}, "-vault": withVault()} {
 		s := newSnapshot(objects...).WithSettings(settings)
-		for moment, s := range map[string]*snapshot.Snapshot{"new": s, "ready": ready(t, s)} {
+		for moment, s := range map[string]*snapshot.Snapshot{"new": s, "ready": guide.Ready(t, s)} {
 			for _, c := range GuideClusters() {
 				t.Run(c.Name+store+"/"+moment, func(t *testing.T) {
 					got, err := SetsYAML(mustCluster(t, s, c.Name).Sets...)
@@ -319,7 +309,7 @@ func TestClusterAuthProxy(t *testing.T) {
 			for _, c := range GuideClusters() {
 				objects = append(objects, c)
 			}
-			p := mustCluster(t, ready(t, newSnapshot(objects...)), test.cluster)
+			p := mustCluster(t, guide.Ready(t, newSnapshot(objects...)), test.cluster)
 			if got := itemOf(ownSet(p), "Ingress", "nautes-tekton") != nil; got != test.want {
 				t.Errorf("the dashboard is published: %v, want %v", got, test.want)
 			}
@@ -439,7 +429,7 @@ func TestClusterFacts(t *testing.T) {
 }
 
 func TestMiddlewareCopies(t *testing.T) {
-	s := ready(t, newSnapshot(GuideClusters()[2]))
+	s := guide.Ready(t, newSnapshot(GuideClusters()[2]))
 	item := itemOf(ownSet(mustCluster(t, s, "cluster-host")), "Middleware", "oauth")
 	middleware, ok := item.Object.DeepCopyObject().(*traefik.Middleware)
 	if diff := cmp.Diff(item.Object, client.Object(middleware)); !ok || diff != "" {

@@ -29,6 +29,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/guide"
 	. "nautes.io/nautes/test/testutil"
 )
 
@@ -153,8 +154,8 @@ func guidePipelines(t *testing.T) []plan.Set {
 	launchers := plan.Set{}
 	for _, settings := range []snapshot.Settings{{}, withVault()} {
 		for _, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationExclusive, v1alpha1.IsolationShared} {
-			s, r := guideSnapshot(t, settings, isolated(isolation))
-			space, _, err := spaceSets(s, guideProduct, guideCluster)
+			s, r := guide.Snapshot(t, settings, isolated(isolation))
+			space, _, err := spaceSets(s, guide.Product, guide.Cluster)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +185,7 @@ func everySet(t *testing.T) []plan.Set {
 	for _, c := range GuideClusters() {
 		objects = append(objects, c)
 	}
-	world := ready(t, newSnapshot(objects...).WithSettings(withVault()))
+	world := guide.Ready(t, newSnapshot(objects...).WithSettings(withVault()))
 	sets := []plan.Set{{Items: []plan.Item{{Object: &corev1.Namespace{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: "argocd"},
 	}}}}}

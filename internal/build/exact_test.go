@@ -32,6 +32,7 @@ import (
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/test/devstack"
+	"nautes.io/nautes/test/guide"
 	. "nautes.io/nautes/test/testutil"
 )
 
@@ -328,7 +329,7 @@ func TestObjectsAreExact(t *testing.T) {
 // mirrored returns a set with an object of each kind that a mirror writes.
 func mirrored(t *testing.T) plan.Set {
 	t.Helper()
-	_, pipeline := guideSnapshot(t, snapshot.Settings{})
+	_, pipeline := guide.Snapshot(t, snapshot.Settings{})
 	pipeline.Namespace = "product-1"
 	pipeline.Status = v1alpha1.ProjectPipelineRuntimeStatus{}
 	set := plan.Set{Owner: plan.Owner{Kind: "Product", Product: "product-1", Name: "product-1"}, Target: plan.Tenant}

@@ -12,6 +12,7 @@ import (
 	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/test/guide"
 	. "nautes.io/nautes/test/testutil"
 )
 
@@ -21,7 +22,7 @@ func TestGitSettings(t *testing.T) {
 	settings := snapshot.Settings{RunnerImage: "runner:v1", Git: gitaccess.Access{
 		CABundle: "canary-ca\n", KnownHosts: "canary-host\n", Proxy: "http://proxy.example.com:3128", NoProxy: "inside.example.com",
 	}}
-	s, r := guideSnapshot(t, settings)
+	s, r := guide.Snapshot(t, settings)
 	var config *corev1.ConfigMap
 	launchers := ""
 	for _, item := range mustPipeline(t, s, r).Sets[0].Items {
@@ -42,7 +43,7 @@ func TestGitSettings(t *testing.T) {
 	if strings.Contains(launchers, "canary") {
 		t.Error("a launcher holds the content of the files")
 	}
-	s = ready(t, newSnapshot(Cluster("c"), CodeRepoProvider(Provider)).WithSettings(settings))
+	s = guide.Ready(t, newSnapshot(Cluster("c"), CodeRepoProvider(Provider)).WithSettings(settings))
 	app := itemOf(tenantSet(mustCluster(t, s, "c")), "Application", "c.argocd").Object.(*argocd.Application)
 	values := string(app.Spec.Source.Helm.ValuesObject.Raw)
 	if !strings.Contains(values, `"extraHosts":"canary-host\n"`) || !strings.Contains(values, `"`+Host+`":"canary-ca\n"`) {
@@ -63,7 +64,7 @@ func TestProxySettings(t *testing.T) {
 	if !ok || string(secret.Data["proxy"]) != settings.Git.Proxy || string(secret.Data["noProxy"]) != settings.Git.NoProxy {
 		t.Errorf("the repository Secret of Argo CD is %v", secret)
 	}
-	guided, r := guideSnapshot(t, settings)
+	guided, r := guide.Snapshot(t, settings)
 	for _, p := range guided.CodeRepoProviders() {
 		p = p.DeepCopy()
 		p.Spec.SSHAddress = ""

@@ -142,7 +142,7 @@ func (p *pipeline) find() error {
 		if err != nil {
 			return err
 		}
-		if refusal == "" && len(triggersOf(p.runtime, e.Name)) > 0 {
+		if refusal == "" && len(TriggersOf(p.runtime, e.Name)) > 0 {
 			p.armed = append(p.armed, e)
 		}
 	}
@@ -171,8 +171,8 @@ func (p *pipeline) checkNamespace() error {
 // namespace is where the pipelines run.
 func (p *pipeline) namespace() string { return p.target.Namespaces[0] }
 
-// triggersOf returns the triggers of an event source, in the order of the spec.
-func triggersOf(r *v1alpha1.ProjectPipelineRuntime, source string) []v1alpha1.PipelineTrigger {
+// TriggersOf returns the triggers of an event source, in the order of the spec.
+func TriggersOf(r *v1alpha1.ProjectPipelineRuntime, source string) []v1alpha1.PipelineTrigger {
 	return slices.DeleteFunc(slices.Clone(r.Spec.PipelineTriggers), func(t v1alpha1.PipelineTrigger) bool {
 		return t.EventSource != source
 	})

@@ -3,92 +3,22 @@ package build_test
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
-	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/validate"
+	"nautes.io/nautes/test/guide"
 	. "nautes.io/nautes/test/testutil"
 )
-
-// guideProduct and guideCluster have the guide's pipeline runtime pr-demo.
-const (
-	guideProduct = "product-xxxx"
-	guideCluster = "physical-worker-pipeline"
-)
-
-// guide returns the objects of config/samples, which have the resource files of
-// the user guide as it prints them.
-func guide(t *testing.T) []client.Object {
-	t.Helper()
-	samples := filepath.Join("..", "..", "config", "samples")
-	scheme := foreign.Scheme()
-	var objects []client.Object
-	err := filepath.WalkDir(samples, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".yaml" || entry.Name() == "tenant-repository.yaml" {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		var kind struct{ Kind string }
-		if err := yaml.Unmarshal(content, &kind); err != nil {
-			return err
-		}
-		made, err := scheme.New(v1alpha1.GroupVersion.WithKind(kind.Kind))
-		if err != nil {
-			return err
-		}
-		o := made.(client.Object)
-		if err := yaml.UnmarshalStrict(content, o); err != nil {
-			return err
-		}
-		o.SetNamespace(Namespace)
-		if strings.Contains(path, "default.project") {
-			o.SetNamespace(guideProduct)
-		}
-		o.SetUID(types.UID("uid-of-" + o.GetName()))
-		objects = append(objects, o)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return objects
-}
-
-func withRunner(settings snapshot.Settings) snapshot.Settings {
-	settings.RunnerImage = "registry.example.com/nautes-runner:v1"
-	return settings
-}
-
-// guideSnapshot returns the guide's tenant, with its pipeline runtime changed.
-func guideSnapshot(t *testing.T, settings snapshot.Settings, change ...func(*v1alpha1.ProjectPipelineRuntime)) (*snapshot.Snapshot, *v1alpha1.ProjectPipelineRuntime) {
-	t.Helper()
-	s := newSnapshot(guide(t)...).WithSettings(withRunner(settings))
-	// The guide registers the two virtual clusters one after the other.
-	s = ready(t, s.Without(s.Cluster("virtual-worker-deployment")))
-	r := s.PipelineRuntime(guideProduct, "pr-demo").DeepCopy()
-	for _, f := range change {
-		f(r)
-	}
-	return s.With(r), r
-}
 
 func mustPipeline(t *testing.T, s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime) plan.Plan {
 	t.Helper()
@@ -109,11 +39,11 @@ func TestPipelineGolden(t *testing.T) {
 	for store, settings := range map[string]snapshot.Settings{"": {}, "-vault": withVault()} {
 		for _, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationExclusive, v1alpha1.IsolationShared} {
 			t.Run(string(isolation)+store, func(t *testing.T) {
-				s, r := guideSnapshot(t, settings, isolated(isolation))
+				s, r := guide.Snapshot(t, settings, isolated(isolation))
 				if refusals, warnings := validate.Run(s, validate.Request{New: r}); len(refusals)+len(warnings) > 0 {
 					t.Errorf("the guide's runtime: %v, warnings %q", refusals.ToAggregate(), warnings)
 				}
-				space, access, err := spaceSets(s, guideProduct, guideCluster)
+				space, access, err := spaceSets(s, guide.Product, guide.Cluster)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -130,12 +60,12 @@ func TestPipelineGolden(t *testing.T) {
 // TestPipelineSameInputSameBytes holds that neither the order of the objects nor the
 // order of unordered lists in the spec matters.
 func TestPipelineSameInputSameBytes(t *testing.T) {
-	objects := guide(t)
+	objects := guide.Objects(t)
 	var want []byte
 	for seed := range uint64(20) {
 		rand.New(rand.NewPCG(seed, 0)).Shuffle(len(objects), func(i, j int) { objects[i], objects[j] = objects[j], objects[i] })
-		s := newSnapshot(objects...).WithSettings(withRunner(withVault()))
-		r := s.PipelineRuntime(guideProduct, "pr-demo")
+		s := newSnapshot(objects...).WithSettings(guide.Settings(withVault()))
+		r := s.PipelineRuntime(guide.Product, guide.PipelineRuntime)
 		before := r.DeepCopy()
 		got, err := SetsYAML(mustPipeline(t, s, r).Sets...)
 		if err != nil {
@@ -164,21 +94,6 @@ func kindsOf(p plan.Plan) map[string]int {
 	return kinds
 }
 
-// guideKinds returns how many items of each kind the guide's runtime has, with
-// some numbers changed. It has four event sources with a trigger each, and one of
-// them is a calendar as well.
-func guideKinds(changes map[string]int) map[string]int {
-	kinds := map[string]int{
-		"Application": 1, "ConfigMap": 5, "EventSource": 5, "Hook": 4, "Ingress": 1, "Role": 1, "RoleBinding": 1, "Secret": 5, "Sensor": 5, "ServiceAccount": 1,
-	}
-	for kind, n := range changes {
-		if kinds[kind] = n; n == 0 {
-			delete(kinds, kind)
-		}
-	}
-	return kinds
-}
-
 // TestPipelineRuntime holds which items the plan has as permissions come and go, and as
 // the runtime moves.
 func TestPipelineRuntime(t *testing.T) {
@@ -199,14 +114,14 @@ func TestPipelineRuntime(t *testing.T) {
 	project := func(name string) change {
 		return func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Project = name }
 	}
-	whole, but := guideKinds(nil), guideKinds
+	whole, but := guide.Kinds(nil), guide.Kinds
 	lessOne := but(map[string]int{"ConfigMap": 4, "EventSource": 4, "Hook": 3, "Secret": 4, "Sensor": 4})
 	nothing := map[string]int{}
-	theirs := CodeRepo(guideProduct, "repo-4", "api-server")
+	theirs := CodeRepo(guide.Product, "repo-4", "api-server")
 	github := CodeRepoProvider("hub", func(p *v1alpha1.CodeRepoProvider) { p.Spec.ProviderType = "github" })
-	elsewhere := CodeRepo(guideProduct, "repo-5", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "hub" })
-	binding := Binding(guideProduct, "granted", "repo-4", "readonly", "project-demo")
-	public := CodeRepo(guideProduct, "repo-3", "project-demo", func(r *v1alpha1.CodeRepo) {
+	elsewhere := CodeRepo(guide.Product, "repo-5", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "hub" })
+	binding := Binding(guide.Product, "granted", "repo-4", "readonly", "project-demo")
+	public := CodeRepo(guide.Product, "repo-3", "project-demo", func(r *v1alpha1.CodeRepo) {
 		r.Spec.CodeRepoProvider, r.Spec.URL = "", "https://public.example.org/a/b.git"
 	})
 	tests := map[string]struct {
@@ -232,8 +147,8 @@ func TestPipelineRuntime(t *testing.T) {
 		// The project api-server has the repository by a binding, and nothing without it.
 		"the pipelines of another project": {change: []change{project("api-server")}, want: whole},
 		"pipelines that are no longer granted": {
-			objects: []client.Object{Deleting(Binding(guideProduct, "repo-3-api-server", "repo-3", "readonly", "api-server"))},
-			change:  []change{project("api-server"), recorded("env-dev-demo", guideCluster, "pr-demo-namespace")}, want: nothing,
+			objects: []client.Object{Deleting(Binding(guide.Product, "repo-3-api-server", "repo-3", "readonly", "api-server"))},
+			change:  []change{project("api-server"), recorded("env-dev-demo", guide.Cluster, "pr-demo-namespace")}, want: nothing,
 		},
 		"resources of another repository": {
 			objects: []client.Object{theirs, binding}, change: []change{resources(v1alpha1.AdditionalResourcesGit{CodeRepo: "repo-4", Revision: "main", Path: "."})}, want: whole,
@@ -264,17 +179,17 @@ func TestPipelineRuntime(t *testing.T) {
 		"a public repository": {
 			objects: []client.Object{public}, want: map[string]int{"Application": 1},
 		},
-		"another namespace":              {change: []change{recorded("env-dev-demo", guideCluster, "before")}, want: whole},
+		"another namespace":              {change: []change{recorded("env-dev-demo", guide.Cluster, "before")}, want: whole},
 		"another cluster":                {change: []change{recorded("old", "virtual-worker-pipeline", "before")}, want: nothing, wantCluster: "virtual-worker-pipeline"},
-		"an environment gone":            {change: []change{recorded("old", guideCluster, "before"), func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Environment = "absent" }}, want: whole},
-		"being deleted":                  {change: []change{recorded("env-dev-demo", guideCluster, "pr-demo-namespace"), func(r *v1alpha1.ProjectPipelineRuntime) { Deleting(r) }}, want: nothing},
+		"an environment gone":            {change: []change{recorded("old", guide.Cluster, "before"), func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Environment = "absent" }}, want: whole},
+		"being deleted":                  {change: []change{recorded("env-dev-demo", guide.Cluster, "pr-demo-namespace"), func(r *v1alpha1.ProjectPipelineRuntime) { Deleting(r) }}, want: nothing},
 		"deleted before it was deployed": {change: []change{func(r *v1alpha1.ProjectPipelineRuntime) { Deleting(r) }}},
 		"on a cluster that is gone":      {change: []change{recorded("env-dev-demo", "absent", "before"), func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Destination.Environment = "absent" }}, wantMissing: "Cluster"},
-		"a provider that is away":        {objects: []client.Object{CodeRepo(guideProduct, "repo-3", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "absent" })}, wantMissing: "CodeRepoProvider"},
+		"a provider that is away":        {objects: []client.Object{CodeRepo(guide.Product, "repo-3", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "absent" })}, wantMissing: "CodeRepoProvider"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s, r := guideSnapshot(t, snapshot.Settings{}, test.change...)
+			s, r := guide.Snapshot(t, snapshot.Settings{}, test.change...)
 			for _, o := range test.objects {
 				s = s.With(o)
 			}
@@ -293,7 +208,7 @@ func TestPipelineRuntime(t *testing.T) {
 				t.Errorf("items of each kind (-want +got):\n%s\n%v", diff, err)
 			}
 			if test.wantCluster == "" {
-				test.wantCluster = guideCluster
+				test.wantCluster = guide.Cluster
 			}
 			targets := []plan.Target{plan.Cluster(test.wantCluster), plan.Forge}
 			if len(p.Sets) != 2 || p.Sets[0].Target != targets[0] || p.Sets[1].Target != targets[1] || p.Sets[0].Owner != build.PipelineOwner(r) || p.Sets[1].Owner != build.PipelineOwner(r) {
@@ -307,7 +222,7 @@ func TestPipelineRuntime(t *testing.T) {
 // its URL and events, nor its token.
 func TestPipelineIsolation(t *testing.T) {
 	kept := func(isolation v1alpha1.Isolation) []string {
-		s, r := guideSnapshot(t, snapshot.Settings{}, isolated(isolation))
+		s, r := guide.Snapshot(t, snapshot.Settings{}, isolated(isolation))
 		p := mustPipeline(t, s, r)
 		var lines []string
 		for _, set := range p.Sets {
@@ -345,7 +260,7 @@ func TestPipelinesOfEqualNames(t *testing.T) {
 		}
 	}
 	objects := slices.Concat(world(Cluster("c", PipelineWorker)), twin("product-1", 1), twin("product-2", 2))
-	s := newSnapshot(objects...).WithSettings(withRunner(snapshot.Settings{}))
+	s := newSnapshot(objects...).WithSettings(guide.Settings(snapshot.Settings{}))
 	taken := map[plan.ID]plan.Owner{}
 	for _, set := range everything(t, s, "product-1", "product-2") {
 		c := crossing{t: t, s: s, set: set, seen: map[string]int{}, credentials: map[plan.SecretRef]string{}, shared: map[string]plan.Owner{}}

@@ -66,13 +66,32 @@ func (p *pipeline) addEvents() error {
 	return p.addSensors()
 }
 
+// Listeners returns the objects by which a pipeline runtime on a target listens to some
+// of its event sources: the EventSources, the Secrets of their hooks and the Ingress to
+// them. The caller must have checked that the event sources are granted. It returns the
+// errors of PipelineRuntime.
+func Listeners(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, target v1alpha1.RuntimeTarget, sources []v1alpha1.EventSource) (plan.Set, error) {
+	p := newPipeline(s, r, target)
+	p.armed = sources
+	if err := p.findCluster(); err != nil {
+		return plan.Set{}, err
+	}
+	if err := p.addEventSources(); err != nil {
+		return plan.Set{}, err
+	}
+	if err := p.addHookIngress(); err != nil {
+		return plan.Set{}, err
+	}
+	return p.set.done(), nil
+}
+
 // of returns the armed event sources that have a kind.
 func (p *pipeline) of(kind v1alpha1.EventSourceType) []v1alpha1.EventSource {
 	return slices.DeleteFunc(slices.Clone(p.armed), func(e v1alpha1.EventSource) bool { return !slices.Contains(kindsOf(e), kind) })
 }
 
-// sourceKinds lists the kinds of event sources, in order.
-func sourceKinds() []v1alpha1.EventSourceType {
+// EventSourceTypes lists the kinds of event sources, in order.
+func EventSourceTypes() []v1alpha1.EventSourceType {
 	var kinds []v1alpha1.EventSourceType
 	for _, f := range forges.All() {
 		kinds = append(kinds, f.Events.Source)
@@ -107,7 +126,7 @@ func (p *pipeline) eventSourceName(e v1alpha1.EventSource, kind v1alpha1.EventSo
 // addEventSources adds the EventSources. Argo Events has no object that listens to
 // both a forge and the clock: there is one of each, or two for each event source.
 func (p *pipeline) addEventSources() error {
-	for _, kind := range sourceKinds() {
+	for _, kind := range EventSourceTypes() {
 		listeners := p.of(kind)
 		if !p.exclusive() {
 			if len(listeners) == 0 {

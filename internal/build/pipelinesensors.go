@@ -64,7 +64,7 @@ func (p *pipeline) addSensors() error {
 	var all []sensorPart
 	for _, e := range p.armed {
 		for _, kind := range kindsOf(e) {
-			for _, t := range triggersOf(p.runtime, e.Name) {
+			for _, t := range TriggersOf(p.runtime, e.Name) {
 				launcher, err := p.launcher(t, e, kind)
 				if err != nil {
 					return err
@@ -284,7 +284,7 @@ func TriggerParts(p plan.Plan, t v1alpha1.PipelineTrigger) []plan.ID {
 			if !ok {
 				continue
 			}
-			for _, kind := range sourceKinds() {
+			for _, kind := range EventSourceTypes() {
 				if source := sourceOf(sensor, triggerName(t, kind)); source != "" {
 					parts = append(append(parts, item.Needs...), item.ID, plan.ID{
 						Group: eventSourceKind.Group, Kind: eventSourceKind.Kind, Namespace: sensor.Namespace, Name: source,

@@ -4,9 +4,6 @@
 package build
 
 import (
-	"cmp"
-	"slices"
-
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -90,9 +87,6 @@ func (s *set) keep(gvk schema.GroupVersionKind, namespace, name string) {
 
 // done returns the set in order.
 func (s *set) done() plan.Set {
-	slices.SortFunc(s.Items, func(a, b plan.Item) int {
-		return cmp.Or(cmp.Compare(a.Stage, b.Stage), a.ID.Compare(b.ID))
-	})
-	slices.SortFunc(s.Keep, plan.ID.Compare)
+	s.Sort()
 	return s.Set
 }

@@ -230,6 +230,13 @@ func (s Set) Holds(id ID) bool {
 	return slices.Contains(s.Keep, id) || slices.ContainsFunc(s.Items, func(item Item) bool { return item.ID == id })
 }
 
+// Sort puts the items in the order of writing, and the objects to keep in the order of
+// their IDs.
+func (s *Set) Sort() {
+	slices.SortFunc(s.Items, func(a, b Item) int { return cmp.Or(cmp.Compare(a.Stage, b.Stage), a.ID.Compare(b.ID)) })
+	slices.SortFunc(s.Keep, ID.Compare)
+}
+
 // Plan is the desired state of one owner, with a set for each target that can
 // hold any of it.
 type Plan struct {

@@ -8,6 +8,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -46,4 +47,20 @@ func SpaceReady(snap *snapshot.Snapshot, product string, target v1alpha1.Runtime
 		return engine.Waiting(v1alpha1.ReasonProgressing, "Argo CD on cluster %s cannot read the repository yet", target.Cluster)
 	}
 	return nil
+}
+
+// ReadyPart returns the part of a set of a pipeline runtime that its space is ready for,
+// or nil if there is none, and the reason why the rest waits.
+func ReadyPart(snap *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, set plan.Set, target v1alpha1.RuntimeTarget) (*plan.Set, error) {
+	if err := SpaceReady(snap, r.Namespace, target, "", ""); err != nil {
+		return nil, err
+	}
+	url, refusal, err := snap.AdditionalResources(r)
+	if err != nil || refusal != "" || url == "" {
+		return &set, err
+	}
+	if err = SpaceReady(snap, r.Namespace, target, r.Spec.AdditionalResources.Git.CodeRepo, url); err != nil {
+		set = set.Without(func(id plan.ID) bool { return id.Kind == "Application" })
+	}
+	return &set, err
 }

@@ -5,11 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/test/testutil"
 )
 
 // A runtime waits for its namespaces, its repository and the problems of its space.
@@ -58,6 +61,56 @@ func TestSpaceReady(t *testing.T) {
 		space := &v1alpha1.Space{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "c"}, Status: problem(v1alpha1.SpaceProblem{Stalled: stalled})}
 		space.Status.Conditions = []metav1.Condition{applied}
 		check(t, SpaceReady(snapshot.New("t", "nautes", space), "product-1", target, "r", ""), class, "it is foreign")
+	}
+}
+
+// The Application of the additional resources waits for its repository, and nothing else
+// waits for that.
+func TestReadyPart(t *testing.T) {
+	const url = "https://public.example.org/more.git"
+	application, sensor := plan.ID{Group: "argoproj.io", Kind: "Application", Name: "a"}, plan.ID{Group: "argoproj.io", Kind: "Sensor", Name: "s"}
+	set := plan.Set{Items: []plan.Item{{ID: application}, {ID: sensor}}}
+	target := v1alpha1.RuntimeTarget{Cluster: "c", Namespaces: []string{"n"}}
+	for name, test := range map[string]struct {
+		status    v1alpha1.SpaceStatus
+		resources string
+		wantItems []plan.ID
+		wantKept  []plan.ID
+		wantClass engine.Class
+	}{
+		"ready":                          {status: v1alpha1.SpaceStatus{Namespaces: []string{"n"}, Repositories: []string{url}}, resources: url, wantItems: []plan.ID{application, sensor}},
+		"without the repository":         {status: v1alpha1.SpaceStatus{Namespaces: []string{"n"}}, resources: url, wantItems: []plan.ID{sensor}, wantKept: []plan.ID{application}, wantClass: engine.ClassWaiting},
+		"without the namespace":          {resources: url, wantClass: engine.ClassWaiting},
+		"without resources":              {status: v1alpha1.SpaceStatus{Namespaces: []string{"n"}}, wantItems: []plan.ID{application, sensor}},
+		"resources that are not granted": {status: v1alpha1.SpaceStatus{Namespaces: []string{"n"}}, resources: "https://public.example.org/*", wantItems: []plan.ID{application, sensor}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			space := &v1alpha1.Space{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "c"}, Status: test.status}
+			space.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionApplied, Status: metav1.ConditionTrue, Reason: "Applied"}}
+			r := testutil.PipelineRuntime("product-1", "pipe", "api", "ci", "repo-3", func(r *v1alpha1.ProjectPipelineRuntime) {
+				if test.resources != "" {
+					r.Spec.AdditionalResources = &v1alpha1.AdditionalResources{Git: &v1alpha1.AdditionalResourcesGit{URL: test.resources}}
+				}
+			})
+			some, err := ReadyPart(snapshot.New("t", "nautes", space), r, set, target)
+			check(t, err, test.wantClass, "")
+			if test.wantItems == nil {
+				if some != nil {
+					t.Errorf("the part is %v, want none", some)
+				}
+				return
+			}
+			var items []plan.ID
+			for _, item := range some.Items {
+				items = append(items, item.ID)
+			}
+			if diff := cmp.Diff(test.wantItems, items); diff != "" {
+				t.Errorf("items (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.wantKept, some.Keep); diff != "" {
+				t.Errorf("kept (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ package testutil
 
 import (
 	"strings"
+	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/record"
 )
 
 const (
@@ -56,6 +58,22 @@ func Deployed(cluster string, r *v1alpha1.DeploymentRuntime) *v1alpha1.Deploymen
 		target.Account = r.Name
 	}
 	r.Status.Target = target
+	return r
+}
+
+// Recorded puts the spec of a runtime on record, as if it had been deployed.
+func Recorded[T v1alpha1.Runtime](t *testing.T, r T) T {
+	t.Helper()
+	var err error
+	switch r := any(r).(type) {
+	case *v1alpha1.DeploymentRuntime:
+		r.Status.Deployed, err = record.Of(r.Status.Deployed, r.Generation, r.Spec)
+	case *v1alpha1.ProjectPipelineRuntime:
+		r.Status.Deployed, err = record.Of(r.Status.Deployed, r.Generation, r.Spec)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 

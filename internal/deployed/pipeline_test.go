@@ -1,4 +1,4 @@
-package build_test
+package deployed_test
 
 import (
 	"maps"
@@ -10,14 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	networkingv1 "k8s.io/api/networking/v1"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
-	"nautes.io/nautes/internal/names"
+	"nautes.io/nautes/internal/deployed"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/record"
 	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/test/guide"
 	. "nautes.io/nautes/test/testutil"
 )
 
@@ -37,14 +35,13 @@ func tally(set plan.Set) map[string]int {
 // spec on record, and the objects that it has on its cluster.
 func deployedGuide(t *testing.T, isolation v1alpha1.Isolation) (*snapshot.Snapshot, *v1alpha1.ProjectPipelineRuntime, plan.Plan, []plan.ID) {
 	t.Helper()
-	s, r := guideSnapshot(t, snapshot.Settings{}, isolated(isolation))
+	s, r := guide.Snapshot(t, snapshot.Settings{}, func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Isolation = isolation })
 	built, err := build.PipelineRuntime(s, r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	deployed := built.Plan
 	var there []plan.ID
-	for _, item := range deployed.Sets[0].Items {
+	for _, item := range built.Sets[0].Items {
 		there = append(there, item.ID)
 	}
 	target, err := s.Target(r)
@@ -57,16 +54,7 @@ func deployedGuide(t *testing.T, isolation v1alpha1.Isolation) (*snapshot.Snapsh
 			EventSource: trigger.EventSource, Pipeline: trigger.Pipeline, Revision: trigger.Revision,
 		})
 	}
-	return s, r, deployed, there
-}
-
-// recordSpec puts the spec of a runtime on record.
-func recordSpec(t *testing.T, r *v1alpha1.ProjectPipelineRuntime) {
-	t.Helper()
-	var err error
-	if r.Status.Deployed, err = record.Of(r.Status.Deployed, r.Generation, r.Spec); err != nil {
-		t.Fatal(err)
-	}
+	return s, r, built.Plan, there
 }
 
 // otherFaults are faults that the new spec of a runtime may have at the same time.
@@ -115,9 +103,9 @@ func revocations(isolation v1alpha1.Isolation, names []string) map[string]revoca
 	nothing := func(*v1alpha1.ProjectPipelineRuntime) {}
 	less := func(n int) map[string]int {
 		if isolation == v1alpha1.IsolationShared {
-			return guideKinds(map[string]int{"Hook": 0, "ConfigMap": 1, "EventSource": 2, "Sensor": 1, "Secret": 5 - n})
+			return guide.Kinds(map[string]int{"Hook": 0, "ConfigMap": 1, "EventSource": 2, "Sensor": 1, "Secret": 5 - n})
 		}
-		return guideKinds(map[string]int{"Hook": 0, "ConfigMap": 5 - n, "EventSource": 5 - n, "Sensor": 5 - n, "Secret": 5 - n})
+		return guide.Kinds(map[string]int{"Hook": 0, "ConfigMap": 5 - n, "EventSource": 5 - n, "Sensor": 5 - n, "Secret": 5 - n})
 	}
 	resources := less(0)
 	delete(resources, "Application")
@@ -147,13 +135,13 @@ func revocations(isolation v1alpha1.Isolation, names []string) map[string]revoca
 	}
 }
 
-// TestDeployedPipeline holds that a deployed runtime loses exactly the objects that
+// TestPipelineRuntime holds that a deployed runtime loses exactly the objects that
 // it is no longer granted, whatever is wrong with its new spec.
-func TestDeployedPipeline(t *testing.T) {
+func TestPipelineRuntime(t *testing.T) {
 	for _, isolation := range []v1alpha1.Isolation{v1alpha1.IsolationExclusive, v1alpha1.IsolationShared} {
-		s, r, deployed, there := deployedGuide(t, isolation)
-		s = s.With(CodeRepo(guideProduct, "repo-4", "api-server"))
-		s = s.With(CodeRepo(guideProduct, "repo-5", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }))
+		s, r, was, there := deployedGuide(t, isolation)
+		s = s.With(CodeRepo(guide.Product, "repo-4", "api-server"))
+		s = s.With(CodeRepo(guide.Product, "repo-5", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }))
 		names := make([]string, 0, len(r.Spec.EventSources))
 		for _, e := range r.Spec.EventSources {
 			names = append(names, e.Name)
@@ -170,7 +158,7 @@ func TestDeployedPipeline(t *testing.T) {
 						test.deployed(r)
 						last := r.DeepCopy()
 						if mode != "without a record" {
-							recordSpec(t, r)
+							Recorded(t, r)
 						}
 						if test.spec != nil {
 							test.spec(r)
@@ -178,11 +166,11 @@ func TestDeployedPipeline(t *testing.T) {
 						wrong(r)
 						s := s.With(r)
 						before := r.DeepCopy()
-						got := build.DeployedPipeline(s, r, there, mode == "held")
+						got := deployed.PipelineRuntime(s, r, there, mode == "held")
 						if diff := cmp.Diff(before, r); diff != "" {
 							t.Errorf("it changed the runtime:\n%s", diff)
 						}
-						set := *got.On(plan.Cluster(guideCluster))
+						set := *got.On(plan.Cluster(guide.Cluster))
 						if diff := cmp.Diff(test.want, tally(set)); diff != "" {
 							t.Errorf("objects that stay (-want +got):\n%s", diff)
 						}
@@ -201,7 +189,7 @@ func TestDeployedPipeline(t *testing.T) {
 							return
 						}
 						for _, item := range set.Items {
-							checkRemade(t, item, deployed, test.wantRevoked, isolation == v1alpha1.IsolationShared)
+							checkRemade(t, item, was, test.wantRevoked, isolation == v1alpha1.IsolationShared)
 						}
 					})
 				}
@@ -267,161 +255,17 @@ func checkRemade(t *testing.T, item plan.Item, deployed plan.Plan, gone []string
 	}
 }
 
-// TestDeployedPipelineUnknown holds that an event source that cannot be judged goes
+// TestPipelineRuntimeUnknown holds that an event source that cannot be judged goes
 // with the EventSource that it shares with a revoked one, and no other does.
-func TestDeployedPipelineUnknown(t *testing.T) {
+func TestPipelineRuntimeUnknown(t *testing.T) {
 	for isolation, want := range map[v1alpha1.Isolation]int{v1alpha1.IsolationExclusive: 1, v1alpha1.IsolationShared: 2} {
 		s, r, _, there := deployedGuide(t, isolation)
 		r.Spec.EventSources[2].GitLab.RepoName, r.Spec.EventSources[3].GitLab.RepoName = "unsure", "absent"
-		recordSpec(t, r)
-		s = s.With(CodeRepo(guideProduct, "unsure", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }))
-		got := build.DeployedPipeline(s.With(r), r, there, false)
-		if revoked := got.Facts.Revoked; len(revoked) != want || revoked["webhook-main-tag"] == "" || tally(*got.On(plan.Cluster(guideCluster)))["Application"] != 1 {
+		Recorded(t, r)
+		s = s.With(CodeRepo(guide.Product, "unsure", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }))
+		got := deployed.PipelineRuntime(s.With(r), r, there, false)
+		if revoked := got.Facts.Revoked; len(revoked) != want || revoked["webhook-main-tag"] == "" || tally(*got.On(plan.Cluster(guide.Cluster)))["Application"] != 1 {
 			t.Errorf("%s: revoked are %v", isolation, revoked)
-		}
-	}
-}
-
-// deployed returns a deployed runtime of product-1 whose spec is on record, and has
-// been changed since.
-func deployed(t *testing.T, change func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {
-	t.Helper()
-	r := Deployed("c", DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api")))
-	r.Generation = 1
-	var err error
-	if r.Status.Deployed, err = record.Of(nil, r.Generation, r.Spec); err != nil {
-		t.Fatal(err)
-	}
-	r.Generation = 2
-	change(r)
-	return r
-}
-
-func TestDeployedRuntime(t *testing.T) {
-	broken := func(r *v1alpha1.DeploymentRuntime) {
-		r.Spec.ManifestSource.Path, r.Spec.ManifestSource.CodeRepo, r.Spec.Destination.Environment = "other", "absent", "absent"
-	}
-	tests := map[string]struct {
-		change   func(*v1alpha1.DeploymentRuntime)
-		objects  []client.Object
-		wantPath string
-		want     bool
-	}{
-		"an invalid spec":           {change: broken, wantPath: "path", want: true},
-		"without a record":          {change: func(r *v1alpha1.DeploymentRuntime) { broken(r); r.Status.Deployed = nil }, wantPath: "other"},
-		"an unreadable record":      {change: func(r *v1alpha1.DeploymentRuntime) { broken(r); r.Status.Deployed.Spec.Raw = nil }, wantPath: "other"},
-		"a repository not granted":  {change: broken, objects: []client.Object{CodeRepo("product-1", "repo-1", "web")}, wantPath: "path"},
-		"a provider that is away":   {change: broken, objects: []client.Object{CodeRepo("product-1", "repo-1", "api", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" })}, wantPath: "path"},
-		"a spec that is valid, too": {change: func(*v1alpha1.DeploymentRuntime) {}, wantPath: "path", want: true},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			r := deployed(t, test.change)
-			s := newSnapshot(world(product("product-1")...)...)
-			for _, o := range test.objects {
-				s = s.With(o)
-			}
-			got := build.DeployedRuntime(s, r)
-			last := deployed(t, func(*v1alpha1.DeploymentRuntime) {})
-			if test.want {
-				want, err := build.DeploymentRuntime(s, last)
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantSets, _ := SetsYAML(want.Sets...)
-				gotSets, _ := SetsYAML(got.Sets...)
-				if diff := cmp.Diff(string(wantSets), string(gotSets)); diff != "" {
-					t.Errorf("sets (-want +got):\n%s", diff)
-				}
-			} else if len(got.Sets) > 0 {
-				t.Errorf("there are sets: %v", got.Sets)
-			}
-			want := last.Spec.ManifestSource
-			if test.wantPath == "other" {
-				want = r.Spec.ManifestSource
-			}
-			if diff := cmp.Diff(want, got.Facts.Source); diff != "" {
-				t.Errorf("source (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// TestSpaceOfDeployedSpec holds that a Space serves the spec on record while the new
-// one is invalid: else the Application of a runtime would lose its repository.
-func TestSpaceOfDeployedSpec(t *testing.T) {
-	other := CodeRepo("product-1", "repo-2", "api")
-	tests := map[string]struct {
-		change      func(*v1alpha1.DeploymentRuntime)
-		wantAccount string
-		wantRepo    string
-	}{
-		"unchanged": {change: func(r *v1alpha1.DeploymentRuntime) { r.Generation = 1 }, wantAccount: "app", wantRepo: "repo-1"},
-		"valid": {
-			change:      func(r *v1alpha1.DeploymentRuntime) { r.Spec.Account, r.Spec.ManifestSource.CodeRepo = "new", "repo-2" },
-			wantAccount: "new", wantRepo: "repo-2",
-		},
-		"invalid": {
-			change: func(r *v1alpha1.DeploymentRuntime) {
-				r.Spec.Account, r.Spec.ManifestSource.CodeRepo, r.Spec.ManifestSource.Path = "new", "repo-2", "../outside"
-			},
-			wantAccount: "app", wantRepo: "repo-1",
-		},
-		"invalid without a record": {
-			change: func(r *v1alpha1.DeploymentRuntime) {
-				r.Spec.Account, r.Spec.ManifestSource.CodeRepo, r.Spec.ManifestSource.Path = "new", "repo-2", "../outside"
-				r.Status.Deployed = nil
-			},
-			wantAccount: "new", wantRepo: "repo-2",
-		},
-		"invalid and being deleted": {
-			change: func(r *v1alpha1.DeploymentRuntime) {
-				r.Spec.Account, r.Spec.ManifestSource.CodeRepo, r.Spec.ManifestSource.Path = "new", "repo-2", "../outside"
-				Deleting(r)
-			},
-			wantAccount: "new", wantRepo: "repo-2",
-		},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			s := newSnapshot(world(product("product-1")...)...).With(other).With(deployed(t, test.change))
-			set, _, err := spaceSets(s, "product-1", "c")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for kind, name := range map[string]string{"ServiceAccount": test.wantAccount, "Secret": names.Repository("product-1", test.wantRepo)} {
-				var got []string
-				for _, item := range set.Items {
-					if item.ID.Kind == kind {
-						got = append(got, item.ID.Name)
-					}
-				}
-				if !slices.Equal(got, []string{name}) {
-					t.Errorf("there are %s %v, want %s", kind, got, name)
-				}
-			}
-		})
-	}
-}
-
-// So it does for a pipeline runtime, whose launchers run with the account.
-func TestSpaceOfDeployedPipeline(t *testing.T) {
-	_, r, _, _ := deployedGuide(t, v1alpha1.IsolationShared)
-	recordSpec(t, r)
-	r.Generation++
-	for want, hook := range map[string]string{r.Status.Target.Account: "unknown", "new": ""} {
-		changed := r.DeepCopy()
-		changed.Spec.Account = "new"
-		if hook != "" {
-			changed.Spec.Hooks = &v1alpha1.Hooks{PreHooks: []v1alpha1.Hook{{Name: hook}}}
-		}
-		s, _ := guideSnapshot(t, snapshot.Settings{})
-		set, _, err := spaceSets(s.With(changed), guideProduct, guideCluster)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if itemOf(set, "ServiceAccount", want) == nil {
-			t.Errorf("there is no account %s", want)
 		}
 	}
 }

@@ -1,46 +1,39 @@
-package build
+package deployed
 
 import (
 	"maps"
 	"slices"
 
-	argocd "github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/record"
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// DeployedRuntime returns the desired state of a deployment runtime by the spec that
-// was deployed last. It has no set if none is on record, or if the Application
-// cannot be described now. An Application whose repository is no longer granted
-// stays as it is: Argo CD can no longer read the repository, and the workloads stay.
-func DeployedRuntime(s *snapshot.Snapshot, r *v1alpha1.DeploymentRuntime) Result[Deployment] {
-	last, ok := record.LastDeployed(r).(*v1alpha1.DeploymentRuntime)
-	if !ok {
-		return Result[Deployment]{Facts: Deployment{Source: r.Spec.ManifestSource}}
-	}
-	if s.RuntimePermission(last) == "" {
-		return Result[Deployment]{Facts: Deployment{Source: last.Spec.ManifestSource}}
-	}
-	// With an error there are no sets, and the Application is left alone.
-	built, _ := DeploymentRuntime(s, last)
-	return built
-}
+// The kinds of the objects of a pipeline runtime. Each is unique among its objects.
+const (
+	kindApplication = "Application"
+	kindConfigMap   = "ConfigMap"
+	kindEventSource = "EventSource"
+	kindIngress     = "Ingress"
+	kindSecret      = "Secret"
+	kindSensor      = "Sensor"
+)
 
-// DeployedPipeline returns the desired state of a pipeline runtime by the spec that
+// PipelineRuntime returns the desired state of a pipeline runtime by the spec that
 // was deployed last, less everything that it is no longer granted. there lists the
 // objects that the runtime has on its cluster.
 //
 // The plan only removes objects that are no longer granted if hold is true, if there is
 // no record, or if the spec on record cannot be built now. Without a record these objects
 // follow from the current spec and the hooks in the status.
-func DeployedPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, there []plan.ID, hold bool) Result[Pipeline] {
+func PipelineRuntime(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, there []plan.ID, hold bool) build.Result[build.Pipeline] {
 	if r.Status.Target == nil {
-		return Result[Pipeline]{}
+		return build.Result[build.Pipeline]{}
 	}
 	last, ok := record.LastDeployed(r).(*v1alpha1.ProjectPipelineRuntime)
 	if !ok {
@@ -52,7 +45,7 @@ func DeployedPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, 
 	}
 	v.findRevoked()
 	if target, err := s.Target(last); err == nil && !hold && equality.Semantic.DeepEqual(target, v.target) {
-		if built, err := PipelineRuntime(s, last); err == nil {
+		if built, err := build.PipelineRuntime(s, last); err == nil {
 			built.Facts.Revoked = v.revoked
 			return built
 		}
@@ -63,9 +56,9 @@ func DeployedPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, 
 		v.replaceShared()
 		v.replaceIngress()
 	}
-	return Result[Pipeline]{
+	return build.Result[build.Pipeline]{
 		Plan:  plan.Plan{Sets: []plan.Set{v.set()}},
-		Facts: Pipeline{Target: &v.target, Triggers: last.Spec.PipelineTriggers, Revoked: v.revoked, Webhooks: v.webhooks()},
+		Facts: build.Pipeline{Target: &v.target, Triggers: last.Spec.PipelineTriggers, Revoked: v.revoked, Webhooks: v.webhooks()},
 	}
 }
 
@@ -139,10 +132,10 @@ func (v *revocation) dropOwn() {
 	product, name := v.runtime.Namespace, v.runtime.Name
 	own, sensors := map[[2]string]bool{}, map[string]bool{}
 	for source := range v.revoked {
-		own[[2]string{secretKind.Kind, names.HookSecret(product, name, source)}] = true
-		for _, kind := range sourceKinds() {
-			own[[2]string{eventSourceKind.Kind, names.ExclusiveEventSource(product, name, source, string(kind))}] = true
-			for _, t := range triggersOf(v.runtime, source) {
+		own[[2]string{kindSecret, names.HookSecret(product, name, source)}] = true
+		for _, kind := range build.EventSourceTypes() {
+			own[[2]string{kindEventSource, names.ExclusiveEventSource(product, name, source, string(kind))}] = true
+			for _, t := range build.TriggersOf(v.runtime, source) {
 				sensors[names.ExclusiveSensor(product, name, source, t.Pipeline, t.Revision, string(kind))] = true
 			}
 			for _, t := range v.runtime.Status.Triggers {
@@ -152,9 +145,9 @@ func (v *revocation) dropOwn() {
 	}
 	v.dropAll(func(id plan.ID) bool {
 		switch id.Kind {
-		case sensorKind.Kind:
+		case kindSensor:
 			return sensors[id.Name]
-		case configMapKind.Kind:
+		case kindConfigMap:
 			return sensors[names.SensorOfFiles(id.Name)]
 		}
 		return own[[2]string{id.Kind, id.Name}]
@@ -164,25 +157,25 @@ func (v *revocation) dropOwn() {
 // replaceShared replaces the EventSources that a revoked event source shares with
 // others. The Sensor need not change: it no longer receives those events.
 func (v *revocation) replaceShared() {
-	for _, kind := range sourceKinds() {
-		id, ok := v.find(eventSourceKind.Kind, v.sharedName(kind))
+	for _, kind := range build.EventSourceTypes() {
+		id, ok := v.find(kindEventSource, v.sharedName(kind))
 		if !ok || kind == v1alpha1.EventSourceCalendar && !v.revokesCalendar() {
 			continue
 		}
-		p, err := v.listeners(v1alpha1.IsolationShared)
+		listeners, err := v.listeners(v1alpha1.IsolationShared)
 		if err != nil && kind != v1alpha1.EventSourceCalendar {
 			// An EventSource cannot be made with an event source that is not known.
 			for name, err := range v.unknown {
 				v.revoked[name] = err.Error()
 			}
-			p, err = v.listeners(v1alpha1.IsolationShared)
+			listeners, err = v.listeners(v1alpha1.IsolationShared)
 		}
 		if err != nil {
 			for _, e := range v.remaining() {
 				v.revoked[e.Name] = err.Error()
 			}
 		}
-		v.replace(id, p)
+		v.replace(id, listeners)
 	}
 }
 
@@ -200,22 +193,18 @@ func (v *revocation) sharedName(kind v1alpha1.EventSourceType) string {
 // replaceIngress removes the paths to revoked event sources. If the Ingress cannot
 // be made it stays, and such a path leads to nothing.
 func (v *revocation) replaceIngress() {
-	id, ok := v.find(ingressKind.Kind, names.HookIngress(v.runtime.Namespace, v.runtime.Name))
+	id, ok := v.find(kindIngress, names.HookIngress(v.runtime.Namespace, v.runtime.Name))
 	if !ok {
 		return
 	}
 	isolation := v1alpha1.IsolationExclusive
-	for _, kind := range sourceKinds() {
-		if _, shared := v.find(eventSourceKind.Kind, v.sharedName(kind)); shared {
+	for _, kind := range build.EventSourceTypes() {
+		if _, shared := v.find(kindEventSource, v.sharedName(kind)); shared {
 			isolation = v1alpha1.IsolationShared
 		}
 	}
-	p, err := v.listeners(isolation)
-	if err == nil {
-		err = p.addHookIngress()
-	}
-	if err == nil {
-		v.replace(id, p)
+	if listeners, err := v.listeners(isolation); err == nil {
+		v.replace(id, listeners)
 	}
 }
 
@@ -240,28 +229,20 @@ func (v *revocation) webhooks() []v1alpha1.WebhookStatus {
 func (v *revocation) remaining() []v1alpha1.EventSource {
 	return slices.DeleteFunc(slices.Clone(v.runtime.Spec.EventSources), func(e v1alpha1.EventSource) bool {
 		_, revoked := v.revoked[e.Name]
-		return revoked || len(triggersOf(v.runtime, e.Name)) == 0
+		return revoked || len(build.TriggersOf(v.runtime, e.Name)) == 0
 	})
 }
 
-// listeners returns the part of a plan that listens to the remaining event sources.
-func (v *revocation) listeners(isolation v1alpha1.Isolation) (*pipeline, error) {
+// listeners returns the objects that listen to the remaining event sources.
+func (v *revocation) listeners(isolation v1alpha1.Isolation) (plan.Set, error) {
 	r := v.runtime.DeepCopy()
 	r.Spec.Isolation = isolation
-	p := newPipeline(v.snap, r, v.target)
-	p.armed = v.remaining()
-	if err := p.findCluster(); err != nil {
-		return nil, err
-	}
-	return p, p.addEventSources()
+	return build.Listeners(v.snap, r, v.target, v.remaining())
 }
 
-// replace replaces an object by the one in a plan, if that has one.
-func (v *revocation) replace(id plan.ID, by *pipeline) {
+// replace replaces an object by the one in a set, if that has one.
+func (v *revocation) replace(id plan.ID, by plan.Set) {
 	v.drop[id] = true
-	if by == nil {
-		return
-	}
 	if at := slices.IndexFunc(by.Items, func(item plan.Item) bool { return item.ID == id }); at >= 0 {
 		v.made[id] = by.Items[at]
 	}
@@ -272,9 +253,9 @@ func (v *revocation) replace(id plan.ID, by *pipeline) {
 func (v *revocation) set() plan.Set {
 	listens := slices.ContainsFunc(v.there, func(id plan.ID) bool {
 		_, made := v.made[id]
-		return id.Kind == eventSourceKind.Kind && (made || !v.drop[id])
+		return id.Kind == kindEventSource && (made || !v.drop[id])
 	})
-	isApplication := func(id plan.ID) bool { return id.Kind == argocd.ApplicationSchemaGroupVersionKind.Kind }
+	isApplication := func(id plan.ID) bool { return id.Kind == kindApplication }
 	if v.closed || len(v.revoked) > 0 && !listens {
 		v.dropAll(func(id plan.ID) bool { return !isApplication(id) })
 		clear(v.made)
@@ -282,12 +263,12 @@ func (v *revocation) set() plan.Set {
 	if _, refusal, err := v.snap.AdditionalResources(v.runtime); err == nil && refusal != "" {
 		v.dropAll(isApplication)
 	}
-	set := newSet(v.snap.Tenant, PipelineOwner(v.runtime), plan.Cluster(v.target.Cluster))
-	set.Items = slices.Collect(maps.Values(v.made))
+	set := plan.Set{Owner: build.PipelineOwner(v.runtime), Target: plan.Cluster(v.target.Cluster), Items: slices.Collect(maps.Values(v.made))}
 	for _, id := range v.there {
 		if _, made := v.made[id]; !made && !v.drop[id] {
 			set.Keep = append(set.Keep, id)
 		}
 	}
-	return set.done()
+	set.Sort()
+	return set
 }
