@@ -40,6 +40,8 @@ type command struct {
 	read func(out io.Reader) error
 	// said, if set, gets the last answer of an HTTP server.
 	said *answer
+	// complaint, if set, gets the beginning of git's error output.
+	complaint *string
 }
 
 // run runs git until it ends, the context is done or the reader fails. It leaves
@@ -79,6 +81,9 @@ func (m *Mirrors) run(ctx context.Context, c command) error {
 	said := heard()
 	if c.said != nil {
 		*c.said = said
+	}
+	if c.complaint != nil {
+		*c.complaint = stderr.String()
 	}
 	switch {
 	case limited.Err() == nil && consumed != nil && !errors.Is(consumed, io.ErrUnexpectedEOF):

@@ -134,12 +134,11 @@ func (m *Mirrors) Fetch(ctx context.Context, key string, src Source) (Commit, er
 func (m *Mirrors) fetch(ctx context.Context, key string, r *remote) (Commit, error) {
 	entry, release := m.use(key)
 	defer release()
-	select {
-	case entry.fetching <- struct{}{}:
-		defer func() { <-entry.fetching }()
-	case <-ctx.Done():
-		return Commit{}, fmt.Errorf("repository %s: waiting for another fetch: %w", r.display, ctx.Err())
+	done, err := entry.acquire(ctx, r)
+	if err != nil {
+		return Commit{}, err
 	}
+	defer done()
 	if !entry.holds(r.url) || m.doubtful(entry) || entry.sweep() != nil {
 		return m.renew(ctx, entry, r)
 	}

@@ -12,10 +12,10 @@ import (
 func confirmsPrune(message string) bool {
 	found := false
 	for _, t := range trailers(message) {
-		if !strings.EqualFold(t.key, v1alpha1.TrailerConfirmPrune) {
+		if !strings.EqualFold(t.Key, v1alpha1.TrailerConfirmPrune) {
 			continue
 		}
-		if t.value != v1alpha1.TrailerConfirmed {
+		if t.Value != v1alpha1.TrailerConfirmed {
 			return false
 		}
 		found = true
@@ -23,7 +23,8 @@ func confirmsPrune(message string) bool {
 	return found
 }
 
-type trailer struct{ key, value string }
+// Trailer is a line such as "Key: value" at the end of a commit's message.
+type Trailer struct{ Key, Value string }
 
 // generatedTrailers are lines that git writes itself. With one of them, a paragraph
 // may hold other text as well.
@@ -31,7 +32,7 @@ func generatedTrailers() []string { return []string{"Signed-off-by: ", "(cherry 
 
 // trailers returns the trailers of a message as git finds them: in the last paragraph,
 // which must not be the first one. Continued lines belong to the value.
-func trailers(message string) []trailer {
+func trailers(message string) []Trailer {
 	lines := strings.Split(message, "\n")
 	title := slices.IndexFunc(lines, func(line string) bool { return strings.TrimSpace(line) == "" })
 	if title < 0 {
@@ -46,7 +47,7 @@ func trailers(message string) []trailer {
 	for begin > 0 && strings.TrimSpace(lines[begin-1]) != "" {
 		begin--
 	}
-	var found []trailer
+	var found []Trailer
 	count, other, generated, continues := 0, 0, false, false
 	for _, line := range lines[begin:end] {
 		indented := strings.TrimLeft(line, " \t") != line
@@ -56,11 +57,11 @@ func trailers(message string) []trailer {
 		case strings.HasPrefix(line, "#"):
 		case indented && continues:
 			if last := len(found) - 1; last >= 0 {
-				found[last].value = strings.TrimSpace(found[last].value + " " + strings.TrimSpace(line))
+				found[last].Value = strings.TrimSpace(found[last].Value + " " + strings.TrimSpace(line))
 			}
 		case own || isTrailer && !indented:
 			count, continues, generated = count+1, true, generated || own
-			found = append(found, trailer{key, value})
+			found = append(found, Trailer{key, value})
 		default:
 			other, continues = other+1, false
 		}

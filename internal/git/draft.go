@@ -1,0 +1,187 @@
+package git
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Draft is a commit to make. Author and committer are the same.
+type Draft struct {
+	Name, Email string
+	// Time of the commit, to the second.
+	Time    time.Time
+	Message string
+	// Files holds the new content of files by their paths, and nil for a file to remove.
+	Files map[string][]byte
+}
+
+// Made is a commit that was made of a draft.
+type Made struct {
+	Commit string
+	// Blobs holds the hash of each new content by its path.
+	Blobs map[string]string
+}
+
+const (
+	// draftRef is the reference of the commits in their quarantine.
+	draftRef = "refs/heads/draft"
+	// marksFile lists the hashes of new objects in a quarantine.
+	marksFile = "marks"
+)
+
+// quarantine creates a bare repository that borrows the objects of a mirror. Objects
+// that are created in it stay there, so that a failed push leaves nothing behind.
+func (m *Mirrors) quarantine(entry *mirror) (dir string, err error) {
+	config, err := os.ReadFile(filepath.Join(entry.dir, "config"))
+	if err != nil {
+		return "", err
+	}
+	if dir, err = os.MkdirTemp(m.scratch, "push-"); err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(dir)
+		}
+	}()
+	for _, path := range []string{"refs", filepath.Join("objects", "info"), filepath.Join("objects", "pack")} {
+		if err := os.MkdirAll(filepath.Join(dir, path), 0o700); err != nil {
+			return dir, err
+		}
+	}
+	for path, content := range map[string]string{
+		"HEAD": "ref: " + draftRef + "\n",
+		// All objects go into one pack, which is moved into the mirror as a whole.
+		"config":                  string(config) + "\n[fastimport]\n\tunpackLimit = 0\n",
+		"objects/info/alternates": filepath.Join(entry.dir, "objects") + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(path)), []byte(content), 0o600); err != nil {
+			return dir, err
+		}
+	}
+	return dir, nil
+}
+
+// commitDrafts makes the commits in a quarantine, the first one on base and each other
+// one on the one before it.
+func (m *Mirrors) commitDrafts(ctx context.Context, dir, repository, base string, drafts []Draft) ([]Made, error) {
+	stream, blobs := draftStream(base, drafts)
+	err := m.run(ctx, command{
+		dir: dir, repository: repository, stdin: stream,
+		args: []string{"fast-import", "--quiet", "--done", "--date-format=raw", "--export-marks=" + filepath.Join(dir, marksFile)},
+	})
+	if err != nil {
+		return nil, err
+	}
+	content, err := os.ReadFile(filepath.Join(dir, marksFile))
+	if err != nil {
+		return nil, fmt.Errorf("repository %s: new commits: %w", repository, err)
+	}
+	hashes := map[string]string{}
+	for line := range strings.Lines(string(content)) {
+		mark, hash, _ := strings.Cut(strings.TrimSpace(line), " ")
+		hashes[mark] = hash
+	}
+	made := make([]Made, len(drafts))
+	for i := range drafts {
+		made[i] = Made{Commit: hashes[commitMark(i)], Blobs: map[string]string{}}
+		for path, mark := range blobs[i] {
+			made[i].Blobs[path] = hashes[mark]
+		}
+	}
+	return made, nil
+}
+
+func commitMark(i int) string { return fmt.Sprintf(":%d", i+1) }
+
+// draftStream returns drafts as the commands of git fast-import, and for each draft the
+// marks of its contents by path.
+func draftStream(base string, drafts []Draft) (io.Reader, []map[string]string) {
+	var stream bytes.Buffer
+	parent, next := base, len(drafts)
+	blobs := make([]map[string]string, len(drafts))
+	data := func(content string) { fmt.Fprintf(&stream, "data %d\n%s\n", len(content), content) }
+	for i, draft := range drafts {
+		blobs[i] = map[string]string{}
+		paths := slices.Sorted(maps.Keys(draft.Files))
+		for _, path := range paths {
+			if content := draft.Files[path]; content != nil {
+				blobs[i][path] = commitMark(next)
+				next++
+				fmt.Fprintf(&stream, "blob\nmark %s\n", blobs[i][path])
+				data(string(content))
+			}
+		}
+		who := fmt.Sprintf("%s <%s> %d +0000", person(draft.Name, draft.Email), person(draft.Email), draft.Time.Unix())
+		fmt.Fprintf(&stream, "commit %s\nmark %s\nauthor %s\ncommitter %s\n", draftRef, commitMark(i), who, who)
+		data(draft.Message)
+		fmt.Fprintf(&stream, "from %s\n", parent)
+		for _, path := range paths {
+			if mark, written := blobs[i][path]; written {
+				fmt.Fprintf(&stream, "M %s %s %s\n", ModeFile, mark, quotePath(path))
+			} else {
+				fmt.Fprintf(&stream, "D %s\n", quotePath(path))
+			}
+		}
+		parent = commitMark(i)
+	}
+	stream.WriteString("done\n")
+	return &stream, blobs
+}
+
+// person returns the first of the texts that is not empty when the characters that end
+// a name or an address in a commit are taken out.
+func person(texts ...string) string {
+	for _, text := range texts {
+		text = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) || strings.ContainsRune("<>", r) {
+				return -1
+			}
+			return r
+		}, strings.ToValidUTF8(text, "?"))
+		if text = strings.Trim(text, " .,:;\"'\\"); text != "" {
+			return text
+		}
+	}
+	return "unknown"
+}
+
+// quotePath writes a path as fast-import reads it, with any bytes but NUL in it.
+func quotePath(path string) string {
+	var quoted strings.Builder
+	for _, c := range []byte(path) {
+		if c < ' ' || c == '"' || c == '\\' || c > '~' {
+			fmt.Fprintf(&quoted, `\%03o`, c)
+		} else {
+			quoted.WriteByte(c)
+		}
+	}
+	return `"` + quoted.String() + `"`
+}
+
+// adopt moves the objects of a quarantine into the mirror and makes a commit its head.
+// The names of the moved files follow from their content.
+func (m *Mirrors) adopt(ctx context.Context, entry *mirror, dir, repository, head string) error {
+	// Git finds a pack by its index, which must come last.
+	for _, pattern := range []string{"pack-*.pack", "pack-*.idx"} {
+		files, err := filepath.Glob(filepath.Join(dir, "objects", "pack", pattern))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if err := os.Rename(file, filepath.Join(entry.dir, "objects", "pack", filepath.Base(file))); err != nil {
+				return err
+			}
+		}
+	}
+	return m.run(ctx, command{dir: entry.dir, repository: repository, args: []string{"update-ref", headRef, head}})
+}
