@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"nautes.io/nautes/api/v1alpha1"
 )
@@ -105,8 +106,8 @@ func TestRetryAfter(t *testing.T) {
 // Without an interval there is no safety check.
 func TestNoSafetyInterval(t *testing.T) {
 	w := newWorld(t, project())
-	if result, err := w.run(); err != nil || result.RequeueAfter != 0 {
-		t.Errorf("requeued after %s (%v), want never", result.RequeueAfter, err)
+	if result, err := w.run(); err != nil || result != (reconcile.Result{}) {
+		t.Errorf("requeued with %+v (%v), want never", result, err)
 	}
 }
 

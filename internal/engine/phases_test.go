@@ -133,26 +133,29 @@ func TestPhases(t *testing.T) {
 		err   error
 		// refuses makes the rules refuse the object.
 		refuses, custom bool
-		want            string
-		wantReady       string
-		wantApplied     string
+		// bare is a kind without the phase Refused.
+		bare        bool
+		want        string
+		wantReady   string
+		wantApplied string
 	}{
-		"all":                          {want: "load clusters prepare plan commit before after applied observe", wantReady: "Ready", wantApplied: "True/Applied"},
-		"load fails":                   {fails: "load", err: bad, want: "load", wantReady: "Bad", wantApplied: "Unknown/NotEvaluated"},
-		"prepare fails":                {fails: "prepare", err: bad, want: "load clusters prepare plan commit before after applied observe!", wantReady: "Bad", wantApplied: "True/Applied"},
-		"prepare does not know":        {fails: "prepare", err: ErrNotYet, want: "load clusters prepare"},
-		"plan fails":                   {fails: "plan", err: bad, want: "load clusters prepare plan observe!", wantReady: "Bad", wantApplied: "False/Bad"},
-		"plan does not know":           {fails: "plan", err: ErrNotYet, want: "load clusters prepare plan"},
-		"before skips":                 {fails: "before", err: ErrSkip, want: "load clusters prepare plan commit before applied observe", wantReady: "Ready", wantApplied: "True/Applied"},
-		"before fails":                 {fails: "before", err: bad, want: "load clusters prepare plan commit before after! observe!", wantReady: "Bad", wantApplied: "False/Bad"},
-		"after fails":                  {fails: "after", err: bad, want: "load clusters prepare plan commit before after observe!", wantReady: "Bad", wantApplied: "False/Bad"},
-		"after does not know":          {fails: "after", err: ErrNotYet, want: "load clusters prepare plan commit before after"},
-		"observe fails":                {fails: "observe", err: bad, want: "load clusters prepare plan commit before after applied observe", wantReady: "Bad", wantApplied: "True/Applied"},
-		"the rules refuse":             {refuses: true, want: "load clusters prepare refused observe!", wantReady: "Invalid", wantApplied: "Unknown/NotEvaluated"},
-		"the rules refuse too late":    {refuses: true, custom: true, want: "load clusters prepare stop plan commit before after applied observe!", wantReady: "Invalid", wantApplied: "True/Applied"},
-		"the kind stops":               {custom: true, fails: "stop", err: bad, want: "load clusters prepare stop refused observe!", wantReady: "Bad", wantApplied: "Unknown/NotEvaluated"},
-		"taking the rest away fails":   {refuses: true, fails: "refused", err: Waiting("Late", "late"), want: "load clusters prepare refused observe!", wantReady: "Invalid", wantApplied: "False/Late"},
-		"taking the rest away: unsure": {refuses: true, fails: "refused", err: ErrNotYet, want: "load clusters prepare refused"},
+		"all":                           {want: "load clusters prepare plan commit before after applied observe", wantReady: "Ready", wantApplied: "True/Applied"},
+		"load fails":                    {fails: "load", err: bad, want: "load", wantReady: "Bad", wantApplied: "Unknown/NotEvaluated"},
+		"prepare fails":                 {fails: "prepare", err: bad, want: "load clusters prepare plan commit before after applied observe!", wantReady: "Bad", wantApplied: "True/Applied"},
+		"prepare does not know":         {fails: "prepare", err: ErrNotYet, want: "load clusters prepare"},
+		"plan fails":                    {fails: "plan", err: bad, want: "load clusters prepare plan observe!", wantReady: "Bad", wantApplied: "False/Bad"},
+		"plan does not know":            {fails: "plan", err: ErrNotYet, want: "load clusters prepare plan"},
+		"before skips":                  {fails: "before", err: ErrSkip, want: "load clusters prepare plan commit before applied observe", wantReady: "Ready", wantApplied: "True/Applied"},
+		"before fails":                  {fails: "before", err: bad, want: "load clusters prepare plan commit before after! observe!", wantReady: "Bad", wantApplied: "False/Bad"},
+		"after fails":                   {fails: "after", err: bad, want: "load clusters prepare plan commit before after observe!", wantReady: "Bad", wantApplied: "False/Bad"},
+		"after does not know":           {fails: "after", err: ErrNotYet, want: "load clusters prepare plan commit before after"},
+		"observe fails":                 {fails: "observe", err: bad, want: "load clusters prepare plan commit before after applied observe", wantReady: "Bad", wantApplied: "True/Applied"},
+		"the rules refuse":              {refuses: true, want: "load clusters prepare refused observe!", wantReady: "Invalid", wantApplied: "Unknown/NotEvaluated"},
+		"the rules refuse, and no more": {refuses: true, bare: true, want: "load clusters prepare observe!", wantReady: "Invalid", wantApplied: "Unknown/NotEvaluated"},
+		"the rules refuse too late":     {refuses: true, custom: true, want: "load clusters prepare stop plan commit before after applied observe!", wantReady: "Invalid", wantApplied: "True/Applied"},
+		"the kind stops":                {custom: true, fails: "stop", err: bad, want: "load clusters prepare stop refused observe!", wantReady: "Bad", wantApplied: "Unknown/NotEvaluated"},
+		"taking the rest away fails":    {refuses: true, fails: "refused", err: Waiting("Late", "late"), want: "load clusters prepare refused observe!", wantReady: "Invalid", wantApplied: "False/Late"},
+		"taking the rest away: unsure":  {refuses: true, fails: "refused", err: ErrNotYet, want: "load clusters prepare refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := project()
@@ -170,6 +173,9 @@ func TestPhases(t *testing.T) {
 				return nil
 			}
 			p := traced(o, &trace, step)
+			if test.bare {
+				p.Refused = nil
+			}
 			if test.custom {
 				p.Stop = func(field.ErrorList) error { return step("stop") }
 			}
@@ -213,7 +219,10 @@ func TestPhasesThatEndAPass(t *testing.T) {
 		enter   error
 		want    []string
 		deleted bool
+		// laneless is an engine without places among workers.
+		laneless bool
 	}{
+		"no lanes":    {phases: func(p *Phases) { p.Clusters = func() []string { return nil }; p.Plan = nil }, laneless: true, want: []string{"Ready=True/Ready"}},
 		"a full lane": {phases: func(p *Phases) { p.Clusters = func() []string { return nil } }, enter: ErrNotYet},
 		"a hold that fails": {phases: func(p *Phases) {
 			p.Suspended = "later"
@@ -237,7 +246,9 @@ func TestPhasesThatEndAPass(t *testing.T) {
 				Withdraw: func(context.Context) error { t.Error("it was withdrawn"); return nil },
 			}
 			test.phases(&p)
-			w.options.Enter = func(reconcile.Request, ...string) (func(), error) { return func() {}, test.enter }
+			if !test.laneless {
+				w.options.Enter = func(reconcile.Request, ...string) (func(), error) { return func() {}, test.enter }
+			}
 			w.work.phases = p
 			if _, err := w.run(); err != nil {
 				t.Fatal(err)

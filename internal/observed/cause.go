@@ -141,7 +141,7 @@ func (a *Application) explain(app map[string]any, op operation, latest string, d
 			return
 		case op.retried && because(CauseRetried, detail):
 			return
-		case op.blamed != "" && because(CauseFailed, op.blamed):
+		case because(CauseFailed, op.blamed):
 			return
 		}
 	}

@@ -1,10 +1,12 @@
 package observed
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -303,22 +305,188 @@ func TestCauses(t *testing.T) {
     operationState: {phase: Running, operation: ` + automated + `, message: Sync operation blocked by sync window}`,
 			want: state{Cause: CauseWaits, Message: "Sync operation blocked by sync window", Attempt: first, Next: fix},
 		},
+		"a first attempt": {
+			app: `
+  operation: ` + automated + `
+  status:
+    sync: {status: OutOfSync, revision: ` + fix + `}
+    operationState: {phase: Running, operation: ` + automated + `, retryCount: 0, message: one of two, startedAt: "2026-02-01T20:47:40Z"}`,
+		},
+		"a refused kind at the first attempt": {
+			app: `
+  operation: ` + automated + `
+  status:
+    sync: {status: OutOfSync, revision: ` + first + `}
+    conditions:
+    - {type: SharedResourceWarning, message: shared, lastTransitionTime: "2026-02-01T00:00:00Z"}
+    operationState:
+      phase: Running
+      operation: ` + automated + `
+      message: one or more synchronization tasks are not valid` + refused,
+			want: state{Cause: CauseFailed, Message: refusal, Attempt: first},
+		},
+		"tried again, with a warning": {
+			app: `
+  operation: ` + automated + `
+  status:
+    sync: {status: OutOfSync, revision: ` + first + `}
+    conditions:
+    - {type: SharedResourceWarning, message: shared, lastTransitionTime: "2026-02-01T00:00:00Z"}
+    operationState: {phase: Running, operation: ` + automated + `, retryCount: 1, message: "boom. Retrying attempt #1 at 8:47PM."}`,
+			want: state{Cause: CauseRetried, Message: "boom", Attempt: first},
+		},
+		"a wave that waits, and the new commit changes nothing": {
+			app: `
+  operation: ` + automated + `
+  status:
+    sync: {status: Synced, revision: ` + fix + `}
+    operationState: {phase: Running, operation: ` + automated + `, message: waiting for healthy state of apps/Deployment/web}`,
+			want: state{Cause: CauseWaits, Message: "waiting for healthy state of apps/Deployment/web", Attempt: first, Next: fix, Superseded: true},
+		},
+		"a wave that waits, and the new commit was not compared": {
+			app: `
+  operation: ` + automated + `
+  status:
+    sync: {status: Unknown, revision: ` + fix + `}
+    operationState: {phase: Running, operation: ` + automated + `, message: waiting for healthy state of apps/Deployment/web}`,
+			want: state{Cause: CauseWaits, Message: "waiting for healthy state of apps/Deployment/web", Attempt: first, Next: fix},
+		},
+		"a deletion, and the operation is withdrawn": {
+			app: `
+  metadata: {name: a, deletionTimestamp: "2026-02-01T00:00:00Z"}
+  status:
+    sync: {status: OutOfSync, revision: ` + first + `}
+    operationState: {phase: Running, operation: ` + automated + `, message: waiting for completion of hook batch/Job/migrate}`,
+			want: state{Cause: CauseWaits, Message: "waiting for completion of hook batch/Job/migrate", Attempt: first},
+		},
+		"a deletion during a first attempt": {
+			app: `
+  metadata: {name: a, deletionTimestamp: "2026-02-01T00:00:00Z"}
+  operation: ` + automated + `
+  status:
+    sync: {status: OutOfSync, revision: ` + first + `}
+    operationState: {phase: Running, operation: ` + automated + `, message: one of two}`,
+			want: state{Held: "its operation has not ended: one of two"},
+		},
+		"a failure without a revision": {
+			app: `
+  status:
+    sync: {status: OutOfSync, revision: ` + fix + `}
+    operationState: {phase: Failed, message: boom}`,
+			want: state{Cause: CauseFailed, Message: "boom"},
+		},
+		"a failure before the first comparison": {
+			app: `
+  status:
+    operationState: {phase: Failed, message: boom, syncResult: {revision: ` + first + `}}`,
+			want: state{Cause: CauseFailed, Message: "boom", Attempt: first},
+		},
+		"a failure for the present source": {
+			app: `
+  spec: {source: {repoURL: https://git/x.git, path: new}}
+  status:
+    sync: {status: OutOfSync, revision: ` + first + `}
+    operationState: {phase: Failed, message: boom, syncResult: {revision: ` + first + `, source: {repoURL: https://git/x.git, path: new, targetRevision: ""}}}`,
+			want: state{Cause: CauseFailed, Message: "boom", Attempt: first},
+		},
+		"a failure for an unknown source": {
+			app: `
+  spec: {source: {repoURL: https://git/x.git, path: new}}
+  status:
+    sync: {status: OutOfSync, revision: ` + first + `}
+    operationState: {phase: Failed, message: boom, syncResult: {revision: ` + first + `}}`,
+			want: state{Cause: CauseFailed, Message: "boom", Attempt: first},
+		},
+		"a hook that failed for an earlier commit": {
+			app: `
+  status:
+    sync: {status: Synced, revision: ` + fix + `}
+    operationState:
+      phase: Failed
+      syncResult:
+        revision: ` + first + `
+        resources:
+        - {group: batch, version: v1, kind: Job, namespace: dr-dev, name: smoke, hookType: PostSync, hookPhase: Error, message: no}`,
+		},
+		"a failure of the past, and the fix is to be deployed": {
+			app: `
+  status:
+    sync: {status: OutOfSync, revision: ` + fix + `}
+    resources:
+    - {version: v1, kind: ConfigMap, namespace: dr-dev, name: settings, status: OutOfSync}
+    conditions:
+    - {type: SyncError, message: "Failed sync attempt to ` + first + `: boom", lastTransitionTime: "2026-02-01T20:00:00Z"}
+    operationState: {phase: Failed, message: boom, syncResult: {revision: ` + first + `}}`,
+			want: state{Cause: CauseObject, Message: "ConfigMap dr-dev/settings differs from its manifest"},
+		},
+		"a failed attempt, and a warning": {
+			app: `
+  status:
+    sync: {status: OutOfSync, revision: ` + first + `}
+    conditions:
+    - {type: SyncError, message: "Failed sync attempt to ` + first + `: boom", lastTransitionTime: "2026-02-01T20:00:00Z"}
+    - {type: SharedResourceWarning, message: shared, lastTransitionTime: "2026-02-01T21:00:00Z"}`,
+			want: state{Cause: CauseError, Message: "Failed sync attempt to " + first + ": boom"},
+		},
+		"a newer error, and old ones behind it": {
+			app: `
+  status:
+    conditions:
+    - {type: InvalidSpecError, message: new, lastTransitionTime: "2026-02-01T21:00:00Z"}
+    - {type: ComparisonError, message: old, lastTransitionTime: "2026-02-01T20:00:00Z"}
+    - {type: UnknownError, message: "of the same time", lastTransitionTime: "2026-02-01T21:00:00Z"}
+    - {type: UnknownError, lastTransitionTime: "2026-02-01T22:00:00Z"}`,
+			want: state{Cause: CauseError, Message: "new"},
+		},
+		"healthy objects with a message": {
+			app: `
+  status:
+    sync: {status: Synced}
+    health: {status: Healthy, message: fine}
+    resources:
+    - {version: v1, kind: Service, namespace: dr-dev, name: web, status: Synced, health: {status: Healthy, message: fine}}`,
+		},
+		"objects without a health": {
+			app: `
+  status:
+    sync: {status: Synced}
+    health: {message: none}
+    resources:
+    - {version: v1, kind: Service, namespace: dr-dev, name: web, status: Synced, health: {message: none}}`,
+		},
 		"another form": {app: `
   operation: x
   status: {operationState: [1], conditions: {a: b}, resources: [1, {health: x}], health: {status: Degraded}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := &unstructured.Unstructured{}
-			if err := yaml.Unmarshal([]byte(test.app), &u.Object); err != nil {
+			text, err := yaml.YAMLToJSON([]byte(test.app))
+			if err != nil {
 				t.Fatal(err)
 			}
-			app := ApplicationOf(u)
-			got := state{
-				Cause: app.Cause, Message: app.Message, Attempt: app.Attempt, Next: app.Next, Held: app.Held, Superseded: app.Superseded, Fault: app.Fault,
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("state (-want +got):\n%s", diff)
+			// Clients read numbers as int64, and others as float64.
+			for decoder, decode := range map[string]func([]byte, any) error{"of clients": utiljson.Unmarshal, "of others": json.Unmarshal} {
+				u := &unstructured.Unstructured{}
+				if err := decode(text, &u.Object); err != nil {
+					t.Fatal(err)
+				}
+				app := ApplicationOf(u)
+				got := state{
+					Cause: app.Cause, Message: app.Message, Attempt: app.Attempt, Next: app.Next, Held: app.Held, Superseded: app.Superseded, Fault: app.Fault,
+				}
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Errorf("state with the decoder %s (-want +got):\n%s", decoder, diff)
+				}
 			}
 		})
+	}
+}
+
+func TestFailed(t *testing.T) {
+	for cause, want := range map[Cause]bool{
+		"": false, CauseError: true, CauseRetried: true, CauseFailed: true, CauseWaits: false, CauseHook: false, CauseWarning: false, CauseObject: false,
+	} {
+		if got := cause.Failed(); got != want {
+			t.Errorf("%q has failed: %v, want %v", cause, got, want)
+		}
 	}
 }

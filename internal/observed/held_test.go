@@ -3,10 +3,14 @@ package observed
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
+
+	"nautes.io/nautes/api/v1alpha1"
 )
 
 func TestHeldOf(t *testing.T) {
@@ -45,6 +49,23 @@ status:
   - {type: NamespaceContentRemaining, status: "True", message: ignored}`,
 			want: "Discovery failed for some groups, 1 failing: metrics.k8s.io/v1beta1: stale GroupVersion discovery",
 		},
+		"a namespace with two reasons": {
+			kind: schema.GroupKind{Kind: "Namespace"},
+			object: `
+metadata: {name: ns-1, deletionTimestamp: "2026-02-01T00:00:00Z", finalizers: [example.com/hold]}
+status:
+  conditions:
+  - {type: NamespaceDeletionDiscoveryFailure, status: "True", message: no answer}
+  - {type: NamespaceFinalizersRemaining, status: "True", message: finalizers remain}`,
+			want: "finalizers remain; no answer",
+		},
+		"a namespace with a reason without a message": {
+			kind: schema.GroupKind{Kind: "Namespace"},
+			object: `
+metadata: {name: ns-1, deletionTimestamp: "2026-02-01T00:00:00Z", finalizers: [example.com/hold]}
+status: {conditions: [{type: NamespaceDeletionContentFailure, status: "True"}]}`,
+			want: "it has the finalizers example.com/hold",
+		},
 		"a namespace with a finalizer of its own": {
 			kind:   schema.GroupKind{Kind: "Namespace"},
 			object: `metadata: {name: ns-1, deletionTimestamp: "2026-02-01T00:00:00Z", finalizers: [example.com/hold]}`,
@@ -74,6 +95,28 @@ status: {conditions: [{type: DeletionError, message: i/o timeout}]}`,
 		}
 		if got := HeldOf(FactsOf(test.kind)(u)); got != test.want {
 			t.Errorf("%s: held by %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+func TestFactsOf(t *testing.T) {
+	for kind, want := range map[schema.GroupKind]any{
+		{Group: "argoproj.io", Kind: "Application"}:   Application{},
+		{Group: "argoproj.io", Kind: "EventSource"}:   Eventing{},
+		{Group: "argoproj.io", Kind: "Sensor"}:        Eventing{},
+		{Group: "tekton.dev", Kind: "PipelineRun"}:    RunOf(&unstructured.Unstructured{}),
+		{Kind: "Service"}:                             v1alpha1.EntryPoint{},
+		{Kind: "Namespace"}:                           nil,
+		{Kind: "Secret"}:                              nil,
+		{Group: "other.example", Kind: "Application"}: nil,
+	} {
+		facts := FactsOf(kind)
+		if isNamespace := kind.Kind == "Namespace"; (facts != nil) != (want != nil || isNamespace) {
+			t.Errorf("%s has facts: %v", kind, facts != nil)
+		} else if facts != nil {
+			if diff := cmp.Diff(want, facts(&unstructured.Unstructured{})); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", kind, diff)
+			}
 		}
 	}
 }

@@ -63,7 +63,7 @@ func setApplication(facts *engine.Facts, status *v1alpha1.ApplicationStatus, app
 	case "OutOfSync":
 		message := because(where+" is OutOfSync", cause)
 		facts.False(v1alpha1.ConditionSynced, v1alpha1.ReasonOutOfSync, message)
-		if app.Fault != "" && !strings.Contains(message, app.Fault) {
+		if !strings.Contains(message, app.Fault) {
 			message += "; it is " + app.Health + ": " + app.Fault
 		}
 		return engine.Waiting(v1alpha1.ReasonOutOfSync, "%s", message)

@@ -8,7 +8,27 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/observed"
+	"nautes.io/nautes/internal/plan"
 )
+
+// The status of an Application stays while its name does.
+func TestKnownApplication(t *testing.T) {
+	id := plan.ID{Kind: "Application", Namespace: "argocd", Name: "a"}
+	for name, test := range map[string]struct {
+		known    *v1alpha1.ApplicationStatus
+		wantSync string
+	}{
+		"the first one":     {},
+		"the same":          {known: &v1alpha1.ApplicationStatus{Namespace: "argocd", Name: "a", Sync: "Synced"}, wantSync: "Synced"},
+		"another name":      {known: &v1alpha1.ApplicationStatus{Namespace: "argocd", Name: "b", Sync: "Synced"}},
+		"another namespace": {known: &v1alpha1.ApplicationStatus{Namespace: "argo", Name: "a", Sync: "Synced"}},
+	} {
+		want := &v1alpha1.ApplicationStatus{Namespace: "argocd", Name: "a", Sync: test.wantSync}
+		if diff := cmp.Diff(want, KnownApplication(id, test.known)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
 
 // A runtime is ready if its Application is Synced and Healthy, and else its conditions
 // name the state and the first object at fault.

@@ -88,3 +88,24 @@ func TestStillAsked(t *testing.T) {
 		})
 	}
 }
+
+// A pipeline runtime asks for the repository of its additional resources.
+func TestStillAskedByPipelines(t *testing.T) {
+	repository := plan.ID{Kind: "Secret", Namespace: "argocd", Name: names.Repository("product-1", "repo-1")}
+	for name, test := range map[string]struct {
+		resources *v1alpha1.AdditionalResources
+		want      bool
+	}{
+		"none":           {},
+		"without Git":    {resources: &v1alpha1.AdditionalResources{}},
+		"another one":    {resources: &v1alpha1.AdditionalResources{Git: &v1alpha1.AdditionalResourcesGit{CodeRepo: "repo-2"}}},
+		"the repository": {resources: &v1alpha1.AdditionalResources{Git: &v1alpha1.AdditionalResourcesGit{CodeRepo: "repo-1"}}, want: true},
+	} {
+		r := &v1alpha1.ProjectPipelineRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "r"}}
+		r.Spec.AdditionalResources = test.resources
+		r.Status.Target = &v1alpha1.RuntimeTarget{Cluster: "c"}
+		if got := StillAsked(snapshot.New("t", "nautes", r), "product-1", "c")(repository); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}

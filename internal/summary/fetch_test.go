@@ -29,6 +29,8 @@ func TestFetchProblem(t *testing.T) {
 		"unreachable": {failure(git.ErrUnreachable), false, "the reason; it is tried again"},
 		"disk":        {failure(git.ErrNoSpace), false, "the reason"},
 		"disk, here":  {fmt.Errorf("new mirror: %w", syscall.ENOSPC), false, "disk is full"},
+		"quota, here": {fmt.Errorf("new mirror: %w", syscall.EDQUOT), false, "disk is full"},
+		"read-only":   {fmt.Errorf("new mirror: %w", syscall.EROFS), false, "disk is full"},
 		"unexplained": {&git.CommandError{Repository: "git.example.com/a", Command: "fetch", Code: 128, Detail: "canary"}, false, "exit code 128"},
 		"unexpected":  {errors.New("canary"), false, "could not be read"},
 	} {

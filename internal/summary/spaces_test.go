@@ -3,11 +3,11 @@ package summary
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
-	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -51,15 +51,27 @@ func TestSpacesOutcome(t *testing.T) {
 	}
 }
 
-// The condition of a guarded mirror names the objects and both ways to confirm.
-func TestSyncedIsGuarded(t *testing.T) {
-	revision := "0123456789012345678901234567890123456789"
-	held := []plan.ID{{Group: v1alpha1.GroupVersion.Group, Kind: "Environment", Namespace: "product-1", Name: "dev"}}
-	result := MirrorResult{Status: &v1alpha1.SyncStatus{Revision: revision}, Held: held, Confirm: plan.Ref{Kind: "Product", Namespace: "nautes", Name: "product-1"}}
-	c, stalled := result.Synced(nil)
-	want := "revision 0123456789 would remove 1 of the mirrored objects at once; kept are: Environment product-1/dev. If the removal is intended, set the annotation nautes.io/confirm-prune: " + revision +
-		" on Product nautes/product-1, or restore the files and remove them by a commit with the trailer Nautes-Confirm-Prune: true in its message"
-	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonPruneGuarded || !stalled || c.Message != want {
-		t.Errorf("condition %+v, want the message\n%s", c, want)
+func TestSpaces(t *testing.T) {
+	space := func(name, ready, message string, namespaces ...string) *v1alpha1.Space {
+		s := &v1alpha1.Space{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: name}, Status: v1alpha1.SpaceStatus{Namespaces: namespaces}}
+		if ready != "" {
+			s.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionStatus(ready), Message: message}}
+		}
+		return s
+	}
+	s := snapshot.New("t", "nautes", space("ready", "True", "all is well", "a"), space("failing", "False", "no access", "b"), space("fresh", "", ""))
+	p := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "product-1"}}
+	p.Status.Spaces = []v1alpha1.ProductSpace{
+		{Cluster: "ready", Namespaces: []string{"old"}}, {Cluster: "fresh", Namespaces: []string{"c"}}, {Cluster: "next", Namespaces: []string{"d"}}, {Cluster: "gone", Namespaces: []string{"e"}},
+	}
+	want := []v1alpha1.ProductSpace{
+		{Cluster: "failing", Namespaces: []string{"b"}, Message: "no access"},
+		{Cluster: "first", Message: "being written"},
+		{Cluster: "fresh", Namespaces: []string{"c"}, Message: "being written"},
+		{Cluster: "next", Namespaces: []string{"d"}, Message: "being written"},
+		{Cluster: "ready", Namespaces: []string{"a"}, Ready: true},
+	}
+	if diff := cmp.Diff(want, Spaces(s, p, []string{"next", "ready", "first"})); diff != "" {
+		t.Errorf("spaces (-want +got):\n%s", diff)
 	}
 }

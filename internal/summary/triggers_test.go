@@ -1,11 +1,17 @@
 package summary
 
 import (
+	"errors"
 	"testing"
 
+	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 )
@@ -68,5 +74,78 @@ func TestTriggersAreArmedWhenAllTheyRelyOnIsDeployed(t *testing.T) {
 				t.Errorf("statuses (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestTriggersOf(t *testing.T) {
+	trigger := v1alpha1.PipelineTrigger{EventSource: "push", Pipeline: "build"}
+	sensor := &argoevents.Sensor{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "s"}}
+	sensor.Spec.Dependencies = []argoevents.EventDependency{{Name: "d", EventSourceName: "e"}}
+	sensor.Spec.Triggers = []argoevents.Trigger{{Template: &argoevents.TriggerTemplate{Name: names.SensorTrigger("push", "build", "", "calendar"), Conditions: "d"}}}
+	ours := plan.ID{Group: "argoproj.io", Kind: "Sensor", Namespace: "n", Name: "s"}
+	account := plan.ID{Kind: "ServiceAccount", Namespace: "n", Name: "a"}
+	built := func(facts build.Pipeline) build.Result[build.Pipeline] {
+		facts.Triggers = []v1alpha1.PipelineTrigger{trigger}
+		return build.Result[build.Pipeline]{Plan: plan.Plan{Sets: []plan.Set{{Items: []plan.Item{{ID: ours, Object: sensor}}}}}, Facts: facts}
+	}
+	failed := func(id plan.ID, kept bool) apply.ItemError {
+		return apply.ItemError{ID: id, Kept: kept, Err: errors.New("no")}
+	}
+	why := func(id plan.ID) Cause {
+		err := failed(id, false)
+		return Cause{"Because", err.Error()}
+	}
+	armed := Cause{Reason: "Armed"}
+	for name, test := range map[string]struct {
+		facts    build.Pipeline
+		failed   []apply.ItemError
+		missing  error
+		state    *observed.Eventing
+		stateErr error
+		want     Cause
+	}{
+		"deployed":                    {state: &observed.Eventing{Deployed: true}, want: armed},
+		"not written":                 {want: Cause{"Progressing", "EventSource e is not written yet"}},
+		"not written for a reason":    {missing: errors.New("c is away"), want: Cause{"Because", "c is away"}},
+		"deployed, and c is away":     {missing: errors.New("c is away"), state: &observed.Eventing{Deployed: true}, want: armed},
+		"its state is unknown":        {stateErr: errors.New("no cache"), want: Cause{"Because", "no cache"}},
+		"refused":                     {facts: build.Pipeline{Illegal: []v1alpha1.IllegalEventSource{{EventSource: "push", Reason: "not granted"}}}, state: &observed.Eventing{Deployed: true}, want: Cause{"PermissionDenied", "not granted"}},
+		"no pipeline files":           {facts: build.Pipeline{SourceRefusal: "no access"}, missing: errors.New("c is away"), state: &observed.Eventing{Deployed: true}, want: Cause{"PermissionDenied", "no access"}},
+		"its sensor failed":           {failed: []apply.ItemError{failed(ours, false)}, state: &observed.Eventing{Deployed: true}, want: why(ours)},
+		"its sensor is kept":          {failed: []apply.ItemError{failed(ours, true)}, state: &observed.Eventing{Deployed: true}, want: armed},
+		"an Application failed":       {failed: []apply.ItemError{failed(plan.ID{Kind: "Application"}, false)}, state: &observed.Eventing{Deployed: true}, want: armed},
+		"an account failed":           {failed: []apply.ItemError{failed(account, false)}, state: &observed.Eventing{Deployed: true}, want: why(account)},
+		"the first of two counts":     {failed: []apply.ItemError{failed(account, false), failed(plan.ID{Kind: "Secret"}, false)}, state: &observed.Eventing{Deployed: true}, want: why(account)},
+		"a refusal before a failure":  {facts: build.Pipeline{SourceRefusal: "no access"}, failed: []apply.ItemError{failed(account, false)}, want: Cause{"PermissionDenied", "no access"}},
+		"an account, before a sensor": {failed: []apply.ItemError{failed(account, false), failed(ours, false)}, want: why(account)},
+	} {
+		state := func(plan.ID) (*observed.Eventing, error) { return test.state, test.stateErr }
+		causeOf := func(err error) Cause { return Cause{"Because", err.Error()} }
+		facts := TriggersOf(built(test.facts), test.failed, test.missing, state, causeOf)
+		got := facts.Statuses([]v1alpha1.PipelineTrigger{trigger})[0]
+		if (Cause{got.Reason, got.Message}) != test.want || got.Armed != (test.want == armed) {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
+	}
+}
+
+// Revoke disarms armed triggers only, and Armed counts the others.
+func TestRevoke(t *testing.T) {
+	triggers := []v1alpha1.PipelineTriggerStatus{
+		{EventSource: "push", Armed: true, Reason: "Armed"}, {EventSource: "tag", Armed: true, Reason: "Armed"}, {EventSource: "push", Reason: "Progressing", Message: "not yet"},
+	}
+	if got := Armed(triggers); got != "2/3" {
+		t.Errorf("%s are armed before, want 2/3", got)
+	}
+	Revoke(triggers, map[string]string{"push": "not granted any more"})
+	want := []v1alpha1.PipelineTriggerStatus{
+		{EventSource: "push", Reason: "PermissionDenied", Message: "not granted any more"}, {EventSource: "tag", Armed: true, Reason: "Armed"},
+		{EventSource: "push", Reason: "Progressing", Message: "not yet"},
+	}
+	if diff := cmp.Diff(want, triggers); diff != "" {
+		t.Errorf("triggers (-want +got):\n%s", diff)
+	}
+	if got := Armed(triggers); got != "1/3" {
+		t.Errorf("%s are armed, want 1/3", got)
 	}
 }
