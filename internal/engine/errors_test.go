@@ -93,6 +93,9 @@ func TestRetryAfter(t *testing.T) {
 			w := newWorld(t, project())
 			w.fails(test.err)
 			result, err := w.run()
+			if test.want == 0 && result != (reconcile.Result{}) {
+				t.Errorf("requeued with %+v, want never", result)
+			}
 			if err != nil || result.RequeueAfter != test.want {
 				t.Errorf("requeued after %s (%v), want %s", result.RequeueAfter, err, test.want)
 			}
@@ -160,6 +163,24 @@ func TestFinalizerKeepsTheStatus(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"Project"}, w.kinds); diff != "" {
 		t.Errorf("observed kinds (-want +got):\n%s", diff)
+	}
+}
+
+// A pass may record several facts, one after another.
+func TestRecordTwice(t *testing.T) {
+	w := newWorld(t, project())
+	w.work.reconcile = func(s *Session[*v1alpha1.Project]) error {
+		for _, warning := range []string{"a", "b"} {
+			s.Object.Status.Warnings = []string{warning}
+			if err := s.Record(t.Context()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	result, err := w.run()
+	if warnings := w.get().Status.Warnings; err != nil || result != (reconcile.Result{}) || len(warnings) != 1 || warnings[0] != "b" {
+		t.Errorf("warnings %q, requeued with %+v, error %v", warnings, result, err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -107,6 +108,9 @@ func traced(o *v1alpha1.Project, trace *[]string, step func(phase string) error)
 		Commit:   func() { _ = step("commit") },
 		Before:   func(context.Context, plan.Set) error { return step("before") },
 		After: func(_ context.Context, a Applied) error {
+			if a.Set.Target != plan.Cluster("c") {
+				*trace = append(*trace, "after of "+a.Set.Target.String())
+			}
 			if a.Err != nil {
 				*trace = append(*trace, "after!")
 				return a.Err
@@ -205,8 +209,9 @@ func TestPhases(t *testing.T) {
 			if _, reason, _ := strings.Cut(got["Ready"], "/"); reason != test.wantReady || got["Applied"] != test.wantApplied {
 				t.Errorf("Ready is %q and Applied %q, want reason %q and %q", got["Ready"], got["Applied"], test.wantReady, test.wantApplied)
 			}
-			if valid := got["Valid"]; test.wantReady != "" && test.fails != "load" && (valid == "True/Valid") == test.refuses {
-				t.Errorf("Valid is %q though the rules refuse: %v", valid, test.refuses)
+			wantValid := map[bool]string{true: "False/Invalid", false: "True/Valid"}[test.refuses]
+			if valid := got["Valid"]; test.wantReady != "" && test.fails != "load" && valid != wantValid {
+				t.Errorf("Valid is %q, want %q", valid, wantValid)
 			}
 		})
 	}
@@ -254,6 +259,10 @@ func TestPhasesThatEndAPass(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.deleted {
+				err := w.client.Get(t.Context(), client.ObjectKeyFromObject(o), o)
+				if gone := apierrors.IsNotFound(err); gone != (test.enter == nil) {
+					t.Errorf("the deleted object is gone: %v (%v)", gone, err)
+				}
 				return
 			}
 			if diff := cmp.Diff(test.want, conditionsOf(w.get())); diff != "" {
@@ -293,6 +302,87 @@ func TestSetsAreIsolated(t *testing.T) {
 				t.Errorf("conditions (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Nothing is applied if a fact cannot be put on record, or if the outcome of a set is not
+// known yet.
+func TestSetsThatEndAPass(t *testing.T) {
+	for name, test := range map[string]struct {
+		statusErr   error
+		after       error
+		wantApplied []string
+		wantErr     bool
+	}{
+		"on record":     {wantApplied: []string{"Cluster c", "Tenant"}},
+		"not on record": {statusErr: refused(), wantErr: true},
+		"not known":     {after: ErrNotYet, wantApplied: []string{"Cluster c"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := project()
+			w := aimed(t, o, map[string]*cluster{"c": newCluster(0), "tenant": newCluster(0)})
+			r, err := New(func(s *Session[*v1alpha1.Project]) Phases {
+				return Phases{
+					Plan:   func(context.Context) (plan.Plan, error) { return sets(plan.Cluster("c"), plan.Tenant), nil },
+					Commit: func() { s.Object.Status.Warnings = []string{"a"} },
+					After:  func(context.Context, Applied) error { return test.after },
+				}
+			}, w.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.statusErr = test.statusErr
+			if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(o)}); (err != nil) != test.wantErr {
+				t.Errorf("error %v, want one: %v", err, test.wantErr)
+			}
+			if diff := cmp.Diff(test.wantApplied, w.applied); diff != "" {
+				t.Errorf("applied (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The options of a kind are used for its sets.
+func TestOptionsOfAKind(t *testing.T) {
+	for confirm, want := range map[bool]string{true: "Deleting", false: "PruneGuarded"} {
+		w := aimed(t, project(), map[string]*cluster{"c": newCluster(20)})
+		w.options.Classify = func(err error) *Error {
+			var guard *apply.GuardError
+			if errors.As(err, &guard) {
+				return &Error{Class: ClassTerminal, Reason: "PruneGuarded"}
+			}
+			return nil
+		}
+		w.work.phases = Phases{
+			Plan:    func(context.Context) (plan.Plan, error) { return sets(plan.Cluster("c")), nil },
+			Options: func(plan.Set) apply.Options { return apply.Options{ConfirmPrune: confirm} },
+		}
+		if _, err := w.run(); err != nil {
+			t.Fatal(err)
+		}
+		if ready := readyOf(w.get()); ready.Reason != want {
+			t.Errorf("confirmed %v: %+v, want reason %s", confirm, ready, want)
+		}
+	}
+}
+
+// A deleted object gives its place among the workers back.
+func TestFinalizeLeavesTheLane(t *testing.T) {
+	o := project()
+	now := metav1.Now()
+	o.DeletionTimestamp, o.Finalizers = &now, []string{v1alpha1.Finalizer}
+	w := newWorld(t, o)
+	entered := 0
+	w.options.Enter = func(reconcile.Request, ...string) (func(), error) { entered++; return func() { entered-- }, nil }
+	w.work.phases.Clusters = func() []string { return []string{"c"} }
+	w.work.finalize = func(*Session[*v1alpha1.Project]) error {
+		if entered != 1 {
+			t.Errorf("%d places are taken", entered)
+		}
+		return nil
+	}
+	if _, err := w.run(); err != nil || entered != 0 || w.work.calls != 1 {
+		t.Errorf("%d places are taken after %d calls, error %v", entered, w.work.calls, err)
 	}
 }
 

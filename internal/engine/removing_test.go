@@ -19,6 +19,7 @@ func TestRemoving(t *testing.T) {
 		"one":             {result: apply.Result{Removing: []plan.ID{one}}, want: "Namespace one on Cluster alpha is being removed"},
 		"two":             {result: apply.Result{Removing: []plan.ID{one, two}}, want: "Namespace one on Cluster alpha is being removed (and 1 more)"},
 		"the second says": {result: apply.Result{Removing: []plan.ID{one, two}, Held: map[plan.ID]string{two: "x remains"}}, want: "Namespace two on Cluster alpha is being removed (and 1 more): x remains"},
+		"both say":        {result: apply.Result{Removing: []plan.ID{one, two}, Held: map[plan.ID]string{one: "x remains", two: "y"}}, want: "Namespace one on Cluster alpha is being removed (and 1 more): x remains"},
 	} {
 		outcome := Classify(Removing(test.result, plan.Cluster("alpha")), nil)
 		if outcome.Message != test.want || test.want != "" && (outcome.Class != ClassWaiting || outcome.Reason != v1alpha1.ReasonDeleting) {

@@ -45,8 +45,8 @@ func TestApplyIsGuarded(t *testing.T) {
 		"not confirmed":               {object: project()},
 		"another generation":          {object: annotated(confirm, "2")},
 		"confirmed":                   {object: annotated(confirm, "3"), wantDeleted: 20},
-		"confirmed by the asked one":  {object: project(), asked: annotated(confirm, "3"), wantDeleted: 20},
-		"the asked one does not":      {object: project(), asked: annotated(confirm, "2")},
+		"confirmed by the asked one":  {object: project(), asked: annotated(confirm, "4"), wantDeleted: 20},
+		"the asked one does not":      {object: project(), asked: annotated(confirm, "3")},
 		"confirmed by the kind":       {object: project(), options: apply.Options{ConfirmPrune: true}, wantDeleted: 20},
 		"the owner is being deleted":  {object: project(), options: apply.Options{NoGuard: true}, wantDeleted: 20},
 	} {
@@ -55,6 +55,7 @@ func TestApplyIsGuarded(t *testing.T) {
 			s := w.session(test.object)
 			var by v1alpha1.Object = test.object
 			if test.asked != nil {
+				test.asked.Name, test.asked.Generation = "asked", 4
 				s.Asked, by = test.asked, test.asked
 			}
 			if test.sync != nil {
@@ -87,14 +88,16 @@ func TestTenantConfirms(t *testing.T) {
 	for name, test := range map[string]struct {
 		owner       plan.Owner
 		confirms    bool
+		count       int
 		wantDeleted int
 	}{
-		"of the tenant, confirmed":     {plan.Owner{Kind: "Cluster", Name: "c"}, true, 20},
-		"of the tenant, not confirmed": {plan.Owner{Kind: "Cluster", Name: "c"}, false, 0},
-		"of a product":                 {plan.Owner{Kind: "Space", Product: "product-1", Name: "product-1"}, true, 0},
+		"of the tenant, confirmed":     {plan.Owner{Kind: "Cluster", Name: "c"}, true, 20, 20},
+		"of the tenant, not confirmed": {plan.Owner{Kind: "Cluster", Name: "c"}, false, 20, 0},
+		"few of the tenant":            {plan.Owner{Kind: "Cluster", Name: "c"}, true, 5, 5},
+		"of a product":                 {plan.Owner{Kind: "Space", Product: "product-1", Name: "product-1"}, true, 20, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := aimed(t, project(), map[string]*cluster{"c": newClusterOf(test.owner, 20)})
+			w := aimed(t, project(), map[string]*cluster{"c": newClusterOf(test.owner, test.count)})
 			s := w.session(project())
 			s.options.Targets.TenantConfirms = func(context.Context) bool { return test.confirms }
 			applied := s.Apply(t.Context(), plan.Set{Owner: test.owner, Target: plan.Cluster("c")}, apply.Options{})
@@ -105,6 +108,17 @@ func TestTenantConfirms(t *testing.T) {
 	}
 }
 
+// Without a repository of the tenant, nothing confirms.
+func TestNoTenantConfirms(t *testing.T) {
+	tenant := plan.Owner{Kind: "Cluster", Name: "c"}
+	w := aimed(t, project(), map[string]*cluster{"c": newClusterOf(tenant, 20)})
+	applied := w.session(project()).Apply(t.Context(), plan.Set{Owner: tenant, Target: plan.Cluster("c")}, apply.Options{})
+	var guard *apply.GuardError
+	if !errors.As(applied.Err, &guard) {
+		t.Errorf("error %v, want one of the guard", applied.Err)
+	}
+}
+
 // Objects on a lost cluster are waited for, unless a person gives them up.
 func TestWithdraw(t *testing.T) {
 	abandon := v1alpha1.AnnotationAbandon
@@ -112,11 +126,14 @@ func TestWithdraw(t *testing.T) {
 		object, asked *v1alpha1.Project
 		conns         map[string]*cluster
 		target        plan.Target
+		options       apply.Options
 		want          string
 		wantAbandoned []string
 	}{
 		"nothing is left":        {conns: map[string]*cluster{"c": newCluster(0)}},
 		"everything goes":        {conns: map[string]*cluster{"c": newCluster(20)}, want: "(and 19 more)"},
+		"no guard":               {conns: map[string]*cluster{"c": newCluster(20)}, options: apply.Options{Weighs: func(plan.ID) bool { return true }, NoGuard: true}, want: "(and 19 more)"},
+		"guarded":                {conns: map[string]*cluster{"c": newCluster(20)}, options: apply.Options{Weighs: func(plan.ID) bool { return true }}, want: "20 of the 20"},
 		"the cache fails":        {conns: map[string]*cluster{"c": {client: newCluster(0).client, err: errors.New("boom")}}, want: "boom"},
 		"lost":                   {want: "cluster c is not connected"},
 		"given up":               {object: annotated(abandon, "c"), wantAbandoned: []string{"p c"}},
@@ -146,7 +163,7 @@ func TestWithdraw(t *testing.T) {
 			if test.asked != nil {
 				s.Asked = test.asked
 			}
-			err := s.Withdraw(t.Context(), plan.Set{Owner: owner, Target: target}, apply.Options{})
+			err := s.Withdraw(t.Context(), plan.Set{Owner: owner, Target: target}, test.options)
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
@@ -163,6 +180,29 @@ func TestApplyWithoutAccess(t *testing.T) {
 	applied := w.session(project()).Apply(t.Context(), plan.Set{Owner: owner, Target: plan.Vault("c")}, apply.Options{})
 	if err := applied.Outcome(); err != nil || w.applied != nil {
 		t.Errorf("error %v, applied %v, want neither", err, w.applied)
+	}
+}
+
+// store is a secret store that has nothing.
+type store struct{ apply.System }
+
+func (store) UID() string                                        { return "store" }
+func (store) Kinds() []plan.SystemKind                           { return nil }
+func (store) Owned(context.Context, plan.Set) ([]plan.ID, error) { return nil, nil }
+
+// The sets of a product in a secret store are applied one after another.
+func TestApplyToTheStore(t *testing.T) {
+	w := aimed(t, project(), nil)
+	w.options.Targets.Vault = store{}
+	s := w.session(project())
+	for _, owner := range []plan.Owner{owner, owner, {Kind: "Cluster", Name: "c"}} {
+		applied := s.Apply(t.Context(), plan.Set{Owner: owner, Target: plan.Vault("c"), Items: []plan.Item{{ID: plan.ID{Kind: "Unknown"}}}}, apply.Options{})
+		if applied.Err == nil {
+			t.Errorf("%s: an item of a kind that the store does not have was applied", owner)
+		}
+	}
+	if diff := cmp.Diff([]string{"Vault c", "Vault c", "Vault c"}, w.applied); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
 	}
 }
 

@@ -23,7 +23,7 @@ func Verdict(refusals field.ErrorList) error {
 	messages := make([]string, 0, len(refusals))
 	for _, e := range refusals {
 		messages = append(messages, fmt.Sprintf("%s: %s", e.Field, e.Detail))
-		if worst.Origin == v1alpha1.ReasonReferenceMissing && e.Origin != v1alpha1.ReasonReferenceMissing {
+		if worst.Origin == v1alpha1.ReasonReferenceMissing {
 			worst = e
 		}
 	}

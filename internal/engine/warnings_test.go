@@ -47,6 +47,7 @@ func TestWarnings(t *testing.T) {
 		{name: "another one", warnings: []string{"spec.b: y", "spec.c: z"}, want: []string{"spec.b: y", "spec.c: z"}, wantEvents: []string{"spec.c: z"}},
 		{name: "a long one", warnings: []string{long}, want: []string{cut(long, maxWarning)}, wantEvents: []string{cut(cut(long, maxWarning), maxNote)}},
 		{name: "many", warnings: many, want: append(many[:20:20], "and 10 more"), wantEvents: []string{"warning 00 (and 20 more)"}},
+		{name: "as many as fit", warnings: many[:20], want: many[:20]},
 		{name: "none again"},
 	} {
 		warnings = step.warnings

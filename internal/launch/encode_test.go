@@ -31,7 +31,7 @@ func event(value string) launch.Event {
 }
 
 func TestEncodeIsInertAndIsReadBack(t *testing.T) {
-	for _, value := range hostile.Values() {
+	for _, value := range append(hostile.Values(), "\x1f ~\x7f\u0080\uffff\U00010000\U0010ffff") {
 		text, err := launch.Encode(event(value))
 		if err != nil {
 			t.Errorf("Encode(%.60q): %v", value, err)
@@ -98,7 +98,7 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 func FuzzEncode(f *testing.F) {
-	for _, value := range hostile.Values() {
+	for _, value := range append(hostile.Values(), "\x1f ~\x7f\u0080\uffff\U00010000\U0010ffff") {
 		f.Add(value)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

@@ -63,3 +63,36 @@ func TestEarly(t *testing.T) {
 		})
 	}
 }
+
+// A commit that is waited for is announced in vain, and a later one is waited for instead.
+func TestEarlyAgain(t *testing.T) {
+	first, second := strings.Repeat("a", 40), strings.Repeat("b", 40)
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	push := func(commit string) forge.Push { return forge.Push{Ref: "refs/heads/main", Commit: commit} }
+	e := &Early{}
+	e.Announce(push(first), "main")
+	e.Looked(now, "", false)
+	e.Looked(now.Add(time.Second), "", false)
+	e.Announce(push(first), "main")
+	e.Looked(now.Add(time.Second), "", false)
+	if got := e.Before(now.Add(time.Hour)).Sub(now); got != 3*time.Second {
+		t.Errorf("the next look is after %s, want 3 seconds", got)
+	}
+	e.Announce(push(second), "main")
+	if e.Commit != second || !e.Before(now.Add(time.Hour)).Before(now) {
+		t.Errorf("%+v does not look for the second commit at once", e)
+	}
+	// A look before the time counts for nothing, and the commit that comes ends it all.
+	e.Looked(now, "", false)
+	e.Looked(now, "", false)
+	if got := e.Before(now.Add(time.Hour)).Sub(now); got != time.Second {
+		t.Errorf("the next look is after %s, want a second", got)
+	}
+	if later := e.Before(now); !later.Equal(now) {
+		t.Errorf("a look that was due at %s is put off to %s", now, later)
+	}
+	e.Looked(now, second, false)
+	if e.Waits() || !e.Before(now.Add(time.Hour)).Equal(now.Add(time.Hour)) {
+		t.Errorf("%+v still waits", e)
+	}
+}

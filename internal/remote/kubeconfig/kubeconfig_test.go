@@ -126,6 +126,18 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestErrorsNameTheField(t *testing.T) {
+	for field, want := range map[string]string{
+		"":                "the kubeconfig is refused: mend it",
+		"users[].user.as": "the kubeconfig is refused: users[].user.as: mend it",
+		ServerField:       "the address of the API server is refused: spec.apiServer: mend it",
+	} {
+		if got := (&Error{Field: field, Problem: "mend it"}).Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	certificate, key := keyPair(t)
 	cert, private := base64.StdEncoding.EncodeToString(certificate), base64.StdEncoding.EncodeToString(key)
@@ -136,6 +148,7 @@ func TestParseRefuses(t *testing.T) {
 	tests := map[string]struct{ give, wantField, wantProblem string }{
 		"exec":                   {give: kubeconfigWith(goodServer, "exec:\n  command: sh"), wantField: "users[].user.exec", wantProblem: "plugins are not run"},
 		"auth provider":          {give: kubeconfigWith(goodServer, "auth-provider:\n  name: gcp"), wantField: "users[].user.auth-provider", wantProblem: "plugins are not run"},
+		"unknown, and empty":     {give: kubeconfigWith(goodServer, goodUser+"\nother: ''"), wantField: "users[].user.other", wantProblem: "this field is not accepted"},
 		"user name":              {give: kubeconfigWith(goodServer, goodUser+"\nusername: a"), wantField: "users[].user.username", wantProblem: "passwords are not accepted"},
 		"password":               {give: kubeconfigWith(goodServer, "username: a\npassword: "+secretToken), wantField: "users[].user.password", wantProblem: "passwords are not accepted"},
 		"token file":             {give: kubeconfigWith(goodServer, "tokenFile: /etc/passwd"), wantField: "users[].user.tokenFile", wantProblem: "files are not read"},
