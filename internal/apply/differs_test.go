@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -14,6 +15,7 @@ func TestCompare(t *testing.T) {
 	for name, test := range map[string]struct {
 		applied, stored string
 		kind            string
+		secrets         []plan.SecretValue
 		want            string
 	}{
 		"equal":                    {applied: `spec: {a: [1, b, true]}`, stored: `spec: {a: [1, b, true]}`},
@@ -31,6 +33,11 @@ func TestCompare(t *testing.T) {
 		"an element that is taken": {applied: `spec: {repos: [a, b]}`, stored: `spec: {repos: [a]}`, want: `spec.repos[1] is absent, and "b" was applied`},
 		"a label":                  {applied: `metadata: {labels: {a: b}}`, stored: `metadata: {labels: {c: d}}`, want: `metadata.labels.a is absent, and "b" was applied`},
 		"a secret":                 {applied: `data: {key: aGlkZGVu}`, stored: `data: {key: b3RoZXI=}`, kind: "Secret", want: "data.key has another value"},
+		"a value from a secret":    {applied: `spec: {a: aGlkZGVu}`, stored: `spec: {a: b3RoZXI=}`, secrets: make([]plan.SecretValue, 1), want: "spec.a has another value"},
+		"a deep value":             {applied: `spec: {a: {b: {c: 1}}}`, stored: `{}`, want: `spec is absent, and {"a":{"b":{"c":1}}} was applied`},
+		"no value":                 {applied: `spec: {a: null}`, stored: `spec: {a: "<nil>"}`, want: `spec.a is "\u003cnil\u003e", and absent was applied`},
+		"the first of two":         {applied: `{b: 1, a: {d: 1, c: 1}}`, stored: `{b: 2, a: {d: 2, c: 2}}`, want: "a.c is 2, and 1 was applied"},
+		"a long value":             {applied: `spec: {a: ` + strings.Repeat("x", 200) + `}`, stored: `spec: {a: z}`, want: `spec.a is "z", and "` + strings.Repeat("x", 99) + `… was applied`},
 	} {
 		objects := make([]*unstructured.Unstructured, 2)
 		for i, text := range []string{test.applied, test.stored} {
@@ -41,7 +48,7 @@ func TestCompare(t *testing.T) {
 		}
 		id := plan.ID{Kind: "Application", Namespace: "n", Name: "a"}
 		p := &pass{set: plan.Set{Target: plan.Cluster("alpha")}}
-		got := p.compare(intent{item: plan.Item{ID: id}, gvk: schema.GroupVersionKind{Kind: test.kind}}, objects[0], objects[1])
+		got := p.compare(intent{item: plan.Item{ID: id, Secrets: test.secrets}, gvk: schema.GroupVersionKind{Kind: test.kind}}, objects[0], objects[1])
 		want := ""
 		if test.want != "" {
 			want = "Application n/a on Cluster alpha differs from what was written: " + test.want +
