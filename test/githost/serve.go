@@ -134,8 +134,9 @@ func (g *Host) receive(w http.ResponseWriter, r *http.Request, repository *repos
 	g.pass(w, r)
 }
 
-// pass passes a request on to git http-backend.
-func (g *Host) pass(w http.ResponseWriter, r *http.Request) {
+// pass passes a request on to git http-backend, with further variables of its
+// environment.
+func (g *Host) pass(w http.ResponseWriter, r *http.Request, env ...string) {
 	if r.ContentLength < 0 {
 		spooled, err := spool(r)
 		if err != nil {
@@ -145,7 +146,7 @@ func (g *Host) pass(w http.ResponseWriter, r *http.Request) {
 		}
 		defer func() { _ = os.Remove(spooled.Name()); _ = spooled.Close() }()
 	}
-	g.backend.serve(w, r, g.log)
+	g.backend.serve(w, r, g.log, env...)
 }
 
 // backend is git http-backend for the repositories below a directory.
@@ -160,7 +161,7 @@ func newBackend(dir string) (backend, error) {
 }
 
 // serve answers a request. It must have a length: CGI has no bodies without one.
-func (b backend) serve(w http.ResponseWriter, r *http.Request, output io.Writer) {
+func (b backend) serve(w http.ResponseWriter, r *http.Request, output io.Writer, env ...string) {
 	r = r.Clone(r.Context())
 	// A CGI program gets headers as environment variables. It needs no credentials.
 	r.Header.Del("Authorization")
@@ -169,7 +170,7 @@ func (b backend) serve(w http.ResponseWriter, r *http.Request, output io.Writer)
 		Root: "/",
 		Dir:  b.dir,
 		// git lets only named users push.
-		Env:    append(Environ(b.dir), "GIT_PROJECT_ROOT="+b.dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=git"),
+		Env:    append(append(Environ(b.dir), "GIT_PROJECT_ROOT="+b.dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=git"), env...),
 		Logger: log.New(output, "", log.LstdFlags),
 		Stderr: output,
 	}
