@@ -31,7 +31,7 @@ type route struct {
 	// writes are refused for projects that are archived or marked for deletion.
 	writes bool
 	serve  func(*call) reply
-	// source is where the behaviour is documented. unverified is what no source
+	// source is where the behaviour is documented. unverified is the part that no source
 	// confirms.
 	source, unverified string
 }

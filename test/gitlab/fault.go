@@ -101,7 +101,7 @@ func Slow(delay time.Duration) Fault {
 	}
 }
 
-// Lost does what the request asks for, and closes the connection without an answer.
+// Lost serves the request, and closes the connection without an answer.
 func Lost() Fault {
 	return func(_ http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(httptest.NewRecorder(), r)

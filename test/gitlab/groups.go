@@ -69,7 +69,7 @@ func (c *call) groupRow(g *group) object {
 		"project_creation_level": g.projectLevel, "subgroup_creation_level": g.subgroupLevel,
 		"default_branch_protection":          g.protection,
 		"default_branch_protection_defaults": protectionDefaults(g.protection),
-		// GitLab gives null for what was never set.
+		// GitLab gives null for settings that were never set.
 		"emails_disabled": nil, "lfs_enabled": true, "request_access_enabled": true, "auto_devops_enabled": nil,
 	}
 	if g.parent != nil {
@@ -249,7 +249,7 @@ func (s *Server) restore(in *space) {
 	in.path, in.name, in.marked = in.restorePath, in.restoreName, time.Time{}
 }
 
-// removeMarked removes what was marked long enough ago.
+// removeMarked removes the spaces that were marked long enough ago.
 func (s *Server) removeMarked(now time.Time) {
 	due := func(in *space) bool { return !in.marked.IsZero() && now.Sub(in.marked) >= deletionDelay }
 	for _, g := range slices.Clone(s.groups) {

@@ -109,7 +109,7 @@ func (p *project) has(key *deployKey) bool {
 
 func (c *call) addKey() reply {
 	text := strings.TrimSpace(c.text("key"))
-	// GitLab looks for the text as it comes, and stores it without what follows the
+	// GitLab looks for the text as it comes, and stores it without the words after the
 	// first word of the comment.
 	for _, enabled := range c.project.enabled {
 		if enabled.key.public == text {

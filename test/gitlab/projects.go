@@ -68,7 +68,7 @@ func (c *call) projectRow(p *project) object {
 			"id": p.parent.id, "name": p.parent.name, "path": p.parent.path, "kind": "group", "full_path": p.parent.full(),
 			"parent_id": nil, "avatar_url": nil, "web_url": c.URL + "/groups/" + p.parent.full(),
 		},
-		// GitLab gives null for what was never set.
+		// GitLab gives null for settings that were never set.
 		"emails_disabled": nil, "lfs_enabled": true, "auto_devops_enabled": nil, "open_issues_count": 0, "forks_count": 0, "star_count": 0,
 	}
 	if p.pushed {
@@ -106,7 +106,7 @@ func (c *call) listProjects(among func(*project) bool) reply {
 			c.flag("membership", false) && !member,
 			c.has("min_access_level") && (!member || int64(level) < c.number("min_access_level")),
 			c.has("id_after") && p.id <= c.number("id_after"),
-			// A search does not find what is not indexed yet, and never the parts of a path.
+			// A search knows names only, and never a part of a path.
 			c.has("search") && (c.text("search") == "" || !strings.Contains(strings.ToLower(p.path+" "+p.name), strings.ToLower(c.text("search")))):
 			continue
 		}

@@ -203,7 +203,7 @@ func (s *Server) later(delay time.Duration, change func()) {
 	s.pending = append(s.pending, pending{at: s.now().Add(delay), make: change})
 }
 
-// settle makes the changes that are due, and removes what was marked long enough ago.
+// settle makes the changes that are due, and removes the spaces that were marked long enough ago.
 func (s *Server) settle() {
 	now := s.now()
 	var left, due []pending

@@ -287,7 +287,7 @@ func (s *Server) SetMember(full, username string, level int) {
 }
 
 // Protect protects a branch, or the branches of a pattern, of a project. Users with the
-// level may push; NoAccess lets nobody push.
+// level may push; NoAccess forbids all pushes.
 func (s *Server) Protect(projectPath, branch string, level int) {
 	s.Unprotect(projectPath, branch)
 	s.prepare(func() error {
