@@ -69,6 +69,8 @@ type system struct {
 	*scenario.System
 	op    *scenario.Operator
 	store secrets.Store
+	// poll is the pause between two looks at a repository by operators that start.
+	poll time.Duration
 	// exclusive is held by the test that has exclusivePlane.
 	exclusive sync.Mutex
 }
@@ -83,7 +85,7 @@ func theSystem(t *testing.T) *system {
 	t.Helper()
 	stack := stack.Stack(t)
 	prepareOnce.Do(func() {
-		sys := &system{}
+		sys := &system{poll: 2 * time.Second}
 		if err := sys.prepare(t.Context(), stack); err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +148,7 @@ func (sys *system) start(t *testing.T, names []string) *scenario.Operator {
 	}
 	op, err := sys.RunOperator(devstack.OperatorConfig{
 		Tenant: tenantName, Dir: dir, Receiver: "127.0.0.1:0", Metrics: "0", Probes: "0",
-		GitPoll: 2 * time.Second, ClusterProbe: time.Second, RunnerImage: "registry.example.com/nautes-runner:v1",
+		GitPoll: sys.poll, ClusterProbe: time.Second, RunnerImage: "registry.example.com/nautes-runner:v1",
 	}, func(deps *reconcile.Deps) error { return controllers.Add(deps, names) })
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -61,6 +63,9 @@ type pipelineProduct struct {
 	// played are the clusters on which Argo CD and Argo Events are played.
 	played []string
 }
+
+// playAgain is the pause before a report that failed is written again.
+const playAgain = 100 * time.Millisecond
 
 const pipelineFile = "projects/app/pr.yaml"
 
@@ -144,50 +149,62 @@ func (m *pipelineProduct) open(t *testing.T, spec *v1alpha1.ProjectPipelineRunti
 // Argo CD would, until the test ends and the product is gone.
 func (m *pipelineProduct) playControllers(t *testing.T) {
 	t.Helper()
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(250 * time.Millisecond):
-				for _, name := range m.played {
-					m.play(m.sys.Clusters[name])
-				}
+	ctx, stop := context.WithCancel(context.Background())
+	for _, name := range m.played {
+		c := m.sys.Clusters[name]
+		for _, kind := range []string{"EventSource", "Sensor", "Application"} {
+			list := &unstructured.UnstructuredList{}
+			list.SetGroupVersionKind(scenario.ArgoKind(kind + "List"))
+			err := scenario.Watch(ctx, c, list, func(o client.Object) { m.play(ctx, c, o.(*unstructured.Unstructured)) },
+				client.MatchingLabels{v1alpha1.LabelProduct: m.Name})
+			// A cluster without pipelines does not serve the kinds of Argo Events.
+			if err != nil && !meta.IsNoMatchError(err) {
+				t.Fatal(err)
 			}
 		}
-	}()
+	}
 	t.Cleanup(func() {
 		// The product is removed first, which needs Argo CD.
 		m.remove(t)
-		close(stop)
-		<-done
+		stop()
 	})
 }
 
-func (m *pipelineProduct) play(c client.Client) {
-	ctx := context.Background()
-	for kind, conditions := range map[string][]string{
-		"EventSource": {"SourcesProvided", "Deployed"}, "Sensor": {"DependenciesProvided", "TriggersProvided", "Deployed"},
-	} {
-		list := m.list(c, kind)
-		for i := range list {
-			if _, seen, _ := unstructured.NestedSlice(list[i].Object, "status", "conditions"); seen {
-				continue
-			}
-			var all []any
-			for _, name := range conditions {
-				all = append(all, map[string]any{"type": name, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"})
-			}
-			before := list[i].DeepCopy()
-			_ = unstructured.SetNestedSlice(list[i].Object, all, "status", "conditions")
-			_ = c.Status().Patch(ctx, &list[i], client.MergeFrom(before))
+// play reports the status of an object, again and again until the report is written or
+// the object is gone.
+func (m *pipelineProduct) play(ctx context.Context, c client.Client, o *unstructured.Unstructured) {
+	for {
+		err := report(ctx, c, o)
+		if err == nil || scenario.Pause(ctx, playAgain) != nil {
+			return
+		}
+		if err := c.Get(ctx, client.ObjectKeyFromObject(o), o); apierrors.IsNotFound(err) {
+			return
 		}
 	}
-	for _, app := range m.list(c, "Application") {
-		_ = scenario.PlayArgoCD(ctx, c, &app)
+}
+
+// report writes the status that Argo Events or Argo CD reports of an object that has none.
+func report(ctx context.Context, c client.Client, o *unstructured.Unstructured) error {
+	var names []string
+	switch o.GetKind() {
+	case "Application":
+		return scenario.PlayArgoCD(ctx, c, o)
+	case "EventSource":
+		names = []string{"SourcesProvided", "Deployed"}
+	case "Sensor":
+		names = []string{"DependenciesProvided", "TriggersProvided", "Deployed"}
 	}
+	if _, seen, _ := unstructured.NestedSlice(o.Object, "status", "conditions"); seen {
+		return nil
+	}
+	var all []any
+	for _, name := range names {
+		all = append(all, map[string]any{"type": name, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"})
+	}
+	before := o.DeepCopy()
+	_ = unstructured.SetNestedSlice(o.Object, all, "status", "conditions")
+	return client.IgnoreNotFound(c.Status().Patch(ctx, o, client.MergeFrom(before)))
 }
 
 // list returns the product's objects of a kind of Argo's on a cluster.

@@ -75,6 +75,9 @@ func inSeveralProcesses(t *testing.T, sys *system) {
 	for _, r := range more {
 		stop(t, r)
 	}
+	// No later test needs an early look at a repository that does not change, and each of
+	// them starts two processes.
+	sys.poll = 5 * time.Second
 	sys.serve(t, controllers.Names())
 	sys.condition(t, s.Object(), "Ready", "True", "Ready")
 }

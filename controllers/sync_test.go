@@ -167,16 +167,14 @@ func TestBadFilesStopOnlyThemselves(t *testing.T) {
 
 // event looks for an event about an object whose note has all texts.
 func (sys *system) event(o v1alpha1.Object, reason string, texts ...string) error {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(scenario.Object("events.k8s.io/v1", "EventList", "", "").GroupVersionKind())
-	if err := sys.Client.List(context.Background(), list); err != nil {
+	list := &corev1.EventList{}
+	err := sys.Client.List(context.Background(), list, client.InNamespace(o.GetNamespace()),
+		client.MatchingFields{"involvedObject.name": o.GetName(), "reason": reason})
+	if err != nil {
 		return err
 	}
 	for _, e := range list.Items {
-		name, _, _ := unstructured.NestedString(e.Object, "regarding", "name")
-		note, _, _ := unstructured.NestedString(e.Object, "note")
-		lacks := func(text string) bool { return !strings.Contains(note, text) }
-		if name == o.GetName() && e.Object["reason"] == reason && !slices.ContainsFunc(texts, lacks) {
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(e.Message, text) }) {
 			return nil
 		}
 	}

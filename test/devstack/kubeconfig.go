@@ -9,8 +9,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Config returns the administrator's configuration, without a limit on the rate
-// of requests; the caller owns it.
+// Config returns the administrator's configuration, with a token and without a limit on
+// the rate of requests; the caller owns it.
 func (c *ControlPlane) Config() *rest.Config { return rest.CopyConfig(c.admin) }
 
 // ConfigFor issues a client certificate for a user in groups. The audit log

@@ -111,12 +111,17 @@ func moduleFiles(paths ...string) ([]byte, error) {
 	return bytes.Join(all, []byte("\n---\n")), nil
 }
 
-// Apply writes YAML documents as `kubectl apply --server-side` does.
+// Apply is ApplyWith, for those who have no client yet.
 func Apply(ctx context.Context, config *rest.Config, manifests []byte) error {
 	c, err := client.New(config, client.Options{})
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
+	return ApplyWith(ctx, c, manifests)
+}
+
+// ApplyWith writes YAML documents as `kubectl apply --server-side` does.
+func ApplyWith(ctx context.Context, c client.Client, manifests []byte) error {
 	objects, err := decodeManifests(manifests)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func (s *System) InstallArgoCDKinds(ctx context.Context) error {
 // Apply writes manifests to the tenant's control plane, as kubectl apply does.
 func (s *System) Apply(ctx context.Context, manifests ...string) error {
 	for _, m := range manifests {
-		if err := devstack.Apply(ctx, s.Tenant.Config(), []byte(m)); err != nil {
+		if err := devstack.ApplyWith(ctx, s.Client, []byte(m)); err != nil {
 			return err
 		}
 	}
@@ -102,6 +102,9 @@ func (s *System) RunOperator(settings devstack.OperatorConfig, add func(*reconci
 	if err != nil {
 		return nil, fmt.Errorf("read the operator's kubeconfig: %w", err)
 	}
+	// The operator's process reads its configuration without a limit, too. A zero limits
+	// each of its clients to five requests a second.
+	cfg.QPS = -1
 	if err := os.MkdirAll(settings.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the operator: %w", err)
 	}

@@ -11,12 +11,14 @@ import (
 // make each of them wait longer on a busy machine.
 const Patience = 3 * time.Minute
 
-// The pause between two questions grows with the duration of the wait: a fast answer
-// is seen at once, and slow work is not held up by the questions.
+// The pause between two questions grows with the duration of the wait, and with the time
+// that an answer takes: a fast answer is seen at once, and slow work is not held up by
+// the questions.
 const (
 	firstPause   = 10 * time.Millisecond
-	longestPause = 200 * time.Millisecond
+	longestPause = 500 * time.Millisecond
 	pauseShare   = 20
+	pauseAnswers = 4
 )
 
 // Until asks until the answer is nil, and for no longer than patience. Then it returns
@@ -27,6 +29,7 @@ func Until(ctx context.Context, patience time.Duration, what string, ask func(co
 	defer cancel()
 	var last error
 	for {
+		asked := time.Now()
 		err := ask(within)
 		if err == nil {
 			return nil
@@ -35,7 +38,8 @@ func Until(ctx context.Context, patience time.Duration, what string, ask func(co
 		if within.Err() == nil || last == nil {
 			last = err
 		}
-		if Pause(within, min(longestPause, max(firstPause, time.Since(began)/pauseShare))) == nil {
+		pause := max(firstPause, time.Since(began)/pauseShare, pauseAnswers*time.Since(asked))
+		if Pause(within, min(longestPause, pause)) == nil {
 			continue
 		}
 		if ctx.Err() != nil {
