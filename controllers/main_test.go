@@ -19,8 +19,8 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/controllers"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
-	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/test/devstack"
@@ -226,7 +226,7 @@ func labelled(t *testing.T, c client.Client, product string) []string {
 // withLabels lists the objects with labels on a runtime cluster, as kind namespace/name.
 func withLabels(t *testing.T, c client.Client, labels client.MatchingLabels) []string {
 	t.Helper()
-	objects, err := scenario.List(context.Background(), c, remote.RuntimeKinds(), labels)
+	objects, err := scenario.List(context.Background(), c, plan.RuntimeKinds(), labels)
 	if err != nil {
 		t.Fatal(err)
 	}

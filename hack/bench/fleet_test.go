@@ -31,7 +31,7 @@ func TestSimulatedCluster(t *testing.T) {
 	if conn.Version() != simulatedVersion {
 		t.Errorf("the version is %s", conn.Version())
 	}
-	for _, gvk := range remote.RuntimeKinds() {
+	for _, gvk := range plan.RuntimeKinds() {
 		if served, err := conn.Serves(t.Context(), gvk.Group, gvk.Kind); err != nil || !served {
 			t.Errorf("%v is served: %v, %v", gvk, served, err)
 		}
@@ -102,7 +102,7 @@ func connect(t *testing.T, f *fleet, m *member) *remote.Conn {
 		t.Fatal(err)
 	}
 	conn, err := remote.Connect(t.Context(), cfg, remote.ConnOptions{
-		Tenant: "bench", Kinds: remote.RuntimeKinds(), EntryPoints: true,
+		Tenant: "bench", Kinds: plan.RuntimeKinds(), EntryPoints: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
@@ -169,7 +169,7 @@ func (b *bench) runtimeStatus(ctx context.Context) string {
 
 // count counts the objects that Nautes has written for the runtime.
 func (b *bench) count(ctx context.Context) (int, error) {
-	all, err := scenario.List(ctx, b.Clusters[cluster], remote.RuntimeKinds(),
+	all, err := scenario.List(ctx, b.Clusters[cluster], plan.RuntimeKinds(),
 		client.MatchingLabels{"nautes.io/owner-kind": "ProjectPipelineRuntime", "nautes.io/product": product(0).Name})
 	return len(all), err
 }

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 
-	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/plan"
 )
 
 const (
@@ -122,7 +122,7 @@ func servedKinds() []schema.GroupVersionKind {
 			kinds = append(kinds, gvk)
 		}
 	}
-	kinds = append(append(kinds, remote.RuntimeKinds()...), definitionKind())
+	kinds = append(append(kinds, plan.RuntimeKinds()...), definitionKind())
 	for i := range furtherDefinitions {
 		kinds = append(kinds, schema.GroupVersionKind{Group: "components.example.com", Version: "v1", Kind: fmt.Sprintf("Thing%d", i)})
 	}

@@ -15,7 +15,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/launch"
-	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/scenario"
@@ -252,7 +252,7 @@ func (d *demo) pipelineRemoval(ctx context.Context) error {
 	}
 	pushed := time.Now()
 	err := d.until(ctx, "the end of what the pipeline runtime had", func(ctx context.Context) error {
-		left, err := list(ctx, w, remote.RuntimeKinds(), client.MatchingLabels{
+		left, err := list(ctx, w, plan.RuntimeKinds(), client.MatchingLabels{
 			managedBy: "nautes", "nautes.io/product": productName,
 		})
 		if err == nil && len(left) > 0 {

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
@@ -125,7 +125,7 @@ func (d *demo) showPipeline(ctx context.Context, runtime *v1alpha1.ProjectPipeli
 	w := d.Clusters[innerName]
 	root := branch{text: "cluster " + virtualName}
 	for _, namespace := range []string{devstack.ArgoEventsNamespace, pipelineNamespace, devstack.ArgoCDNamespace} {
-		found, err := list(ctx, w, remote.RuntimeKinds(), client.InNamespace(namespace), client.MatchingLabels{
+		found, err := list(ctx, w, plan.RuntimeKinds(), client.InNamespace(namespace), client.MatchingLabels{
 			managedBy: "nautes", "nautes.io/product": productName, "nautes.io/owner-name": pipelineRuntime,
 		})
 		if err != nil {

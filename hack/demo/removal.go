@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
@@ -261,7 +261,7 @@ func (d *demo) productRemoval(ctx context.Context) error {
 
 // labelled lists the objects with the labels of the product on the runtime cluster.
 func (d *demo) labelled(ctx context.Context, w client.Client) ([]string, error) {
-	return list(ctx, w, remote.RuntimeKinds(), client.MatchingLabels{managedBy: "nautes", "nautes.io/product": productName})
+	return list(ctx, w, plan.RuntimeKinds(), client.MatchingLabels{managedBy: "nautes", "nautes.io/product": productName})
 }
 
 // showCluster prints the objects on the runtime cluster as a tree, and checks that

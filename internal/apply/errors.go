@@ -40,6 +40,37 @@ func (e *KindMissingError) Error() string {
 	return fmt.Sprintf("%s does not serve %s; install the component that brings it", e.Target, strings.Join(kinds, ", "))
 }
 
+// UnservedError says that the API server does not serve the kind of an object at the
+// moment, for example while it starts. The object may exist. It passes by itself.
+type UnservedError struct {
+	ID     plan.ID
+	Target plan.Target
+	Err    error
+}
+
+// Error names the kind.
+func (e *UnservedError) Error() string {
+	return fmt.Sprintf("%s does not serve the kind of %s at the moment; it is tried again", e.Target, e.ID)
+}
+
+// Unwrap returns the server's error.
+func (e *UnservedError) Unwrap() error { return e.Err }
+
+// isGone reports whether the API server says that an object does not exist. The
+// answer of a server that does not serve the kind has the same code, and is no
+// statement about the object.
+func isGone(err error) bool {
+	return apierrors.IsNotFound(err) && !apierrors.IsUnexpectedServerError(err)
+}
+
+// checkServed wraps the error about a kind that is not served, and returns any other.
+func (p *pass) checkServed(id plan.ID, err error) error {
+	if apierrors.IsNotFound(err) && !isGone(err) {
+		return &UnservedError{ID: id, Target: p.set.Target, Err: err}
+	}
+	return err
+}
+
 // NotOursError says that an object of that name exists and was not made for the
 // owner.
 type NotOursError struct {
@@ -209,7 +240,7 @@ type ItemError struct {
 // Error names the object and the problem.
 func (e *ItemError) Error() string {
 	switch e.Err.(type) { //nolint:errorlint // an error that wraps one of these adds words of its own
-	case *NotOursError, *TerminatingError, *ConflictError, *KindMissingError, *PlanError, *DiffersError:
+	case *NotOursError, *TerminatingError, *ConflictError, *KindMissingError, *UnservedError, *PlanError, *DiffersError:
 		return e.Err.Error() // They name the object themselves.
 	}
 	return fmt.Sprintf("%s on %s: %s", e.ID, e.Target, describe(e.Err, e.secret))

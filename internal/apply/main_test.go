@@ -94,7 +94,7 @@ func newWorldAs(t *testing.T, name string, account *rest.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := remote.Connect(t.Context(), account, remote.ConnOptions{Tenant: tenant, Kinds: remote.RuntimeKinds()})
+	c, err := remote.Connect(t.Context(), account, remote.ConnOptions{Tenant: tenant, Kinds: plan.RuntimeKinds()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func (w *world) unseen(id plan.ID) {
 var kinds = map[string]schema.GroupVersionKind{}
 
 func init() {
-	for _, gvk := range remote.RuntimeKinds() {
+	for _, gvk := range plan.RuntimeKinds() {
 		kinds[gvk.Kind] = gvk
 	}
 }

@@ -267,13 +267,13 @@ func (p *pass) remove(ctx context.Context, c candidate) (exists bool, err error)
 // *ConflictError if it was changed or replaced since it was read.
 func (p *pass) interpretDeleteError(c candidate, err error) (exists bool, _ error) {
 	switch {
-	case apierrors.IsNotFound(err):
+	case isGone(err):
 		p.memory.drop(p.key, c.id)
 		return false, nil
 	case apierrors.IsConflict(err):
 		return true, &ConflictError{ID: c.id, Target: p.set.Target, Err: err}
 	}
-	return true, err
+	return true, p.checkServed(c.id, err)
 }
 
 // release removes the finalizers of Options.Release from an object, unless it was

@@ -194,11 +194,11 @@ func (p *pass) read(ctx context.Context, gvk schema.GroupVersionKind, id plan.ID
 	o := &metav1.PartialObjectMetadata{}
 	o.SetGroupVersionKind(gvk)
 	err := p.conn.Client().Get(ctx, client.ObjectKey{Namespace: id.Namespace, Name: id.Name}, o)
-	if apierrors.IsNotFound(err) {
+	if isGone(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, p.checkServed(id, err)
 	}
 	return o, nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/config"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/telemetry"
@@ -30,7 +31,7 @@ const tenantSyncTimeout = 2 * time.Minute
 // first reconciliation sees every object.
 func connect(ctx context.Context, d *reconcile.Deps, cfg *rest.Config, o *config.Operator) error {
 	tenant, err := remote.Connect(ctx, cfg, remote.ConnOptions{
-		Tenant: o.Tenant, Kinds: remote.TenantKinds(), Namespaces: remote.TenantNamespaces(o.ArgoCD.Namespace),
+		Tenant: o.Tenant, Kinds: plan.TenantKinds(), Namespaces: plan.TenantNamespaces(o.ArgoCD.Namespace),
 		OnChange: d.TenantChanged, Scheme: d.Manager.GetScheme(), QPS: tenantQPS, Burst: tenantBurst,
 		Rights: "apply config/rbac again, with its Role in the namespace " + o.ArgoCD.Namespace,
 		Log:    ctrl.Log.WithName("tenant"),

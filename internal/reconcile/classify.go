@@ -20,12 +20,14 @@ import (
 const foreignRetry = time.Minute
 
 // Intervals after which a cause that no watch reports is looked up again: a secret
-// store that did not answer or refused, a token that a cluster has yet to issue, and
-// objects that are being read.
+// store that did not answer or refused, a token that a cluster has yet to issue, a
+// kind that an API server does not serve at the moment, and objects that are being
+// read.
 const (
-	storeRetry = 30 * time.Second
-	TokenRetry = 2 * time.Second
-	syncRetry  = 300 * time.Millisecond
+	storeRetry    = 30 * time.Second
+	TokenRetry    = 2 * time.Second
+	unservedRetry = 2 * time.Second
+	syncRetry     = 300 * time.Millisecond
 )
 
 // Classify is the one place that maps the errors of the packages below to the
@@ -37,6 +39,7 @@ func Classify(err error) *engine.Error {
 		kind     *apply.KindMissingError
 		secret   *apply.SecretMissingError
 		missing  *snapshot.MissingError
+		unserved *apply.UnservedError
 		leaving  *apply.TerminatingError
 		conflict *apply.ConflictError
 		rival    *apply.ContestedError
@@ -64,6 +67,8 @@ func Classify(err error) *engine.Error {
 		return outcome
 	case errors.As(err, &kind):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonKindMissing, Message: kind.Error()}
+	case errors.As(err, &unserved):
+		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonKindMissing, Message: unserved.Error(), RetryAfter: unservedRetry}
 	case errors.As(err, &secret):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretMissing, Message: secret.Error()}
 	case errors.As(err, &missing):

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"testing"
@@ -30,6 +31,7 @@ func TestClassifyAnswersOfServers(t *testing.T) {
 	for name, test := range map[string]struct {
 		err        error
 		wantReason string
+		wantClass  engine.Class
 		want       string
 	}{
 		"a webhook that does not answer": {err: item(answer(500, down)), wantReason: v1alpha1.ReasonApplyFailed, want: object + `failed calling webhook "namespaces.hnc.x-k8s.io": failed to call webhook: Post "https://h/validate": EOF`},
@@ -44,10 +46,15 @@ func TestClassifyAnswersOfServers(t *testing.T) {
 		"another write":                  {err: fmt.Errorf("patch: %w", answer(403, "no")), wantReason: v1alpha1.ReasonApplyFailed, want: "a write failed: the API server refuses it: no"},
 		"another write of a Secret":      {err: fmt.Errorf("patch: %w", secret), wantReason: v1alpha1.ReasonApplyFailed, want: "a write failed: the API server refuses it (Invalid)"},
 		"an object that is gone":         {err: fmt.Errorf("read: %w", answer(404, "gone")), wantReason: v1alpha1.ReasonInternalError},
-		"another error":                  {err: errors.New("odd"), wantReason: v1alpha1.ReasonInternalError},
+		"a kind that is not served": {
+			err:        item(&apply.UnservedError{ID: plan.ID{Kind: "ConfigMap", Namespace: "n", Name: "c"}, Target: plan.Cluster("alpha"), Err: answer(404, "404 page not found")}),
+			wantReason: v1alpha1.ReasonKindMissing, wantClass: engine.ClassWaiting,
+			want: "Cluster alpha does not serve the kind of ConfigMap n/c at the moment; it is tried again",
+		},
+		"another error": {err: errors.New("odd"), wantReason: v1alpha1.ReasonInternalError},
 	} {
 		outcome := engine.Classify(test.err, Classify)
-		if outcome.Reason != test.wantReason || outcome.Class != engine.ClassUnexpected || test.want != "" && outcome.Message != test.want {
+		if outcome.Reason != test.wantReason || outcome.Class != cmp.Or(test.wantClass, engine.ClassUnexpected) || test.want != "" && outcome.Message != test.want {
 			t.Errorf("%s: %s %q, want %s %q", name, outcome.Reason, outcome.Message, test.wantReason, test.want)
 		}
 	}

@@ -153,7 +153,7 @@ func TestKindIsServedLater(t *testing.T) {
 	ns := namespace(t, c, nil)
 	var reported changes
 	var log logLines
-	conn, err := Connect(t.Context(), server.Config(t), ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), OnChange: reported.add, Log: log.logger()})
+	conn, err := Connect(t.Context(), server.Config(t), ConnOptions{Tenant: tenant, Kinds: plan.RuntimeKinds(), OnChange: reported.add, Log: log.logger()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/remote/kubeconfig"
 )
 
@@ -118,7 +119,7 @@ func (c *connector) connect(ctx context.Context) (*Conn, error) {
 		return nil, err
 	}
 	conn, err := Connect(ctx, cfg, ConnOptions{
-		Tenant: c.o.Tenant, Kinds: RuntimeKinds(), EntryPoints: true, Runs: true, Rights: runtimeRights,
+		Tenant: c.o.Tenant, Kinds: plan.RuntimeKinds(), EntryPoints: true, Runs: true, Rights: runtimeRights,
 		Scheme: c.o.Scheme, QPS: c.o.QPS, Burst: c.o.Burst, ProbeTimeout: c.o.ProbeTimeout, Log: c.log,
 		OnChange: func(gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool) {
 			c.o.OnObject(c.cluster, gvk, meta, deleted)

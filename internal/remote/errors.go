@@ -88,6 +88,9 @@ var errNotKubernetes = &refusal{
 	reason: v1alpha1.ReasonNotConnected, message: "the server at the address is not a Kubernetes API server; check spec.apiServer",
 }
 
+// errNotServedYet is the error for a kind whose definition is there.
+var errNotServedYet = &refusal{v1alpha1.ReasonNotConnected, "the cluster has its definition, and does not serve it yet; it is asked again"}
+
 // readError is a failure to read something from the API server.
 type readError struct {
 	subject string

@@ -101,6 +101,7 @@ type impostor struct {
 	delay  atomic.Int64 // nanoseconds, of the probes
 	slow   atomic.Int64 // nanoseconds, of all answers
 	stale  atomic.Int64 // number of outdated discovery answers
+	hidden atomic.Bool  // hiddenPath is not found, as on an API server that starts
 	other  atomic.Bool
 	ill    atomic.Bool
 	probes atomic.Int64
@@ -112,6 +113,9 @@ const (
 	staleKinds = `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"external-secrets.io/v1","resources":[` +
 		`{"name":"secretstores","singularName":"secretstore","namespaced":true,"kind":"SecretStore","verbs":["list","watch"]}]}`
 )
+
+// hiddenPath is the path of a group that an API server serves late.
+const hiddenPath = "/apis/argoproj.io/v1alpha1"
 
 // otherUID is the UID of the cluster that the impostor pretends to be.
 const otherUID = "00000000-0000-0000-0000-000000000000"
@@ -144,6 +148,13 @@ func newImpostor(t *testing.T) *impostor {
 				r.StatusCode, r.Status = http.StatusOK, ""
 				r.Header = http.Header{"Content-Type": {"application/json"}}
 				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(staleKinds)), int64(len(staleKinds))
+			}
+			if i.hidden.Load() && strings.HasPrefix(r.Request.URL.Path, hiddenPath) {
+				const text = "404 page not found\n"
+				r.StatusCode, r.Status = http.StatusNotFound, ""
+				r.Header = http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
+				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
+				return nil
 			}
 			if !strings.HasSuffix(r.Request.URL.Path, "/namespaces/kube-system") {
 				return nil

@@ -52,7 +52,7 @@ func TestKindInOneNamespace(t *testing.T) {
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: name}},
 	})
 	conn, err := Connect(t.Context(), account, ConnOptions{
-		Tenant: tenant, Kinds: TenantKinds(), Namespaces: TenantNamespaces(argocd),
+		Tenant: tenant, Kinds: plan.TenantKinds(), Namespaces: plan.TenantNamespaces(argocd),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestEntryPoints(t *testing.T) {
 // An account without the right to read Services lacks the entry points only.
 func TestUnreadableEntryPoints(t *testing.T) {
 	conn, err := Connect(t.Context(), limited(t, "no-services", runtimeRules()), ConnOptions{
-		Tenant: tenant, Kinds: RuntimeKinds(), EntryPoints: true, Rights: runtimeRights,
+		Tenant: tenant, Kinds: plan.RuntimeKinds(), EntryPoints: true, Rights: runtimeRights,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -311,16 +311,23 @@ func TestCheckSettles(t *testing.T) {
 	remotetest.InstallCRDs(t, server.Config(t), remotetest.CRDApplication, remotetest.CRDAppProject)
 	conn := synced(t, connect(t, server.Config(t), nil))
 	for name, test := range map[string]struct {
-		defined map[string]bool
+		defined []string
 		want    bool
 	}{
-		"everything defined is served": {defined: map[string]bool{"applications.argoproj.io": true, "appprojects.argoproj.io": true, "rollouts.argoproj.io": true}, want: true},
-		"one is not served yet":        {defined: map[string]bool{"applications.argoproj.io": true, "appprojects.argoproj.io": true, "eventbus.argoproj.io": true}},
-		"one is still served":          {defined: map[string]bool{"applications.argoproj.io": true, "appprojects.argoproj.io": false}},
-		"of another group":             {defined: map[string]bool{"applications.argoproj.io": true, "appprojects.argoproj.io": true, "eventbus.example.com": true}, want: true},
+		"everything defined is served": {defined: []string{"applications", "appprojects", "rollouts"}, want: true},
+		"one is not served yet":        {defined: []string{"applications", "appprojects", "eventbus"}},
+		"one is still served":          {defined: []string{"applications"}},
+		"of another group":             {defined: []string{"applications", "appprojects", "eventbus.example.com/"}, want: true},
+		"of a similar kind":            {defined: []string{"applications", "appprojects", "eventsourcesets"}, want: true},
 	} {
 		tr := newTracker(t.Context(), conn.discovery, watcher{run: &conn.run}, conn.order, logr.Discard())
-		tr.defined = test.defined
+		tr.definitions = func() ([]string, error) {
+			var names []string
+			for _, plural := range test.defined {
+				names = append(names, plural+".argoproj.io")
+			}
+			return names, nil
+		}
 		if got := tr.check(t.Context(), "argoproj.io"); got != test.want {
 			t.Errorf("%s: settled is %t, want %t", name, got, test.want)
 		}

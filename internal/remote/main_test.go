@@ -82,7 +82,7 @@ func (c *changes) wait(t *testing.T, change string) {
 // connect returns a connection that is closed at the end of the test.
 func connect(t *testing.T, cfg *rest.Config, change ChangeFunc) *Conn {
 	t.Helper()
-	conn, err := Connect(t.Context(), cfg, ConnOptions{Tenant: tenant, Kinds: RuntimeKinds(), OnChange: change})
+	conn, err := Connect(t.Context(), cfg, ConnOptions{Tenant: tenant, Kinds: plan.RuntimeKinds(), OnChange: change})
 	if err != nil {
 		t.Fatal(err)
 	}

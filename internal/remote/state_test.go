@@ -340,23 +340,29 @@ func TestTrackerKnowsDefinitions(t *testing.T) {
 	tr := newTracker(ctx, nil, watcher{run: &sync.WaitGroup{}}, []*kindCache{{gvk: bus}}, logr.Discard())
 	for _, step := range []struct {
 		name       string
-		deleted    bool
-		want       bool
+		others     []string
 		wantChecks int
+		want       bool
 	}{
-		{name: "eventbus.example.com"},
-		{name: "sensors.argoproj.io", wantChecks: 1},
-		{name: "eventbus.argoproj.io", want: true, wantChecks: 1},
-		{name: "eventbus.argoproj.io", deleted: true, wantChecks: 1},
+		{name: "eventbus.example.com", others: []string{"eventbus.example.com"}},
+		{name: "sensors.argoproj.io", others: []string{"sensors.argoproj.io"}, wantChecks: 1},
+		{name: "eventbus.argoproj.io", others: []string{"sensors.argoproj.io", "eventbus.argoproj.io"}, want: true, wantChecks: 1},
+		{name: "eventbus.argoproj.io", others: []string{"eventbuses.argoproj.io"}, want: true, wantChecks: 1},
+		{name: "eventbus.argoproj.io", wantChecks: 1},
 	} {
-		tr.definitionChanged(step.name, step.deleted)
+		tr.definitions = func() ([]string, error) { return step.others, nil }
+		tr.definitionChanged(step.name)
 		if got := tr.isDefined(bus); got != step.want || tr.groups.Len() != step.wantChecks {
 			t.Errorf("after %+v: defined %t, %d checks", step, got, tr.groups.Len())
 		}
 	}
+	tr.definitions = func() ([]string, error) { return nil, errNotKubernetes }
+	if !tr.isDefined(bus) || tr.checkUndefined(ctx, bus) == nil {
+		t.Error("a definition counts as missing while they have not been read")
+	}
 	// A change starts the checks again.
 	tr.groups.AddRateLimited("argoproj.io")
-	tr.definitionChanged("sensors.argoproj.io", false)
+	tr.definitionChanged("sensors.argoproj.io")
 	if n := tr.groups.NumRequeues("argoproj.io"); n != 0 {
 		t.Errorf("%d checks are counted after a change", n)
 	}

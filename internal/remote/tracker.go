@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
+
+	"nautes.io/nautes/internal/observed"
 )
 
 // A group is checked again with growing pauses while a new definition is not served
@@ -35,30 +38,33 @@ type tracker struct {
 	kinds     []*kindCache
 	log       logr.Logger
 	groups    workqueue.TypedRateLimitingInterface[string] // to check
-
-	mu      sync.Mutex
-	defined map[string]bool // CustomResourceDefinitions that exist, by name
+	// definitions returns the names of the CustomResourceDefinitions that exist, or an
+	// error while they have not been read.
+	definitions func() ([]string, error)
 }
 
 func newTracker(run context.Context, discovery rest.Interface, w watcher, kinds []*kindCache, log logr.Logger) *tracker {
-	t := &tracker{discovery: discovery, watcher: w, kinds: kinds, log: log, defined: map[string]bool{}}
+	t := &tracker{discovery: discovery, watcher: w, kinds: kinds, log: log}
 	t.groups = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstPause, lastPause))
 	context.AfterFunc(run, t.groups.ShutDown)
 	// Discovery can be outdated: a definition may have gone before its watch began.
-	t.watcher.missing = t.requestCheck
+	t.watcher.missing = func(group string) { t.requestCheck(group) }
 	return t
 }
 
 // startServed starts the watches of all kinds that are served. ctx bounds that, and
-// the watches last until run ends. It returns an error if some kinds are unknown.
+// the watches last until run ends. The other kinds stay unknown until the definitions
+// have been read: a cluster that starts may not serve a defined kind yet.
 func (t *tracker) startServed(ctx, run context.Context) error {
 	resources, err := t.allResources(ctx)
 	if err != nil {
 		return err
 	}
 	for _, k := range t.kinds {
-		if _, err := t.update(run, k, resources[k.gvk.GroupVersion()]); err != nil {
-			return err
+		if name := observed.ResourceOf(k.gvk.Kind, resources[k.gvk.GroupVersion()]); name != "" {
+			if err := k.start(run, t.watcher, k.gvk.GroupVersion().WithResource(name)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -108,23 +114,42 @@ func (t *tracker) resources(ctx context.Context, gv schema.GroupVersion) ([]meta
 }
 
 // update starts or ends the watch of a kind, and reports whether the kind is served.
+// It leaves the watch as it is if the cluster must serve the kind and does not.
 func (t *tracker) update(ctx context.Context, k *kindCache, resources []metav1.APIResource) (bool, error) {
-	name := resourceOf(k.gvk.Kind, resources)
-	if name == "" {
-		k.forget()
-		return false, nil
+	if name := observed.ResourceOf(k.gvk.Kind, resources); name != "" {
+		return true, k.start(ctx, t.watcher, k.gvk.GroupVersion().WithResource(name))
 	}
-	return true, k.start(ctx, t.watcher, k.gvk.GroupVersion().WithResource(name))
+	if err := t.checkUndefined(ctx, k.gvk); err != nil {
+		k.fail(err)
+		return false, err
+	}
+	k.forget()
+	return false, nil
 }
 
-// resourceOf returns the name of a kind's resource, or "" if it has none.
-func resourceOf(kind string, resources []metav1.APIResource) string {
-	for _, r := range resources {
-		if r.Kind == kind && !strings.Contains(r.Name, "/") {
-			return r.Name
+// checkUndefined returns an error if the cluster has a definition by which it serves
+// the kind, or if that is unknown.
+func (t *tracker) checkUndefined(ctx context.Context, gvk schema.GroupVersionKind) error {
+	names, err := t.definitions()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !observed.MayDefine(name, gvk) {
+			continue
+		}
+		raw, err := t.discovery.Get().AbsPath("/apis/" + crdKind().GroupVersion().String() + "/customresourcedefinitions/" + name).Do(ctx).Raw()
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return &readError{subject: "the CustomResourceDefinition " + name, err: err}
+		}
+		if observed.Serves(raw, gvk) {
+			return errNotServedYet
 		}
 	}
-	return ""
+	return nil
 }
 
 // followDefinitions watches the CustomResourceDefinitions, and checks the groups
@@ -132,14 +157,26 @@ func resourceOf(kind string, resources []metav1.APIResource) string {
 func (t *tracker) followDefinitions(ctx context.Context) error {
 	w := t.watcher
 	w.selector, w.missing = "", nil
-	w.change = func(_ schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool) {
-		t.definitionChanged(meta.Name, deleted)
+	w.change = func(_ schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, _ bool) {
+		t.definitionChanged(meta.Name)
 	}
 	// A definition becomes served by a change of its conditions, which are not cached.
 	definitions := &kindCache{gvk: crdKind(), everyUpdate: true}
+	t.definitions = func() ([]string, error) {
+		indexer, err := definitions.indexer()
+		if err != nil {
+			return nil, err
+		}
+		return indexer.ListKeys(), nil
+	}
 	if err := definitions.start(ctx, w, crdKind().GroupVersion().WithResource("customresourcedefinitions")); err != nil {
 		return err
 	}
+	w.run.Go(func() {
+		cache.WaitForCacheSync(ctx.Done(), func() bool { _, err := t.definitions(); return err == nil })
+		t.requestCheck(t.unknown()...)
+	})
+	t.requestCheck(t.unknown()...)
 	w.run.Go(func() { t.checkGroups(ctx) })
 	return nil
 }
@@ -151,7 +188,7 @@ func (t *tracker) checkGroups(ctx context.Context) {
 		if shutdown {
 			return
 		}
-		if t.check(ctx, group) || t.groups.NumRequeues(group) >= maxChecks {
+		if t.check(ctx, group) || t.groups.NumRequeues(group) >= maxChecks && !slices.Contains(t.unknown(), group) {
 			t.groups.Forget(group)
 		} else {
 			t.groups.AddRateLimited(group)
@@ -183,6 +220,7 @@ func (t *tracker) check(ctx context.Context, group string) bool {
 		served, err := t.update(ctx, k, read[gv])
 		settled = settled && err == nil && served == t.isDefined(k.gvk)
 		switch {
+		case err != nil:
 		case served && !before:
 			t.log.Info("kind served", "kind", k.gvk.GroupKind().String(), "reason", "its definition has appeared")
 			t.watcher.run.Go(func() { t.announceSynced(ctx, k, definition(k.gvk, read[gv])) })
@@ -213,42 +251,39 @@ func (t *tracker) announceSynced(ctx context.Context, k *kindCache, crd *metav1.
 func definition(gvk schema.GroupVersionKind, resources []metav1.APIResource) *metav1.PartialObjectMetadata {
 	m := &metav1.PartialObjectMetadata{}
 	m.SetGroupVersionKind(crdKind())
-	plural := resourceOf(gvk.Kind, resources)
-	if plural == "" {
-		plural = strings.ToLower(gvk.Kind) + "s"
-	}
-	m.Name = plural + "." + gvk.Group
+	m.Name = cmp.Or(observed.ResourceOf(gvk.Kind, resources), strings.ToLower(gvk.Kind)+"s") + "." + gvk.Group
 	return m
 }
 
 // definitionChanged requests a check of the group of a CustomResourceDefinition, whose name is
 // <plural>.<group>.
-func (t *tracker) definitionChanged(name string, deleted bool) {
+func (t *tracker) definitionChanged(name string) {
 	_, group, _ := strings.Cut(name, ".")
-	if !slices.ContainsFunc(t.kinds, func(k *kindCache) bool { return k.gvk.Group == group }) {
-		return
+	if slices.ContainsFunc(t.kinds, func(k *kindCache) bool { return k.gvk.Group == group }) {
+		t.requestCheck(group)
 	}
-	t.mu.Lock()
-	t.defined[name] = !deleted
-	t.mu.Unlock()
-	t.requestCheck(group)
 }
 
-// requestCheck requests a check of a group, without a pause.
-func (t *tracker) requestCheck(group string) {
-	t.groups.Forget(group)
-	t.groups.Add(group)
+// requestCheck requests checks of groups, without a pause.
+func (t *tracker) requestCheck(groups ...string) {
+	for _, group := range groups {
+		t.groups.Forget(group)
+		t.groups.Add(group)
+	}
 }
 
-// isDefined reports whether there is a definition for the kind: its name starts
-// with the kind's name in lower case, whatever the plural is.
-func (t *tracker) isDefined(gvk schema.GroupVersionKind) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for name, exists := range t.defined {
-		if plural, group, _ := strings.Cut(name, "."); exists && group == gvk.Group && strings.HasPrefix(plural, strings.ToLower(gvk.Kind)) {
-			return true
+// unknown returns the groups with a kind of which it is unknown whether it is served.
+func (t *tracker) unknown() (groups []string) {
+	for _, k := range t.kinds {
+		if _, known := k.served(); !known {
+			groups = append(groups, k.gvk.Group)
 		}
 	}
-	return false
+	return groups
+}
+
+// isDefined reports whether there may be a definition for the kind.
+func (t *tracker) isDefined(gvk schema.GroupVersionKind) bool {
+	names, err := t.definitions()
+	return err != nil || slices.ContainsFunc(names, func(name string) bool { return observed.MayDefine(name, gvk) })
 }

@@ -138,16 +138,25 @@ func listWatch[L runtime.Object](r resource[L], client any, selector string, rep
 	}, client)
 }
 
+// fail notes why it is unknown whether the kind is served, if it is.
+func (k *kindCache) fail(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.known {
+		k.cause = err
+	}
+}
+
 // forget stops to watch a kind that the cluster does not serve.
 func (k *kindCache) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.known = true
+	k.known, k.cause = true, nil
 	if k.informer == nil {
 		return
 	}
 	k.stop()
-	k.informer, k.stop, k.cause = nil, nil, nil
+	k.informer, k.stop = nil, nil
 }
 
 // close makes the cache of a closed connection unreadable.
