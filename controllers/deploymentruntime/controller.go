@@ -45,7 +45,9 @@ func (w work) phases(s *engine.Session[*v1alpha1.DeploymentRuntime]) engine.Phas
 	p, r := &pass{deps: w.deps, s: s, manifests: s.Object.Spec.ManifestSource}, s.Object
 	phases := engine.Phases{
 		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionSynced, v1alpha1.ConditionHealthy},
-		Load:       func(ctx context.Context) (*snapshot.Snapshot, error) { return w.deps.Loader.Product(ctx, r.Namespace) },
+		Load: func(ctx context.Context) (*snapshot.Snapshot, error) {
+			return w.deps.LoadRuntime(ctx, r, r.Status.Application != nil || r.Status.Deployed != nil, s.Abandons)
+		},
 		Clusters:   func() []string { return reconcile.ClustersOf(s.Snapshot, r) },
 		Prepare:    p.prepare,
 		Refused:    p.restore,

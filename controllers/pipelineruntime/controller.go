@@ -57,7 +57,9 @@ func (w work) phases(s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) engine
 	p, r := &pipelinePass{deps: w.deps, s: s}, s.Object
 	phases := engine.Phases{
 		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionArmed},
-		Load:       func(ctx context.Context) (*snapshot.Snapshot, error) { return w.deps.Loader.Product(ctx, r.Namespace) },
+		Load: func(ctx context.Context) (*snapshot.Snapshot, error) {
+			return w.deps.LoadRuntime(ctx, r, len(r.Status.Webhooks) > 0 || r.Status.Deployed != nil, s.Abandons)
+		},
 		Clusters:   func() []string { return reconcile.ClustersOf(s.Snapshot, r) },
 		Prepare:    p.prepare,
 		Hold:       p.hold,

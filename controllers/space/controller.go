@@ -117,6 +117,9 @@ func (p *pass) empty(ctx context.Context) error {
 func (p *pass) load(ctx context.Context) (*snapshot.Snapshot, error) {
 	o := p.s.Object
 	snap, err := p.deps.Loader.Product(ctx, o.Namespace)
+	if err == nil {
+		err = p.deps.CheckRecords(ctx, snap, o.Namespace, o.Name)
+	}
 	if err != nil {
 		return nil, err
 	}
