@@ -46,15 +46,15 @@ func (w work) phases(s *engine.Session[*v1alpha1.DeploymentRuntime]) engine.Phas
 	phases := engine.Phases{
 		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionSynced, v1alpha1.ConditionHealthy},
 		Load: func(ctx context.Context) (*snapshot.Snapshot, error) {
-			return w.deps.LoadRuntime(ctx, r, r.Status.Application != nil || r.Status.Deployed != nil, s.Abandons)
+			return w.deps.LoadRuntime(ctx, r, r.Status.Deployed != nil, s.Abandons)
 		},
-		Clusters:   func() []string { return reconcile.ClustersOf(s.Snapshot, r) },
-		Prepare:    p.prepare,
-		Refused:    p.restore,
-		Plan:       p.plan,
-		Connected:  true,
-		Commit:     p.commit,
-		After:      p.after,
+		Clusters:  func() []string { return reconcile.ClustersOf(s.Snapshot, r) },
+		Prepare:   p.prepare,
+		Refused:   p.restore,
+		Plan:      p.plan,
+		Connected: true,
+		Commit:    p.commit,
+		After:     p.after,
 		Applied: func() string {
 			return fmt.Sprintf("Application %s/%s on cluster %s", r.Status.Application.Namespace, r.Status.Application.Name, r.Status.Target.Cluster)
 		},

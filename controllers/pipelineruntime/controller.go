@@ -58,13 +58,13 @@ func (w work) phases(s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) engine
 	phases := engine.Phases{
 		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied, v1alpha1.ConditionArmed},
 		Load: func(ctx context.Context) (*snapshot.Snapshot, error) {
-			return w.deps.LoadRuntime(ctx, r, len(r.Status.Webhooks) > 0 || r.Status.Deployed != nil, s.Abandons)
+			return w.deps.LoadRuntime(ctx, r, r.Status.Deployed != nil, s.Abandons)
 		},
-		Clusters:   func() []string { return reconcile.ClustersOf(s.Snapshot, r) },
-		Prepare:    p.prepare,
-		Hold:       p.hold,
-		Stop:       p.stop,
-		Deploy:     p.keeping(p.deploy),
+		Clusters: func() []string { return reconcile.ClustersOf(s.Snapshot, r) },
+		Prepare:  p.prepare,
+		Hold:     p.hold,
+		Stop:     p.stop,
+		Deploy:   p.keeping(p.deploy),
 		Refused: p.keeping(func(ctx context.Context) error {
 			return p.restore(ctx, s.Snapshot.Settings.RunnerImage == "")
 		}),

@@ -28,8 +28,7 @@ import (
 )
 
 const (
-	// LabelEngine is on every Secret of the store; its value is the engine of
-	// the secrets.Ref. A cache for the store may select by it.
+	// LabelEngine holds the engine of the secrets.Ref. A cache may select by it.
 	LabelEngine = "nautes.io/secret-engine"
 	// AnnotationPath holds the path of the secrets.Ref.
 	AnnotationPath = "nautes.io/secret-path"
@@ -45,8 +44,7 @@ type ForeignError struct {
 
 // Error names the Secret, the reference and the remedy.
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("the Secret %s/%s is in the place of the secret %s, but the secret store has not made it; delete it",
-		e.Namespace, e.Name, e.Ref)
+	return fmt.Sprintf("the Secret %s/%s is in the place of the secret %s, but the secret store has not made it; delete it", e.Namespace, e.Name, e.Ref)
 }
 
 // Store is a secrets.Store on Secrets of one namespace. It is safe for
@@ -58,9 +56,8 @@ type Store struct {
 	key       []byte
 }
 
-// New returns a store on the Secrets of a namespace. Get and Version use reader,
-// which may be a cache; Put and Delete use c. If c reads from a cache, too, a Put
-// right after another one may return a conflict.
+// New returns a store on the Secrets of a namespace. Get and Version use reader, which may be a
+// cache; Put and Delete use c. If that is a cache too, a Put after another one may conflict.
 func New(reader client.Reader, c client.Client, namespace string) *Store {
 	key := make([]byte, sha256.Size)
 	// It never returns an error: see the documentation of crypto/rand.
@@ -171,13 +168,11 @@ func RefOf(o client.Object) (secrets.Ref, bool) {
 func (s *Store) secret(ref secrets.Ref, data map[string][]byte) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace:   s.namespace,
-			Name:        nameOf(ref),
+			Namespace: s.namespace, Name: nameOf(ref),
 			Labels:      map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, LabelEngine: ref.Engine},
 			Annotations: map[string]string{AnnotationPath: ref.Path},
 		},
-		Type: corev1.SecretTypeOpaque,
-		Data: data,
+		Type: corev1.SecretTypeOpaque, Data: data,
 	}
 }
 
@@ -212,10 +207,10 @@ func (s *Store) read(ctx context.Context, from client.Reader, ref secrets.Ref) (
 	}
 	secret := &corev1.Secret{}
 	err := from.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: nameOf(ref)}, secret)
-	if apierrors.IsNotFound(err) {
+	switch {
+	case apierrors.IsNotFound(err):
 		return nil, fmt.Errorf("secret %s: %w", ref, secrets.ErrNotFound)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, wrap("read", ref, err)
 	}
 	if found, ok := RefOf(secret); !ok || found != ref {

@@ -152,9 +152,7 @@ func (v *Vault) readPath(ctx context.Context, action, path string, data any) (fo
 
 // listPath returns the names at a path, or nil if there is nothing.
 func (v *Vault) listPath(ctx context.Context, action, path string) ([]string, error) {
-	var listed struct {
-		Keys []string `json:"keys"`
-	}
+	var listed struct{ Keys []string }
 	_, err := v.fetch(ctx, action, path, (*api.Logical).ListWithContext, &listed)
 	return listed.Keys, err
 }

@@ -14,11 +14,11 @@ import (
 const (
 	// pollSpacing is the pause between two reads of the poll: 20 per second.
 	pollSpacing = 50 * time.Millisecond
-	// forgetAfter is how long a secret is polled after it was last asked for. It is
-	// longer than any object goes without a reconcile.
+	// A missing secret is read again soon, but at most four of them per second.
+	missingPause, missingSpacing = 3 * time.Second, 250 * time.Millisecond
+	// forgetAfter is longer than any object goes without a reconcile.
 	forgetAfter = 24 * time.Hour
-	// maxTracked limits the secrets that are polled. Versions of others are read
-	// whenever they are asked for, and OnChange is not called for them.
+	// maxTracked limits the secrets that are polled.
 	maxTracked = 20_000
 )
 
@@ -65,7 +65,7 @@ func (s *versions) recall(ref secrets.Ref) (version string, fresh bool) {
 func (s *versions) track(ref secrets.Ref) *tracked {
 	t := s.refs[ref]
 	if t == nil {
-		t = &tracked{due: s.nextDue()}
+		t = &tracked{due: s.nextDue(false)}
 		if len(s.refs) < maxTracked {
 			s.refs[ref] = t
 		}
@@ -74,7 +74,18 @@ func (s *versions) track(ref secrets.Ref) *tracked {
 	return t
 }
 
-func (s *versions) nextDue() time.Time { return time.Now().Add(wait.Jitter(s.interval, jitter)) }
+func (s *versions) nextDue(isMissing bool) time.Time {
+	pause, missing := s.interval, time.Duration(0)
+	if isMissing {
+		for _, other := range s.refs {
+			if other.known && other.version == "" {
+				missing++
+			}
+		}
+		pause = min(pause, max(missingPause, missing*missingSpacing))
+	}
+	return time.Now().Add(wait.Jitter(pause, jitter))
+}
 
 // learn records the version that was read or written, or an empty one if there is
 // none. It reports whether users of the secret must be notified.
@@ -86,7 +97,7 @@ func (s *versions) learn(ref secrets.Ref, version string, writes int, wrote bool
 		return false
 	}
 	changed = t.failed || t.known && t.version != version
-	t.version, t.known, t.failed, t.checked, t.due = version, true, false, time.Now(), s.nextDue()
+	t.version, t.known, t.failed, t.checked, t.due = version, true, false, time.Now(), s.nextDue(version == "")
 	if wrote {
 		t.writes++
 	}
@@ -98,7 +109,7 @@ func (s *versions) miss(ref secrets.Ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.refs[ref]; t != nil {
-		t.known, t.failed, t.due = false, true, s.nextDue()
+		t.known, t.failed, t.due = false, true, s.nextDue(false)
 	}
 }
 

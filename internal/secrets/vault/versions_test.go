@@ -146,6 +146,56 @@ func TestPollIsBounded(t *testing.T) {
 	}
 }
 
+// A missing secret is read again within seconds, since a person may be about to store it.
+// At rest, all that are missing together are read four times per second at most.
+func TestMissingSecretsAreReadSoon(t *testing.T) {
+	t.Parallel()
+	const interval = 30 * time.Second
+	for name, test := range map[string]struct {
+		present, missing int
+		want             time.Duration
+	}{
+		"one is missing":               {present: 1000, missing: 1, want: missingPause},
+		"few are missing":              {missing: 12, want: missingPause},
+		"some are missing":             {missing: 40, want: 10 * time.Second},
+		"more than fit into the round": {missing: 400, want: interval},
+	} {
+		s := versions{interval: interval, refs: map[secrets.Ref]*tracked{}}
+		learn := func(kind, version string, n int) *tracked {
+			ref := secrets.Ref{Engine: kind, Path: fmt.Sprint(n)}
+			s.learn(ref, version, s.ask(ref), false)
+			return s.refs[ref]
+		}
+		for n := range test.present {
+			learn("present", "1", n)
+		}
+		for n := range test.missing {
+			learn("missing", "", n)
+		}
+		// Each is read once more, as the poll does.
+		reads := 0.0
+		for n := range test.missing {
+			pause := time.Until(learn("missing", "", n).due)
+			reads += float64(time.Second) / float64(pause)
+			if low, high := test.want*9/10, test.want*13/10; pause < low || pause > high {
+				t.Errorf("%s: read again after %v, want about %v", name, pause, test.want)
+				break
+			}
+		}
+		if most := max(4.5, float64(test.missing)/interval.Seconds()*1.1); reads > most {
+			t.Errorf("%s: %.1f reads per second, want at most %.1f", name, reads, most)
+		}
+		if test.present > 0 {
+			if pause := time.Until(s.refs[secrets.Ref{Engine: "present", Path: "0"}].due); pause < interval*8/10 {
+				t.Errorf("%s: a secret that is there is read again after %v", name, pause)
+			}
+		}
+		if found := time.Until(learn("missing", "1", 0).due); found < interval*8/10 {
+			t.Errorf("%s: a secret that was stored is read again after %v", name, found)
+		}
+	}
+}
+
 func TestVersionsAreForgotten(t *testing.T) {
 	t.Parallel()
 	s := versions{interval: time.Minute, refs: map[secrets.Ref]*tracked{}}
