@@ -204,9 +204,20 @@ func (g *gitSync) fetchFailed(ctx context.Context, subject *subject, state *sync
 	}
 	state.failures++
 	asked := git.RetryAfter(err)
-	pause := max(stretched(min(time.Second<<min(state.failures-1, 10), g.deps.PollInterval)), asked)
+	pause := pauseAfter(err, state.failures, g.deps.PollInterval)
 	state.nextTry, state.unasked, state.failure = time.Now().Add(pause), asked > 0, summary.FetchProblem(err)
 	return ctrl.Result{RequeueAfter: pause}, g.report(ctx, subject, summary.MirrorResult{Status: subject.recorded, Err: state.failure})
+}
+
+// pauseAfter returns the time after which a repository is read again after a number of
+// failures in a row: growing pauses up to the poll interval, but no sooner than the server
+// asks for, and no later than its certificate becomes valid.
+func pauseAfter(err error, failures int, poll time.Duration) time.Duration {
+	pause := stretched(min(time.Second<<min(failures-1, 10), poll))
+	if within := git.RetryWithin(err); within > 0 {
+		pause = min(pause, within)
+	}
+	return max(pause, git.RetryAfter(err))
 }
 
 // pausing reports whether the last attempt failed and it is too early for the

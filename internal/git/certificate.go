@@ -51,15 +51,24 @@ func certificateReason(said string) string {
 	return ""
 }
 
+// certificateError returns a reason with its sentinel error.
+func certificateError(reason string) (string, error) {
+	if reason == certificateEarly {
+		return reason, ErrCertificateEarly
+	}
+	return reason, ErrCertificate
+}
+
 // examineTime bounds the look at a certificate.
 const examineTime = 5 * time.Second
 
 // examine replaces the reason of a certificate error that does not name the fault:
-// GnuTLS has one message for all. It looks at the certificate itself and sends nothing.
+// GnuTLS has one message for all. For a certificate that is not valid yet it adds the time
+// from which on it is. It looks at the certificate itself and sends nothing.
 // A server behind a proxy is not looked at, since git alone knows the way to it.
 func (m *Mirrors) examine(ctx context.Context, r *remote, err error) error {
 	var known *Error
-	if r == nil || r.proxy != "" || r.protocol != "https" || !errors.As(err, &known) || !errors.Is(err, ErrCertificate) || known.Reason != certificateInvalid {
+	if r == nil || r.proxy != "" || r.protocol != "https" || !errors.As(err, &known) || (known.Reason != certificateInvalid && known.Reason != certificateEarly) {
 		return err
 	}
 	roots, poolErr := m.trusted(r)
@@ -79,7 +88,11 @@ func (m *Mirrors) examine(ctx context.Context, r *remote, err error) error {
 		return err
 	}
 	if reason := verification(dialErr, time.Now()); reason != "" {
-		known.Reason = reason
+		known.Reason, known.Err = certificateError(reason)
+	}
+	var invalid x509.CertificateInvalidError
+	if known.Reason == certificateEarly && errors.As(dialErr, &invalid) && invalid.Cert != nil {
+		known.ValidFrom = invalid.Cert.NotBefore
 	}
 	return err
 }

@@ -19,6 +19,9 @@ var (
 	ErrUnreachable = errors.New("unreachable")
 	// ErrCertificate: the certificate of the server is not accepted.
 	ErrCertificate = errors.New("certificate not accepted")
+	// ErrCertificateEarly: the certificate of the server is not valid yet. It is an
+	// ErrCertificate that time mends.
+	ErrCertificateEarly = fmt.Errorf("%w", ErrCertificate)
 	// ErrNoSpace: the disk of the mirrors is full.
 	ErrNoSpace = errors.New("no space left")
 	// ErrAuthentication: the server rejects the credentials, or SSH rejects the
@@ -47,6 +50,9 @@ type Error struct {
 	// RetryAfter is the time for which the server does not want to be asked again, or 0
 	// if it names none.
 	RetryAfter time.Duration
+	// ValidFrom is the time at which the server's certificate becomes valid, if that is
+	// the problem and the time is known.
+	ValidFrom time.Time
 }
 
 // Error implements error.
@@ -68,6 +74,16 @@ func RetryAfter(err error) time.Duration {
 		return 0
 	}
 	return min(known.RetryAfter, maxPause)
+}
+
+// RetryWithin returns the time until the certificate of a server becomes valid, at least a
+// second, or 0 if it is unknown or not the problem.
+func RetryWithin(err error) time.Duration {
+	var known *Error
+	if !errors.As(err, &known) || known.ValidFrom.IsZero() {
+		return 0
+	}
+	return max(time.Until(known.ValidFrom), time.Second)
 }
 
 // Quantities of a LimitError.

@@ -190,7 +190,7 @@ func TestCertificates(t *testing.T) {
 		"right":             {from: trusted, change: func(*x509.Certificate) {}, wantErr: ErrRepositoryMissing},
 		"another host":      {from: trusted, change: func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"git.example.com"} }, wantErr: ErrCertificate, want: certificateOtherHost},
 		"expired":           {from: trusted, change: func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, wantErr: ErrCertificate, want: certificateExpired},
-		"not valid yet":     {from: trusted, change: func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }, wantErr: ErrCertificate, want: certificateEarly},
+		"not valid yet":     {from: trusted, change: func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }, wantErr: ErrCertificateEarly, want: certificateEarly},
 		"unknown authority": {from: other, change: func(*x509.Certificate) {}, wantErr: ErrCertificate, want: certificateAuthority},
 		"self-signed":       {from: other, change: func(*x509.Certificate) {}, selfSigned: true, wantErr: ErrCertificate, want: certificateSelfSigned},
 	} {
@@ -201,6 +201,13 @@ func TestCertificates(t *testing.T) {
 			var known *Error
 			if !errors.As(err, &known) || !errors.Is(err, tt.wantErr) || tt.want != "" && known.Reason != tt.want {
 				t.Errorf("Fetch: %v, want %v: %s", describe(err), tt.wantErr, tt.want)
+			}
+			early := tt.want == certificateEarly
+			if within := RetryWithin(err); early != (within > 50*time.Second && within <= time.Minute) || early != errors.Is(err, ErrCertificateEarly) {
+				t.Errorf("retry within %v, error %v", within, err)
+			}
+			if tt.wantErr == ErrCertificateEarly && !errors.Is(err, ErrCertificate) {
+				t.Errorf("%v is no certificate error", err)
 			}
 		})
 	}

@@ -128,7 +128,7 @@ func classify(f failed) error {
 		return known(refusedWith(status))
 	}
 	if reason := certificateReason(said); reason != "" {
-		return known(reason, ErrCertificate)
+		return known(certificateError(reason))
 	}
 	for _, s := range symptoms {
 		if s.pattern.MatchString(said) {

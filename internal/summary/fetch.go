@@ -19,6 +19,8 @@ func FetchProblem(err error) error {
 		return engine.Terminal(v1alpha1.ReasonFetchFailed, "%s: check the Secret of spec.secretRef or the provider's token", err)
 	case errors.Is(err, git.ErrBranchMissing):
 		return engine.Terminal(v1alpha1.ReasonFetchFailed, "%s; spec.branch sets the branch, which is main without it", err)
+	case errors.Is(err, git.ErrCertificateEarly):
+		return engine.Waiting(v1alpha1.ReasonFetchFailed, "%s; it is tried again when the certificate becomes valid", err)
 	case errors.Is(err, git.ErrRepositoryMissing), errors.Is(err, git.ErrRefused), errors.Is(err, git.ErrCertificate), errors.As(err, &limit):
 		return engine.Terminal(v1alpha1.ReasonFetchFailed, "%s", err)
 	case errors.Is(err, git.ErrUnreachable), errors.Is(err, git.ErrNoSpace), errors.As(err, &unexplained):

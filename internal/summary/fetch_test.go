@@ -25,6 +25,7 @@ func TestFetchProblem(t *testing.T) {
 		"repository":  {failure(git.ErrRepositoryMissing), true, "the reason"},
 		"refused":     {failure(git.ErrRefused), true, "the reason"},
 		"certificate": {failure(git.ErrCertificate), true, "the reason"},
+		"early":       {failure(git.ErrCertificateEarly), false, "tried again when the certificate becomes valid"},
 		"too large":   {&git.LimitError{Key: "p", Quantity: git.LimitFiles, Limit: 1}, true, "limit of 1"},
 		"unreachable": {failure(git.ErrUnreachable), false, "the reason; it is tried again"},
 		"disk":        {failure(git.ErrNoSpace), false, "the reason"},
