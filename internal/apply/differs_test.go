@@ -1,6 +1,8 @@
 package apply
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -27,6 +29,8 @@ func TestCompare(t *testing.T) {
 		"a removed value":          {applied: `spec: {automated: {prune: true}}`, stored: `spec: {}`, want: "spec.automated is absent, and {\"prune\":true} was applied"},
 		"another type":             {applied: `spec: {a: {b: 1}}`, stored: `spec: {a: [b]}`, want: `spec.a is ["b"], and {"b":1} was applied`},
 		"a quantity":               {applied: `spec: {cpu: 1000m, n: 1}`, stored: `spec: {cpu: "1", n: "1"}`},
+		"no quantity":              {applied: `spec: {cpu: none}`, stored: `spec: {cpu: "0"}`, want: `spec.cpu is "0", and "none" was applied`},
+		"no quantity any more":     {applied: `spec: {cpu: "0"}`, stored: `spec: {cpu: none}`, want: `spec.cpu is "none", and "0" was applied`},
 		"another quantity":         {applied: `spec: {cpu: 1000m}`, stored: `spec: {cpu: "2"}`, want: `spec.cpu is "2", and "1000m" was applied`},
 		"an element of another":    {applied: `subjects: [{name: a}, {name: b}]`, stored: `subjects: [{name: x}, {name: a, kind: Group}, {name: b}]`},
 		"a changed element":        {applied: `spec: {images: [{name: a, image: x}]}`, stored: `spec: {images: [{name: a, image: z}]}`, want: `spec.images[0].image is "z", and "x" was applied`},
@@ -57,9 +61,20 @@ func TestCompare(t *testing.T) {
 		message := ""
 		if got != nil {
 			message = got.Error()
+			if !Differs(fmt.Errorf("of x: %w", got)) {
+				t.Errorf("%s: the error does not say that the object differs", name)
+			}
 		}
 		if message != want {
 			t.Errorf("%s: %q, want %q", name, message, want)
+		}
+	}
+}
+
+func TestDiffers(t *testing.T) {
+	for _, err := range []error{nil, errors.New("odd"), &ConflictError{}} {
+		if Differs(err) {
+			t.Errorf("%v says that an object differs", err)
 		}
 	}
 }

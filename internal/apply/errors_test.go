@@ -108,6 +108,45 @@ func TestItemError(t *testing.T) {
 	}
 }
 
+// A person can act on some answers of an API server.
+func TestRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"invalid":                {status(422, metav1.StatusReasonInvalid, "x"), true},
+		"the first of its range": {status(400, metav1.StatusReasonBadRequest, "x"), true},
+		"no error of a request":  {status(399, "", "x"), false},
+		"time-out":               {status(408, metav1.StatusReasonTimeout, "x"), false},
+		"too many":               {status(429, metav1.StatusReasonTooManyRequests, "x"), false},
+		"a server error":         {status(500, metav1.StatusReasonInternalError, "x"), false},
+		"a webhook that is away": {status(500, metav1.StatusReasonInternalError, `failed calling webhook "a.example.com": EOF`), true},
+		"another error":          {errors.New("odd"), false},
+		"wrapped":                {fmt.Errorf("apply: %w", status(422, metav1.StatusReasonInvalid, "x")), true},
+	} {
+		if got := Refused(test.err); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+// The answer about a Secret is left out, whoever asks.
+func TestWordsAboutSecrets(t *testing.T) {
+	about := func(kind string) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{
+			Code: 422, Reason: metav1.StatusReasonInvalid, Message: "hidden", Details: &metav1.StatusDetails{Kind: kind},
+		}}
+	}
+	for kind, want := range map[string]string{"secrets": "the API server refuses it (Invalid)", "configmaps": "the API server refuses it: hidden"} {
+		if got := Words(about(kind), false); got != want {
+			t.Errorf("%s: %q, want %q", kind, got, want)
+		}
+	}
+	if got := Words(errors.New("odd"), false); got != "" {
+		t.Errorf("%q for another error", got)
+	}
+}
+
 func TestErrorsLeadToTheirCauses(t *testing.T) {
 	cause := errors.New("cause")
 	for _, err := range []error{

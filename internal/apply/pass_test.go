@@ -384,7 +384,7 @@ func TestFindPrunableCounts(t *testing.T) {
 	if _, err := p.findPrunable(t.Context(), nil); !errors.Is(err, errTrouble) {
 		t.Errorf("a kind that cannot be looked up: %v", err)
 	}
-	if _, err := p.findPrunable(t.Context(), owned); !errors.Is(err, errTrouble) {
+	if _, err := newPass(t, conn).findPrunable(t.Context(), owned); !errors.Is(err, errTrouble) {
 		t.Errorf("a namespace that cannot be looked up: %v", err)
 	}
 	conn.err = nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/internal/plan"
 )
@@ -94,5 +95,79 @@ func TestContestedError(t *testing.T) {
 	var contested *ContestedError
 	if !errors.As(error(err), &contested) || !strings.Contains(err.Error(), "by a, b: stop that writer") {
 		t.Errorf("the message is %q", err)
+	}
+}
+
+// Restores count within a window, which is at least twice the last pause.
+func TestRestoresAreForgotten(t *testing.T) {
+	now := time.Now()
+	r := &rivals{now: func() time.Time { return now }}
+	key, id := memoKey{}, plan.ID{Name: "x"}
+	for _, step := range []struct {
+		name string
+		// after the last restore, or the end of the pause.
+		after time.Duration
+		// free restores come before the pause.
+		free int
+		want time.Duration
+	}{
+		{"the first ones", 0, maxRestores, firstPause},
+		{"soon after the pause", 2 * firstPause, 1, 2 * firstPause},
+		{"late after the pause", 4*firstPause + 1, maxRestores, firstPause},
+	} {
+		now = now.Add(step.after)
+		for i := range step.free {
+			if pause, _ := r.restore(key, id); pause != 0 {
+				t.Errorf("%s: restore %d waits for %s", step.name, i, pause)
+			}
+		}
+		if pause, _ := r.restore(key, id); pause != step.want {
+			t.Errorf("%s: the pause is %s, want %s", step.name, pause, step.want)
+		}
+		now = now.Add(step.want)
+	}
+	other := plan.ID{Name: "y"}
+	for range maxRestores {
+		_, _ = r.restore(key, other)
+	}
+	now = now.Add(restoreWindow)
+	if pause, _ := r.restore(key, other); pause != firstPause {
+		t.Errorf("the last restore in the window waits for %s, want %s", pause, firstPause)
+	}
+}
+
+// Only the restore of an object of ours, as it was applied before, counts.
+func TestMayRestore(t *testing.T) {
+	now := metav1.Now()
+	ours := func() *metav1.PartialObjectMetadata { return meta(secretKind, "ns", "s", ourLabels) }
+	leaving := ours()
+	leaving.DeletionTimestamp = &now
+	for name, test := range map[string]struct {
+		hash          string
+		seen          *metav1.PartialObjectMetadata
+		wantContested bool
+	}{
+		"changed by another writer": {hash: "h", seen: ours(), wantContested: true},
+		"a changed intent":          {hash: "i", seen: ours()},
+		"an object that is gone":    {hash: "h"},
+		"an object that goes":       {hash: "h", seen: leaving},
+		"an object of others":       {hash: "h", seen: meta(secretKind, "ns", "s", nil)},
+	} {
+		p := newPass(t, &stubConn{})
+		p.memory.put(p.key, testID, record{intent: "h"})
+		var err error
+		for range maxRestores + 1 {
+			if err != nil {
+				t.Errorf("%s: %v before its time", name, err)
+			}
+			err = p.mayRestore(testID, test.hash, test.seen)
+		}
+		var contested *ContestedError
+		if errors.As(err, &contested) != test.wantContested {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if contested != nil && (contested.ID != testID || contested.Target != onCluster || contested.Retry != firstPause) {
+			t.Errorf("%s: %+v", name, contested)
+		}
 	}
 }

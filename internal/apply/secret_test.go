@@ -56,6 +56,9 @@ func TestSecretValue(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got.Bytes(), test.want)
 		}
 	}
+	if _, _, err := New("acme", store).reader(testID).value(t.Context(), plan.SecretValue{Ref: ref, Field: "key", Format: plan.FormatWebhookToken}); err == nil || !strings.Contains(err.Error(), "no subject") {
+		t.Errorf("a token of no subject: %v", err)
+	}
 	// The error names the secret, the field and the item, and the key never.
 	store.fields["key"] = ""
 	_, _, err := New("acme", store).reader(testID).value(t.Context(), plan.SecretValue{Ref: ref, Field: "key", Format: plan.FormatWebhookToken, Subject: "s"})

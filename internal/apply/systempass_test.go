@@ -228,3 +228,20 @@ func TestSystemSecrets(t *testing.T) {
 		t.Errorf("a field that is missing: %v", err)
 	}
 }
+
+// A removal that fails ends the application, and the next one tries it again.
+func TestSystemRemovalsThatFail(t *testing.T) {
+	for _, kind := range []string{"B", "C"} {
+		a, s := New("acme", nil), &stubSystem{uid: "1", owned: []plan.ID{systemID(kind)}, err: errTrouble}
+		for range 2 {
+			calls, err := applied(t, a, s, spaceOwner, "t")
+			if diff := cmp.Diff([]string{"owned", "delete " + kind}, calls); diff != "" || !errors.Is(err, errTrouble) {
+				t.Errorf("%s: error %v, calls (-want +got):\n%s", kind, err, diff)
+			}
+		}
+		s.err = nil
+		if _, err := applied(t, a, s, spaceOwner, "t"); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}

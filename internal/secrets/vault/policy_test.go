@@ -136,6 +136,14 @@ func TestOwnersOfPoliciesAreRemembered(t *testing.T) {
 			f.set(policyPath1, ourPolicy("product-1"))
 			return err
 		}, wantOwned: []plan.ID{item.ID}, wantReads: 1},
+		{name: "removed by another client", do: func() error {
+			f.set(policyPath1, nil)
+			return nil
+		}},
+		{name: "created again by another product", do: func() error {
+			f.set(policyPath1, ourPolicy("product-2"))
+			return nil
+		}, wantReads: 1},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {
