@@ -48,6 +48,11 @@ type ArtifactRepoSpec struct {
 	Permissions Permission `json:"permissions,omitempty"`
 }
 
+// HoldsImages reports whether the repository holds container images.
+func (s ArtifactRepoSpec) HoldsImages() bool {
+	return s.PackageType == "" || s.PackageType == PackageImage
+}
+
 // ArtifactRepo is a repository of images or packages of a product. Its credentials are
 // in the secret store.
 // +kubebuilder:object:root=true

@@ -73,7 +73,7 @@ func (g *gitSync) source(ctx context.Context, s *subject) (git.Source, error) {
 	}
 	auth, err := g.gitCredentials(ctx, snap.TokenProvider(s.url), s.secret)
 	access := snap.GitAccess(s.url)
-	auth.KnownHosts = git.JoinKnownHosts(auth.KnownHosts, access.KnownHosts)
+	auth.KnownHosts = access.JoinKnownHosts(auth.KnownHosts)
 	return git.Source{URL: giturl.Plain(s.url), Branch: s.branch, Auth: auth, CABundle: access.CABundle, Proxy: access.Proxy}, err
 }
 

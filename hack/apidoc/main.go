@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"nautes.io/nautes/hack/apidoc/constants"
 )
 
 func main() {
@@ -45,12 +47,12 @@ func render(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	constants, err := readConstants(filepath.Join(root, "api/v1alpha1/conditions.go"))
+	all, err := constants.Read(filepath.Join(root, "api/v1alpha1/conditions.go"))
 	if err != nil {
 		return nil, err
 	}
 	return map[string][]byte{
 		"api.md":        renderAPI(crds),
-		"conditions.md": renderConditions(constants),
+		"conditions.md": renderConditions(all),
 	}, nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+
+	"nautes.io/nautes/hack/apidoc/constants"
 )
 
 const moduleRoot = "../.."
@@ -69,52 +71,23 @@ func TestTablesAreWhole(t *testing.T) {
 	}
 }
 
-func TestReadConstants(t *testing.T) {
-	for name, tt := range map[string]struct {
-		source  string
-		want    []constant
-		wantErr string
-	}{
-		"two":          {source: "// A is one.\nA = \"a\"\n// B is two.\nB = \"b\"", want: []constant{{"A", "a", "A is one.\n"}, {"B", "b", "B is two.\n"}}},
-		"no comment":   {source: "A = \"a\"", wantErr: "the constant A has no comment"},
-		"not a text":   {source: "// A is one.\nA = 1", wantErr: "the constant A is not one text"},
-		"two at once":  {source: "// A and B.\nA, B = \"a\", \"b\"", wantErr: "the constant A is not one text"},
-		"no value":     {source: "// A is.\nA", wantErr: "the constant A is not one text"},
-		"not a source": {source: "A =", wantErr: "expected"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "constants.go")
-			if err := os.WriteFile(path, []byte("package p\n\nconst (\n"+tt.source+"\n)\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			got, err := readConstants(path)
-			if tt.wantErr == "" && err != nil || tt.wantErr != "" && (err == nil || !strings.Contains(err.Error(), tt.wantErr)) {
-				t.Fatalf("error %v, want %q", err, tt.wantErr)
-			}
-			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(constant{})); diff != "" {
-				t.Errorf("constants (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestMeaning(t *testing.T) {
-	constants := []constant{
-		{"LabelManagedBy", "app/managed-by", "LabelManagedBy has the value ManagedBy on every object.\n"},
-		{"ManagedBy", "nautes", "ManagedBy is the value of LabelManagedBy.\n"},
-		{"ReasonInvalid", "Invalid", "ReasonInvalid: a rule is broken;\nthe message has <it>.\n"},
+	all := []constants.Constant{
+		{Name: "LabelManagedBy", Value: "app/managed-by", Comment: "LabelManagedBy has the value ManagedBy on every object.\n"},
+		{Name: "ManagedBy", Value: "nautes", Comment: "ManagedBy is the value of LabelManagedBy.\n"},
+		{Name: "ReasonInvalid", Value: "Invalid", Comment: "ReasonInvalid: a rule is broken;\nthe message has <it>.\n"},
 	}
 	for name, tt := range map[string]struct {
-		of   constant
+		of   constants.Constant
 		want string
 	}{
-		"another constant": {constants[0], "Has the value `nautes` on every object."},
-		"what it is":       {constants[1], "The value of `app/managed-by`."},
-		"a field ahead":    {constant{"ReasonS", "S", "ReasonS: spec.suspend stops."}, "spec.suspend stops."},
-		"a reason":         {constants[2], "A rule is broken; the message has &lt;it>."},
+		"another constant": {all[0], "Has the value `nautes` on every object."},
+		"what it is":       {all[1], "The value of `app/managed-by`."},
+		"a field ahead":    {constants.Constant{Name: "ReasonS", Value: "S", Comment: "ReasonS: spec.suspend stops."}, "spec.suspend stops."},
+		"a reason":         {all[2], "A rule is broken; the message has &lt;it>."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := meaning(tt.of, constants); got != tt.want {
+			if got := meaning(tt.of, all); got != tt.want {
 				t.Errorf("meaning is %q, want %q", got, tt.want)
 			}
 		})

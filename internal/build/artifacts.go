@@ -41,7 +41,7 @@ func (s *space) addPullSecrets() map[accountIn][]string {
 	accounts := s.accountsIn()
 	for _, m := range s.members {
 		for _, a := range s.snap.ArtifactRepos(m.runtime) {
-			if a.Spec.PackageType != "" && a.Spec.PackageType != v1alpha1.PackageImage {
+			if !a.Spec.HoldsImages() {
 				continue
 			}
 			name := names.PullSecret(a.Name)

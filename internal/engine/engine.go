@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -254,7 +255,7 @@ func (r *Reconciler[T, P]) announce(o P, before, after metav1.Condition, class C
 	if class >= ClassTerminal {
 		kind = corev1.EventTypeWarning
 	}
-	r.options.Recorder.Eventf(o, nil, kind, after.Reason, "Reconcile", "%s", cut(after.Message, maxNote))
+	r.options.Recorder.Eventf(o, nil, kind, after.Reason, "Reconcile", "%s", plan.Cut(after.Message, maxNote))
 }
 
 // maxNote is the API's limit on the text of an event, in bytes.

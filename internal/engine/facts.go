@@ -3,12 +3,12 @@ package engine
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
 )
 
 // Facts are the findings of a pass. The conditions are a function of them.
@@ -76,7 +76,7 @@ func summarise(status *v1alpha1.Status, generation int64, facts *Facts, outcome 
 	})
 	for _, want := range wanted {
 		want.ObservedGeneration = generation
-		want.Message = cut(want.Message, maxMessage)
+		want.Message = plan.Cut(want.Message, maxMessage)
 		meta.SetStatusCondition(&kept, want)
 	}
 	slices.SortFunc(kept, func(a, b metav1.Condition) int { return strings.Compare(a.Type, b.Type) })
@@ -110,17 +110,3 @@ const unexpectedMessage = "an unexpected error, tried again with growing pauses;
 
 // maxMessage is the API's limit on condition messages, in bytes.
 const maxMessage = 32768
-
-// cut returns a text of at most limit bytes. A longer one ends at the end of a letter,
-// with a mark.
-func cut(text string, limit int) string {
-	const mark = " …"
-	if len(text) <= limit {
-		return text
-	}
-	end := limit - len(mark)
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + mark
-}

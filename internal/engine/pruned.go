@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
@@ -27,11 +26,7 @@ func CommitOf(sync *v1alpha1.SyncStatus) plan.Commit {
 	if sync == nil {
 		return plan.Commit{}
 	}
-	author := sync.Author
-	if len(author) > maxAuthor {
-		author = strings.ToValidUTF8(author[:maxAuthor], "") + " …"
-	}
-	return plan.Commit{Revision: sync.Revision, Author: author}
+	return plan.Commit{Revision: sync.Revision, Author: plan.Cut(sync.Author, maxAuthor)}
 }
 
 // WithCommit returns a context whose logger names the commit, if it is known.

@@ -120,7 +120,7 @@ func TestCommit(t *testing.T) {
 		},
 		"a longer author": {
 			sync: &v1alpha1.SyncStatus{Revision: "1", Author: "x" + letters},
-			want: plan.Commit{Revision: "1", Author: "x" + strings.Repeat("é", maxAuthor/2-1) + " …"}, wantLog: `é …"`,
+			want: plan.Commit{Revision: "1", Author: "x" + strings.Repeat("é", maxAuthor/2-2) + "…"}, wantLog: `é…"`,
 		},
 	} {
 		got := CommitOf(test.sync)

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
 )
 
 const (
@@ -22,7 +23,7 @@ func (s *Session[T]) Warn(warning string) { s.warnings = append(s.warnings, warn
 func listed(warnings []string) []string {
 	var list []string
 	for _, warning := range warnings {
-		if warning = cut(warning, maxWarning); !slices.Contains(list, warning) {
+		if warning = plan.Cut(warning, maxWarning); !slices.Contains(list, warning) {
 			list = append(list, warning)
 		}
 	}
@@ -43,5 +44,5 @@ func (r *Reconciler[T, P]) announceWarnings(o P, before []string) {
 	}
 	more := More(len(added) - 1)
 	r.options.Recorder.Eventf(o, nil, corev1.EventTypeWarning, v1alpha1.ReasonWarned, "Validate",
-		"%s%s", cut(added[0], maxNote-len(more)), more)
+		"%s%s", plan.Cut(added[0], maxNote-len(more)), more)
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -45,7 +46,7 @@ func TestWarnings(t *testing.T) {
 		{name: "the same", warnings: []string{"spec.a: x", "spec.b: y"}, want: []string{"spec.a: x", "spec.b: y"}},
 		{name: "one goes", warnings: []string{"spec.b: y"}, want: []string{"spec.b: y"}},
 		{name: "another one", warnings: []string{"spec.b: y", "spec.c: z"}, want: []string{"spec.b: y", "spec.c: z"}, wantEvents: []string{"spec.c: z"}},
-		{name: "a long one", warnings: []string{long}, want: []string{cut(long, maxWarning)}, wantEvents: []string{cut(cut(long, maxWarning), maxNote)}},
+		{name: "a long one", warnings: []string{long}, want: []string{plan.Cut(long, maxWarning)}, wantEvents: []string{plan.Cut(plan.Cut(long, maxWarning), maxNote)}},
 		{name: "many", warnings: many, want: append(many[:20:20], "and 10 more"), wantEvents: []string{"warning 00 (and 20 more)"}},
 		{name: "as many as fit", warnings: many[:20], want: many[:20]},
 		{name: "none again"},

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"nautes.io/nautes/internal/plan"
 )
 
 const (
@@ -55,9 +57,7 @@ func parseSignature(s string) (who string, when time.Time) {
 		}
 		return r
 	}, strings.ToValidUTF8(s[:end+1], "?"))
-	if len(who) > maxAuthor {
-		who = strings.ToValidUTF8(who[:maxAuthor], "")
-	}
+	who = plan.Cut(who, maxAuthor)
 	seconds, _, _ := strings.Cut(strings.TrimSpace(s[end+1:]), " ")
 	n, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil || n <= 0 || n > lastSecond {

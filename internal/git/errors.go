@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"nautes.io/nautes/internal/plan"
 )
 
 // Errors about a repository. They are returned wrapped in an *Error.
@@ -111,10 +113,7 @@ const maxObject = 200
 
 // Error implements error.
 func (e *LimitError) Error() string {
-	object := e.Object
-	if len(object) > maxObject {
-		object = object[:maxObject] + "…"
-	}
+	object := plan.Cut(e.Object, maxObject)
 	if object != "" {
 		object = fmt.Sprintf(" %q", object)
 	}

@@ -86,7 +86,7 @@ func TestErrorMessages(t *testing.T) {
 		"repository example.com/a: git fetch failed with exit code 3":                                                                             &CommandError{Repository: "example.com/a", Command: "fetch", Code: 3, Detail: "fatal: secret"},
 		`repository of "p": the size of all blobs is over the limit of 7: remove files that do not belong in the repository`:                      &LimitError{Key: "p", Quantity: LimitRead, Limit: 7},
 		`repository of "p": the depth of the path "a/b" is over the limit of 1: remove files that do not belong in the repository`:                &LimitError{Key: "p", Quantity: LimitDepth, Object: "a/b", Limit: 1},
-		`repository of "p": the length of a path "` + long[:200] + `…" is over the limit of 9: remove files that do not belong in the repository`: &LimitError{Key: "p", Quantity: LimitLength, Object: long, Limit: 9},
+		`repository of "p": the length of a path "` + long[:197] + `…" is over the limit of 9: remove files that do not belong in the repository`: &LimitError{Key: "p", Quantity: LimitLength, Object: long, Limit: 9},
 		`repository of "p": the length of a path "` + long[:200] + `" is over the limit of 9: remove files that do not belong in the repository`:  &LimitError{Key: "p", Quantity: LimitLength, Object: long[:200], Limit: 9},
 	} {
 		if got := err.Error(); got != want {

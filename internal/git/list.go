@@ -12,7 +12,7 @@ import (
 const maxAnswer = 1 << 20
 
 // list asks the server for references by their full names. It returns the hashes of
-// the existing ones.
+// the existing ones. If there are none, the server may hold no repository.
 func (m *Mirrors) list(ctx context.Context, r *remote, names ...string) (map[string]string, error) {
 	refs := map[string]string{}
 	err := m.lines(ctx, r, names, func(id, ref string) {
@@ -21,9 +21,6 @@ func (m *Mirrors) list(ctx context.Context, r *remote, names ...string) (map[str
 			refs[ref] = id
 		}
 	})
-	if err == nil && len(refs) == 0 {
-		err = m.known(ctx, r)
-	}
 	return refs, err
 }
 

@@ -351,7 +351,7 @@ func TestParseCommit(t *testing.T) {
 		"before":     {"author A <a@x> 1 +0000\ncommitter C <c@x> -5 +0000\n\n", "A <a@x>", 1},
 		"no number":  {"author A <a@x> 1 +0000\ncommitter C <c@x> x +0000\n\n", "A <a@x>", 1},
 		"not utf-8":  {"author A\xe9\x1b[31m <a@x> 1 +0\n\n", "A?[31m <a@x>", 1},
-		"long":       {"author " + strings.Repeat("é", 500) + " <a@x> 1 +0\n\n", strings.Repeat("é", maxAuthor/2), 1},
+		"long":       {"author " + strings.Repeat("é", 500) + " <a@x> 1 +0\n\n", strings.Repeat("é", maxAuthor/2-2) + "…", 1},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"nautes.io/nautes/internal/plan"
 )
 
 // headName is a repository's reference to the head of its default branch.
@@ -42,6 +44,11 @@ func (m *Mirrors) FetchRevision(ctx context.Context, key string, src Source, rev
 			return Commit{}, err
 		}
 		if found < 0 {
+			if len(refs) == 0 {
+				if err := m.known(ctx, r); err != nil {
+					return Commit{}, err
+				}
+			}
 			return Commit{}, noRevision(r, revision)
 		}
 		r.commit = refs[names[found]]
@@ -49,7 +56,7 @@ func (m *Mirrors) FetchRevision(ctx context.Context, key string, src Source, rev
 	commit, err := m.fetch(ctx, key, r)
 	if errors.Is(err, errMissing) || errors.Is(err, errTooLarge) {
 		return Commit{}, &Error{Repository: r.display, Err: ErrUnknownRevision,
-			Reason: fmt.Sprintf("%q is not a commit: name a branch, a tag or a commit", shorten(revision))}
+			Reason: fmt.Sprintf("%q is not a commit: name a branch, a tag or a commit", plan.Cut(revision, maxObject))}
 	}
 	return commit, err
 }
@@ -57,7 +64,7 @@ func (m *Mirrors) FetchRevision(ctx context.Context, key string, src Source, rev
 // noRevision returns the error for a revision that the repository does not have.
 func noRevision(r *remote, revision string) error {
 	return &Error{Repository: r.display, Err: ErrUnknownRevision,
-		Reason: fmt.Sprintf("the repository has no branch, tag or commit %q: push it, or name another one", shorten(revision))}
+		Reason: fmt.Sprintf("the repository has no branch, tag or commit %q: push it, or name another one", plan.Cut(revision, maxObject))}
 }
 
 // candidates returns the references that a revision can mean, the most likely
@@ -75,14 +82,6 @@ func candidates(revision string) (names []string, reason string) {
 		return []string{revision + "^{}", revision}, ""
 	}
 	return []string{"refs/heads/" + revision, "refs/tags/" + revision + "^{}", "refs/tags/" + revision}, ""
-}
-
-// shorten cuts a name for a message.
-func shorten(name string) string {
-	if len(name) > maxObject {
-		return name[:maxObject] + "…"
-	}
-	return name
 }
 
 // File returns the content of one file of a revision. Path is relative, with
@@ -125,7 +124,7 @@ func (m *Mirrors) blob(s *session, key, path string, of entry) ([]byte, error) {
 	case ModeFile, ModeExecutable:
 	default:
 		return nil, &Error{Repository: key, Err: ErrRefused,
-			Reason: fmt.Sprintf("%q is a directory, a link or a submodule: name a file", shorten(path))}
+			Reason: fmt.Sprintf("%q is a directory, a link or a submodule: name a file", plan.Cut(path, maxObject))}
 	}
 	tooLarge := &LimitError{Key: key, Quantity: LimitBlob, Object: path, Limit: m.limits.blob}
 	err := s.sizes([]string{of.id}, func(_ string, size int64) error {
@@ -148,7 +147,7 @@ func components(key, path string) ([]string, error) {
 		switch name {
 		case "", ".":
 		case "..":
-			return nil, &Error{Repository: key, Err: ErrRefused, Reason: fmt.Sprintf("the path %q leads out of a directory: remove the dots", shorten(path))}
+			return nil, &Error{Repository: key, Err: ErrRefused, Reason: fmt.Sprintf("the path %q leads out of a directory: remove the dots", plan.Cut(path, maxObject))}
 		default:
 			names = append(names, name)
 		}
@@ -157,5 +156,5 @@ func components(key, path string) ([]string, error) {
 }
 
 func missing(key, path string) error {
-	return &Error{Repository: key, Err: ErrFileMissing, Reason: fmt.Sprintf("the revision has no file %q: push it, or correct the path", shorten(path))}
+	return &Error{Repository: key, Err: ErrFileMissing, Reason: fmt.Sprintf("the revision has no file %q: push it, or correct the path", plan.Cut(path, maxObject))}
 }

@@ -31,6 +31,8 @@ type remote struct {
 	auth   Auth
 	// caBundle and proxy are the way to the server.
 	caBundle, proxy string
+	// caFile has the bundle and the system's certificates, if a command needed them.
+	caFile string
 }
 
 func (r *remote) ref() string { return "refs/heads/" + r.branch }

@@ -9,27 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
-
-// JoinKnownHosts returns the known hosts of a secret together with the ones of the
-// settings, in the format of OpenSSH.
-func JoinKnownHosts(known []byte, more string) []byte {
-	if more = strings.TrimSpace(more); more == "" {
-		return known
-	}
-	joined := bytes.Clone(bytes.TrimSpace(known))
-	if len(joined) > 0 {
-		joined = append(joined, '\n')
-	}
-	return append(append(joined, more...), '\n')
-}
 
 // certificatesSetting of git names a file with the certificates that it trusts.
 const certificatesSetting = "http.sslCAInfo"
 
 // waySettings returns git's settings for the way to a server: the certificates that it
-// trusts, and the proxy.
+// trusts, and the proxy. The file of the certificates is made once for a remote.
 func (m *Mirrors) waySettings(r *remote) ([][2]string, error) {
 	var settings [][2]string
 	if r.proxy != "" {
@@ -37,11 +23,14 @@ func (m *Mirrors) waySettings(r *remote) ([][2]string, error) {
 	}
 	trusted := m.options.CAFile
 	if r.caBundle != "" && r.protocol == "https" {
-		file, err := m.bundleFile(r.caBundle)
-		if err != nil {
-			return nil, fmt.Errorf("repository %s: certificates: %w", r.display, err)
+		if r.caFile == "" {
+			file, err := m.bundleFile(r.caBundle)
+			if err != nil {
+				return nil, fmt.Errorf("repository %s: certificates: %w", r.display, err)
+			}
+			r.caFile = file
 		}
-		trusted = file
+		trusted = r.caFile
 	}
 	if trusted != "" {
 		settings = append(settings, [2]string{certificatesSetting, trusted})

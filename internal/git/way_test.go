@@ -145,19 +145,3 @@ func TestProxy(t *testing.T) {
 		})
 	}
 }
-
-func TestJoinKnownHosts(t *testing.T) {
-	tests := map[string]struct{ known, more, want string }{
-		"nothing":     {"", "", ""},
-		"secret only": {"a\r\n", " \n", "a\r\n"},
-		"set only":    {"", "b", "b\n"},
-		"both":        {"a", "b\n", "a\nb\n"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := string(JoinKnownHosts([]byte(tt.known), tt.more)); got != tt.want {
-				t.Errorf("JoinKnownHosts = %q, want %q", got, tt.want)
-			}
-		})
-	}
-}

@@ -64,7 +64,12 @@ func (a Access) With(p *v1alpha1.CodeRepoProvider) Access {
 	return a
 }
 
-// JoinLines joins texts of lines. A text that several share is there once.
+// JoinKnownHosts returns the host keys of a secret together with the keys of the access.
+func (a Access) JoinKnownHosts(secret []byte) []byte {
+	return []byte(JoinLines(string(secret), a.KnownHosts))
+}
+
+// JoinLines joins texts of lines. Equal texts are there once.
 func JoinLines(texts ...string) string {
 	var joined []string
 	for _, text := range texts {

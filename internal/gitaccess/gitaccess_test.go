@@ -72,6 +72,12 @@ func TestJoinLines(t *testing.T) {
 	}
 }
 
+func TestJoinKnownHosts(t *testing.T) {
+	if got := string(gitaccess.Access{KnownHosts: "b\n"}.JoinKnownHosts([]byte("a"))); got != "a\nb\n" {
+		t.Errorf("the host keys are %q", got)
+	}
+}
+
 func TestCheckTrust(t *testing.T) {
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/yamltext"
 )
 
@@ -60,7 +61,7 @@ func showPath(path string) string {
 	}
 	if len(shown) > maxShownPath {
 		sum := sha256.Sum256([]byte(path))
-		shown = strings.ToValidUTF8(shown[:maxShownPath-20], "") + "… " + hex.EncodeToString(sum[:5])
+		shown = plan.Cut(shown, maxShownPath-20) + " " + hex.EncodeToString(sum[:5])
 	}
 	return shown
 }
@@ -72,11 +73,7 @@ func printable(message string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(message, "?"))
-	message = yamltext.Show(message)
-	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage-3], "") + "…"
-	}
-	return message
+	return plan.Cut(yamltext.Show(message), maxMessage)
 }
 
 func tooLarge(path string, size int64) *v1alpha1.FileProblem {

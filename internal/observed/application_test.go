@@ -61,7 +61,7 @@ func TestApplicationOf(t *testing.T) {
 		},
 		"a long message": {
 			status: map[string]any{"operationState": map[string]any{"phase": "Error", "message": "x" + long}},
-			want:   Application{Message: "x" + long[:maxMessage-2] + "…", Cause: CauseFailed},
+			want:   Application{Message: "x" + long[:maxMessage-4] + "…", Cause: CauseFailed},
 		},
 		"a source that was compared": {
 			spec: map[string]any{"source": git("b")},

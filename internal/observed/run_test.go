@@ -34,7 +34,7 @@ func TestRunOf(t *testing.T) {
 		"timed out": {status: conditions("Succeeded", "False", "PipelineRunTimeout", "after 1h"), want: Run{Result: launch.RunTimeout, Message: "after 1h"}},
 		"a long message": {
 			status: conditions("Succeeded", "False", "Failed", strings.Repeat("ü", 1000)),
-			want:   Run{Result: launch.RunFailed, Message: strings.Repeat("ü", maxRunMessage/2) + "…"},
+			want:   Run{Result: launch.RunFailed, Message: strings.Repeat("ü", maxRunMessage/2-2) + "…"},
 		},
 		"a launcher that failed after it had created a run": {
 			status: map[string]any{"results": []any{map[string]any{"name": "run", "value": "build-1"}}}, want: Run{Result: launch.RunRunning, Launched: true},

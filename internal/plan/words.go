@@ -22,7 +22,7 @@ var credentials = []struct {
 
 // Words returns the text of a foreign system for a status: on one line, without
 // credentials, user names in URLs and invisible characters, and at most limit bytes
-// and a mark long.
+// long.
 func Words(text string, limit int) string {
 	for _, c := range credentials {
 		text = c.pattern.ReplaceAllString(text, c.with)
@@ -33,13 +33,19 @@ func Words(text string, limit int) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, "?"))
-	text = strings.Join(strings.Fields(text), " ")
+	return Cut(strings.Join(strings.Fields(text), " "), limit)
+}
+
+// Cut returns a text of at most limit bytes. A longer one ends at the end of a letter,
+// with a mark.
+func Cut(text string, limit int) string {
+	const mark = "…"
 	if len(text) <= limit {
 		return text
 	}
-	end := limit
-	for !utf8.RuneStart(text[end]) {
+	end := limit - len(mark)
+	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}
-	return text[:end] + "…"
+	return text[:end] + mark
 }

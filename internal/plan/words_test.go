@@ -3,6 +3,7 @@ package plan
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestWords(t *testing.T) {
@@ -23,15 +24,30 @@ func TestWords(t *testing.T) {
 		"cut private key":    {text: "key -----BEGIN PRIVATE KEY-----\nabc", want: "key ***"},
 		"a quota of secrets": {text: "exceeded quota: q, requested: secrets=1, used: secrets=2", want: "exceeded quota: q, requested: secrets=1, used: secrets=2"},
 		"an unknown token":   {text: "invalid token: found '<'", want: "invalid token: found '<'"},
-		"too long":           {text: strings.Repeat("é", 40), want: strings.Repeat("é", 24) + "…"},
+		"too long":           {text: strings.Repeat("é", 40), want: strings.Repeat("é", 23) + "…"},
 		"just fits":          {text: strings.Repeat("x", 49), want: strings.Repeat("x", 49)},
-		"secret at the cut":  {text: strings.Repeat("x", 40) + " password=hidden", want: strings.Repeat("x", 40) + " password…"},
+		"secret at the cut":  {text: strings.Repeat("x", 40) + " password=hidden", want: strings.Repeat("x", 40) + " passw…"},
 	} {
 		limit := 49
 		if len(test.text) > limit && !strings.Contains(test.want, "…") {
 			limit = 1000
 		}
 		if got := Words(test.text, limit); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+// A text is cut between two letters.
+func TestCut(t *testing.T) {
+	for name, test := range map[string]struct{ text, want string }{
+		"short":           {text: "abc", want: "abc"},
+		"at the limit":    {text: "abcdefghij", want: "abcdefghij"},
+		"over the limit":  {text: "abcdefghijk", want: "abcdefg…"},
+		"inside a letter": {text: "abcde€fghijk", want: "abcde…"},
+		"without letters": {text: strings.Repeat("\x80", 11), want: "…"},
+	} {
+		if got := Cut(test.text, 10); got != test.want || !utf8.ValidString(got) {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}

@@ -152,9 +152,11 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 	if ref == secrets.WebhookKey() {
 		d.enqueueAll(ctx, kindPipelineRuntime, nil)
 	}
-	for _, o := range d.finder(ctx).list("ArtifactRepo") {
-		if slices.Contains(build.ArtifactRefs(o), ref) {
-			d.enqueueReaders(ctx, o, kindSpace)
+	if ref.Engine == secrets.Artifacts("", "").Engine {
+		for _, o := range d.finder(ctx).list("ArtifactRepo") {
+			if slices.Contains(build.ArtifactRefs(o), ref) {
+				d.enqueueReaders(ctx, o, kindSpace)
+			}
 		}
 	}
 	if name, ok := secrets.RepositoryOf(ref); ok {

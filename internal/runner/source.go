@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"nautes.io/nautes/internal/git"
+	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/secrets"
 )
@@ -88,7 +89,7 @@ func (s *sourceFlags) trust(source *git.Source) error {
 		contents[i] = string(content)
 	}
 	source.CABundle = contents[0]
-	source.Auth.KnownHosts = git.JoinKnownHosts(source.Auth.KnownHosts, contents[1])
+	source.Auth.KnownHosts = gitaccess.Access{KnownHosts: contents[1]}.JoinKnownHosts(source.Auth.KnownHosts)
 	return nil
 }
 

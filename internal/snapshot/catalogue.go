@@ -75,7 +75,8 @@ func (s *Snapshot) ClusterComponents(c *v1alpha1.Cluster) ([]catalogue.Component
 		return nil, field.ErrorList{field.Invalid(field.NewPath("spec", "componentsList"), field.OmitValueType{},
 			RefOf(s.ComponentCatalogue()).String()+" is invalid, so nothing is changed on the cluster: correct the catalogue")}
 	}
-	facts := catalogue.Facts{Tenant: s.Tenant, GitCertificates: s.GitCertificates(), GitKnownHosts: s.GitKnownHosts()}
+	facts := catalogue.Facts{Tenant: s.Tenant}
+	facts.GitCertificates, facts.GitKnownHosts = s.GitTrust()
 	if vault := s.Settings.Vault; vault != nil {
 		facts.VaultAddress, facts.VaultCABundle, facts.VaultNamespace = vault.Address, vault.CABundle, vault.Namespace
 	}

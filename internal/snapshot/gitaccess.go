@@ -43,11 +43,17 @@ func (s *Snapshot) TokenProvider(raw string) *v1alpha1.CodeRepoProvider {
 	return p
 }
 
-// GitCertificates returns the certificate authorities of the providers' hosts, by the
-// name of the host, as Argo CD keeps them.
-func (s *Snapshot) GitCertificates() map[string]string {
-	certificates := map[string]string{}
+// GitTrust returns the certificate authorities of the providers' hosts, by the name of
+// the host, and the host keys of all providers and of the operator. Both are as Argo CD
+// keeps them, and must not be changed.
+func (s *Snapshot) GitTrust() (certificates map[string]string, knownHosts string) {
+	return s.gitTrust()
+}
+
+func (s *Snapshot) readGitTrust() (certificates map[string]string, knownHosts string) {
+	certificates, keys := map[string]string{}, []string{s.Settings.Git.KnownHosts}
 	for _, p := range s.CodeRepoProviders() {
+		keys = append(keys, p.Spec.KnownHosts)
 		a, err := giturl.Parse(p.Spec.HTTPAddress)
 		if err != nil || a.Scheme != "https" {
 			continue
@@ -56,14 +62,5 @@ func (s *Snapshot) GitCertificates() map[string]string {
 			certificates[a.Host] = gitaccess.JoinLines(certificates[a.Host], bundle)
 		}
 	}
-	return certificates
-}
-
-// GitKnownHosts returns the host keys of all providers and of the operator.
-func (s *Snapshot) GitKnownHosts() string {
-	known := gitaccess.JoinLines(s.Settings.Git.KnownHosts)
-	for _, p := range s.CodeRepoProviders() {
-		known = gitaccess.JoinLines(known, p.Spec.KnownHosts)
-	}
-	return known
+	return certificates, gitaccess.JoinLines(keys...)
 }

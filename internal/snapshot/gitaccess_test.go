@@ -58,11 +58,12 @@ func TestGitAccess(t *testing.T) {
 		})
 	}
 	s := newSnapshot(proxied).WithSettings(snapshot.Settings{Git: operator})
-	if diff := cmp.Diff(map[string]string{"git.example.com": at.CABundle}, s.GitCertificates()); diff != "" {
+	certificates, known := s.GitTrust()
+	if diff := cmp.Diff(map[string]string{"git.example.com": at.CABundle}, certificates); diff != "" {
 		t.Errorf("certificates for Argo CD (-want +got):\n%s", diff)
 	}
-	if got := s.GitKnownHosts(); got != at.KnownHosts {
-		t.Errorf("host keys for Argo CD: %q, want %q", got, at.KnownHosts)
+	if known != at.KnownHosts {
+		t.Errorf("host keys for Argo CD: %q, want %q", known, at.KnownHosts)
 	}
 }
 

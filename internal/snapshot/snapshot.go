@@ -49,6 +49,7 @@ type Snapshot struct {
 	credentials    func() map[string]*v1alpha1.CodeRepo
 	ports          func() map[string][]PortUse
 	bindingsByRepo func() map[types.NamespacedName][]*v1alpha1.CodeRepoBinding
+	gitTrust       func() (map[string]string, string)
 
 	hookReader *hooks.Reader
 }
@@ -103,6 +104,7 @@ func (s *Snapshot) derive() *Snapshot {
 	s.credentials = sync.OnceValue(s.allCredentials)
 	s.ports = sync.OnceValue(s.allPorts)
 	s.bindingsByRepo = sync.OnceValue(s.groupBindings)
+	s.gitTrust = sync.OnceValues(s.readGitTrust)
 	return s
 }
 

@@ -107,8 +107,8 @@ func (c *checker) codeRepoBinding(b *v1alpha1.CodeRepoBinding) {
 func (c *checker) artifactRepo(a *v1alpha1.ArtifactRepo) {
 	c.ofProduct(a, a.Spec.Product)
 	c.projects(field.NewPath("spec", "projects"), a.Namespace, a.Spec.Projects)
-	if kind := a.Spec.PackageType; kind != "" && kind != v1alpha1.PackageImage && c.s.Settings.Vault == nil {
-		c.warn(field.NewPath("spec", "packageType"), "the secret store is not Vault, so no account can read credentials of the type %s: have the tenant use Vault, or remove the object", kind)
+	if !a.Spec.HoldsImages() && c.s.Settings.Vault == nil {
+		c.warn(field.NewPath("spec", "packageType"), "the secret store is not Vault, so no account can read credentials of the type %s: have the tenant use Vault, or remove the object", a.Spec.PackageType)
 	}
 }
 

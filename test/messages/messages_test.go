@@ -5,9 +5,6 @@ package messages
 import (
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -23,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/hack/apidoc/constants"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/git"
@@ -58,19 +56,24 @@ const shop, shopRuntime, alpha = "product-42", "dr-dev", "alpha"
 // The published page has an example for each reason, exactly as the product prints it,
 // and a remedy.
 func TestExamplesArePrinted(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "api/v1alpha1/conditions.go"), nil, parser.ParseComments)
+	all, err := constants.Read(filepath.Join(root, "api/v1alpha1/conditions.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples, tried := documented(file), map[string]bool{}
+	examples, tried := map[string]constants.Constant{}, map[string]bool{}
+	for _, c := range all {
+		if strings.HasPrefix(c.Name, "Reason") {
+			examples[c.Value] = c
+		}
+	}
 	check := func(reason, message string) {
 		tried[reason] = true
-		switch example, ok := examples[reason]; {
+		switch documented, ok := examples[reason]; {
 		case !ok:
 			t.Errorf("%s is no reason of conditions.go", reason)
-		case example.example != message:
-			t.Errorf("the example of %s in conditions.go is\n%s\nand the product prints\n%s", reason, example.example, message)
-		case example.remedy == "":
+		case documented.Paragraph("Example: ") != message:
+			t.Errorf("the example of %s in conditions.go is\n%s\nand the product prints\n%s", reason, documented.Paragraph("Example: "), message)
+		case documented.Paragraph("Remedy: ") == "":
 			t.Errorf("%s has no remedy in conditions.go", reason)
 		}
 	}
@@ -276,32 +279,4 @@ type recorder struct{ events *[]printed }
 
 func (r recorder) Eventf(_, _ runtime.Object, _, reason, _, note string, args ...any) {
 	*r.events = append(*r.events, printed{reason, fmt.Sprintf(note, args...)})
-}
-
-// advice is what conditions.go says about a reason besides its meaning.
-type advice struct{ example, remedy string }
-
-// documented returns the examples and remedies of the reasons in conditions.go.
-func documented(file *ast.File) map[string]advice {
-	found := map[string]advice{}
-	ast.Inspect(file, func(node ast.Node) bool {
-		spec, ok := node.(*ast.ValueSpec)
-		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Reason") {
-			return true
-		}
-		var one advice
-		for _, paragraph := range strings.Split(spec.Doc.Text(), "\n\n") {
-			text := strings.Join(strings.Fields(paragraph), " ")
-			if example, ok := strings.CutPrefix(text, "Example: "); ok {
-				one.example = example
-			}
-			if remedy, ok := strings.CutPrefix(text, "Remedy: "); ok {
-				one.remedy = remedy
-			}
-		}
-		value, _ := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
-		found[value] = one
-		return true
-	})
-	return found
 }
