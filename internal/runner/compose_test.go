@@ -537,6 +537,8 @@ func TestForgotten(t *testing.T) {
 		"an element":             {before: map[string]any{"a": []any{"b", "c"}}, after: map[string]any{"a": []any{"b"}}, want: "/spec/a/1"},
 		"all elements":           {before: map[string]any{"a": []any{"b"}}, after: map[string]any{"a": []any{}}, want: "/spec/a/0"},
 		"a field of an element":  {before: []any{map[string]any{}, map[string]any{"a": "b"}}, after: []any{map[string]any{}, map[string]any{}}, want: "/spec/1/a"},
+		"annotations":            {before: map[string]any{"annotations": "a"}, after: map[string]any{}, want: "/spec/annotations"},
+		"annotations of a task":  {before: map[string]any{"metadata": map[string]any{"annotations": "a", "labels": "b"}}, after: map[string]any{"metadata": map[string]any{"labels": "b"}}},
 		"a map that is a string": {before: map[string]any{"a": map[string]any{"b": "c"}}, after: map[string]any{"a": "b"}, want: "/spec/a/b"},
 	}
 	for name, tt := range tests {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"nautes.io/nautes/internal/launch"
 )
 
@@ -133,5 +135,32 @@ func TestInvisibleCharacters(t *testing.T) {
 				t.Errorf("compose = %v, notes %q; want %q", err, notes, tt.want)
 			}
 		})
+	}
+}
+
+// strayKey finds the first key that is no text, and does not look too deep.
+func TestStrayKey(t *testing.T) {
+	const template = "spec:\n  tasks:\n  - {name: a}\n  - name: b\n  when:\n    x: {{y}}\n"
+	for name, test := range map[string]struct {
+		text  string
+		depth int
+		want  int
+	}{
+		"none":                  {text: "a: {b: [c, {d: e}]}", depth: maxKeyDepth},
+		"a template":            {text: template, depth: maxKeyDepth, want: 6},
+		"at the top":            {text: "a: b\n? [c]\n: d\n", want: 2},
+		"an alias":              {text: "a: &a b\n*a : c\n", depth: maxKeyDepth},
+		"as deep as allowed":    {text: "a:\n  ? {b: c}\n  : d\n", depth: 1, want: 2},
+		"deeper than allowed":   {text: "a:\n  ? {b: c}\n  : d\n"},
+		"the value of a key":    {text: "a: {b: c}\n", depth: maxKeyDepth},
+		"the first of two keys": {text: "a:\n  ? [b]\n  : c\n? [d]\n: e\n", depth: maxKeyDepth, want: 2},
+	} {
+		var document yaml.Node
+		if err := yaml.Unmarshal([]byte(test.text), &document); err != nil {
+			t.Fatal(name, err)
+		}
+		if got := strayKey(document.Content[0], test.depth); got != test.want {
+			t.Errorf("%s: line %d, want %d", name, got, test.want)
+		}
 	}
 }
