@@ -148,7 +148,8 @@ func (c *call) checkGroup(parent *group, self int64, name, part, visibility stri
 	switch {
 	case !validPath(part, parent == nil):
 		return groupError("path", pathRule), true
-	case c.taken(parent, self, samePath(part)):
+	// The name of a user is the path of its own namespace.
+	case c.taken(parent, self, samePath(part)), parent == nil && c.userNamed(part) != nil:
 		return groupError("path", "has already been taken"), true
 	case strings.TrimSpace(name) == "":
 		return groupError("name", "can't be blank"), true

@@ -39,11 +39,11 @@ func memberRoutes() []route {
 				},
 			},
 			route{
-				method: "POST", path: base, args: "user_id:int! access_level:int! expires_at", level: manage, writes: true, scopes: writeScopes(),
+				method: "POST", path: base, args: "user_id!:int access_level!:int expires_at", level: manage, writes: true, scopes: writeScopes(),
 				serve: (*call).addMember, source: source, unverified: "the codes",
 			},
 			route{
-				method: "PUT", path: base + "/:user_id", args: "access_level:int! expires_at", level: manage, writes: true, scopes: writeScopes(),
+				method: "PUT", path: base + "/:user_id", args: "access_level!:int expires_at", level: manage, writes: true, scopes: writeScopes(),
 				serve: (*call).changeMember, source: source, unverified: "the codes",
 			},
 			route{

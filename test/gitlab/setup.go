@@ -169,6 +169,9 @@ func (s *Server) newGroup(parent *group, part, name, visibility string) *group {
 		space:        space{id: s.id(), parent: parent, path: part, name: name, visibility: cmp.Or(visibility, Private), created: s.now()},
 		projectLevel: "developer", subgroupLevel: "maintainer", protection: protectionFull,
 	}
+	if s.options.Unprotected {
+		g.protection = protectionNone
+	}
 	if parent != nil {
 		g.protection = parent.protection
 	}

@@ -235,6 +235,9 @@ type HookSpec struct {
 	// Secret proves deliveries: a signature where the forge can sign, and a header
 	// otherwise.
 	Secret secrets.Value
+	// Plain sends the secret in the header as well where the forge signs. It is for
+	// receivers that check no signature.
+	Plain bool
 }
 
 // Capabilities are features that not every forge has.
