@@ -18,7 +18,6 @@ import (
 	"time"
 
 	api "gitlab.com/gitlab-org/api/client-go/v2"
-	"golang.org/x/time/rate"
 
 	"nautes.io/nautes/internal/forge/client"
 )
@@ -95,7 +94,7 @@ func New(c client.Connection) (*Client, error) {
 		api.WithOnlyIdempotentRetries(), api.WithCustomRetry(mayRetry), api.WithCustomRetryMax(retries), api.WithCustomBackoff(wait),
 		// The limit of GitLab is shared by all clients of a user. Its answer to one
 		// request does not say how many another client sends.
-		api.WithCustomLimiter(rate.NewLimiter(rate.Inf, 1)),
+		api.WithCustomLimiter(unlimited{}),
 		api.WithURLWarningLogger(slog.New(slog.DiscardHandler)), api.WithCustomLogger(nil),
 	)
 	if err != nil {
@@ -103,6 +102,12 @@ func New(c client.Connection) (*Client, error) {
 	}
 	return &Client{api: library, server: server.String(), token: token}, nil
 }
+
+// unlimited is a limiter that lets all requests pass.
+type unlimited struct{}
+
+// Wait implements api.RateLimiter.
+func (unlimited) Wait(context.Context) error { return nil }
 
 // bearer is an access token as GitLab takes it.
 type bearer string
