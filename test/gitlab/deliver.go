@@ -112,8 +112,12 @@ func (s *Server) announce(p *project, u *user, pushed []githost.Pushed) {
 		for _, h := range p.hooks {
 			if h.alert(s.now()) == "executable" && h.wants(change) {
 				sent, d := h.copied(), newDelivery(h, change.Event, body)
+				twice := s.options.DuplicateDeliveries
 				s.sending.Go(func() {
 					done := s.call(sent, d)
+					if twice {
+						_, _ = s.post(s.hooks, done, sent.verify)
+					}
 					s.mu.Lock()
 					defer s.mu.Unlock()
 					s.finish(p, h, done)

@@ -39,6 +39,8 @@ type Options struct {
 	ProtectionDelay, MembershipDelay time.Duration
 	// AutoDisable disables hooks that fail, as gitlab.com does.
 	AutoDisable bool
+	// DuplicateDeliveries sends each delivery of a hook twice, as GitLab does now and then.
+	DuplicateDeliveries bool
 	// Unprotected leaves the default branches of projects in new groups unprotected.
 	Unprotected bool
 	// RateLimit is the number of requests of a user in a minute, or 0 for no limit.
