@@ -52,6 +52,20 @@ var (
 		Help: "New revisions that were found by polling and not announced by a push hook.",
 	})
 
+	// APIRequests counts the requests to the REST API. operation is the id of the
+	// operation, and code the status of the reply.
+	APIRequests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "nautes_api_requests_total",
+		Help: "Requests to the REST API by operation and status.",
+	}, []string{"operation", "code"})
+
+	// APIRequestDuration observes the duration of a request to the REST API, in seconds.
+	APIRequestDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "nautes_api_request_duration_seconds",
+		Help:    "Duration of a request to the REST API by operation.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+	}, []string{"operation"})
+
 	// PushHooks counts the requests to the push receiver. result is one of the
 	// receiver's Result constants.
 	PushHooks = prometheus.NewCounterVec(prometheus.CounterOpts{

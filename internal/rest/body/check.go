@@ -20,19 +20,7 @@ func (d *Decoded) Check(body any, name string) {
 
 // add reports a problem at a location in the spelling of replies.
 func (d *Decoded) add(canonical, reason, format string, args ...any) {
-	// The spelling of the last noted part decides, such as additionalResources.git.
-	at, rest := canonical, ""
-	for {
-		if spelled, noted := d.spelled[at]; noted || at == "body" {
-			if !noted {
-				spelled = at
-			}
-			d.report(spelled+rest, reason, format, args...)
-			return
-		}
-		cut := strings.LastIndexAny(at, ".[")
-		at, rest = at[:cut], at[cut:]+rest
-	}
+	d.report(d.At(canonical), reason, format, args...)
 }
 
 func (d *Decoded) git(git *Git, name string, group bool) {

@@ -3,6 +3,7 @@ package body
 import (
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -37,6 +38,53 @@ func (d *Decoded) Locate(body any, field string) string {
 		spelled = d.locate(canonical, spelled+at)
 	}
 	return spelled
+}
+
+// At returns a location in the spelling of the request. The argument is one in the
+// spelling of replies.
+func (d *Decoded) At(canonical string) string {
+	at, rest := canonical, ""
+	for {
+		if spelled, noted := d.spelled[at]; noted {
+			return spelled + rest
+		}
+		cut := strings.LastIndexAny(at, ".[")
+		if cut < 0 {
+			return canonical
+		}
+		at, rest = at[:cut], at[cut:]+rest
+	}
+}
+
+// Reference is a name of a repository in a body. Location is in the spelling of replies.
+type Reference struct{ Location, Name string }
+
+// References returns the names of repositories in a body.
+func References(body any) []Reference { return references(reflect.ValueOf(body).Elem(), "body") }
+
+func references(v reflect.Value, at string) []Reference {
+	var all []Reference
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return references(v.Elem(), at)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			all = append(all, references(v.Index(i), at+"["+strconv.Itoa(i)+"]")...)
+		}
+	case reflect.Struct:
+		for _, p := range properties(v.Type()) {
+			field := v.FieldByIndex(p.index)
+			switch {
+			case p.ref == "repo" && field.String() != "":
+				all = append(all, Reference{at + "." + p.key, field.String()})
+			case p.ref == "" && !p.replyOnly && !p.readonly:
+				all = append(all, references(field, at+"."+p.key)...)
+			}
+		}
+	}
+	return all
 }
 
 func fileKey(t reflect.Type, key string) (property, bool) {

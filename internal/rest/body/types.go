@@ -16,6 +16,8 @@
 //	enum      the values that are accepted
 package body
 
+import "reflect"
+
 // Head is what every body below a product begins with.
 type Head struct {
 	Product string `json:"product,omitempty" echo:"product" alias:"product_name" file:"-" doc:"Name of the product: the path of its group."`
@@ -41,8 +43,7 @@ type Status struct {
 	Conditions []Condition `json:"conditions,omitempty" doc:"Conditions of the object. Ready is the summary."`
 	Warnings   []string    `json:"warnings,omitempty" doc:"Settings that have no effect, or another one than expected."`
 	Revision   string      `json:"revision,omitempty" doc:"The commit of the repository that was mirrored last."`
-	Current    bool        `json:"current" doc:"Whether the object in the tenant cluster has the spec of this reply."`
-	URLs       []string    `json:"urls,omitempty" doc:"Addresses of the resource for people."`
+	Current    bool        `json:"current" doc:"Whether the tenant cluster has mirrored the revision of this reply."`
 }
 
 // Project is a project of a product.
@@ -131,4 +132,21 @@ type ManifestSource struct {
 type DeploymentDestination struct {
 	Environment string   `json:"environment,omitempty" required:"true"`
 	Namespaces  []string `json:"namespaces,omitempty" doc:"Namespaces; the name of the runtime if empty."`
+}
+
+// Identify sets the names that a reply begins with.
+func Identify(body any, product, name string) {
+	v := reflect.ValueOf(body).Elem()
+	v.FieldByName("Name").SetString(name)
+	if field := v.FieldByName("Product"); field.IsValid() {
+		field.SetString(product)
+	}
+}
+
+// NameOf returns the name of a reply.
+func NameOf(body any) string { return reflect.ValueOf(body).Elem().FieldByName("Name").String() }
+
+// SetStatus sets the status of a reply.
+func SetStatus(body any, status *Status) {
+	reflect.ValueOf(body).Elem().FieldByName("Status").Set(reflect.ValueOf(status))
 }

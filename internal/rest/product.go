@@ -1,0 +1,270 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/edit"
+	"nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/rest/body"
+)
+
+// groupWorkers is how many groups of a caller are looked at together.
+const groupWorkers = 8
+
+// saveProduct saves a product: a group in the forge, with the repository default.project
+// and its deploy key. Each step can be repeated.
+func (s *Server) saveProduct(x *exchange) error {
+	ctx := x.r.Context()
+	existing, err := s.mayWriteProduct(ctx, x)
+	if err != nil {
+		return err
+	}
+	b := &body.Product{}
+	decoded, err := x.decode(b, badProduct(x)...)
+	if err != nil {
+		return err
+	}
+	if err := x.parent(ctx, decoded, b.Git.GitLab.ParentID); err != nil {
+		return err
+	}
+	if x.flag(queryDryRun) {
+		return x.reply(x.written("saved", edit.Result{}), "")
+	}
+	g := b.Git.GitLab
+	group, err := x.caller.forge.EnsureGroup(ctx, client.GroupSpec{
+		Path: x.name, Name: g.Name, Description: g.Description, Visibility: client.Visibility(g.Visibility),
+	})
+	if err != nil {
+		return refusedByForge(decoded, err)
+	}
+	visibility := client.VisibilityPrivate
+	if existing != nil {
+		visibility = existing.forge.Visibility
+	}
+	repository, err := x.caller.forge.EnsureRepository(ctx, client.RepositorySpec{
+		GroupID: group.ID, Path: defaultProject, Visibility: visibility, Initialize: true, DefaultBranch: mainBranch,
+	})
+	if err != nil {
+		return err
+	}
+	s.memory.forget(x.caller.key + "/place")
+	platform, err := s.options.Platform(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := s.keeper(ctx, x.caller, platform)
+	if err == nil {
+		err = k.own(ctx, repository.ID, v1alpha1.PermissionReadOnly)
+	}
+	if k != nil && (errors.Is(err, client.ErrForbidden) || errors.Is(err, client.ErrNotFound)) {
+		// The tenant's account need not be a member of the group.
+		k.forge = x.caller.forge
+		err = k.own(ctx, repository.ID, v1alpha1.PermissionReadOnly)
+	}
+	if err != nil {
+		return err
+	}
+	return x.reply(x.written("saved", edit.Result{}), "")
+}
+
+// mayWriteProduct returns the place of a product that exists, of which the caller must be
+// an owner, or nil. The forge itself says who may create groups.
+func (s *Server) mayWriteProduct(ctx context.Context, x *exchange) (*place, error) {
+	s.memory.forget(x.caller.key + "/place")
+	p, err := s.place(ctx, x.caller, x.name)
+	var absent *Problem
+	if errors.As(err, &absent) && absent.Reason == reasonNoProduct {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, x.owner(ctx, p)
+}
+
+func badProduct(x *exchange) []body.Problem {
+	for part := range strings.SplitSeq(x.name, "/") {
+		if !repositoryNames.MatchString(part) {
+			return []body.Problem{{Location: "path.product_name", Reason: body.Invalid, Message: "the name is not the path of a group: write letters, digits, dashes, underscores and dots"}}
+		}
+	}
+	return nil
+}
+
+// parent checks that the id of a parent group agrees with the path.
+func (x *exchange) parent(ctx context.Context, d *body.Decoded, id int64) error {
+	if id == 0 {
+		return nil
+	}
+	where := d.At("body.git.gitlab.parent_id")
+	cut := strings.LastIndex(x.name, "/")
+	if cut < 0 {
+		return at(http.StatusUnprocessableEntity, where, body.Conflicting, "the path of the request has no parent group: write the full path of the group there, with %%2F between its parts")
+	}
+	parent, err := x.caller.group(ctx, x.name[:cut])
+	if err != nil {
+		return err
+	}
+	if parent.ID != id {
+		return at(http.StatusUnprocessableEntity, where, body.Conflicting, "group %s has another id: correct it, or leave parent_id out", parent.Path)
+	}
+	return nil
+}
+
+// removeProduct deletes a product whose group has nothing but default.project.
+func (s *Server) removeProduct(x *exchange) error {
+	ctx := x.r.Context()
+	s.memory.forget(x.caller.key + "/place")
+	p, err := s.place(ctx, x.caller, x.name)
+	var absent *Problem
+	if errors.As(err, &absent) && absent.Reason == reasonNoProduct {
+		return s.removeRest(x, absent)
+	}
+	if err != nil {
+		return err
+	}
+	if err := x.owner(ctx, p); err != nil {
+		return err
+	}
+	if err := x.onlyDefault(ctx, p.group, p.forge.ID); err != nil {
+		return err
+	}
+	if x.flag(queryDryRun) {
+		return x.reply(x.written("deleted", edit.Result{}), "")
+	}
+	if err := x.caller.forge.RemoveRepository(ctx, p.forge.ID); err != nil && !errors.Is(err, client.ErrNotFound) {
+		return err
+	}
+	if err := x.caller.forge.RemoveGroup(ctx, p.group.ID); err != nil && !errors.Is(err, client.ErrNotFound) {
+		return err
+	}
+	s.memory.forget(x.caller.key + "/place")
+	k := &keeper{store: s.options.Secrets, provider: p.platform.Provider.Spec.ProviderType}
+	if err := k.forget(ctx, repositoryID(p.forge.ID)); err != nil {
+		return err
+	}
+	return x.reply(x.written("deleted", edit.Result{}), "")
+}
+
+// onlyDefault returns a problem if a group has anything but default.project.
+func (x *exchange) onlyDefault(ctx context.Context, group client.Group, defaultID int64) error {
+	repositories, err := x.caller.forge.Repositories(ctx, group.ID)
+	if err != nil {
+		return err
+	}
+	groups, err := x.caller.forge.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, r := range repositories {
+		if r.ID != defaultID && !r.Leaving {
+			others = append(others, r.Path)
+		}
+	}
+	for _, g := range groups {
+		if g.ParentID == group.ID && !g.Leaving {
+			others = append(others, g.Path)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return problem(http.StatusConflict, reasonInUse, "group %s still has %s: delete or move these first", group.Path, strings.Join(others, ", ")).again(retryInUse)
+}
+
+// removeRest removes the empty group of a product whose default.project an earlier
+// request has removed. absent is the problem if there is none.
+func (s *Server) removeRest(x *exchange, absent *Problem) error {
+	ctx := x.r.Context()
+	group, err := x.caller.group(ctx, x.name)
+	if err != nil {
+		return err
+	}
+	if err := x.onlyDefault(ctx, group, 0); err != nil {
+		return absent
+	}
+	if !x.flag(queryDryRun) {
+		if err := x.caller.forge.RemoveGroup(ctx, group.ID); err != nil {
+			return err
+		}
+	}
+	return x.reply(x.written("deleted", edit.Result{}), "")
+}
+
+// describeProduct returns the reply of a group.
+func describeProduct(g client.Group) *body.Product {
+	return &body.Product{Name: g.Path, Git: &body.Git{GitLab: &body.GitLab{
+		Name: g.Name, Path: g.Path[strings.LastIndex(g.Path, "/")+1:], Visibility: string(g.Visibility), Description: g.Description,
+	}}}
+}
+
+func (s *Server) getProduct(x *exchange) error {
+	ctx := x.r.Context()
+	if _, err := s.place(ctx, x.caller, x.name); err != nil {
+		return err
+	}
+	// The place may be remembered, and the group has changed since.
+	group, err := x.caller.group(ctx, x.name)
+	if err != nil {
+		return err
+	}
+	return x.reply(describeProduct(group), "")
+}
+
+// listProducts answers with the groups that the caller sees, and that are products.
+func (s *Server) listProducts(x *exchange) error {
+	ctx := x.r.Context()
+	selected, err := x.selection()
+	if err != nil {
+		return err
+	}
+	groups, err := x.caller.forge.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	is := make([]bool, len(groups))
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(groupWorkers)
+	for i, g := range groups {
+		if g.Leaving {
+			continue
+		}
+		workers.Go(func() error {
+			var err error
+			is[i], err = s.isProduct(ctx, x.caller, g.Path)
+			return err
+		})
+	}
+	if err := workers.Wait(); err != nil {
+		return err
+	}
+	var items []any
+	for i, g := range groups {
+		if b := describeProduct(g); is[i] && selected(b) {
+			items = append(items, b)
+		}
+	}
+	reply, err := x.page(items, "")
+	if err != nil {
+		return err
+	}
+	return x.reply(reply, "")
+}
+
+// isProduct reports whether a group has the repository default.project.
+func (s *Server) isProduct(ctx context.Context, c *caller, path string) (bool, error) {
+	return remember(ctx, s.memory, c.key+"/place?/"+path, func(ctx context.Context) (bool, error) {
+		_, err := c.forge.Repository(ctx, path+"/"+defaultProject)
+		if errors.Is(err, client.ErrNotFound) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+}
