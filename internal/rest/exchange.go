@@ -68,15 +68,15 @@ func (x *exchange) parse() error {
 	}
 	x.query = map[string]string{}
 	spelled := map[string]string{}
-	var errs []body.Problem
+	var errs []body.Fault
 	for given, all := range values {
 		name, known := x.op.query[given]
 		location := "query." + printable(given)
 		switch {
 		case !known:
-			errs = append(errs, body.Problem{Location: location, Reason: body.UnknownKey, Message: "the query parameter is unknown: remove it, or write one of " + strings.Join(x.op.parameters(), ", ")})
+			errs = append(errs, body.Fault{Location: location, Reason: body.UnknownKey, Message: "the query parameter is unknown: remove it, or write one of " + strings.Join(x.op.parameters(), ", ")})
 		case len(all) > 1 || spelled[name] != "" && x.query[name] != all[0]:
-			errs = append(errs, body.Problem{Location: location, Reason: body.Conflicting, Message: "the query parameter is there twice: keep one"})
+			errs = append(errs, body.Fault{Location: location, Reason: body.Conflicting, Message: "the query parameter is there twice: keep one"})
 		default:
 			x.query[name], spelled[name] = all[0], given
 		}
@@ -84,12 +84,12 @@ func (x *exchange) parse() error {
 	for _, name := range []string{queryDryRun, querySkip, queryDeleteProject, queryWatch} {
 		if value, given := x.query[name]; given {
 			if _, err := parseBool(value); err != nil {
-				errs = append(errs, body.Problem{Location: "query." + spelled[name], Reason: body.WrongType, Message: "write true or false"})
+				errs = append(errs, body.Fault{Location: "query." + spelled[name], Reason: body.WrongType, Message: "write true or false"})
 			}
 		}
 	}
 	if len(errs) > 0 {
-		slices.SortFunc(errs, func(a, b body.Problem) int { return strings.Compare(a.Location, b.Location) })
+		slices.SortFunc(errs, func(a, b body.Fault) int { return strings.Compare(a.Location, b.Location) })
 		return invalid(http.StatusBadRequest, errs)
 	}
 	return nil
@@ -157,7 +157,7 @@ func (x *exchange) read() ([]byte, error) {
 }
 
 // decode reads the body into a resource. It returns a problem with every fault.
-func (x *exchange) decode(into any, further ...body.Problem) (*body.Decoded, error) {
+func (x *exchange) decode(into any, further ...body.Fault) (*body.Decoded, error) {
 	data, err := x.read()
 	if err != nil {
 		return nil, err

@@ -85,11 +85,11 @@ func (n *names) name(ref, id string) string {
 }
 
 // unresolved returns the values of a body that name no repository, by their location.
-func (n *names) unresolved(b any, d *body.Decoded) []body.Problem {
-	var errs []body.Problem
+func (n *names) unresolved(b any, d *body.Decoded) []body.Fault {
+	var errs []body.Fault
 	for _, r := range body.References(b) {
 		if n.ids[r.Name] == "" {
-			errs = append(errs, body.Problem{
+			errs = append(errs, body.Fault{
 				Location: d.At(r.Location), Reason: v1alpha1.ReasonReferenceMissing,
 				Message: "CodeRepo " + r.Name + " does not exist, and its id is not known before it does: create it, or correct the name",
 			})
@@ -123,10 +123,10 @@ func (n *names) words(b any, d *body.Decoded, message string) string {
 }
 
 // problems turns the errors of an object into problems of the request.
-func (n *names) problems(x *exchange, b any, d *body.Decoded, errs field.ErrorList) []body.Problem {
-	var all []body.Problem
+func (n *names) problems(x *exchange, b any, d *body.Decoded, errs field.ErrorList) []body.Fault {
+	var all []body.Fault
 	for _, e := range errs {
-		p := body.Problem{Reason: e.Origin, Message: n.words(b, d, e.Detail)}
+		p := body.Fault{Reason: e.Origin, Message: n.words(b, d, e.Detail)}
 		if p.Reason == "" {
 			p.Reason = body.Invalid
 		}

@@ -57,7 +57,7 @@ type Problem struct {
 	Code      int            `json:"code" doc:"The same as status."`
 	Reason    string         `json:"reason" doc:"A word for programs."`
 	Message   string         `json:"message" doc:"The problem and its remedy."`
-	Errors    []body.Problem `json:"errors,omitempty" doc:"Every error of the request, with its location in the spelling of the request."`
+	Errors    []body.Fault `json:"errors,omitempty" doc:"Every error of the request, with its location in the spelling of the request."`
 	RequestID string         `json:"request_id,omitempty"`
 
 	retryAfter time.Duration
@@ -72,7 +72,7 @@ func problem(status int, reason, format string, args ...any) *Problem {
 }
 
 // invalid returns the problem of a request with errors.
-func invalid(status int, errs []body.Problem) *Problem {
+func invalid(status int, errs []body.Fault) *Problem {
 	p := problem(status, reasonInvalid, "%s: %s", errs[0].Location, errs[0].Message)
 	p.Errors, p.Title = errs, "The request breaks the rules"
 	p.Detail = "1 error"
@@ -84,7 +84,7 @@ func invalid(status int, errs []body.Problem) *Problem {
 
 // at returns the problem of a request with one error.
 func at(status int, location, reason, format string, args ...any) *Problem {
-	return invalid(status, []body.Problem{{Location: location, Reason: reason, Message: fmt.Sprintf(format, args...)}})
+	return invalid(status, []body.Fault{{Location: location, Reason: reason, Message: fmt.Sprintf(format, args...)}})
 }
 
 // again sets the time after which the request may succeed.

@@ -88,10 +88,10 @@ func (s *Server) mayWriteProduct(ctx context.Context, x *exchange) (*place, erro
 	return p, x.owner(ctx, p)
 }
 
-func badProduct(x *exchange) []body.Problem {
+func badProduct(x *exchange) []body.Fault {
 	for part := range strings.SplitSeq(x.name, "/") {
 		if !repositoryNames.MatchString(part) {
-			return []body.Problem{{Location: "path.product_name", Reason: body.Invalid, Message: "the name is not the path of a group: write letters, digits, dashes, underscores and dots"}}
+			return []body.Fault{{Location: "path.product_name", Reason: body.Invalid, Message: "the name is not the path of a group: write letters, digits, dashes, underscores and dots"}}
 		}
 	}
 	return nil

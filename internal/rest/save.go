@@ -134,16 +134,16 @@ func complete(x *exchange, c *change) error {
 }
 
 // badName returns the problem of a name that no resource can have.
-func badName(x *exchange) []body.Problem {
+func badName(x *exchange) []body.Fault {
 	res := x.op.resource
 	if res.kind == "CodeRepo" {
 		if !repositoryNames.MatchString(x.name) {
-			return []body.Problem{{Location: "path." + res.param, Reason: body.Invalid, Message: "the name is not one of a repository: write letters, digits, dashes, underscores and dots, beginning with a letter or digit"}}
+			return []body.Fault{{Location: "path." + res.param, Reason: body.Invalid, Message: "the name is not one of a repository: write letters, digits, dashes, underscores and dots, beginning with a letter or digit"}}
 		}
 		return nil
 	}
 	if errs := validation.IsDNS1123Label(x.name); len(errs) > 0 {
-		return []body.Problem{{Location: "path." + res.param, Reason: body.Invalid, Message: "the name is not one of a resource: write at most 63 lower case letters, digits and dashes"}}
+		return []body.Fault{{Location: "path." + res.param, Reason: body.Invalid, Message: "the name is not one of a resource: write at most 63 lower case letters, digits and dashes"}}
 	}
 	return nil
 }
@@ -225,11 +225,11 @@ func (c *change) refused(x *exchange, err error) error {
 	case errors.As(err, &invalidObject) && len(invalidObject.Errors) > 0:
 		errs := c.names.problems(x, c.body, c.decoded, invalidObject.Errors)
 		status := http.StatusUnprocessableEntity
-		if !slices.ContainsFunc(errs, func(e body.Problem) bool { return !slices.Contains(conflicts(), e.Reason) }) {
+		if !slices.ContainsFunc(errs, func(e body.Fault) bool { return !slices.Contains(conflicts(), e.Reason) }) {
 			status = http.StatusConflict
 		}
 		p := invalid(status, errs)
-		if slices.ContainsFunc(errs, func(e body.Problem) bool { return e.Reason == v1alpha1.ReasonDestinationImmutable }) {
+		if slices.ContainsFunc(errs, func(e body.Fault) bool { return e.Reason == v1alpha1.ReasonDestinationImmutable }) {
 			p.Reason = reasonImmutable
 		}
 		return p

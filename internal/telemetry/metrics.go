@@ -101,7 +101,7 @@ func collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		ApplyWrites, ApplyUnchanged, PruneDeletes,
 		GitFetches, GitFetchDuration, GitChangesFoundByPoll, PushHooks,
-		ClusterConnected, ReconcileOutcomes, PushToMirrored,
+		ClusterConnected, ReconcileOutcomes, PushToMirrored, APIRequests, APIRequestDuration,
 	}
 }
 

@@ -41,7 +41,7 @@ func TestMetricsAreDocumentedBoundedAndRegistered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bounded := []string{"target_kind", "verb", "result", "cluster", "kind", "class"}
+	bounded := []string{"target_kind", "verb", "result", "cluster", "kind", "class", "operation", "code"}
 	documented := regexp.MustCompile("nautes_[a-z_]+").FindAllString(string(guide), -1)
 	var names []string
 	for _, c := range collectors() {

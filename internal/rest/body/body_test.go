@@ -2,6 +2,7 @@ package body
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -109,8 +110,8 @@ func TestSyntax(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Decode([]byte(tc.body), &Project{}, nil)
-			syntax, ok := err.(*SyntaxError)
-			if !ok || syntax.Line != tc.wantLine {
+			var syntax *SyntaxError
+			if !errors.As(err, &syntax) || syntax.Line != tc.wantLine {
 				t.Errorf("error %v, want one in line %d", err, tc.wantLine)
 			}
 		})
@@ -229,7 +230,7 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d.Problems = slices.DeleteFunc(d.Problems, func(p Problem) bool { return p.Location == "body.git" })
+			d.Problems = slices.DeleteFunc(d.Problems, func(p Fault) bool { return p.Location == "body.git" })
 			if len(d.Problems) > 0 {
 				t.Errorf("the reply has problems as a request: %v\n%s", d.Problems, sent)
 			}

@@ -28,10 +28,10 @@ const (
 	Invalid = v1alpha1.ReasonInvalid
 )
 
-// Problem is a fault of a request. Location begins with body, path, query or header, in
+// Fault is a problem of a request. Location begins with body, path, query or header, in
 // the spelling of the request. Message has no value of the request that could be
 // secret.
-type Problem struct {
+type Fault struct {
 	Location string `json:"location,omitempty"`
 	Reason   string `json:"reason"`
 	Message  string `json:"message"`
@@ -42,7 +42,7 @@ type Echoes map[string]string
 
 // Decoded is a body with its problems, and the spellings of its keys.
 type Decoded struct {
-	Problems []Problem
+	Problems []Fault
 	Warnings []string
 	// spelled holds the location of each value, in the spelling of the request, by its
 	// location in the spelling of replies.
@@ -67,7 +67,7 @@ func Decode(data []byte, into any, echoes Echoes) (*Decoded, error) {
 }
 
 func (d *Decoded) report(location, reason, format string, args ...any) {
-	d.Problems = append(d.Problems, Problem{Location: location, Reason: reason, Message: fmt.Sprintf(format, args...)})
+	d.Problems = append(d.Problems, Fault{Location: location, Reason: reason, Message: fmt.Sprintf(format, args...)})
 }
 
 // object reads the members of an object into a struct. canonical and spelled are its
@@ -135,7 +135,7 @@ func (d *Decoded) locate(canonical, otherwise string) string {
 // reported reports whether there is a problem at or below a location already.
 func (d *Decoded) reported(canonical, spelled string) bool {
 	at := d.locate(canonical, spelled)
-	return slices.ContainsFunc(d.Problems, func(p Problem) bool {
+	return slices.ContainsFunc(d.Problems, func(p Fault) bool {
 		rest, below := strings.CutPrefix(p.Location, at)
 		return below && (rest == "" || rest[0] == '.' || rest[0] == '[')
 	})
