@@ -50,15 +50,15 @@ const (
 // Problem is the document of an error, as RFC 9457 has it. Code, Reason and Message
 // repeat it for clients of the earlier API.
 type Problem struct {
-	Type      string         `json:"type" doc:"URI of the kind of problem."`
-	Title     string         `json:"title"`
-	Status    int            `json:"status"`
-	Detail    string         `json:"detail,omitempty"`
-	Code      int            `json:"code" doc:"The same as status."`
-	Reason    string         `json:"reason" doc:"A word for programs."`
-	Message   string         `json:"message" doc:"The problem and its remedy."`
+	Type      string       `json:"type" doc:"URI of the kind of problem."`
+	Title     string       `json:"title"`
+	Status    int          `json:"status"`
+	Detail    string       `json:"detail,omitempty"`
+	Code      int          `json:"code" doc:"The same as status."`
+	Reason    string       `json:"reason" doc:"A word for programs."`
+	Message   string       `json:"message" doc:"The problem and its remedy."`
 	Errors    []body.Fault `json:"errors,omitempty" doc:"Every error of the request, with its location in the spelling of the request."`
-	RequestID string         `json:"request_id,omitempty"`
+	RequestID string       `json:"request_id,omitempty"`
 
 	retryAfter time.Duration
 	allow      string
