@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,10 +16,12 @@ import (
 	"nautes.io/nautes/internal/schema"
 )
 
-// newKinds returns the schemas of our kinds.
+var compiled = sync.OnceValues(schema.New)
+
+// newKinds returns the schemas of our kinds, which take long to compile.
 func newKinds(t testing.TB) *schema.Kinds {
 	t.Helper()
-	kinds, err := schema.New()
+	kinds, err := compiled()
 	if err != nil {
 		t.Fatal(err)
 	}

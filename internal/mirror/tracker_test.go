@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,9 @@ func projectFile(name, language string) string {
 
 const environmentFile = head + "Environment\nmetadata:\n  name: dev\nspec:\n  cluster: one\n  envType: test\n"
 
+// ourKinds returns the schemas of our kinds, which take long to compile.
+var ourKinds = sync.OnceValues(schema.New)
+
 // follow returns a tracker of a new repository, and the repository.
 func follow(t *testing.T) (*Tracker, *githost.Server, *githost.Repo, git.Source) {
 	t.Helper()
@@ -37,7 +41,7 @@ func follow(t *testing.T) (*Tracker, *githost.Server, *githost.Repo, git.Source)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds, err := schema.New()
+	kinds, err := ourKinds()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -189,12 +189,12 @@ func (g *Host) AddRepository(ctx context.Context, path string) (Repository, erro
 	return added.Repository, nil
 }
 
-// initRepository makes an empty bare repository.
+// initRepository makes an empty bare repository, without the sample hooks of a template.
 func initRepository(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if _, err := git(ctx, dir, nil, nil, "init", "--quiet", "--bare", "--initial-branch="+DefaultBranch); err != nil {
+	if _, err := git(ctx, dir, nil, nil, "init", "--quiet", "--bare", "--template=", "--initial-branch="+DefaultBranch); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "config"), []byte(repositoryConfig), 0o600)

@@ -78,10 +78,7 @@ func (g *Host) push(ctx context.Context, clone, url string, commit Commit) (stri
 		return "", err
 	}
 	stream := fastImport(committed, parentOf(ctx, clone, commit), commit)
-	if _, err := git(ctx, clone, nil, stream, "fast-import", "--quiet", "--done"); err != nil {
-		return "", err
-	}
-	revision, err := git(ctx, clone, nil, nil, "rev-parse", "--verify", committed)
+	revision, err := git(ctx, clone, nil, stream, "fast-import", "--quiet", "--done")
 	if err != nil {
 		return "", err
 	}
@@ -103,13 +100,14 @@ func credentialEnv(token string) []string {
 	}
 }
 
-// fastImport returns a commit on a reference as the commands of git fast-import.
+// fastImport returns a commit on a reference as the commands of git fast-import, which
+// prints the hash of the commit.
 func fastImport(ref, parent string, commit Commit) *bytes.Buffer {
 	message := cmp.Or(commit.Message, "change")
 	date := cmp.Or(commit.Date, fmt.Sprintf("%d +0000", time.Now().Unix()))
 	person := cmp.Or(commit.Author, pusher.Name+" <"+pusher.Email+">")
 	stream := &bytes.Buffer{}
-	fmt.Fprintf(stream, "commit %s\nauthor %s %s\n", ref, person, date)
+	fmt.Fprintf(stream, "commit %s\nmark :1\nauthor %s %s\n", ref, person, date)
 	if commit.Author != "" {
 		person = "Carl Committer <carl@example.com>"
 	}
@@ -128,7 +126,7 @@ func fastImport(ref, parent string, commit Commit) *bytes.Buffer {
 	for _, path := range slices.Sorted(maps.Keys(commit.Submodules)) {
 		fmt.Fprintf(stream, "M 160000 %s %s\n", commit.Submodules[path], quotePath(path))
 	}
-	stream.WriteString("done\n")
+	stream.WriteString("get-mark :1\ndone\n")
 	return stream
 }
 

@@ -147,7 +147,7 @@ func (s *Server) RepoSHA256(name string) *Repo {
 	if err := os.RemoveAll(r.dir); err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := git(s.t.Context(), s.root, nil, nil, "init", "--quiet", "--bare", "--object-format=sha256", "--initial-branch="+DefaultBranch, r.dir); err != nil {
+	if _, err := git(s.t.Context(), s.root, nil, nil, "init", "--quiet", "--bare", "--template=", "--object-format=sha256", "--initial-branch="+DefaultBranch, r.dir); err != nil {
 		s.t.Fatal(err)
 	}
 	r.Git("config", "uploadpack.allowAnySHA1InWant", "true")
@@ -202,6 +202,5 @@ func (r *Repo) Commit(c Commit) string {
 	if parent == "" && !c.Orphan {
 		parent, _ = git(context.WithoutCancel(r.t.Context()), r.dir, nil, nil, "rev-parse", "--verify", "--quiet", c.ref())
 	}
-	r.run(fastImport(c.ref(), parent, c).Bytes(), "fast-import", "--quiet", "--done", "--force")
-	return r.Git("rev-parse", "--verify", c.ref())
+	return r.run(fastImport(c.ref(), parent, c).Bytes(), "fast-import", "--quiet", "--done", "--force")
 }
