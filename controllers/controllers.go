@@ -1,6 +1,6 @@
 // Package controllers adds the controllers to an operator. Each of its folders holds
-// thin reconcilers: the watches, the builder and the status of a kind. They guarantee
-// that every decision is made by the pure packages below them.
+// thin reconcilers: the phases of the pass of a kind, and its status. They guarantee that
+// every decision is made by the pure packages below them.
 package controllers
 
 import (

@@ -250,7 +250,7 @@ func (e *ItemError) Error() string {
 func (e *ItemError) Unwrap() error { return e.Err }
 
 // describe returns the text of an error for users. It includes the API server's
-// message about the request, and about what a person can repair, but no other message
+// message about the request, and about faults that a person can repair, but no other message
 // about the state of the server or of the transport.
 func describe(err error, secret bool) string {
 	var status *apierrors.StatusError

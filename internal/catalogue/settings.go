@@ -165,8 +165,8 @@ func readSettings(cluster *v1alpha1.Cluster, made selection, httpsPort int64, fi
 	return values, append(errs, samePorts(made, values, texts)...)
 }
 
-// wayOut returns what does now what a setting of earlier versions did, or "" if there was
-// no such setting.
+// wayOut returns the replacement of a setting of earlier versions, or "" if there was no
+// such setting.
 func wayOut(setting string) string {
 	switch setting {
 	case "productResourceKustomizeFileFolder", "productResourceRevision":

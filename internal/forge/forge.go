@@ -39,7 +39,7 @@ type Hooks struct {
 	ChangesBranch func(event string, body []byte) (push Push, changes bool, err error)
 }
 
-// Push is what an event says about a push. Its sender chooses it, so it is a hint only.
+// Push is the content of an event about a push. Its sender chooses it, so it is a hint only.
 type Push struct {
 	// Ref is the full name of the branch or tag, and Commit its new head. Both may be
 	// empty.
@@ -69,7 +69,7 @@ type Source struct {
 	Repository string
 	// Events have the names of the forge's API. They are sorted, without duplicates.
 	Events []string
-	// What lists the values of what that count, of the data that the Program returns.
+	// What lists the accepted values of the field "what" in the data of the Program.
 	What []string
 	// Revision is the Lua pattern that refs must match; empty matches every event.
 	Revision string

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// answer is what the last answer of an HTTP server said about a failure. Git leaves
-// this out of its messages.
+// answer has the facts about a failure in the last answer of an HTTP server. Git leaves
+// them out of its messages.
 type answer struct {
 	retryAfter time.Duration
 	// page: the answer is a web page. login: it redirects to a login page. smart: it is

@@ -62,8 +62,8 @@ func (m *Mirrors) lines(ctx context.Context, r *remote, patterns []string, f fun
 	})
 }
 
-// absent returns the error for a branch that does not exist, with what the repository
-// has in its place. Without a branch, the default one does not exist.
+// absent returns the error for a branch that does not exist, with the branch that the
+// repository has in its place. Without a branch, the default one does not exist.
 func (m *Mirrors) absent(ctx context.Context, r *remote) error {
 	standard, branches := "", false
 	err := m.lines(ctx, r, []string{headName, "refs/heads/*"}, func(value, ref string) {

@@ -158,7 +158,7 @@ func rejected(r *remote, report, complaint string, err error) error {
 	return &DeniedError{Repository: r.display, Reason: r.serverText(complaint, match[2])}
 }
 
-// serverText returns what the server says on standard error, or else a reason of its.
+// serverText returns the server's lines on standard error, or else the reason.
 func (r *remote) serverText(complaint, reason string) string {
 	var said []string
 	for line := range strings.Lines(complaint) {

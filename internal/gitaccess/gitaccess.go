@@ -1,5 +1,6 @@
 // Package gitaccess describes how clients of Git reach a server: the certificates and
-// host keys that they trust, and the proxy between them.
+// host keys that they trust, and the proxy between them. It guarantees that the operator,
+// Argo CD and the launchers of pipelines reach a server in the same way.
 package gitaccess
 
 import (

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// credentials match what must not leave a foreign text, with the replacement.
+// credentials match the secret parts of a foreign text, with their replacement.
 var credentials = []struct {
 	pattern *regexp.Regexp
 	with    string

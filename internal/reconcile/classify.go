@@ -108,8 +108,8 @@ func isRefusal(err error) bool {
 	return apply.Refused(err) && (errors.As(err, &item) || !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && !apierrors.IsUnauthorized(err))
 }
 
-// refusal returns the answer of an API server. The applier leaves out what the answer
-// repeats of an object that holds secrets. Other writers write no such objects.
+// refusal returns the answer of an API server. For an object that holds secrets, the
+// applier leaves out values that the answer repeats. Other writers write no such objects.
 func refusal(err error) string {
 	var item *apply.ItemError
 	if errors.As(err, &item) {

@@ -35,7 +35,7 @@ func Application(ctx context.Context, conn *remote.Conn, namespace, name string)
 }
 
 // EndOperation ends an operation that holds up the deletion of an Application: Argo CD
-// removes what it deployed only afterwards. It does nothing if the cluster or the
+// removes the deployed objects only afterwards. It does nothing if the cluster or the
 // Application cannot be seen, since the deletion itself reports that.
 func EndOperation(ctx context.Context, d *Deps, cluster string, app *v1alpha1.ApplicationStatus) {
 	if app == nil {

@@ -95,7 +95,7 @@ func (q *Queue[K]) Bound() bool {
 type SyncKey struct{ Product string }
 
 // Pushes remembers for each repository the oldest push that no fetch has answered, and
-// what the newest one announced.
+// the announcement of the newest one.
 type Pushes struct {
 	mu   sync.Mutex
 	at   map[SyncKey]time.Time

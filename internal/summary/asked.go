@@ -19,8 +19,8 @@ type asked struct {
 }
 
 // StillAsked returns a function that reports whether a runtime of a product still names
-// an object of the space on a cluster. If none does, people have removed what asked for
-// the object, and its removal needs no confirmation. An object of an unknown kind
+// an object of the space on a cluster. If none does, people have removed every
+// reference to the object, and its removal needs no confirmation. An object of an unknown kind
 // counts as named where a runtime names its namespace.
 func StillAsked(s *snapshot.Snapshot, product, cluster string) func(plan.ID) bool {
 	read := sync.OnceValue(func() *asked { return newAsked(s, product, cluster) })

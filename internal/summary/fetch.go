@@ -9,8 +9,8 @@ import (
 	"nautes.io/nautes/internal/git"
 )
 
-// FetchProblem returns the reason why a repository cannot be read. Only what a person must
-// change is terminal.
+// FetchProblem returns the reason why a repository cannot be read. Only a cause that a
+// person must remove is terminal.
 func FetchProblem(err error) error {
 	var limit *git.LimitError
 	var unexplained *git.CommandError

@@ -226,8 +226,8 @@ func (c *checker) missing(path *field.Path, kind, namespace, name string) {
 	c.fail(v1alpha1.ReasonReferenceMissing, path, name, "%s does not exist: create it, or correct the name", ref)
 }
 
-// warn records a warning about a field. It says what the effect is, or that there is
-// none, and what to do.
+// warn records a warning about a field. The message names the effect, or that there is
+// none, and the remedy.
 func (c *checker) warn(at *field.Path, format string, args ...any) {
 	c.warnings = append(c.warnings, at.String()+": "+fmt.Sprintf(format, args...))
 }
