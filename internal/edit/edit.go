@@ -40,12 +40,10 @@ type Caller struct {
 
 // Trailer is a line at the end of a commit's message. The key has letters, digits and
 // dashes, and neither part has line ends.
-type Trailer struct{ Key, Value string }
+type Trailer = git.Trailer
 
-// Trailers that the package sets or reads itself.
-const (
-	TrailerIdempotencyKey = "Idempotency-Key"
-)
+// TrailerIdempotencyKey is the trailer by which a repeated request is known.
+const TrailerIdempotencyKey = "Idempotency-Key"
 
 // Request is one change of a repository. Exactly one of Save and Delete is set.
 type Request struct {
@@ -118,14 +116,18 @@ type Options struct {
 type Editor struct {
 	Options
 
-	mu    sync.Mutex
-	lanes map[string]*lane
-	now   func() time.Time
+	loader *snapshot.Loader
+	mu     sync.Mutex
+	lanes  map[string]*lane
+	now    func() time.Time
 }
 
 // New returns an editor.
 func New(o Options) *Editor {
-	return &Editor{Options: o, lanes: map[string]*lane{}, now: time.Now}
+	return &Editor{
+		Options: o, lanes: map[string]*lane{}, now: time.Now,
+		loader: &snapshot.Loader{Reader: o.Reader, Tenant: o.Tenant, Namespace: o.Namespace, Settings: o.Settings},
+	}
 }
 
 // lane is the state of one repository.
@@ -135,6 +137,13 @@ type lane struct {
 
 	mu   sync.Mutex
 	view *View
+	// waiting are the requests in the order of their arrival, and working is true while
+	// they are worked off.
+	waiting []*pending
+	working bool
+	// done are the requests of the last days that have an idempotency key. Only the
+	// worker uses it.
+	done journal
 }
 
 func (e *Editor) lane(key string) *lane {
@@ -158,4 +167,13 @@ func (l *lane) advance(v *View) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.view = v
+}
+
+// exchange makes a view the last one, unless a push has made another one meanwhile.
+func (l *lane) exchange(before, v *View) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.view == before {
+		l.view = v
+	}
 }

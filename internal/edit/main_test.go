@@ -2,6 +2,7 @@ package edit
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,11 +35,7 @@ func newEditor(t testing.TB, dir string) *Editor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds, err := schema.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return New(Options{Mirrors: mirrors, Kinds: kinds, Tenant: "pluto", Namespace: "nautes"})
+	return New(Options{Mirrors: mirrors, Kinds: newKinds(t), Tenant: "pluto", Namespace: "nautes"})
 }
 
 func (w world) repository() Repository {
@@ -68,3 +65,15 @@ func environment(name string) string {
 }
 
 func project(name string) string { return file("Project", name, "  language: go\n") }
+
+// kinds are compiled once for all tests.
+var kinds = sync.OnceValues(schema.New)
+
+func newKinds(t testing.TB) *schema.Kinds {
+	t.Helper()
+	k, err := kinds()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}

@@ -25,6 +25,8 @@ type View struct {
 	// paths has the file of each object, and problems the problems of the other files.
 	paths    map[identity]string
 	problems []v1alpha1.FileProblem
+	// contents has files of commits that are not pushed yet, by blob.
+	contents map[string][]byte
 }
 
 // identity of an object in a repository.
@@ -127,7 +129,7 @@ func (e *Editor) refresh(ctx context.Context, l *lane, r Repository, since time.
 		return nil, err
 	}
 	v := newView(r.Source, commit.Hash, asked, entries)
-	l.advance(v)
+	l.exchange(before, v)
 	return v, nil
 }
 

@@ -3,6 +3,9 @@ package git
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"maps"
@@ -24,11 +27,15 @@ type Draft struct {
 	Files map[string][]byte
 }
 
-// Made is a commit that was made of a draft.
-type Made struct {
-	Commit string
-	// Blobs holds the hash of each new content by its path.
-	Blobs map[string]string
+// BlobHash returns the hash of a content as a blob of the repository of a commit.
+func BlobHash(commit string, content []byte) string {
+	h := sha1.New()
+	if len(commit) == sha256Digits {
+		h = sha256.New()
+	}
+	fmt.Fprintf(h, "blob %d\x00", len(content))
+	h.Write(content)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 const (
@@ -73,8 +80,8 @@ func (m *Mirrors) quarantine(entry *mirror) (dir string, err error) {
 
 // commitDrafts makes the commits in a quarantine, the first one on base and each other
 // one on the one before it.
-func (m *Mirrors) commitDrafts(ctx context.Context, dir, repository, base string, drafts []Draft) ([]Made, error) {
-	stream, blobs := draftStream(base, drafts)
+func (m *Mirrors) commitDrafts(ctx context.Context, dir, repository, base string, drafts []Draft) ([]string, error) {
+	stream := draftStream(base, drafts)
 	err := m.run(ctx, command{
 		dir: dir, repository: repository, stdin: stream,
 		args: []string{"fast-import", "--quiet", "--done", "--date-format=raw", "--export-marks=" + filepath.Join(dir, marksFile)},
@@ -91,43 +98,29 @@ func (m *Mirrors) commitDrafts(ctx context.Context, dir, repository, base string
 		mark, hash, _ := strings.Cut(strings.TrimSpace(line), " ")
 		hashes[mark] = hash
 	}
-	made := make([]Made, len(drafts))
+	made := make([]string, len(drafts))
 	for i := range drafts {
-		made[i] = Made{Commit: hashes[commitMark(i)], Blobs: map[string]string{}}
-		for path, mark := range blobs[i] {
-			made[i].Blobs[path] = hashes[mark]
-		}
+		made[i] = hashes[commitMark(i)]
 	}
 	return made, nil
 }
 
 func commitMark(i int) string { return fmt.Sprintf(":%d", i+1) }
 
-// draftStream returns drafts as the commands of git fast-import, and for each draft the
-// marks of its contents by path.
-func draftStream(base string, drafts []Draft) (io.Reader, []map[string]string) {
+// draftStream returns drafts as the commands of git fast-import.
+func draftStream(base string, drafts []Draft) io.Reader {
 	var stream bytes.Buffer
-	parent, next := base, len(drafts)
-	blobs := make([]map[string]string, len(drafts))
+	parent := base
 	data := func(content string) { fmt.Fprintf(&stream, "data %d\n%s\n", len(content), content) }
 	for i, draft := range drafts {
-		blobs[i] = map[string]string{}
-		paths := slices.Sorted(maps.Keys(draft.Files))
-		for _, path := range paths {
-			if content := draft.Files[path]; content != nil {
-				blobs[i][path] = commitMark(next)
-				next++
-				fmt.Fprintf(&stream, "blob\nmark %s\n", blobs[i][path])
-				data(string(content))
-			}
-		}
 		who := fmt.Sprintf("%s <%s> %d +0000", person(draft.Name, draft.Email), person(draft.Email), draft.Time.Unix())
 		fmt.Fprintf(&stream, "commit %s\nmark %s\nauthor %s\ncommitter %s\n", draftRef, commitMark(i), who, who)
 		data(draft.Message)
 		fmt.Fprintf(&stream, "from %s\n", parent)
-		for _, path := range paths {
-			if mark, written := blobs[i][path]; written {
-				fmt.Fprintf(&stream, "M %s %s %s\n", ModeFile, mark, quotePath(path))
+		for _, path := range slices.Sorted(maps.Keys(draft.Files)) {
+			if content := draft.Files[path]; content != nil {
+				fmt.Fprintf(&stream, "M %s inline %s\n", ModeFile, quotePath(path))
+				data(string(content))
 			} else {
 				fmt.Fprintf(&stream, "D %s\n", quotePath(path))
 			}
@@ -135,7 +128,7 @@ func draftStream(base string, drafts []Draft) (io.Reader, []map[string]string) {
 		parent = commitMark(i)
 	}
 	stream.WriteString("done\n")
-	return &stream, blobs
+	return &stream
 }
 
 // person returns the first of the texts that is not empty when the characters that end

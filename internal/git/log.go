@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,9 +12,13 @@ import (
 // maxLog is the size of the largest log that is read, in bytes.
 const maxLog = 16 << 20
 
-// Logged is a commit with the trailers of its message.
+// Logged is a commit with parts of its message. Parent is the hash of its first parent,
+// or empty.
 type Logged struct {
-	Hash     string
+	Hash, Parent string
+	// Email of the author.
+	Email    string
+	Subject  string
 	Trailers []Trailer
 }
 
@@ -26,7 +31,7 @@ func (m *Mirrors) Log(ctx context.Context, key, revision, not, trailer string, s
 	}
 	var found []Logged
 	err := m.reading(ctx, key, func(dir string, _ *session) error {
-		args := []string{"log", "-z", "--format=tformat:%H%x00%B", "--fixed-strings", "--regexp-ignore-case", "--grep=" + trailer + ":",
+		args := []string{"log", "-z", "--format=tformat:%H%x00%P%x00%ae%x00%B", "--fixed-strings", "--regexp-ignore-case", "--grep=" + trailer + ":",
 			fmt.Sprintf("--since=%d", since.Unix()), fmt.Sprintf("--max-count=%d", most), "--end-of-options", revision}
 		if not != "" {
 			args = append(args, "^"+not)
@@ -34,9 +39,14 @@ func (m *Mirrors) Log(ctx context.Context, key, revision, not, trailer string, s
 		return m.run(ctx, command{dir: dir, repository: key, args: args, read: func(out io.Reader) error {
 			content, err := io.ReadAll(io.LimitReader(out, maxLog))
 			fields := strings.Split(string(content), "\x00")
-			for i := 0; i+1 < len(fields); i += 2 {
-				if list := trailers(fields[i+1]); has(list, trailer) {
-					found = append(found, Logged{Hash: fields[i], Trailers: list})
+			for record := range slices.Chunk(fields, 4) {
+				if len(record) < 4 {
+					break
+				}
+				parent, _, _ := strings.Cut(record[1], " ")
+				subject, _, _ := strings.Cut(record[3], "\n")
+				if list := trailers(record[3]); has(list, trailer) {
+					found = append(found, Logged{Hash: record[0], Parent: parent, Email: record[2], Subject: subject, Trailers: list})
 				}
 			}
 			return err
@@ -46,10 +56,5 @@ func (m *Mirrors) Log(ctx context.Context, key, revision, not, trailer string, s
 }
 
 func has(list []Trailer, key string) bool {
-	for _, t := range list {
-		if strings.EqualFold(t.Key, key) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(list, func(t Trailer) bool { return strings.EqualFold(t.Key, key) })
 }

@@ -29,13 +29,14 @@ func (e *DeniedError) Error() string {
 }
 
 // Push makes a commit of each draft on the commit base, one upon the other, and pushes
-// them to the source's branch, which must be at base. It overwrites nothing: the error
+// them to the source's branch, which must be at base. It returns the hashes of the commits, and
+// overwrites nothing: the error
 // wraps ErrOutdated if the branch has moved, is a *DeniedError if the server refuses the
 // commits, and else one of the errors of Fetch. Either all commits are pushed or none.
 //
 // Base is a commit of the mirror of the key. The mirror is afterwards at the last commit.
 // If an answer of the server is lost, Push finds out by a fetch whether it has the commits.
-func (m *Mirrors) Push(ctx context.Context, key string, src Source, base string, drafts []Draft) ([]Made, error) {
+func (m *Mirrors) Push(ctx context.Context, key string, src Source, base string, drafts []Draft) ([]string, error) {
 	r, err := m.check(src)
 	if err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func (m *Mirrors) Push(ctx context.Context, key string, src Source, base string,
 		return nil, err
 	}
 	after := context.WithoutCancel(ctx)
-	if _, failure := m.Fetch(after, key, src); failure == nil && m.Has(after, key, made[len(made)-1].Commit) {
+	if _, failure := m.Fetch(after, key, src); failure == nil && m.Has(after, key, made[len(made)-1]) {
 		return made, nil
 	}
 	return nil, err
@@ -63,7 +64,7 @@ func settled(err error) bool {
 
 // pushDrafts implements Push, but for lost answers. It returns the commits also if it is
 // not known whether the server has them.
-func (m *Mirrors) pushDrafts(ctx context.Context, key string, r *remote, base string, drafts []Draft) ([]Made, error) {
+func (m *Mirrors) pushDrafts(ctx context.Context, key string, r *remote, base string, drafts []Draft) ([]string, error) {
 	entry, release := m.use(key)
 	defer release()
 	done, err := entry.acquire(ctx, r)
@@ -90,7 +91,7 @@ func (m *Mirrors) pushDrafts(ctx context.Context, key string, r *remote, base st
 	if err != nil {
 		return nil, err
 	}
-	head := made[len(made)-1].Commit
+	head := made[len(made)-1]
 	if err := m.push(ctx, dir, r, base, head); err != nil {
 		return made, err
 	}

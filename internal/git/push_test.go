@@ -60,23 +60,23 @@ func TestPush(t *testing.T) {
 			if err != nil || len(made) != 2 {
 				t.Fatalf("Push = %v, %v", made, describe(err))
 			}
-			if head := repo.Git("rev-parse", "main"); head != made[1].Commit || repo.Git("rev-parse", "main~1") != made[0].Commit || repo.Git("rev-parse", "main~2") != base.Hash {
+			if head := repo.Git("rev-parse", "main"); head != made[1] || repo.Git("rev-parse", "main~1") != made[0] || repo.Git("rev-parse", "main~2") != base.Hash {
 				t.Errorf("the branch is at %s, made %v on %s", head, made, base.Hash)
 			}
 			want := map[string]string{"a.yaml": "2\n", odd: "#\nblob\n", "empty": "", "c": "1"}
-			if diff := cmp.Diff(want, contents(t, m, made[1].Commit)); diff != "" {
+			if diff := cmp.Diff(want, contents(t, m, made[1])); diff != "" {
 				t.Errorf("files: %s", diff)
 			}
-			if got := repo.Git("rev-parse", made[0].Commit+":a.yaml"); got != made[0].Blobs["a.yaml"] || len(made[0].Blobs) != 2 {
-				t.Errorf("blobs %v, want %s", made[0].Blobs, got)
+			if got := repo.Git("rev-parse", made[0]+":a.yaml"); got != BlobHash(made[0], []byte("2\n")) {
+				t.Errorf("blob %s, want %s", BlobHash(made[0], []byte("2\n")), got)
 			}
-			if got := repo.Git("log", "-1", "--format=%an %ae %at %cn %ce %B", made[0].Commit); got != "Ann ann@example.com 1700000000 Ann ann@example.com first\n\nRequest-Id: 1" {
+			if got := repo.Git("log", "-1", "--format=%an %ae %at %cn %ce %B", made[0]); got != "Ann ann@example.com 1700000000 Ann ann@example.com first\n\nRequest-Id: 1" {
 				t.Errorf("commit %q", got)
 			}
 			if got := repo.Git("fsck", "--full", "--strict"); strings.Contains(got, "error") {
 				t.Error(got)
 			}
-			if again := fetch(t, m, src); again.Hash != made[1].Commit {
+			if again := fetch(t, m, src); again.Hash != made[1] {
 				t.Errorf("the mirror is at %s", again.Hash)
 			}
 			if left := leftovers(t, m); len(left) > 0 {
@@ -291,19 +291,19 @@ func TestLog(t *testing.T) {
 	}
 	now := time.Now()
 	at := func(age time.Duration) string { return fmt.Sprintf("%d +0000", now.Add(-age).Unix()) }
-	commit("old\n\nKey: old\n", at(48*time.Hour))
+	first := commit("old\n\nKey: old\n", at(48*time.Hour))
 	second := commit("second\n\nKey: 2\nOther: x\n", at(3*time.Hour))
-	commit("in the text\n\nKey: no trailer\nfollows\n\nthe end", at(2*time.Hour))
+	third := commit("in the text\n\nKey: no trailer\nfollows\n\nthe end", at(2*time.Hour))
 	fourth := commit("fourth\n\nkey: 4\n", at(2*time.Hour))
 	head := commit("plain", at(time.Hour))
 	fetch(t, m, src)
-	last := Logged{Hash: fourth, Trailers: []Trailer{{"key", "4"}}}
+	last := Logged{Hash: fourth, Parent: third, Email: "ann@example.com", Subject: "fourth", Trailers: []Trailer{{"key", "4"}}}
 	for name, tt := range map[string]struct {
 		not  string
 		most int
 		want []Logged
 	}{
-		"all":    {"", 10, []Logged{last, {Hash: second, Trailers: []Trailer{{"Key", "2"}, {"Other", "x"}}}}},
+		"all":    {"", 10, []Logged{last, {Hash: second, Parent: first, Email: "ann@example.com", Subject: "second", Trailers: []Trailer{{"Key", "2"}, {"Other", "x"}}}}},
 		"after":  {second, 10, []Logged{last}},
 		"newest": {"", 1, []Logged{last}},
 	} {

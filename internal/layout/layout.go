@@ -53,6 +53,16 @@ func (s Scope) folders() map[string]folder {
 	}
 }
 
+// Holds reports whether the repository has files of a kind.
+func (s Scope) Holds(kind string) bool {
+	for _, f := range s.folders() {
+		if slices.Contains(f.kinds, kind) {
+			return true
+		}
+	}
+	return false
+}
+
 // newObject returns an empty object of a kind that some folder allows.
 func newObject(kind string) v1alpha1.Object {
 	switch kind {
@@ -133,7 +143,7 @@ func Path(o v1alpha1.Object) (string, error) {
 	name := o.GetName()
 	nested := func(top, owner string) (string, error) {
 		if owner == name {
-			return "", fmt.Errorf("%T %q has the name of its directory %s/%s, where the file %s.yaml is another object's: choose another name", o, name, top, owner, name)
+			return "", fmt.Errorf("%s %q has the name of its directory %s/%s, where the file %s.yaml is another object's: choose another name", kindOf(o), name, top, owner, name)
 		}
 		return join(o, top, owner, name)
 	}
@@ -158,18 +168,21 @@ func Path(o v1alpha1.Object) (string, error) {
 		return join(o, "hooks", name)
 	case *v1alpha1.ComponentCatalogue:
 		if name != v1alpha1.ComponentCatalogueName {
-			return "", fmt.Errorf("%T %q has no path: a tenant has one catalogue, and its name is %s", o, name, v1alpha1.ComponentCatalogueName)
+			return "", fmt.Errorf("%s %q has no path: a tenant has one catalogue, and its name is %s", kindOf(o), name, v1alpha1.ComponentCatalogueName)
 		}
 		return join(o, "catalogue", name)
 	default:
-		return "", fmt.Errorf("%T %q is not kept in a file", o, name)
+		return "", fmt.Errorf("%s %q is not kept in a file", kindOf(o), name)
 	}
 }
+
+// kindOf returns the kind of an object by its type.
+func kindOf(o v1alpha1.Object) string { return strings.TrimPrefix(fmt.Sprintf("%T", o), "*v1alpha1.") }
 
 func join(o v1alpha1.Object, top string, names ...string) (string, error) {
 	for _, name := range names {
 		if len(validation.IsDNS1123Label(name)) > 0 {
-			return "", fmt.Errorf("%T %q has no path: %q is not a name of lower-case letters, digits and dashes", o, o.GetName(), name)
+			return "", fmt.Errorf("%s %q has no path: %q is not a name of lower-case letters, digits and dashes", kindOf(o), o.GetName(), name)
 		}
 	}
 	return top + "/" + strings.Join(names, "/") + ".yaml", nil

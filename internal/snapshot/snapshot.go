@@ -83,6 +83,25 @@ func (s *Snapshot) Without(o client.Object) *Snapshot {
 	return s.edit(o, func(t editable) { t.remove(o) })
 }
 
+// Replace returns a snapshot without the objects that gone selects, in which other
+// objects are laid over the rest.
+func (s *Snapshot) Replace(gone func(client.Object) bool, objects ...client.Object) *Snapshot {
+	var all []client.Object
+	for _, t := range s.tables() {
+		t.each(func(o client.Object) {
+			if !gone(o) {
+				all = append(all, o)
+			}
+		})
+	}
+	next := New(s.Tenant, s.Namespace, append(all, objects...)...)
+	next.Settings, next.hookReader = s.Settings, s.hookReader
+	if next.ComponentCatalogue() == s.ComponentCatalogue() {
+		next.effective = s.effective
+	}
+	return next
+}
+
 func (s *Snapshot) edit(o client.Object, change func(editable)) *Snapshot {
 	next := *s
 	t := next.tableOf(o)

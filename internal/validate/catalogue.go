@@ -15,11 +15,11 @@ import (
 func (c *checker) componentCatalogue(o *v1alpha1.ComponentCatalogue) {
 	c.ofTenant(o)
 	if o.Name != v1alpha1.ComponentCatalogueName {
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath("metadata", "name"), o.Name,
+		c.fail(RuleCatalogueName, v1alpha1.ReasonInvalid, field.NewPath("metadata", "name"), o.Name,
 			"a tenant has one catalogue: call it %s", v1alpha1.ComponentCatalogueName)
 	}
 	_, wrong := catalogue.Effective(&o.Spec)
-	c.take(v1alpha1.ReasonInvalid, wrong)
+	c.take(RuleComponents, v1alpha1.ReasonInvalid, wrong)
 	if len(c.errors) > 0 {
 		return
 	}

@@ -16,17 +16,17 @@ import (
 func (c *checker) cluster(cluster, before *v1alpha1.Cluster) {
 	c.ofTenant(cluster)
 	if cluster.Name == c.s.Tenant {
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath("metadata", "name"), cluster.Name,
+		c.fail(RuleClusterName, v1alpha1.ReasonInvalid, field.NewPath("metadata", "name"), cluster.Name,
 			"%s is the tenant itself, whose accounts log in to the secret store under that name: use another name", cluster.Name)
 	}
 	if twin := c.s.ClusterTwin(cluster); twin != nil {
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "apiServer"), cluster.Spec.APIServer,
+		c.fail(RuleClusterTwin, v1alpha1.ReasonInvalid, field.NewPath("spec", "apiServer"), cluster.Spec.APIServer,
 			"%s is the same cluster: delete one of the two", snapshot.RefOf(twin))
 	}
 	c.hostCluster(cluster)
 	c.clusterInUse(cluster, before)
 	_, wrong := c.s.ClusterComponents(cluster)
-	c.take(v1alpha1.ReasonInvalid, wrong)
+	c.take(RuleComponents, v1alpha1.ReasonInvalid, wrong)
 	// While the tenant's catalogue is invalid, the components of a cluster are unknown.
 	if len(c.s.CatalogueErrors()) == 0 {
 		c.nodePorts(cluster, before)
@@ -45,11 +45,11 @@ func (c *checker) hostCluster(cluster *v1alpha1.Cluster) {
 	host := c.s.Cluster(name)
 	switch {
 	case name == cluster.Name:
-		c.fail(v1alpha1.ReasonInvalid, at, name, "a cluster cannot carry itself: name the cluster that hosts it")
+		c.fail(RuleHostCluster, v1alpha1.ReasonInvalid, at, name, "a cluster cannot carry itself: name the cluster that hosts it")
 	case host == nil:
 		c.missing(at, "Cluster", c.s.Namespace, name)
 	case host.Spec.Usage != v1alpha1.UsageHost:
-		c.fail(v1alpha1.ReasonInvalid, at, name, "Cluster %s is a %s: name a cluster whose usage is host", name, host.Spec.Usage)
+		c.fail(RuleClusterKind, v1alpha1.ReasonInvalid, at, name, "Cluster %s is a %s: name a cluster whose usage is host", name, host.Spec.Usage)
 	default:
 		c.hostNamespace(cluster, host)
 	}
@@ -60,12 +60,12 @@ func (c *checker) hostCluster(cluster *v1alpha1.Cluster) {
 func (c *checker) hostNamespace(cluster, host *v1alpha1.Cluster) {
 	at := field.NewPath("metadata", "name")
 	if snapshot.SystemNamespace(cluster.Name) {
-		c.fail(v1alpha1.ReasonInvalid, at, cluster.Name,
+		c.fail(RuleSystemNamespace, v1alpha1.ReasonInvalid, at, cluster.Name,
 			"a virtual cluster is in the namespace of its name on the host, and namespace %s is reserved: use a name that is neither default nor begins with kube- or product-", cluster.Name)
 		return
 	}
 	if owner := c.s.ComponentNamespace(host, cluster.Name); owner != "" {
-		c.fail(v1alpha1.ReasonInvalid, at, cluster.Name,
+		c.fail(RuleComponentNamespace, v1alpha1.ReasonInvalid, at, cluster.Name,
 			"a virtual cluster is in the namespace of its name on the host, and namespace %s belongs to the component %s: use another name", cluster.Name, owner)
 	}
 }
@@ -98,7 +98,7 @@ func (c *checker) clusterInUse(cluster, before *v1alpha1.Cluster) {
 		{"hostCluster", was.HostCluster, is.HostCluster},
 	} {
 		if f.was != f.is {
-			c.fail(v1alpha1.ReasonInUse, field.NewPath("spec", f.name), f.is,
+			c.fail(RuleInUse, v1alpha1.ReasonInUse, field.NewPath("spec", f.name), f.is,
 				"%s cannot change from %q while the cluster is used by %s: undo the change, or delete these first", f.name, f.was, listRefs(users))
 		}
 	}
@@ -123,7 +123,7 @@ func (c *checker) nodePorts(cluster, before *v1alpha1.Cluster) {
 				(snapshot.Older(other.Cluster, cluster) || !had[use.Port])
 		})
 		if k >= 0 {
-			c.fail(v1alpha1.ReasonPortTaken, field.NewPath(use.Field), use.Port,
+			c.fail(RulePortTaken, v1alpha1.ReasonPortTaken, field.NewPath(use.Field), use.Port,
 				"%s has the node port %d of cluster %s already, by its %s: use another port",
 				snapshot.RefOf(uses[k].Cluster), use.Port, physical, uses[k].Field)
 			continue
@@ -133,7 +133,7 @@ func (c *checker) nodePorts(cluster, before *v1alpha1.Cluster) {
 			return other.Port == use.Port && other.Cluster.Name == cluster.Name && other.Component != use.Component
 		})
 		if k >= 0 {
-			c.fail(v1alpha1.ReasonInvalid, field.NewPath(use.Field), use.Port,
+			c.fail(RulePortTwice, v1alpha1.ReasonInvalid, field.NewPath(use.Field), use.Port,
 				"%s takes the node port %d already: use another port", uses[k].Field, use.Port)
 		}
 	}
@@ -182,7 +182,7 @@ func (c *checker) reservedNamespaces(cluster *v1alpha1.Cluster) {
 		namespace, known := c.s.Reserved(cluster, key)
 		switch {
 		case !known:
-			c.fail(v1alpha1.ReasonInvalid, at.Key(key), key,
+			c.fail(RuleComponents, v1alpha1.ReasonInvalid, at.Key(key), key,
 				"%q is no component: use the name or the namespace of one of %s", key, strings.Join(c.s.Catalogue().Names(), ", "))
 			continue
 		case idle:
@@ -207,7 +207,7 @@ func (c *checker) allowedResources(cluster *v1alpha1.Cluster) {
 		for i, resource := range allowed[name] {
 			switch {
 			case snapshot.Pattern(resource):
-				c.fail(v1alpha1.ReasonInvalid, at.Key(name).Index(i), resource,
+				c.fail(RulePattern, v1alpha1.ReasonInvalid, at.Key(name).Index(i), resource,
 					"a pattern would grant more than it says: list each kind and group by name")
 			case snapshot.MisgroupedRBAC(resource) && !idle:
 				c.warn(at.Key(name).Index(i), "%s is in the group rbac.authorization.k8s.io, not in authorization.k8s.io; it is granted for both", resource.Kind)

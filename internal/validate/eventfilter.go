@@ -14,7 +14,7 @@ import (
 func (c *checker) eventFilter(at *field.Path, e v1alpha1.EventSource) {
 	if f, source, listens := forges.SourceOf(e); listens {
 		if err := luapattern.CheckLuaPattern(source.Revision); err != nil {
-			c.fail(v1alpha1.ReasonInvalid, at.Child(string(f.Events.Source), "revision"), source.Revision, "%s", err)
+			c.fail(RuleEventFilter, v1alpha1.ReasonInvalid, at.Child(string(f.Events.Source), "revision"), source.Revision, "%s", err)
 		}
 	}
 	if e.Calendar == nil {
@@ -22,15 +22,15 @@ func (c *checker) eventFilter(at *field.Path, e v1alpha1.EventSource) {
 	}
 	if cron := e.Calendar.Schedule; cron != "" {
 		if err := schedule.CheckCron(cron); err != nil {
-			c.fail(v1alpha1.ReasonInvalid, at.Child("calendar", "schedule"), cron, "%s", err)
+			c.fail(RuleEventFilter, v1alpha1.ReasonInvalid, at.Child("calendar", "schedule"), cron, "%s", err)
 		}
 	}
 	if err := schedule.CheckTimezone(e.Calendar.Timezone); err != nil {
-		c.fail(v1alpha1.ReasonInvalid, at.Child("calendar", "timezone"), e.Calendar.Timezone, "%s", err)
+		c.fail(RuleEventFilter, v1alpha1.ReasonInvalid, at.Child("calendar", "timezone"), e.Calendar.Timezone, "%s", err)
 	}
 	for i, date := range e.Calendar.ExclusionDates {
 		if _, err := schedule.ParseExclusion(date, e.Calendar.Timezone); err != nil {
-			c.fail(v1alpha1.ReasonInvalid, at.Child("calendar", "exclusionDates").Index(i), date, "%s", err)
+			c.fail(RuleEventFilter, v1alpha1.ReasonInvalid, at.Child("calendar", "exclusionDates").Index(i), date, "%s", err)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 func (c *checker) pipelineHook(h *v1alpha1.PipelineHook) {
 	c.ofTenant(h)
 	_, errs := c.s.ParsedHook(h)
-	c.take(v1alpha1.ReasonInvalid, errs)
+	c.take(RuleHookDefinition, v1alpha1.ReasonInvalid, errs)
 }
 
 func (c *checker) hooks(r *v1alpha1.ProjectPipelineRuntime) {
@@ -39,11 +39,11 @@ func (c *checker) hooks(r *v1alpha1.ProjectPipelineRuntime) {
 			name := cmp.Or(use.Alias, use.Name)
 			switch {
 			case used[use.Name]:
-				c.fail(v1alpha1.ReasonInvalid, at.Child("name"), use.Name, "hook %s is used twice on this side: remove one of the two", use.Name)
+				c.fail(RuleHookNames, v1alpha1.ReasonInvalid, at.Child("name"), use.Name, "hook %s is used twice on this side: remove one of the two", use.Name)
 			case names[name]:
-				c.fail(v1alpha1.ReasonInvalid, at.Child("alias"), name, "another hook of the runtime is called %s: give this one another alias", name)
+				c.fail(RuleHookNames, v1alpha1.ReasonInvalid, at.Child("alias"), name, "another hook of the runtime is called %s: give this one another alias", name)
 			case strings.HasPrefix(name, hooks.ReservedPrefix):
-				c.fail(v1alpha1.ReasonInvalid, at.Child("alias"), name, "names that begin with %s are reserved for the steps of Nautes: set another alias", hooks.ReservedPrefix)
+				c.fail(RuleHookNames, v1alpha1.ReasonInvalid, at.Child("alias"), name, "names that begin with %s are reserved for the steps of Nautes: set another alias", hooks.ReservedPrefix)
 			}
 			used[use.Name], names[name] = true, true
 			c.hook(at, r, side.side, use)
@@ -59,21 +59,21 @@ func (c *checker) hook(at *field.Path, r *v1alpha1.ProjectPipelineRuntime, side 
 		return
 	}
 	if !slices.Contains(definition.Spec.Sides, side) {
-		c.fail(v1alpha1.ReasonInvalid, at.Child("name"), use.Name, "hook %s cannot run as a %s hook: move it to the other side or remove it", use.Name, side)
+		c.fail(RuleHookUse, v1alpha1.ReasonInvalid, at.Child("name"), use.Name, "hook %s cannot run as a %s hook: move it to the other side or remove it", use.Name, side)
 	}
 	for _, kind := range sourceTypes(r) {
 		if len(definition.Spec.EventSources) > 0 && !slices.Contains(definition.Spec.EventSources, kind) {
-			c.fail(v1alpha1.ReasonInvalid, at.Child("name"), use.Name,
+			c.fail(RuleHookUse, v1alpha1.ReasonInvalid, at.Child("name"), use.Name,
 				"hook %s does not work with %s event sources, which the runtime has: remove the hook or the event sources", use.Name, kind)
 		}
 	}
 	hook, errs := c.s.ParsedHook(definition)
 	if len(errs) > 0 {
-		c.fail(v1alpha1.ReasonInvalid, at.Child("name"), use.Name, "%s cannot be used until it is corrected: %s: %s",
+		c.fail(RuleHookUse, v1alpha1.ReasonInvalid, at.Child("name"), use.Name, "%s cannot be used until it is corrected: %s: %s",
 			snapshot.RefOf(definition), errs[0].Field, errs[0].Detail)
 		return
 	}
-	c.take(v1alpha1.ReasonInvalid, hook.CheckVars(at.Child("vars"), use.Vars))
+	c.take(RuleHookVariables, v1alpha1.ReasonInvalid, hook.CheckVars(at.Child("vars"), use.Vars))
 	c.builtIns(r, use.Name, hook.BuiltIns(side))
 }
 
@@ -82,7 +82,7 @@ func (c *checker) hook(at *field.Path, r *v1alpha1.ProjectPipelineRuntime, side 
 func (c *checker) builtIns(r *v1alpha1.ProjectPipelineRuntime, hook string, taken []string) {
 	check := func(at *field.Path, name, value string) {
 		if slices.Contains(taken, name) && !hooks.Inert(value) {
-			c.fail(v1alpha1.ReasonInvalid, at, value,
+			c.fail(RuleHookBuiltIns, v1alpha1.ReasonInvalid, at, value,
 				"hook %s takes this as %s, and $( begins a variable in Tekton: change it, or remove the hook", hook, name)
 		}
 	}

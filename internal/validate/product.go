@@ -21,11 +21,11 @@ func (c *checker) environment(e *v1alpha1.Environment) {
 	case cluster == nil:
 		c.missing(at, "Cluster", c.s.Namespace, e.Spec.Cluster)
 	case cluster.Spec.Usage != v1alpha1.UsageWorker:
-		c.fail(v1alpha1.ReasonInvalid, at, e.Spec.Cluster,
+		c.fail(RuleClusterKind, v1alpha1.ReasonInvalid, at, e.Spec.Cluster,
 			"Cluster %s is a %s and carries no runtimes: name a cluster whose usage is worker", cluster.Name, cluster.Spec.Usage)
 	}
 	if elsewhere, users := c.deployedElsewhere(e); len(users) > 0 {
-		c.fail(v1alpha1.ReasonDestinationImmutable, at, e.Spec.Cluster,
+		c.fail(RuleDestinationFixed, v1alpha1.ReasonDestinationImmutable, at, e.Spec.Cluster,
 			"runtimes of the environment are deployed on cluster %s: set spec.cluster back to it, or delete and create again %s",
 			elsewhere, listRefs(users))
 	}
@@ -71,9 +71,9 @@ func (c *checker) codeRepo(r *v1alpha1.CodeRepo) {
 		}
 		c.missing(at, missing.Missing.Kind, missing.Missing.Namespace, missing.Missing.Name)
 	case errors.As(err, &wrong) && wrong.Repo == snapshot.RefOf(r):
-		c.fail(wrong.Reason(), field.NewPath(wrong.Field), field.OmitValueType{}, "%s", wrong.Problem)
+		c.fail(RuleRepositoryURL, wrong.Reason(), field.NewPath(wrong.Field), field.OmitValueType{}, "%s", wrong.Problem)
 	case err != nil:
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "codeRepoProvider"), r.Spec.CodeRepoProvider, "%s", err)
+		c.fail(RuleRepositoryURL, v1alpha1.ReasonInvalid, field.NewPath("spec", "codeRepoProvider"), r.Spec.CodeRepoProvider, "%s", err)
 	default:
 		c.sameURL(r, url)
 	}
@@ -137,7 +137,7 @@ func (c *checker) checkDestination(d destination) {
 		c.usableNamespace(d.namespaceAt(i), cluster, namespace)
 	}
 	if account := d.runtime.AccountName(); account == "default" {
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "account"), account,
+		c.fail(RuleAccountName, v1alpha1.ReasonInvalid, field.NewPath("spec", "account"), account,
 			"every namespace has a ServiceAccount of that name already: use another account")
 	}
 	if !v1alpha1.Movable(d.runtime) {
@@ -158,18 +158,18 @@ func (c *checker) runtimeCluster(d destination, environment string) *v1alpha1.Cl
 	}
 	cluster := c.s.Cluster(env.Spec.Cluster)
 	if cluster == nil {
-		c.fail(v1alpha1.ReasonReferenceMissing, at, environment,
+		c.fail(RuleReference, v1alpha1.ReasonReferenceMissing, at, environment,
 			"Cluster %s/%s, which %s names, does not exist: register it, or correct the environment", c.s.Namespace, env.Spec.Cluster, snapshot.RefOf(env))
 		return nil
 	}
 	if cluster.Spec.Usage != v1alpha1.UsageWorker || cluster.Spec.WorkerType != worker {
-		c.fail(v1alpha1.ReasonInvalid, at, environment,
+		c.fail(RuleClusterKind, v1alpha1.ReasonInvalid, at, environment,
 			"Cluster %s of the environment carries no %s runtimes: use an environment on a worker cluster of the type %s", cluster.Name, worker, worker)
 	} else if worker == v1alpha1.WorkerTypePipeline {
 		c.pipelineComponents(at, cluster, environment)
 	}
 	if twin := c.s.ClusterTwin(cluster); twin != nil {
-		c.fail(v1alpha1.ReasonInvalid, at, environment,
+		c.fail(RuleClusterTwin, v1alpha1.ReasonInvalid, at, environment,
 			"Cluster %s of the environment is the same cluster as %s: use an environment on that one", cluster.Name, twin.Name)
 	}
 	return cluster
@@ -180,7 +180,7 @@ func (c *checker) runtimeCluster(d destination, environment string) *v1alpha1.Cl
 func (c *checker) pipelineComponents(at *field.Path, cluster *v1alpha1.Cluster, environment string) {
 	for _, category := range []v1alpha1.ComponentCategory{v1alpha1.CategoryEventListener, v1alpha1.CategoryPipeline} {
 		if _, ok := c.s.ChoiceOf(cluster, category); !ok {
-			c.fail(v1alpha1.ReasonInvalid, at, environment,
+			c.fail(RuleClusterKind, v1alpha1.ReasonInvalid, at, environment,
 				"Cluster %s of the environment has no component of the category %s: choose one in its spec.componentsList, or use another environment", cluster.Name, category)
 		}
 	}
@@ -190,7 +190,7 @@ func (c *checker) pipelineComponents(at *field.Path, cluster *v1alpha1.Cluster, 
 // components. Without a cluster only the catalogue is known.
 func (c *checker) usableNamespace(at *field.Path, cluster *v1alpha1.Cluster, namespace string) {
 	if snapshot.SystemNamespace(namespace) {
-		c.fail(v1alpha1.ReasonInvalid, at, namespace,
+		c.fail(RuleSystemNamespace, v1alpha1.ReasonInvalid, at, namespace,
 			"namespace %s is reserved: use one that is neither default nor begins with kube- or product-", namespace)
 		return
 	}
@@ -198,7 +198,7 @@ func (c *checker) usableNamespace(at *field.Path, cluster *v1alpha1.Cluster, nam
 		return
 	}
 	if owner := c.s.ComponentNamespace(cluster, namespace); owner != "" {
-		c.fail(v1alpha1.ReasonInvalid, at, namespace,
+		c.fail(RuleComponentNamespace, v1alpha1.ReasonInvalid, at, namespace,
 			"namespace %s belongs to the component %s: use another one; manifests may name it themselves where the cluster grants it to the product", namespace, owner)
 	}
 }
@@ -214,14 +214,14 @@ func (c *checker) immutable(d destination, cluster *v1alpha1.Cluster) {
 		" (environment " + recorded.Environment + ") and cannot move: undo the change, or delete the runtime and create it again"
 	switch {
 	case environment != recorded.Environment:
-		c.fail(v1alpha1.ReasonDestinationImmutable, d.at.Child("environment"), environment, "%s", where)
+		c.fail(RuleDestinationFixed, v1alpha1.ReasonDestinationImmutable, d.at.Child("environment"), environment, "%s", where)
 	case cluster != nil && cluster.Name != recorded.Cluster:
-		c.fail(v1alpha1.ReasonDestinationImmutable, d.at.Child("environment"), environment,
+		c.fail(RuleDestinationFixed, v1alpha1.ReasonDestinationImmutable, d.at.Child("environment"), environment,
 			"Environment %s now names cluster %s; %s", environment, cluster.Name, where)
 	}
 	switch first := recorded.Namespaces[0]; {
 	case !snapshot.SameNamespaces(namespaces, recorded.Namespaces):
-		c.fail(v1alpha1.ReasonDestinationImmutable, d.namespaceAt(-1), namespaces, "%s", where)
+		c.fail(RuleDestinationFixed, v1alpha1.ReasonDestinationImmutable, d.namespaceAt(-1), namespaces, "%s", where)
 	case namespaces[0] != first:
 		c.warn(d.namespaceAt(-1), "manifests without a namespace stay in %s, which was the first one when the runtime was deployed: list it first, or delete the runtime and create it again", first)
 	}
@@ -247,11 +247,11 @@ func (c *checker) claims(d destination) {
 		}
 		at := d.namespaceAt(slices.Index(namespaces, namespace))
 		if claim.LosesTo.Namespace != d.runtime.GetNamespace() {
-			c.fail(v1alpha1.ReasonNamespaceClaimed, at, namespace,
+			c.fail(RuleNamespaceTaken, v1alpha1.ReasonNamespaceClaimed, at, namespace,
 				"namespace %s on cluster %s is used by %s of another product: use another namespace", namespace, target.Cluster, claim.LosesTo)
 			continue
 		}
-		c.fail(v1alpha1.ReasonNamespaceClaimed, at, namespace,
+		c.fail(RuleNamespaceTaken, v1alpha1.ReasonNamespaceClaimed, at, namespace,
 			"namespace %s on cluster %s is used by %s, and a pipeline runtime shares its namespace with no other runtime: use another namespace",
 			namespace, target.Cluster, claim.LosesTo)
 	}
@@ -272,14 +272,14 @@ func (c *checker) permission(at *field.Path, product, repo string, projects []st
 			continue
 		}
 		if project == "" {
-			c.fail(v1alpha1.ReasonPermissionDenied, at, repo,
+			c.fail(RuleGrant, v1alpha1.ReasonPermissionDenied, at, repo,
 				"%s is not granted to the whole product: name the projects that use it, or add a CodeRepoBinding without projects", snapshot.RefOf(r))
 			continue
 		}
 		denied = append(denied, project)
 	}
 	if len(denied) > 0 {
-		c.fail(v1alpha1.ReasonPermissionDenied, at, repo,
+		c.fail(RuleGrant, v1alpha1.ReasonPermissionDenied, at, repo,
 			"%s is not granted to %s: add a CodeRepoBinding for it, or use a repository of the project", snapshot.RefOf(r), strings.Join(denied, ", "))
 	}
 }

@@ -34,7 +34,7 @@ func (c *checker) deploymentRuntime(r *v1alpha1.DeploymentRuntime) {
 		c.warn(source, "%s is marked for pipelines alone: set its spec.deploymentRuntime, or deploy from another repository", snapshot.RefOf(repo))
 	}
 	if folder := r.Spec.ManifestSource.Path; strings.HasPrefix(folder, "/") || slices.Contains(strings.Split(folder, "/"), "..") {
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "manifestSource", "path"), folder,
+		c.fail(RuleManifestPath, v1alpha1.ReasonInvalid, field.NewPath("spec", "manifestSource", "path"), folder,
 			"the path is outside of the repository: write it relative to the repository's root, without '..'")
 	}
 	c.sameDeployment(r)
@@ -46,7 +46,7 @@ func (c *checker) sameDeployment(r *v1alpha1.DeploymentRuntime) {
 	for _, other := range c.s.DeploymentRuntimes(r.Namespace) {
 		same := other.Name != r.Name && references.ManifestsKey(other) == references.ManifestsKey(r)
 		if same && comesFirst(other, r) {
-			c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "manifestSource"), r.Spec.ManifestSource.Path,
+			c.fail(RuleSameManifests, v1alpha1.ReasonInvalid, field.NewPath("spec", "manifestSource"), r.Spec.ManifestSource.Path,
 				"%s deploys the same manifests to the same environment: change the source or the environment, or delete one of the two", snapshot.RefOf(other))
 			return
 		}
@@ -129,7 +129,7 @@ func (c *checker) eventSource(at *field.Path, r *v1alpha1.ProjectPipelineRuntime
 		return
 	}
 	if refusal, _ := c.s.EventSourceRefusal(r, e); refusal != "" {
-		c.fail(v1alpha1.ReasonInvalid, at, source.Repository, "%s", refusal)
+		c.fail(RuleEventSource, v1alpha1.ReasonInvalid, at, source.Repository, "%s", refusal)
 	}
 	repo := c.s.CodeRepo(r.Namespace, source.Repository)
 	if repo.Spec.Webhook == nil {
@@ -156,8 +156,8 @@ func (c *checker) additionalResources(r *v1alpha1.ProjectPipelineRuntime) {
 	// The URL is not quoted: it may hold a credential.
 	_, refusal, err := c.s.AdditionalResources(r)
 	if err != nil {
-		c.fail(v1alpha1.ReasonReferenceMissing, resourcesAt().Child("url"), field.OmitValueType{}, "%s", err)
+		c.fail(RuleReference, v1alpha1.ReasonReferenceMissing, resourcesAt().Child("url"), field.OmitValueType{}, "%s", err)
 	} else if refusal != "" {
-		c.fail(v1alpha1.ReasonInvalid, resourcesAt().Child("url"), field.OmitValueType{}, "%s", refusal)
+		c.fail(RuleRepositoryURL, v1alpha1.ReasonInvalid, resourcesAt().Child("url"), field.OmitValueType{}, "%s", refusal)
 	}
 }

@@ -14,12 +14,12 @@ func (c *checker) product(p *v1alpha1.Product) {
 	c.ofTenant(p)
 	at := field.NewPath("spec", "name")
 	if !snapshot.ValidGroup(p.Spec.Name) {
-		c.fail(v1alpha1.ReasonInvalid, at, p.Spec.Name,
+		c.fail(RuleGroup, v1alpha1.ReasonInvalid, at, p.Spec.Name,
 			"it is not the path of a group: use letters, digits, '.', '_' and '-', groups separated by '/'")
 		return
 	}
 	if first := c.s.ProductByName(p.Spec.Name); first != nil && first.Name != p.Name {
-		c.fail(v1alpha1.ReasonInvalid, at, p.Spec.Name,
+		c.fail(RuleGroupTaken, v1alpha1.ReasonInvalid, at, p.Spec.Name,
 			"%s is the product of the group %s already: delete one of the two, or name another group", snapshot.RefOf(first), p.Spec.Name)
 	}
 }
@@ -34,7 +34,7 @@ func (c *checker) productProvider(p *v1alpha1.ProductProvider) {
 func (c *checker) codeRepoProvider(p *v1alpha1.CodeRepoProvider) {
 	c.ofTenant(p)
 	if p.Spec.SSHAddress == "" && p.Spec.HTTPAddress == "" {
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", "httpAddress"), "",
+		c.fail(RuleAddress, v1alpha1.ReasonInvalid, field.NewPath("spec", "httpAddress"), "",
 			"the provider has no address that repositories are cloned from: set spec.sshAddress or spec.httpAddress")
 	}
 	for _, address := range []struct{ name, value string }{
@@ -45,7 +45,7 @@ func (c *checker) codeRepoProvider(p *v1alpha1.CodeRepoProvider) {
 		}
 		if err := snapshot.CheckAddress(address.value); err != nil {
 			// The value is left out: it may hold a credential.
-			c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", address.name), field.OmitValueType{}, "%s", err)
+			c.fail(RuleAddress, v1alpha1.ReasonInvalid, field.NewPath("spec", address.name), field.OmitValueType{}, "%s", err)
 		}
 	}
 	for _, text := range []struct {
@@ -53,7 +53,7 @@ func (c *checker) codeRepoProvider(p *v1alpha1.CodeRepoProvider) {
 		check       func(string) error
 	}{{"caBundle", p.Spec.CABundle, gitaccess.CheckCABundle}, {"knownHosts", p.Spec.KnownHosts, gitaccess.CheckKnownHosts}} {
 		if err := text.check(text.value); err != nil {
-			c.fail(v1alpha1.ReasonInvalid, field.NewPath("spec", text.name), field.OmitValueType{}, "%s", err)
+			c.fail(RuleAddress, v1alpha1.ReasonInvalid, field.NewPath("spec", text.name), field.OmitValueType{}, "%s", err)
 		}
 	}
 }
@@ -66,10 +66,10 @@ func (c *checker) repositoryURL(at *field.Path, value any, r *v1alpha1.CodeRepo)
 	switch {
 	case err == nil:
 	case errors.As(err, &missing):
-		c.fail(v1alpha1.ReasonReferenceMissing, at, value, "%s", err)
+		c.fail(RuleReference, v1alpha1.ReasonReferenceMissing, at, value, "%s", err)
 	case errors.As(err, &wrong):
-		c.fail(wrong.Reason(), at, value, "%s", err)
+		c.fail(RuleRepositoryUsable, wrong.Reason(), at, value, "%s", err)
 	default:
-		c.fail(v1alpha1.ReasonInvalid, at, value, "%s", err)
+		c.fail(RuleRepositoryUsable, v1alpha1.ReasonInvalid, at, value, "%s", err)
 	}
 }

@@ -27,6 +27,22 @@ type Request struct {
 // disappear when the missing object arrives; all others need a person. The Detail of
 // an error describes the fault and the remedy, and is complete without the field.
 func Run(s *snapshot.Snapshot, r Request) (field.ErrorList, []string) {
+	findings, warnings := Check(s, r)
+	var list field.ErrorList
+	for _, f := range findings {
+		list = append(list, f.Error)
+	}
+	return list, warnings
+}
+
+// Finding is an error of Run, and the rule that the change breaks.
+type Finding struct {
+	*field.Error
+	Rule Rule
+}
+
+// Check is Run with the rule of each error.
+func Check(s *snapshot.Snapshot, r Request) ([]Finding, []string) {
 	c := &checker{s: s}
 	switch {
 	case r.New != nil:
@@ -138,7 +154,7 @@ func isZero(o v1alpha1.Object) bool {
 // checker collects the errors and warnings of the rules.
 type checker struct {
 	s        *snapshot.Snapshot
-	errors   field.ErrorList
+	errors   []Finding
 	warnings []string
 }
 
@@ -180,7 +196,7 @@ func (c *checker) removal(o v1alpha1.Object) {
 	if len(users) == 0 {
 		return
 	}
-	c.fail(v1alpha1.ReasonInUse, field.NewPath("metadata", "name"), o.GetName(),
+	c.fail(RuleInUse, v1alpha1.ReasonInUse, field.NewPath("metadata", "name"), o.GetName(),
 		"%s is used by %s: delete these first, or make them use another one", snapshot.RefOf(o), listRefs(users))
 }
 
@@ -200,7 +216,7 @@ func listRefs(refs []plan.Ref) string {
 }
 
 // fail records an error; its type follows from the reason.
-func (c *checker) fail(reason string, path *field.Path, value any, format string, args ...any) {
+func (c *checker) fail(rule Rule, reason string, path *field.Path, value any, format string, args ...any) {
 	e := &field.Error{Type: field.ErrorTypeInvalid, Field: path.String(), BadValue: value, Detail: fmt.Sprintf(format, args...), Origin: reason}
 	switch reason {
 	case v1alpha1.ReasonReferenceMissing:
@@ -208,22 +224,22 @@ func (c *checker) fail(reason string, path *field.Path, value any, format string
 	case v1alpha1.ReasonPermissionDenied, v1alpha1.ReasonDestinationImmutable, v1alpha1.ReasonInUse:
 		e.Type = field.ErrorTypeForbidden
 	}
-	c.errors = append(c.errors, e)
+	c.errors = append(c.errors, Finding{Error: e, Rule: rule})
 }
 
 // take records the errors of another package.
-func (c *checker) take(reason string, list field.ErrorList) {
+func (c *checker) take(rule Rule, reason string, list field.ErrorList) {
 	for _, e := range list {
 		taken := *e
 		taken.Origin = reason
-		c.errors = append(c.errors, &taken)
+		c.errors = append(c.errors, Finding{Error: &taken, Rule: rule})
 	}
 }
 
 // missing records a reference to an object that does not exist.
 func (c *checker) missing(path *field.Path, kind, namespace, name string) {
 	ref := plan.Ref{Kind: kind, Namespace: namespace, Name: name}
-	c.fail(v1alpha1.ReasonReferenceMissing, path, name, "%s does not exist: create it, or correct the name", ref)
+	c.fail(RuleReference, v1alpha1.ReasonReferenceMissing, path, name, "%s does not exist: create it, or correct the name", ref)
 }
 
 // warn records a warning about a field. The message names the effect, or that there is
@@ -235,7 +251,7 @@ func (c *checker) warn(at *field.Path, format string, args ...any) {
 // ofTenant checks that an object of the tenant is in the namespace of the operator.
 func (c *checker) ofTenant(o v1alpha1.Object) {
 	if o.GetNamespace() != c.s.Namespace {
-		c.fail(v1alpha1.ReasonInvalid, field.NewPath("metadata", "namespace"), o.GetNamespace(),
+		c.fail(RuleOwnNamespace, v1alpha1.ReasonInvalid, field.NewPath("metadata", "namespace"), o.GetNamespace(),
 			"a %s counts only in the namespace %s: move it there", snapshot.RefOf(o).Kind, c.s.Namespace)
 	}
 }
@@ -246,13 +262,13 @@ func (c *checker) ofProduct(o v1alpha1.Object, specProduct string) {
 	at := field.NewPath("metadata", "namespace")
 	product := o.GetNamespace()
 	if product == c.s.Namespace {
-		c.fail(v1alpha1.ReasonInvalid, at, product, "a %s belongs to a product: move it to the namespace of its product", snapshot.RefOf(o).Kind)
+		c.fail(RuleOwnNamespace, v1alpha1.ReasonInvalid, at, product, "a %s belongs to a product: move it to the namespace of its product", snapshot.RefOf(o).Kind)
 		return
 	}
 	if specProduct != "" {
 		at = field.NewPath("spec", "product")
 		if specProduct != product {
-			c.fail(v1alpha1.ReasonInvalid, at, specProduct,
+			c.fail(RuleOwnProduct, v1alpha1.ReasonInvalid, at, specProduct,
 				"the namespace %s belongs to another product: set spec.product to %s or leave it empty", product, product)
 		}
 	}
