@@ -35,6 +35,10 @@ func TestDockerConfig(t *testing.T) {
 			fields: map[string]secrets.Value{"username": value("robot$a"), "password": value(`p"\:ü`)},
 			want:   map[string]string{"username": "robot$a", "password": `p"\:ü`, "auth": "cm9ib3QkYTpwIlw6w7w="},
 		},
+		"line ends": {
+			fields: map[string]secrets.Value{"username": value("robot$a\n"), "password": value(`p"\:ü` + "\r\n")},
+			want:   map[string]string{"username": "robot$a", "password": `p"\:ü`, "auth": "cm9ib3QkYTpwIlw6w7w="},
+		},
 		"no password": {fields: map[string]secrets.Value{"username": value("robot")}, wantMissing: "password"},
 		"no user":     {fields: map[string]secrets.Value{"password": value("p")}, wantMissing: "username"},
 	} {

@@ -46,6 +46,10 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 		return nil, "", &SecretMissingError{Ref: v.Ref, Field: v.Field}
 	case v.Format == "":
 		return &content, secret.Version, nil
+	case v.Format == plan.FormatText:
+		return bare(content, plan.BareText), secret.Version, nil
+	case v.Format == plan.FormatKey:
+		return bare(content, plan.BareKey), secret.Version, nil
 	case v.Format == plan.FormatWebhookToken && v.Subject == "":
 		return nil, "", &PlanError{ID: r.id, Problem: "its webhook token has no subject"}
 	case v.Format == plan.FormatWebhookToken:
@@ -59,7 +63,7 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 		if !ok {
 			return nil, "", &SecretMissingError{Ref: v.Ref, Field: plan.FieldUsername}
 		}
-		config, err := dockerConfig(v.Subject, user, content)
+		config, err := dockerConfig(v.Subject, *bare(user, plan.BareText), *bare(content, plan.BareText))
 		return &config, secret.Version, err
 	}
 	format, ok := r.formats[v.Format]
@@ -72,6 +76,12 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 	}
 	content = secrets.NewValue(formatted)
 	return &content, secret.Version, nil
+}
+
+// bare returns a value whose text was cleaned.
+func bare(v secrets.Value, clean func(string) string) *secrets.Value {
+	cleaned := secrets.NewValue([]byte(clean(string(v.Bytes()))))
+	return &cleaned
 }
 
 // minWebhookKey is the least length of a key of webhook tokens, in bytes.

@@ -14,7 +14,7 @@ import (
 func TestSecretValue(t *testing.T) {
 	const key16, key15 = "0123456789abcdef", "0123456789abcde"
 	ref := plan.SecretRef{Engine: "tenant", Path: "webhook"}
-	store := &stubStore{version: "7", fields: map[string]string{"f": "hidden", "key": key16, "short": key15}}
+	store := &stubStore{version: "7", fields: map[string]string{"f": "hidden", "key": key16, "short": key15, "ended": "\ufeffhidden\r\n", "pem": "-----BEGIN X-----\r\nA\r\n-----END X-----"}}
 	for name, test := range map[string]struct {
 		value  plan.SecretValue
 		want   string
@@ -23,6 +23,8 @@ func TestSecretValue(t *testing.T) {
 	}{
 		"as it is":                {value: plan.SecretValue{Field: "f"}, want: "hidden"},
 		"in a format":             {value: plan.SecretValue{Field: "f", Format: "upper"}, want: "HIDDEN"},
+		"text with a line end":    {value: plan.SecretValue{Field: "ended", Format: plan.FormatText}, want: "hidden"},
+		"a key from Windows":      {value: plan.SecretValue{Field: "pem", Format: plan.FormatKey}, want: "-----BEGIN X-----\nA\n-----END X-----\n"},
 		"in an unknown format":    {value: plan.SecretValue{Field: "f", Format: "other"}, wantAs: new(*PlanError)},
 		"in a format that fails":  {value: plan.SecretValue{Field: "f", Format: "fails"}, wantAs: new(*FormatError)},
 		"missing":                 {value: plan.SecretValue{Field: "g"}, wantAs: new(*SecretMissingError)},

@@ -171,9 +171,9 @@ func (s *space) credentials(repo *v1alpha1.CodeRepo, url string) []plan.SecretVa
 	ref := secrets.RepositoryReadOnly(provider.Spec.ProviderType, repo.Name)
 	if snapshot.HTTPRepository(url) {
 		return []plan.SecretValue{
-			{Key: "username", Ref: ref, Field: "username"},
-			{Key: "password", Ref: ref, Field: "password"},
+			{Key: "username", Ref: ref, Field: "username", Format: plan.FormatText},
+			{Key: "password", Ref: ref, Field: "password", Format: plan.FormatText},
 		}
 	}
-	return []plan.SecretValue{{Key: "sshPrivateKey", Ref: ref, Field: "deploykey"}}
+	return []plan.SecretValue{{Key: "sshPrivateKey", Ref: ref, Field: "deploykey", Format: plan.FormatKey}}
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -28,10 +29,10 @@ func (a Auth) prepared(protocol string) (_ Auth, reason string) {
 			return a, "the " + name + " is not in UTF-8 but in UTF-16: write it anew in UTF-8"
 		}
 	}
-	a.Username = bare(a.Username)
+	a.Username = plan.BareText(a.Username)
 	a.KnownHosts = bytes.TrimPrefix(a.KnownHosts, []byte(byteOrderMark))
 	if password := a.Password.Bytes(); len(password) > 0 {
-		stripped := bare(string(password))
+		stripped := plan.BareText(string(password))
 		if strings.TrimSpace(stripped) == "" {
 			return a, "the password is blank: put the right one into the repository's Secret"
 		}
@@ -46,11 +47,6 @@ func (a Auth) prepared(protocol string) (_ Auth, reason string) {
 	}
 	a.SSHKey = secrets.NewValue(key)
 	return a, ""
-}
-
-// bare returns a text without a byte order mark and line ends around it.
-func bare(text string) string {
-	return strings.Trim(strings.TrimPrefix(text, byteOrderMark), "\r\n")
 }
 
 // wide reports whether a text is in UTF-16, as some shells write files.

@@ -147,6 +147,10 @@ const (
 	// FormatDockerConfig makes the content of an image pull secret: the Field of the
 	// secret is the password, and FieldUsername the user, at the registry in Subject.
 	FormatDockerConfig Format = "docker-config"
+	// FormatText is BareText of a user name or a password.
+	FormatText Format = "text"
+	// FormatKey is the text of an SSH key with the line ends that OpenSSH needs.
+	FormatKey Format = "ssh-key"
 )
 
 // FieldUsername is the field of a stored secret that holds the user of a password.
