@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
-	"unicode"
 
 	"nautes.io/nautes/internal/plan"
 )
@@ -140,9 +138,8 @@ func (e *CommandError) Error() string {
 
 const maxDetail = 500
 
-var userInfo = regexp.MustCompile(`//[^/\s]*@`)
-
-// scrub removes credentials and control characters from a text.
+// scrub returns a text of git or of a server without the credentials of the repository,
+// in the form of all foreign texts.
 func scrub(text string, secret []string) string {
 	for _, s := range secret {
 		if s == "" {
@@ -152,16 +149,5 @@ func scrub(text string, secret []string) string {
 			text = strings.ReplaceAll(text, form, "***")
 		}
 	}
-	text = userInfo.ReplaceAllString(text, "//")
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	text = strings.TrimSpace(text)
-	if len(text) > maxDetail {
-		text = strings.ToValidUTF8(text[:maxDetail], "")
-	}
-	return text
+	return plan.Words(text, maxDetail)
 }

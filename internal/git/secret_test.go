@@ -212,7 +212,7 @@ func TestScrub(t *testing.T) {
 		"user info":    {"unable to access 'https://ann:secret@example.com/a'", "unable to access 'https://example.com/a'"},
 		"control":      {"a\x1b[31mb\nc\x00", "a [31mb c"},
 		"invalid text": {"a\xffb", "a?b"},
-		"long":         {strings.Repeat("é", 400), strings.Repeat("é", maxDetail/2)},
+		"long":         {strings.Repeat("é", 400), strings.Repeat("é", maxDetail/2-2) + "…"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
