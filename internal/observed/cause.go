@@ -3,6 +3,7 @@ package observed
 import (
 	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -80,7 +81,7 @@ func operationOf(app map[string]any) operation {
 	case float64:
 		op.retried = retries > 0
 	}
-	op.blamed, op.hook = blamed(state)
+	op.blamed, op.hook = blamed(app, state)
 	op.automated, _, _ = unstructured.NestedBool(state, "operation", "initiatedBy", "automated")
 	op.underWay = op.phase == running && mapAt(app, "operation") != nil
 	for _, field := range []string{"source", "sources"} {
@@ -93,7 +94,7 @@ func operationOf(app map[string]any) operation {
 
 // blamed returns the first object that an operation could not deploy, with its
 // message, and whether it is a hook. It returns "" if there is none.
-func blamed(state map[string]any) (object string, hook bool) {
+func blamed(app, state map[string]any) (object string, hook bool) {
 	for _, resource := range listAt(state, "syncResult", "resources") {
 		verb := " failed"
 		switch phase := text(resource, "hookPhase"); {
@@ -102,7 +103,7 @@ func blamed(state map[string]any) (object string, hook bool) {
 		case phase != failed && phase != errored:
 			continue
 		}
-		return idOf(resource).String() + strings.TrimSuffix(verb+": "+text(resource, "message"), ": "), text(resource, "hookType") != ""
+		return syncedID(app, resource).String() + strings.TrimSuffix(verb+": "+text(resource, "message"), ": "), text(resource, "hookType") != ""
 	}
 	return "", false
 }
@@ -225,4 +226,33 @@ func revision(object map[string]any, path ...string) string {
 	field := func(name string) []string { return append(append([]string{}, path...), name) }
 	several, _, _ := unstructured.NestedStringSlice(object, field("revisions")...)
 	return cmp.Or(text(object, field("revision")...), strings.Join(several, ","))
+}
+
+// syncedID returns the ID of an object in the result of a sync. There Argo CD gives objects
+// without a namespace the one of the Application's destination.
+func syncedID(app, resource map[string]any) plan.ID {
+	id := idOf(resource)
+	bare := id
+	bare.Namespace = ""
+	// Among the objects of the Application they have none.
+	if hasNoNamespace(id) || slices.ContainsFunc(statusList(app, "resources"), func(known map[string]any) bool { return idOf(known) == bare }) {
+		return bare
+	}
+	return id
+}
+
+// hasNoNamespace reports whether an object is of a kind of Kubernetes that is not in
+// namespaces, and that people deploy.
+func hasNoNamespace(id plan.ID) bool {
+	kinds := map[string][]string{
+		"":                             {"Namespace", "Node", "PersistentVolume"},
+		"rbac.authorization.k8s.io":    {"ClusterRole", "ClusterRoleBinding"},
+		"apiextensions.k8s.io":         {"CustomResourceDefinition"},
+		"apiregistration.k8s.io":       {"APIService"},
+		"networking.k8s.io":            {"IngressClass"},
+		"scheduling.k8s.io":            {"PriorityClass"},
+		"storage.k8s.io":               {"StorageClass", "CSIDriver", "VolumeAttachment"},
+		"admissionregistration.k8s.io": {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"},
+	}
+	return slices.Contains(kinds[id.Group], id.Kind)
 }

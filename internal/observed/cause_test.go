@@ -32,7 +32,7 @@ func TestCauses(t *testing.T) {
         - {group: rbac.authorization.k8s.io, version: v1, kind: ClusterRole, namespace: dr-dev, name: refused, status: SyncFailed, hookPhase: Failed, syncPhase: Sync,
            message: "resource rbac.authorization.k8s.io:ClusterRole is not permitted in project product-1001"}
 `
-	const refusal = "ClusterRole.rbac.authorization.k8s.io dr-dev/refused refused: resource rbac.authorization.k8s.io:ClusterRole is not permitted in project product-1001"
+	const refusal = "ClusterRole.rbac.authorization.k8s.io refused refused: resource rbac.authorization.k8s.io:ClusterRole is not permitted in project product-1001"
 	const automated = `{initiatedBy: {automated: true}, retry: {limit: 5}, sync: {revision: ` + first + `}}`
 	for name, test := range map[string]struct {
 		app  string
@@ -487,6 +487,27 @@ func TestFailed(t *testing.T) {
 	} {
 		if got := cause.Failed(); got != want {
 			t.Errorf("%q has failed: %v, want %v", cause, got, want)
+		}
+	}
+}
+
+// Argo CD gives every object in the result of a sync a namespace.
+func TestSyncedID(t *testing.T) {
+	app := map[string]any{"status": map[string]any{"resources": []any{
+		map[string]any{"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "x"},
+		map[string]any{"group": "cert-manager.io", "kind": "Issuer", "namespace": "dr-dev", "name": "x"},
+	}}}
+	for want, resource := range map[string]map[string]any{
+		"ClusterRole.rbac.authorization.k8s.io x": {"group": "rbac.authorization.k8s.io", "kind": "ClusterRole", "namespace": "dr-dev", "name": "x"},
+		"Role.rbac.authorization.k8s.io dr-dev/x": {"group": "rbac.authorization.k8s.io", "kind": "Role", "namespace": "dr-dev", "name": "x"},
+		"Namespace x":                            {"group": "", "kind": "Namespace", "namespace": "dr-dev", "name": "x"},
+		"Namespace.example.com dr-dev/x":         {"group": "example.com", "kind": "Namespace", "namespace": "dr-dev", "name": "x"},
+		"ClusterIssuer.cert-manager.io x":        {"group": "cert-manager.io", "kind": "ClusterIssuer", "namespace": "dr-dev", "name": "x"},
+		"ClusterIssuer.cert-manager.io dr-dev/y": {"group": "cert-manager.io", "kind": "ClusterIssuer", "namespace": "dr-dev", "name": "y"},
+		"Issuer.cert-manager.io dr-dev/x":        {"group": "cert-manager.io", "kind": "Issuer", "namespace": "dr-dev", "name": "x"},
+	} {
+		if got := syncedID(app, resource).String(); got != want {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }
