@@ -8,6 +8,7 @@ import (
 
 	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -188,6 +189,7 @@ func TestPipelineRuntime(t *testing.T) {
 							checkRestored(t, s, last, got)
 							return
 						}
+						checkFacts(t, last, got, test.wantRevoked)
 						for _, item := range set.Items {
 							checkRemade(t, item, was, test.wantRevoked, isolation == v1alpha1.IsolationShared)
 						}
@@ -218,6 +220,31 @@ func checkRestored(t *testing.T, s *snapshot.Snapshot, last *v1alpha1.ProjectPip
 	}
 	if diff := cmp.Diff(last.Spec.PipelineTriggers, got.Facts.Triggers); diff != "" {
 		t.Errorf("triggers (-want +got):\n%s", diff)
+	}
+}
+
+// checkFacts checks that the facts are the deployed ones without some event sources.
+func checkFacts(t *testing.T, last *v1alpha1.ProjectPipelineRuntime, got build.Result[build.Pipeline], gone []string) {
+	t.Helper()
+	want := build.Pipeline{Target: last.Status.Target, Triggers: got.Facts.Triggers, Revoked: got.Facts.Revoked}
+	for _, hook := range last.Status.Webhooks {
+		if !slices.Contains(gone, hook.EventSource) {
+			want.Webhooks = append(want.Webhooks, hook)
+		}
+	}
+	if diff := cmp.Diff(want, got.Facts, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
+	}
+	for source, reason := range got.Facts.Revoked {
+		if !strings.Contains(reason, "repo-4") {
+			t.Errorf("%s is revoked because %q", source, reason)
+		}
+	}
+	items := got.Sets[0]
+	items.Items, items.Keep = slices.Clone(items.Items), slices.Clone(items.Keep)
+	items.Sort()
+	if diff := cmp.Diff(items.Keep, got.Sets[0].Keep); diff != "" {
+		t.Errorf("the objects to keep are not in order (-want +got):\n%s", diff)
 	}
 }
 
@@ -266,6 +293,56 @@ func TestPipelineRuntimeUnknown(t *testing.T) {
 		got := deployed.PipelineRuntime(s.With(r), r, there, false)
 		if revoked := got.Facts.Revoked; len(revoked) != want || revoked["webhook-main-tag"] == "" || tally(*got.On(plan.Cluster(guide.Cluster)))["Application"] != 1 {
 			t.Errorf("%s: revoked are %v", isolation, revoked)
+		}
+	}
+}
+
+// TestPipelineRuntimeElsewhere holds that the spec on record is deployed again only where
+// the runtime is.
+func TestPipelineRuntimeElsewhere(t *testing.T) {
+	s, r, _, there := deployedGuide(t, v1alpha1.IsolationExclusive)
+	Recorded(t, r)
+	tests := map[string]struct {
+		change       func(*v1alpha1.RuntimeTarget)
+		wantComplete bool
+	}{
+		"where it is":       {change: func(*v1alpha1.RuntimeTarget) {}, wantComplete: true},
+		"another account":   {change: func(t *v1alpha1.RuntimeTarget) { t.Account = "other" }},
+		"another namespace": {change: func(t *v1alpha1.RuntimeTarget) { t.Namespaces = []string{"other"} }},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := r.DeepCopy()
+			test.change(r.Status.Target)
+			got := deployed.PipelineRuntime(s.With(r), r, there, false)
+			if got.Facts.Complete != test.wantComplete {
+				t.Errorf("complete is %t, want %t", got.Facts.Complete, test.wantComplete)
+			}
+			if set := got.Sets[0]; !test.wantComplete && (len(set.Items) > 0 || len(set.Keep) != len(there)) {
+				t.Errorf("%d objects are written and %d kept, want none and %d", len(set.Items), len(set.Keep), len(there))
+			}
+		})
+	}
+	r.Status.Target = nil
+	if got := deployed.PipelineRuntime(s.With(r), r, there, false); len(got.Sets) > 0 {
+		t.Errorf("a runtime that is on no cluster has the sets %v", got.Sets)
+	}
+}
+
+// TestPipelineRuntimeOfRefusedFiles holds that nothing is triggered once the new spec
+// names pipeline files that the runtime may not read.
+func TestPipelineRuntimeOfRefusedFiles(t *testing.T) {
+	s, r, _, there := deployedGuide(t, v1alpha1.IsolationExclusive)
+	s = s.With(CodeRepo(guide.Product, "repo-4", "api-server"))
+	Recorded(t, r)
+	r.Spec.PipelineSource = "repo-4"
+	for hold, want := range map[bool]map[string]int{true: {"Application": 1}, false: guide.Kinds(map[string]int{"Hook": 0})} {
+		got := deployed.PipelineRuntime(s.With(r), r, there, hold)
+		if diff := cmp.Diff(want, tally(*got.On(plan.Cluster(guide.Cluster)))); diff != "" {
+			t.Errorf("hold %t: objects that stay (-want +got):\n%s", hold, diff)
+		}
+		if revoked := len(got.Facts.Revoked) == len(r.Spec.EventSources); revoked != hold {
+			t.Errorf("hold %t: revoked are %v", hold, got.Facts.Revoked)
 		}
 	}
 }
