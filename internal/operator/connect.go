@@ -101,7 +101,7 @@ func receiverKey(d *reconcile.Deps, name string) func(context.Context) ([]byte, 
 			return nil, fmt.Errorf("read the key of push hooks from Secret %s: %w", key, err)
 		}
 		if len(secret.Data[receiverKeyField]) == 0 {
-			return nil, fmt.Errorf("no %[2]s in Secret %[1]s: delete it, and it is made anew", key, receiverKeyField)
+			return nil, fmt.Errorf("no %[2]s in Secret %[1]s: delete it, and Nautes creates it again", key, receiverKeyField)
 		}
 		return secret.Data[receiverKeyField], nil
 	}

@@ -22,7 +22,7 @@ func Declared[T v1alpha1.Object](d *Deps, ready func(context.Context, *engine.Se
 				if failed != nil {
 					return nil
 				}
-				s.Facts.ReadyMessage = "every rule holds, and what it refers to exists"
+				s.Facts.ReadyMessage = "every rule holds, and every referenced object exists"
 				if ready != nil {
 					s.Facts.ReadyMessage, err = ready(ctx, s)
 				}

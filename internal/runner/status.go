@@ -34,7 +34,7 @@ func (c *statusCommand) flags(f *flag.FlagSet) {
 	f.StringVar(&c.project, "project", "", "project by its number, by its path, or as repo-<number>")
 	f.StringVar(&c.status.Commit, "commit", "", "commit to report on; nothing is reported without one")
 	f.StringVar(&c.status.Result, "status", "", "Pending, Running, Succeeded, Failed, Cancelled or Timeout")
-	f.StringVar(&c.status.Name, "name", "nautes", "name of the status, which tells the statuses of a commit apart")
+	f.StringVar(&c.status.Name, "name", "nautes", "name of the status, by which the statuses of a commit differ")
 	f.StringVar(&c.status.TargetURL, "target-url", "", "address that the status links to")
 	f.StringVar(&c.status.Description, "description", "", "a few words on the status")
 	f.StringVar(&c.tokenFile, "token-file", "", "file with an access token that may report statuses")

@@ -241,7 +241,7 @@ func currentVersion(metadata *api.KVMetadata, now time.Time) string {
 }
 
 // versionOf returns the text of a version, or an empty string if it is incomplete.
-// The numbers of a secret start again when it is removed and made anew; the times
+// The numbers of a secret start again when it is removed and created again; the times
 // do not.
 func versionOf(version *api.KVVersionMetadata) string {
 	if version == nil || version.Version <= 0 || version.CreatedTime.IsZero() {
