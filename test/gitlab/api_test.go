@@ -191,6 +191,16 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d %s", name, response.StatusCode, body, test.status, test.want)
 		}
 	}
+	w.API = w.URL
+	info := w.body(t, "GET", "/oauth/token/info", "")
+	if info["error"] != "invalid_token" {
+		t.Errorf("about a personal access token: %v", info)
+	}
+	response := w.send(t, "GET", "/oauth/token/info", "", oauth)
+	if body, err := io.ReadAll(response.Body); err != nil || !strings.Contains(string(body), `"scopes":["api"]`) {
+		t.Errorf("about a token of OAuth: %s, %v", body, err)
+	}
+	w.API += "/api/v4"
 	w.ChangeUser("owner", func(u *gitlab.User) { u.Blocked = true })
 	if response := w.send(t, "GET", "/user", "", oauth); response.StatusCode != 401 {
 		t.Errorf("a blocked user: %d", response.StatusCode)

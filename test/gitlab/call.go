@@ -320,8 +320,6 @@ func (p parameter) convert(value any) (any, string) {
 			return flag, ""
 		}
 		return nil, "is invalid"
-	case "any":
-		return value, ""
 	}
 	panic(errKind)
 }
