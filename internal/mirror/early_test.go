@@ -96,3 +96,18 @@ func TestEarlyAgain(t *testing.T) {
 		t.Errorf("%+v still waits", e)
 	}
 }
+
+// A commit that did not come is remembered, however often the branch is looked at.
+func TestEarlyIsRemembered(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	push := forge.Push{Ref: "refs/heads/main", Commit: strings.Repeat("b", 40)}
+	e := &Early{}
+	e.Announce(push, "main")
+	for range 5 * maxLooks {
+		e.Looked(now, strings.Repeat("a", 40), false)
+		now = now.Add(time.Hour)
+	}
+	if e.Announce(push, "main"); e.Waits() {
+		t.Error("the commit is waited for again")
+	}
+}

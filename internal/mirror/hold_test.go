@@ -77,6 +77,10 @@ func TestHold(t *testing.T) {
 		"restored, with another object":  {owned: []string{"a", "b"}, gone: []string{"a", "b"}, files: []string{"a", "b"}, steps: []git.Step{step("+a", "+b"), step("-a", "-b")}, wantAll: true},
 		"changed, not confirmed before":  {owned: []string{"a", "b", "c"}, gone: []string{"a", "b", "c"}, files: []string{"a", "b"}, steps: []git.Step{step("!", "~a", "~b", "-c"), step("~a", "~b")}, wantHeld: []string{"a", "b"}},
 		"removed, not confirmed before":  {owned: []string{"a", "b"}, gone: []string{"a", "b"}, steps: []git.Step{step("!", "-a", "-b"), step("+a", "+b"), step("-a", "-b")}},
+		"half without steps, and one":    {owned: []string{"a", "b", "c", "d"}, gone: []string{"a", "b", "c"}, files: []string{"d"}, steps: []git.Step{step("-c")}},
+		"restored, removed confirmed":    {owned: []string{"a", "b"}, gone: []string{"a", "b"}, files: []string{"a", "b"}, steps: []git.Step{step("+a", "+b"), step("!", "-a", "-b")}},
+		"a confirmed change of new ones": {owned: []string{"a", "b"}, gone: []string{"a", "b"}, files: []string{"a", "b"}, steps: []git.Step{step("!", "~a", "~b"), step("+a", "+b"), step("-a", "-b")}},
+		"only the first change is":       {owned: []string{"a", "b"}, gone: []string{"a", "b"}, files: []string{"a", "b"}, steps: []git.Step{step("~a", "~b"), step("!", "~a", "~b")}, wantAll: true},
 		"removed, not changed with that": {owned: []string{"a", "b"}, gone: []string{"a", "b"}, steps: []git.Step{step("!", "-a", "-b"), step("~a", "~b")}},
 	} {
 		t.Run(name, func(t *testing.T) {
