@@ -14,6 +14,7 @@ tools-word    = $(word $(2),$(subst ., ,$(1)))
 
 TOOLS_K8S    := $(call tools-version,kubernetes,k8s.io/kubernetes)
 TOOLS_ARGOCD := $(call tools-version,argocd,github.com/argoproj/argo-cd/v2)
+TOOLS_GITEA  := $(call tools-version,gitea,code.gitea.io/gitea)
 
 # Without these the API server calls itself v0.0.0, and clients believe it.
 TOOLS_K8S_FLAGS := \
@@ -50,8 +51,15 @@ $(eval $(call tool,argoevents,argoevents,.,6 minutes,))
 $(eval $(call tool,nats-server,nats,github.com/nats-io/nats-server/v2,1 minute,))
 $(eval $(call tool,tekton-controller,tekton,github.com/tektoncd/pipeline/cmd/controller,4 minutes,))
 $(eval $(call tool,pod,pod,.,5 seconds,))
+$(eval $(call tool,gitea,gitea,.,7 minutes,-X main.version=$(TOOLS_GITEA)))
 $(eval $(call tool,controller-gen,controller-gen,sigs.k8s.io/controller-tools/cmd/controller-gen,40 seconds,))
 $(eval $(call tool,golangci-lint,golangci-lint,.,2 minutes,))
+
+# The pages and texts that Gitea reads when it starts.
+bin/gitea-static: bin/gitea
+	@rm -rf $@ $@.new && mkdir $@.new
+	@source=$$($(TOOLS_GO) -C $(TOOLS_SRC)/gitea list -m -f '{{.Dir}}' code.gitea.io/gitea) && \
+	cp -r "$$source/templates" "$$source/options" "$$source/public" $@.new && chmod -R u+w $@.new && mv $@.new $@ && touch $@
 
 # KUBEBUILDER_ASSETS is a directory that holds etcd and kube-apiserver already.
 ifeq ($(strip $(KUBEBUILDER_ASSETS)),)
@@ -65,6 +73,7 @@ endif
 # What runs pipelines.
 TOOLS_PIPELINES := bin/argoevents bin/nats-server bin/tekton-controller bin/pod
 
-.PHONY: tools demo-tools
+.PHONY: tools demo-tools gitea-tools
 tools: $(TOOLS_CONTROL_PLANE) bin/kube-controller-manager bin/vault bin/controller-gen ## Build what tests need into bin/: etcd, kube-apiserver, kube-controller-manager, vault, controller-gen.
 demo-tools: tools bin/hnc-manager bin/argocd bin/redis $(TOOLS_PIPELINES) ## Build all that the demo runs: the same and Argo CD, HNC, redis, Argo Events, NATS and Tekton.
+gitea-tools: bin/gitea bin/gitea-static ## Build the Gitea that tests of the Git forges run.

@@ -86,3 +86,15 @@ func isFree(port int) bool {
 
 // loopback returns 127.0.0.1:<port>.
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// ReservePorts reserves free loopback ports for programs outside of a stack, until
+// release is called.
+func ReservePorts(n int) (reserved []int, release func(), err error) {
+	p := &ports{}
+	reserved, err = p.takeMany(n)
+	if err != nil {
+		p.release()
+		return nil, nil, err
+	}
+	return reserved, p.release, nil
+}

@@ -24,6 +24,7 @@ const (
 	programNATS              = "nats-server"
 	programTekton            = "tekton-controller"
 	programPod               = "pod"
+	programGitea             = "gitea"
 )
 
 // assetsVariable names the directory that holds etcd and kube-apiserver, when it is set.
@@ -101,6 +102,10 @@ type programs struct {
 	bin string
 }
 
+// ProgramPath returns the file of a program in bin/ or in the directory of
+// KUBEBUILDER_ASSETS. It returns a *MissingError if the program has not been built.
+func ProgramPath(name string) (string, error) { return programs{}.path(name) }
+
 // path returns the file of a program. The directory in KUBEBUILDER_ASSETS goes
 // before bin.
 func (p programs) path(name string) (string, error) {
@@ -152,6 +157,8 @@ func targetOf(name string) string {
 	switch name {
 	case programEtcd, programAPIServer, programControllerManager, programVault:
 		return "tools"
+	case programGitea:
+		return "gitea-tools"
 	default:
 		return "demo-tools"
 	}
