@@ -55,6 +55,8 @@ type Options struct {
 	// come at once; 20 and 100 by default.
 	Rate  float64
 	Burst int
+	// Ready reports why the server cannot serve yet, or nil. It may be nil.
+	Ready func(ctx context.Context) error
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
 }
@@ -82,7 +84,21 @@ func New(o Options) *Server {
 	for _, op := range operations() {
 		s.register(op)
 	}
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	s.mux.HandleFunc("GET /readyz", s.ready)
 	return s
+}
+
+// ready answers whether requests can be served.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	if s.options.Ready == nil {
+		return
+	}
+	if err := s.options.Ready(ctx); err != nil {
+		problem(http.StatusServiceUnavailable, reasonUnavailable, "%s", err).again(time.Second).write(w, w.Header().Get("X-Request-Id"))
+	}
 }
 
 func set[T comparable](field *T, value T) {

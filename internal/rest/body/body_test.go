@@ -96,6 +96,31 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+func TestCheckHooks(t *testing.T) {
+	for name, tc := range map[string]struct {
+		hooks  Hooks
+		wantAt []string
+	}{
+		"one on each side":    {hooks: Hooks{PreHooks: []Hook{{Name: "ls", Alias: "a"}}, PostHooks: []Hook{{Name: "ls", Alias: "b"}}}},
+		"twice on a side":     {Hooks{PreHooks: []Hook{{Name: "ls", Alias: "a"}, {Name: "ls", Alias: "b"}}}, []string{"body.hooks.pre_hooks[1].name"}},
+		"one alias":           {Hooks{PreHooks: []Hook{{Name: "ls", Alias: "a"}}, PostHooks: []Hook{{Name: "cat", Alias: "a"}}}, []string{"body.hooks.post_hooks[0].alias"}},
+		"both without alias":  {Hooks{PreHooks: []Hook{{Name: "ls"}}, PostHooks: []Hook{{Name: "ls"}}}, []string{"body.hooks.post_hooks[0].alias"}},
+		"one alias on a side": {Hooks{PreHooks: []Hook{{Name: "ls", Alias: "a"}, {Name: "cat", Alias: "a"}}}, []string{"body.hooks.pre_hooks[1].alias"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &Decoded{}
+			d.Check(&ProjectPipelineRuntime{Hooks: &tc.hooks}, "n")
+			var at []string
+			for _, p := range d.Problems {
+				at = append(at, p.Location)
+			}
+			if diff := cmp.Diff(tc.wantAt, at); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestSyntax(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body     string

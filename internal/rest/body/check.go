@@ -1,6 +1,7 @@
 package body
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -83,7 +84,33 @@ func (d *Decoded) pipelines(r *ProjectPipelineRuntime) {
 		}
 		triggers[key] = true
 	}
+	d.hooks(r.Hooks)
 	if a := r.AdditionalResources; a != nil && a.Git != nil && a.Git.CodeRepo == "" && a.Git.URL == "" {
 		d.add("body.additional_resources.git", Required, "git has neither coderepo nor url: set one of them")
+	}
+}
+
+// hooks reports hooks that cannot be told apart: two of one kind on a side, and two of
+// one name on both sides.
+func (d *Decoded) hooks(hooks *Hooks) {
+	if hooks == nil {
+		return
+	}
+	before := map[string]bool{}
+	for side, all := range [][]Hook{hooks.PreHooks, hooks.PostHooks} {
+		at := []string{"body.hooks.pre_hooks", "body.hooks.post_hooks"}[side]
+		kinds, named := map[string]bool{}, map[string]bool{}
+		for i, h := range all {
+			name := cmp.Or(h.Alias, h.Name)
+			switch {
+			case h.Name == "":
+			case kinds[h.Name]:
+				d.add(fmt.Sprintf("%s[%d].name", at, i), Invalid, "a hook can be used once on each side: remove one of them, or move it to the other side")
+			case named[name] || before[name]:
+				d.add(fmt.Sprintf("%s[%d].alias", at, i), Invalid, "another hook has the name %s: set another alias", name)
+			}
+			kinds[h.Name], named[name] = true, true
+		}
+		before = named
 	}
 }
