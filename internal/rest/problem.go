@@ -123,9 +123,12 @@ func (p *Problem) write(w http.ResponseWriter, requestID string) {
 func asProblem(err error) *Problem {
 	var known *Problem
 	var inUse *edit.InUseError
+	var denied *git.DeniedError
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &denied):
+		return problem(http.StatusForbidden, reasonForbidden, "the forge refuses the push to %s: %s", denied.Repository, plan.Words(denied.Reason, maxForgeReason))
 	case errors.As(err, &inUse):
 		return problem(http.StatusConflict, reasonInUse, "%s", err).again(retryInUse)
 	case errors.Is(err, edit.ErrPrecondition):

@@ -15,6 +15,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/edit"
+	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 )
@@ -135,6 +136,15 @@ func TestInUse(t *testing.T) {
 	w := r.request("maintainer", "DELETE", "/api/v1/products/labs/environments/dev", "")
 	if w.Code != http.StatusConflict || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "DeploymentRuntime labs/dr") {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+func TestDenied(t *testing.T) {
+	r := newRig(t)
+	r.editor.fail = &git.DeniedError{Reason: "GitLab: You are not allowed to push code to protected branches"}
+	w := r.request("maintainer", "DELETE", "/api/v1/products/labs/environments/dev", "")
+	if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "protected branches") {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 
