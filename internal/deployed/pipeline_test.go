@@ -240,6 +240,16 @@ func checkFacts(t *testing.T, last *v1alpha1.ProjectPipelineRuntime, got build.R
 			t.Errorf("%s is revoked because %q", source, reason)
 		}
 	}
+	written := map[string]int{}
+	for _, item := range got.Sets[0].Items {
+		written[item.ID.Kind]++
+		if slices.Contains(got.Sets[0].Keep, item.ID) {
+			t.Errorf("%v is written and kept", item.ID)
+		}
+	}
+	if remain := len(want.Webhooks) > 0 && len(gone) > 0; remain != (written["Ingress"] == 1) || written["EventSource"] > 1 {
+		t.Errorf("there is a remaining path: %t; written are %v", remain, written)
+	}
 	items := got.Sets[0]
 	items.Items, items.Keep = slices.Clone(items.Items), slices.Clone(items.Keep)
 	items.Sort()
@@ -291,7 +301,8 @@ func TestPipelineRuntimeUnknown(t *testing.T) {
 		Recorded(t, r)
 		s = s.With(CodeRepo(guide.Product, "unsure", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }))
 		got := deployed.PipelineRuntime(s.With(r), r, there, false)
-		if revoked := got.Facts.Revoked; len(revoked) != want || revoked["webhook-main-tag"] == "" || tally(*got.On(plan.Cluster(guide.Cluster)))["Application"] != 1 {
+		if revoked := got.Facts.Revoked; len(revoked) != want || revoked["webhook-main-tag"] == "" || tally(*got.On(plan.Cluster(guide.Cluster)))["Application"] != 1 ||
+			tally(*got.On(plan.Cluster(guide.Cluster)))["Ingress"] != 1 {
 			t.Errorf("%s: revoked are %v", isolation, revoked)
 		}
 	}
@@ -344,5 +355,75 @@ func TestPipelineRuntimeOfRefusedFiles(t *testing.T) {
 		if revoked := len(got.Facts.Revoked) == len(r.Spec.EventSources); revoked != hold {
 			t.Errorf("hold %t: revoked are %v", hold, got.Facts.Revoked)
 		}
+	}
+}
+
+// TestPipelineRuntimeShared holds which parts of a shared EventSource stay, and when it
+// goes as a whole.
+func TestPipelineRuntimeShared(t *testing.T) {
+	noCalendar := func(r *v1alpha1.ProjectPipelineRuntime) {
+		for i := range r.Spec.EventSources {
+			r.Spec.EventSources[i].Calendar = nil
+		}
+	}
+	tests := map[string]struct {
+		change func(*v1alpha1.ProjectPipelineRuntime)
+		world  func(*snapshot.Snapshot) *snapshot.Snapshot
+		there  func(plan.ID) bool
+		// want are the kinds that stay, of EventSource, Sensor and Application.
+		want        []string
+		wantRevoked int
+		// wantEvents is the number of event sources in the EventSource that is written.
+		wantEvents int
+	}{
+		"one is refused, without a calendar": {
+			change: allOf(noCalendar, listens(3, "repo-4")), want: []string{"Application", "EventSource", "Sensor"}, wantRevoked: 1,
+			there:      func(id plan.ID) bool { return !strings.HasSuffix(id.Name, "calendar") || id.Kind != "EventSource" },
+			wantEvents: 3,
+		},
+		"one has no trigger": {
+			change: func(r *v1alpha1.ProjectPipelineRuntime) {
+				listens(3, "repo-4")(r)
+				r.Spec.PipelineTriggers = slices.DeleteFunc(r.Spec.PipelineTriggers, func(t v1alpha1.PipelineTrigger) bool { return t.EventSource == r.Spec.EventSources[0].Name })
+			},
+			want: []string{"Application", "EventSource", "Sensor"}, wantRevoked: 1, wantEvents: 2,
+		},
+		"the cluster is gone": {
+			change: listens(3, "repo-4"), want: []string{"Application"}, wantRevoked: 4,
+			world: func(s *snapshot.Snapshot) *snapshot.Snapshot { return s.Without(s.Cluster(guide.Cluster)) },
+		},
+		"nothing is refused, and nothing listens": {
+			change: func(*v1alpha1.ProjectPipelineRuntime) {}, want: []string{"Application", "Sensor"},
+			there: func(id plan.ID) bool { return id.Kind != "EventSource" },
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s, r, _, there := deployedGuide(t, v1alpha1.IsolationShared)
+			s = s.With(CodeRepo(guide.Product, "repo-4", "api-server"))
+			test.change(r)
+			Recorded(t, r)
+			if s = s.With(r); test.world != nil {
+				s = test.world(s)
+			}
+			if test.there != nil {
+				there = slices.DeleteFunc(there, func(id plan.ID) bool { return !test.there(id) })
+			}
+			got := deployed.PipelineRuntime(s, r, there, true)
+			kinds := tally(got.Sets[0])
+			for _, kind := range []string{"Application", "EventSource", "Sensor"} {
+				if stays := kinds[kind] > 0; stays != slices.Contains(test.want, kind) {
+					t.Errorf("%d objects of the kind %s stay, want some of %v", kinds[kind], kind, test.want)
+				}
+			}
+			if len(got.Facts.Revoked) != test.wantRevoked {
+				t.Errorf("revoked are %v, want %d", got.Facts.Revoked, test.wantRevoked)
+			}
+			for _, item := range got.Sets[0].Items {
+				if source, ok := item.Object.(*argoevents.EventSource); ok && len(source.Spec.Gitlab) != test.wantEvents {
+					t.Errorf("it listens to %v, want %d", slices.Sorted(maps.Keys(source.Spec.Gitlab)), test.wantEvents)
+				}
+			}
+		})
 	}
 }
