@@ -19,8 +19,8 @@ import (
 	"nautes.io/nautes/test/devstack"
 )
 
-// patience is the time limit of Eventually.
-const patience = 30 * time.Second
+// patience is the time limit of Eventually, on a machine that runs other tests as well.
+const patience = 2 * time.Minute
 
 // Server is the API server of a package's tests, without CRDs. It starts with the
 // first test that needs it.
