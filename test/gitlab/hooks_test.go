@@ -154,7 +154,7 @@ func TestDeliveredPushes(t *testing.T) {
 	}
 	var afters []string
 	for range 2 {
-		var event struct{ Ref, After, Checkout_SHA string }
+		var event struct{ Ref, After string }
 		if err := json.Unmarshal(r.next(t).body, &event); err != nil {
 			t.Fatal(err)
 		}
