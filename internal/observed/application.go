@@ -3,9 +3,14 @@ package observed
 import (
 	"cmp"
 	"reflect"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
+
+// objectFormat is in Argo CD's error about a repository with SHA-256 objects, which is the
+// answer of the server that it does not understand.
+const objectFormat = "object-format=sha256"
 
 // maxMessage is the longest message that is kept, in bytes.
 const maxMessage = 1024
@@ -76,6 +81,9 @@ func ApplicationOf(u *unstructured.Unstructured) Application {
 		}
 	}
 	app.explain(u.Object, op, latest, deleted)
+	if strings.Contains(app.Message, objectFormat) {
+		app.Message = "Argo CD cannot read a repository with SHA-256 objects: use one with SHA-1 for manifests"
+	}
 	return app
 }
 
