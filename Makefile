@@ -105,6 +105,7 @@ generate: bin/controller-gen ## Write deepcopy code, CRDs, RBAC roles and the AP
 	cd api && ../bin/controller-gen crd paths=./... output:crd:dir=../config/crd/bases
 	bin/controller-gen rbac:roleName=nautes-operator paths=./controllers/... paths=./internal/operator/... output:rbac:dir=config/rbac
 	go run ./hack/apidoc
+	go run ./hack/openapi
 
 .PHONY: build
 build: ## Build the programs of cmd/ into bin/.
