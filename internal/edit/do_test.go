@@ -150,7 +150,7 @@ func TestDo(t *testing.T) {
 		},
 		"elsewhere": {
 			files:   map[string]string{"envs/other.yml": environment("test")},
-			request: func(w world) Request { return w.save(Environment(product, "test", "pipes")) }, wantPath: "envs/other.yml",
+			request: func(w world) Request { return w.save(Environment(product, "test", "pipes")) }, wantPath: "envs/test.yaml",
 		},
 		"its place is taken": {
 			files:   map[string]string{"envs/test.yaml": environment("other")},

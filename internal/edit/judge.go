@@ -49,11 +49,11 @@ func (e *Editor) judge(ctx context.Context, v *View, q Request) (verdict, error)
 
 func (e *Editor) judgeSave(ctx context.Context, v *View, q Request) (verdict, error) {
 	id := identityOf(q.Save)
-	present, known := v.Get(id.kind, id.name)
+	present, _ := v.Get(id.kind, id.name)
 	object := declared(q.Save, present.Object, q.Repository.Scope.Namespace)
 	ref := references.RefOf(object)
 	errs := e.misshapen(object, nil)
-	file, err := e.place(v, object, present, known)
+	file, err := e.place(v, object)
 	if taken := new(TakenError); errors.As(err, &taken) {
 		return verdict{}, taken
 	}
@@ -66,7 +66,7 @@ func (e *Editor) judgeSave(ctx context.Context, v *View, q Request) (verdict, er
 	if len(errs) > 0 {
 		return verdict{}, &InvalidError{Object: ref, Errors: errs}
 	}
-	s, err := e.scene(ctx, q.Repository, v, object)
+	s, err := e.scene(ctx, q.Repository, v, object, tenantAge)
 	if err != nil {
 		return verdict{}, err
 	}
@@ -77,6 +77,13 @@ func (e *Editor) judgeSave(ctx context.Context, v *View, q Request) (verdict, er
 		errs = e.misshapen(object, stored)
 	}
 	broken, warnings := s.rules(q, v, next, inCluster)
+	if len(broken) > 0 && !q.Repository.Scope.Tenant {
+		// The object that is missed may be in the tenant repository by now.
+		if s, err = e.scene(ctx, q.Repository, v, object, 0); err != nil {
+			return verdict{}, err
+		}
+		broken, warnings = s.rules(q, v, next, inCluster)
+	}
 	if errs = append(errs, broken...); len(errs) > 0 {
 		return verdict{}, &InvalidError{Object: ref, Errors: errs}
 	}
@@ -125,15 +132,12 @@ func precondition(q Request, blob string) error {
 	return ErrPrecondition
 }
 
-// place returns the path of an object's file: the present one, unless the object belongs
-// in another directory by now.
-func (e *Editor) place(v *View, o v1alpha1.Object, present Entry, known bool) (string, error) {
+// place returns the path of an object's file, as the layout has it: a file that stands
+// elsewhere moves there.
+func (e *Editor) place(v *View, o v1alpha1.Object) (string, error) {
 	file, err := layout.Path(o)
 	if err != nil {
 		return "", err
-	}
-	if known && (path.Dir(present.Path) == path.Dir(file) || strings.Count(file, "/") == 1) {
-		return present.Path, nil
 	}
 	holder, occupied := v.entries[file]
 	switch {
@@ -273,7 +277,7 @@ func (e *Editor) judgeDelete(ctx context.Context, v *View, q Request) (verdict, 
 	if err := precondition(q, present.Blob); err != nil {
 		return verdict{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	s, err := e.scene(ctx, q.Repository, v, present.Object)
+	s, err := e.scene(ctx, q.Repository, v, present.Object, tenantAge)
 	if err != nil {
 		return verdict{}, err
 	}

@@ -2,9 +2,11 @@ package edit
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,15 +29,16 @@ type scene struct {
 	now              metav1.Time
 }
 
-// scene returns the scene for a change of an object, which is not part of it yet.
-func (e *Editor) scene(ctx context.Context, r Repository, v *View, o v1alpha1.Object) (scene, error) {
+// scene returns the scene for a change of an object, which is not part of it yet. The
+// view of the tenant repository may have an age.
+func (e *Editor) scene(ctx context.Context, r Repository, v *View, o v1alpha1.Object, age time.Duration) (scene, error) {
 	stored, err := e.stored(ctx, r, o)
 	if err != nil {
 		return scene{}, err
 	}
 	s := scene{stored: stored, declared: stored, now: metav1.NewTime(e.now())}
 	if !r.Scope.Tenant {
-		tenant, scope, err := e.tenantView(ctx)
+		tenant, scope, err := e.tenantView(ctx, age)
 		if err != nil {
 			return scene{}, err
 		}
@@ -62,12 +65,24 @@ func (e *Editor) stored(ctx context.Context, r Repository, o v1alpha1.Object) (*
 	if r.Scope.Tenant {
 		return e.loader.For(ctx, o)
 	}
-	return e.loader.Product(ctx, r.Scope.Namespace, o)
+	s, err := e.loader.Product(ctx, r.Scope.Namespace, o)
+	if err != nil {
+		return nil, err
+	}
+	// The change counts for the search of its rivals only.
+	stored := o.DeepCopyObject().(client.Object)
+	switch err := e.Reader.Get(ctx, client.ObjectKeyFromObject(o), stored); {
+	case apierrors.IsNotFound(err):
+		return s.Without(o), nil
+	case err != nil:
+		return nil, fmt.Errorf("read %s: %w", references.RefOf(o), err)
+	}
+	return s.With(stored), nil
 }
 
 // tenantView returns the content of the tenant repository. If the server does not
 // answer, an older view counts.
-func (e *Editor) tenantView(ctx context.Context) (*View, layout.Scope, error) {
+func (e *Editor) tenantView(ctx context.Context, age time.Duration) (*View, layout.Scope, error) {
 	if e.TenantRepository == nil {
 		return nil, layout.Scope{}, nil
 	}
@@ -75,7 +90,7 @@ func (e *Editor) tenantView(ctx context.Context) (*View, layout.Scope, error) {
 	if err != nil {
 		return nil, layout.Scope{}, err
 	}
-	v, err := e.View(ctx, r, tenantAge)
+	v, err := e.View(ctx, r, age)
 	if last := e.lane(r.Key).current(); err != nil && last.of(r.Source) {
 		return last, r.Scope, nil
 	}

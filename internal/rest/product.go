@@ -40,6 +40,9 @@ func (s *Server) saveProduct(x *exchange) error {
 	group, err := x.caller.forge.EnsureGroup(ctx, client.GroupSpec{
 		Path: x.name, Name: g.Name, Description: g.Description, Visibility: client.Visibility(g.Visibility),
 	})
+	if errors.Is(err, client.ErrConflict) && existing == nil {
+		return problem(http.StatusForbidden, reasonForbidden, "the name %s is taken in the forge by a group or user that you may not see: choose another name, or become a member of the group", printable(x.name))
+	}
 	if err != nil {
 		return refusedByForge(decoded, err)
 	}

@@ -1,5 +1,13 @@
 package body
 
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
 // ProjectPipelineRuntime runs pipelines of a project on events.
 type ProjectPipelineRuntime struct {
 	Head
@@ -123,4 +131,47 @@ type Hook struct {
 	Name  string            `json:"name,omitempty" required:"true"`
 	Alias string            `json:"alias,omitempty"`
 	Vars  map[string]string `json:"vars,omitempty"`
+}
+
+// narrow returns the path of the value at fault, for a rule that names only the list or
+// object around it.
+func (r *ProjectPipelineRuntime) narrow(field string) string {
+	if r.Hooks == nil {
+		return field
+	}
+	switch {
+	case field == "spec.hooks":
+		for i, after := range r.Hooks.PostHooks {
+			if slices.ContainsFunc(r.Hooks.PreHooks, func(before Hook) bool { return before.called() == after.called() }) {
+				return fmt.Sprintf("%s.postHooks[%d].alias", field, i)
+			}
+		}
+	case strings.HasPrefix(field, "spec.hooks.preHooks["):
+		return twin(field, r.Hooks.PreHooks)
+	case strings.HasPrefix(field, "spec.hooks.postHooks["):
+		return twin(field, r.Hooks.PostHooks)
+	}
+	return field
+}
+
+// called returns the name of a step among the others.
+func (h Hook) called() string { return cmp.Or(h.Alias, h.Name) }
+
+// twin returns the path of the name or alias that a hook shares with an earlier one.
+func twin(field string, hooks []Hook) string {
+	at := steps(field)
+	last := at[len(at)-1]
+	i, err := strconv.Atoi(last.text)
+	if err != nil || !last.bracket || i >= len(hooks) {
+		return field
+	}
+	for _, earlier := range hooks[:i] {
+		switch {
+		case earlier.Name == hooks[i].Name:
+			return field + ".name"
+		case earlier.called() == hooks[i].called():
+			return field + ".alias"
+		}
+	}
+	return field
 }
