@@ -32,9 +32,11 @@ demo: demo-tools build ## Show the main job on the real parts, and end; STAY=1 k
 
 # The packages whose tests start Vaults, which keeps a core busy each.
 WITH_VAULT := /controllers/vaulted$$|/internal/secrets/vault$$
+# The package that sends the acceptance cases to the REST API, each to a world of its own.
+CASES := /test/rest$$
 # What test leaves to the other targets.
 empty :=
-ELSEWHERE := $(WITH_VAULT)$(if $(HAS_CC),|/internal/($(subst $(empty) $(empty),|,$(CONCURRENT)))(/|$$))
+ELSEWHERE := $(WITH_VAULT)|$(CASES)$(if $(HAS_CC),|/internal/($(subst $(empty) $(empty),|,$(CONCURRENT)))(/|$$))
 
 # The packages with the longest tests: they start first, so that no processor waits for
 # them at the end.
@@ -47,7 +49,7 @@ TEST_FLAGS := -vet=off -timeout 20m
 # The parts run beside each other, since each of them also waits. All of them run to their
 # end, so that one run names every package that fails.
 .PHONY: test
-test: tools ## Run the tests, those of the concurrent packages with the race detector; test-vault has the rest.
+test: tools ## Run the tests, those of the concurrent packages with the race detector; test-vault and test-api have the rest.
 	@$(if $(HAS_CC),,echo "no C compiler: nothing is tested with the race detector")
 	@$(MAKE) --no-print-directory --keep-going --jobs=3 test-most test-modules $(if $(HAS_CC),test-race RACE_FLAGS=-p=1)
 
@@ -62,6 +64,10 @@ test-modules: tools
 .PHONY: test-vault
 test-vault: tools ## Run the tests with a real Vault: the secret store, and the whole operator; they take minutes.
 	$(GO_TEST) test $(TEST_FLAGS) -p 1 $$(go list ./... | grep -E '$(WITH_VAULT)')
+
+.PHONY: test-api
+test-api: ## Send the acceptance cases to the REST API, on an emulated GitLab and a real Git host.
+	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(CASES)')
 
 .PHONY: test-race
 test-race: tools ## Run the tests of the concurrent packages with the race detector; RACE_PACKAGES=./... for all.
