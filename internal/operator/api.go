@@ -35,15 +35,14 @@ func NewReader(ctx context.Context, cfg *rest.Config, o *config.Operator) (*reco
 	if err != nil {
 		return nil, fmt.Errorf("read the schemas: %w", err)
 	}
-	d := &reconcile.Deps{
-		Tenant: o.Tenant, Namespace: o.Namespace, Manager: mgr, Client: mgr.GetClient(),
-		Loader:  &snapshot.Loader{Reader: mgr.GetClient(), Tenant: o.Tenant, Namespace: o.Namespace},
-		Mirrors: mirrors, Kinds: kinds, Queues: &reconcile.Queues{}, Pushes: &reconcile.Pushes{},
-	}
-	if err := openStore(d, o); err != nil {
+	settings, err := settingsOf(o)
+	if err != nil {
 		return nil, err
 	}
-	// The settings of the store come first: the ones of Git are added to them.
-	d.Loader.Settings.Git, err = gitAccess(&o.Git)
-	return d, err
+	d := &reconcile.Deps{
+		Tenant: o.Tenant, Namespace: o.Namespace, Manager: mgr, Client: mgr.GetClient(),
+		Loader:  &snapshot.Loader{Reader: mgr.GetClient(), Tenant: o.Tenant, Namespace: o.Namespace, Settings: settings},
+		Mirrors: mirrors, Kinds: kinds, Queues: &reconcile.Queues{}, Pushes: &reconcile.Pushes{},
+	}
+	return d, openStore(d, o)
 }

@@ -68,17 +68,18 @@ func New(ctx context.Context, cfg *rest.Config, o *config.Operator) (*Operator, 
 	if err != nil {
 		return nil, fmt.Errorf("read the schemas: %w", err)
 	}
+	settings, err := settingsOf(o)
+	if err != nil {
+		return nil, err
+	}
 	d := &reconcile.Deps{
 		Tenant: o.Tenant, Namespace: o.Namespace, Workers: o.Reconcile.Workers,
 		SafetyInterval: o.Reconcile.SafetyInterval.Duration, PollInterval: o.Git.PollInterval.Duration,
 		Manager: mgr, Client: mgr.GetClient(),
-		Loader:  &snapshot.Loader{Reader: mgr.GetClient(), Tenant: o.Tenant, Namespace: o.Namespace},
+		Loader:  &snapshot.Loader{Reader: mgr.GetClient(), Tenant: o.Tenant, Namespace: o.Namespace, Settings: settings},
 		Mirrors: mirrors,
 		Kinds:   kinds,
 		Queues:  &reconcile.Queues{}, Pushes: &reconcile.Pushes{},
-	}
-	if d.Loader.Settings.Git, err = gitAccess(&o.Git); err != nil {
-		return nil, err
 	}
 	if err := openStore(d, o); err != nil {
 		return nil, err

@@ -24,12 +24,17 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
+// settingsOf returns the settings of snapshots, but for those of Vault.
+func settingsOf(o *config.Operator) (snapshot.Settings, error) {
+	access, err := gitAccess(&o.Git)
+	return snapshot.Settings{ArgoCDNamespace: o.ArgoCD.Namespace, RunnerImage: o.Pipelines.RunnerImage, Git: access}, err
+}
+
 // openStore opens the secret store that the configuration chooses, and makes the
 // applier that fills objects from it. Vault is a target as well: accounts of the
 // clusters log in to it.
 func openStore(d *reconcile.Deps, o *config.Operator) error {
 	var store secrets.Store = kube.New(d.Client, d.Client, o.Namespace)
-	d.Loader.Settings = snapshot.Settings{ArgoCDNamespace: o.ArgoCD.Namespace, RunnerImage: o.Pipelines.RunnerImage}
 	if o.SecretStore.Type == config.SecretStoreVault {
 		v, err := openVault(d, o)
 		if err != nil {
