@@ -40,7 +40,7 @@ func (p platform) find(ctx context.Context) (found, error) {
 	if repository == nil || repository.Spec.URL == "" {
 		return found{}, fmt.Errorf("no CodeRepo in namespace %s has the label %s: create the one of the tenant repository", p.deps.Namespace, v1alpha1.LabelTenantRepository)
 	}
-	url := string(repository.Spec.URL)
+	url := repository.Spec.URL
 	snap, err := p.deps.Loader.Providers(ctx)
 	if err != nil {
 		return found{}, err
@@ -54,7 +54,7 @@ func (p platform) find(ctx context.Context) (found, error) {
 		return found{}, fmt.Errorf("read the URL of the tenant repository: %w", err)
 	}
 	path := address.Path
-	if base, err := giturl.Parse(string(provider.Spec.HTTPAddress)); err == nil && base.Path != "" {
+	if base, err := giturl.Parse(provider.Spec.HTTPAddress); err == nil && base.Path != "" {
 		path = strings.TrimPrefix(path, base.Path+"/")
 	}
 	access := snap.GitAccess(url)
@@ -63,7 +63,7 @@ func (p platform) find(ctx context.Context) (found, error) {
 			Provider: provider, TenantRepository: strings.TrimSuffix(path, ".git"), Namespace: p.deps.Namespace,
 			CABundle: access.CABundle, Proxy: access.Proxy,
 		},
-		url: giturl.Plain(url), branch: cmp.Or(string(repository.Spec.Branch), "main"), access: access,
+		url: giturl.Plain(url), branch: cmp.Or(repository.Spec.Branch, "main"), access: access,
 	}, nil
 }
 
@@ -77,7 +77,7 @@ func (p platform) current(ctx context.Context) (rest.Platform, error) {
 func (p platform) connect(provider *v1alpha1.CodeRepoProvider, token secrets.Value) (client.Client, error) {
 	way := p.deps.Loader.Settings.Git.With(provider)
 	return clients.New(provider.Spec.ProviderType, client.Connection{
-		APIServer: string(provider.Spec.APIServer), Token: token, CABundle: way.CABundle,
+		APIServer: provider.Spec.APIServer, Token: token, CABundle: way.CABundle,
 		Proxy: func(host string) string { return way.To("https://" + host + "/").Proxy },
 	})
 }

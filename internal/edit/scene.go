@@ -51,7 +51,7 @@ func (e *Editor) scene(ctx context.Context, r Repository, v *View, o v1alpha1.Ob
 		// The product is so new that the operator has not found it yet.
 		s.declared = s.declared.With(&v1alpha1.Product{
 			ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: product, CreationTimestamp: s.now},
-			Spec:       v1alpha1.ProductSpec{Name: v1alpha1.GroupPath(r.Group), MetaDataPath: v1alpha1.GitURL(r.Source.URL)},
+			Spec:       v1alpha1.ProductSpec{Name: r.Group, MetaDataPath: r.Source.URL},
 		})
 	}
 	return s, nil

@@ -206,7 +206,7 @@ func TestCertificates(t *testing.T) {
 			if within := RetryWithin(err); early != (within > 50*time.Second && within <= time.Minute) || early != errors.Is(err, ErrCertificateEarly) {
 				t.Errorf("retry within %v, error %v", within, err)
 			}
-			if tt.wantErr == ErrCertificateEarly && !errors.Is(err, ErrCertificate) {
+			if errors.Is(tt.wantErr, ErrCertificateEarly) && !errors.Is(err, ErrCertificate) {
 				t.Errorf("%v is no certificate error", err)
 			}
 		})

@@ -175,7 +175,7 @@ func TestPushAnswerLost(t *testing.T) {
 			repo.Push(map[string]string{"a": "1"})
 			base := fetch(t, m, src)
 			passed := false
-			server.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+			server.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "git-receive-pack") || passed {
 					return false
 				}

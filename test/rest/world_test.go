@@ -110,7 +110,7 @@ func (w *world) serve() {
 	mirrors, err := git.New(w.t.TempDir(), git.Options{AllowedProtocols: []string{"http"}})
 	check(w.t, err)
 	spec := &v1alpha1.CodeRepoProvider{ObjectMeta: metav1.ObjectMeta{Name: provider, Namespace: namespace}, Spec: v1alpha1.CodeRepoProviderSpec{
-		ProviderType: "gitlab", APIServer: v1alpha1.HTTPURL(w.forge.API), HTTPAddress: v1alpha1.HTTPURL(w.forge.URL),
+		ProviderType: "gitlab", APIServer: w.forge.API, HTTPAddress: w.forge.URL,
 	}}
 	tenant, _ := w.forge.Project(tenantPath)
 	editor := edit.New(edit.Options{
@@ -128,7 +128,7 @@ func (w *world) serve() {
 			return server.Platform{Provider: spec, TenantRepository: tenantPath, Namespace: namespace}, nil
 		},
 		Forge: func(p *v1alpha1.CodeRepoProvider, token secrets.Value) (client.Client, error) {
-			return clients.New(p.Spec.ProviderType, client.Connection{APIServer: string(p.Spec.APIServer), Token: token})
+			return clients.New(p.Spec.ProviderType, client.Connection{APIServer: p.Spec.APIServer, Token: token})
 		},
 		Secrets: w.store, Reader: w.objects, Log: logr.Discard(), Audit: logr.Discard(), Rate: 10_000, Burst: 10_000,
 	})
@@ -200,7 +200,7 @@ func (w *world) mirror() {
 		if _, ok := w.forge.Project(group.Path + "/default.project"); ok {
 			id := w.productID(group.Path)
 			owner := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Name: id, Namespace: namespace}}
-			owner.Spec.Name = v1alpha1.GroupPath(group.Path)
+			owner.Spec.Name = group.Path
 			objects = append(objects, owner)
 			objects = append(objects, w.read(group.Path+"/default.project", layout.Scope{Namespace: id})...)
 		}
