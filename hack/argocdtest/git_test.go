@@ -38,11 +38,11 @@ type gitServer struct {
 }
 
 // newGitServer makes the repository of product-1 in a kind of hashes.
-func newGitServer(t *testing.T, make func(*githost.Server, string) *githost.Repo) gitServer {
+func newGitServer(t *testing.T, newRepo func(*githost.Server, string) *githost.Repo) gitServer {
 	t.Helper()
 	s := gitServer{https: githost.NewTLS(t)}
 	s.ssh = s.https.NewSSH()
-	s.repo = make(s.https, testutil.Group("product-1")+"/code-repo-1")
+	s.repo = newRepo(s.https, testutil.Group("product-1")+"/code-repo-1")
 	s.hash = s.repo.Push(map[string]string{"deploy/a.yaml": "a: 1\n"})
 	return s
 }

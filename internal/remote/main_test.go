@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/internal/plan"
@@ -139,7 +140,10 @@ func with(labels map[string]string, key, value string) map[string]string {
 // kubeconfigFor returns the administrator's kubeconfig for an address.
 func kubeconfigFor(t testing.TB, address string) string {
 	t.Helper()
-	cfg := server.Config(t)
+	cfg, err := clientcmd.RESTConfigFromKubeConfig(server.Kubeconfig(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	b64 := base64.StdEncoding.EncodeToString
 	return kubeconfigWith(
 		"server: https://"+address+"\ncertificate-authority-data: "+b64(cfg.CAData),

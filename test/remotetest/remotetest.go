@@ -26,6 +26,13 @@ const patience = 2 * time.Minute
 // first test that needs it.
 type Server struct{ stack devstack.Shared }
 
+// Kubeconfig returns the administrator's kubeconfig of the API server, with a client
+// certificate.
+func (s *Server) Kubeconfig(t testing.TB) []byte {
+	t.Helper()
+	return s.stack.Stack(t).Tenant.Kubeconfig()
+}
+
 // Config returns the administrator's configuration of the API server.
 func (s *Server) Config(t testing.TB) *rest.Config {
 	t.Helper()
