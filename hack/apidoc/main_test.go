@@ -82,7 +82,7 @@ func TestMeaning(t *testing.T) {
 		want string
 	}{
 		"another constant": {all[0], "Has the value `nautes` on every object."},
-		"what it is":       {all[1], "The value of `app/managed-by`."},
+		"its comment":      {all[1], "The value of `app/managed-by`."},
 		"a field ahead":    {constants.Constant{Name: "ReasonS", Value: "S", Comment: "ReasonS: spec.suspend stops."}, "spec.suspend stops."},
 		"a reason":         {all[2], "A rule is broken; the message has &lt;it>."},
 	} {

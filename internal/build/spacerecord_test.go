@@ -11,16 +11,6 @@ import (
 	. "nautes.io/nautes/test/testutil"
 )
 
-// deployed returns a deployed runtime of product-1 whose spec is on record, and has
-// been changed since.
-func deployed(t *testing.T, change func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {
-	t.Helper()
-	r := Recorded(t, Deployed("c", DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api"))))
-	r.Generation++
-	change(r)
-	return r
-}
-
 // TestSpaceOfDeployedSpec holds that a Space serves the spec on record while the new
 // one is invalid: else the Application of a runtime would lose its repository.
 func TestSpaceOfDeployedSpec(t *testing.T) {
@@ -58,7 +48,7 @@ func TestSpaceOfDeployedSpec(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			s := newSnapshot(world(product("product-1")...)...).With(other).With(deployed(t, test.change))
+			s := newSnapshot(world(product("product-1")...)...).With(other).With(ChangedSince(t, test.change))
 			set, _, err := spaceSets(s, "product-1", "c")
 			if err != nil {
 				t.Fatal(err)

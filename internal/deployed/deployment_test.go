@@ -13,16 +13,6 @@ import (
 	. "nautes.io/nautes/test/testutil"
 )
 
-// changed returns a deployed runtime of product-1 whose spec is on record, and has
-// been changed since.
-func changed(t *testing.T, change func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {
-	t.Helper()
-	r := Recorded(t, Deployed("c", DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api"))))
-	r.Generation++
-	change(r)
-	return r
-}
-
 func TestDeploymentRuntime(t *testing.T) {
 	broken := func(r *v1alpha1.DeploymentRuntime) {
 		r.Spec.ManifestSource.Path, r.Spec.ManifestSource.CodeRepo, r.Spec.Destination.Environment = "other", "absent", "absent"
@@ -42,14 +32,14 @@ func TestDeploymentRuntime(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := changed(t, test.change)
+			r := ChangedSince(t, test.change)
 			s := snapshot.New(Tenant, Namespace, Cluster("c"), CodeRepoProvider(Provider), Product("product-1"), Environment("product-1", "dev", "c"),
 				Project("product-1", "api"), CodeRepo("product-1", "repo-1", "api"), r)
 			for _, o := range test.objects {
 				s = s.With(o)
 			}
 			got := deployed.DeploymentRuntime(s, r)
-			last := changed(t, func(*v1alpha1.DeploymentRuntime) {})
+			last := ChangedSince(t, func(*v1alpha1.DeploymentRuntime) {})
 			if test.want {
 				want, err := build.DeploymentRuntime(s, last)
 				if err != nil {

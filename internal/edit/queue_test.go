@@ -76,7 +76,7 @@ func TestManyWriters(t *testing.T) {
 	}
 }
 
-// TestPrepare holds that what is prepared stays only if the change is made.
+// TestPrepare holds that a prepared secret stays only if the change is made.
 func TestPrepare(t *testing.T) {
 	refuses := errors.New("the store is closed")
 	for name, tt := range map[string]struct {

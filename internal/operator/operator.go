@@ -53,6 +53,24 @@ type Operator struct {
 // New returns the operator of one tenant from its configuration. The context ends
 // the connections that are opened before the manager starts.
 func New(ctx context.Context, cfg *rest.Config, o *config.Operator) (*Operator, error) {
+	d, err := newDeps(ctx, cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := connect(ctx, d, cfg, o); err != nil {
+		return nil, err
+	}
+	d.Targets = d.NewTargets()
+	address, err := receive(d, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Operator{Manager: d.Manager, Deps: d, ReceiverAddress: address}, nil
+}
+
+// newDeps returns the parts that every server of a tenant has: the manager with its
+// caches, the mirrors, the schemas and the secret store.
+func newDeps(ctx context.Context, cfg *rest.Config, o *config.Operator) (*reconcile.Deps, error) {
 	mgr, err := newManager(cfg, o)
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
@@ -81,18 +99,7 @@ func New(ctx context.Context, cfg *rest.Config, o *config.Operator) (*Operator, 
 		Kinds:   kinds,
 		Queues:  &reconcile.Queues{}, Pushes: &reconcile.Pushes{},
 	}
-	if err := openStore(d, o); err != nil {
-		return nil, err
-	}
-	if err := connect(ctx, d, cfg, o); err != nil {
-		return nil, err
-	}
-	d.Targets = d.NewTargets()
-	address, err := receive(d, o)
-	if err != nil {
-		return nil, err
-	}
-	return &Operator{Manager: mgr, Deps: d, ReceiverAddress: address}, nil
+	return d, openStore(d, o)
 }
 
 func newManager(cfg *rest.Config, o *config.Operator) (manager.Manager, error) {

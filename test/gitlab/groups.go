@@ -299,12 +299,20 @@ func (c *call) deleteGroup() reply {
 }
 
 func (c *call) restoreGroup() reply {
-	if c.group.marked.IsZero() {
-		return badRequest("Group has not been marked for deletion")
+	if failed, stop := c.restoreSpace(&c.group.space, "Group"); stop {
+		return failed
 	}
-	if c.taken(c.group.parent, c.group.id, samePath(c.group.restorePath)) {
-		return badRequest("Failed to restore group: path has already been taken")
-	}
-	c.restore(&c.group.space)
 	return created(c.groupRow(c.group))
+}
+
+// restoreSpace takes back that a group or project is marked for deletion.
+func (c *call) restoreSpace(in *space, kind string) (failed reply, stop bool) {
+	if in.marked.IsZero() {
+		return badRequest(kind + " has not been marked for deletion"), true
+	}
+	if c.taken(in.parent, in.id, samePath(in.restorePath)) {
+		return badRequest("Failed to restore " + strings.ToLower(kind) + ": path has already been taken"), true
+	}
+	c.restore(in)
+	return reply{}, false
 }

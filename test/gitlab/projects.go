@@ -235,12 +235,8 @@ func (c *call) deleteProject() reply {
 }
 
 func (c *call) restoreProject() reply {
-	if c.project.marked.IsZero() {
-		return badRequest("Project has not been marked for deletion")
+	if failed, stop := c.restoreSpace(&c.project.space, "Project"); stop {
+		return failed
 	}
-	if c.taken(c.project.parent, c.project.id, samePath(c.project.restorePath)) {
-		return badRequest("Failed to restore project: path has already been taken")
-	}
-	c.restore(&c.project.space)
 	return created(c.projectRow(c.project))
 }

@@ -203,7 +203,7 @@ func decisions() map[string]func(*testCase) {
 	}
 }
 
-// needed returns the cases and states that must hold before a case, in order. What is
+// needed returns the cases and states that must hold before a case, in order. A path
 // below a product needs the product.
 func (s *suite) needed(c *testCase) []string {
 	var all []string

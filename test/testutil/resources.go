@@ -61,6 +61,16 @@ func Deployed(cluster string, r *v1alpha1.DeploymentRuntime) *v1alpha1.Deploymen
 	return r
 }
 
+// ChangedSince returns a deployed runtime of product-1 whose spec is on record, and has
+// been changed since.
+func ChangedSince(t *testing.T, change func(*v1alpha1.DeploymentRuntime)) *v1alpha1.DeploymentRuntime {
+	t.Helper()
+	r := Recorded(t, Deployed("c", DeploymentRuntime("product-1", "app", "dev", "repo-1", For("api"))))
+	r.Generation++
+	change(r)
+	return r
+}
+
 // Recorded puts the spec of a runtime on record, as if it had been deployed.
 func Recorded[T v1alpha1.Runtime](t *testing.T, r T) T {
 	t.Helper()

@@ -246,7 +246,7 @@ type Capabilities struct {
 	NestedGroups bool
 	// SignedHooks: deliveries can be signed.
 	SignedHooks bool
-	// DelayedDeletion: what is removed is marked, renamed and removed later.
+	// DelayedDeletion: the forge marks and renames groups and repositories, and removes them later.
 	DelayedDeletion bool
 	// InternalVisibility: VisibilityInternal is known.
 	InternalVisibility bool

@@ -12,8 +12,8 @@ import (
 // spec.destination.namespaces[0] or spec.vars[key]. It returns the location of the
 // nearest object above a field that bodies do not have.
 func (d *Decoded) Locate(body any, field string) string {
-	if runtime, ok := body.(*ProjectPipelineRuntime); ok {
-		field = runtime.narrow(field)
+	if precise, ok := body.(interface{ narrow(field string) string }); ok {
+		field = precise.narrow(field)
 	}
 	t := reflect.TypeOf(body)
 	canonical := "body"
