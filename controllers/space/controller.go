@@ -128,8 +128,9 @@ func (p *pass) load(ctx context.Context) (*snapshot.Snapshot, error) {
 		return snap, nil
 	}
 	p.s.Asked = product
-	if len(o.Status.Conditions) == 0 {
-		// The record from the time before there were Spaces.
+	if len(o.Status.Conditions) == 0 && len(o.Status.Namespaces) == 0 {
+		// The record from the time before there were Spaces. A space whose first pass was
+		// cut off has a record of its own, which the product may not list yet.
 		for _, space := range product.Status.Spaces {
 			if space.Cluster == o.Name {
 				o.Status.Namespaces = space.Namespaces
@@ -168,7 +169,9 @@ func (p *pass) before(ctx context.Context, set plan.Set) error {
 	case err != nil && set.Target.Kind == plan.TargetVault:
 		return engine.ErrSkip
 	case err != nil:
-		return nil
+		// The connection may come before the set is applied, which would write without a
+		// record.
+		return err
 	}
 	o.Status.Namespaces = p.built.Facts.Namespaces
 	return p.s.Record(ctx)
