@@ -59,7 +59,8 @@ type CodeRepoSpec struct {
 
 // Webhook lists the events that a code repository reports.
 type Webhook struct {
-	// events that the repository sends, by their names in GitLab's API. A hook that
+	// events that the repository sends, by their names in GitLab's API, also where it is
+	// in another forge, which sends the events that it has too. A hook that
 	// Nautes plans for the repository sends these and the events that its event source
 	// listens to; the others run no pipeline. An event source that listens to an event
 	// which is not listed here is warned.

@@ -23,8 +23,8 @@ type CodeRepoProviderSpec struct {
 	// +required
 	APIServer HTTPURL `json:"apiServer"`
 
-	// providerType is the kind of service; only gitlab is implemented.
-	// +kubebuilder:validation:Enum=gitlab;github
+	// providerType is the kind of service; gitlab and gitea are implemented.
+	// +kubebuilder:validation:Enum=gitlab;github;gitea
 	// +required
 	ProviderType string `json:"providerType"`
 

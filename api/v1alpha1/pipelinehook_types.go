@@ -16,13 +16,14 @@ const (
 )
 
 // EventSourceType is a type of event sources.
-// +kubebuilder:validation:Enum=gitlab;calendar
+// +kubebuilder:validation:Enum=gitlab;calendar;gitea
 type EventSourceType string
 
 // Types of event sources.
 const (
 	EventSourceGitLab   EventSourceType = "gitlab"
 	EventSourceCalendar EventSourceType = "calendar"
+	EventSourceGitea    EventSourceType = "gitea"
 )
 
 // PipelineHookSpec describes a step that can run before or after a pipeline.

@@ -96,7 +96,7 @@ type WebhookStatus struct {
 	// +required
 	URL string `json:"url"`
 
-	// events that the hook subscribes to, by their names in GitLab's API.
+	// events that the hook subscribes to, by the names of the forge's API.
 	// +listType=set
 	// +required
 	Events []string `json:"events"`

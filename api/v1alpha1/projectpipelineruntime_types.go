@@ -109,16 +109,21 @@ type PipelineDestination struct {
 }
 
 // EventSource is a source of events that trigger pipelines.
-// +kubebuilder:validation:XValidation:rule=`has(self.gitlab) || has(self.calendar)`,reason=FieldValueRequired,message="an event source needs a type: set gitlab or calendar, or both"
+// +kubebuilder:validation:XValidation:rule=`has(self.gitlab) || has(self.gitea) || has(self.calendar)`,reason=FieldValueRequired,message="an event source needs a type: set gitlab, gitea or calendar"
+// +kubebuilder:validation:XValidation:rule=`!has(self.gitlab) || !has(self.gitea)`,reason=FieldValueInvalid,message="an event source listens to one code repository: write a second event source for gitea"
 type EventSource struct {
 	// name that triggers refer to.
 	// +kubebuilder:validation:MinLength=1
 	// +required
 	Name DottedLabel `json:"name"`
 
-	// gitlab is an event of a code repository.
+	// gitlab is an event of a code repository in GitLab.
 	// +optional
 	GitLab *GitLabEventSource `json:"gitlab,omitempty"`
+
+	// gitea is an event of a code repository in Gitea.
+	// +optional
+	Gitea *GiteaEventSource `json:"gitea,omitempty"`
 
 	// calendar is an event of the clock.
 	// +optional
@@ -184,6 +189,54 @@ type GitLabDeploymentStatus string
 
 // DeploymentSuccess is the status of a deployment that has ended well.
 const DeploymentSuccess GitLabDeploymentStatus = "success"
+
+// GiteaEventSource is an event of a code repository in Gitea.
+// +kubebuilder:validation:XValidation:rule=`!has(self.pullRequestActions) || self.events.exists(e, e == "pull_request")`,fieldPath=".pullRequestActions",reason=FieldValueInvalid,message="pullRequestActions has no effect without pull_request: add it to events, or remove pullRequestActions"
+type GiteaEventSource struct {
+	// repoName is the name of the CodeRepo, for example repo-123.
+	// +kubebuilder:validation:MinLength=1
+	// +required
+	RepoName DNSLabel `json:"repoName"`
+
+	// revision is a Lua pattern that the ref of the event must match, as
+	// ^refs/heads/feature%-; every ref matches when empty.
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
+	// +optional
+	Revision string `json:"revision,omitempty"`
+
+	// events that count, by their names in Gitea's API. A push is of a branch or a tag,
+	// and of releases only the published ones count.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=set
+	// +required
+	Events []GiteaEvent `json:"events"`
+
+	// pullRequestActions are the changes of a pull request that count, by the names of
+	// Gitea's actions. If empty, the changes of code count: opened, reopened and
+	// synchronized.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	// +listType=set
+	PullRequestActions []GiteaPullRequestAction `json:"pullRequestActions,omitempty"`
+}
+
+// GiteaEvent is the name of an event in Gitea's hooks API.
+// +kubebuilder:validation:Enum=push;pull_request;release
+type GiteaEvent string
+
+// GiteaPullRequestAction is a change of a pull request.
+// +kubebuilder:validation:Enum=opened;reopened;synchronized;closed;edited
+type GiteaPullRequestAction string
+
+// The actions of pull requests that change code.
+const (
+	PullRequestOpened       GiteaPullRequestAction = "opened"
+	PullRequestReopened     GiteaPullRequestAction = "reopened"
+	PullRequestSynchronized GiteaPullRequestAction = "synchronized"
+)
 
 // CalendarEventSource is an event of the clock.
 // +kubebuilder:validation:XValidation:rule=`self.?schedule.orValue("") != "" || self.?interval.orValue("") != ""`,reason=FieldValueRequired,message="a calendar needs schedule or interval: set schedule to a cron expression, as 0 17 * * 1-5, or interval to a duration, as 30m"

@@ -91,6 +91,9 @@ func (o *ProjectPipelineRuntime) Repositories() []string {
 		if source.GitLab != nil {
 			names = append(names, source.GitLab.RepoName)
 		}
+		if source.Gitea != nil {
+			names = append(names, source.Gitea.RepoName)
+		}
 	}
 	if more := o.Spec.AdditionalResources; more != nil && more.Git != nil && more.Git.CodeRepo != "" {
 		names = append(names, more.Git.CodeRepo)

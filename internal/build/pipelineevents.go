@@ -362,7 +362,7 @@ func (p *pipeline) hooked() []v1alpha1.EventSource {
 // addHooks adds a hook in the forge for each event source, for its events.
 func (p *pipeline) addHooks() error {
 	for _, e := range p.hooked() {
-		_, source, _ := forges.SourceOf(e)
+		f, source, _ := forges.SourceOf(e)
 		base, err := p.hookBase()
 		if err != nil {
 			return err
@@ -372,7 +372,7 @@ func (p *pipeline) addHooks() error {
 			return err
 		}
 		hook := plan.ForgeHook{
-			Provider: provider.Name, Repository: source.Repository, URL: base + p.hookPath(e), Events: source.Sent(p.snap.CodeRepo(p.runtime.Namespace, source.Repository)), Token: p.hookToken(e),
+			Provider: provider.Name, Repository: source.Repository, URL: base + p.hookPath(e), Events: f.Events.Sent(source, p.snap.CodeRepo(p.runtime.Namespace, source.Repository)), Token: p.hookToken(e),
 		}
 		p.forge.addBody(plan.StageConfig, plan.ForgeHookID(source.Repository, p.hookSecret(e)), hook, p.source)
 		p.webhooks = append(p.webhooks, v1alpha1.WebhookStatus{EventSource: e.Name, CodeRepo: hook.Repository, URL: hook.URL, Events: hook.Events})

@@ -31,8 +31,14 @@ type Forge struct {
 
 // Hooks describes the requests that the hooks of a forge send.
 type Hooks struct {
-	// EventHeader has the name of the event, TokenHeader the secret of the hook.
-	EventHeader, TokenHeader string
+	// EventHeader has the name of the event. ProofHeader has the proof that the sender
+	// knows the token of the hook: the token itself or a signature.
+	EventHeader, ProofHeader string
+	// Signed reports whether the proof depends on the body.
+	Signed bool
+	// Proves reports whether the value of ProofHeader proves a token for a body. It takes
+	// the same time for each wrong value.
+	Proves func(proof, token string, body []byte) bool
 	// ChangesBranch reports whether an event can have changed the content of a branch, and
 	// returns the push that it announces. It returns an error for a body that the forge
 	// does not send.
@@ -50,6 +56,9 @@ type Push struct {
 type Events struct {
 	// Source is the type of the event sources that listen to it.
 	Source v1alpha1.EventSourceType
+	// Named returns the forge's name of an event that a CodeRepo lists, or "" if the
+	// forge does not have it.
+	Named func(v1alpha1.GitLabEvent) string
 	// SourceOf returns the repository that an event source listens to, or false if it
 	// is not in this forge.
 	SourceOf func(v1alpha1.EventSource) (Source, bool)
@@ -75,15 +84,24 @@ type Source struct {
 	Revision string
 }
 
-// Sent returns the events that the hook of a code repository sends: the ones that the
-// source listens to, and the ones that the repository lists. It is sorted.
-func (s Source) Sent(repo *v1alpha1.CodeRepo) []string {
-	events := slices.Clone(s.Events)
-	if repo != nil && repo.Spec.Webhook != nil {
-		for _, event := range repo.Spec.Webhook.Events {
-			events = append(events, string(event))
+// Listed returns the events that a code repository lists, by their names in the forge.
+func (e Events) Listed(repo *v1alpha1.CodeRepo) []string {
+	if repo == nil || repo.Spec.Webhook == nil {
+		return nil
+	}
+	var events []string
+	for _, event := range repo.Spec.Webhook.Events {
+		if name := e.Named(event); name != "" {
+			events = append(events, name)
 		}
 	}
+	return events
+}
+
+// Sent returns the events that the hook of a code repository sends: the ones that a
+// source listens to, and the ones that the repository lists. It is sorted.
+func (e Events) Sent(source Source, repo *v1alpha1.CodeRepo) []string {
+	events := append(slices.Clone(source.Events), e.Listed(repo)...)
 	slices.Sort(events)
 	return slices.Compact(events)
 }

@@ -27,11 +27,11 @@ type Status struct {
 }
 
 // Request is a POST request with a JSON body. The caller sends the access token
-// in the header TokenHeader.
+// in the header TokenHeader, after TokenPrefix.
 type Request struct {
-	URL         string
-	TokenHeader string
-	Body        []byte
+	URL                      string
+	TokenHeader, TokenPrefix string
+	Body                     []byte
 }
 
 // ArgumentError is an argument of Request that the forge cannot take.

@@ -128,11 +128,15 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	if err != nil || len(key) < minKey {
 		return outcome{http.StatusServiceUnavailable, ResultUnavailable, "tokens cannot be checked at the moment: send the event again later"}
 	}
-	// A product that does not exist has a token too. So a wrong token gets the
+	sender, proofs := senderOf(r)
+	// A product that does not exist has a token too. So a wrong proof gets the
 	// same answer whether or not the product exists.
-	sender, tokens := senderOf(r)
-	if len(tokens) != 1 || !hmac.Equal([]byte(tokens[0]), []byte(Token(key, source))) {
-		return outcome{http.StatusUnauthorized, ResultUnauthorized, "the token is missing or wrong: set the hook's secret token to the one of this source"}
+	proven := func(body []byte) bool {
+		return len(proofs) == 1 && sender.Hooks.Proves(proofs[0], Token(key, source), body)
+	}
+	unauthorized := outcome{http.StatusUnauthorized, ResultUnauthorized, "the token is missing or wrong: set the hook's secret token to the one of this source"}
+	if !sender.Hooks.Signed && !proven(nil) {
+		return unauthorized
 	}
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return outcome{http.StatusUnsupportedMediaType, ResultMediaType, "send the event as application/json"}
@@ -144,6 +148,8 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 		return outcome{http.StatusRequestEntityTooLarge, ResultTooLarge, "the event is larger than 1 MiB: send a smaller one"}
 	case err != nil:
 		return outcome{http.StatusBadRequest, ResultInvalid, "the event ended early: send it again"}
+	case sender.Hooks.Signed && !proven(body):
+		return unauthorized
 	}
 	push, changes, err := sender.Hooks.ChangesBranch(r.Header.Get(sender.Hooks.EventHeader), body)
 	switch {
@@ -165,12 +171,12 @@ func sourceOf(path string) (source string, found bool) {
 	return ProductPrefix + product, found && product != "" && !strings.Contains(product, "/")
 }
 
-// senderOf returns the forge that sends the token header of a request, and the
-// tokens. It returns no token if there is no such header.
-func senderOf(r *http.Request) (sender forge.Forge, tokens []string) {
+// senderOf returns the forge whose header of proofs a request has, and the proofs. It
+// returns no proof if there is no such header.
+func senderOf(r *http.Request) (sender forge.Forge, proofs []string) {
 	for _, f := range forges.All() {
-		if tokens := r.Header.Values(f.Hooks.TokenHeader); len(tokens) > 0 {
-			return f, tokens
+		if proofs := r.Header.Values(f.Hooks.ProofHeader); len(proofs) > 0 {
+			return f, proofs
 		}
 	}
 	return forge.Forge{}, nil

@@ -3,6 +3,9 @@ package receiver
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,6 +93,17 @@ func TestHandler(t *testing.T) {
 		return func(r *http.Request) { header("X-Gitlab-Event", kind)(r); body(content)(r) }
 	}
 	path := func(path string) func(*http.Request) { return func(r *http.Request) { r.URL.Path = path } }
+	// signed makes a delivery of Gitea, with the token of a source.
+	signed := func(token, content string) func(*http.Request) {
+		return func(r *http.Request) {
+			r.Header.Del("X-Gitlab-Token")
+			mac := hmac.New(sha256.New, []byte(token))
+			mac.Write([]byte(push))
+			header("X-Gitea-Signature", hex.EncodeToString(mac.Sum(nil)))(r)
+			header("X-Gitea-Event", "push")(r)
+			body(content)(r)
+		}
+	}
 	zeros := strings.Repeat("0", 40)
 	tests := map[string]struct {
 		change       func(*http.Request)
@@ -100,46 +114,54 @@ func TestHandler(t *testing.T) {
 		// wantDetail is a part of the problem's detail.
 		wantDetail string
 	}{
-		"push":               {wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
-		"tag push":           {change: header("X-Gitlab-Event", "Tag Push Hook"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
-		"system hook push":   {change: header("X-Gitlab-Event", "System Hook"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
-		"system hook tag":    {change: event("System Hook", `{"event_name":"tag_push"}`), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
-		"charset":            {change: header("Content-Type", "application/json; charset=utf-8"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
-		"other branch":       {change: body(strings.ReplaceAll(push, "main", "x")), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
-		"empty object":       {change: body("{}"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
-		"tenant":             {change: func(r *http.Request) { path(TenantPath)(r); header("X-Gitlab-Token", Token(key, Tenant))(r) }, wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"tenant"}},
-		"branch deleted":     {change: body(`{"after":"` + zeros + `"}`), wantStatus: 202, wantResult: ResultIgnored},
-		"deleted, SHA-256":   {change: body(`{"after":"` + strings.Repeat("0", 64) + `"}`), wantStatus: 202, wantResult: ResultIgnored},
-		"other event":        {change: header("X-Gitlab-Event", "Issue Hook"), wantStatus: 202, wantResult: ResultIgnored},
-		"no event":           {change: func(r *http.Request) { r.Header.Del("X-Gitlab-Event") }, wantStatus: 202, wantResult: ResultIgnored},
-		"other system event": {change: event("System Hook", `{"event_name":"project_create"}`), wantStatus: 202, wantResult: ResultIgnored},
-		"no JSON":            {change: body("push"), wantStatus: 400, wantResult: ResultInvalid},
-		"empty body":         {change: body(""), wantStatus: 400, wantResult: ResultInvalid},
-		"list":               {change: body("[]"), wantStatus: 400, wantResult: ResultInvalid},
-		"two documents":      {change: body(push + push), wantStatus: 400, wantResult: ResultInvalid},
-		"number as hash":     {change: body(`{"after":1}`), wantStatus: 400, wantResult: ResultInvalid},
-		"very deep":          {change: body(strings.Repeat("[", 500_000)), wantStatus: 400, wantResult: ResultInvalid},
-		"no token":           {change: func(r *http.Request) { r.Header.Del("X-Gitlab-Token") }, wantStatus: 401, wantResult: ResultUnauthorized},
-		"empty token":        {change: header("X-Gitlab-Token", ""), wantStatus: 401, wantResult: ResultUnauthorized},
-		"wrong token":        {change: header("X-Gitlab-Token", "wrong"), wantStatus: 401, wantResult: ResultUnauthorized},
-		"two tokens":         {change: func(r *http.Request) { r.Header.Add("X-Gitlab-Token", "x") }, wantStatus: 401, wantResult: ResultUnauthorized},
-		"token of another":   {change: path(ProductsPath + "product-2"), wantStatus: 401, wantResult: ResultUnauthorized},
-		"token for tenant":   {change: path(TenantPath), wantStatus: 401, wantResult: ResultUnauthorized},
-		"key as token":       {change: header("X-Gitlab-Token", string(key)), wantStatus: 401, wantResult: ResultUnauthorized},
-		"unknown path":       {change: path("/"), wantStatus: 404, wantResult: ResultNotFound},
-		"no product":         {change: path(ProductsPath), wantStatus: 404, wantResult: ResultNotFound},
-		"below a product":    {change: path(ProductsPath + "product-1/x"), wantStatus: 404, wantResult: ResultNotFound},
-		"below the tenant":   {change: path(TenantPath + "/"), wantStatus: 404, wantResult: ResultNotFound},
-		"GET":                {change: func(r *http.Request) { r.Method = http.MethodGet }, wantStatus: 405, wantResult: ResultMethod},
-		"too large":          {change: body(`{"a":"` + strings.Repeat("x", MaxBody) + `"}`), wantStatus: 413, wantResult: ResultTooLarge},
-		"form":               {change: header("Content-Type", "application/x-www-form-urlencoded"), wantStatus: 415, wantResult: ResultMediaType},
-		"malformed type":     {change: header("Content-Type", "application/json; ="), wantStatus: 415, wantResult: ResultMediaType},
-		"body that breaks":   {change: func(r *http.Request) { r.Body = io.NopCloser(iotest.ErrReader(errors.New("gone"))) }, wantStatus: 400, wantResult: ResultInvalid, wantDetail: "ended early"},
-		"no type":            {change: func(r *http.Request) { r.Header.Del("Content-Type") }, wantStatus: 415, wantResult: ResultMediaType},
-		"no key":             {key: func(context.Context) ([]byte, error) { return nil, nil }, wantStatus: 503, wantResult: ResultUnavailable},
-		"shortest key":       {change: header("X-Gitlab-Token", Token(key[:16], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:16], nil }, wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
-		"short key":          {change: header("X-Gitlab-Token", Token(key[:15], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:15], nil }, wantStatus: 503, wantResult: ResultUnavailable},
-		"key not readable":   {key: func(context.Context) ([]byte, error) { return key, errors.New("store-is-down") }, wantStatus: 503, wantResult: ResultUnavailable},
+		"push":                {wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"tag push":            {change: header("X-Gitlab-Event", "Tag Push Hook"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"system hook push":    {change: header("X-Gitlab-Event", "System Hook"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"system hook tag":     {change: event("System Hook", `{"event_name":"tag_push"}`), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"charset":             {change: header("Content-Type", "application/json; charset=utf-8"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"other branch":        {change: body(strings.ReplaceAll(push, "main", "x")), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"empty object":        {change: body("{}"), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"tenant":              {change: func(r *http.Request) { path(TenantPath)(r); header("X-Gitlab-Token", Token(key, Tenant))(r) }, wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"tenant"}},
+		"branch deleted":      {change: body(`{"after":"` + zeros + `"}`), wantStatus: 202, wantResult: ResultIgnored},
+		"deleted, SHA-256":    {change: body(`{"after":"` + strings.Repeat("0", 64) + `"}`), wantStatus: 202, wantResult: ResultIgnored},
+		"other event":         {change: header("X-Gitlab-Event", "Issue Hook"), wantStatus: 202, wantResult: ResultIgnored},
+		"no event":            {change: func(r *http.Request) { r.Header.Del("X-Gitlab-Event") }, wantStatus: 202, wantResult: ResultIgnored},
+		"other system event":  {change: event("System Hook", `{"event_name":"project_create"}`), wantStatus: 202, wantResult: ResultIgnored},
+		"no JSON":             {change: body("push"), wantStatus: 400, wantResult: ResultInvalid},
+		"empty body":          {change: body(""), wantStatus: 400, wantResult: ResultInvalid},
+		"list":                {change: body("[]"), wantStatus: 400, wantResult: ResultInvalid},
+		"two documents":       {change: body(push + push), wantStatus: 400, wantResult: ResultInvalid},
+		"number as hash":      {change: body(`{"after":1}`), wantStatus: 400, wantResult: ResultInvalid},
+		"very deep":           {change: body(strings.Repeat("[", 500_000)), wantStatus: 400, wantResult: ResultInvalid},
+		"no token":            {change: func(r *http.Request) { r.Header.Del("X-Gitlab-Token") }, wantStatus: 401, wantResult: ResultUnauthorized},
+		"empty token":         {change: header("X-Gitlab-Token", ""), wantStatus: 401, wantResult: ResultUnauthorized},
+		"wrong token":         {change: header("X-Gitlab-Token", "wrong"), wantStatus: 401, wantResult: ResultUnauthorized},
+		"two tokens":          {change: func(r *http.Request) { r.Header.Add("X-Gitlab-Token", "x") }, wantStatus: 401, wantResult: ResultUnauthorized},
+		"token of another":    {change: path(ProductsPath + "product-2"), wantStatus: 401, wantResult: ResultUnauthorized},
+		"token for tenant":    {change: path(TenantPath), wantStatus: 401, wantResult: ResultUnauthorized},
+		"key as token":        {change: header("X-Gitlab-Token", string(key)), wantStatus: 401, wantResult: ResultUnauthorized},
+		"unknown path":        {change: path("/"), wantStatus: 404, wantResult: ResultNotFound},
+		"no product":          {change: path(ProductsPath), wantStatus: 404, wantResult: ResultNotFound},
+		"below a product":     {change: path(ProductsPath + "product-1/x"), wantStatus: 404, wantResult: ResultNotFound},
+		"below the tenant":    {change: path(TenantPath + "/"), wantStatus: 404, wantResult: ResultNotFound},
+		"GET":                 {change: func(r *http.Request) { r.Method = http.MethodGet }, wantStatus: 405, wantResult: ResultMethod},
+		"too large":           {change: body(`{"a":"` + strings.Repeat("x", MaxBody) + `"}`), wantStatus: 413, wantResult: ResultTooLarge},
+		"form":                {change: header("Content-Type", "application/x-www-form-urlencoded"), wantStatus: 415, wantResult: ResultMediaType},
+		"malformed type":      {change: header("Content-Type", "application/json; ="), wantStatus: 415, wantResult: ResultMediaType},
+		"body that breaks":    {change: func(r *http.Request) { r.Body = io.NopCloser(iotest.ErrReader(errors.New("gone"))) }, wantStatus: 400, wantResult: ResultInvalid, wantDetail: "ended early"},
+		"no type":             {change: func(r *http.Request) { r.Header.Del("Content-Type") }, wantStatus: 415, wantResult: ResultMediaType},
+		"Gitea":               {change: signed(Token(key, "product/product-1"), push), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"Gitea, another body": {change: signed(Token(key, "product/product-1"), push+" "), wantStatus: 401, wantResult: ResultUnauthorized},
+		"Gitea, of another":   {change: signed(Token(key, "product/product-2"), push), wantStatus: 401, wantResult: ResultUnauthorized},
+		"Gitea, no token":     {change: signed("", push), wantStatus: 401, wantResult: ResultUnauthorized},
+		"Gitea, an issue": {change: func(r *http.Request) {
+			signed(Token(key, "product/product-1"), push)(r)
+			header("X-Gitea-Event", "issues")(r)
+		}, wantStatus: 202, wantResult: ResultIgnored},
+		"no key":           {key: func(context.Context) ([]byte, error) { return nil, nil }, wantStatus: 503, wantResult: ResultUnavailable},
+		"shortest key":     {change: header("X-Gitlab-Token", Token(key[:16], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:16], nil }, wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"short key":        {change: header("X-Gitlab-Token", Token(key[:15], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:15], nil }, wantStatus: 503, wantResult: ResultUnavailable},
+		"key not readable": {key: func(context.Context) ([]byte, error) { return key, errors.New("store-is-down") }, wantStatus: 503, wantResult: ResultUnavailable},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -135,7 +135,7 @@ func post(ctx context.Context, client *http.Client, r forge.Request, token strin
 		return 0, nil, errors.New("its address is not valid")
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set(r.TokenHeader, token)
+	request.Header.Set(r.TokenHeader, r.TokenPrefix+token)
 	answer, err := client.Do(request)
 	if err != nil {
 		var at *url.Error

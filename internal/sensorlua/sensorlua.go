@@ -46,6 +46,8 @@ const (
 var (
 	//go:embed common.lua
 	common string
+	//go:embed delivery.lua
+	delivery string
 	//go:embed calendar.lua
 	calendar string
 	//go:embed ref.lua
@@ -60,7 +62,7 @@ var (
 func Files() map[string]string {
 	files := map[string]string{Calendar: calendar, Ref: ref, Exclusions: exclusions}
 	for _, f := range forges.All() {
-		files[f.Events.Program.File] = common + f.Events.Program.Source
+		files[f.Events.Program.File] = common + delivery + f.Events.Program.Source
 	}
 	return files
 }

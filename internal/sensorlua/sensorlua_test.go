@@ -12,8 +12,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
 	lua "github.com/yuin/gopher-lua"
 
+	"nautes.io/nautes/internal/forge/gitea"
 	"nautes.io/nautes/internal/forge/gitlab"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/luapattern"
@@ -116,6 +118,104 @@ func FuzzGitLab(f *testing.F) {
 			"body":    decoded,
 		}))
 	})
+}
+
+// FuzzGitea checks that the program fails for no delivery.
+func FuzzGitea(f *testing.F) {
+	for _, kind := range []string{"push", "pull_request", "release", "issues"} {
+		f.Add(kind, "id", []byte(`{"ref":1,"after":{},"pull_request":{"head":{"repo_id":1},"base":[],"labels":[1,{"name":2}]},"release":"x","action":1}`))
+		f.Add(kind, "id", []byte(`{"ref":"refs/heads/x","after":"1","action":"opened","pull_request":{"head":{"ref":"x","repo_id":1,"sha":"1"},"base":{"ref":"main","repo_id":1}},"release":{"tag_name":"v1"}}`))
+	}
+	dir := installed(f)
+	f.Fuzz(func(t *testing.T, kind, id string, body []byte) {
+		var decoded any
+		if json.Unmarshal(body, &decoded) != nil {
+			t.Skip()
+		}
+		checkResult(t, transformed(t, Run(dir, gitea.Forge().Events.Program.File), map[string]any{
+			"headers": map[string]any{"X-Gitea-Event": []any{kind}, "X-Gitea-Delivery": []any{id}},
+			"body":    decoded,
+		}))
+	})
+}
+
+// TestGitea checks the data of deliveries of Gitea.
+func TestGitea(t *testing.T) {
+	const sha, id = "0123456789abcdef0123456789abcdef01234567", "01234567-89ab-cdef-0123-456789abcdef"
+	pull := func(action, head string) string {
+		return `{"action":"` + action + `","number":7,"pull_request":{"id":9,"title":"A change","state":"open","labels":[{"name":"a"},{"name":"b"}],` + head + `"base":{"ref":"main","repo_id":3}}}`
+	}
+	tests := map[string]struct {
+		event, body string
+		want        map[string]string
+		wantPayload launch.Event
+	}{
+		"a push": {
+			event: "push", body: `{"ref":"refs/heads/main","before":"` + strings.Repeat("1", 40) + `","after":"` + strings.ToUpper(sha) + `"}`,
+			want:        map[string]string{"event": "push", "what": "push", "ref": "refs/heads/main", "commit": sha, "refText": "refs/heads/main"},
+			wantPayload: launch.Event{Event: "push", Ref: "refs/heads/main", Commit: sha},
+		},
+		"a tag": {
+			event: "push", body: `{"ref":"refs/tags/v1","after":"` + sha + `"}`,
+			want:        map[string]string{"event": "push", "what": "push", "ref": "refs/tags/v1", "commit": sha, "refText": "refs/tags/v1"},
+			wantPayload: launch.Event{Event: "push", Ref: "refs/tags/v1", Commit: sha},
+		},
+		"a removed branch":   {event: "push", body: `{"ref":"refs/heads/x","after":"` + strings.Repeat("0", 40) + `"}`},
+		"a hidden reference": {event: "push", body: `{"ref":"refs/pull/1/head","after":"` + sha + `"}`},
+		"a pull request": {
+			event: "pull_request", body: pull("synchronized", `"head":{"ref":"feature","sha":"`+sha+`","repo_id":3},`),
+			want:        map[string]string{"event": "pull_request", "what": "pull_request:synchronized", "ref": "refs/heads/feature", "commit": sha, "refText": "refs/heads/feature"},
+			wantPayload: launch.Event{Event: "pull_request", Ref: "refs/heads/feature", Commit: sha, SourceBranch: "feature", TargetBranch: "main", Title: "A change", Labels: "a,b", State: "open"},
+		},
+		"a pull request of a fork":        {event: "pull_request", body: pull("opened", `"head":{"ref":"feature","sha":"`+sha+`","repo_id":4},`)},
+		"a pull request without a head":   {event: "pull_request", body: pull("opened", "")},
+		"a pull request without a branch": {event: "pull_request", body: pull("opened", `"head":{"ref":"refs/pull/7/head","sha":"`+sha+`","repo_id":3},`)},
+		"a release": {
+			event: "release", body: `{"action":"published","release":{"id":1,"tag_name":"v1","name":"One","target_commitish":"main"}}`,
+			want:        map[string]string{"event": "release", "what": "release:published", "ref": "refs/tags/v1", "commit": "", "refText": "refs/tags/v1"},
+			wantPayload: launch.Event{Event: "release", Ref: "refs/tags/v1", Title: "One"},
+		},
+		"an event without a program": {event: "issues", body: `{"action":"opened"}`},
+		"no event":                   {body: `{"ref":"refs/heads/main","after":"` + sha + `"}`},
+	}
+	dir := installed(t)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var body any
+			if err := json.Unmarshal([]byte(tt.body), &body); err != nil {
+				t.Fatal(err)
+			}
+			deliver := func(id string) map[string]string {
+				got := transformed(t, Run(dir, gitea.Forge().Events.Program.File), map[string]any{
+					"headers": map[string]any{"X-Gitea-Event": []any{tt.event}, "X-Gitea-Delivery": []any{id}}, "body": body,
+				})
+				checkResult(t, got)
+				return got
+			}
+			got := deliver(id)
+			if tt.want == nil {
+				if got["event"] != "" {
+					t.Errorf("got %q, want that it runs nothing", got)
+				}
+				return
+			}
+			var payload launch.Event
+			if err := launch.Decode(got["payload"], &payload); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.wantPayload, payload); diff != "" {
+				t.Errorf("the payload (-want +got):\n%s", diff)
+			}
+			if got["key"] != id || deliver("")["key"] == id {
+				t.Errorf("the key is %q, want the number of the delivery, and a hash without one", got["key"])
+			}
+			delete(got, "payload")
+			delete(got, "key")
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("the data (-want +got):\n%s", diff)
+			}
+		})
+	}
 }
 
 // kinds has the event of each value of X-Gitlab-Event.

@@ -135,8 +135,9 @@ func (c *checker) eventSource(at *field.Path, r *v1alpha1.ProjectPipelineRuntime
 	if repo.Spec.Webhook == nil {
 		return
 	}
+	listed := f.Events.Listed(repo)
 	for _, event := range source.Events {
-		if !slices.Contains(repo.Spec.Webhook.Events, v1alpha1.GitLabEvent(event)) {
+		if !slices.Contains(listed, event) {
 			c.warn(events, "%s does not list %s in its spec.webhook.events, and its hook sends it all the same: add it there", snapshot.RefOf(repo), event)
 		}
 	}

@@ -46,29 +46,36 @@ func TestPipelineTriggers(t *testing.T) {
 func TestEventSources(t *testing.T) {
 	gitlab := func(field string) []any { return []any{"spec", "eventSources", 0, "gitlab", field} }
 	calendar := func(field string) []any { return []any{"spec", "eventSources", 1, "calendar", field} }
-	const wantType = "an event source needs a type: set gitlab or calendar"
+	gitea := func(field string) []any { return []any{"spec", "eventSources", 2, "gitea", field} }
+	const wantType = "an event source needs a type: set gitlab, gitea or calendar"
 	const wantTime = "a calendar needs schedule or interval"
 	checkRules(t, filled(t, "ProjectPipelineRuntime"), map[string]ruleCase{
-		"both types":            {changes: []change{set("1h", "spec", "eventSources", 0, "calendar", "interval")}},
-		"no type":               {changes: []change{remove("spec", "eventSources", 0, "gitlab")}, wantErr: wantType},
-		"a name with dots":      {changes: []change{set("a.b", "spec", "pipelineTriggers", 0, "eventSource"), set("a.b", "spec", "eventSources", 0, "name")}},
-		"no events":             {changes: []change{set([]any{}, gitlab("events")...)}, wantErr: "should have at least 1 items"},
-		"an unknown event":      {changes: []change{set([]any{"push"}, gitlab("events")...)}, wantErr: "Unsupported value"},
-		"an event twice":        {changes: []change{set([]any{"push_events", "push_events"}, gitlab("events")...)}, wantErr: "Duplicate value"},
-		"actions of none":       {changes: []change{set([]any{"push_events"}, gitlab("events")...), set([]any{"merge"}, gitlab("mergeRequestActions")...)}, wantErr: "has no effect without merge_requests_events"},
-		"statuses of none":      {changes: []change{set([]any{"push_events"}, gitlab("events")...), set([]any{"failed"}, gitlab("deploymentStatuses")...)}, wantErr: "has no effect without deployment_events"},
-		"actions":               {changes: []change{set([]any{"merge_requests_events"}, gitlab("events")...), set([]any{"merge", "push"}, gitlab("mergeRequestActions")...), remove(gitlab("deploymentStatuses")...)}},
-		"an unknown action":     {changes: []change{set([]any{"label"}, gitlab("mergeRequestActions")...)}, wantErr: "Unsupported value"},
-		"every ref":             {changes: []change{remove(gitlab("revision")...)}},
-		"schedule only":         {changes: []change{remove(calendar("interval")...)}},
-		"interval only":         {changes: []change{remove(calendar("schedule")...)}},
-		"no time":               {changes: []change{remove(calendar("interval")...), remove(calendar("schedule")...)}, wantErr: wantTime},
-		"empty times":           {changes: []change{set("", calendar("interval")...), set("", calendar("schedule")...)}, wantErr: wantTime},
-		"no time zone":          {changes: []change{set("", calendar("timezone")...)}},
-		"no repository":         {changes: []change{remove(gitlab("repoName")...)}, wantErr: "Required value"},
-		"no dates":              {changes: []change{set([]any{}, calendar("exclusionDates")...)}},
-		"a date that is none":   {changes: []change{set([]any{"Christmas"}, calendar("exclusionDates")...)}, wantErr: "write a date or a date and time"},
-		"a time zone like ../x": {changes: []change{set("../x", calendar("timezone")...)}, wantErr: "write the name of a time zone"},
+		"both types":             {changes: []change{set("1h", "spec", "eventSources", 0, "calendar", "interval")}},
+		"no type":                {changes: []change{remove("spec", "eventSources", 0, "gitlab")}, wantErr: wantType},
+		"a name with dots":       {changes: []change{set("a.b", "spec", "pipelineTriggers", 0, "eventSource"), set("a.b", "spec", "eventSources", 0, "name")}},
+		"no events":              {changes: []change{set([]any{}, gitlab("events")...)}, wantErr: "should have at least 1 items"},
+		"an unknown event":       {changes: []change{set([]any{"push"}, gitlab("events")...)}, wantErr: "Unsupported value"},
+		"an event twice":         {changes: []change{set([]any{"push_events", "push_events"}, gitlab("events")...)}, wantErr: "Duplicate value"},
+		"actions of none":        {changes: []change{set([]any{"push_events"}, gitlab("events")...), set([]any{"merge"}, gitlab("mergeRequestActions")...)}, wantErr: "has no effect without merge_requests_events"},
+		"statuses of none":       {changes: []change{set([]any{"push_events"}, gitlab("events")...), set([]any{"failed"}, gitlab("deploymentStatuses")...)}, wantErr: "has no effect without deployment_events"},
+		"actions":                {changes: []change{set([]any{"merge_requests_events"}, gitlab("events")...), set([]any{"merge", "push"}, gitlab("mergeRequestActions")...), remove(gitlab("deploymentStatuses")...)}},
+		"an unknown action":      {changes: []change{set([]any{"label"}, gitlab("mergeRequestActions")...)}, wantErr: "Unsupported value"},
+		"every ref":              {changes: []change{remove(gitlab("revision")...)}},
+		"schedule only":          {changes: []change{remove(calendar("interval")...)}},
+		"interval only":          {changes: []change{remove(calendar("schedule")...)}},
+		"no time":                {changes: []change{remove(calendar("interval")...), remove(calendar("schedule")...)}, wantErr: wantTime},
+		"empty times":            {changes: []change{set("", calendar("interval")...), set("", calendar("schedule")...)}, wantErr: wantTime},
+		"no time zone":           {changes: []change{set("", calendar("timezone")...)}},
+		"both forges":            {changes: []change{set("repo-2", "spec", "eventSources", 0, "gitea", "repoName"), set([]any{"push"}, "spec", "eventSources", 0, "gitea", "events")}, wantErr: "listens to one code repository"},
+		"a calendar and Gitea":   {changes: []change{set("1h", "spec", "eventSources", 2, "calendar", "interval")}},
+		"Gitea, no events":       {changes: []change{set([]any{}, gitea("events")...), remove(gitea("pullRequestActions")...)}, wantErr: "should have at least 1 items"},
+		"Gitea, GitLab's event":  {changes: []change{set([]any{"push_events", "pull_request"}, gitea("events")...)}, wantErr: "Unsupported value"},
+		"Gitea, actions of none": {changes: []change{set([]any{"push"}, gitea("events")...)}, wantErr: "has no effect without pull_request"},
+		"Gitea, no repository":   {changes: []change{remove(gitea("repoName")...)}, wantErr: "Required value"},
+		"no repository":          {changes: []change{remove(gitlab("repoName")...)}, wantErr: "Required value"},
+		"no dates":               {changes: []change{set([]any{}, calendar("exclusionDates")...)}},
+		"a date that is none":    {changes: []change{set([]any{"Christmas"}, calendar("exclusionDates")...)}, wantErr: "write a date or a date and time"},
+		"a time zone like ../x":  {changes: []change{set("../x", calendar("timezone")...)}, wantErr: "write the name of a time zone"},
 	})
 }
 

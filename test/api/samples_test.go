@@ -96,7 +96,7 @@ func TestSamplesBelongTogether(t *testing.T) {
 		"Environment":            {".spec.product": "Product", ".spec.cluster": "Cluster"},
 		"ProductProvider":        {".spec.name": "CodeRepoProvider"},
 		"Project":                {".spec.product": "Product"},
-		"ProjectPipelineRuntime": {".spec.project": "Project", ".spec.pipelineSource": "CodeRepo", ".spec.destination.environment": "Environment", ".spec.eventSources[].gitlab.repoName": "CodeRepo", ".spec.additionalResources.git.codeRepo": "CodeRepo", ".spec.hooks.preHooks[].name": "PipelineHook", ".spec.hooks.postHooks[].name": "PipelineHook"},
+		"ProjectPipelineRuntime": {".spec.project": "Project", ".spec.pipelineSource": "CodeRepo", ".spec.destination.environment": "Environment", ".spec.eventSources[].gitlab.repoName": "CodeRepo", ".spec.eventSources[].gitea.repoName": "CodeRepo", ".spec.additionalResources.git.codeRepo": "CodeRepo", ".spec.hooks.preHooks[].name": "PipelineHook", ".spec.hooks.postHooks[].name": "PipelineHook"},
 	}
 	for path, object := range all {
 		for at, kind := range references[object.GetKind()] {

@@ -7,6 +7,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/forge"
+	"nautes.io/nautes/internal/forge/gitea"
 	"nautes.io/nautes/internal/forge/gitlab"
 )
 
@@ -14,11 +15,11 @@ import (
 const Default = gitlab.Type
 
 // All returns the supported forges.
-func All() []forge.Forge { return []forge.Forge{gitlab.Forge()} }
+func All() []forge.Forge { return []forge.Forge{gitlab.Forge(), gitea.Forge()} }
 
 // Types returns the provider types that a CodeRepoProvider can have, supported or
 // not, in the order of its schema.
-func Types() []string { return []string{gitlab.Type, "github"} }
+func Types() []string { return []string{gitlab.Type, "github", gitea.Type} }
 
 // Of returns the forge with a provider type, or false if it is not supported.
 func Of(providerType string) (forge.Forge, bool) {

@@ -13,7 +13,7 @@ import (
 )
 
 func TestOf(t *testing.T) {
-	for providerType, want := range map[string]string{"gitlab": "GitLab", "github": "", "": ""} {
+	for providerType, want := range map[string]string{"gitlab": "GitLab", "gitea": "Gitea", "github": "", "": ""} {
 		f, supported := Of(providerType)
 		if f.Name != want || supported != (want != "") {
 			t.Errorf("Of(%q) = %q, %t; want %q", providerType, f.Name, supported, want)
@@ -25,7 +25,7 @@ func TestOf(t *testing.T) {
 }
 
 func TestListensTo(t *testing.T) {
-	for source, want := range map[v1alpha1.EventSourceType]string{v1alpha1.EventSourceGitLab: "gitlab", v1alpha1.EventSourceCalendar: "", "": ""} {
+	for source, want := range map[v1alpha1.EventSourceType]string{v1alpha1.EventSourceGitLab: "gitlab", v1alpha1.EventSourceGitea: "gitea", v1alpha1.EventSourceCalendar: "", "": ""} {
 		f, listens := ListensTo(source)
 		if f.Type != want || listens != (want != "") {
 			t.Errorf("ListensTo(%q) = %q, %t; want %q", source, f.Type, listens, want)
@@ -37,6 +37,10 @@ func TestSourceOf(t *testing.T) {
 	f, source, listens := SourceOf(v1alpha1.EventSource{GitLab: &v1alpha1.GitLabEventSource{RepoName: "repo-1"}})
 	if f.Type != "gitlab" || source.Repository != "repo-1" || !listens {
 		t.Errorf("SourceOf = %q, %+v, %t; want GitLab and repo-1", f.Type, source, listens)
+	}
+	f, source, listens = SourceOf(v1alpha1.EventSource{Gitea: &v1alpha1.GiteaEventSource{RepoName: "repo-2"}})
+	if f.Type != "gitea" || source.Repository != "repo-2" || !listens {
+		t.Errorf("SourceOf = %q, %+v, %t; want Gitea and repo-2", f.Type, source, listens)
 	}
 	if f, source, listens := SourceOf(v1alpha1.EventSource{Calendar: &v1alpha1.CalendarEventSource{}}); f.Type != "" || source.Repository != "" || listens {
 		t.Errorf("SourceOf = %q, %+v, %t; want nothing for a calendar", f.Type, source, listens)

@@ -3,6 +3,7 @@
 package gitlab
 
 import (
+	"crypto/hmac"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -32,15 +33,21 @@ const (
 func Forge() forge.Forge {
 	return forge.Forge{
 		Type: Type, Name: name, TokenUser: tokenUser,
-		Hooks: forge.Hooks{EventHeader: "X-Gitlab-Event", TokenHeader: "X-Gitlab-Token", ChangesBranch: changesBranch},
+		Hooks: forge.Hooks{EventHeader: "X-Gitlab-Event", ProofHeader: "X-Gitlab-Token", Proves: proves, ChangesBranch: changesBranch},
 		Events: forge.Events{
-			Source: v1alpha1.EventSourceGitLab, SourceOf: sourceOf, Listen: listen,
+			Source: v1alpha1.EventSourceGitLab, Named: named, SourceOf: sourceOf, Listen: listen,
 			SecretData: map[string]string{keyPlaceholder: placeholder},
 			Program:    forge.Program{File: "gitlab.lua", Source: program},
 		},
 		Statuses: statuses{},
 	}
 }
+
+// proves compares the token, which GitLab sends as it is.
+func proves(proof, token string, _ []byte) bool { return hmac.Equal([]byte(proof), []byte(token)) }
+
+// named returns the name that a CodeRepo lists, because those are GitLab's.
+func named(event v1alpha1.GitLabEvent) string { return string(event) }
 
 // push is the part of a push event that decides about a fetch.
 type push struct {

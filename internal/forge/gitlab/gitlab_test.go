@@ -19,7 +19,7 @@ const commit = "0123456789abcdef0123456789abcdef01234567"
 
 func TestForge(t *testing.T) {
 	f := Forge()
-	got := []string{f.Type, f.Name, f.TokenUser, f.Hooks.EventHeader, f.Hooks.TokenHeader, string(f.Events.Source), f.Events.Program.File}
+	got := []string{f.Type, f.Name, f.TokenUser, f.Hooks.EventHeader, f.Hooks.ProofHeader, string(f.Events.Source), f.Events.Program.File}
 	want := []string{"gitlab", "GitLab", "oauth2", "X-Gitlab-Event", "X-Gitlab-Token", string(v1alpha1.EventSourceGitLab), "gitlab.lua"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Forge (-want +got):\n%s", diff)
