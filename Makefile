@@ -34,9 +34,11 @@ demo: demo-tools build ## Show the main job on the real parts, and end; STAY=1 k
 WITH_VAULT := /controllers/vaulted$$|/internal/secrets/vault$$
 # The package that sends the acceptance cases to the REST API, each to a world of its own.
 CASES := /test/rest$$
+# The packages whose tests start a Gitea, which takes minutes to build.
+WITH_GITEA := /test/gitea$$
 # What test leaves to the other targets.
 empty :=
-ELSEWHERE := $(WITH_VAULT)|$(CASES)$(if $(HAS_CC),|/internal/($(subst $(empty) $(empty),|,$(CONCURRENT)))(/|$$))
+ELSEWHERE := $(WITH_VAULT)|$(WITH_GITEA)|$(CASES)$(if $(HAS_CC),|/internal/($(subst $(empty) $(empty),|,$(CONCURRENT)))(/|$$))
 
 # The packages with the longest tests: they start first, so that no processor waits for
 # them at the end.
@@ -68,6 +70,10 @@ test-vault: tools ## Run the tests with a real Vault: the secret store, and the 
 .PHONY: test-api
 test-api: ## Send the acceptance cases to the REST API, on an emulated GitLab and a real Git host.
 	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(CASES)')
+
+.PHONY: test-gitea
+test-gitea: gitea-tools ## Run the tests with a real Gitea: our client of it, and the hooks and keys that it gets.
+	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(WITH_GITEA)')
 
 .PHONY: test-race
 test-race: tools ## Run the tests of the concurrent packages with the race detector; RACE_PACKAGES=./... for all.

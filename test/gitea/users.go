@@ -16,7 +16,7 @@ import (
 )
 
 // requestTimeout bounds a request to prepare the server.
-const requestTimeout = 30 * time.Second
+const requestTimeout = 2 * time.Minute
 
 // User is an account of the server.
 type User struct {

@@ -44,7 +44,8 @@ func (c *Client) CanPush(ctx context.Context, repository int64, branch string) (
 	return found.UserCanPush, nil
 }
 
-// Role implements client.AccessClient.
+// Role implements client.AccessClient. A member of a team with the right of administration
+// counts as an owner in Gitea.
 func (c *Client) Role(ctx context.Context, repository, user int64) (client.Role, error) {
 	repo, err := c.byID(ctx, repository)
 	if err != nil {
