@@ -34,12 +34,14 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
-require gitlab.com/gitlab-org/api/client-go/v2 v2.64.0
+require (
+	code.gitea.io/sdk/gitea v0.25.1
+	gitlab.com/gitlab-org/api/client-go/v2 v2.64.0
+)
 
 require github.com/danielgtaylor/huma/v2 v2.37.2
 
 require (
-	code.gitea.io/sdk/gitea v0.25.1 // indirect
 	github.com/42wim/httpsig v1.2.4 // indirect
 	github.com/davidmz/go-pageant v1.0.2 // indirect
 	github.com/go-fed/httpsig v1.1.0 // indirect
