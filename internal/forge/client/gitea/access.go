@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	sdk "code.gitea.io/sdk/gitea"
 
@@ -51,7 +52,14 @@ func (c *Client) Role(ctx context.Context, repository, user int64) (client.Role,
 	if err != nil {
 		return client.RoleNone, err
 	}
-	name, err := c.userName(ctx, user)
+	me, err := c.WhoAmI(ctx)
+	if err != nil {
+		return client.RoleNone, err
+	}
+	name := me.Username
+	if me.ID != user {
+		name, err = c.userName(ctx, user)
+	}
 	if err != nil || name == "" {
 		return client.RoleNone, err
 	}
@@ -63,24 +71,72 @@ func (c *Client) Role(ctx context.Context, repository, user int64) (client.Role,
 		}
 		return client.RoleNone, err
 	}
-	return roleOf(permission.Permission), nil
+	role := roleOf(permission.Permission)
+	switch {
+	case role >= client.RoleMaintain:
+		return role, nil
+	case me.ID == user:
+		return max(role, roleIn(repo.Permissions)), nil
+	}
+	return c.teamRole(ctx, repo, name, role)
 }
 
-// userName returns the name of a user, or nothing for a user that the caller does not
-// see. The caller needs no right to search for itself.
+// teamRole returns the highest of a role and the ones that the teams of an organization
+// give. The permission of a user has the teams with the right of administration only.
+func (c *Client) teamRole(ctx context.Context, repo *sdk.Repository, user string, role client.Role) (client.Role, error) {
+	teams, response, err := c.sdk(ctx).GetRepoTeams(repo.Owner.UserName, repo.Name)
+	// A repository of a user has no teams, and Gitea answers 405 for it.
+	if err != nil && response != nil && response.Response != nil && response.StatusCode == http.StatusMethodNotAllowed {
+		return role, nil
+	}
+	if err != nil {
+		return client.RoleNone, failure(quote("list the teams of", repo.FullName), response, err)
+	}
+	for _, team := range teams {
+		given := roleOf(sdk.AccessMode(team.UnitsMap[string(sdk.RepoUnitCode)]))
+		if given <= role {
+			continue
+		}
+		_, response, err := c.sdk(ctx).GetTeamMember(team.ID, user)
+		err = failure(fmt.Sprintf("look for a user in the team %q of %q", team.Name, repo.Owner.UserName), response, err)
+		if errors.Is(err, client.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return client.RoleNone, err
+		}
+		role = given
+	}
+	return role, nil
+}
+
+// roleIn returns the role that the permissions of the caller are.
+func roleIn(p *sdk.Permission) client.Role {
+	switch {
+	case p == nil:
+		return client.RoleNone
+	case p.Admin:
+		return client.RoleMaintain
+	case p.Push:
+		return client.RoleWrite
+	case p.Pull:
+		return client.RoleRead
+	}
+	return client.RoleNone
+}
+
+// userName returns the name of a user, or nothing for a user that the caller does not see.
 func (c *Client) userName(ctx context.Context, user int64) (string, error) {
-	me, err := c.WhoAmI(ctx)
-	if err != nil || me.ID == user {
-		return me.Username, err
-	}
-	found, response, err := c.sdk(ctx).GetUserByID(user)
-	if err != nil && response != nil && response.StatusCode/100 == 2 {
-		return "", nil
-	}
+	found, response, err := c.sdk(ctx).SearchUsers(sdk.SearchUsersOption{UID: user})
 	if err != nil {
 		return "", failure(fmt.Sprintf("read user %d", user), response, err)
 	}
-	return found.UserName, nil
+	for _, u := range found {
+		if u.ID == user {
+			return u.UserName, nil
+		}
+	}
+	return "", nil
 }
 
 func roleOf(mode sdk.AccessMode) client.Role {

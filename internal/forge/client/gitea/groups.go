@@ -61,8 +61,8 @@ func (c *Client) Groups(ctx context.Context) ([]client.Group, error) {
 	return groups, nil
 }
 
-// EnsureGroup implements client.GroupClient. Fields that the spec leaves empty stay as
-// they are in a group that exists.
+// EnsureGroup implements client.GroupClient. The name and the visibility of a group that
+// exists stay as they are where the spec leaves them empty.
 func (c *Client) EnsureGroup(ctx context.Context, spec client.GroupSpec) (client.Group, error) {
 	if strings.Contains(spec.Path, "/") {
 		return client.Group{}, refusal(quote("create group", spec.Path), "Gitea has no groups in groups: use a name without a slash")
@@ -108,14 +108,7 @@ func isTaken(err error) bool { return strings.Contains(err.Error(), "already exi
 
 func (c *Client) changeGroup(ctx context.Context, found client.Group, spec client.GroupSpec) (client.Group, error) {
 	wanted := found
-	for field, value := range map[*string]string{&wanted.Name: spec.Name, &wanted.Description: spec.Description} {
-		if value != "" {
-			*field = value
-		}
-	}
-	if spec.Visibility != "" {
-		wanted.Visibility = spec.Visibility
-	}
+	wanted.Name, wanted.Description, wanted.Visibility = cmp.Or(spec.Name, found.Name), spec.Description, cmp.Or(spec.Visibility, found.Visibility)
 	if wanted == found {
 		return found, nil
 	}

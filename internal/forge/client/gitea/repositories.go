@@ -68,8 +68,8 @@ func (c *Client) Repositories(ctx context.Context, group int64) ([]client.Reposi
 	return repositories, nil
 }
 
-// EnsureRepository implements client.RepositoryClient. Fields that the spec leaves empty
-// stay as they are in a repository that exists. Its name is its path.
+// EnsureRepository implements client.RepositoryClient. The visibility of a repository that
+// exists stays as it is where the spec leaves it empty. Its name is its path.
 func (c *Client) EnsureRepository(ctx context.Context, spec client.RepositorySpec) (client.Repository, error) {
 	if spec.Visibility == client.VisibilityInternal {
 		return client.Repository{}, refusal(quote("create repository", spec.Path), "Gitea has private and public repositories only")
@@ -105,7 +105,7 @@ func (c *Client) EnsureRepository(ctx context.Context, spec client.RepositorySpe
 func (c *Client) changeRepository(ctx context.Context, group string, found client.Repository, spec client.RepositorySpec) (client.Repository, error) {
 	var change sdk.EditRepoOption
 	changed := false
-	if spec.Description != "" && spec.Description != found.Description {
+	if spec.Description != found.Description {
 		change.Description, changed = &spec.Description, true
 	}
 	private := spec.Visibility == client.VisibilityPrivate
