@@ -8,7 +8,7 @@ import (
 
 // allRoles are the roles that the suite gives, RoleNone included.
 func allRoles() []client.Role {
-	return []client.Role{client.RoleNone, client.RoleRead, client.RoleWrite, client.RoleMaintain, client.RoleOwner}
+	return []client.Role{client.RoleNone, client.RoleGuest, client.RoleRead, client.RoleWrite, client.RoleMaintain, client.RoleOwner}
 }
 
 func callers(s *suite) {
@@ -46,8 +46,8 @@ func pushes(s *suite) {
 		as := s.as(s.member(group, open, role))
 		for protection, repository := range least {
 			can, err := as.CanPush(s.ctx(), repository.ID, "main")
-			if role == client.RoleNone {
-				s.want(err, client.ErrNotFound, "a repository that the caller does not see")
+			if role < client.RoleRead {
+				s.want(err, client.ErrNotFound, "a repository whose files the caller does not see")
 				continue
 			}
 			s.must(err)
@@ -70,8 +70,8 @@ func empty(s *suite) {
 	}
 	for _, role := range allRoles() {
 		can, err := s.as(s.member(group, r, role)).CanPush(s.ctx(), r.ID, "main")
-		if role == client.RoleNone {
-			s.want(err, client.ErrNotFound, "a repository that the caller does not see")
+		if role < client.RoleRead {
+			s.want(err, client.ErrNotFound, "a repository whose files the caller does not see")
 			continue
 		}
 		s.must(err)

@@ -36,8 +36,9 @@ func TestConformance(t *testing.T) {
 	forgetest.Run(t, forgetest.Forge{
 		Host: host{s}, URL: s.URL,
 		Connect: func(c client.Connection) (client.Client, error) { return giteaclient.New(c) },
-		// Gitea counts whoever is in a team with the right of administration as an owner.
-		Reported:   map[client.Role]client.Role{client.RoleMaintain: client.RoleOwner},
+		// Gitea counts whoever is in a team with the right of administration as an owner,
+		// and has no role for people who see no files.
+		Reported:   map[client.Role]client.Role{client.RoleMaintain: client.RoleOwner, client.RoleGuest: client.RoleNone},
 		PushEvents: []string{"push"}, OtherEvents: []string{"pull_request", "release"},
 		Verify: func(header http.Header, body []byte, secret string) bool {
 			return hooks.Proves(header.Get(hooks.ProofHeader), secret, body)

@@ -86,15 +86,19 @@ func (s *Server) AddToken(ctx context.Context, user User, scopes string) (string
 type team struct {
 	name   string
 	access sdk.AccessMode
+	units  []sdk.RepoUnitType
 }
 
 // teamOf returns the team for a role. Owners are a team of Gitea's.
 func teamOf(role client.Role) (team, bool) {
+	code := []sdk.RepoUnitType{sdk.RepoUnitCode, sdk.RepoUnitPulls}
 	t, known := map[client.Role]team{
-		client.RoleRead:     {"readers", sdk.AccessModeRead},
-		client.RoleWrite:    {"writers", sdk.AccessModeWrite},
-		client.RoleMaintain: {"maintainers", sdk.AccessModeAdmin},
-		client.RoleOwner:    {"Owners", sdk.AccessModeOwner},
+		// Guests see the issues of a repository, and not its files.
+		client.RoleGuest:    {"guests", sdk.AccessModeRead, []sdk.RepoUnitType{sdk.RepoUnitIssues}},
+		client.RoleRead:     {"readers", sdk.AccessModeRead, code},
+		client.RoleWrite:    {"writers", sdk.AccessModeWrite, code},
+		client.RoleMaintain: {"maintainers", sdk.AccessModeAdmin, code},
+		client.RoleOwner:    {"Owners", sdk.AccessModeOwner, code},
 	}[role]
 	return t, known
 }
@@ -133,7 +137,7 @@ func ensureTeam(admin *sdk.Client, group string, role client.Role) (int64, error
 	}
 	t, _, err := admin.CreateTeam(group, sdk.CreateTeamOption{
 		Name: wanted.name, Permission: wanted.access, IncludesAllRepositories: true, CanCreateOrgRepo: role >= client.RoleMaintain,
-		Units: []sdk.RepoUnitType{sdk.RepoUnitCode, sdk.RepoUnitPulls},
+		Units: wanted.units,
 	})
 	if err != nil {
 		return 0, err

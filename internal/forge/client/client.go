@@ -32,8 +32,8 @@ type AccessClient interface {
 	WhoAmI(ctx context.Context) (Caller, error)
 	// CanPush reports whether the caller may push to a branch. A branch of an empty
 	// repository that the caller could create counts. The error wraps ErrNotFound if
-	// the caller cannot read the repository, and for a missing branch of a repository
-	// that is not empty.
+	// the caller cannot read the files of the repository, and for a missing branch of a
+	// repository that is not empty.
 	CanPush(ctx context.Context, repository int64, branch string) (bool, error)
 	// Role returns the effective role of a user in a repository, inherited roles
 	// included, or RoleNone.

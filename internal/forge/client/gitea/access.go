@@ -36,13 +36,17 @@ func (c *Client) CanPush(ctx context.Context, repository int64, branch string) (
 	}
 	action := fmt.Sprintf("read the branch %q of %q", branch, repo.FullName)
 	found, response, err := c.sdk(ctx).GetRepoBranch(repo.Owner.UserName, repo.Name, branch)
-	if err := failure(action, response, err); err != nil {
-		if repo.Empty && errors.Is(err, client.ErrNotFound) {
-			return repo.Permissions != nil && repo.Permissions.Push, nil
-		}
-		return false, err
+	err = failure(action, response, err)
+	switch {
+	case err == nil:
+		return found.UserCanPush, nil
+	case errors.Is(err, client.ErrForbidden):
+		// The token may read repositories, so the caller may not read the files of this one.
+		return false, &client.Error{Action: action, Class: client.ErrNotFound, Reason: "the caller sees the repository, but not its files"}
+	case repo.Empty && errors.Is(err, client.ErrNotFound):
+		return repo.Permissions != nil && repo.Permissions.Push, nil
 	}
-	return found.UserCanPush, nil
+	return false, err
 }
 
 // Role implements client.AccessClient. A member of a team with the right of administration

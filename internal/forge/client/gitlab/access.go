@@ -48,7 +48,7 @@ func (c *Client) CanPush(ctx context.Context, repository int64, branch string) (
 	switch {
 	case has(failed, client.ErrForbidden) && !mentions(err, "insufficient_scope"):
 		// Guests see the repository, and not its branches.
-		return false, nil
+		return false, &client.Error{Action: action, Class: client.ErrNotFound, Reason: "the caller sees the repository, but not its files"}
 	case !has(failed, client.ErrNotFound):
 		return false, failed
 	}

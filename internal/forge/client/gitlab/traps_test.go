@@ -70,12 +70,14 @@ func TestFirstPush(t *testing.T) {
 		w := newWorld(t)
 		w.SetDefaultProtection("labs", level)
 		empty := w.AddProject("labs/empty", gitlab.ProjectSettings{})
-		for user, want := range map[string]bool{"owner": true, "developer": wantDeveloper, "guest": false, "root": true} {
+		for user, want := range map[string]bool{"owner": true, "developer": wantDeveloper, "root": true} {
 			can, err := w.as(t, user).CanPush(t.Context(), empty.ID, "main")
 			if err != nil || can != want {
 				t.Errorf("protection %d: CanPush of %s = %t, %v, want %t", level, user, can, err, want)
 			}
 		}
+		_, err := w.as(t, "guest").CanPush(t.Context(), empty.ID, "main")
+		wantClass(t, "a guest in an empty repository", err, client.ErrNotFound)
 	}
 }
 
