@@ -124,7 +124,7 @@ func TestSpaceAccess(t *testing.T) {
 		"a provider that is away": {
 			objects: slices.DeleteFunc(base(app("web"), Binding("product-1", "b", "repo-1", "readonly", "web")), isProvider),
 			want: []string{
-				"keep Policy.vault.nautes.io github-repo-1-default-readonly", "keep Policy.vault.nautes.io gitlab-repo-1-default-readonly", "keep Role.vault.nautes.io c/product-1-app",
+				"keep Policy.vault.nautes.io gitea-repo-1-default-readonly", "keep Policy.vault.nautes.io github-repo-1-default-readonly", "keep Policy.vault.nautes.io gitlab-repo-1-default-readonly", "keep Role.vault.nautes.io c/product-1-app",
 			},
 		},
 		"an account of two runtimes": {

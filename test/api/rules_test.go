@@ -207,7 +207,7 @@ func TestProviderHasAnAddress(t *testing.T) {
 		"ssh only":     {changes: []change{set("", http...)}},
 		"neither":      {changes: []change{remove(ssh...), remove(http...)}, wantErr: want},
 		"empty texts":  {changes: []change{set("", ssh...), set("", http...)}, wantErr: want},
-		"another type": {changes: []change{set("gitea", "spec", "providerType")}, wantErr: "Unsupported value"},
+		"another type": {changes: []change{set("bitbucket", "spec", "providerType")}, wantErr: "Unsupported value"},
 		"no API":       {changes: []change{remove("spec", "apiServer")}, wantErr: "Required value"},
 	})
 }
