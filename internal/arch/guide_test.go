@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"nautes.io/nautes/internal/forge/gitlab"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/kube"
@@ -50,5 +51,15 @@ func TestGuideRecipes(t *testing.T) {
 	token := base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 	if got := receiver.Token(key, receiver.ProductPrefix+"product-42"); got != token {
 		t.Errorf("the token is %s, the recipe in docs/operate.md gives %s", got, token)
+	}
+
+	const signing = "nautes webhook signing key"
+	if recipe := `"whsec_$(printf '` + signing + `' | openssl dgst -sha256 -hmac "$token" -binary | base64)"`; !strings.Contains(guide, recipe) {
+		t.Errorf("docs/operate.md does not show the recipe %q", recipe)
+	}
+	mac = hmac.New(sha256.New, []byte(token))
+	mac.Write([]byte(signing))
+	if got, want := gitlab.SigningToken([]byte(token)), "whsec_"+base64.StdEncoding.EncodeToString(mac.Sum(nil)); got != want {
+		t.Errorf("the signing token is %s, the recipe in docs/operate.md gives %s", got, want)
 	}
 }

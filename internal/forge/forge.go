@@ -31,18 +31,39 @@ type Forge struct {
 
 // Hooks describes the requests that the hooks of a forge send.
 type Hooks struct {
-	// EventHeader has the name of the event. ProofHeader has the proof that the sender
-	// knows the token of the hook: the token itself or a signature.
-	EventHeader, ProofHeader string
-	// Signed reports whether the proof depends on the body.
-	Signed bool
-	// Proves reports whether the value of ProofHeader proves a token for a body. It takes
-	// the same time for each wrong value.
-	Proves func(proof, token string, body []byte) bool
+	// EventHeader has the name of the event.
+	EventHeader string
+	// Proofs are the ways to prove that the sender knows the token of the hook, the
+	// strongest first. A delivery must hold by the first whose header it has.
+	Proofs []Proof
 	// ChangesBranch reports whether an event can have changed the content of a branch, and
 	// returns the push that it announces. It returns an error for a body that the forge
 	// does not send.
 	ChangesBranch func(event string, body []byte) (push Push, changes bool, err error)
+}
+
+// Proof is a way in which a delivery proves that its sender knows the token of the hook.
+type Proof struct {
+	// Header has the proof: the token itself or a signature.
+	Header string
+	// IDHeader has the id of the delivery, which is the same when the forge sends it
+	// again. If it is empty, a proof is of one delivery only.
+	IDHeader string
+	// TimeHeader has the time at which the delivery was sent, in seconds since 1970. It
+	// is empty if the forge sends none that the proof covers.
+	TimeHeader string
+	// Signed reports whether the proof depends on the body.
+	Signed bool
+	// Proves reports whether a delivery proves a token. It takes the same time for each
+	// wrong proof.
+	Proves func(d Delivery, token string) bool
+}
+
+// Delivery is the part of a request that a Proof is about. The fields of headers that
+// the Proof does not name are empty.
+type Delivery struct {
+	Proof, ID, Time string
+	Body            []byte
 }
 
 // Push is the content of an event about a push. Its sender chooses it, so it is a hint only.

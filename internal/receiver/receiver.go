@@ -1,7 +1,7 @@
 // Package receiver is the HTTP endpoint to which Git hosts report pushes. It
-// guarantees that a request needs the token of a source to trigger that source,
-// and that it uses a bounded amount of memory. A request only triggers a fetch,
-// and the fetch finds the changes.
+// guarantees that a request needs the token of a source to trigger that source, that
+// the same delivery triggers it once, and that it uses a bounded amount of memory. A
+// request only triggers a fetch, and the fetch finds the changes.
 package receiver
 
 import (
@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"nautes.io/nautes/internal/forge"
-	"nautes.io/nautes/internal/forge/forges"
 )
 
 // Limits of a request.
@@ -56,7 +55,9 @@ const (
 	ResultAccepted     = "accepted"     // 200: the source was notified
 	ResultIgnored      = "ignored"      // 202: an event that changes no branch
 	ResultInvalid      = "invalid"      // 400: the body is not an event
+	ResultDuplicate    = "duplicate"    // 200: the delivery was accepted before
 	ResultUnauthorized = "unauthorized" // 401
+	ResultStale        = "stale"        // 401: the delivery was sent too long ago
 	ResultNotFound     = "not_found"    // 404
 	ResultMethod       = "method"       // 405
 	ResultTooLarge     = "too_large"    // 413
@@ -89,8 +90,11 @@ type Handler struct {
 	// InFlight is the number of requests that are handled at the same time, or
 	// DefaultInFlight if zero. Further requests are answered with 503.
 	InFlight int
+	// Now returns the time, or is nil for the time of the system.
+	Now func() time.Time
 
 	running atomic.Int64
+	seen    seen
 }
 
 // outcome is the answer to a request.
@@ -128,35 +132,62 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	if err != nil || len(key) < minKey {
 		return outcome{http.StatusServiceUnavailable, ResultUnavailable, "tokens cannot be checked at the moment: send the event again later"}
 	}
-	sender, proofs := senderOf(r)
+	d, found := deliveryOf(r)
 	// A product that does not exist has a token too. So a wrong proof gets the
 	// same answer whether or not the product exists.
-	proven := func(body []byte) bool {
-		return len(proofs) == 1 && sender.Hooks.Proves(proofs[0], Token(key, source), body)
+	token := Token(key, source)
+	unauthorized := outcome{http.StatusUnauthorized, ResultUnauthorized, "the token is missing or wrong: set the hook's token to the one of this source"}
+	switch {
+	case !found, !d.Signed && !d.Proves(d.Delivery, token):
+		return unauthorized
+	case !d.fresh(h.now()):
+		return outcome{http.StatusUnauthorized, ResultStale, "the event was sent too long ago: check the clocks, and send it again"}
 	}
-	unauthorized := outcome{http.StatusUnauthorized, ResultUnauthorized, "the token is missing or wrong: set the hook's secret token to the one of this source"}
-	if !sender.Hooks.Signed && !proven(nil) {
+	body, refused := readBody(w, r)
+	if refused.status != 0 {
+		return refused
+	}
+	d.Body = body
+	if d.Signed && !d.Proves(d.Delivery, token) {
 		return unauthorized
 	}
+	return h.accept(source, d, r.Header.Get(d.sender.Hooks.EventHeader))
+}
+
+func (h *Handler) now() time.Time {
+	if h.Now != nil {
+		return h.Now()
+	}
+	return time.Now()
+}
+
+// readBody returns the body of a request, or the outcome that refuses it.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, outcome) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return outcome{http.StatusUnsupportedMediaType, ResultMediaType, "send the event as application/json"}
+		return nil, outcome{http.StatusUnsupportedMediaType, ResultMediaType, "send the event as application/json"}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return outcome{http.StatusRequestEntityTooLarge, ResultTooLarge, "the event is larger than 1 MiB: send a smaller one"}
+		return nil, outcome{http.StatusRequestEntityTooLarge, ResultTooLarge, "the event is larger than 1 MiB: send a smaller one"}
 	case err != nil:
-		return outcome{http.StatusBadRequest, ResultInvalid, "the event ended early: send it again"}
-	case sender.Hooks.Signed && !proven(body):
-		return unauthorized
+		return nil, outcome{http.StatusBadRequest, ResultInvalid, "the event ended early: send it again"}
 	}
-	push, changes, err := sender.Hooks.ChangesBranch(r.Header.Get(sender.Hooks.EventHeader), body)
+	return body, outcome{}
+}
+
+// accept notifies about a delivery that is proven.
+func (h *Handler) accept(source string, d delivery, event string) outcome {
+	push, changes, err := d.sender.Hooks.ChangesBranch(event, d.Body)
 	switch {
 	case err != nil:
-		return outcome{http.StatusBadRequest, ResultInvalid, "the event is not a JSON object in the format of " + sender.Name}
+		return outcome{http.StatusBadRequest, ResultInvalid, "the event is not a JSON object in the format of " + d.sender.Name}
 	case !changes:
 		return outcome{http.StatusAccepted, ResultIgnored, ""}
+	case !h.seen.add(source, d.id(), h.now()):
+		// It is a success, because GitLab stops to send after many failures.
+		return outcome{http.StatusOK, ResultDuplicate, ""}
 	}
 	h.Notify(source, push)
 	return outcome{http.StatusOK, ResultAccepted, ""}
@@ -169,17 +200,6 @@ func sourceOf(path string) (source string, found bool) {
 	}
 	product, found := strings.CutPrefix(path, ProductsPath)
 	return ProductPrefix + product, found && product != "" && !strings.Contains(product, "/")
-}
-
-// senderOf returns the forge whose header of proofs a request has, and the proofs. It
-// returns no proof if there is no such header.
-func senderOf(r *http.Request) (sender forge.Forge, proofs []string) {
-	for _, f := range forges.All() {
-		if proofs := r.Header.Values(f.Hooks.ProofHeader); len(proofs) > 0 {
-			return f, proofs
-		}
-	}
-	return forge.Forge{}, nil
 }
 
 // write answers with a small JSON document; problems follow RFC 9457.

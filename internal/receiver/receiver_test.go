@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +26,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nautes.io/nautes/internal/forge"
+	"nautes.io/nautes/internal/forge/gitlab"
 )
 
 var key = []byte("0123456789abcdef0123456789abcdef")
@@ -82,6 +85,20 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// at is the time of the signed deliveries.
+var at = time.Unix(1_790_000_000, 0)
+
+// sign makes a request a delivery of GitLab 19 with a token.
+func sign(r *http.Request, token, id, sent, content string) {
+	r.Header.Del("X-Gitlab-Token")
+	mac := hmac.New(sha256.New, gitlab.SigningKey([]byte(token)))
+	_, _ = fmt.Fprintf(mac, "%s.%s.%s", id, sent, content)
+	r.Header.Set("Webhook-Id", id)
+	r.Header.Set("Webhook-Timestamp", sent)
+	r.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	r.Body = io.NopCloser(strings.NewReader(content))
+}
+
 func TestHandler(t *testing.T) {
 	body := func(content string) func(*http.Request) {
 		return func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(content)) }
@@ -103,6 +120,19 @@ func TestHandler(t *testing.T) {
 			header("X-Gitea-Event", "push")(r)
 			body(content)(r)
 		}
+	}
+	// fresh makes a delivery of GitLab 19 for the source of the request, and then changes it.
+	fresh := func(after time.Duration, then ...func(*http.Request)) func(*http.Request) {
+		return func(r *http.Request) {
+			sign(r, Token(key, "product/product-1"), "id-1", strconv.FormatInt(at.Add(after).Unix(), 10), push)
+			for _, change := range then {
+				change(r)
+			}
+		}
+	}
+	without := func(name string) func(*http.Request) { return func(r *http.Request) { r.Header.Del(name) } }
+	twice := func(name string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Add(name, r.Header.Get(name)) }
 	}
 	zeros := strings.Repeat("0", 40)
 	tests := map[string]struct {
@@ -158,14 +188,37 @@ func TestHandler(t *testing.T) {
 			signed(Token(key, "product/product-1"), push)(r)
 			header("X-Gitea-Event", "issues")(r)
 		}, wantStatus: 202, wantResult: ResultIgnored},
-		"no key":           {key: func(context.Context) ([]byte, error) { return nil, nil }, wantStatus: 503, wantResult: ResultUnavailable},
-		"shortest key":     {change: header("X-Gitlab-Token", Token(key[:16], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:16], nil }, wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
-		"short key":        {change: header("X-Gitlab-Token", Token(key[:15], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:15], nil }, wantStatus: 503, wantResult: ResultUnavailable},
-		"key not readable": {key: func(context.Context) ([]byte, error) { return key, errors.New("store-is-down") }, wantStatus: 503, wantResult: ResultUnavailable},
+		"signed":                      {change: fresh(0), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"signed, and the token":       {change: fresh(0, header("X-Gitlab-Token", Token(key, "product/product-1"))), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"signed, and a wrong token":   {change: fresh(0, header("X-Gitlab-Token", "old")), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"wrongly, and the token":      {change: fresh(0, header("X-Gitlab-Token", Token(key, "product/product-1")), header("Webhook-Signature", "v1,YQ==")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, another body":        {change: fresh(0, body(push+" ")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, another id":          {change: fresh(0, header("Webhook-Id", "id-2")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, another time":        {change: fresh(0, header("Webhook-Timestamp", "1790000001")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, for another":         {change: fresh(0, path(ProductsPath+"product-2")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, no id":               {change: fresh(0, without("Webhook-Id")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, empty id":            {change: func(r *http.Request) { sign(r, Token(key, "product/product-1"), "", "1790000000", push) }, wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, no time":             {change: fresh(0, without("Webhook-Timestamp")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, no signature":        {change: fresh(0, without("Webhook-Signature")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, two ids":             {change: fresh(0, twice("Webhook-Id")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, two times":           {change: fresh(0, twice("Webhook-Timestamp")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, two signatures":      {change: fresh(0, twice("Webhook-Signature")), wantStatus: 401, wantResult: ResultUnauthorized},
+		"signed, oldest":              {change: fresh(-Tolerance), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"signed, too old":             {change: fresh(-Tolerance - time.Second), wantStatus: 401, wantResult: ResultStale, wantDetail: "check the clocks"},
+		"signed, newest":              {change: fresh(Tolerance), wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"signed, of the future":       {change: fresh(Tolerance + time.Second), wantStatus: 401, wantResult: ResultStale},
+		"signed, time of a date":      {change: fresh(0, header("Webhook-Timestamp", "2026-09-21T14:13:20Z")), wantStatus: 401, wantResult: ResultStale},
+		"signed, time that overflows": {change: fresh(0, header("Webhook-Timestamp", "18446744073709551615")), wantStatus: 401, wantResult: ResultStale},
+		"signed, an issue":            {change: fresh(0, header("X-Gitlab-Event", "Issue Hook")), wantStatus: 202, wantResult: ResultIgnored},
+		"no key":                      {key: func(context.Context) ([]byte, error) { return nil, nil }, wantStatus: 503, wantResult: ResultUnavailable},
+		"shortest key":                {change: header("X-Gitlab-Token", Token(key[:16], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:16], nil }, wantStatus: 200, wantResult: ResultAccepted, wantNotified: []string{"product/product-1"}},
+		"short key":                   {change: header("X-Gitlab-Token", Token(key[:15], "product/product-1")), key: func(context.Context) ([]byte, error) { return key[:15], nil }, wantStatus: 503, wantResult: ResultUnavailable},
+		"key not readable":            {key: func(context.Context) ([]byte, error) { return key, errors.New("store-is-down") }, wantStatus: 503, wantResult: ResultUnavailable},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			h, r, w := newRecorder(), request(), httptest.NewRecorder()
+			h.Now = func() time.Time { return at }
 			if tt.change != nil {
 				tt.change(r)
 			}

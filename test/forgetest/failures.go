@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -159,11 +160,16 @@ func outages(s *suite) {
 func (s *suite) outage(name, url string, group client.Group, r client.Repository, retry time.Duration) {
 	s.Helper()
 	c := s.with(client.Connection{APIServer: url, Token: s.secret("canary-0123456789abcdef0123456789abcdef"), Timeout: 300 * time.Millisecond})
+	// At the same time, because clients may wait before they give up.
+	var verbs sync.WaitGroup
+	defer verbs.Wait()
 	for verb, call := range calls(c, group, r, 1) {
-		err := call(s.ctx())
-		s.want(err, client.ErrUnavailable, verb+" with "+name)
-		if got := client.RetryAfter(err); got != retry {
-			s.Errorf("%s with %s: the time to wait is %v, want %v", verb, name, got, retry)
-		}
+		verbs.Go(func() {
+			err := call(s.ctx())
+			s.want(err, client.ErrUnavailable, verb+" with "+name)
+			if got := client.RetryAfter(err); got != retry {
+				s.Errorf("%s with %s: the time to wait is %v, want %v", verb, name, got, retry)
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"nautes.io/nautes/internal/forge"
 	"nautes.io/nautes/internal/forge/client"
 	giteaclient "nautes.io/nautes/internal/forge/client/gitea"
 	"nautes.io/nautes/internal/forge/gitea"
@@ -32,7 +33,7 @@ func userOf(u server.User) forgetest.User {
 
 // The suite runs against a real Gitea.
 func TestConformance(t *testing.T) {
-	s, hooks := server.New(t), gitea.Forge().Hooks
+	s, signature := server.New(t), gitea.Forge().Hooks.Proofs[0]
 	forgetest.Run(t, forgetest.Forge{
 		Host: host{s}, URL: s.URL,
 		Connect: func(c client.Connection) (client.Client, error) { return giteaclient.New(c) },
@@ -41,7 +42,7 @@ func TestConformance(t *testing.T) {
 		Reported:   map[client.Role]client.Role{client.RoleMaintain: client.RoleOwner, client.RoleGuest: client.RoleNone},
 		PushEvents: []string{"push"}, OtherEvents: []string{"pull_request", "release"},
 		Verify: func(header http.Header, body []byte, secret string) bool {
-			return hooks.Proves(header.Get(hooks.ProofHeader), secret, body)
+			return signature.Proves(forge.Delivery{Proof: header.Get(signature.Header), Body: body}, secret)
 		},
 	})
 }

@@ -38,7 +38,10 @@ func Forge() forge.Forge {
 	return forge.Forge{
 		Type: Type, Name: name, TokenUser: tokenUser,
 		Hooks: forge.Hooks{
-			EventHeader: "X-Gitea-Event", ProofHeader: "X-Gitea-Signature", Signed: true, Proves: proves, ChangesBranch: changesBranch,
+			// The signature covers no id and no time. It is of one delivery, because the
+			// content of each push is another one.
+			EventHeader: "X-Gitea-Event", ChangesBranch: changesBranch,
+			Proofs: []forge.Proof{{Header: "X-Gitea-Signature", Signed: true, Proves: proves}},
 		},
 		Events: forge.Events{
 			Source: v1alpha1.EventSourceGitea, Named: named, SourceOf: sourceOf, Listen: listen,
@@ -48,12 +51,12 @@ func Forge() forge.Forge {
 	}
 }
 
-// proves compares a signature: the HMAC-SHA256 of the body in hexadecimal digits.
-func proves(proof, token string, body []byte) bool {
+// proves compares a signature: the HMAC-SHA256 of the body in hexadecimal digits. They
+// are in lower case, so that a delivery has one proof.
+func proves(d forge.Delivery, token string) bool {
 	mac := hmac.New(sha256.New, []byte(token))
-	mac.Write(body)
-	sent, err := hex.DecodeString(proof)
-	return err == nil && hmac.Equal(sent, mac.Sum(nil))
+	mac.Write(d.Body)
+	return hmac.Equal([]byte(d.Proof), []byte(hex.EncodeToString(mac.Sum(nil))))
 }
 
 // changed is the part of a push event that decides about a fetch.

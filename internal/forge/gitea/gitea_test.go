@@ -19,12 +19,12 @@ const commit = "0123456789abcdef0123456789abcdef01234567"
 
 func TestForge(t *testing.T) {
 	f := Forge()
-	got := []string{f.Type, f.Name, f.TokenUser, f.Hooks.EventHeader, f.Hooks.ProofHeader, string(f.Events.Source), f.Events.Program.File}
+	got := []string{f.Type, f.Name, f.TokenUser, f.Hooks.EventHeader, f.Hooks.Proofs[0].Header, string(f.Events.Source), f.Events.Program.File}
 	want := []string{"gitea", "Gitea", "oauth2", "X-Gitea-Event", "X-Gitea-Signature", "gitea", "gitea.lua"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Forge (-want +got):\n%s", diff)
 	}
-	if !strings.Contains(f.Events.Program.Source, f.Hooks.EventHeader) || !f.Hooks.Signed {
+	if !strings.Contains(f.Events.Program.Source, f.Hooks.EventHeader) || !f.Hooks.Proofs[0].Signed {
 		t.Error("the program does not read the name of the event, or the deliveries are not signed")
 	}
 }
@@ -37,7 +37,7 @@ func TestProves(t *testing.T) {
 		want               bool
 	}{
 		"signed":          {proof: signature, token: "token", body: "body", want: true},
-		"upper case":      {proof: strings.ToUpper(signature), token: "token", body: "body", want: true},
+		"upper case":      {proof: strings.ToUpper(signature), token: "token", body: "body"},
 		"another body":    {proof: signature, token: "token", body: "body2"},
 		"another token":   {proof: signature, token: "token2", body: "body"},
 		"cut":             {proof: signature[:62], token: "token", body: "body"},
@@ -47,7 +47,7 @@ func TestProves(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := Forge().Hooks.Proves(tt.proof, tt.token, []byte(tt.body)); got != tt.want {
+			if got := Forge().Hooks.Proofs[0].Proves(forge.Delivery{Proof: tt.proof, Body: []byte(tt.body)}, tt.token); got != tt.want {
 				t.Errorf("Proves = %t, want %t", got, tt.want)
 			}
 		})

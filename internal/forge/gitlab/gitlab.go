@@ -3,7 +3,6 @@
 package gitlab
 
 import (
-	"crypto/hmac"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -33,7 +32,7 @@ const (
 func Forge() forge.Forge {
 	return forge.Forge{
 		Type: Type, Name: name, TokenUser: tokenUser,
-		Hooks: forge.Hooks{EventHeader: "X-Gitlab-Event", ProofHeader: "X-Gitlab-Token", Proves: proves, ChangesBranch: changesBranch},
+		Hooks: forge.Hooks{EventHeader: "X-Gitlab-Event", Proofs: proofs(), ChangesBranch: changesBranch},
 		Events: forge.Events{
 			Source: v1alpha1.EventSourceGitLab, Named: named, SourceOf: sourceOf, Listen: listen,
 			SecretData: map[string]string{keyPlaceholder: placeholder},
@@ -42,9 +41,6 @@ func Forge() forge.Forge {
 		Statuses: statuses{},
 	}
 }
-
-// proves compares the token, which GitLab sends as it is.
-func proves(proof, token string, _ []byte) bool { return hmac.Equal([]byte(proof), []byte(token)) }
 
 // named returns the name that a CodeRepo lists, because those are GitLab's.
 func named(event v1alpha1.GitLabEvent) string { return string(event) }

@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	stdcmp "cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -19,13 +20,56 @@ const commit = "0123456789abcdef0123456789abcdef01234567"
 
 func TestForge(t *testing.T) {
 	f := Forge()
-	got := []string{f.Type, f.Name, f.TokenUser, f.Hooks.EventHeader, f.Hooks.ProofHeader, string(f.Events.Source), f.Events.Program.File}
-	want := []string{"gitlab", "GitLab", "oauth2", "X-Gitlab-Event", "X-Gitlab-Token", string(v1alpha1.EventSourceGitLab), "gitlab.lua"}
+	got := []string{f.Type, f.Name, f.TokenUser, f.Hooks.EventHeader, f.Hooks.Proofs[0].Header, f.Hooks.Proofs[1].Header, string(f.Events.Source), f.Events.Program.File}
+	want := []string{"gitlab", "GitLab", "oauth2", "X-Gitlab-Event", "Webhook-Signature", "X-Gitlab-Token", string(v1alpha1.EventSourceGitLab), "gitlab.lua"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Forge (-want +got):\n%s", diff)
 	}
 	if !strings.Contains(f.Events.Program.Source, "X-Gitlab-Event") {
 		t.Error("the program does not read the name of the event")
+	}
+}
+
+func TestProofs(t *testing.T) {
+	// key=$(printf 'nautes webhook signing key' | openssl dgst -sha256 -hmac token -hex | cut -d' ' -f2)
+	// printf 1.1790000000.body | openssl dgst -sha256 -mac HMAC -macopt hexkey:$key -binary | base64
+	const signature = "v1,YJ9ZsWjS2i7ZwxjiF7mCFFEfvyGvIDWZmmFV4fNoFbs="
+	delivery := forge.Delivery{Proof: signature, ID: "1", Time: "1790000000", Body: []byte("body")}
+	tests := map[string]struct {
+		change func(*forge.Delivery)
+		token  string
+		want   bool
+	}{
+		"signed":            {want: true},
+		"last of a list":    {change: func(d *forge.Delivery) { d.Proof = "v1a,x v1,YQ== " + signature }, want: true},
+		"first of a list":   {change: func(d *forge.Delivery) { d.Proof = signature + " v1,YQ==" }, want: true},
+		"none":              {change: func(d *forge.Delivery) { d.Proof = "" }},
+		"without a version": {change: func(d *forge.Delivery) { d.Proof = signature[3:] }},
+		"another version":   {change: func(d *forge.Delivery) { d.Proof = "v2" + signature[2:] }},
+		"cut":               {change: func(d *forge.Delivery) { d.Proof = signature[:len(signature)-1] }},
+		"the token":         {change: func(d *forge.Delivery) { d.Proof = "token" }},
+		"another id":        {change: func(d *forge.Delivery) { d.ID = "2" }},
+		"another time":      {change: func(d *forge.Delivery) { d.Time = "1790000001" }},
+		"moved border":      {change: func(d *forge.Delivery) { d.ID, d.Time = "1.1790000000", "body" }},
+		"another body":      {change: func(d *forge.Delivery) { d.Body = []byte("Body") }},
+		"another token":     {token: "token2"},
+	}
+	proofs := Forge().Hooks.Proofs
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := delivery
+			if tt.change != nil {
+				tt.change(&d)
+			}
+			if got := proofs[0].Proves(d, stdcmp.Or(tt.token, "token")); got != tt.want {
+				t.Errorf("signed = %t, want %t", got, tt.want)
+			}
+		})
+	}
+	for proof, want := range map[string]bool{"token": true, "token2": false, "toke": false, "": false} {
+		if got := proofs[1].Proves(forge.Delivery{Proof: proof}, "token"); got != want {
+			t.Errorf("the token %q proves: %t, want %t", proof, got, want)
+		}
 	}
 }
 

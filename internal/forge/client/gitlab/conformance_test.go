@@ -2,17 +2,15 @@ package gitlab_test
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 	"testing"
 
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
+	"nautes.io/nautes/internal/forge"
 	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/forge/client/clients"
-	forge "nautes.io/nautes/internal/forge/gitlab"
+	description "nautes.io/nautes/internal/forge/gitlab"
 	"nautes.io/nautes/test/forgetest"
 	"nautes.io/nautes/test/gitlab"
 )
@@ -60,19 +58,17 @@ func (h *host) Statuses(_ context.Context, repository, commit string) ([]string,
 	return names, nil
 }
 
-// signed reports whether a delivery has the signature of Standard Webhooks.
-func signed(header http.Header, body []byte, secret string) bool {
-	mac := hmac.New(sha256.New, forge.SigningKey([]byte(secret)))
-	_, _ = mac.Write([]byte(header.Get("webhook-id") + "." + header.Get("webhook-timestamp") + "."))
-	_, _ = mac.Write(body)
-	return header.Get("webhook-signature") == "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil))
+// proves returns a check of deliveries by one of the ways of GitLab.
+func proves(proof forge.Proof) func(http.Header, []byte, string) bool {
+	return func(header http.Header, body []byte, secret string) bool {
+		d := forge.Delivery{Proof: header.Get(proof.Header), ID: header.Get(proof.IDHeader), Time: header.Get(proof.TimeHeader), Body: body}
+		return proof.Proves(d, secret)
+	}
 }
 
 func TestConformance(t *testing.T) {
-	for version, verify := range map[string]func(http.Header, []byte, string) bool{
-		"19.1.0": signed,
-		"18.4.0": func(header http.Header, _ []byte, secret string) bool { return header.Get("X-Gitlab-Token") == secret },
-	} {
+	signature, token := description.Forge().Hooks.Proofs[0], description.Forge().Hooks.Proofs[1]
+	for version, proof := range map[string]forge.Proof{"19.1.0": signature, "18.4.0": token} {
 		t.Run(version, func(t *testing.T) {
 			s := gitlab.New(t, func(o *gitlab.Options) { o.Version, o.Unprotected = version, true })
 			root := s.Token("root")
@@ -88,7 +84,7 @@ func TestConformance(t *testing.T) {
 				Host: &host{s, forgetest.User{ID: me.ID, Name: "root", Email: me.Email, Token: root}}, URL: s.URL,
 				Connect:    func(c client.Connection) (client.Client, error) { return clients.New("gitlab", c) },
 				PushEvents: []string{"push_events"}, OtherEvents: []string{"merge_requests_events", "tag_push_events"},
-				Verify: verify,
+				Verify: proves(proof),
 			})
 			matched(t, s)
 		})
