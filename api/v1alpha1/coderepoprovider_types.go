@@ -54,12 +54,18 @@ type CodeRepoProviderSpec struct {
 // GitProxy is an HTTP proxy for clients of Git.
 type GitProxy struct {
 	// url is the address of the proxy, for example http://proxy.example.com:3128. It has
-	// no credentials.
+	// no credentials, which login declares.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^https?://[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?(:[0-9]{1,5})?/?$')`,message="write the address of the proxy as http://host:port, without credentials and path"
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'^https?://[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?(:[0-9]{1,5})?/?$')`,message="write the address of the proxy as http://host:port, without path and credentials: set login for a proxy that asks for a user name and a password, and put them into the secret store"
 	// +required
 	URL string `json:"url"`
+
+	// login is true for a proxy that asks for a user name and a password. They are in the
+	// fields username and password of the secret git/<CodeRepoProvider>/proxy in the
+	// engine tenant of the secret store.
+	// +optional
+	Login bool `json:"login,omitempty"`
 
 	// noProxy lists the hosts that are reached without the proxy: names, which stand for
 	// their subdomains too, addresses and networks such as 10.0.0.0/8.

@@ -58,10 +58,14 @@ func (p platform) find(ctx context.Context) (found, error) {
 		path = strings.TrimPrefix(path, base.Path+"/")
 	}
 	access := snap.GitAccess(url)
+	login, err := p.deps.ProxyLogin(ctx, access)
+	if err != nil {
+		return found{}, err
+	}
 	return found{
 		Platform: rest.Platform{
 			Provider: provider, TenantRepository: strings.TrimSuffix(path, ".git"), Namespace: p.deps.Namespace,
-			CABundle: access.CABundle, Proxy: access.Proxy,
+			CABundle: access.CABundle, Proxy: access.Proxy, ProxyLogin: login,
 		},
 		url: giturl.Plain(url), branch: cmp.Or(repository.Spec.Branch, "main"), access: access,
 	}, nil
@@ -76,9 +80,13 @@ func (p platform) current(ctx context.Context) (rest.Platform, error) {
 // connect returns a client of the forge with an access token.
 func (p platform) connect(provider *v1alpha1.CodeRepoProvider, token secrets.Value) (client.Client, error) {
 	way := p.deps.Loader.Settings.Git.With(provider)
+	login, err := p.deps.ProxyLogin(context.Background(), way)
+	if err != nil {
+		return nil, err
+	}
 	return clients.New(provider.Spec.ProviderType, client.Connection{
 		APIServer: provider.Spec.APIServer, Token: token, CABundle: way.CABundle,
-		Proxy: func(host string) string { return way.To("https://" + host + "/").Proxy },
+		Proxy: func(host string) string { return login.To(way.To("https://" + host + "/").Proxy) },
 	})
 }
 
@@ -99,6 +107,6 @@ func (p platform) tenant(ctx context.Context) (edit.Repository, error) {
 	}
 	return edit.Repository{
 		Key: "tenant", Scope: layout.Scope{Tenant: true, Namespace: p.deps.Namespace},
-		Source: git.Source{URL: f.url, Branch: f.branch, Auth: auth, CABundle: f.access.CABundle, Proxy: f.access.Proxy},
+		Source: git.Source{URL: f.url, Branch: f.branch, Auth: auth, CABundle: f.access.CABundle, Proxy: f.access.Proxy, ProxyLogin: f.ProxyLogin},
 	}, nil
 }

@@ -64,17 +64,17 @@ func (g *gitSync) subject(ctx context.Context, key reconcile.SyncKey) (*subject,
 	}, nil
 }
 
-// source returns the repository of a subject, with its credentials and the way to its
-// server.
+// source returns the repository of a subject, its credentials and the way to its server.
 func (g *gitSync) source(ctx context.Context, s *subject) (git.Source, error) {
 	snap, err := g.deps.Loader.Providers(ctx)
 	if err != nil {
 		return git.Source{}, err
 	}
-	auth, err := g.gitCredentials(ctx, snap.TokenProvider(s.url), s.secret)
-	access := snap.GitAccess(s.url)
-	auth.KnownHosts = access.JoinKnownHosts(auth.KnownHosts)
-	return git.Source{URL: giturl.Plain(s.url), Branch: s.branch, Auth: auth, CABundle: access.CABundle, Proxy: access.Proxy}, err
+	source := git.Source{URL: giturl.Plain(s.url), Branch: s.branch}
+	if source.Auth, err = g.gitCredentials(ctx, snap.TokenProvider(s.url), s.secret); err == nil {
+		err = g.deps.SetWay(ctx, snap.GitAccess(s.url), &source)
+	}
+	return source, err
 }
 
 // gitCredentials returns the credentials of a repository: the named Secret, else the

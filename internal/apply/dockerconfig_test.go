@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,6 +22,27 @@ type fixedStore struct {
 
 func (s fixedStore) Get(context.Context, secrets.Ref) (secrets.Secret, error) {
 	return secrets.Secret{Fields: s.fields, Version: "1"}, nil
+}
+
+// The URL of a proxy has the user and the password of its secret.
+func TestProxyURL(t *testing.T) {
+	ask := plan.SecretValue{Key: "proxy", Field: "password", Format: plan.FormatProxy, Subject: "http://proxy.example.com:3128"}
+	fields := map[string]secrets.Value{"username": secrets.NewValue([]byte("shop\\ann\n")), "password": secrets.NewValue([]byte("p@s s:/%\r\n"))}
+	got, _, err := New("acme", fixedStore{fields: fields}).reader(testID).value(t.Context(), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := url.Parse(string(got.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if password, _ := address.User.Password(); address.User.Username() != `shop\ann` || password != "p@s s:/%" || address.Host != "proxy.example.com:3128" {
+		t.Errorf("the URL has the user %q, the password %q and the host %q", address.User.Username(), password, address.Host)
+	}
+	delete(fields, "username")
+	if _, _, err := New("acme", fixedStore{fields: fields}).reader(testID).value(t.Context(), ask); !errors.As(err, new(*SecretMissingError)) {
+		t.Errorf("without a user: %v", err)
+	}
 }
 
 func TestDockerConfig(t *testing.T) {

@@ -58,13 +58,13 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 		}
 		token := webhookToken(content, v.Subject)
 		return &token, secret.Version, nil
-	case v.Format == plan.FormatDockerConfig:
+	case v.Format == plan.FormatDockerConfig || v.Format == plan.FormatProxy:
 		user, ok := secret.Fields[plan.FieldUsername]
 		if !ok {
 			return nil, "", &SecretMissingError{Ref: v.Ref, Field: plan.FieldUsername}
 		}
-		config, err := dockerConfig(v.Subject, *bare(user, plan.BareText), *bare(content, plan.BareText))
-		return &config, secret.Version, err
+		joined, err := joinLogin(v, *bare(user, plan.BareText), *bare(content, plan.BareText))
+		return &joined, secret.Version, err
 	}
 	format, ok := r.formats[v.Format]
 	if !ok {
@@ -95,6 +95,14 @@ func webhookToken(key secrets.Value, subject string) secrets.Value {
 	// Writing to a hash never fails.
 	_, _ = mac.Write([]byte(subject))
 	return secrets.NewValue([]byte(hex.EncodeToString(mac.Sum(nil))))
+}
+
+// joinLogin returns the user and the password in a format for both.
+func joinLogin(v plan.SecretValue, user, password secrets.Value) (secrets.Value, error) {
+	if v.Format == plan.FormatProxy {
+		return secrets.NewValue([]byte(plan.ProxyURL(v.Subject, string(user.Bytes()), string(password.Bytes())))), nil
+	}
+	return dockerConfig(v.Subject, user, password)
 }
 
 // dockerConfig returns the content of an image pull secret for one registry.

@@ -145,10 +145,14 @@ func (s *space) addRepository(argoNamespace string, repo *v1alpha1.CodeRepo, url
 	data := map[string][]byte{
 		"type": []byte("git"), "url": []byte(url), "project": []byte(s.product.Name), "name": []byte(repo.Name),
 	}
+	values := s.credentials(repo, url)
 	if access := s.snap.GitAccess(url); access.Proxy != "" {
 		data["proxy"] = []byte(access.Proxy)
 		if access.NoProxy != "" {
 			data["noProxy"] = []byte(access.NoProxy)
+		}
+		if access.ProxyLogin != (plan.SecretRef{}) {
+			values = append(values, plan.SecretValue{Key: "proxy", Ref: access.ProxyLogin, Field: keyPassword, Format: plan.FormatProxy, Subject: access.Proxy})
 		}
 	}
 	s.add(plan.StageConfig, secretKind, &corev1.Secret{
@@ -158,7 +162,7 @@ func (s *space) addRepository(argoNamespace string, repo *v1alpha1.CodeRepo, url
 		},
 		Type: corev1.SecretTypeOpaque,
 		Data: data,
-	}, snapshot.RefOf(repo), s.credentials(repo, url)...)
+	}, snapshot.RefOf(repo), values...)
 }
 
 // credentials returns the references to the credentials of a repository, or nil if

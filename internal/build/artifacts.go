@@ -2,7 +2,6 @@ package build
 
 import (
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,18 +70,8 @@ func (s *space) addPullSecret(namespace string, a *v1alpha1.ArtifactRepo, ref se
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: names.PullSecret(a.Name)},
 		Type:       corev1.SecretTypeDockerConfigJson,
 	}, snapshot.RefOf(a), plan.SecretValue{
-		Key: corev1.DockerConfigJsonKey, Ref: ref, Field: keyPassword, Format: plan.FormatDockerConfig, Subject: dockerRegistry(a.Spec.Registry),
+		Key: corev1.DockerConfigJsonKey, Ref: ref, Field: keyPassword, Format: plan.FormatDockerConfig, Subject: names.DockerRegistry(a.Spec.Registry),
 	})
-}
-
-// dockerRegistry returns the key of a registry in the configuration of Docker, whose own
-// registry has a historic one.
-func dockerRegistry(registry string) string {
-	host, _, _ := strings.Cut(registry, "/")
-	if host == "docker.io" || host == "index.docker.io" {
-		return "https://index.docker.io/v1/"
-	}
-	return registry
 }
 
 // account returns the ServiceAccount of runtimes, whose Pods pull images by these secrets.

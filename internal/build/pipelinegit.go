@@ -23,6 +23,17 @@ func (p *pipeline) gitFiles(url string) map[string]string {
 	return files
 }
 
+// proxySecret returns the name of the Secret with the login for the proxy before the
+// repository, or "" if no login is needed.
+func (p *pipeline) proxySecret() string {
+	// Without a URL there is no launcher either.
+	url, _ := p.snap.RepositoryURL(p.snap.CodeRepo(p.runtime.Namespace, p.runtime.Spec.PipelineSource))
+	if p.snap.GitAccess(url).ProxyLogin == (plan.SecretRef{}) {
+		return ""
+	}
+	return names.PipelineProxy(p.runtime.Name)
+}
+
 // addGitConfig adds the ConfigMap of these files.
 func (p *pipeline) addGitConfig(url string) {
 	if files := p.gitFiles(url); len(files) > 0 {

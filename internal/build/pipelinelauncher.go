@@ -15,6 +15,7 @@ import (
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/luapattern"
 	"nautes.io/nautes/internal/names"
+	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -147,10 +148,11 @@ func (l *launcher) config() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	access := l.snap.GitAccess(url)
 	config := launch.Config{
 		Product: l.runtime.Namespace, Runtime: l.runtime.Name, Namespace: l.namespace(), Account: l.target.Account,
 		EventSource: l.source.Name, Pipeline: l.file.Name, Label: l.file.Label,
-		Repository: l.repo.Name, URL: url, Proxy: l.snap.GitAccess(url).Proxy, Path: l.file.Path, Revision: cmp.Or(l.trigger.Revision, l.clockRevision()), EventRepository: l.eventRepository(),
+		Repository: l.repo.Name, URL: url, Proxy: access.Proxy, ProxyLogin: access.ProxyLogin != (plan.SecretRef{}), Path: l.file.Path, Revision: cmp.Or(l.trigger.Revision, l.clockRevision()), EventRepository: l.eventRepository(),
 	}
 	for _, input := range l.trigger.Inputs {
 		made, err := l.input(input)
@@ -255,7 +257,10 @@ func (l *launcher) launch(config string) tekton.PipelineTask {
 	// Both Secrets have the same keys. The secret store decides which of them
 	// exists; a public repository has none.
 	var sources []corev1.VolumeProjection
-	for _, name := range []string{names.PipelineCredentials(l.runtime.Name), names.SyncedCredentials(l.runtime.Name)} {
+	for _, name := range []string{names.PipelineCredentials(l.runtime.Name), names.SyncedCredentials(l.runtime.Name), l.proxySecret()} {
+		if name == "" {
+			continue
+		}
 		optional := true
 		sources = append(sources, corev1.VolumeProjection{Secret: &corev1.SecretProjection{
 			LocalObjectReference: corev1.LocalObjectReference{Name: name}, Optional: &optional,

@@ -8,6 +8,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/foreign/externalsecrets"
+	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
@@ -86,6 +87,11 @@ func (p *pipeline) addCredentials() error {
 		return err
 	}
 	p.addGitConfig(url)
+	if login := p.snap.GitAccess(url).ProxyLogin; login != (plan.SecretRef{}) {
+		p.addSecret(p.proxySecret(),
+			plan.SecretValue{Key: launch.FileProxyUser, Ref: login, Field: keyUsername},
+			plan.SecretValue{Key: launch.FileProxyPassword, Ref: login, Field: keyPassword})
+	}
 	provider := p.snap.CodeRepoProvider(repo.Spec.CodeRepoProvider)
 	if provider == nil {
 		return nil
@@ -105,11 +111,14 @@ func (p *pipeline) addCredentials() error {
 			{Key: keyPassword, Ref: ref, Field: keyPassword},
 		}
 	}
-	p.add(plan.StageConfig, secretKind, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace(), Name: names.PipelineCredentials(p.runtime.Name)},
-		Type:       corev1.SecretTypeOpaque,
-	}, p.source, values...)
+	p.addSecret(names.PipelineCredentials(p.runtime.Name), values...)
 	return nil
+}
+
+func (p *pipeline) addSecret(name string, values ...plan.SecretValue) {
+	p.add(plan.StageConfig, secretKind, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.namespace(), Name: name}, Type: corev1.SecretTypeOpaque,
+	}, p.source, values...)
 }
 
 // addSyncedCredentials has External Secrets fetch the credentials by the account of

@@ -70,6 +70,9 @@ type GitProxy struct {
 	// URL of the proxy, in the form http://host:port, without credentials. If empty,
 	// there is no proxy.
 	URL string `json:"url"`
+	// Login is true for a proxy that asks for a user name and a password, which the
+	// secret store has.
+	Login bool `json:"login"`
 	// NoProxy lists the hosts that are reached without the proxy: names with their
 	// subdomains, addresses, and networks such as 10.0.0.0/8.
 	NoProxy []string `json:"noProxy"`

@@ -26,6 +26,7 @@ func TestProxyRulesAgree(t *testing.T) {
 		"an address of IPv6":   {url: proxy, host: "[::1]:443"},
 		"a wildcard":           {url: proxy, host: "*.example.com"},
 		"a credential":         {url: "http://me:hidden@proxy.example.com", host: "a", wantRefused: true},
+		"a user name":          {url: "http://me@proxy.example.com:3128", host: "a", wantRefused: true},
 		"a path":               {url: "http://proxy.example.com/path", host: "a", wantRefused: true},
 		"another scheme":       {url: "socks5://proxy.example.com", host: "a", wantRefused: true},
 		"a dash at the end":    {url: "http://proxy-", host: "a", wantRefused: true},

@@ -102,10 +102,10 @@ var (
 func (p *GitProxy) validate(path *field.Path) field.ErrorList {
 	var list field.ErrorList
 	if p.URL != "" && !proxyURL.MatchString(p.URL) {
-		list = append(list, field.Invalid(path.Child("url"), field.OmitValueType{}, "write http://host:port, without credentials and path"))
+		list = append(list, field.Invalid(path.Child("url"), field.OmitValueType{}, "write http://host:port, without path and credentials: set login for a proxy that asks for a user name and a password, and put them into the secret store"))
 	}
-	if p.URL == "" && len(p.NoProxy) > 0 {
-		list = append(list, field.Required(path.Child("url"), "write the URL of the proxy, or remove noProxy"))
+	if p.URL == "" && (len(p.NoProxy) > 0 || p.Login) {
+		list = append(list, field.Required(path.Child("url"), "write the URL of the proxy, or remove noProxy and login"))
 	}
 	for i, host := range p.NoProxy {
 		if !proxyHost.MatchString(host) {

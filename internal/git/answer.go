@@ -19,6 +19,8 @@ type answer struct {
 	// page: the answer is a web page. login: it redirects to a login page. smart: it is
 	// from git's own service, and not from one that hands out files.
 	page, login, smart bool
+	// proxy: it is from a proxy, which asks for a login.
+	proxy bool
 }
 
 // listener reads git's trace of HTTP headers from a pipe. The trace is stored nowhere.
@@ -104,7 +106,8 @@ func (a *answer) hear(header string, now func() time.Time) {
 		}
 	default:
 		if strings.HasPrefix(header, "HTTP/") {
-			*a = answer{}
+			status := strings.Fields(header)
+			*a = answer{proxy: len(status) > 1 && status[1] == strconv.Itoa(http.StatusProxyAuthRequired)}
 		}
 	}
 }

@@ -144,12 +144,17 @@ func (m *Mirrors) failure(ctx context.Context, c command, err error, stderr stri
 	if c.remote == nil {
 		return &CommandError{Repository: repository, Command: c.args[0], Code: exit.ExitCode(), Detail: scrub(stderr, nil)}
 	}
-	f.auth = c.remote.auth
+	f.auth, f.secret = c.remote.auth, c.remote.secret()
 	return m.examine(ctx, c.remote, classify(f))
 }
 
-func (a Auth) secret() []string {
-	return []string{string(a.Password.Bytes()), a.basic(), strings.TrimSpace(string(a.SSHKey.Bytes()))}
+// secret returns what no message may repeat.
+func (r *remote) secret() []string {
+	proxy := Auth{Username: r.proxyLogin.Username, Password: r.proxyLogin.Password}
+	return []string{
+		string(r.auth.Password.Bytes()), r.auth.basic(), strings.TrimSpace(string(r.auth.SSHKey.Bytes())),
+		string(proxy.Password.Bytes()), proxy.basic(), strings.TrimPrefix(r.proxyLogin.To("x://"), "x://"),
+	}
 }
 
 // basic returns the credentials in the form of HTTP's basic scheme, or "" without

@@ -26,6 +26,12 @@ type Auth struct {
 	KnownHosts []byte
 }
 
+// Login is a user name and a password for a proxy. The zero value is none.
+type Login struct {
+	Username string
+	Password secrets.Value
+}
+
 // Source is one branch of a remote repository. URL has no credentials:
 // https://host/path, ssh://user@host/path or user@host:path. Branch is a short
 // name such as main, and must not be empty.
@@ -34,8 +40,10 @@ type Source struct {
 	Auth        Auth
 	// CABundle has certificates in PEM that are trusted in addition to the system's.
 	CABundle string
-	// Proxy is the URL of an HTTP proxy for https and http, or empty for none.
-	Proxy string
+	// Proxy is the URL of an HTTP proxy for https and http, without credentials, or empty
+	// for none. ProxyLogin is the login for it.
+	Proxy      string
+	ProxyLogin Login
 }
 
 // Commit is the head of a branch. Hash has 40 hexadecimal digits, or 64

@@ -170,5 +170,5 @@ func (r *remote) serverText(complaint, reason string) string {
 	if len(said) == 0 {
 		said = []string{reason}
 	}
-	return scrub(strings.Join(said, " "), r.auth.secret())
+	return scrub(strings.Join(said, " "), r.secret())
 }

@@ -31,6 +31,7 @@ type remote struct {
 	auth   Auth
 	// caBundle and proxy are the way to the server.
 	caBundle, proxy string
+	proxyLogin      Login
 	// caFile has the bundle and the system's certificates, if a command needed them.
 	caFile string
 }
@@ -80,7 +81,7 @@ func (m *Mirrors) checkRemote(src Source) (*remote, error) {
 	if reason != "" {
 		return nil, &Error{Repository: display, Err: ErrRefused, Reason: reason}
 	}
-	r.auth, r.caBundle, r.proxy = auth, src.CABundle, src.Proxy
+	r.auth, r.caBundle, r.proxy, r.proxyLogin = auth, src.CABundle, src.Proxy, src.ProxyLogin.bare()
 	return r, nil
 }
 

@@ -24,6 +24,8 @@ type failed struct {
 	code                int
 	stderr              string
 	auth                Auth
+	// secret is what no message may repeat.
+	secret []string
 	// said is the last answer of an HTTP server.
 	said answer
 }
@@ -118,6 +120,8 @@ func classify(f failed) error {
 		status, _ = strconv.Atoi(match[1] + match[2])
 	}
 	switch {
+	case f.said.proxy:
+		return known(refusedWith(http.StatusProxyAuthRequired))
 	case moved.MatchString(said):
 		return known(f.redirected())
 	case status == http.StatusForbidden, challenged.MatchString(said) && status < http.StatusInternalServerError:
@@ -138,7 +142,7 @@ func classify(f failed) error {
 			return known(s.reason, s.err)
 		}
 	}
-	return &CommandError{Repository: f.repository, Command: f.command, Code: f.code, Detail: scrub(f.stderr, f.auth.secret())}
+	return &CommandError{Repository: f.repository, Command: f.command, Code: f.code, Detail: scrub(f.stderr, f.secret)}
 }
 
 // unauthorised returns the reason for a server that does not accept the credentials.
@@ -183,7 +187,7 @@ func refusedWith(status int) (reason string, err error) {
 	case status == http.StatusTooManyRequests:
 		return "the server asks to come back later (" + named + "): ask the server's administrators to raise the limit if it stays so", ErrUnreachable
 	case status == http.StatusProxyAuthRequired:
-		return "the proxy asks for credentials (" + named + "): correct the proxy's settings", ErrAuthentication
+		return "the proxy asks for a login, or does not accept it (" + named + "): set login of the proxy, and store the right username and password in the secret store", ErrAuthentication
 	case status == http.StatusPaymentRequired:
 		return "the server asks for a payment (" + named + "): check the plan of the account at the Git host", ErrRefused
 	case status == http.StatusUnavailableForLegalReasons:

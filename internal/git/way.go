@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/secrets"
 )
 
 // certificatesSetting of git names a file with the certificates that it trusts.
@@ -19,7 +22,7 @@ const certificatesSetting = "http.sslCAInfo"
 func (m *Mirrors) waySettings(r *remote) ([][2]string, error) {
 	var settings [][2]string
 	if r.proxy != "" {
-		settings = append(settings, [2]string{"http.proxy", r.proxy})
+		settings = append(settings, [2]string{"http.proxy", r.proxyLogin.To(r.proxy)})
 	}
 	trusted := m.options.CAFile
 	if r.caBundle != "" && r.protocol == "https" {
@@ -36,6 +39,19 @@ func (m *Mirrors) waySettings(r *remote) ([][2]string, error) {
 		settings = append(settings, [2]string{certificatesSetting, trusted})
 	}
 	return settings, nil
+}
+
+// bare returns a login without the line ends around it.
+func (l Login) bare() Login {
+	return Login{Username: plan.BareText(l.Username), Password: secrets.NewValue([]byte(plan.BareText(string(l.Password.Bytes()))))}
+}
+
+// To returns the URL of a proxy with the login for it. It must not be printed.
+func (l Login) To(proxy string) string {
+	if l.Username == "" || proxy == "" {
+		return proxy
+	}
+	return plan.ProxyURL(proxy, l.Username, string(l.Password.Bytes()))
 }
 
 // bundleFile returns a file with the system's certificates, or the ones of

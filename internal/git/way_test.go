@@ -2,7 +2,9 @@ package git
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/githost"
 )
 
@@ -66,6 +69,8 @@ func TestPrivateAuthority(t *testing.T) {
 type proxy struct {
 	*httptest.Server
 	requests atomic.Int32
+	// login is the value of Proxy-Authorization that the proxy asks for, or empty.
+	login string
 }
 
 func newProxy(t *testing.T, to string) *proxy {
@@ -73,6 +78,11 @@ func newProxy(t *testing.T, to string) *proxy {
 	p := &proxy{}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.requests.Add(1)
+		if p.login != "" && r.Header.Get("Proxy-Authorization") != p.login {
+			w.Header().Set("Proxy-Authenticate", `Basic realm="proxy"`)
+			http.Error(w, "log in", http.StatusProxyAuthRequired)
+			return
+		}
 		if r.Method != http.MethodConnect {
 			r.URL.Scheme, r.URL.Host, r.RequestURI = "http", to, ""
 			answer, err := http.DefaultTransport.RoundTrip(r)
@@ -141,6 +151,42 @@ func TestProxy(t *testing.T) {
 			through.Close()
 			if _, err := m.Fetch(context.Background(), key, src); !errors.Is(err, ErrUnreachable) {
 				t.Errorf("a proxy that is down: %v, want ErrUnreachable", err)
+			}
+		})
+	}
+}
+
+// The login for a proxy reaches it whatever characters it has, and shows nowhere.
+func TestProxyLogin(t *testing.T) {
+	const user, password = "shop\\ann", `c@nary:/p% w+?#"'&=ü`
+	right := Login{Username: user + "\n", Password: secrets.NewValue([]byte(password + "\r\n"))}
+	for name, server := range map[string]*githost.Server{"http": githost.New(t), "https": githost.NewTLS(t)} {
+		t.Run(name, func(t *testing.T) {
+			repo := server.Repo("demo/default.project")
+			hash := repo.Push(map[string]string{"a": "1"})
+			address, err := url.Parse(repo.URL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			through := newProxy(t, address.Host)
+			through.login = "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+			src := Source{URL: address.Scheme + "://example.com" + address.Path, Branch: "main", Proxy: through.URL, ProxyLogin: right}
+			if address.Scheme == "https" {
+				src.CABundle = certificateOf(t, server)
+			}
+			m := testMirrors(t, nil)
+			if got := fetch(t, m, src); got.Hash != hash {
+				t.Errorf("head is %s, want %s", got.Hash, hash)
+			}
+			for name, login := range map[string]Login{"none": {}, "another": {Username: user, Password: secrets.NewValue([]byte("c@nary"))}} {
+				src.ProxyLogin = login
+				_, err := m.Fetch(t.Context(), name, src)
+				if !errors.Is(err, ErrAuthentication) || !strings.Contains(err.Error(), "the proxy asks for a login") {
+					t.Errorf("login %s: %v, want that the proxy asks for a login", name, err)
+				}
+				if strings.Contains(fmt.Sprintf("%+v", err), "c@nary") {
+					t.Errorf("login %s: the error shows the password: %v", name, err)
+				}
 			}
 		})
 	}

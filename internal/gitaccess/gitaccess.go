@@ -16,6 +16,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/giturl"
+	"nautes.io/nautes/internal/plan"
 )
 
 // Access is how clients of Git reach a server and know it. It holds no secrets.
@@ -28,6 +29,22 @@ type Access struct {
 	// Proxy is the URL of an HTTP proxy, or empty for none. NoProxy lists the hosts that
 	// are reached without it, separated by commas.
 	Proxy, NoProxy string
+	// ProxyLogin names the secret with the username and the password for the proxy. It is
+	// zero if the proxy asks for none.
+	ProxyLogin plan.SecretRef
+}
+
+// Login returns the access with a login for the proxy, which the provider of that name
+// declares, or the operator if it is empty.
+func (a Access) Login(provider string, declared bool) Access {
+	a.ProxyLogin = plan.SecretRef{}
+	switch {
+	case declared && provider == "":
+		a.ProxyLogin = plan.SecretRef{Engine: "tenant", Path: "nautes/git-proxy"}
+	case declared:
+		a.ProxyLogin = plan.SecretRef{Engine: "tenant", Path: "git/" + provider + "/proxy"}
+	}
+	return a
 }
 
 // To returns the access to a URL. Its proxy is empty if the URL is reached without one,
@@ -51,7 +68,7 @@ func (a Access) To(raw string) Access {
 // direct returns the access without a proxy.
 func (a Access) direct() Access {
 	a.Proxy, a.NoProxy = "", ""
-	return a
+	return a.Login("", false)
 }
 
 // With adds the certificates and host keys of a provider. A proxy of the provider
@@ -61,6 +78,7 @@ func (a Access) With(p *v1alpha1.CodeRepoProvider) Access {
 	a.KnownHosts = JoinLines(a.KnownHosts, p.Spec.KnownHosts)
 	if proxy := p.Spec.Proxy; proxy != nil {
 		a.Proxy, a.NoProxy = proxy.URL, strings.Join(proxy.NoProxy, ",")
+		a = a.Login(p.Name, proxy.Login)
 	}
 	return a
 }

@@ -7,13 +7,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/gitaccess"
+	"nautes.io/nautes/internal/plan"
 )
 
 func TestTo(t *testing.T) {
-	behind := gitaccess.Access{CABundle: "ca", KnownHosts: "hosts", Proxy: "http://proxy:3128", NoProxy: "in.example.com,10.0.0.0/8"}
+	behind := gitaccess.Access{CABundle: "ca", KnownHosts: "hosts", Proxy: "http://proxy:3128", NoProxy: "in.example.com,10.0.0.0/8"}.Login("", true)
 	direct := gitaccess.Access{CABundle: "ca", KnownHosts: "hosts"}
 	for name, test := range map[string]struct {
 		access gitaccess.Access
@@ -37,6 +39,9 @@ func TestTo(t *testing.T) {
 
 func TestWith(t *testing.T) {
 	own := gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n", Proxy: "http://proxy:3128", NoProxy: "a"}
+	if got := own.Login("", true).ProxyLogin; got != (plan.SecretRef{Engine: "tenant", Path: "nautes/git-proxy"}) {
+		t.Errorf("the login for the operator's proxy is at %s", got)
+	}
 	for name, test := range map[string]struct {
 		spec v1alpha1.CodeRepoProviderSpec
 		want gitaccess.Access
@@ -44,9 +49,10 @@ func TestWith(t *testing.T) {
 		"nothing of its own": {want: own},
 		"trust":              {spec: v1alpha1.CodeRepoProviderSpec{CABundle: "ca2", KnownHosts: "hosts2"}, want: gitaccess.Access{CABundle: "ca\nca2\n", KnownHosts: "hosts\nhosts2\n", Proxy: "http://proxy:3128", NoProxy: "a"}},
 		"a proxy":            {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{URL: "http://other:80", NoProxy: []string{"b", "c"}}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n", Proxy: "http://other:80", NoProxy: "b,c"}},
+		"a proxy that asks for a login": {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{URL: "http://other:80", Login: true}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n", Proxy: "http://other:80", ProxyLogin: plan.SecretRef{Engine: "tenant", Path: "git/forge/proxy"}}},
 		"no proxy at all":    {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n"}},
 	} {
-		if diff := cmp.Diff(test.want, own.With(&v1alpha1.CodeRepoProvider{Spec: test.spec})); diff != "" {
+		if diff := cmp.Diff(test.want, own.With(&v1alpha1.CodeRepoProvider{ObjectMeta: metav1.ObjectMeta{Name: "forge"}, Spec: test.spec})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

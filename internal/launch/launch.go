@@ -26,6 +26,9 @@ type Config struct {
 	// Proxy is the URL of the HTTP proxy for the repository, without credentials; empty
 	// for none.
 	Proxy string `json:"proxy,omitempty"`
+	// ProxyLogin is true if the proxy asks for the login in FileProxyUser and
+	// FileProxyPassword.
+	ProxyLogin bool `json:"proxyLogin,omitempty"`
 	// Revision is the trigger's: a branch, a tag or a commit. If it is empty, the
 	// event decides.
 	Revision string `json:"revision,omitempty"`
@@ -99,8 +102,12 @@ const (
 // CredentialsDir is the directory with the credentials of the repository in a
 // launcher's step, one file for each field; it is empty for a public repository. The
 // files are username and password for HTTP, and ssh-privatekey and known_hosts for
-// SSH.
-const CredentialsDir = "/nautes/credentials"
+// SSH. The login for a proxy has files of its own there.
+const (
+	CredentialsDir    = "/nautes/credentials"
+	FileProxyUser     = "proxy-username"
+	FileProxyPassword = "proxy-password"
+)
 
 // GitDir is the directory in a launcher's step with the files by which the runner knows
 // the Git server. FileCA has certificates in PEM, FileKnownHosts has SSH host keys.

@@ -40,6 +40,7 @@ const (
 	sensorPrefix   = "nautes-sensor-"
 	// The suffixes begin with a dot, which no name of a runtime holds.
 	gitSuffix       = ".git"
+	proxySuffix     = ".proxy"
 	syncedSuffix    = ".synced"
 	resourcesSuffix = ".resources"
 	// tlsPrefix begins the names of the certificates of web pages.
@@ -119,6 +120,22 @@ func SyncedCredentials(runtime string) string {
 // runtime know the Git server, in the runtime's namespace.
 func PipelineGit(runtime string) string {
 	return unique(pipelinePrefix+runtime+gitSuffix, true, runtime, gitSuffix)
+}
+
+// DockerRegistry returns the key of a registry in the configuration of Docker, whose own
+// registry has a historic one.
+func DockerRegistry(registry string) string {
+	host, _, _ := strings.Cut(registry, "/")
+	if host == "docker.io" || host == "index.docker.io" {
+		return "https://index.docker.io/v1/"
+	}
+	return registry
+}
+
+// PipelineProxy returns the name of the Secret with the login by which the launchers of a
+// pipeline runtime pass a proxy, in the runtime's namespace.
+func PipelineProxy(runtime string) string {
+	return unique(pipelinePrefix+runtime+proxySuffix, true, runtime, proxySuffix)
 }
 
 // SensorRole returns the name of the Role, and of its binding, that lets the

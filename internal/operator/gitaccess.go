@@ -11,7 +11,7 @@ import (
 
 // gitAccess reads the settings for all Git servers.
 func gitAccess(c *config.Git) (gitaccess.Access, error) {
-	access := gitaccess.Access{Proxy: c.Proxy.URL, NoProxy: strings.Join(c.Proxy.NoProxy, ",")}
+	access := gitaccess.Access{Proxy: c.Proxy.URL, NoProxy: strings.Join(c.Proxy.NoProxy, ",")}.Login("", c.Proxy.Login)
 	for _, one := range []struct {
 		field, path string
 		to          *string

@@ -125,8 +125,8 @@ type SecretValue struct {
 	Optional bool
 	// Format that the field is converted to; unchanged when empty.
 	Format Format
-	// Subject that FormatWebhookToken makes a token for, and the registry of
-	// FormatDockerConfig; empty for other formats.
+	// Subject that FormatWebhookToken makes a token for, the registry of
+	// FormatDockerConfig, and the URL of FormatProxy; empty for other formats.
 	Subject string
 }
 
@@ -147,6 +147,9 @@ const (
 	// FormatDockerConfig makes the content of an image pull secret: the Field of the
 	// secret is the password, and FieldUsername the user, at the registry in Subject.
 	FormatDockerConfig Format = "docker-config"
+	// FormatProxy makes the URL of a proxy with a login: the Field of the secret is the
+	// password, FieldUsername the user, and the Subject the URL without them.
+	FormatProxy Format = "proxy"
 	// FormatText is BareText of a user name or a password.
 	FormatText Format = "text"
 	// FormatKey is the text of an SSH key with the line ends that OpenSSH needs.

@@ -1,6 +1,9 @@
 package plan
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // byteOrderMark begins the files of some editors.
 const byteOrderMark = "\ufeff"
@@ -9,6 +12,26 @@ const byteOrderMark = "\ufeff"
 // which editors and command lines add.
 func BareText(text string) string {
 	return strings.Trim(strings.TrimPrefix(text, byteOrderMark), "\r\n")
+}
+
+// ProxyURL returns the URL of a proxy with a login. Every character of the login that
+// could have a meaning there is escaped.
+func ProxyURL(proxy, user, password string) string {
+	scheme, host, _ := strings.Cut(proxy, "://")
+	return scheme + "://" + escape(user) + ":" + escape(password) + "@" + host
+}
+
+// escape percent-encodes all bytes but letters and digits.
+func escape(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' {
+			b.WriteByte(c)
+			continue
+		}
+		fmt.Fprintf(&b, "%%%02X", c)
+	}
+	return b.String()
 }
 
 // BareKey returns the text of an SSH key with the line ends that OpenSSH needs: one

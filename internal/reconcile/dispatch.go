@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -146,7 +147,11 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 		// Components of any cluster may need a token.
 		return token || c.Spec.KubeconfigSecretRef == nil && ref == secrets.ClusterKubeconfig(c.Name) || ref == secrets.ClusterReviewer(c.Name)
 	})
-	if token {
+	switch {
+	case strings.HasSuffix(ref.Path, "proxy") && token:
+		// The login for a proxy has many readers, and hardly ever changes.
+		d.SecretsReturned()
+	case token:
 		d.Queues.Sync.Add(d.SyncKeys(ctx, UsesProvider)...)
 	}
 	if ref == secrets.WebhookKey() {

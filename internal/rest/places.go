@@ -32,6 +32,7 @@ type Platform struct {
 	Namespace string
 	// CABundle and Proxy are the way to the forge's Git server.
 	CABundle, Proxy string
+	ProxyLogin      git.Login
 }
 
 // place is a repository of resources, as a caller may use it.
@@ -114,7 +115,7 @@ func (c *caller) source(platform Platform, r client.Repository) git.Source {
 	}
 	kind, _ := forges.Of(platform.Provider.Spec.ProviderType)
 	return git.Source{
-		URL: url, Branch: mainBranch, CABundle: platform.CABundle, Proxy: platform.Proxy,
+		URL: url, Branch: mainBranch, CABundle: platform.CABundle, Proxy: platform.Proxy, ProxyLogin: platform.ProxyLogin,
 		Auth: git.Auth{Username: cmp.Or(kind.TokenUser, forge.AnyTokenUser), Password: c.token},
 	}
 }

@@ -49,6 +49,11 @@ func (s *sourceFlags) read(ctx context.Context, p *Program, c *launch.Config, e 
 		return nil, "", err
 	}
 	source := git.Source{URL: c.URL, Auth: auth, Proxy: c.Proxy}
+	if c.ProxyLogin {
+		if source.ProxyLogin, err = proxyLogin(s.credentials); err != nil {
+			return nil, "", err
+		}
+	}
 	if err := s.trust(&source); err != nil {
 		return nil, "", err
 	}
@@ -105,15 +110,37 @@ func revision(c *launch.Config, e *launch.Event) string {
 	return e.Ref
 }
 
-// credentials reads the credentials in a directory, which need not exist.
-func credentials(dir string) (git.Auth, error) {
+// proxyLogin reads the login for the proxy in a directory.
+func proxyLogin(dir string) (git.Login, error) {
+	fields, err := readFields(dir, launch.FileProxyUser, launch.FileProxyPassword)
+	if err != nil {
+		return git.Login{}, err
+	}
+	login := git.Login{Username: string(fields[launch.FileProxyUser]), Password: secrets.NewValue(fields[launch.FileProxyPassword])}
+	if login.Username == "" {
+		return git.Login{}, fail(launch.ExitUsage, "the proxy asks for a login, and there is none in %s: store username and password, as the condition of the pipeline runtime says", dir)
+	}
+	return login, nil
+}
+
+// readFields reads files of a directory. Neither need exist.
+func readFields(dir string, names ...string) (map[string][]byte, error) {
 	fields := map[string][]byte{}
-	for _, name := range []string{"username", "password", "ssh-privatekey", "known_hosts"} {
+	for _, name := range names {
 		content, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return git.Auth{}, fail(launch.ExitUsage, "read the credentials: %w", err)
+			return nil, fail(launch.ExitUsage, "read the credentials: %w", err)
 		}
 		fields[name] = content
+	}
+	return fields, nil
+}
+
+// credentials reads the credentials in a directory, which need not exist.
+func credentials(dir string) (git.Auth, error) {
+	fields, err := readFields(dir, "username", "password", "ssh-privatekey", "known_hosts")
+	if err != nil {
+		return git.Auth{}, err
 	}
 	return git.Auth{
 		Username:   string(fields["username"]),

@@ -1,6 +1,11 @@
 package runner
 
 import (
+	"encoding/base64"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +53,57 @@ func TestPrivateServers(t *testing.T) {
 			_, commit, err := tt.flags.read(t.Context(), &Program{Attempts: 1}, &launch.Config{URL: tt.url, Path: "main.yaml", Revision: "main"}, &launch.Event{})
 			if tt.want == "" && (err != nil || commit != hash) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("read = %s, %v, want %q", commit, err, tt.want)
+			}
+		})
+	}
+}
+
+// A launcher whose proxy asks for a login reads it from files, and says what is missing.
+func TestProxyLogin(t *testing.T) {
+	server := githost.New(t)
+	repo := server.Repo("demo/pipelines")
+	hash := repo.Push(map[string]string{"main.yaml": "a: b"})
+	upstream, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(upstream)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Proxy-Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("ann:s@fe")) {
+			w.Header().Set("Proxy-Authenticate", "Basic")
+			w.WriteHeader(http.StatusProxyAuthRequired)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	for name, test := range map[string]struct {
+		user, password, want string
+	}{
+		"right": {user: "ann", password: "s@fe\n"},
+		"wrong": {user: "ann", password: "canary", want: "the proxy asks for a login, or does not accept it"},
+		"none":  {want: "the proxy asks for a login, and there is none in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for file, content := range map[string]string{launch.FileProxyUser: test.user, launch.FileProxyPassword: test.password} {
+				if content == "" {
+					continue
+				}
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			flags := sourceFlags{workDir: t.TempDir(), credentials: dir, protocols: "http"}
+			config := &launch.Config{URL: "http://example.com/demo/pipelines.git", Path: "main.yaml", Revision: "main", Proxy: proxy.URL, ProxyLogin: true}
+			_, commit, err := flags.read(t.Context(), &Program{Attempts: 1}, config, &launch.Event{})
+			switch {
+			case test.want == "":
+				if err != nil || commit != hash {
+					t.Errorf("read = %s, %v, want %s", commit, err, hash)
+				}
+			case err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "canary"):
+				t.Errorf("read = %v, want %q", err, test.want)
 			}
 		})
 	}
