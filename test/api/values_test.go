@@ -131,7 +131,7 @@ var rules = map[string]values{
 		accepted: []string{"example.com", ".example.com", "10.0.0.0/8", "[::1]:80", "*"},
 		refused:  []string{"a b", "a,b", "a;b", "a\nb"},
 	},
-	"set login for a proxy that asks for a user name": {
+	"write the address of the proxy as http://host:port, without path": {
 		accepted: []string{"http://proxy.example.com:3128", "https://proxy/", "http://10.0.0.1:8080"},
 		refused:  []string{"proxy:3128", "http://user:canary@proxy:3128", "socks5://proxy:1080", "http://proxy/path", "http://proxy?a=b", "http://"},
 	},
