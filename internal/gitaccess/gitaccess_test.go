@@ -46,11 +46,11 @@ func TestWith(t *testing.T) {
 		spec v1alpha1.CodeRepoProviderSpec
 		want gitaccess.Access
 	}{
-		"nothing of its own": {want: own},
-		"trust":              {spec: v1alpha1.CodeRepoProviderSpec{CABundle: "ca2", KnownHosts: "hosts2"}, want: gitaccess.Access{CABundle: "ca\nca2\n", KnownHosts: "hosts\nhosts2\n", Proxy: "http://proxy:3128", NoProxy: "a"}},
-		"a proxy":            {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{URL: "http://other:80", NoProxy: []string{"b", "c"}}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n", Proxy: "http://other:80", NoProxy: "b,c"}},
+		"nothing of its own":            {want: own},
+		"trust":                         {spec: v1alpha1.CodeRepoProviderSpec{CABundle: "ca2", KnownHosts: "hosts2"}, want: gitaccess.Access{CABundle: "ca\nca2\n", KnownHosts: "hosts\nhosts2\n", Proxy: "http://proxy:3128", NoProxy: "a"}},
+		"a proxy":                       {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{URL: "http://other:80", NoProxy: []string{"b", "c"}}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n", Proxy: "http://other:80", NoProxy: "b,c"}},
 		"a proxy that asks for a login": {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{URL: "http://other:80", Login: true}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n", Proxy: "http://other:80", ProxyLogin: plan.SecretRef{Engine: "tenant", Path: "git/forge/proxy"}}},
-		"no proxy at all":    {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n"}},
+		"no proxy at all":               {spec: v1alpha1.CodeRepoProviderSpec{Proxy: &v1alpha1.GitProxy{}}, want: gitaccess.Access{CABundle: "ca\n", KnownHosts: "hosts\n"}},
 	} {
 		if diff := cmp.Diff(test.want, own.With(&v1alpha1.CodeRepoProvider{ObjectMeta: metav1.ObjectMeta{Name: "forge"}, Spec: test.spec})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
