@@ -14,7 +14,7 @@ IMAGE ?= nautes:dev
 # Where goroutines share state: these are tested with the race detector, which
 # needs a C compiler. Their dependencies are few, which keeps the second,
 # instrumented build of them short.
-CONCURRENT := apply remote git engine receiver
+CONCURRENT := apply remote git engine receiver edit
 RACE_PACKAGES := $(addprefix ./internal/,$(addsuffix /...,$(CONCURRENT)))
 HAS_CC := $(shell command -v "$$(go env CC)")
 

@@ -3,6 +3,7 @@ package edit
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -19,6 +20,26 @@ var (
 	// ErrContended: others pushed before each attempt.
 	ErrContended = errors.New("others pushed to the repository at the same time, again and again: try again")
 )
+
+// PanicError is returned for a request whose handling panicked. It has nothing of the
+// panic's value, which may hold parts of the request.
+type PanicError struct {
+	// Type of the panic's value, and Stack where it happened.
+	Type, Stack string
+}
+
+// Error implements error.
+func (e *PanicError) Error() string { return "panic of type " + e.Type }
+
+// Guard runs f, and returns a *PanicError if it panics.
+func Guard(f func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &PanicError{Type: fmt.Sprintf("%T", value), Stack: string(debug.Stack())}
+		}
+	}()
+	return f()
+}
 
 // InvalidError is returned for a change that breaks rules. The paths of the errors are
 // in the spelling of the object, such as spec.projectsRef[0]. Their Origin is a reason

@@ -159,10 +159,28 @@ func (l *lane) take() []*pending {
 	return batch
 }
 
-// work works off the requests of a repository until there are none.
+// work works off the requests of a repository until there are none. A panic ends the
+// requests of its batch only.
 func (e *Editor) work(ctx context.Context, l *lane) {
 	for batch := l.take(); batch != nil; batch = l.take() {
-		e.push(ctx, l, batch)
+		err := Guard(func() error {
+			e.push(ctx, l, batch)
+			return nil
+		})
+		for _, p := range batch {
+			if !p.finished() {
+				p.finish(Result{}, err)
+			}
+		}
+	}
+}
+
+func (p *pending) finished() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -171,7 +189,7 @@ func (p *pending) finish(result Result, err error) {
 	if err != nil && p.undo != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), undoTime)
 		defer cancel()
-		if failure := p.undo(ctx); failure != nil {
+		if failure := Guard(func() error { return p.undo(ctx) }); failure != nil {
 			err = fmt.Errorf("%w (and what was prepared could not be taken back: %w)", err, failure)
 		}
 	}
@@ -268,13 +286,17 @@ func (e *Editor) acceptAll(ctx context.Context, l *lane, v *View, batch *[]*pend
 			p.finish(Result{}, err)
 			continue
 		}
-		result, err := e.accept(ctx, l, v, p)
+		var result verdict
+		err := Guard(func() (err error) {
+			result, err = e.accept(ctx, l, v, p)
+			return err
+		})
 		if (err != nil || result.files == nil) && v.confirmed.Before(p.arrived) {
 			*batch = append(left, (*batch)[i:]...)
 			return nil, true
 		}
 		if err == nil && result.replayed == nil {
-			err = p.prepare()
+			err = Guard(p.prepare)
 		}
 		switch {
 		case err != nil:

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,11 +23,17 @@ import (
 // hook makes the server run a script when it gets a push.
 func (w world) hook(t testing.TB, script string) {
 	t.Helper()
+	w.hookOf(t, "pre-receive", script)
+}
+
+// hookOf makes the server run a script as one of its hooks.
+func (w world) hookOf(t testing.TB, name, script string) {
+	t.Helper()
 	dir := filepath.Join(w.repo.Git("rev-parse", "--absolute-git-dir"), "hooks")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "pre-receive"), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -34,7 +41,15 @@ func (w world) hook(t testing.TB, script string) {
 // TestManyWriters holds that each accepted request of many callers is one commit, by its
 // caller, on valid files, while others push too.
 func TestManyWriters(t *testing.T) {
-	const writers = 50
+	for name, callers := range map[string]int{"of few callers": 5, "each its own caller": writers} {
+		t.Run(name, func(t *testing.T) { manyWriters(t, callers) })
+	}
+}
+
+// writers is the number of requests at the same time.
+const writers = 50
+
+func manyWriters(t *testing.T, callers int) {
 	w := *newWorld(t).tenant(t)
 	head := w.seed(t)
 	w.see(t)
@@ -45,7 +60,7 @@ func TestManyWriters(t *testing.T) {
 		go func() {
 			defer wait.Done()
 			q := w.save(Environment(product, fmt.Sprintf("env-%02d", i), "worker"))
-			caller := fmt.Sprintf("caller-%d", i%5)
+			caller := fmt.Sprintf("caller-%d", i%callers)
 			q.Caller = Caller{Name: caller, Email: caller + "@example.com", Key: caller}
 			got, err := w.Do(context.Background(), q)
 			if err != nil {
@@ -68,6 +83,13 @@ func TestManyWriters(t *testing.T) {
 		}
 		if got := w.repo.Git("diff", "--name-only", hash+"~1", hash); strings.Contains(got, "\n") {
 			t.Errorf("commit %s changes %q", hash, got)
+		}
+		entries, err := w.entriesAt(t.Context(), w.repository(), nil, hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := newView(git.Source{}, hash, time.Time{}, entries); len(v.Problems()) > 0 {
+			t.Errorf("commit %s: %v", hash, v.Problems())
 		}
 	}
 	v := w.see(t)

@@ -54,14 +54,18 @@ func (j *journal) advance(from, to string) {
 
 // update reads the history of a revision since the last one that was read.
 func (e *Editor) update(ctx context.Context, j *journal, r Repository, revision string) error {
-	if j.revision == revision {
+	if j.revision == revision && j.entries != nil {
+		return nil
+	}
+	if revision == "" {
+		j.revision, j.entries = "", map[string]done{}
 		return nil
 	}
 	since := e.now().Add(-ReplayWindow)
 	list, err := e.Mirrors.Log(ctx, r.Key, revision, j.revision, TrailerIdempotencyKey, since, maxReplays)
 	if errors.Is(err, git.ErrUnknownRevision) || errors.As(err, new(*git.CommandError)) {
 		// The history was rewritten.
-		j.entries = nil
+		j.revision, j.entries = "", nil
 		list, err = e.Mirrors.Log(ctx, r.Key, revision, "", TrailerIdempotencyKey, since, maxReplays)
 	}
 	if err != nil {

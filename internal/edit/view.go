@@ -64,7 +64,7 @@ func newView(source git.Source, revision string, confirmed time.Time, entries ma
 	return v
 }
 
-// Revision returns the hash of the commit.
+// Revision returns the hash of the commit, or "" for a repository without a branch.
 func (v *View) Revision() string { return v.revision }
 
 // Get returns an object by its kind and name.
@@ -121,6 +121,11 @@ func (e *Editor) refresh(ctx context.Context, l *lane, r Repository, since time.
 	}
 	asked := e.now()
 	commit, err := e.Mirrors.Fetch(ctx, r.Key, r.Source)
+	if errors.Is(err, git.ErrEmpty) {
+		v := newView(r.Source, "", asked, map[string]mirror.Entry{})
+		l.exchange(before, v)
+		return v, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +142,7 @@ func (e *Editor) refresh(ctx context.Context, l *lane, r Repository, since time.
 // the view before, if there is one.
 func (e *Editor) entriesAt(ctx context.Context, r Repository, before *View, revision string) (map[string]mirror.Entry, error) {
 	files := mirror.Files{Mirrors: e.Mirrors, Key: r.Key, Kinds: e.Kinds, Scope: r.Scope}
-	if !before.of(r.Source) {
+	if !before.of(r.Source) || before.revision == "" {
 		return files.All(ctx, revision)
 	}
 	if before.revision == revision {

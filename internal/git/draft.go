@@ -78,8 +78,8 @@ func (m *Mirrors) quarantine(entry *mirror) (dir string, err error) {
 	return dir, nil
 }
 
-// commitDrafts makes the commits in a quarantine, the first one on base and each other
-// one on the one before it.
+// commitDrafts makes the commits in a quarantine, the first one on base, if there is one,
+// and each other one on the one before it.
 func (m *Mirrors) commitDrafts(ctx context.Context, dir, repository, base string, drafts []Draft) ([]string, error) {
 	stream := draftStream(base, drafts)
 	err := m.run(ctx, command{
@@ -116,7 +116,9 @@ func draftStream(base string, drafts []Draft) io.Reader {
 		who := fmt.Sprintf("%s <%s> %d +0000", person(draft.Name, draft.Email), person(draft.Email), draft.Time.Unix())
 		fmt.Fprintf(&stream, "commit %s\nmark %s\nauthor %s\ncommitter %s\n", draftRef, commitMark(i), who, who)
 		data(draft.Message)
-		fmt.Fprintf(&stream, "from %s\n", parent)
+		if parent != "" {
+			fmt.Fprintf(&stream, "from %s\n", parent)
+		}
 		for _, path := range slices.Sorted(maps.Keys(draft.Files)) {
 			if content := draft.Files[path]; content != nil {
 				fmt.Fprintf(&stream, "M %s inline %s\n", ModeFile, quotePath(path))

@@ -31,6 +31,8 @@ var (
 	ErrRepositoryMissing = errors.New("repository does not exist")
 	// ErrBranchMissing: the repository has no such branch.
 	ErrBranchMissing = errors.New("branch does not exist")
+	// ErrEmpty: the repository has no branch at all. It is an ErrBranchMissing.
+	ErrEmpty = fmt.Errorf("%w", ErrBranchMissing)
 	// ErrUnknownRevision: the mirror or the repository has no such revision.
 	ErrUnknownRevision = errors.New("unknown revision")
 	// ErrFileMissing: the revision has no such file.

@@ -81,10 +81,12 @@ func (m *Mirrors) absent(ctx context.Context, r *remote) error {
 	missing := &Error{Repository: r.display, Err: ErrBranchMissing}
 	switch {
 	case r.branch == "" && !branches:
+		missing.Err = ErrEmpty
 		missing.Reason = "the repository is empty: push a first commit"
 	case r.branch == "":
 		missing.Reason = "its HEAD names a branch that does not exist: set the default branch at the Git host, or name a revision"
 	case !branches:
+		missing.Err = ErrEmpty
 		missing.Reason = fmt.Sprintf("the repository is empty: push a first commit to the branch %q", r.branch)
 	case standard != "" && standard != r.branch:
 		missing.Reason = fmt.Sprintf("the repository has no branch %q: push it, or name another one; the default branch is %q", r.branch, standard)

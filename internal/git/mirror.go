@@ -221,30 +221,44 @@ func (m *Mirrors) renew(ctx context.Context, entry *mirror, r *remote) (Commit, 
 	if err != nil {
 		return Commit{}, err
 	}
+	return commit, m.install(entry, r, scratch, fresh, commit.Hash)
+}
+
+// install replaces a mirror by the repository at fresh, whose head is a commit. The old
+// one goes into scratch.
+func (m *Mirrors) install(entry *mirror, r *remote, scratch, fresh, head string) error {
 	entry.files.Lock()
 	defer entry.files.Unlock()
 	if err := os.Rename(entry.dir, filepath.Join(scratch, "old")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Commit{}, fmt.Errorf("repository %s: old mirror: %w", r.display, err)
+		return fmt.Errorf("repository %s: old mirror: %w", r.display, err)
 	}
 	if err := os.Rename(fresh, entry.dir); err != nil {
-		return Commit{}, fmt.Errorf("repository %s: new mirror: %w", r.display, err)
+		return fmt.Errorf("repository %s: new mirror: %w", r.display, err)
 	}
-	entry.swept, entry.head = true, commit.Hash
+	entry.swept, entry.head = true, head
 	m.keep(entry, true, false)
-	return commit, nil
+	return nil
 }
 
 // create makes a mirror at dir for objects with hashes of one kind, and fetches into it.
 // The error wraps errFormat if the repository has hashes of another kind.
 func (m *Mirrors) create(ctx context.Context, dir, format string, r *remote) (Commit, error) {
-	args := []string{"init", "--quiet", "--bare", "--template=", "--object-format=" + format}
-	if err := m.run(ctx, command{dir: dir, repository: r.display, args: args}); err != nil {
+	if err := m.initialize(ctx, dir, format, r); err != nil {
 		return Commit{}, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, sourceFile), []byte(r.url), 0o600); err != nil {
-		return Commit{}, fmt.Errorf("repository %s: new mirror: %w", r.display, err)
-	}
 	return m.update(ctx, dir, r)
+}
+
+// initialize makes a mirror without objects at dir.
+func (m *Mirrors) initialize(ctx context.Context, dir, format string, r *remote) error {
+	args := []string{"init", "--quiet", "--bare", "--template=", "--object-format=" + format}
+	if err := m.run(ctx, command{dir: dir, repository: r.display, args: args}); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, sourceFile), []byte(r.url), 0o600); err != nil {
+		return fmt.Errorf("repository %s: new mirror: %w", r.display, err)
+	}
+	return nil
 }
 
 // collected collects garbage every collectEvery revisions. It reports false if git

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -34,7 +35,8 @@ func (e *DeniedError) Error() string {
 // wraps ErrOutdated if the branch has moved, is a *DeniedError if the server refuses the
 // commits, and else one of the errors of Fetch. Either all commits are pushed or none.
 //
-// Base is a commit of the mirror of the key. The mirror is afterwards at the last commit.
+// Base is a commit of the mirror of the key, or empty for the first commits of a branch
+// that does not exist. The mirror is afterwards at the last commit.
 // If an answer of the server is lost, Push finds out by a fetch whether it has the commits.
 func (m *Mirrors) Push(ctx context.Context, key string, src Source, base string, drafts []Draft) ([]string, error) {
 	r, err := m.check(src)
@@ -72,6 +74,9 @@ func (m *Mirrors) pushDrafts(ctx context.Context, key string, r *remote, base st
 		return nil, err
 	}
 	defer done()
+	if base == "" {
+		return m.pushFirst(ctx, entry, r, drafts)
+	}
 	outdated := &Error{Repository: r.display, Err: ErrOutdated, Reason: "fetch it, and make the change again"}
 	if !entry.holds(r.url) || m.doubtful(entry) || !hashForm.MatchString(base) {
 		return nil, outdated
@@ -102,6 +107,37 @@ func (m *Mirrors) pushDrafts(ctx context.Context, key string, r *remote, base st
 	return made, nil
 }
 
+// pushFirst implements pushDrafts for a branch that does not exist. The commits are made
+// in a new mirror, which replaces the mirror if there is one.
+func (m *Mirrors) pushFirst(ctx context.Context, entry *mirror, r *remote, drafts []Draft) ([]string, error) {
+	scratch, err := os.MkdirTemp(m.scratch, "mirror-")
+	if err != nil {
+		return nil, fmt.Errorf("repository %s: new mirror: %w", r.display, err)
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
+	fresh := filepath.Join(scratch, "sha1")
+	if err := m.initialize(ctx, fresh, "sha1", r); err != nil {
+		return nil, err
+	}
+	made, err := m.commitDrafts(ctx, fresh, r.display, "", drafts)
+	if err != nil {
+		return nil, err
+	}
+	head := made[len(made)-1]
+	if err := m.push(ctx, fresh, r, "", head); err != nil {
+		return made, err
+	}
+	// The commits are pushed. Without the mirror, the next fetch makes one.
+	after := context.WithoutCancel(ctx)
+	for _, args := range [][]string{{"update-ref", headRef, head}, {"update-ref", "-d", draftRef}} {
+		if m.run(after, command{dir: fresh, repository: r.display, args: args}) != nil {
+			return made, nil
+		}
+	}
+	_ = m.install(entry, r, scratch, fresh, head)
+	return made, nil
+}
+
 // acquire waits until the caller may write to the mirror. The function that it returns
 // ends this.
 func (entry *mirror) acquire(ctx context.Context, r *remote) (done func(), err error) {
@@ -113,7 +149,8 @@ func (entry *mirror) acquire(ctx context.Context, r *remote) (done func(), err e
 	}
 }
 
-// push pushes a commit of the repository at dir to the branch, which must be at base.
+// push pushes a commit of the repository at dir to the branch, which must be at base, or
+// must not exist if base is empty.
 func (m *Mirrors) push(ctx context.Context, dir string, r *remote, base, head string) error {
 	var report, complaint string
 	err := m.run(ctx, command{

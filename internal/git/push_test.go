@@ -86,6 +86,34 @@ func TestPush(t *testing.T) {
 	}
 }
 
+// TestPushFirst holds that the first commits of an empty repository can be pushed, and
+// overwrite no branch.
+func TestPushFirst(t *testing.T) {
+	m, _, repo, src := setUp(t)
+	if _, err := m.Fetch(context.Background(), key, src); !errors.Is(err, ErrEmpty) || !errors.Is(err, ErrBranchMissing) {
+		t.Fatalf("Fetch of an empty repository: %v", describe(err))
+	}
+	drafts := []Draft{draft("first", map[string]string{"a": "1"}), draft("second", map[string]string{"b": "2"})}
+	made, err := m.Push(context.Background(), key, src, "", drafts)
+	if err != nil || len(made) != 2 || repo.Git("rev-parse", "main") != made[1] {
+		t.Fatalf("Push = %v, %v", made, describe(err))
+	}
+	if diff := cmp.Diff(map[string]string{"a": "1", "b": "2"}, contents(t, m, made[1])); diff != "" {
+		t.Errorf("files: %s", diff)
+	}
+	if _, err := m.Push(context.Background(), key, src, "", drafts[1:]); !errors.Is(err, ErrOutdated) {
+		t.Errorf("a second first push: %v", describe(err))
+	}
+	fetch(t, m, src)
+	next, err := m.Push(context.Background(), key, src, made[1], drafts[:1])
+	if err != nil || fetch(t, m, src).Hash != next[0] {
+		t.Errorf("a later push: %v, %v", next, describe(err))
+	}
+	if left := leftovers(t, m); len(left) > 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
 // TestPushRefused holds that each refusal has its class, and leaves nothing behind.
 func TestPushRefused(t *testing.T) {
 	const canary = "glpat-canary"

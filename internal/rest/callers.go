@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"nautes.io/nautes/internal/edit"
 	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/secrets"
 )
@@ -67,7 +68,11 @@ func remember[T any](ctx context.Context, m *memory, key string, ask func(contex
 	result := m.flights.DoChan(key, func() (any, error) {
 		alone, cancel := context.WithTimeout(context.WithoutCancel(ctx), remembered)
 		defer cancel()
-		value, err := ask(alone)
+		var value T
+		err := edit.Guard(func() (err error) {
+			value, err = ask(alone)
+			return err
+		})
 		if err == nil {
 			m.keep(key, answer{value, asked.Add(remembered)})
 		}

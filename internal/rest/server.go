@@ -224,7 +224,11 @@ func (s *Server) fail(x *exchange, w http.ResponseWriter, r *http.Request, err e
 	p := asProblem(err)
 	x.outcome = p
 	if p.Status >= http.StatusInternalServerError && p.Reason == reasonInternal {
-		s.options.Log.Error(err, "request failed", "method", r.Method, "path", r.URL.Path, "requestID", x.id)
+		log := s.options.Log.WithValues("method", r.Method, "path", r.URL.Path, "requestID", x.id)
+		if panicked := new(edit.PanicError); errors.As(err, &panicked) {
+			log = log.WithValues("stack", panicked.Stack)
+		}
+		log.Error(err, "request failed")
 	}
 	if !x.replied {
 		p.write(w, x.id)
