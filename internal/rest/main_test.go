@@ -30,8 +30,11 @@ type fakeForge struct {
 }
 
 func (f *fakeForge) WhoAmI(context.Context) (client.Caller, error) {
-	if f.role == "unknown" {
+	switch f.role {
+	case "unknown":
 		return client.Caller{}, &client.Error{Action: "read the caller", Class: client.ErrUnauthorized}
+	case "panic":
+		panic("canary")
 	}
 	return client.Caller{ID: 7, Username: f.role, Name: "A Person", Email: "a@example.com"}, nil
 }

@@ -257,6 +257,21 @@ func TestCanary(t *testing.T) {
 	}
 }
 
+// TestPanic holds that a panic anywhere becomes a problem without its value.
+func TestPanic(t *testing.T) {
+	r := newRig(t)
+	r.editor.fail = &edit.PanicError{Type: "string", Stack: "main.go:1"}
+	for _, role := range []string{"maintainer", "panic"} {
+		w := r.request(role, "POST", "/api/v1/products/labs/environments/dev", environment)
+		if p := decoded[Problem](t, w); w.Code != http.StatusInternalServerError || p.Reason != reasonInternal || strings.Contains(w.Body.String()+r.log.String(), "canary") {
+			t.Errorf("%s: %d %s", role, w.Code, w.Body)
+		}
+	}
+	if !strings.Contains(r.log.String(), `"stack"="main.go:1"`) {
+		t.Errorf("log: %s", r.log)
+	}
+}
+
 func TestRateLimit(t *testing.T) {
 	r := newRig(t)
 	r.server.limits = newLimits(1, 2, r.server.options.Now)
