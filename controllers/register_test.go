@@ -36,7 +36,7 @@ const (
     settings: [{name: host, type: host, default: argocd.$(cluster.name).$(cluster.primaryDomain)}]
     clusterResources: [{group: apiextensions.k8s.io, kind: CustomResourceDefinition}]
     rules: [{usage: worker, requirement: Possible}]
-    sources: [{name: git, repoURL: "https://mirror.example.com/components.git", path: argocd, targetRevision: v1}]
+    sources: [{name: git, repoURL: "https://mirror.example.com/components.git", path: argocd, targetRevision: v1, values: {configs: {tls: {certificates: {git.example.com: ours}}}}}]
   - name: managed-traefik
     category: gateway
     namespace: traefik-here
@@ -187,8 +187,10 @@ func (sys *system) registerWorker(t *testing.T) {
 	if m := sys.condition(t, c, "ComponentsReady", "False", v1alpha1.ReasonComponentDegraded); !strings.Contains(m, "port is already allocated") {
 		t.Errorf("the condition does not tell what Argo CD says: %s", m)
 	}
+	foreign := sys.trustByHand(t)
 	sys.report(t, traefik, "Synced", "Healthy", "")
 	sys.progress(t, name, "6/7 components")
+	sys.takesNoTrustOver(t, c, foreign, argocd)
 	sys.AwaitObjects(t, sys.Client, scenario.Application(argocd))
 	sys.report(t, argocd, "Synced", "Progressing", "")
 	sys.condition(t, c, "ComponentsReady", "False", v1alpha1.ReasonComponentsProgressing)
@@ -213,6 +215,41 @@ func (sys *system) registerWorker(t *testing.T) {
 	sys.letGo(t, traefik)
 	sys.AwaitGone(t, sys.Client, c)
 	sys.nothingOf(t, name, bareWorker)
+}
+
+// trustByHand has another writer trust a certificate for a host of ours.
+func (sys *system) trustByHand(t *testing.T) *corev1.ConfigMap {
+	t.Helper()
+	foreign := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "argo-here", Name: "argocd-tls-certs-cm"},
+		Data:       map[string]string{"git.example.com": "theirs", "other.example.com": "theirs"},
+	}
+	if err := sys.Clusters[bareWorker].Create(t.Context(), foreign, client.FieldOwner("argocd-server")); err != nil {
+		t.Fatal(err)
+	}
+	return foreign
+}
+
+// takesNoTrustOver checks that Argo CD is not installed over a value of another writer,
+// and takes the value away.
+func (sys *system) takesNoTrustOver(t *testing.T, c *v1alpha1.Cluster, foreign *corev1.ConfigMap, application string) {
+	t.Helper()
+	want := "ConfigMap argo-here/argocd-tls-certs-cm on cluster " + c.Name + " has a value of argocd-server for git.example.com, which the installation would overwrite: remove that key"
+	if m := sys.condition(t, c, "ComponentsReady", "False", v1alpha1.ReasonComponentDegraded); !strings.Contains(m, want) {
+		t.Errorf("the condition says %q, want %q", m, want)
+	}
+	if err := scenario.Absent(t.Context(), sys.Client, scenario.Application(application)); err != nil {
+		t.Error(err)
+	}
+	delete(foreign.Data, "git.example.com")
+	if err := sys.Clusters[bareWorker].Update(t.Context(), foreign, client.FieldOwner("argocd-server")); err != nil {
+		t.Fatal(err)
+	}
+	// Otherwise it is looked at again after a minute.
+	patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:"now"}}}`, v1alpha1.AnnotationReconcileAt)
+	if err := sys.Client.Patch(t.Context(), c, client.RawPatch("application/merge-patch+json", patch)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // clusterSecret returns the tenant's Argo CD's Secret for a worker, and checks that

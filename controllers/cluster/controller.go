@@ -34,6 +34,8 @@ type pass struct {
 	deps  *reconcile.Deps
 	s     *engine.Session[*v1alpha1.Cluster]
 	built build.Result[build.ClusterFacts]
+	// refused holds the objects that must not be written.
+	refused []apply.ItemError
 	// failed holds the objects that could not be written, by target.
 	failed map[plan.Target]map[plan.ID]error
 }

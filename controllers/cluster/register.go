@@ -2,14 +2,10 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
@@ -18,7 +14,6 @@ import (
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
-	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/summary"
 )
 
@@ -29,7 +24,9 @@ func (p *pass) plan(ctx context.Context) (_ plan.Plan, err error) {
 	if err := p.reregister(ctx); err != nil {
 		return plan.Plan{}, err
 	}
-	p.built, err = build.Cluster(p.s.Snapshot, p.s.Object)
+	if p.built, err = build.Cluster(p.s.Snapshot, p.s.Object); err == nil {
+		p.refused = p.deps.KeepForeignTrust(ctx, p.s.Object.Name, &p.built)
+	}
 	return p.built.Plan, err
 }
 
@@ -47,13 +44,16 @@ func (p *pass) before(ctx context.Context, set plan.Set) error {
 	if set.Target.Kind != plan.TargetVault || p.deps.Access == nil {
 		return nil
 	}
-	return p.storeReviewer(ctx)
+	return p.deps.StoreReviewer(ctx, p.s.Snapshot, p.s.Object, p.s.Connect)
 }
 
 // after turns the application of a set into conditions. Errors of single objects are
 // reported with the component that needs them.
 func (p *pass) after(_ context.Context, applied engine.Applied) error {
 	target, failed := applied.Set.Target, map[plan.ID]error{}
+	if target == plan.Tenant {
+		applied.Result.Failed = append(applied.Result.Failed, p.refused...)
+	}
 	for i := range applied.Result.Failed {
 		if one := &applied.Result.Failed[i]; !one.Kept || apply.Differs(one) {
 			// The condition Credentials reports an object whose secret is missing.
@@ -120,34 +120,6 @@ func (p *pass) observe(ctx context.Context, _ error) error {
 	return p.setComponents(ctx)
 }
 
-// storeReviewer brings the token by which the secret store reviews the tokens of
-// the cluster's accounts into the store, where the auth mount finds it.
-func (p *pass) storeReviewer(ctx context.Context) error {
-	c := p.s.Object
-	at, ok := build.ReviewerSecret(p.s.Snapshot, c)
-	if !ok {
-		return nil
-	}
-	conn, err := p.s.Connect(plan.Cluster(c.Name))
-	if err != nil {
-		return err
-	}
-	secret := &corev1.Secret{}
-	err = conn.Client().Get(ctx, client.ObjectKey{Namespace: at.Namespace, Name: at.Name}, secret)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("read Secret %s/%s on cluster %s: %w", at.Namespace, at.Name, c.Name, err)
-	}
-	token := secret.Data[corev1.ServiceAccountTokenKey]
-	if apierrors.IsNotFound(err) || len(token) == 0 {
-		return &engine.Error{
-			Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretMissing, RetryAfter: reconcile.TokenRetry,
-			Message: fmt.Sprintf("Secret %s/%s on cluster %s holds no token yet: the cluster's controller manager fills it", at.Namespace, at.Name, c.Name),
-		}
-	}
-	_, err = p.deps.Secrets.Put(ctx, secrets.ClusterReviewer(c.Name), map[string]secrets.Value{build.ReviewerField: secrets.NewValue(token)})
-	return err
-}
-
 // setEntryPoints writes the ports through which traffic enters into the status; a
 // virtual cluster has the ports of its host. Unknown ports stay as they were.
 func (p *pass) setEntryPoints() {
@@ -172,19 +144,21 @@ func (p *pass) setEntryPoints() {
 func (p *pass) setComponents(ctx context.Context) error {
 	c := p.s.Object
 	var components []v1alpha1.ComponentStatus
+	var problems []*engine.Error
 	for _, component := range p.built.Facts.Components {
 		app, err := p.application(ctx, component)
 		if err != nil {
 			return err
 		}
-		components = append(components, summary.Component(component, app, p.problemOf(component)))
+		problem := p.problemOf(component)
+		components, problems = append(components, summary.Component(component, app, problem)), append(problems, problem)
 	}
 	c.Status.Progress = summary.Progress(components)
 	c.Status.Components = summary.Since(components, c.Status.Components, metav1.Now())
 	if err := p.keepLeaving(ctx); err != nil {
 		return err
 	}
-	return summary.ComponentsReady(p.s.Facts, c)
+	return summary.ComponentsReady(p.s.Facts, c, problems)
 }
 
 // keepLeaving keeps removed components in the status until Argo CD has removed their

@@ -109,8 +109,8 @@ func Since(components, before []v1alpha1.ComponentStatus, now metav1.Time) []v1a
 }
 
 // ComponentsReady sets the condition ComponentsReady. It returns an error if a
-// component is not ready.
-func ComponentsReady(facts *engine.Facts, c *v1alpha1.Cluster) error {
+// component is not ready, which is tried again as soon as one of the problems must be.
+func ComponentsReady(facts *engine.Facts, c *v1alpha1.Cluster, problems []*engine.Error) error {
 	var degraded, open []string
 	for _, one := range c.Status.Components {
 		switch one.State {
@@ -122,11 +122,11 @@ func ComponentsReady(facts *engine.Facts, c *v1alpha1.Cluster) error {
 	}
 	switch {
 	case len(degraded) > 0:
-		err := engine.Waiting(v1alpha1.ReasonComponentDegraded, "%s; %s", c.Status.Progress, strings.Join(degraded, "; "))
+		err := notReady(v1alpha1.ReasonComponentDegraded, c.Status.Progress+"; "+strings.Join(degraded, "; "), problems)
 		facts.Fail(v1alpha1.ConditionComponents, err)
 		return err
 	case len(open) > 0:
-		err := engine.Waiting(v1alpha1.ReasonComponentsProgressing, "%s; not ready yet: %s", c.Status.Progress, strings.Join(open, ", "))
+		err := notReady(v1alpha1.ReasonComponentsProgressing, c.Status.Progress+"; not ready yet: "+strings.Join(open, ", "), problems)
 		facts.Fail(v1alpha1.ConditionComponents, err)
 		return err
 	}
@@ -136,4 +136,16 @@ func ComponentsReady(facts *engine.Facts, c *v1alpha1.Cluster) error {
 		facts.ReadyMessage += " on Kubernetes " + connection.Version
 	}
 	return nil
+}
+
+// notReady returns the error for components that are not ready. It is tried again after
+// the shortest time that one of the problems asks for.
+func notReady(reason, message string, problems []*engine.Error) *engine.Error {
+	err := &engine.Error{Class: engine.ClassWaiting, Reason: reason, Message: message}
+	for _, problem := range problems {
+		if problem != nil && problem.RetryAfter > 0 && (err.RetryAfter == 0 || problem.RetryAfter < err.RetryAfter) {
+			err.RetryAfter = problem.RetryAfter
+		}
+	}
+	return err
 }

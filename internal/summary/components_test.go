@@ -87,7 +87,11 @@ func TestComponentsReady(t *testing.T) {
 			c.Status.Components = append(c.Status.Components, v1alpha1.ComponentStatus{Name: string(rune('0' + i)), State: state, Message: "m"})
 		}
 		facts := &engine.Facts{}
-		outcome := engine.Classify(ComponentsReady(facts, c), nil)
+		problems := []*engine.Error{nil, {RetryAfter: time.Hour}, {RetryAfter: time.Minute}, {}}
+		outcome := engine.Classify(ComponentsReady(facts, c, problems), nil)
+		if want := time.Minute; test.wantReason != "" && outcome.RetryAfter != want {
+			t.Errorf("%s: it is tried again after %s, want %s", name, outcome.RetryAfter, want)
+		}
 		if outcome.Reason != test.wantReason || outcome.Message != test.want || facts.ReadyMessage != test.wantReady {
 			t.Errorf("%s: %s %q, ready: %q", name, outcome.Reason, outcome.Message, facts.ReadyMessage)
 		}

@@ -260,7 +260,7 @@ func sums() []printed {
 	} {
 		cluster, facts := testutil.Cluster(alpha), &engine.Facts{}
 		cluster.Status.Components, cluster.Status.Progress = states, summary.Progress(states)
-		_ = summary.ComponentsReady(facts, cluster)
+		_ = summary.ComponentsReady(facts, cluster, nil)
 		all = append(all, printed{facts.Conditions()[0].Reason, facts.Conditions()[0].Message})
 	}
 	space := plan.Set{Owner: plan.Owner{Kind: "Space", Product: shop, Name: shop}, Target: plan.Cluster(alpha)}
