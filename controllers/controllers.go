@@ -14,6 +14,7 @@ import (
 	"nautes.io/nautes/controllers/gitsync"
 	"nautes.io/nautes/controllers/pipelineruntime"
 	"nautes.io/nautes/controllers/product"
+	"nautes.io/nautes/controllers/productprovider"
 	"nautes.io/nautes/controllers/space"
 	"nautes.io/nautes/internal/reconcile"
 )
@@ -37,7 +38,7 @@ func all() []controller {
 		{"artifactrepo", declared.AddArtifactRepo},
 		{"deploymentruntime", deploymentruntime.Add},
 		{"projectpipelineruntime", pipelineruntime.Add},
-		{"productprovider", declared.AddProductProvider},
+		{"productprovider", productprovider.Add},
 		{"coderepoprovider", declared.AddCodeRepoProvider},
 		{"pipelinehook", declared.AddPipelineHook},
 	}

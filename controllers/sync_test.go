@@ -344,7 +344,7 @@ spec:
 		return metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: name}
 	}
 	sys.condition(t, &v1alpha1.CodeRepoProvider{ObjectMeta: named("gitlab")}, "Ready", "True", "Ready")
-	sys.condition(t, &v1alpha1.ProductProvider{ObjectMeta: named("products")}, "Ready", "True", "Ready")
+	sys.condition(t, &v1alpha1.ProductProvider{ObjectMeta: named("products")}, "Ready", "False", v1alpha1.ReasonSecretMissing)
 	sys.condition(t, &v1alpha1.PipelineHook{ObjectMeta: named("list")}, "Ready", "True", "Ready")
 	sys.condition(t, &v1alpha1.Cluster{ObjectMeta: named("mirrored")}, "Ready", "False", v1alpha1.ReasonSecretMissing)
 	management := v1alpha1.CodeRepo{ObjectMeta: named("management")}

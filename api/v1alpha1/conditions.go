@@ -32,6 +32,11 @@ const (
 	ConditionSecretAccess = "SecretAccess"
 	// ConditionSpaces reports whether every space of a product is ready.
 	ConditionSpaces = "SpacesReady"
+	// ConditionListed reports whether the forge answered which products it has.
+	ConditionListed = "Listed"
+	// ConditionGroupPresent reports whether the forge has the group and the repository
+	// of a product that comes from a ProductProvider.
+	ConditionGroupPresent = "GroupPresent"
 	// ConditionArmed reports whether every trigger of a pipeline runtime is armed.
 	ConditionArmed = "Armed"
 )
@@ -335,6 +340,55 @@ const (
 	// Remedy: check URL, branch and credentials as the message says; network failures are
 	// tried again.
 	ReasonFetchFailed = "FetchFailed"
+	// ReasonListed: the forge answered which groups are products.
+	//
+	// Example: 3 groups of the account nautes have a default.project
+	//
+	// Remedy: nothing; this is the reason of a condition without a problem.
+	ReasonListed = "Listed"
+	// ReasonForgeUnavailable: the forge does not answer, or asks to wait.
+	//
+	// Example: CodeRepoProvider gitlab: list the repositories named "default.project": the
+	// forge is not available: 502 Bad Gateway; it is tried again
+	//
+	// Remedy: check spec.apiServer of the CodeRepoProvider, and the forge; it is tried again.
+	ReasonForgeUnavailable = "ForgeUnavailable"
+	// ReasonForgeDenied: the forge does not accept the access token, or denies a request.
+	//
+	// Example: CodeRepoProvider gitlab: read the owner of the access token: the forge does
+	// not accept the access token: store a token with the scope api at tenant/git/gitlab/root
+	//
+	// Remedy: store a token as the message says.
+	ReasonForgeDenied = "ForgeDenied"
+	// ReasonPresent: the forge has the group and its default.project.
+	//
+	// Example: group shop of ProductProvider products
+	//
+	// Remedy: nothing; this is the reason of a condition without a problem.
+	ReasonPresent = "Present"
+	// ReasonMarkedForDeletion: the forge has marked the group or its default.project for
+	// deletion.
+	//
+	// Example: the forge will delete group shop: restore it there to keep the product,
+	// which is removed 1h0m0s after the group
+	//
+	// Remedy: restore the group in the forge, or let the product go.
+	ReasonMarkedForDeletion = "MarkedForDeletion"
+	// ReasonRepositoryMissing: the group of a product has no default.project that the
+	// account of the provider maintains.
+	//
+	// Example: group shop has no default.project that the account nautes maintains: create
+	// the repository again, or delete the Product
+	//
+	// Remedy: create the repository, or give the account the role that the message names.
+	ReasonRepositoryMissing = "RepositoryMissing"
+	// ReasonGroupMissing: the forge has no group with the number in the name of the product.
+	//
+	// Example: the forge shows no group 42 to the account nautes: the product is removed at
+	// 2024-01-02T04:04:05Z, with everything that it deployed
+	//
+	// Remedy: give the account its role in the group again, if the group still exists.
+	ReasonGroupMissing = "GroupMissing"
 	// ReasonCredentialsInvalid: the kubeconfig cannot be used as it is.
 	//
 	// Example: the client certificate in the kubeconfig has expired on 2024-01-31; store a
@@ -436,6 +490,8 @@ const (
 	LabelOwnerKind = "nautes.io/owner-kind"
 	// LabelOwnerName is the name of the owner; together with the product it is unique.
 	LabelOwnerName = "nautes.io/owner-name"
+	// LabelFrom is the ProductProvider that a Product comes from.
+	LabelFrom = "resource.nautes.io/from"
 	// LabelTenantRepository marks the CodeRepo, in the operator's namespace,
 	// that is the tenant repository; its value is the tenant's name.
 	LabelTenantRepository = "coderepo.resource.nautes.io/tenant-management"

@@ -11,7 +11,6 @@ import (
 	"nautes.io/nautes/internal/edit"
 	"nautes.io/nautes/internal/forge"
 	"nautes.io/nautes/internal/forge/client"
-	"nautes.io/nautes/internal/forge/client/clients"
 	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/gitaccess"
@@ -79,15 +78,7 @@ func (p platform) current(ctx context.Context) (rest.Platform, error) {
 
 // connect returns a client of the forge with an access token.
 func (p platform) connect(provider *v1alpha1.CodeRepoProvider, token secrets.Value) (client.Client, error) {
-	way := p.deps.Loader.Settings.Git.With(provider)
-	login, err := p.deps.ProxyLogin(context.Background(), way)
-	if err != nil {
-		return nil, err
-	}
-	return clients.New(provider.Spec.ProviderType, client.Connection{
-		APIServer: provider.Spec.APIServer, Token: token, CABundle: way.CABundle,
-		Proxy: func(host string) string { return login.To(way.To("https://" + host + "/").Proxy) },
-	})
+	return p.deps.Forge(context.Background(), provider, token)
 }
 
 // tenant returns the tenant repository with the forge's token of the tenant.

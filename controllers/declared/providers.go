@@ -6,13 +6,8 @@ import (
 	"nautes.io/nautes/internal/reconcile"
 )
 
-// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=productproviders;coderepoproviders,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=productproviders/status;coderepoproviders/status,verbs=patch
-
-// AddProductProvider starts the controller of ProductProviders.
-func AddProductProvider(d *reconcile.Deps) error {
-	return reconcile.Start(d, reconcile.Declared[*v1alpha1.ProductProvider](d, nil, nil), engine.Options[*v1alpha1.ProductProvider]{NoFinalizer: true})
-}
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=coderepoproviders,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=coderepoproviders/status,verbs=patch
 
 // AddCodeRepoProvider starts the controller of CodeRepoProviders.
 func AddCodeRepoProvider(d *reconcile.Deps) error {

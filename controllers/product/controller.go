@@ -46,6 +46,9 @@ func (w work) phases(s *engine.Session[*v1alpha1.Product]) engine.Phases {
 		// Spaces: it appears when all of them have one.
 		conditions = append(conditions, v1alpha1.ConditionSpaces)
 	}
+	if s.Object.Labels[v1alpha1.LabelFrom] != "" {
+		conditions = append(conditions, v1alpha1.ConditionGroupPresent)
+	}
 	return engine.Phases{
 		Conditions: conditions,
 		Load: func(ctx context.Context) (*snapshot.Snapshot, error) {
@@ -67,6 +70,7 @@ func (p *pass) plan(context.Context) (_ plan.Plan, err error) {
 // observe sums up the mirror and the spaces.
 func (p *pass) observe(ctx context.Context, failed error) error {
 	o := p.s.Object
+	summary.SetGroupPresent(p.s.Facts, p.s.Snapshot, o)
 	if failed != nil {
 		return nil
 	}

@@ -141,3 +141,17 @@ func (a Address) Below(base Address) (string, bool) {
 	}
 	return strings.CutPrefix(a.Path, base.Path+"/")
 }
+
+// Join returns the URL of a repository with a full path, without .git, on the server with
+// a base address. It fails if the base is no address of a server.
+func Join(base, path string) (string, error) {
+	address, err := Parse(base)
+	if err != nil {
+		return "", err
+	}
+	separator := "/"
+	if address.SCP && address.Path == "" {
+		separator = ":"
+	}
+	return strings.TrimRight(base, "/:") + separator + path + ".git", nil
+}

@@ -186,3 +186,21 @@ func FuzzPlain(f *testing.F) {
 		}
 	})
 }
+
+func TestJoin(t *testing.T) {
+	for base, want := range map[string]string{
+		"https://git.example.com":           "https://git.example.com/labs/app.git",
+		"https://git.example.com/":          "https://git.example.com/labs/app.git",
+		"https://git.example.com/forge/":    "https://git.example.com/forge/labs/app.git",
+		"ssh://git@git.example.com:2222":    "ssh://git@git.example.com:2222/labs/app.git",
+		"git@git.example.com:":              "git@git.example.com:labs/app.git",
+		"git@git.example.com:forge":         "git@git.example.com:forge/labs/app.git",
+		"https://me:secret@git.example.com": "",
+		"git.example.com":                   "",
+	} {
+		got, err := Join(base, "labs/app")
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("Join(%q) = %q, %v, want %q", base, got, err, want)
+		}
+	}
+}

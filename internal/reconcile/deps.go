@@ -75,7 +75,10 @@ const (
 // when the object changes, and when another one changes that its answers depend on.
 func Start[T any, P engine.Object[T]](d *Deps, phases engine.Kind[P], o engine.Options[P]) error {
 	o.Client, o.Recorder, o.Targets = d.Client, d.Manager.GetEventRecorder("nautes"), d.Targets
-	o.Classify, o.SafetyInterval = Classify, d.SafetyInterval
+	o.Classify = Classify
+	if o.SafetyInterval == 0 {
+		o.SafetyInterval = d.SafetyInterval
+	}
 	o.Observe = func(kind string, class engine.Class) {
 		telemetry.ReconcileOutcomes.WithLabelValues(kind, class.String()).Inc()
 	}

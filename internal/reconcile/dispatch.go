@@ -11,6 +11,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/discover"
 	"nautes.io/nautes/internal/launch"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/references"
@@ -26,6 +27,7 @@ const (
 	kindSpace             = "Space"
 	kindDeploymentRuntime = "DeploymentRuntime"
 	kindPipelineRuntime   = "ProjectPipelineRuntime"
+	kindProductProvider   = "ProductProvider"
 )
 
 // ClusterChanged enqueues the owner of an object that changed on a runtime cluster:
@@ -92,6 +94,8 @@ func (d *Deps) TenantChanged(_ schema.GroupVersionKind, meta *metav1.PartialObje
 		d.Queues.Of(kindCluster).Add(Request(d.Namespace, meta.Labels[v1alpha1.LabelOwnerName]))
 	case build.OwnerProductNamespace:
 		d.Queues.Of(kindProduct).Add(Request(d.Namespace, product))
+	case discover.OwnerKind:
+		d.Queues.Of(kindProductProvider).Add(Request(d.Namespace, meta.Labels[v1alpha1.LabelOwnerName]))
 	case OwnerProduct:
 		d.Queues.Sync.Add(SyncKey{Product: product})
 	case OwnerTenant:
@@ -153,6 +157,9 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 		d.SecretsReturned()
 	case token:
 		d.Queues.Sync.Add(d.SyncKeys(ctx, UsesProvider)...)
+		d.enqueueAll(ctx, kindProductProvider, func(o v1alpha1.Object) bool {
+			return ref == secrets.ProviderToken(o.(*v1alpha1.ProductProvider).Spec.Name)
+		})
 	}
 	if ref == secrets.WebhookKey() {
 		d.enqueueAll(ctx, kindPipelineRuntime, nil)
@@ -174,7 +181,7 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 // SecretsReturned enqueues everything that an absent secret store may have held up.
 func (d *Deps) SecretsReturned() {
 	ctx := context.Background()
-	for _, kind := range []string{kindCluster, kindSpace, kindPipelineRuntime} {
+	for _, kind := range []string{kindCluster, kindSpace, kindPipelineRuntime, kindProductProvider} {
 		d.enqueueAll(ctx, kind, nil)
 	}
 	d.Queues.Sync.Add(d.SyncKeys(ctx, nil)...)

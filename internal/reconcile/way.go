@@ -6,6 +6,8 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
+	forge "nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/forge/client/clients"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/plan"
@@ -37,4 +39,22 @@ func (d *Deps) ProxyLogin(ctx context.Context, access gitaccess.Access) (git.Log
 			"the proxy %s asks for a login, and the secret store has no username and password at %s: store them there, or set login of the proxy to false", access.Proxy, ref)
 	}
 	return login, nil
+}
+
+// Forge returns a client of the forge of a provider with an access token. It sends no
+// request.
+func (d *Deps) Forge(ctx context.Context, provider *v1alpha1.CodeRepoProvider, token secrets.Value) (forge.Client, error) {
+	way := d.Loader.Settings.Git.With(provider)
+	login, err := d.ProxyLogin(ctx, way)
+	if err != nil {
+		return nil, err
+	}
+	c, err := clients.New(provider.Spec.ProviderType, forge.Connection{
+		APIServer: provider.Spec.APIServer, Token: token, CABundle: way.CABundle,
+		Proxy: func(host string) string { return login.To(way.To("https://" + host + "/").Proxy) },
+	})
+	if err != nil {
+		return nil, engine.Terminal(v1alpha1.ReasonInvalid, "CodeRepoProvider %s: %s", provider.Name, err)
+	}
+	return c, nil
 }

@@ -27,6 +27,8 @@ func referring(kind string) []string {
 		return []string{"Cluster", "Environment", "DeploymentRuntime", "ProjectPipelineRuntime", "Space"}
 	case "CodeRepoProvider":
 		return []string{"CodeRepo", "ProductProvider", "ProjectPipelineRuntime", "Cluster"}
+	case "ProductProvider":
+		return []string{"Product"}
 	case "Project":
 		return []string{"CodeRepo", "CodeRepoBinding", "ArtifactRepo", "DeploymentRuntime", "ProjectPipelineRuntime"}
 	case "CodeRepo":
@@ -178,6 +180,8 @@ func readStatus(kind string, o v1alpha1.Object) any {
 			}
 		}
 		return []any{spaceClusters(o), revision, confirmed}
+	case *v1alpha1.ProductProvider:
+		return o.Status.Departures
 	case *v1alpha1.Cluster:
 		switch kind {
 		case "ComponentCatalogue":

@@ -72,15 +72,11 @@ func (s *Snapshot) derivedURL(r *v1alpha1.CodeRepo, provider *v1alpha1.CodeRepoP
 	if raw == "" {
 		raw, field = provider.Spec.HTTPAddress, "spec.httpAddress"
 	}
-	address, err := giturl.Parse(raw)
+	url, err := giturl.Join(raw, group+"/"+r.Spec.RepoName)
 	if err != nil {
 		return "", &RepositoryError{Repo: RefOf(provider), Field: field, Problem: err.Error()}
 	}
-	separator := "/"
-	if address.SCP && address.Path == "" {
-		separator = ":"
-	}
-	return strings.TrimRight(raw, "/:") + separator + group + "/" + r.Spec.RepoName + ".git", nil
+	return url, nil
 }
 
 // groupOf returns the path of the group of the repository's product. Only the

@@ -55,6 +55,10 @@ func calls(c client.Client, group client.Group, r client.Repository, user int64)
 		"Repository":     func(ctx context.Context) error { _, err := c.Repository(ctx, r.Path); return err },
 		"RepositoryByID": func(ctx context.Context) error { _, err := c.RepositoryByID(ctx, r.ID); return err },
 		"Repositories":   func(ctx context.Context) error { _, err := c.Repositories(ctx, group.ID); return err },
+		"RepositoriesNamed": func(ctx context.Context) error {
+			_, err := c.RepositoriesNamed(ctx, "app", true)
+			return err
+		},
 		"EnsureRepository": func(ctx context.Context) error {
 			_, err := c.EnsureRepository(ctx, client.RepositorySpec{GroupID: group.ID, Path: "made"})
 			return err

@@ -126,10 +126,53 @@ func repositories(s *suite) {
 	if diff := cmp.Diff([]string{group.Path + "/a-first", group.Path + "/app"}, paths); diff != "" {
 		s.Errorf("Repositories (-want +got):\n%s", diff)
 	}
+	s.named()
 	_, err = s.admin.EnsureRepository(s.ctx(), client.RepositorySpec{GroupID: 1 << 40, Path: "app"})
 	s.want(err, client.ErrNotFound, "a repository in a missing group")
 	_, err = s.admin.Repositories(s.ctx(), 1<<40)
 	s.want(err, client.ErrNotFound, "the repositories of a missing group")
+}
+
+// named holds which repositories are found by their names.
+func (s *suite) named() {
+	searched := "needle." + name("n")
+	first, second := s.group(), s.group()
+	public, err := s.admin.EnsureGroup(s.ctx(), client.GroupSpec{Path: name("public"), Visibility: client.VisibilityPublic})
+	s.must(err)
+	for path, group := range map[string]client.Group{searched: first, searched + "-more": first, "more-" + searched: second} {
+		_, err := s.admin.EnsureRepository(s.ctx(), client.RepositorySpec{GroupID: group.ID, Path: path})
+		s.must(err)
+	}
+	own, err := s.admin.EnsureRepository(s.ctx(), client.RepositorySpec{GroupID: second.ID, Path: searched})
+	s.must(err)
+	open, err := s.admin.EnsureRepository(s.ctx(), client.RepositorySpec{GroupID: public.ID, Path: searched, Visibility: client.VisibilityPublic})
+	s.must(err)
+	maintainer, writer := s.as(s.member(second, own, client.RoleMaintain)), s.as(s.member(public, open, client.RoleWrite))
+	both := []string{own.Path, open.Path}
+	slices.Sort(both)
+	everywhere := append([]string{first.Path + "/" + searched}, both...)
+	slices.Sort(everywhere)
+	for what, row := range map[string]struct {
+		by         client.Client
+		maintained bool
+		want       []string
+	}{
+		"all, by an administrator":  {by: s.admin, want: everywhere},
+		"maintained, by a member":   {by: maintainer, maintained: true, want: []string{own.Path}},
+		"visible, by a member":      {by: maintainer, want: both},
+		"maintained, by a writer":   {by: writer, maintained: true},
+		"maintained, by a stranger": {by: s.as(s.user()), maintained: true},
+	} {
+		found, err := row.by.RepositoriesNamed(s.ctx(), searched, row.maintained)
+		s.must(err)
+		var paths []string
+		for _, r := range found {
+			paths = append(paths, r.GroupPath()+"/"+searched)
+		}
+		if !slices.Equal(row.want, paths) {
+			s.Errorf("RepositoriesNamed, %s: %v, want %v", what, paths, row.want)
+		}
+	}
 }
 
 func visibility(s *suite) {

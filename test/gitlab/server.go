@@ -6,6 +6,7 @@
 package gitlab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -43,6 +44,8 @@ type Options struct {
 	DuplicateDeliveries bool
 	// Unprotected leaves the default branches of projects in new groups unprotected.
 	Unprotected bool
+	// FirstID is the lowest number of a user, group or project; about 100 by default.
+	FirstID int64
 	// RateLimit is the number of requests of a user in a minute, or 0 for no limit.
 	// With a limit all replies have headers about it.
 	RateLimit int
@@ -132,7 +135,7 @@ func NewServer(options Options) (*Server, error) {
 	}
 	s := &Server{
 		URL: git.URL, API: git.URL + "/api/v4", git: git, options: options,
-		client: &http.Client{Timeout: hookTimeout}, moved: map[string]int64{}, limits: map[int64]*window{}, lastID: 100,
+		client: &http.Client{Timeout: hookTimeout}, moved: map[string]int64{}, limits: map[int64]*window{}, lastID: cmp.Or(options.FirstID, 100),
 	}
 	s.routes = routes()
 	s.hooks, s.endHook = context.WithCancel(context.Background())

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -22,7 +23,9 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/hack/apidoc/constants"
 	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/discover"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
@@ -84,7 +87,7 @@ func TestExamplesArePrinted(t *testing.T) {
 		}
 		check(reason, outcome.Message)
 	}
-	for _, one := range append(deployments(), sums()...) {
+	for _, one := range slices.Concat(deployments(), sums(), groups()) {
 		check(one.reason, one.message)
 	}
 	for reason, w := range wordedInPlace() {
@@ -141,6 +144,10 @@ func classified() map[string]error {
 	read := "read " + secrets.ClusterKubeconfig(alpha).String()
 	errs["SecretStoreUnavailable"] = fmt.Errorf("%s: %w: it is sealed; unseal it", read, secrets.ErrUnavailable)
 	errs["SecretStoreDenied"] = fmt.Errorf("%s: %w: the operator has no right to read cluster/data/kubernetes/alpha/default/admin; see the operator's policy", read, secrets.ErrDenied)
+	errs["ForgeUnavailable"] = summary.ForgeProblem("gitlab", &client.Error{
+		Action: `list the repositories named "default.project"`, Class: client.ErrUnavailable, Reason: "502 Bad Gateway",
+	})
+	errs["ForgeDenied"] = summary.ForgeProblem("gitlab", &client.Error{Action: "read the owner of the access token", Class: client.ErrUnauthorized})
 	for reason, list := range refusals() {
 		errs[reason] = engine.Verdict(list)
 	}
@@ -218,6 +225,29 @@ func deployments() []printed {
 	return all
 }
 
+// groups returns the messages about groups of a forge.
+func groups() []printed {
+	provider := testutil.ProductProvider("products", "gitlab")
+	product := testutil.Product(shop, func(p *v1alpha1.Product) {
+		p.Spec.Name = "shop"
+		p.Labels = discover.Owner("products").Labels("t")
+		p.Labels[v1alpha1.LabelFrom] = "products"
+	})
+	facts := &engine.Facts{}
+	summary.SetGroupPresent(facts, snapshot.New("t", "nautes", provider), product)
+	all := []printed{{facts.Conditions()[0].Reason, facts.Conditions()[0].Message}}
+	for _, group := range []discover.Group{{Leaving: true}, {Path: "shop"}, {Missing: true}} {
+		decided, _ := discover.World{
+			Provider: provider, Products: []*v1alpha1.Product{product}, Account: "nautes", SeesAll: true,
+			Groups: map[int64]discover.Group{42: group}, Now: time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC),
+		}.Decide()
+		for _, departure := range decided.Departures {
+			all = append(all, printed{departure.Reason, departure.Message})
+		}
+	}
+	return all
+}
+
 // wordedInPlace returns the messages that controllers word in place.
 func wordedInPlace() map[string]worded {
 	const cluster, remoteConnector = "controllers/cluster/", "internal/remote/connector.go"
@@ -236,6 +266,7 @@ func wordedInPlace() map[string]worded {
 		"ClusterReplaced": say(remoteConnector, "another cluster answers at the address: the UID of its namespace kube-system is %s, and %s is on record; "+
 			"bring the first one back, or delete the Cluster and create it again", "5f1c", "0b7a"),
 		"Abandoned": say("internal/reconcile/deps.go", "its objects on cluster %s are given up, as the annotation %s asks: remove them there by hand", alpha, v1alpha1.AnnotationAbandon),
+		"Listed":    say("controllers/productprovider/controller.go", "%d groups of the account %s have a %s", 3, "nautes", discover.Repository),
 		"Armed":     say("controllers/pipelineruntime/status.go", "%s triggers are armed", "2/2"),
 		"Disarmed":  say("controllers/pipelineruntime/status.go", "%s triggers are armed; not armed is %s%s", "1/2", "build by push: Argo Events does not run Sensor api-push: no bus", ""),
 		"NotServed": say("controllers/pipelineruntime/controller.go",

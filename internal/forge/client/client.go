@@ -5,6 +5,7 @@ package client
 
 import (
 	"context"
+	"path"
 	"time"
 
 	"nautes.io/nautes/internal/forge"
@@ -64,6 +65,10 @@ type RepositoryClient interface {
 	// Repositories returns the repositories directly in a group that the caller sees,
 	// sorted by path.
 	Repositories(ctx context.Context, group int64) ([]Repository, error)
+	// RepositoriesNamed returns all repositories whose path ends with a name, sorted by
+	// path: the ones that the caller maintains, or all that the caller sees. It may lack
+	// some.
+	RepositoriesNamed(ctx context.Context, name string, maintained bool) ([]Repository, error)
 	// EnsureRepository creates the repository, or changes the fields in which it
 	// differs.
 	EnsureRepository(ctx context.Context, spec RepositorySpec) (Repository, error)
@@ -175,6 +180,9 @@ type Repository struct {
 	// Archived repositories are read-only.
 	Archived bool
 }
+
+// GroupPath returns the full path of the group, or user, that the repository is in.
+func (r Repository) GroupPath() string { return path.Dir(r.Path) }
 
 // RepositorySpec is the desired state of a repository.
 type RepositorySpec struct {

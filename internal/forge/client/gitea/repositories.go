@@ -60,12 +60,33 @@ func (c *Client) Repositories(ctx context.Context, group int64) ([]client.Reposi
 	if err != nil {
 		return nil, failure(quote("list the repositories of group", owner.Path), response, err)
 	}
+	return repositoriesOf(found), nil
+}
+
+// RepositoriesNamed implements client.RepositoryClient. The rights of administrators count
+// as theirs in all repositories.
+func (c *Client) RepositoriesNamed(ctx context.Context, name string, maintained bool) ([]client.Repository, error) {
+	found, response, err := all(func(o sdk.ListOptions) ([]*sdk.Repository, *sdk.Response, error) {
+		return c.sdk(ctx).SearchRepos(sdk.SearchRepoOptions{ListOptions: o, Keyword: name, Sort: "created", Order: "asc"})
+	})
+	if err != nil {
+		return nil, failure(quote("list the repositories named", name), response, err)
+	}
+	// A search finds parts of names as well.
+	return repositoriesOf(slices.DeleteFunc(found, func(r *sdk.Repository) bool {
+		return r.Name != name || r.Owner == nil || maintained && (r.Permissions == nil || !r.Permissions.Admin)
+	})), nil
+}
+
+// repositoriesOf returns repositories sorted by path. Lists change while their pages are
+// read, so that they may have a repository twice.
+func repositoriesOf(found []*sdk.Repository) []client.Repository {
 	repositories := make([]client.Repository, 0, len(found))
 	for _, repo := range found {
 		repositories = append(repositories, repositoryOf(repo))
 	}
 	slices.SortFunc(repositories, func(a, b client.Repository) int { return cmp.Compare(a.Path, b.Path) })
-	return repositories, nil
+	return slices.CompactFunc(repositories, func(a, b client.Repository) bool { return a.ID == b.ID })
 }
 
 // EnsureRepository implements client.RepositoryClient. The visibility of a repository that

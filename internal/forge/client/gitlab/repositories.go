@@ -3,6 +3,7 @@ package gitlab
 import (
 	"cmp"
 	"context"
+	"path"
 	"slices"
 	"strings"
 
@@ -72,6 +73,32 @@ func (c *Client) Repositories(ctx context.Context, group int64) ([]client.Reposi
 	if err != nil {
 		return nil, c.failure(numbered("list the repositories of group", group), response, err)
 	}
+	return repositoriesOf(found), nil
+}
+
+// RepositoriesNamed implements client.RepositoryClient. A search of GitLab does not find
+// every project.
+func (c *Client) RepositoriesNamed(ctx context.Context, name string, maintained bool) ([]client.Repository, error) {
+	var level *api.AccessLevelValue
+	if maintained {
+		level = api.Ptr(api.MaintainerPermissions)
+	}
+	found, response, err := all(func(o api.ListOptions) ([]*api.Project, *api.Response, error) {
+		return c.api.Projects.ListProjects(&api.ListProjectsOptions{
+			ListOptions: o, Search: api.Ptr(name), MinAccessLevel: level, OrderBy: api.Ptr("id"), Sort: api.Ptr("asc"),
+		}, api.WithContext(ctx))
+	})
+	if err != nil {
+		return nil, c.failure(quote("list the repositories named", name), response, err)
+	}
+	// A search finds parts of names as well.
+	found = slices.DeleteFunc(found, func(p *api.Project) bool { return path.Base(p.PathWithNamespace) != name })
+	return repositoriesOf(found), nil
+}
+
+// repositoriesOf returns projects as repositories, sorted by path. Lists change while
+// their pages are read, so that they may have a project twice.
+func repositoriesOf(found []*api.Project) []client.Repository {
 	repositories := make([]client.Repository, 0, len(found))
 	for _, p := range found {
 		repositories = append(repositories, repositoryOf(p))
@@ -79,7 +106,7 @@ func (c *Client) Repositories(ctx context.Context, group int64) ([]client.Reposi
 	slices.SortFunc(repositories, func(a, b client.Repository) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.ID, b.ID))
 	})
-	return slices.CompactFunc(repositories, func(a, b client.Repository) bool { return a.ID == b.ID }), nil
+	return slices.CompactFunc(repositories, func(a, b client.Repository) bool { return a.ID == b.ID })
 }
 
 // EnsureRepository implements client.RepositoryClient.

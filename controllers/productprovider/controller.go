@@ -1,0 +1,206 @@
+// Package productprovider reconciles ProductProviders. It guarantees that each group of
+// the forge with a default.project has a Product, and that a Product goes only after the
+// forge has answered that there is no such group.
+package productprovider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/apply"
+	"nautes.io/nautes/internal/discover"
+	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
+	"nautes.io/nautes/internal/summary"
+)
+
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=productproviders,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=productproviders/status,verbs=patch
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=products,verbs=get;list;watch;create;patch;delete
+
+// interval is the longest time between two questions to the forge, which reports no new
+// groups by itself.
+const interval = time.Minute
+
+// parallel is the number of questions to the forge at the same time.
+const parallel = 8
+
+// Add adds the controller of ProductProviders.
+func Add(d *reconcile.Deps) error {
+	options := engine.Options[*v1alpha1.ProductProvider]{SafetyInterval: interval}
+	if d.PollInterval > 0 {
+		options.SafetyInterval = min(interval, d.PollInterval)
+	}
+	return reconcile.Start(d, work{d}.phases, options)
+}
+
+type work struct{ deps *reconcile.Deps }
+
+// pass is one pass over a provider.
+type pass struct {
+	deps    *reconcile.Deps
+	s       *engine.Session[*v1alpha1.ProductProvider]
+	world   discover.World
+	decided discover.Result
+}
+
+func (w work) phases(s *engine.Session[*v1alpha1.ProductProvider]) engine.Phases {
+	p := &pass{deps: w.deps, s: s}
+	return engine.Phases{
+		Conditions: []string{v1alpha1.ConditionValid, v1alpha1.ConditionListed, v1alpha1.ConditionApplied},
+		Load:       w.deps.Loader.TenantLevel,
+		Plan:       p.plan,
+		Options:    func(plan.Set) apply.Options { return apply.Options{Isolate: true} },
+		After:      func(_ context.Context, applied engine.Applied) error { return outcome(applied) },
+		Applied:    func() string { return fmt.Sprintf("%d Products", p.count()) },
+		Observe:    p.observe,
+		Withdraw:   p.withdraw,
+	}
+}
+
+// plan asks the forge and decides.
+func (p *pass) plan(ctx context.Context) (plan.Plan, error) {
+	if err := p.ask(ctx); err != nil {
+		p.s.Facts.Fail(v1alpha1.ConditionListed, err)
+		return plan.Plan{}, err
+	}
+	p.s.Facts.True(v1alpha1.ConditionListed, v1alpha1.ReasonListed,
+		fmt.Sprintf("%d groups of the account %s have a %s", len(p.world.Listed), p.world.Account, discover.Repository))
+	var err error
+	if p.decided, err = p.world.Decide(); err != nil {
+		return plan.Plan{}, engine.Terminal(v1alpha1.ReasonInvalid, "%s", err)
+	}
+	return plan.Plan{Sets: []plan.Set{p.decided.Set}}, nil
+}
+
+// ask collects everything that the decision depends on.
+func (p *pass) ask(ctx context.Context) error {
+	o, snap := p.s.Object, p.s.Snapshot
+	provider := snap.CodeRepoProvider(o.Spec.Name)
+	if provider == nil {
+		return &snapshot.MissingError{Missing: plan.Ref{Kind: "CodeRepoProvider", Namespace: p.deps.Namespace, Name: o.Spec.Name}, Needed: snapshot.RefOf(o)}
+	}
+	forge, err := p.connect(ctx, provider)
+	if err != nil {
+		return err
+	}
+	caller, err := forge.WhoAmI(ctx)
+	if err != nil {
+		return summary.ForgeProblem(provider.Name, err)
+	}
+	p.world = discover.World{
+		Tenant: p.deps.Tenant, Namespace: p.deps.Namespace, Provider: o, CodeRepoProvider: provider, Products: snap.Products(),
+		Account: caller.Username, SeesAll: caller.Administrator, Now: time.Now(),
+	}
+	listed, err := forge.RepositoriesNamed(ctx, discover.Repository, !caller.Administrator)
+	if err != nil {
+		return summary.ForgeProblem(provider.Name, err)
+	}
+	for _, r := range listed {
+		p.world.Listed = append(p.world.Listed, discover.Found{
+			Group: r.GroupID, Path: r.GroupPath(), Branch: r.DefaultBranch, Leaving: r.Leaving,
+		})
+	}
+	return p.askGroups(ctx, provider, forge)
+}
+
+// askGroups asks for single groups by their numbers.
+func (p *pass) askGroups(ctx context.Context, provider *v1alpha1.CodeRepoProvider, forge client.GroupClient) error {
+	ids := p.world.Ask()
+	answers := make([]discover.Group, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for i, id := range ids {
+		group.Go(func() error {
+			g, err := forge.GroupByID(ctx, id)
+			switch {
+			case errors.Is(err, client.ErrNotFound):
+				answers[i].Missing = true
+				return nil
+			case err != nil:
+				return summary.ForgeProblem(provider.Name, err)
+			}
+			answers[i] = discover.Group{Path: g.Path, Leaving: g.Leaving}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	p.world.Groups = map[int64]discover.Group{}
+	for i, id := range ids {
+		p.world.Groups[id] = answers[i]
+	}
+	return nil
+}
+
+// connect returns a client of the forge with the access token of the provider.
+func (p *pass) connect(ctx context.Context, provider *v1alpha1.CodeRepoProvider) (client.Client, error) {
+	ref := secrets.ProviderToken(provider.Name)
+	secret, err := p.deps.Secrets.Get(ctx, ref)
+	if errors.Is(err, secrets.ErrNotFound) {
+		return nil, engine.Waiting(v1alpha1.ReasonSecretMissing,
+			"there is no access token of CodeRepoProvider %s: store it at %s, key access_token", provider.Name, ref)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.deps.Forge(ctx, provider, secret.Fields["access_token"])
+}
+
+// count returns the number of Products of the provider.
+func (p *pass) count() int { return len(p.decided.Set.Items) + len(p.decided.Set.Keep) }
+
+func (p *pass) observe(_ context.Context, failed error) error {
+	o := p.s.Object
+	if p.world.Provider == nil {
+		// The forge was not asked, or did not answer: the departures stay on record.
+		return nil
+	}
+	o.Status.Products, o.Status.Departures = int32(p.count()), p.decided.Departures
+	if failed != nil {
+		return nil
+	}
+	p.s.Facts.ReadyMessage = fmt.Sprintf("%d Products", o.Status.Products)
+	if n := len(o.Status.Departures); n > 0 {
+		p.s.Facts.ReadyMessage += fmt.Sprintf(", %d of them not as they should be in the forge: %s: %s%s",
+			n, o.Status.Departures[0].Product, o.Status.Departures[0].Message, engine.More(n-1))
+	}
+	return nil
+}
+
+// outcome returns the errors of an application, and of single Products.
+func outcome(applied engine.Applied) error {
+	found := []error{applied.Outcome()}
+	for i := range applied.Result.Failed {
+		found = append(found, &applied.Result.Failed[i])
+	}
+	return errors.Join(found...)
+}
+
+// withdraw lets a provider go when it has no Products. Until then it does its work, but
+// adds no Products.
+func (p *pass) withdraw(ctx context.Context) error {
+	inUse := engine.InUse(p.s.Snapshot, p.s.Object)
+	if inUse == nil {
+		return nil
+	}
+	planned, err := p.plan(ctx)
+	if err != nil {
+		return errors.Join(inUse, err)
+	}
+	found := []error{inUse}
+	for _, set := range planned.Sets {
+		found = append(found, outcome(p.s.Apply(ctx, set, apply.Options{Isolate: true})))
+	}
+	return errors.Join(append(found, p.observe(ctx, inUse))...)
+}
