@@ -19,6 +19,7 @@ import (
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/rest"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/servers"
 )
 
 // platform finds the forge and the tenant repository in the tenant cluster.
@@ -57,7 +58,7 @@ func (p platform) find(ctx context.Context) (found, error) {
 		path = strings.TrimPrefix(path, base.Path+"/")
 	}
 	access := snap.GitAccess(url)
-	login, err := p.deps.ProxyLogin(ctx, access)
+	login, err := servers.ProxyLogin(ctx, p.deps.Secrets, access)
 	if err != nil {
 		return found{}, err
 	}
@@ -78,7 +79,7 @@ func (p platform) current(ctx context.Context) (rest.Platform, error) {
 
 // connect returns a client of the forge with an access token.
 func (p platform) connect(provider *v1alpha1.CodeRepoProvider, token secrets.Value) (client.Client, error) {
-	return p.deps.Forge(context.Background(), provider, token)
+	return servers.Forge(context.Background(), p.deps.Secrets, p.deps.Loader.Settings.Git, provider, token)
 }
 
 // tenant returns the tenant repository with the forge's token of the tenant.

@@ -21,6 +21,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/servers"
 )
 
 // subject is an object whose repository is mirrored: a Product or the CodeRepo of the
@@ -72,7 +73,7 @@ func (g *gitSync) source(ctx context.Context, s *subject) (git.Source, error) {
 	}
 	source := git.Source{URL: giturl.Plain(s.url), Branch: s.branch}
 	if source.Auth, err = g.gitCredentials(ctx, snap.TokenProvider(s.url), s.secret); err == nil {
-		err = g.deps.SetWay(ctx, snap.GitAccess(s.url), &source)
+		err = servers.SetWay(ctx, g.deps.Secrets, snap.GitAccess(s.url), &source)
 	}
 	return source, err
 }
@@ -91,10 +92,8 @@ func (g *gitSync) gitCredentials(ctx context.Context, p *v1alpha1.CodeRepoProvid
 			return git.Auth{}, err
 		}
 		return git.Auth{
-			Username:   string(secret.Data["username"]),
-			Password:   secrets.NewValue(secret.Data["password"]),
-			SSHKey:     secrets.NewValue(secret.Data["ssh-privatekey"]),
-			KnownHosts: secret.Data["known_hosts"],
+			Username: string(secret.Data["username"]), Password: secrets.NewValue(secret.Data["password"]),
+			SSHKey: secrets.NewValue(secret.Data["ssh-privatekey"]), KnownHosts: secret.Data["known_hosts"],
 		}, nil
 	}
 	if p == nil {

@@ -9,16 +9,16 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/discover"
+	"nautes.io/nautes/internal/discover/ask"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/servers"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
 )
@@ -30,9 +30,6 @@ import (
 // interval is the longest time between two questions to the forge, which reports no new
 // groups by itself.
 const interval = time.Minute
-
-// parallel is the number of questions to the forge at the same time.
-const parallel = 8
 
 // Add adds the controller of ProductProviders.
 func Add(d *reconcile.Deps) error {
@@ -50,6 +47,7 @@ type pass struct {
 	deps    *reconcile.Deps
 	s       *engine.Session[*v1alpha1.ProductProvider]
 	world   discover.World
+	asked   bool
 	decided discover.Result
 }
 
@@ -93,53 +91,13 @@ func (p *pass) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	caller, err := forge.WhoAmI(ctx)
-	if err != nil {
-		return summary.ForgeProblem(provider.Name, err)
-	}
 	p.world = discover.World{
-		Tenant: p.deps.Tenant, Namespace: p.deps.Namespace, Provider: o, CodeRepoProvider: provider, Products: snap.Products(),
-		Account: caller.Username, SeesAll: caller.Administrator, Now: time.Now(),
+		Tenant: p.deps.Tenant, Namespace: p.deps.Namespace, Provider: o, CodeRepoProvider: provider, Products: snap.Products(), Now: time.Now(),
 	}
-	listed, err := forge.RepositoriesNamed(ctx, discover.Repository, !caller.Administrator)
-	if err != nil {
+	if err := ask.Forge(ctx, forge, &p.world); err != nil {
 		return summary.ForgeProblem(provider.Name, err)
 	}
-	for _, r := range listed {
-		p.world.Listed = append(p.world.Listed, discover.Found{
-			Group: r.GroupID, Path: r.GroupPath(), Branch: r.DefaultBranch, Leaving: r.Leaving,
-		})
-	}
-	return p.askGroups(ctx, provider, forge)
-}
-
-// askGroups asks for single groups by their numbers.
-func (p *pass) askGroups(ctx context.Context, provider *v1alpha1.CodeRepoProvider, forge client.GroupClient) error {
-	ids := p.world.Ask()
-	answers := make([]discover.Group, len(ids))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
-	for i, id := range ids {
-		group.Go(func() error {
-			g, err := forge.GroupByID(ctx, id)
-			switch {
-			case errors.Is(err, client.ErrNotFound):
-				answers[i].Missing = true
-				return nil
-			case err != nil:
-				return summary.ForgeProblem(provider.Name, err)
-			}
-			answers[i] = discover.Group{Path: g.Path, Leaving: g.Leaving}
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	p.world.Groups = map[int64]discover.Group{}
-	for i, id := range ids {
-		p.world.Groups[id] = answers[i]
-	}
+	p.asked = true
 	return nil
 }
 
@@ -154,7 +112,7 @@ func (p *pass) connect(ctx context.Context, provider *v1alpha1.CodeRepoProvider)
 	if err != nil {
 		return nil, err
 	}
-	return p.deps.Forge(ctx, provider, secret.Fields["access_token"])
+	return servers.Forge(ctx, p.deps.Secrets, p.deps.Loader.Settings.Git, provider, secret.Fields["access_token"])
 }
 
 // count returns the number of Products of the provider.
@@ -162,7 +120,7 @@ func (p *pass) count() int { return len(p.decided.Set.Items) + len(p.decided.Set
 
 func (p *pass) observe(_ context.Context, failed error) error {
 	o := p.s.Object
-	if p.world.Provider == nil {
+	if !p.asked {
 		// The forge was not asked, or did not answer: the departures stay on record.
 		return nil
 	}

@@ -1,4 +1,7 @@
-package reconcile
+// Package servers connects clients to Git servers and forges. It guarantees that all of
+// them go the way that the settings of the operator and of a CodeRepoProvider say, with the
+// login that a proxy asks for.
+package servers
 
 import (
 	"context"
@@ -15,21 +18,21 @@ import (
 )
 
 // SetWay sets the way to the server of a repository, with the login for its proxy.
-func (d *Deps) SetWay(ctx context.Context, access gitaccess.Access, source *git.Source) (err error) {
+func SetWay(ctx context.Context, store secrets.Store, access gitaccess.Access, source *git.Source) (err error) {
 	source.Auth.KnownHosts = access.JoinKnownHosts(source.Auth.KnownHosts)
 	source.CABundle, source.Proxy = access.CABundle, access.Proxy
-	source.ProxyLogin, err = d.ProxyLogin(ctx, access)
+	source.ProxyLogin, err = ProxyLogin(ctx, store, access)
 	return err
 }
 
 // ProxyLogin returns the login for the proxy, or the zero value if it asks for none. It
 // waits until the secret has both fields.
-func (d *Deps) ProxyLogin(ctx context.Context, access gitaccess.Access) (git.Login, error) {
+func ProxyLogin(ctx context.Context, store secrets.Store, access gitaccess.Access) (git.Login, error) {
 	ref := access.ProxyLogin
 	if ref == (plan.SecretRef{}) {
 		return git.Login{}, nil
 	}
-	secret, err := d.Secrets.Get(ctx, ref)
+	secret, err := store.Get(ctx, ref)
 	if err != nil && !errors.Is(err, secrets.ErrNotFound) {
 		return git.Login{}, err
 	}
@@ -41,11 +44,11 @@ func (d *Deps) ProxyLogin(ctx context.Context, access gitaccess.Access) (git.Log
 	return login, nil
 }
 
-// Forge returns a client of the forge of a provider with an access token. It sends no
-// request.
-func (d *Deps) Forge(ctx context.Context, provider *v1alpha1.CodeRepoProvider, token secrets.Value) (forge.Client, error) {
-	way := d.Loader.Settings.Git.With(provider)
-	login, err := d.ProxyLogin(ctx, way)
+// Forge returns a client of the forge of a provider with an access token. settings are the
+// operator's. It sends no request.
+func Forge(ctx context.Context, store secrets.Store, settings gitaccess.Access, provider *v1alpha1.CodeRepoProvider, token secrets.Value) (forge.Client, error) {
+	way := settings.With(provider)
+	login, err := ProxyLogin(ctx, store, way)
 	if err != nil {
 		return nil, err
 	}
