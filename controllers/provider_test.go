@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,7 +39,7 @@ func TestProductsOfAForge(t *testing.T) {
 	provider := &v1alpha1.ProductProvider{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "forge"}}
 	sys.condition(t, provider, v1alpha1.ConditionListed, metav1.ConditionFalse, v1alpha1.ReasonSecretMissing)
 	sys.putText(t, secrets.ProviderToken("forge"), "access_token", admin)
-	product := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: fmt.Sprintf("product-%d", group.ID)}}
+	product := productOf(group.ID)
 	t.Run("a group is found", func(t *testing.T) {
 		sys.condition(t, product, v1alpha1.ConditionGroupPresent, metav1.ConditionTrue, v1alpha1.ReasonPresent)
 		sys.condition(t, product, v1alpha1.ConditionReady, metav1.ConditionTrue, "")
@@ -45,9 +47,8 @@ func TestProductsOfAForge(t *testing.T) {
 		if provider.Status.Products != 1 {
 			t.Errorf("the provider has %d Products, want 1", provider.Status.Products)
 		}
-		missing := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: fmt.Sprintf("product-%d", others.ID)}}
-		if err := sys.Client.Get(t.Context(), client.ObjectKeyFromObject(missing), missing); client.IgnoreNotFound(err) != nil || err == nil {
-			t.Errorf("a group without a default.project has a Product (%v)", err)
+		if missing := productOf(others.ID); !apierrors.IsNotFound(sys.Client.Get(t.Context(), client.ObjectKeyFromObject(missing), missing)) {
+			t.Error("a group without a default.project has a Product")
 		}
 	})
 
@@ -67,9 +68,13 @@ func TestProductsOfAForge(t *testing.T) {
 	t.Run("the token is revoked", func(t *testing.T) {
 		forge.RevokeToken(admin)
 		sys.condition(t, provider, v1alpha1.ConditionListed, metav1.ConditionFalse, v1alpha1.ReasonForgeDenied)
-		admin = forge.Token("root")
+		ending := forge.Now().Add(29 * 24 * time.Hour)
+		admin = forge.AddToken(gitlab.Token{User: "root", ExpiresAt: ending}).Value
 		sys.putText(t, secrets.ProviderToken("forge"), "access_token", admin)
 		sys.condition(t, provider, v1alpha1.ConditionListed, metav1.ConditionTrue, v1alpha1.ReasonListed)
+		if warnings := strings.Join(provider.Status.Warnings, "\n"); !strings.Contains(warnings, "ends on "+ending.Format(time.DateOnly)) {
+			t.Errorf("the warnings are %q", warnings)
+		}
 		if err := sys.Client.Get(t.Context(), client.ObjectKeyFromObject(product), product); err != nil || product.DeletionTimestamp != nil {
 			t.Errorf("the product went: %v", err)
 		}
@@ -87,8 +92,7 @@ func TestProductsOfAForge(t *testing.T) {
 		if err := sys.Client.Delete(t.Context(), provider); err != nil {
 			t.Fatal(err)
 		}
-		message := sys.condition(t, provider, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInUse)
-		if !strings.Contains(message, product.Name) {
+		if message := sys.condition(t, provider, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInUse); !strings.Contains(message, product.Name) {
 			t.Errorf("the message names no Product: %s", message)
 		}
 	})
@@ -97,6 +101,11 @@ func TestProductsOfAForge(t *testing.T) {
 		forge.RemoveNow(pathOf(forge, group.ID))
 		sys.AwaitGone(t, sys.Client, product, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: product.Name}}, provider)
 	})
+}
+
+// productOf returns the Product of a group, to read.
+func productOf(group int64) *v1alpha1.Product {
+	return &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: fmt.Sprintf("product-%d", group)}}
 }
 
 // pathOf returns the path of a group, which changes with its state.

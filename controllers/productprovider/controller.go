@@ -98,6 +98,9 @@ func (p *pass) ask(ctx context.Context) error {
 		return summary.ForgeProblem(provider.Name, err)
 	}
 	p.asked = true
+	if warning := summary.TokenWarning(provider.Name, p.world.TokenEnds, p.world.Now); warning != "" {
+		p.s.Warn(warning)
+	}
 	return nil
 }
 

@@ -58,6 +58,8 @@ type World struct {
 	// reports whether a group that it does not see does not exist.
 	Account string
 	SeesAll bool
+	// TokenEnds is the time at which the access token ends, or zero.
+	TokenEnds time.Time
 	// Listed are the repositories in the answer of the forge.
 	Listed []Found
 	// Groups has the answers about the groups of Ask.

@@ -48,3 +48,16 @@ func SetGroupPresent(facts *engine.Facts, snap *snapshot.Snapshot, p *v1alpha1.P
 	}
 	facts.True(v1alpha1.ConditionGroupPresent, v1alpha1.ReasonPresent, fmt.Sprintf("group %s of ProductProvider %s", p.Spec.Name, from))
 }
+
+// tokenNotice is the time before the end of an access token from which on it is warned of.
+const tokenNotice = 30 * 24 * time.Hour
+
+// TokenWarning returns the warning that the access token of a provider ends soon, or an
+// empty text. ends is zero for a token without an end.
+func TokenWarning(provider string, ends, now time.Time) string {
+	if ends.IsZero() || ends.Sub(now) > tokenNotice {
+		return ""
+	}
+	return fmt.Sprintf("the access token of CodeRepoProvider %s ends on %s: store a new one at %s before",
+		provider, ends.UTC().Format(time.DateOnly), secrets.ProviderToken(provider))
+}

@@ -69,3 +69,23 @@ func TestSetGroupPresent(t *testing.T) {
 		}
 	}
 }
+
+func TestTokenWarning(t *testing.T) {
+	now := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
+	const day = 24 * time.Hour
+	for name, test := range map[string]struct {
+		ends time.Time
+		want string
+	}{
+		"no end":           {},
+		"in a year":        {ends: now.Add(365 * day)},
+		"in over 30 days":  {ends: now.Add(30*day + 1)},
+		"in 30 days":       {ends: now.Add(30 * day), want: "the access token of CodeRepoProvider gitlab ends on 2024-02-01: store a new one at tenant/git/gitlab/root before"},
+		"tomorrow":         {ends: now.Add(day).In(time.FixedZone("east", 14*3600)), want: "the access token of CodeRepoProvider gitlab ends on 2024-01-03: store a new one at tenant/git/gitlab/root before"},
+		"ended a year ago": {ends: now.Add(-365 * day), want: "the access token of CodeRepoProvider gitlab ends on 2023-01-02: store a new one at tenant/git/gitlab/root before"},
+	} {
+		if got := TokenWarning("gitlab", test.ends, now); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}

@@ -21,7 +21,7 @@ func Forge(ctx context.Context, forge client.Client, w *discover.World) error {
 	if err != nil {
 		return err
 	}
-	w.Account, w.SeesAll = caller.Username, caller.Administrator
+	w.Account, w.SeesAll, w.TokenEnds = caller.Username, caller.Administrator, caller.TokenExpiresAt
 	listed, err := forge.RepositoriesNamed(ctx, discover.Repository, !caller.Administrator)
 	if err != nil {
 		return err

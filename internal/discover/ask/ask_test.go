@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -43,7 +44,7 @@ func (f forge) GroupByID(_ context.Context, id int64) (client.Group, error) {
 }
 
 func TestForge(t *testing.T) {
-	broken := errors.New("broken")
+	broken, ends := errors.New("broken"), time.Date(2024, 1, 2, 0, 0, 0, 0, time.UTC)
 	world := func() *discover.World {
 		return &discover.World{Provider: testutil.ProductProvider("products", "gitlab"), Products: []*v1alpha1.Product{
 			{ObjectMeta: metav1.ObjectMeta{Name: "product-9", Labels: discover.Owner("products").Labels("t")}},
@@ -51,12 +52,12 @@ func TestForge(t *testing.T) {
 	}
 	for _, administrator := range []bool{true, false} {
 		w, maintained := world(), !administrator
-		f := forge{caller: client.Caller{Username: "bot", Administrator: administrator}, maintained: &maintained}
+		f := forge{caller: client.Caller{Username: "bot", Administrator: administrator, TokenExpiresAt: ends}, maintained: &maintained}
 		if err := ask.Forge(t.Context(), f, w); err != nil {
 			t.Fatal(err)
 		}
 		want := world()
-		want.Account, want.SeesAll = "bot", administrator
+		want.Account, want.SeesAll, want.TokenEnds = "bot", administrator, ends
 		want.Listed = []discover.Found{{Group: 7, Path: "labs/team", Branch: "trunk"}, {Group: 8, Path: "gone", Leaving: true}}
 		want.Groups = map[int64]discover.Group{7: {Path: "labs/team"}, 8: {Path: "labs/team", Leaving: true}, 9: {Missing: true}}
 		if diff := cmp.Diff(want, w); diff != "" {
