@@ -100,6 +100,7 @@ func serve(ctx context.Context, settings *config.Operator, o options) error {
 		Handler: api, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 2 * time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
+	server.RegisterOnShutdown(api.End)
 	err = deps.Manager.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		context.AfterFunc(ctx, func() {
 			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)

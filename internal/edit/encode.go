@@ -58,12 +58,12 @@ func withStatus(o, stored v1alpha1.Object) v1alpha1.Object {
 
 // same reports whether two declared objects are equal.
 func same(a, b v1alpha1.Object) bool {
-	return a.GetName() == b.GetName() && a.GetNamespace() == b.GetNamespace() && sameSpec(a, b) &&
+	return a.GetName() == b.GetName() && a.GetNamespace() == b.GetNamespace() && SameSpec(a, b) &&
 		maps.Equal(a.GetLabels(), b.GetLabels()) && maps.Equal(a.GetAnnotations(), b.GetAnnotations())
 }
 
-// sameSpec reports whether two objects are of one kind, and have equal specs.
-func sameSpec(a, b v1alpha1.Object) bool {
+// SameSpec reports whether two objects are of one kind, and have equal specs.
+func SameSpec(a, b v1alpha1.Object) bool {
 	spec := func(o v1alpha1.Object) any { return reflect.ValueOf(o).Elem().FieldByName("Spec").Interface() }
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && equality.Semantic.DeepEqual(spec(a), spec(b))
 }

@@ -130,7 +130,7 @@ func (s scene) settled(o v1alpha1.Object) v1alpha1.Object {
 	case !known:
 		o.SetCreationTimestamp(s.now)
 		return o
-	case sameSpec(stored, o):
+	case SameSpec(stored, o):
 		return stored
 	}
 	return withStatus(o, stored)

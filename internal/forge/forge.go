@@ -27,6 +27,14 @@ type Forge struct {
 	Hooks     Hooks
 	Events    Events
 	Statuses  Statuses
+	Pages     Pages
+}
+
+// Pages are the web pages of a repository: what follows its web address, up to the commit.
+// They are empty if they are not known.
+type Pages struct {
+	// File is followed by commit/path, and Commit by the commit.
+	File, Commit string
 }
 
 // Hooks describes the requests that the hooks of a forge send.

@@ -34,7 +34,7 @@ func (s *Server) saveCodeRepo(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		return x.saved(c, judged)
+		return s.saved(x, c, judged)
 	}
 	made, err := x.caller.forge.EnsureRepository(x.r.Context(), client.RepositorySpec{
 		GroupID: c.place.group.ID, Path: x.name, Name: b.Git.GitLab.Name, Description: b.Git.GitLab.Description,
@@ -56,7 +56,7 @@ func (s *Server) saveCodeRepo(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.saved(c, result, warnings...)
+	return s.saved(x, c, result, warnings...)
 }
 
 // refusedByForge returns the problem of a group or repository that the forge refuses.
@@ -99,7 +99,7 @@ func (s *Server) removeCodeRepo(x *exchange) error {
 		return err
 	}
 	if x.flag(queryDryRun) {
-		return x.removed(c, result)
+		return s.removed(x, c, result)
 	}
 	warnings, err := s.dropKeys(x, p, id, number, inForge)
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Server) removeCodeRepo(x *exchange) error {
 			return err
 		}
 	}
-	return x.removed(c, result, warnings...)
+	return s.removed(x, c, result, warnings...)
 }
 
 // owner returns a problem unless the caller is an owner of the product.
@@ -170,13 +170,13 @@ func (s *Server) saveBinding(x *exchange) error {
 		return err
 	}
 	if x.flag(queryDryRun) {
-		return x.saved(c, result)
+		return s.saved(x, c, result)
 	}
 	warnings, err := s.syncKeys(x, c.place, "")
 	if err != nil {
 		return err
 	}
-	return x.saved(c, result, warnings...)
+	return s.saved(x, c, result, warnings...)
 }
 
 // removeBinding deletes a binding, and takes the keys that nothing else grants.
@@ -186,11 +186,11 @@ func (s *Server) removeBinding(x *exchange) error {
 		return err
 	}
 	if x.flag(queryDryRun) {
-		return x.removed(c, result)
+		return s.removed(x, c, result)
 	}
 	warnings, err := s.syncKeys(x, c.place, "")
 	if err != nil {
 		return err
 	}
-	return x.removed(c, result, warnings...)
+	return s.removed(x, c, result, warnings...)
 }

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -29,6 +30,8 @@ type exchange struct {
 	op      *operation
 	r       *http.Request
 	w       http.ResponseWriter
+	// whole is the context of the request without the limit of time.
+	whole   context.Context
 	query   map[string]string
 	replied bool
 	// product and name are the ones in the path.
@@ -43,13 +46,15 @@ type exchange struct {
 
 // saved is the reply to a request that saves or deletes.
 type saved struct {
-	Message  string   `json:"message"`
-	Commit   string   `json:"commit,omitempty" doc:"The commit; empty if nothing had to change."`
-	File     string   `json:"file,omitempty" doc:"Path of the resource's file."`
-	Warnings []string `json:"warnings,omitempty"`
-	DryRun   bool     `json:"dry_run,omitempty"`
-	Diff     string   `json:"diff,omitempty" doc:"What a dry run would change in the files."`
-	Plan     any      `json:"plan,omitempty" doc:"What a dry run would change on the clusters."`
+	Message  string       `json:"message"`
+	Commit   string       `json:"commit,omitempty" doc:"The commit; empty if nothing had to change."`
+	File     string       `json:"file,omitempty" doc:"Path of the resource's file."`
+	Warnings []string     `json:"warnings,omitempty"`
+	Reached  string       `json:"reached,omitempty" enum:"committed,mirrored,ready,stalled" doc:"What the request has reached; only for requests that prefer to wait."`
+	Status   *body.Status `json:"status,omitempty" doc:"The state of the resource in the tenant cluster; only for requests that prefer to wait."`
+	DryRun   bool         `json:"dry_run,omitempty"`
+	Diff     string       `json:"diff,omitempty" doc:"What a dry run would change in the files."`
+	Plan     any          `json:"plan,omitempty" doc:"What a dry run would change on the clusters."`
 }
 
 // parse reads the path and the query parameters. It refuses unknown ones: a misspelt

@@ -150,10 +150,20 @@ type editor struct {
 	requests []edit.Request
 	// fail is the error of Do, after Prepare.
 	fail error
+	// result of Do; a commit if it is nil.
+	result *edit.Result
 }
 
 func (e *editor) View(context.Context, edit.Repository, time.Duration) (*edit.View, error) {
 	return &edit.View{}, nil
+}
+
+func (e *editor) At(context.Context, edit.Repository, string) (*edit.View, error) {
+	return &edit.View{}, nil
+}
+
+func (e *editor) Includes(_ context.Context, _ edit.Repository, revision, commit string) (bool, error) {
+	return revision == commit, nil
 }
 
 func (e *editor) Do(ctx context.Context, r edit.Request) (edit.Result, error) {
@@ -170,6 +180,9 @@ func (e *editor) Do(ctx context.Context, r edit.Request) (edit.Result, error) {
 	}
 	if e.fail != nil {
 		return edit.Result{}, errorsOf(undo(ctx), e.fail)
+	}
+	if e.result != nil {
+		return *e.result, nil
 	}
 	return edit.Result{Commit: strings.Repeat("c", 40), Path: "some.yaml", Blob: "b10b", Changed: true}, nil
 }

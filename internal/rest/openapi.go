@@ -105,6 +105,7 @@ func (op *operation) headers() []*huma.Param {
 	return []*huma.Param{
 		{Name: "If-Match", In: "header", Schema: text, Description: "ETag that the resource must have, or * for any."},
 		{Name: "Idempotency-Key", In: "header", Schema: text, Description: "A repeated request with the same key answers what the first one did. The key is kept in the commit."},
+		{Name: "Prefer", In: "header", Schema: text, Description: "wait=<seconds>, at most 45, waits until the tenant cluster has mirrored the change; with until=ready, until the resource is ready or stalled."},
 	}
 }
 

@@ -1,8 +1,6 @@
 package rest
 
 import (
-	"cmp"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -12,12 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/labels"
-	kube "sigs.k8s.io/controller-runtime/pkg/client"
-
-	"nautes.io/nautes/api/v1alpha1"
-	"nautes.io/nautes/internal/edit"
 	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/rest/body"
 )
@@ -35,133 +27,10 @@ type page[T any] struct {
 	Warnings []string `json:"warnings,omitempty" doc:"Files that cannot be read, at most 20."`
 }
 
-// reader makes the replies of one repository's resources.
-type reader struct {
-	s      *Server
-	x      *exchange
-	place  *place
-	view   *edit.View
-	names  *names
-	forge  map[string]client.Repository
-	synced string
-}
-
-// open returns a reader of the resources that a request is for.
-func (s *Server) open(x *exchange) (*reader, error) {
-	ctx := x.r.Context()
-	p, err := s.place(ctx, x.caller, x.product)
-	if err != nil {
-		return nil, err
-	}
-	r := &reader{s: s, x: x, place: p}
-	if r.view, err = s.options.Editor.View(ctx, p.edit, s.options.MaxAge); err != nil {
-		return nil, err
-	}
-	r.names = newNames(ctx, x.caller, p, r.view)
-	r.synced, err = s.synced(ctx, p)
-	return r, err
-}
-
-// synced returns the revision of a repository that the tenant cluster has mirrored, or
-// an empty string if it is not known.
-func (s *Server) synced(ctx context.Context, p *place) (string, error) {
-	if s.options.Reader == nil {
-		return "", nil
-	}
-	var sync *v1alpha1.SyncStatus
-	if p.product == "" {
-		repositories := &v1alpha1.CodeRepoList{}
-		selected := kube.MatchingLabelsSelector{Selector: hasLabel(v1alpha1.LabelTenantRepository)}
-		if err := s.options.Reader.List(ctx, repositories, kube.InNamespace(p.platform.Namespace), selected); err != nil {
-			return "", err
-		}
-		if len(repositories.Items) == 1 {
-			sync = repositories.Items[0].Status.Sync
-		}
-	} else {
-		product := &v1alpha1.Product{}
-		err := s.options.Reader.Get(ctx, kube.ObjectKey{Namespace: p.platform.Namespace, Name: p.namespace()}, product)
-		if err != nil {
-			return "", kube.IgnoreNotFound(err)
-		}
-		sync = product.Status.Sync
-	}
-	if sync == nil {
-		return "", nil
-	}
-	return sync.Revision, nil
-}
-
-func hasLabel(name string) labels.Selector {
-	selector, err := labels.Parse(name)
-	if err != nil {
-		return labels.Nothing()
-	}
-	return selector
-}
-
-// item returns the reply of one resource.
-func (r *reader) item(entry edit.Entry) (any, error) {
-	b := r.x.op.resource.body()
-	if err := body.Reply(spec(entry.Object), b, r.names.name); err != nil {
-		return nil, err
-	}
-	body.Identify(b, r.place.product, entry.Object.GetName())
-	if repo, ok := b.(*body.CodeRepo); ok {
-		object, _ := entry.Object.(*v1alpha1.CodeRepo)
-		r.describe(repo, object)
-	}
-	status, err := r.status(entry.Object)
-	if err == nil && status != nil {
-		body.SetStatus(b, status)
-	}
-	return b, err
-}
-
-// describe adds the state of the forge to the reply of a code repository.
-func (r *reader) describe(b *body.CodeRepo, o *v1alpha1.CodeRepo) {
-	b.Name = cmp.Or(o.Spec.RepoName, o.Name)
-	b.Git = &body.Git{GitLab: &body.GitLab{Name: b.Name, Path: b.Name}}
-	if f, found := r.forge[o.Name]; found {
-		b.Git.GitLab.Name, b.Git.GitLab.Visibility, b.Git.GitLab.Description = f.Name, string(f.Visibility), f.Description
-		b.Git.GitLab.SSHURLToRepo, b.Git.GitLab.HTTPURLToRepo = f.SSHURL, f.HTTPURL
-	}
-}
-
-// status returns the state of the mirrored object, or nil if there is none.
-func (r *reader) status(o v1alpha1.Object) (*body.Status, error) {
-	if r.s.options.Reader == nil {
-		return nil, nil
-	}
-	mirrored, ok := o.DeepCopyObject().(v1alpha1.Object)
-	if !ok {
-		return nil, nil
-	}
-	err := r.s.options.Reader.Get(r.x.r.Context(), kube.ObjectKey{Namespace: r.place.namespace(), Name: o.GetName()}, mirrored)
-	if apierrors.IsNotFound(err) {
-		return &body.Status{Revision: r.synced}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	observed := mirrored.GetStatus()
-	status := &body.Status{Revision: r.synced, Current: r.synced != "" && r.synced == r.view.Revision()}
-	for _, w := range observed.Warnings {
-		status.Warnings = append(status.Warnings, r.names.words(r.x.op.resource.body(), nil, w))
-	}
-	for _, c := range observed.Conditions {
-		status.Conditions = append(status.Conditions, body.Condition{
-			Type: c.Type, Status: string(c.Status), Reason: c.Reason, Message: r.names.words(r.x.op.resource.body(), nil, c.Message),
-			LastTransitionTime: c.LastTransitionTime.UTC().Format("2006-01-02T15:04:05Z"),
-		})
-	}
-	return status, nil
-}
-
 // repositories reads what the forge says about the code repositories of a product.
-func (r *reader) repositories() error {
+func (r *reader) repositories(c *caller) error {
 	r.forge = map[string]client.Repository{}
-	all, err := r.x.caller.forge.Repositories(r.x.r.Context(), r.place.group.ID)
+	all, err := c.forge.Repositories(r.ctx, r.place.group.ID)
 	for _, f := range all {
 		r.forge[repositoryID(f.ID)] = f
 	}
@@ -212,7 +81,7 @@ func (s *Server) listFiles(x *exchange) error {
 		return err
 	}
 	if x.op.resource.kind == "CodeRepo" {
-		if err := r.repositories(); err != nil {
+		if err := r.repositories(x.caller); err != nil {
 			return err
 		}
 	}

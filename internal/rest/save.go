@@ -54,7 +54,7 @@ func (s *Server) commit(x *exchange, c *change, adjust func(*edit.Request)) erro
 	if err != nil {
 		return err
 	}
-	return x.saved(c, result)
+	return s.saved(x, c, result)
 }
 
 // change reads a request to save a resource.
@@ -245,11 +245,12 @@ func (x *exchange) missing() *Problem {
 }
 
 // saved replies to a request to save.
-func (x *exchange) saved(c *change, result edit.Result, warnings ...string) error {
+func (s *Server) saved(x *exchange, c *change, result edit.Result, warnings ...string) error {
 	reply := x.written("saved", result)
 	for _, w := range append(append(c.decoded.Warnings, result.Warnings...), warnings...) {
 		reply.Warnings = append(reply.Warnings, c.names.words(c.body, c.decoded, w))
 	}
+	s.await(x, c, result, reply)
 	return x.reply(reply, result.Blob)
 }
 
@@ -303,14 +304,15 @@ func (s *Server) removeFile(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.removed(c, result)
+	return s.removed(x, c, result)
 }
 
-func (x *exchange) removed(c *change, result edit.Result, warnings ...string) error {
+func (s *Server) removed(x *exchange, c *change, result edit.Result, warnings ...string) error {
 	reply := x.written("deleted", result)
 	for _, w := range append(result.Warnings, warnings...) {
 		reply.Warnings = append(reply.Warnings, c.names.words(c.body, nil, w))
 	}
+	s.await(x, c, result, reply)
 	return x.reply(reply, "")
 }
 
@@ -330,6 +332,8 @@ func (s *Server) removal(x *exchange) (*change, edit.Result, error) {
 	if res.kind == "CodeRepo" {
 		name = c.names.id("repo", x.name)
 	}
+	c.object, _ = res.parts()
+	c.object.SetName(name)
 	r, err := x.request(p, c.digest)
 	if err != nil {
 		return c, edit.Result{}, err

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -30,6 +31,8 @@ import (
 type Editor interface {
 	Do(ctx context.Context, r edit.Request) (edit.Result, error)
 	View(ctx context.Context, r edit.Repository, maxAge time.Duration) (*edit.View, error)
+	At(ctx context.Context, r edit.Repository, revision string) (*edit.View, error)
+	Includes(ctx context.Context, r edit.Repository, revision, commit string) (bool, error)
 }
 
 // Options are the parts and settings of a Server.
@@ -69,7 +72,14 @@ type Server struct {
 	limits  *limits
 	mux     *http.ServeMux
 	api     huma.API
+	// ending is closed when the server ends.
+	ending chan struct{}
+	end    func()
 }
+
+// End ends the requests that wait for changes. It is for the shutdown of an http.Server,
+// which waits for them.
+func (s *Server) End() { s.end() }
 
 // New returns a server.
 func New(o Options) *Server {
@@ -79,7 +89,8 @@ func New(o Options) *Server {
 	set(&o.Timeout, time.Minute)
 	set(&o.Rate, 20)
 	set(&o.Burst, 100)
-	s := &Server{options: o, memory: newMemory(o.Now), tokens: newTokens(), limits: newLimits(o.Rate, o.Burst, o.Now), mux: http.NewServeMux()}
+	s := &Server{options: o, memory: newMemory(o.Now), tokens: newTokens(), limits: newLimits(o.Rate, o.Burst, o.Now), mux: http.NewServeMux(), ending: make(chan struct{})}
+	s.end = sync.OnceFunc(func() { close(s.ending) })
 	s.api = humago.New(s.mux, apiConfig())
 	for _, op := range operations() {
 		s.register(op)
@@ -156,7 +167,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.options.Timeout)
 	defer cancel()
-	x := &exchange{id: id, started: s.options.Now()}
+	x := &exchange{id: id, started: s.options.Now(), whole: r.Context()}
 	r = r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	if err := s.admit(x, w, r); err != nil {
 		s.fail(x, w, r, err)

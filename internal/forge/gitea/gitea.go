@@ -48,6 +48,7 @@ func Forge() forge.Forge {
 			Program: forge.Program{File: "gitea.lua", Source: program},
 		},
 		Statuses: statuses{},
+		Pages:    forge.Pages{File: "/src/commit/", Commit: "/commit/"},
 	}
 }
 

@@ -39,6 +39,7 @@ func Forge() forge.Forge {
 			Program:    forge.Program{File: "gitlab.lua", Source: program},
 		},
 		Statuses: statuses{},
+		Pages:    forge.Pages{File: "/-/blob/", Commit: "/-/commit/"},
 	}
 }
 

@@ -44,6 +44,14 @@ type Status struct {
 	Warnings   []string    `json:"warnings,omitempty" doc:"Settings that have no effect, or another one than expected."`
 	Revision   string      `json:"revision,omitempty" doc:"The commit of the repository that was mirrored last."`
 	Current    bool        `json:"current" doc:"Whether the tenant cluster has mirrored the revision of this reply."`
+	URLs       *URLs       `json:"urls,omitempty" doc:"Web pages about the resource."`
+}
+
+// URLs are web pages about a resource.
+type URLs struct {
+	File        string `json:"file,omitempty" doc:"The resource's file in the forge, at the revision of this reply."`
+	Commit      string `json:"commit,omitempty" doc:"The commit in the forge that was mirrored last."`
+	Application string `json:"application,omitempty" doc:"The Application in the Argo CD of the runtime's cluster."`
 }
 
 // Project is a project of a product.
