@@ -15,6 +15,9 @@ func (s *Server) finished(x *exchange) {
 		status, reason = x.outcome.Status, x.outcome.Reason
 	}
 	telemetry.APIRequests.WithLabelValues(x.op.id, strconv.Itoa(status)).Inc()
+	if x.streamed {
+		return
+	}
 	telemetry.APIRequestDuration.WithLabelValues(x.op.id).Observe(s.options.Now().Sub(x.started).Seconds())
 	if !x.op.write {
 		return

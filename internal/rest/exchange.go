@@ -34,6 +34,8 @@ type exchange struct {
 	whole   context.Context
 	query   map[string]string
 	replied bool
+	// streamed: the reply was a stream of events.
+	streamed bool
 	// product and name are the ones in the path.
 	product, name string
 	outcome       *Problem
@@ -151,6 +153,7 @@ func (x *exchange) read() ([]byte, error) {
 		}
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxBody))
+	x.arrived()
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -159,6 +162,12 @@ func (x *exchange) read() ([]byte, error) {
 		return nil, problem(http.StatusBadRequest, reasonSyntax, "the body ended too early or came too slowly: send it again")
 	}
 	return data, nil
+}
+
+// arrived ends the time limit for reading the request, which would end its context too.
+func (x *exchange) arrived() {
+	// Only tests have writers without deadlines.
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{})
 }
 
 // decode reads the body into a resource. It returns a problem with every fault.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,10 @@ type fakeForge struct {
 	client.Client
 	role string
 	made *[]string
+	// git is the address of the Git host.
+	git string
+	// revoked takes the right of all to see the group.
+	revoked *atomic.Bool
 }
 
 func (f *fakeForge) WhoAmI(context.Context) (client.Caller, error) {
@@ -40,7 +45,7 @@ func (f *fakeForge) WhoAmI(context.Context) (client.Caller, error) {
 }
 
 func (f *fakeForge) Group(_ context.Context, path string) (client.Group, error) {
-	if path != "labs" || f.role == "outsider" {
+	if path != "labs" || f.role == "outsider" || f.revoked.Load() {
 		return client.Group{}, &client.Error{Action: "read group", Class: client.ErrNotFound}
 	}
 	return client.Group{ID: 42, Path: "labs", Name: "Labs", Visibility: client.VisibilityPrivate}, nil
@@ -58,7 +63,7 @@ func (f *fakeForge) Repository(_ context.Context, path string) (client.Repositor
 	switch {
 	case f.role == "outsider":
 	case path == "labs/default.project":
-		return client.Repository{ID: 1, GroupID: 42, Path: path, HTTPURL: "https://git.example.com/" + path + ".git"}, nil
+		return client.Repository{ID: 1, GroupID: 42, Path: path, HTTPURL: f.git + "/" + path + ".git"}, nil
 	case path == "tenant/management":
 		return client.Repository{ID: 2, Path: path}, nil
 	case path == "labs/app":
@@ -196,23 +201,27 @@ func errorsOf(undo, fail error) error {
 
 // rig is a server with a forge in which the token is the role of its owner.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	server *Server
 	editor *editor
 	store  *store
 	made   []string
 	log    *bytes.Buffer
+	git    string
+	// revoked and later change the answers of the forge, and the time.
+	revoked atomic.Bool
+	later   atomic.Int64
 }
 
-func newRig(t *testing.T) *rig {
-	r := &rig{t: t, editor: &editor{}, store: &store{secrets: map[secrets.Ref]secrets.Secret{}}, log: &bytes.Buffer{}}
+func newRig(t testing.TB, change ...func(*Options)) *rig {
+	r := &rig{t: t, git: "https://git.example.com", editor: &editor{}, store: &store{secrets: map[secrets.Ref]secrets.Secret{}}, log: &bytes.Buffer{}}
 	var mutex sync.Mutex
 	log := funcr.New(func(prefix, args string) {
 		mutex.Lock()
 		defer mutex.Unlock()
 		fmt.Fprintln(r.log, prefix, args)
 	}, funcr.Options{Verbosity: 9})
-	r.server = New(Options{
+	o := Options{
 		Editor: r.editor, Secrets: r.store, Log: log, Audit: log, Rate: 1e6, Burst: 1e6,
 		Platform: func(context.Context) (Platform, error) {
 			provider := &v1alpha1.CodeRepoProvider{ObjectMeta: metav1.ObjectMeta{Name: "gitlab"}, Spec: v1alpha1.CodeRepoProviderSpec{ProviderType: "gitlab"}}
@@ -220,9 +229,14 @@ func newRig(t *testing.T) *rig {
 		},
 		Forge: func(_ *v1alpha1.CodeRepoProvider, token secrets.Value) (client.Client, error) {
 			role, _, _ := strings.Cut(string(token.Bytes()), "-")
-			return &fakeForge{role: role, made: &r.made}, nil
+			return &fakeForge{role: role, made: &r.made, git: r.git, revoked: &r.revoked}, nil
 		},
-	})
+		Now: func() time.Time { return time.Now().Add(time.Duration(r.later.Load())) },
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	r.server = New(o)
 	return r
 }
 

@@ -25,7 +25,8 @@ type names struct {
 	err    error
 }
 
-// newNames returns the names of the repositories of a product.
+// newNames returns the names of the repositories of a product. Without a caller, the forge
+// is not asked.
 func newNames(ctx context.Context, c *caller, p *place, view *edit.View) *names {
 	n := &names{product: p.product, productID: p.edit.Scope.Namespace, ids: map[string]string{}, byID: map[string]string{}}
 	if p.product == "" {
@@ -46,6 +47,9 @@ func newNames(ctx context.Context, c *caller, p *place, view *edit.View) *names 
 		if name := entry.Object.GetName(); n.ids[name] == "" && n.byID[name] == "" {
 			n.ids[name] = name
 		}
+	}
+	if c == nil {
+		return n
 	}
 	n.lookup = func(name string) (client.Repository, error) { return c.forge.Repository(ctx, p.product+"/"+name) }
 	return n

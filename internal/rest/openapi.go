@@ -47,6 +47,12 @@ func (op *operation) describe(schemas huma.Registry) *huma.Operation {
 	switch {
 	case op.list:
 		o.Responses["200"] = &huma.Response{Description: "The resources, ordered by name.", Content: content(listSchema(schemas, bodyType))}
+		if op.query[queryWatch] != "" {
+			o.Responses["200"].Content["text/event-stream"] = &huma.MediaType{Schema: eventSchema(schemas, bodyType)}
+			o.Parameters = append(o.Parameters, &huma.Param{
+				Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString}, Description: "The id of the last event, to watch on from there.",
+			})
+		}
 	case op.write:
 		o.Parameters = append(o.Parameters, op.headers()...)
 		o.Responses["200"] = &huma.Response{Description: "Done.", Content: content(schemas.Schema(reply, true, ""))}
@@ -80,6 +86,17 @@ func listSchema(schemas huma.Registry, item reflect.Type) *huma.Schema {
 	}
 	properties["items"] = &huma.Schema{Type: huma.TypeArray, Items: schemas.Schema(item, true, "")}
 	return &huma.Schema{Type: huma.TypeObject, Properties: properties, Required: []string{"items"}}
+}
+
+// eventSchema describes the data of an event.
+func eventSchema(schemas huma.Registry, object reflect.Type) *huma.Schema {
+	schema := huma.SchemaFromType(schemas, reflect.TypeFor[event]())
+	properties := map[string]*huma.Schema{}
+	for key, s := range schema.Properties {
+		properties[key] = s
+	}
+	properties["object"] = schemas.Schema(object, true, "")
+	return &huma.Schema{Type: huma.TypeObject, Properties: properties, Required: []string{"type"}}
 }
 
 // failures returns the statuses of problems that an operation can answer with.
@@ -127,6 +144,9 @@ func (op *operation) parameter(name string) *huma.Param {
 		p.Description = "Number of items of a page; all items without it."
 	case queryContinue:
 		p.Description = "The continue of the page before."
+	case queryWatch:
+		p.Schema.Type = huma.TypeBoolean
+		p.Description = "Answer with server-sent events: the resources, and then each change of them."
 	case querySelector:
 		var fields []string
 		for field := range op.resource.selectors {

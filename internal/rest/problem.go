@@ -93,7 +93,8 @@ func (p *Problem) again(after time.Duration) *Problem {
 	return p
 }
 
-func (p *Problem) write(w http.ResponseWriter, requestID string) {
+// complete sets the fields that follow from others.
+func (p *Problem) complete(requestID string) {
 	p.Type = "urn:nautes:problem:" + p.Reason
 	p.Code, p.RequestID = p.Status, requestID
 	if p.Title == "" {
@@ -102,6 +103,10 @@ func (p *Problem) write(w http.ResponseWriter, requestID string) {
 	if p.Detail == "" {
 		p.Detail = p.Message
 	}
+}
+
+func (p *Problem) write(w http.ResponseWriter, requestID string) {
+	p.complete(requestID)
 	h := w.Header()
 	h.Set("Content-Type", problemType)
 	h.Del("ETag")

@@ -72,6 +72,9 @@ func (s *Server) getFile(x *exchange) error {
 
 // listFiles answers with all resources of a kind.
 func (s *Server) listFiles(x *exchange) error {
+	if x.flag(queryWatch) {
+		return s.watchFiles(x)
+	}
 	selected, err := x.selection()
 	if err != nil {
 		return err

@@ -240,11 +240,15 @@ func operations() []*operation {
 		orElse(&r.save, (*Server).saveFile)
 		orElse(&r.remove, (*Server).removeFile)
 		one := r.collection() + "/{" + r.param + "}"
+		listQuery := []string{querySelector, queryLimit, queryContinue}
+		if r.parts != nil {
+			listQuery = append(listQuery, queryWatch)
+		}
 		plural := r.operation + "s"
 		all = append(all,
 			&operation{
 				method: http.MethodGet, path: r.collection(), resource: r, id: r.operations + "_List" + plural, summary: "List " + words(plural), list: true,
-				query: spellings(querySelector, queryLimit, queryContinue), handle: r.list,
+				query: spellings(listQuery...), handle: r.list,
 			},
 			&operation{method: http.MethodGet, path: one, resource: r, id: r.operations + "_Get" + r.operation, summary: "Read a " + words(r.operation), handle: r.get},
 			&operation{

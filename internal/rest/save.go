@@ -201,6 +201,7 @@ func (s *Server) do(x *exchange, c *change, adjust func(*edit.Request)) (edit.Re
 		return result, err
 	}
 	x.done = result
+	s.feeds.changed(r.Repository.Key)
 	return result, nil
 }
 
@@ -349,6 +350,7 @@ func (s *Server) removal(x *exchange) (*change, edit.Result, error) {
 		return c, result, err
 	}
 	x.done = result
+	s.feeds.changed(p.edit.Key)
 	return c, result, nil
 }
 

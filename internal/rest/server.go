@@ -70,8 +70,12 @@ type Server struct {
 	memory  *memory
 	tokens  tokens
 	limits  *limits
-	mux     *http.ServeMux
-	api     huma.API
+	feeds   *feeds
+	streams *streams
+	// slow is the time in which a watcher must take what is sent.
+	slow time.Duration
+	mux  *http.ServeMux
+	api  huma.API
 	// ending is closed when the server ends.
 	ending chan struct{}
 	end    func()
@@ -89,7 +93,8 @@ func New(o Options) *Server {
 	set(&o.Timeout, time.Minute)
 	set(&o.Rate, 20)
 	set(&o.Burst, 100)
-	s := &Server{options: o, memory: newMemory(o.Now), tokens: newTokens(), limits: newLimits(o.Rate, o.Burst, o.Now), mux: http.NewServeMux(), ending: make(chan struct{})}
+	s := &Server{options: o, memory: newMemory(o.Now), tokens: newTokens(), limits: newLimits(o.Rate, o.Burst, o.Now),
+		feeds: newFeeds(), streams: &streams{of: map[string]int{}}, slow: slowClient, mux: http.NewServeMux(), ending: make(chan struct{})}
 	s.end = sync.OnceFunc(func() { close(s.ending) })
 	s.api = humago.New(s.mux, apiConfig())
 	for _, op := range operations() {
@@ -220,6 +225,9 @@ func (s *Server) serve(op *operation, r *http.Request, w http.ResponseWriter) {
 		return
 	}
 	x.op, x.r, x.w = op, r, w
+	if op.method != http.MethodPost {
+		x.arrived()
+	}
 	err := x.parse()
 	if err == nil {
 		err = op.handle(s, x)

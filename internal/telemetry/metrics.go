@@ -66,6 +66,12 @@ var (
 		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	}, []string{"operation"})
 
+	// APIWatchers is the number of requests to the REST API that watch a list.
+	APIWatchers = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "nautes_api_watchers",
+		Help: "Requests to the REST API that watch a list.",
+	})
+
 	// PushHooks counts the requests to the push receiver. result is one of the
 	// receiver's Result constants.
 	PushHooks = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -101,7 +107,7 @@ func collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		ApplyWrites, ApplyUnchanged, PruneDeletes,
 		GitFetches, GitFetchDuration, GitChangesFoundByPoll, PushHooks,
-		ClusterConnected, ReconcileOutcomes, PushToMirrored, APIRequests, APIRequestDuration,
+		ClusterConnected, ReconcileOutcomes, PushToMirrored, APIRequests, APIRequestDuration, APIWatchers,
 	}
 }
 

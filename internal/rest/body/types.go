@@ -154,6 +154,12 @@ func Identify(body any, product, name string) {
 // NameOf returns the name of a reply.
 func NameOf(body any) string { return reflect.ValueOf(body).Elem().FieldByName("Name").String() }
 
+// StatusOf returns the status of a reply, or nil.
+func StatusOf(body any) *Status {
+	status, _ := reflect.ValueOf(body).Elem().FieldByName("Status").Interface().(*Status)
+	return status
+}
+
 // SetStatus sets the status of a reply.
 func SetStatus(body any, status *Status) {
 	reflect.ValueOf(body).Elem().FieldByName("Status").Set(reflect.ValueOf(status))
