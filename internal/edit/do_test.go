@@ -284,7 +284,7 @@ func describe(err error) string {
 	return err.Error()
 }
 
-// TestCommits holds what a commit says.
+// TestCommits holds the content of a commit.
 func TestCommits(t *testing.T) {
 	w := *newWorld(t).tenant(t)
 	w.seed(t)

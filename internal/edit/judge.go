@@ -24,7 +24,7 @@ import (
 	"nautes.io/nautes/internal/validate"
 )
 
-// verdict is what a request that is not refused does to the files.
+// verdict is the change of the files by a request that is not refused.
 type verdict struct {
 	// files holds new contents, and nil for files to remove; none if nothing changes.
 	files map[string][]byte

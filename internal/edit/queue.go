@@ -20,7 +20,7 @@ const (
 	maxAttempts = 8
 	// maxPause is the longest pause before the second attempt; it grows with each one.
 	maxPause = 50 * time.Millisecond
-	// undoTime bounds the time to take back what was prepared.
+	// undoTime bounds the time to take back a preparation.
 	undoTime = 30 * time.Second
 )
 
@@ -184,7 +184,7 @@ func (p *pending) finished() bool {
 	}
 }
 
-// finish ends a request. What was prepared for a request that fails is taken back.
+// finish ends a request. The preparation of a request that fails is taken back.
 func (p *pending) finish(result Result, err error) {
 	if err != nil && p.undo != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.ctx), undoTime)

@@ -16,7 +16,7 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// try returns what a request would do.
+// try returns the change that a request would make.
 func (e *Editor) try(ctx context.Context, q Request) (Result, error) {
 	v, err := e.View(ctx, q.Repository, 0)
 	if err != nil {

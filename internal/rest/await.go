@@ -31,7 +31,7 @@ const (
 	reachedStalled = "stalled"
 )
 
-// preference is what the header Prefer asks for.
+// preference is a wish of the header Prefer.
 type preference struct {
 	wait  time.Duration
 	until string

@@ -41,7 +41,7 @@ type feed struct {
 	state feedState
 }
 
-// feedState is what a feed has rendered. It never changes.
+// feedState is a rendered list. It never changes.
 type feedState struct {
 	revision string
 	items    []feedItem
@@ -53,7 +53,7 @@ type feedState struct {
 	known bool
 }
 
-// feedItem is a rendered resource. Its digest leaves out what every commit changes.
+// feedItem is a rendered resource. Its digest leaves out the fields that every commit changes.
 type feedItem struct {
 	name   string
 	digest [8]byte
@@ -107,7 +107,7 @@ func (f *feeds) changed(repository string) {
 	}
 }
 
-// current returns what the feed has rendered last.
+// current returns the list that the feed has rendered last.
 func (f *feed) current() feedState {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()

@@ -22,7 +22,7 @@ const (
 	mainBranch     = "main"
 )
 
-// Platform is what the tenant runs on. It can change while the server runs.
+// Platform holds the forge and the repository of the tenant. It can change while the server runs.
 type Platform struct {
 	// Provider is the forge of the tenant.
 	Provider *v1alpha1.CodeRepoProvider

@@ -27,7 +27,7 @@ type page[T any] struct {
 	Warnings []string `json:"warnings,omitempty" doc:"Files that cannot be read, at most 20."`
 }
 
-// repositories reads what the forge says about the code repositories of a product.
+// repositories reads the state of a product's code repositories in the forge.
 func (r *reader) repositories(c *caller) error {
 	r.forge = map[string]client.Repository{}
 	all, err := c.forge.Repositories(r.ctx, r.place.group.ID)

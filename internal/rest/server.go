@@ -72,7 +72,7 @@ type Server struct {
 	limits  *limits
 	feeds   *feeds
 	streams *streams
-	// slow is the time in which a watcher must take what is sent.
+	// slow is the time in which a watcher must take the data that is sent.
 	slow time.Duration
 	mux  *http.ServeMux
 	api  huma.API

@@ -29,7 +29,7 @@ const (
 	// checkAgain is the longest time after which the right of a silent stream is checked.
 	// The right to receive an event is never older than remembered.
 	checkAgain = time.Minute
-	// slowClient is the time in which a client must take what is sent.
+	// slowClient is the time in which a client must take the data that is sent.
 	slowClient = 10 * time.Second
 	// retryStream is the pause after which a client connects again.
 	retryStream = 5 * time.Second
@@ -178,7 +178,7 @@ func (w *watcher) first() (feedState, error) {
 	}
 }
 
-// resume finds out what a client knows that has seen a position.
+// resume finds out which resources a client knows that has seen a position.
 func (w *watcher) resume(p *place, state feedState, last position) error {
 	now := w.digests(state)
 	if state.revision == last.revision && digestOfItems(now) == last.digest {
@@ -341,7 +341,7 @@ func (w *watcher) refuse(err error) {
 	}
 }
 
-// send sends what a client must take in time.
+// send sends data that a client must take in time.
 func (w *watcher) send(data []byte) error {
 	err := w.control.SetWriteDeadline(time.Now().Add(w.s.slow))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {

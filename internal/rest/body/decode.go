@@ -141,7 +141,7 @@ func (d *Decoded) reported(canonical, spelled string) bool {
 	})
 }
 
-// repeat checks a value that must be what the path says.
+// repeat checks a value that must be the one of the path.
 func (d *Decoded) repeat(p property, n *node, at string) {
 	text, ok := n.value.(string)
 	switch want := d.echoes[p.echo]; {

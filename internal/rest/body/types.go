@@ -9,7 +9,7 @@
 //	alias     further spellings of requests, separated by commas
 //	file      the key of the spec, if it is not the camelCase of the json key; - for none
 //	ref       repo or product: requests have a name where files have an id
-//	echo      product or name: requests may repeat what their path says
+//	echo      product or name: requests may repeat the one of their path
 //	readonly  requests may have the key; its value is ignored
 //	number    requests may have a number instead of a text
 //	required  the field must be set
@@ -18,13 +18,13 @@ package body
 
 import "reflect"
 
-// Head is what every body below a product begins with.
+// Head begins every body below a product.
 type Head struct {
 	Product string `json:"product,omitempty" echo:"product" alias:"product_name" file:"-" doc:"Name of the product: the path of its group."`
 	Name    string `json:"name,omitempty" echo:"name" file:"-" doc:"Name of the resource. In requests the path says it."`
 }
 
-// Tail is what every reply ends with.
+// Tail ends every reply.
 type Tail struct {
 	Status *Status `json:"status,omitempty" readonly:"true" file:"-" doc:"The state of the resource in the tenant cluster."`
 }
