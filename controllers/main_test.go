@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -69,6 +70,8 @@ type system struct {
 	*scenario.System
 	op    *scenario.Operator
 	store secrets.Store
+	// receiver is the address of the operator's receiver, which stays the same.
+	receiver string
 	// poll is the pause between two looks at a repository by operators that start.
 	poll time.Duration
 	// exclusive is held by the test that has exclusivePlane.
@@ -104,6 +107,10 @@ func (sys *system) prepare(ctx context.Context, stack *devstack.Stack) error {
 	if sys.System, err = scenario.NewSystem(stack); err != nil {
 		return err
 	}
+	if sys.receiver, err = freeAddress(); err != nil {
+		return err
+	}
+	sys.Hooks = "http://" + sys.receiver
 	if _, err := stack.InstallOperator(ctx); err != nil {
 		return err
 	}
@@ -131,6 +138,15 @@ func (sys *system) prepare(ctx context.Context, stack *devstack.Stack) error {
 	return nil
 }
 
+// freeAddress returns an address of loopback at which nothing listens.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
 // takeExclusive gives the test the exclusive control plane until it has cleaned up.
 func (sys *system) takeExclusive(t *testing.T) *devstack.ControlPlane {
 	t.Helper()
@@ -142,12 +158,17 @@ func (sys *system) takeExclusive(t *testing.T) *devstack.ControlPlane {
 // start runs an operator with some of the controllers.
 func (sys *system) start(t *testing.T, names []string) *scenario.Operator {
 	t.Helper()
+	return sys.startAt(t, names, "127.0.0.1:0")
+}
+
+func (sys *system) startAt(t *testing.T, names []string, receiver string) *scenario.Operator {
+	t.Helper()
 	dir, err := os.MkdirTemp(sys.Dir, "operator-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	op, err := sys.RunOperator(devstack.OperatorConfig{
-		Tenant: tenantName, Dir: dir, Receiver: "127.0.0.1:0", Metrics: "0", Probes: "0",
+		Tenant: tenantName, Dir: dir, Receiver: receiver, PublicURL: sys.Hooks, Metrics: "0", Probes: "0",
 		GitPoll: sys.poll, ClusterProbe: time.Second, RunnerImage: "registry.example.com/nautes-runner:v1",
 	}, func(deps *reconcile.Deps) error { return controllers.Add(deps, names) })
 	if err != nil {
@@ -159,8 +180,7 @@ func (sys *system) start(t *testing.T, names []string) *scenario.Operator {
 // serve starts an operator that receives the push hooks.
 func (sys *system) serve(t *testing.T, names []string) {
 	t.Helper()
-	sys.op = sys.start(t, names)
-	sys.Hooks = "http://" + sys.op.ReceiverAddress
+	sys.op = sys.startAt(t, names, sys.receiver)
 }
 
 // restart stops the operator and starts another one in its place.

@@ -85,6 +85,11 @@ type CodeRepoStatus struct {
 	// sync is the state of the mirror; only on the tenant repository.
 	// +optional
 	Sync *SyncStatus `json:"sync,omitempty"`
+
+	// hook reports pushes to the repository, if the operator makes hooks; only on the
+	// tenant repository.
+	// +optional
+	Hook *ForgeHook `json:"hook,omitempty"`
 }
 
 // CodeRepo is a Git repository of a product, or the tenant repository.

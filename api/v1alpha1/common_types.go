@@ -62,6 +62,26 @@ type SecretKeyReference struct {
 	Key string `json:"key,omitempty"`
 }
 
+// ForgeHook is a webhook that the operator has made in a Git forge.
+type ForgeHook struct {
+	// provider is the name of the CodeRepoProvider whose forge has the hook.
+	// +required
+	Provider string `json:"provider"`
+
+	// repository is the id of the repository in the forge.
+	// +required
+	Repository int64 `json:"repository"`
+
+	// url that the forge calls.
+	// +required
+	URL string `json:"url"`
+
+	// secretHash identifies the secret that the hook has. It is empty while the hook is
+	// being made.
+	// +optional
+	SecretHash string `json:"secretHash,omitempty"`
+}
+
 // SyncStatus is the progress of the mirror of a Git repository.
 type SyncStatus struct {
 	// url of the repository, without credentials.

@@ -48,6 +48,10 @@ type ProductStatus struct {
 	// +optional
 	Sync *SyncStatus `json:"sync,omitempty"`
 
+	// hook reports pushes to the repository, if the operator makes hooks.
+	// +optional
+	Hook *ForgeHook `json:"hook,omitempty"`
+
 	// spaces lists the clusters that hold, or may hold, objects of the product.
 	// +optional
 	// +listType=map

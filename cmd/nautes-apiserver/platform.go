@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/edit"
@@ -49,14 +48,7 @@ func (p platform) find(ctx context.Context) (found, error) {
 	if provider == nil {
 		return found{}, fmt.Errorf("no CodeRepoProvider has an httpAddress that the URL of the tenant repository begins with: correct one of them")
 	}
-	address, err := giturl.Parse(url)
-	if err != nil {
-		return found{}, fmt.Errorf("read the URL of the tenant repository: %w", err)
-	}
-	path := address.Path
-	if base, err := giturl.Parse(provider.Spec.HTTPAddress); err == nil && base.Path != "" {
-		path = strings.TrimPrefix(path, base.Path+"/")
-	}
+	_, path := snap.ForgeRepository(url)
 	access := snap.GitAccess(url)
 	login, err := servers.ProxyLogin(ctx, p.deps.Secrets, access)
 	if err != nil {
@@ -64,7 +56,7 @@ func (p platform) find(ctx context.Context) (found, error) {
 	}
 	return found{
 		Platform: rest.Platform{
-			Provider: provider, TenantRepository: strings.TrimSuffix(path, ".git"), Namespace: p.deps.Namespace,
+			Provider: provider, TenantRepository: path, Namespace: p.deps.Namespace,
 			CABundle: access.CABundle, Proxy: access.Proxy, ProxyLogin: login,
 		},
 		url: giturl.Plain(url), branch: cmp.Or(repository.Spec.Branch, "main"), access: access,

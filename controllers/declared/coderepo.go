@@ -7,6 +7,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
+	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/summary"
@@ -18,7 +19,14 @@ import (
 // AddCodeRepo starts the controller of CodeRepos.
 func AddCodeRepo(d *reconcile.Deps) error {
 	w := codeRepoWork{d}
-	return reconcile.Start(d, reconcile.Declared(d, w.ready, w.leave), engine.Options[*v1alpha1.CodeRepo]{Foreign: []string{v1alpha1.ConditionSynced}})
+	phases := func(s *engine.Session[*v1alpha1.CodeRepo]) engine.Phases {
+		p := reconcile.Declared(d, w.ready, w.leave)(s)
+		if d.Receiver.PublicURL != "" && d.IsTenantRepository(s.Object) {
+			p.Conditions = append(p.Conditions, v1alpha1.ConditionHooked)
+		}
+		return p
+	}
+	return reconcile.Start(d, phases, engine.Options[*v1alpha1.CodeRepo]{Foreign: []string{v1alpha1.ConditionSynced}})
 }
 
 // codeRepoWork completes the status of code repositories.
@@ -33,6 +41,9 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 	}
 	r.Status.URL = url
 	if !d.IsTenantRepository(r) {
+		if err := reconcile.RemovePushHook(ctx, d, s, mirrored(r)); err != nil {
+			return "", err
+		}
 		r.Status.Sync = nil
 		meta.RemoveStatusCondition(&r.Status.Conditions, v1alpha1.ConditionSynced)
 		return "clients use " + url, nil
@@ -48,16 +59,27 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 		return "", engine.Terminal(v1alpha1.ReasonInvalid, "CodeRepo %s is the tenant repository already, since it is older: remove the label %s from one of them",
 			chosen.Name, v1alpha1.LabelTenantRepository)
 	}
+	if err := reconcile.PushHook(ctx, d, s, mirrored(r)); err != nil {
+		return "", err
+	}
 	if err := summary.MirrorOutcome(r, r.Status.Sync); err != nil {
 		return "", err
 	}
 	return "mirrored at " + summary.ShortRevision(r.Status.Sync.Revision), nil
 }
 
+// mirrored returns the tenant repository.
+func mirrored(r *v1alpha1.CodeRepo) reconcile.Mirrored {
+	return reconcile.Mirrored{URL: r.Spec.URL, Source: receiver.Tenant, Path: receiver.TenantPath, Hook: &r.Status.Hook}
+}
+
 // leave removes the credentials of a deleted code repository: the next one of its
 // name, which may belong to another product, must not find them.
 func (w codeRepoWork) leave(ctx context.Context, s *engine.Session[*v1alpha1.CodeRepo]) error {
 	r := s.Object
+	if err := reconcile.RemovePushHook(ctx, w.deps, s, mirrored(r)); err != nil {
+		return err
+	}
 	provider := s.Snapshot.CodeRepoProvider(r.Spec.CodeRepoProvider)
 	holder := s.Snapshot.CredentialHolder(r)
 	if r.Namespace == w.deps.Namespace || provider == nil || holder == nil || holder.Namespace != r.Namespace {

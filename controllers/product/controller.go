@@ -14,6 +14,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
@@ -34,12 +35,13 @@ type work struct{ deps *reconcile.Deps }
 
 // pass is one pass over a product.
 type pass struct {
+	deps  *reconcile.Deps
 	s     *engine.Session[*v1alpha1.Product]
 	built build.Result[build.ProductFacts]
 }
 
 func (w work) phases(s *engine.Session[*v1alpha1.Product]) engine.Phases {
-	p, conditions := &pass{s: s}, []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied}
+	p, conditions := &pass{deps: w.deps, s: s}, []string{v1alpha1.ConditionValid, v1alpha1.ConditionApplied}
 	adopted := meta.FindStatusCondition(s.Object.Status.Conditions, v1alpha1.ConditionSpaces) != nil
 	if adopted || len(s.Object.Status.Spaces) == 0 {
 		// Without this condition, the listed spaces are from the time before there were
@@ -48,6 +50,9 @@ func (w work) phases(s *engine.Session[*v1alpha1.Product]) engine.Phases {
 	}
 	if s.Object.Labels[v1alpha1.LabelFrom] != "" {
 		conditions = append(conditions, v1alpha1.ConditionGroupPresent)
+	}
+	if w.deps.Receiver.PublicURL != "" {
+		conditions = append(conditions, v1alpha1.ConditionHooked)
 	}
 	return engine.Phases{
 		Conditions: conditions,
@@ -81,6 +86,9 @@ func (p *pass) observe(ctx context.Context, failed error) error {
 			return err
 		}
 	}
+	if err := reconcile.PushHook(ctx, p.deps, p.s, p.mirrored()); err != nil {
+		return err
+	}
 	spaces := p.setSpaces()
 	if !o.Spec.Suspend {
 		if err := summary.MirrorOutcome(o, o.Status.Sync); err != nil {
@@ -101,6 +109,14 @@ func (p *pass) observe(ctx context.Context, failed error) error {
 	return nil
 }
 
+// mirrored returns default.project.
+func (p *pass) mirrored() reconcile.Mirrored {
+	o := p.s.Object
+	return reconcile.Mirrored{
+		URL: o.Spec.MetaDataPath, Source: receiver.ProductPrefix + o.Name, Path: receiver.ProductsPath + o.Name, Hook: &o.Status.Hook,
+	}
+}
+
 // setSpaces writes the summary of the spaces into the status. It returns an error if
 // one of them is not ready.
 func (p *pass) setSpaces() error {
@@ -118,6 +134,9 @@ func (p *pass) setSpaces() error {
 // spaces go when they are empty.
 func (p *pass) withdraw(ctx context.Context) error {
 	if _, err := p.plan(ctx); err != nil {
+		return err
+	}
+	if err := reconcile.RemovePushHook(ctx, p.deps, p.s, p.mirrored()); err != nil {
 		return err
 	}
 	// The outcome is the removal, whatever the state of the spaces.

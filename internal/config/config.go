@@ -82,6 +82,10 @@ type GitProxy struct {
 type Receiver struct {
 	// Address to listen on, in the form host:port. Default: ":8082".
 	Address string `json:"address"`
+	// PublicURL is the https URL at which Git forges reach the receiver, such as
+	// https://nautes.example.com. If it is set, the operator makes the hooks itself. http
+	// is accepted for a host on loopback only.
+	PublicURL string `json:"publicURL"`
 	// KeySecret is the Secret in the operator's namespace that holds the key of
 	// the hooks' tokens. Default: nautes-receiver.
 	KeySecret string `json:"keySecret"`

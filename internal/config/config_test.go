@@ -74,6 +74,12 @@ func TestLoad(t *testing.T) {
 		"port too high":                 {content: head + "probes:\n  address: \":70000\"\n", wantErr: []string{"probes.address: Invalid value"}},
 		"receiver cannot be turned off": {content: head + "receiver:\n  address: \"0\"\n", wantErr: []string{"receiver.address: Invalid value"}},
 		"key Secret that is no name":    {content: head + "receiver:\n  keySecret: Key!\n", wantErr: []string{"receiver.keySecret: Invalid value"}},
+		"public URL by http":            {content: head + "receiver:\n  publicURL: http://nautes.example.com\n", wantErr: []string{"receiver.publicURL: Invalid value", "only https"}},
+		"public URL with a slash":       {content: head + "receiver:\n  publicURL: https://nautes.example.com/\n", wantErr: []string{"receiver.publicURL: Invalid value", "slash at the end"}},
+		"public URL with a user":        {content: head + "receiver:\n  publicURL: https://u:canary@nautes.example.com\n", wantErr: []string{"receiver.publicURL: Invalid value", "without a user"}},
+		"public URL with a query":       {content: head + "receiver:\n  publicURL: https://nautes.example.com?\n", wantErr: []string{"receiver.publicURL: Invalid value"}},
+		"public URL with a path":        {content: head + "receiver:\n  publicURL: https://example.com/nautes\n", want: defaults(func(o *Operator) { o.Receiver.PublicURL = "https://example.com/nautes" })},
+		"public URL on loopback":        {content: head + "receiver:\n  publicURL: http://127.0.0.1:8082\n", want: defaults(func(o *Operator) { o.Receiver.PublicURL = "http://127.0.0.1:8082" })},
 		"unknown secret store":          {content: head + "secretStore:\n  type: paper\n", wantErr: []string{"secretStore.type: Unsupported value: \"paper\""}},
 		"Vault, with the pod's own account": {
 			content: head + vaultStore,

@@ -28,6 +28,9 @@ func (o *Operator) Validate() error {
 
 	receiver := field.NewPath("receiver")
 	list = append(list, address(receiver.Child("address"), o.Receiver.Address)...)
+	if o.Receiver.PublicURL != "" {
+		list = append(list, httpsURL(receiver.Child("publicURL"), o.Receiver.PublicURL, true)...)
+	}
 	for _, message := range validation.IsDNS1123Subdomain(o.Receiver.KeySecret) {
 		list = append(list, field.Invalid(receiver.Child("keySecret"), o.Receiver.KeySecret, message))
 	}
@@ -133,7 +136,7 @@ func (s *SecretStore) validate(path *field.Path) field.ErrorList {
 func (v *Vault) Validate() error { return v.validate(field.NewPath("vault")).ToAggregate() }
 
 func (v *Vault) validate(path *field.Path) field.ErrorList {
-	list := vaultAddress(path.Child("address"), v.Address)
+	list := httpsURL(path.Child("address"), v.Address, false)
 	list = append(list, file(path.Child("caBundleFile"), v.CABundleFile, false)...)
 	if strings.ContainsFunc(v.Namespace, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		list = append(list, field.Invalid(path.Child("namespace"), v.Namespace, "write plain text without spaces"))
@@ -171,15 +174,19 @@ func file(path *field.Path, value string, required bool) field.ErrorList {
 	return nil
 }
 
-// vaultAddress accepts https, and http on loopback only, because tokens are sent
-// to it. The error omits the value, which may contain a credential.
-func vaultAddress(path *field.Path, value string) field.ErrorList {
-	const hint = "write https://host:port, without a user, a path or a query"
+// httpsURL accepts https, and http on loopback only, because tokens are sent to it. The
+// error omits the value, which may contain a credential.
+func httpsURL(path *field.Path, value string, mayHavePath bool) field.ErrorList {
+	hint := "write https://host:port, without a user, a path or a query"
+	if mayHavePath {
+		hint = "write https://host, without a user, a query or a slash at the end"
+	}
 	if value == "" {
 		return field.ErrorList{field.Required(path, hint)}
 	}
 	u, err := url.Parse(value)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" ||
+		mayHavePath && strings.HasSuffix(value, "/") || !mayHavePath && strings.Trim(u.Path, "/") != "" {
 		return field.ErrorList{field.Invalid(path, field.OmitValueType{}, hint)}
 	}
 	loopback := u.Hostname() == "localhost"

@@ -41,6 +41,8 @@ type Pages struct {
 type Hooks struct {
 	// EventHeader has the name of the event.
 	EventHeader string
+	// PushEvents are the events of pushes to branches, by their names in the forge's API.
+	PushEvents []string
 	// Proofs are the ways to prove that the sender knows the token of the hook, the
 	// strongest first. A delivery must hold by the first whose header it has.
 	Proofs []Proof

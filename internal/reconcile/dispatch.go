@@ -160,6 +160,7 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 		d.enqueueAll(ctx, kindProductProvider, func(o v1alpha1.Object) bool {
 			return ref == secrets.ProviderToken(o.(*v1alpha1.ProductProvider).Spec.Name)
 		})
+		d.retryHooks(ctx)
 	}
 	if ref == secrets.WebhookKey() {
 		d.enqueueAll(ctx, kindPipelineRuntime, nil)
@@ -178,6 +179,16 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 	}
 }
 
+// retryHooks enqueues the owners of push hooks, to look at once at hooks that failed.
+func (d *Deps) retryHooks(ctx context.Context) {
+	if d.Receiver.PublicURL == "" {
+		return
+	}
+	d.Hooks.Retry()
+	d.enqueueAll(ctx, kindProduct, nil)
+	d.enqueueAll(ctx, "CodeRepo", func(o v1alpha1.Object) bool { return d.IsTenantRepository(o) })
+}
+
 // SecretsReturned enqueues everything that an absent secret store may have held up.
 func (d *Deps) SecretsReturned() {
 	ctx := context.Background()
@@ -185,6 +196,7 @@ func (d *Deps) SecretsReturned() {
 		d.enqueueAll(ctx, kind, nil)
 	}
 	d.Queues.Sync.Add(d.SyncKeys(ctx, nil)...)
+	d.retryHooks(ctx)
 }
 
 // enqueueAll enqueues the objects of a kind that match; a nil match takes all.

@@ -69,6 +69,16 @@ func (q *Queue[K]) Add(keys ...K) {
 	}
 }
 
+// AddAfter adds a key after a while, or with the next event if the controller does not
+// run yet.
+func (q *Queue[K]) AddAfter(key K, after time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.queue != nil {
+		q.queue.AddAfter(key, after)
+	}
+}
+
 // Source binds the queue to the controller that watches it.
 func (q *Queue[K]) Source() source.TypedSource[K] {
 	return source.TypedFunc[K](func(_ context.Context, queue workqueue.TypedRateLimitingInterface[K]) error {

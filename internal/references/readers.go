@@ -26,7 +26,7 @@ func referring(kind string) []string {
 	case "Cluster":
 		return []string{"Cluster", "Environment", "DeploymentRuntime", "ProjectPipelineRuntime", "Space"}
 	case "CodeRepoProvider":
-		return []string{"CodeRepo", "ProductProvider", "ProjectPipelineRuntime", "Cluster"}
+		return []string{"Product", "CodeRepo", "ProductProvider", "ProjectPipelineRuntime", "Cluster"}
 	case "ProductProvider":
 		return []string{"Product"}
 	case "Project":

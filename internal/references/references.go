@@ -81,7 +81,8 @@ func Of(o client.Object) []Reference {
 	product := o.GetNamespace()
 	switch o := o.(type) {
 	case *v1alpha1.Product:
-		return slices.Concat(reads(SharedGroup, "", o.Spec.Name), uses("Cluster", "", spaceClusters(o)...),
+		// The URL of its repository may be on any provider.
+		return slices.Concat(reads(SharedGroup, "", o.Spec.Name), reads("CodeRepoProvider", "", all), uses("Cluster", "", spaceClusters(o)...),
 			uses("ProductProvider", "", o.Labels[v1alpha1.LabelFrom]))
 	case *v1alpha1.ProductProvider:
 		return uses("CodeRepoProvider", "", o.Spec.Name)

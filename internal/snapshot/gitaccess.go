@@ -1,6 +1,8 @@
 package snapshot
 
 import (
+	"strings"
+
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/giturl"
@@ -41,6 +43,15 @@ func (s *Snapshot) TokenProvider(raw string) *v1alpha1.CodeRepoProvider {
 	}
 	p, _ := s.providerAt(a, giturl.Address.SameEndpoint)
 	return p
+}
+
+// ForgeRepository returns the provider whose forge has the repository of a URL, and the
+// full path of the repository there, such as labs/app. It returns nil if there is none.
+func (s *Snapshot) ForgeRepository(raw string) (p *v1alpha1.CodeRepoProvider, path string) {
+	if a, err := giturl.Parse(raw); err == nil {
+		p, path = s.providerAt(a, giturl.Address.SameEndpoint, giturl.Address.SameWeb)
+	}
+	return p, strings.TrimSuffix(path, ".git")
 }
 
 // GitTrust returns the certificate authorities of the providers' hosts, by the name of

@@ -18,6 +18,9 @@ type OperatorConfig struct {
 	// Receiver, Metrics and Probes are the addresses to listen on. With "0" there are
 	// no metrics or probes.
 	Receiver, Metrics, Probes string
+	// PublicURL is the URL of the receiver for forges. If it is empty, the operator makes
+	// no hooks.
+	PublicURL string
 	// GitPoll and ClusterProbe are the pauses between two looks at a repository, and
 	// at a cluster.
 	GitPoll, ClusterProbe time.Duration
@@ -51,7 +54,7 @@ func (c OperatorConfig) Write() (string, error) {
 		"apiVersion": "config.nautes.io/v1alpha1", "kind": "OperatorConfig", "tenant": c.Tenant, "namespace": OperatorNamespace,
 		// The Git host of the stack speaks plain HTTP on loopback.
 		"git":       given(map[string]any{"cacheDir": filepath.Join(c.Dir, "git"), "allowedProtocols": []string{"http"}, "pollInterval": c.GitPoll}),
-		"receiver":  map[string]any{"address": c.Receiver},
+		"receiver":  map[string]any{"address": c.Receiver, "publicURL": c.PublicURL},
 		"metrics":   map[string]any{"address": c.Metrics},
 		"probes":    map[string]any{"address": c.Probes},
 		"clusters":  given(map[string]any{"probeInterval": c.ClusterProbe}),

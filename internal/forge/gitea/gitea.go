@@ -40,7 +40,7 @@ func Forge() forge.Forge {
 		Hooks: forge.Hooks{
 			// The signature covers no id and no time. It is of one delivery, because the
 			// content of each push is another one.
-			EventHeader: "X-Gitea-Event", ChangesBranch: changesBranch,
+			EventHeader: "X-Gitea-Event", PushEvents: []string{push}, ChangesBranch: changesBranch,
 			Proofs: []forge.Proof{{Header: "X-Gitea-Signature", Signed: true, Proves: proves}},
 		},
 		Events: forge.Events{

@@ -32,7 +32,7 @@ const (
 func Forge() forge.Forge {
 	return forge.Forge{
 		Type: Type, Name: name, TokenUser: tokenUser,
-		Hooks: forge.Hooks{EventHeader: "X-Gitlab-Event", Proofs: proofs(), ChangesBranch: changesBranch},
+		Hooks: forge.Hooks{EventHeader: "X-Gitlab-Event", PushEvents: []string{"push_events"}, Proofs: proofs(), ChangesBranch: changesBranch},
 		Events: forge.Events{
 			Source: v1alpha1.EventSourceGitLab, Named: named, SourceOf: sourceOf, Listen: listen,
 			SecretData: map[string]string{keyPlaceholder: placeholder},

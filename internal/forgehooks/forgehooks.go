@@ -1,0 +1,247 @@
+// Package forgehooks keeps the webhooks of Nautes in Git forges. It guarantees that a
+// repository has one hook for each address, that the place of a hook is on record before
+// the hook is made, and that a forge is not asked about a hook more often than needed.
+package forgehooks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/forge/client"
+)
+
+// Times between two looks at a hook: while it is as it should be, and after failures.
+const (
+	checkEvery = time.Hour
+	firstPause = 30 * time.Second
+	lastPause  = 15 * time.Minute
+)
+
+var (
+	// ErrNoToken: there is no access token for the forge.
+	ErrNoToken = errors.New("there is no access token")
+	// errDisabled: the forge does not deliver.
+	errDisabled = errors.New("the forge has stopped to deliver, because deliveries failed")
+	errLeaving  = errors.New("the repository is marked for deletion")
+)
+
+// Error is a hook that is not as it should be.
+type Error struct {
+	// Provider is the name of the CodeRepoProvider, Path the full path of the
+	// repository.
+	Provider, Path string
+	Err            error
+}
+
+// Error returns the reason and the remedy.
+func (e *Error) Error() string {
+	remedy := fmt.Sprintf("let the access token of CodeRepoProvider %s be one of a maintainer of the repository", e.Provider)
+	switch {
+	case errors.Is(e.Err, ErrNoToken):
+		remedy = fmt.Sprintf("store one of a maintainer for CodeRepoProvider %s", e.Provider)
+	case errors.Is(e.Err, errDisabled):
+		remedy = "let the forge reach the receiver's public URL"
+	case errors.Is(e.Err, errLeaving):
+		remedy = "restore it, or delete what is mirrored from it"
+	case errors.Is(e.Err, client.ErrUnavailable):
+		remedy = "it is tried again"
+	}
+	return fmt.Sprintf("the hook of %s: %v: %s", e.Path, e.Err, remedy)
+}
+
+// Unwrap returns the reason.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Hook is a hook that a repository must have.
+type Hook struct {
+	// Provider is the name of the CodeRepoProvider, Path the full path of the
+	// repository.
+	Provider, Path string
+	client.HookSpec
+}
+
+// Record stores the place of a hook. It is called before the hook is made and, with the
+// hash of the secret, after the forge has it.
+type Record func(context.Context, *v1alpha1.ForgeHook) error
+
+// Keeper keeps hooks. Its fields must be set before the first call.
+type Keeper struct {
+	// Connect returns a client with the tenant's token for the forge of a
+	// CodeRepoProvider. The error wraps ErrNoToken if there is none.
+	Connect func(ctx context.Context, provider string) (client.Client, error)
+	// Now returns the time, or is nil for the time of the system.
+	Now func() time.Time
+
+	mutex  sync.Mutex
+	checks map[string]check
+}
+
+// check is the last look at a hook.
+type check struct {
+	// of identifies what was looked for.
+	of       [sha256.Size]byte
+	next     time.Time
+	failures int
+	err      error
+}
+
+// Ensure makes a hook, or repairs it. recorded is its place as Record has stored it last,
+// or nil. A hook at another recorded place is removed. Owner names whoever needs the
+// hook, once for each of its hooks. Ensure returns the time until the hook should be looked
+// at again: before, it answers from memory. Its errors are of Record, or an *Error.
+func (k *Keeper) Ensure(ctx context.Context, owner string, h Hook, recorded *v1alpha1.ForgeHook, record Record) (again time.Duration, err error) {
+	now, of := k.now(), identity(h)
+	k.mutex.Lock()
+	last := k.checks[owner]
+	k.mutex.Unlock()
+	if last.of == of && now.Before(last.next) && (last.err != nil || recorded != nil && recorded.URL == h.URL && recorded.SecretHash == hashOf(h.HookSpec)) {
+		return last.next.Sub(now), last.err
+	}
+	err = k.ensure(ctx, h, recorded, record)
+	next := check{of: of, err: err, next: now.Add(stretched(checkEvery))}
+	var failed *Error
+	switch {
+	case err == nil:
+	case errors.As(err, &failed) && ctx.Err() == nil:
+		next.failures = last.failures + 1
+		next.next = now.Add(max(client.RetryAfter(err), stretched(min(firstPause<<min(last.failures, 10), lastPause))))
+	default:
+		// What is on record is not known, so the next pass looks again.
+		next.next = now
+	}
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	if k.checks == nil {
+		k.checks = map[string]check{}
+	}
+	k.checks[owner] = next
+	return next.next.Sub(now), err
+}
+
+func (k *Keeper) ensure(ctx context.Context, h Hook, recorded *v1alpha1.ForgeHook, record Record) error {
+	failed := func(err error) error { return &Error{h.Provider, h.Path, err} }
+	forge, err := k.Connect(ctx, h.Provider)
+	if err != nil {
+		return failed(err)
+	}
+	repository, err := forge.Repository(ctx, h.Path)
+	switch {
+	case err != nil:
+		return failed(err)
+	case repository.Leaving:
+		return failed(errLeaving)
+	}
+	at := &v1alpha1.ForgeHook{Provider: h.Provider, Repository: repository.ID, URL: h.URL}
+	same := recorded != nil && recorded.Provider == at.Provider && recorded.Repository == at.Repository && recorded.URL == at.URL
+	if recorded != nil && !same {
+		if err := k.remove(ctx, recorded); err != nil {
+			return failed(err)
+		}
+	}
+	if same {
+		at.SecretHash = recorded.SecretHash
+	} else if err := record(ctx, at.DeepCopy()); err != nil {
+		return err
+	}
+	hash := hashOf(h.HookSpec)
+	hook, err := forge.EnsureHook(ctx, repository.ID, h.HookSpec, at.SecretHash != hash)
+	if err != nil {
+		return failed(err)
+	}
+	if at.SecretHash != hash {
+		at.SecretHash = hash
+		if err := record(ctx, at); err != nil {
+			return err
+		}
+	}
+	if hook.Disabled {
+		return failed(errDisabled)
+	}
+	return nil
+}
+
+// Retry lets the next calls of Ensure look at once at the hooks that failed, for example
+// because there is another access token.
+func (k *Keeper) Retry() {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	maps.DeleteFunc(k.checks, func(_ string, last check) bool { return last.err != nil })
+}
+
+// Remove removes the hook at a recorded place, whose owner goes. One that the token does
+// not show any more stays, and its deliveries have no effect without the owner. The
+// error is an *Error: the forge is not available.
+func (k *Keeper) Remove(ctx context.Context, owner string, recorded *v1alpha1.ForgeHook) error {
+	k.mutex.Lock()
+	delete(k.checks, owner)
+	k.mutex.Unlock()
+	if err := k.remove(ctx, recorded); err != nil {
+		return &Error{recorded.Provider, fmt.Sprintf("repository %d", recorded.Repository), err}
+	}
+	return nil
+}
+
+func (k *Keeper) remove(ctx context.Context, recorded *v1alpha1.ForgeHook) error {
+	forge, err := k.Connect(ctx, recorded.Provider)
+	if err != nil {
+		return unlessGone(err)
+	}
+	hooks, err := forge.Hooks(ctx, recorded.Repository)
+	if err != nil {
+		return unlessGone(err)
+	}
+	for _, hook := range hooks {
+		if hook.URL != recorded.URL {
+			continue
+		}
+		if err := forge.RemoveHook(ctx, recorded.Repository, hook.ID); err != nil {
+			return unlessGone(err)
+		}
+	}
+	return nil
+}
+
+// unlessGone returns nil for an error that lasts: the repository, the token or its right
+// is gone.
+func unlessGone(err error) error {
+	for _, lasting := range []error{ErrNoToken, client.ErrNotFound, client.ErrForbidden, client.ErrUnauthorized} {
+		if errors.Is(err, lasting) {
+			return nil
+		}
+	}
+	return err
+}
+
+func (k *Keeper) now() time.Time {
+	if k.Now != nil {
+		return k.Now()
+	}
+	return time.Now()
+}
+
+// stretched adds up to a tenth to an interval at random, so that the hooks of a tenant
+// are not looked at all at once.
+func stretched(interval time.Duration) time.Duration {
+	return interval + rand.N(interval/10+1)
+}
+
+// identity returns a value that only the same hook has.
+func identity(h Hook) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %t %s", h.Provider, h.Path, h.URL, h.Events, h.Plain, hashOf(h.HookSpec)))
+}
+
+// hashOf returns a text that identifies the secret of a hook, which has too many values
+// to be guessed, and discloses nothing of it.
+func hashOf(spec client.HookSpec) string {
+	const digits = 16
+	sum := sha256.Sum256(append([]byte("nautes.io/hook-secret/v1\n"), spec.Secret.Bytes()...))
+	return hex.EncodeToString(sum[:])[:digits]
+}
