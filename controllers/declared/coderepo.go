@@ -7,7 +7,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
-	"nautes.io/nautes/internal/receiver"
+	"nautes.io/nautes/internal/pushhooks"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/summary"
@@ -21,7 +21,7 @@ func AddCodeRepo(d *reconcile.Deps) error {
 	w := codeRepoWork{d}
 	phases := func(s *engine.Session[*v1alpha1.CodeRepo]) engine.Phases {
 		p := reconcile.Declared(d, w.ready, w.leave)(s)
-		if d.Receiver.PublicURL != "" && d.IsTenantRepository(s.Object) {
+		if d.Hooks.Active() && d.IsTenantRepository(s.Object) {
 			p.Conditions = append(p.Conditions, v1alpha1.ConditionHooked)
 		}
 		return p
@@ -41,7 +41,7 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 	}
 	r.Status.URL = url
 	if !d.IsTenantRepository(r) {
-		if err := reconcile.RemovePushHook(ctx, d, s, mirrored(r)); err != nil {
+		if err := pushhooks.Remove(ctx, d.Hooks, s); err != nil {
 			return "", err
 		}
 		r.Status.Sync = nil
@@ -59,7 +59,7 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 		return "", engine.Terminal(v1alpha1.ReasonInvalid, "CodeRepo %s is the tenant repository already, since it is older: remove the label %s from one of them",
 			chosen.Name, v1alpha1.LabelTenantRepository)
 	}
-	if err := reconcile.PushHook(ctx, d, s, mirrored(r)); err != nil {
+	if err := pushhooks.Ensure(ctx, d.Hooks, s); err != nil {
 		return "", err
 	}
 	if err := summary.MirrorOutcome(r, r.Status.Sync); err != nil {
@@ -68,16 +68,11 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 	return "mirrored at " + summary.ShortRevision(r.Status.Sync.Revision), nil
 }
 
-// mirrored returns the tenant repository.
-func mirrored(r *v1alpha1.CodeRepo) reconcile.Mirrored {
-	return reconcile.Mirrored{URL: r.Spec.URL, Source: receiver.Tenant, Path: receiver.TenantPath, Hook: &r.Status.Hook}
-}
-
 // leave removes the credentials of a deleted code repository: the next one of its
 // name, which may belong to another product, must not find them.
 func (w codeRepoWork) leave(ctx context.Context, s *engine.Session[*v1alpha1.CodeRepo]) error {
 	r := s.Object
-	if err := reconcile.RemovePushHook(ctx, w.deps, s, mirrored(r)); err != nil {
+	if err := pushhooks.Remove(ctx, w.deps.Hooks, s); err != nil {
 		return err
 	}
 	provider := s.Snapshot.CodeRepoProvider(r.Spec.CodeRepoProvider)

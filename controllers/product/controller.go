@@ -14,7 +14,7 @@ import (
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/receiver"
+	"nautes.io/nautes/internal/pushhooks"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
@@ -51,7 +51,7 @@ func (w work) phases(s *engine.Session[*v1alpha1.Product]) engine.Phases {
 	if s.Object.Labels[v1alpha1.LabelFrom] != "" {
 		conditions = append(conditions, v1alpha1.ConditionGroupPresent)
 	}
-	if w.deps.Receiver.PublicURL != "" {
+	if w.deps.Hooks.Active() {
 		conditions = append(conditions, v1alpha1.ConditionHooked)
 	}
 	return engine.Phases{
@@ -86,7 +86,7 @@ func (p *pass) observe(ctx context.Context, failed error) error {
 			return err
 		}
 	}
-	if err := reconcile.PushHook(ctx, p.deps, p.s, p.mirrored()); err != nil {
+	if err := pushhooks.Ensure(ctx, p.deps.Hooks, p.s); err != nil {
 		return err
 	}
 	spaces := p.setSpaces()
@@ -109,14 +109,6 @@ func (p *pass) observe(ctx context.Context, failed error) error {
 	return nil
 }
 
-// mirrored returns default.project.
-func (p *pass) mirrored() reconcile.Mirrored {
-	o := p.s.Object
-	return reconcile.Mirrored{
-		URL: o.Spec.MetaDataPath, Source: receiver.ProductPrefix + o.Name, Path: receiver.ProductsPath + o.Name, Hook: &o.Status.Hook,
-	}
-}
-
 // setSpaces writes the summary of the spaces into the status. It returns an error if
 // one of them is not ready.
 func (p *pass) setSpaces() error {
@@ -136,7 +128,7 @@ func (p *pass) withdraw(ctx context.Context) error {
 	if _, err := p.plan(ctx); err != nil {
 		return err
 	}
-	if err := reconcile.RemovePushHook(ctx, p.deps, p.s, p.mirrored()); err != nil {
+	if err := pushhooks.Remove(ctx, p.deps.Hooks, p.s); err != nil {
 		return err
 	}
 	// The outcome is the removal, whatever the state of the spaces.

@@ -14,10 +14,8 @@ import (
 	"nautes.io/nautes/internal/discover"
 	"nautes.io/nautes/internal/discover/ask"
 	"nautes.io/nautes/internal/engine"
-	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
-	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/servers"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
@@ -87,7 +85,7 @@ func (p *pass) ask(ctx context.Context) error {
 	if provider == nil {
 		return &snapshot.MissingError{Missing: plan.Ref{Kind: "CodeRepoProvider", Namespace: p.deps.Namespace, Name: o.Spec.Name}, Needed: snapshot.RefOf(o)}
 	}
-	forge, err := p.connect(ctx, provider)
+	forge, err := servers.Tenant(ctx, p.deps.Secrets, p.deps.Loader.Settings.Git, provider)
 	if err != nil {
 		return err
 	}
@@ -102,20 +100,6 @@ func (p *pass) ask(ctx context.Context) error {
 		p.s.Warn(warning)
 	}
 	return nil
-}
-
-// connect returns a client of the forge with the access token of the provider.
-func (p *pass) connect(ctx context.Context, provider *v1alpha1.CodeRepoProvider) (client.Client, error) {
-	ref := secrets.ProviderToken(provider.Name)
-	secret, err := p.deps.Secrets.Get(ctx, ref)
-	if errors.Is(err, secrets.ErrNotFound) {
-		return nil, engine.Waiting(v1alpha1.ReasonSecretMissing,
-			"there is no access token of CodeRepoProvider %s: store it at %s, key access_token", provider.Name, ref)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return servers.Forge(ctx, p.deps.Secrets, p.deps.Loader.Settings.Git, provider, secret.Fields["access_token"])
 }
 
 // count returns the number of Products of the provider.

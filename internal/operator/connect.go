@@ -17,9 +17,15 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/config"
+	"nautes.io/nautes/internal/forgehooks"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/pushhooks"
+	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/servers"
+	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
 )
 
@@ -108,3 +114,18 @@ func receiverKey(d *reconcile.Deps, name string) func(context.Context) ([]byte, 
 }
 
 const receiverKeyField = "key"
+
+// hooks returns the maker of the hooks of the receiver.
+func hooks(d *reconcile.Deps, publicURL string, key func(context.Context) ([]byte, error)) *pushhooks.Maker {
+	return &pushhooks.Maker{
+		PublicURL: publicURL,
+		Token: func(ctx context.Context, source string) (secrets.Value, error) {
+			content, err := key(ctx)
+			return secrets.NewValue([]byte(receiver.Token(content, source))), err
+		},
+		Keeper: &forgehooks.Keeper{Connect: servers.Tenants(d.Secrets, d.Loader)},
+		Later: func(o v1alpha1.Object, after time.Duration) {
+			d.Queues.Of(snapshot.RefOf(o).Kind).AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(o)}, after)
+		},
+	}
+}

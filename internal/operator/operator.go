@@ -27,12 +27,10 @@ import (
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/foreign"
 	"nautes.io/nautes/internal/forge"
-	"nautes.io/nautes/internal/forgehooks"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/schema"
-	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
 )
@@ -149,11 +147,7 @@ func receive(d *reconcile.Deps, o *config.Operator) (string, error) {
 		return "", fmt.Errorf("listen for push hooks: %w", err)
 	}
 	key := receiverKey(d, o.Receiver.KeySecret)
-	d.Receiver = reconcile.Receiver{PublicURL: o.Receiver.PublicURL, Token: func(ctx context.Context, source string) (secrets.Value, error) {
-		content, err := key(ctx)
-		return secrets.NewValue([]byte(receiver.Token(content, source))), err
-	}}
-	d.Hooks = &forgehooks.Keeper{Connect: d.TenantForge}
+	d.Hooks = hooks(d, o.Receiver.PublicURL, key)
 	// The key is there before the first hook, so that tokens can be made of it.
 	err = d.Manager.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		_, err := key(ctx)

@@ -10,8 +10,6 @@ import (
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
 	"nautes.io/nautes/internal/engine"
-	"nautes.io/nautes/internal/forge/client"
-	"nautes.io/nautes/internal/forgehooks"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -23,14 +21,13 @@ const foreignRetry = time.Minute
 
 // Intervals after which a cause that no watch reports is looked up again: a secret
 // store that did not answer or refused, a token that a cluster has yet to issue, a
-// kind that an API server does not serve at the moment, objects that are being
-// read, and a forge that does not answer or refuses.
+// kind that an API server does not serve at the moment, and objects that are being
+// read.
 const (
 	storeRetry    = 30 * time.Second
 	TokenRetry    = 2 * time.Second
 	unservedRetry = 2 * time.Second
 	syncRetry     = 300 * time.Millisecond
-	forgeRetry    = time.Minute
 )
 
 // Classify is the one place that maps the errors of the packages below to the
@@ -51,7 +48,6 @@ func Classify(err error) *engine.Error {
 		holder   interface{ Holder() string }
 		host     *build.HostError
 		size     *build.SizeError
-		hook     *forgehooks.Error
 	)
 	switch {
 	case errors.Is(err, secrets.ErrUnavailable):
@@ -69,12 +65,6 @@ func Classify(err error) *engine.Error {
 			outcome.RetryAfter = foreignRetry
 		}
 		return outcome
-	case errors.As(err, &hook) && errors.Is(err, client.ErrUnavailable):
-		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonForgeUnavailable, Message: hook.Error(), RetryAfter: max(forgeRetry, client.RetryAfter(err))}
-	case errors.As(err, &hook) && errors.Is(err, forgehooks.ErrNoToken):
-		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonSecretMissing, Message: hook.Error(), RetryAfter: forgeRetry}
-	case errors.As(err, &hook):
-		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonForgeDenied, Message: hook.Error(), RetryAfter: forgeRetry}
 	case errors.As(err, &kind):
 		return &engine.Error{Class: engine.ClassWaiting, Reason: v1alpha1.ReasonKindMissing, Message: kind.Error()}
 	case errors.As(err, &unserved):

@@ -21,9 +21,9 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/engine"
-	"nautes.io/nautes/internal/forgehooks"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/pushhooks"
 	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/schema"
@@ -57,9 +57,8 @@ type Deps struct {
 	// cannot log in to it.
 	Access  apply.System
 	Mirrors *git.Mirrors
-	// Hooks keeps the hooks of the receiver in forges.
-	Hooks    *forgehooks.Keeper
-	Receiver Receiver
+	// Hooks makes the hooks of the receiver in forges.
+	Hooks *pushhooks.Maker
 	// Kinds checks the objects in resource files.
 	Kinds *schema.Kinds
 

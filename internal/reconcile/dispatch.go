@@ -181,12 +181,10 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 
 // retryHooks enqueues the owners of push hooks, to look at once at hooks that failed.
 func (d *Deps) retryHooks(ctx context.Context) {
-	if d.Receiver.PublicURL == "" {
-		return
+	if d.Hooks.Retry() {
+		d.enqueueAll(ctx, kindProduct, nil)
+		d.enqueueAll(ctx, "CodeRepo", func(o v1alpha1.Object) bool { return d.IsTenantRepository(o) })
 	}
-	d.Hooks.Retry()
-	d.enqueueAll(ctx, kindProduct, nil)
-	d.enqueueAll(ctx, "CodeRepo", func(o v1alpha1.Object) bool { return d.IsTenantRepository(o) })
 }
 
 // SecretsReturned enqueues everything that an absent secret store may have held up.

@@ -1,38 +1,36 @@
 package reconcile
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"nautes.io/nautes/internal/forge"
+	"nautes.io/nautes/internal/queue"
 )
 
 // Queues are the queues of the controllers of one operator.
 type Queues struct {
 	// Sync is the queue of the mirrors.
-	Sync Queue[SyncKey]
+	Sync queue.Queue[SyncKey]
 
 	mu    sync.Mutex
-	kinds map[string]*Queue[ctrl.Request]
+	kinds map[string]*queue.Queue[ctrl.Request]
 }
 
 // Of returns the queue of a kind.
-func (q *Queues) Of(kind string) *Queue[ctrl.Request] {
+func (q *Queues) Of(kind string) *queue.Queue[ctrl.Request] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.kinds == nil {
-		q.kinds = map[string]*Queue[ctrl.Request]{}
+		q.kinds = map[string]*queue.Queue[ctrl.Request]{}
 	}
 	if q.kinds[kind] == nil {
-		q.kinds[kind] = &Queue[ctrl.Request]{}
+		q.kinds[kind] = &queue.Queue[ctrl.Request]{}
 	}
 	return q.kinds[kind]
 }
@@ -42,62 +40,6 @@ func (q *Queues) running() []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(q.kinds)), func(kind string) bool { return !q.kinds[kind].Bound() })
-}
-
-// Queue adds keys to a controller's queue from anywhere in the process. A key
-// that arrives before the controller runs is kept until it does.
-type Queue[K comparable] struct {
-	mu      sync.Mutex
-	queue   workqueue.TypedRateLimitingInterface[K]
-	pending map[K]struct{}
-}
-
-// Add adds keys to the queue. It never blocks, and a key that is queued already stays
-// there once.
-func (q *Queue[K]) Add(keys ...K) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, key := range keys {
-		if q.queue != nil {
-			q.queue.Add(key)
-			continue
-		}
-		if q.pending == nil {
-			q.pending = map[K]struct{}{}
-		}
-		q.pending[key] = struct{}{}
-	}
-}
-
-// AddAfter adds a key after a while, or with the next event if the controller does not
-// run yet.
-func (q *Queue[K]) AddAfter(key K, after time.Duration) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.queue != nil {
-		q.queue.AddAfter(key, after)
-	}
-}
-
-// Source binds the queue to the controller that watches it.
-func (q *Queue[K]) Source() source.TypedSource[K] {
-	return source.TypedFunc[K](func(_ context.Context, queue workqueue.TypedRateLimitingInterface[K]) error {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.queue = queue
-		for key := range q.pending {
-			queue.Add(key)
-		}
-		q.pending = nil
-		return nil
-	})
-}
-
-// Bound reports whether the controller of the queue was started.
-func (q *Queue[K]) Bound() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.queue != nil
 }
 
 // SyncKey names a mirrored repository: the one of a product, or the tenant's if Product

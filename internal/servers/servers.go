@@ -6,15 +6,18 @@ package servers
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
 	forge "nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/forge/client/clients"
+	"nautes.io/nautes/internal/forgehooks"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
 )
 
 // SetWay sets the way to the server of a repository, with the login for its proxy.
@@ -60,4 +63,37 @@ func Forge(ctx context.Context, store secrets.Store, settings gitaccess.Access, 
 		return nil, engine.Terminal(v1alpha1.ReasonInvalid, "CodeRepoProvider %s: %s", provider.Name, err)
 	}
 	return c, nil
+}
+
+// Tenant returns a client of the forge of a provider with the access token of the tenant.
+func Tenant(ctx context.Context, store secrets.Store, settings gitaccess.Access, provider *v1alpha1.CodeRepoProvider) (forge.Client, error) {
+	ref := secrets.ProviderToken(provider.Name)
+	secret, err := store.Get(ctx, ref)
+	if errors.Is(err, secrets.ErrNotFound) {
+		return nil, engine.Waiting(v1alpha1.ReasonSecretMissing,
+			"there is no access token of CodeRepoProvider %s: store it at %s, key access_token", provider.Name, ref)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Forge(ctx, store, settings, provider, secret.Fields["access_token"])
+}
+
+// Tenants returns a function like Tenant, for the names of providers. Its errors wrap
+// forgehooks.ErrNoToken if there is no token.
+func Tenants(store secrets.Store, loader *snapshot.Loader) func(ctx context.Context, provider string) (forge.Client, error) {
+	return func(ctx context.Context, provider string) (forge.Client, error) {
+		snap, err := loader.Providers(ctx)
+		if err != nil {
+			return nil, err
+		}
+		p := snap.CodeRepoProvider(provider)
+		if p == nil {
+			return nil, fmt.Errorf("CodeRepoProvider %s does not exist: %w", provider, forgehooks.ErrNoToken)
+		}
+		if _, err := store.Version(ctx, secrets.ProviderToken(provider)); errors.Is(err, secrets.ErrNotFound) {
+			return nil, fmt.Errorf("%w at %s", forgehooks.ErrNoToken, secrets.ProviderToken(provider))
+		}
+		return Tenant(ctx, store, loader.Settings.Git, p)
+	}
 }

@@ -51,29 +51,14 @@ func TestReceiver(t *testing.T) {
 	}))
 	defer listener.Close()
 
-	connection := client.Connection{APIServer: s.URL, Token: secrets.NewValue([]byte(s.Admin.Token)), Timeout: time.Minute}
-	c, err := giteaclient.New(connection)
-	if err != nil {
-		t.Fatal(err)
-	}
-	group, err := c.EnsureGroup(t.Context(), client.GroupSpec{Path: "labs"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	repository, err := c.EnsureRepository(t.Context(), client.RepositorySpec{GroupID: group.ID, Path: "default.project", Initialize: true, DefaultBranch: "main"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, repository := defaultProject(t, s)
 	url := listener.URL + receiver.ProductsPath + "product-1"
 	hook := forgehooks.Hook{Provider: "gitea", Path: "labs/default.project", HookSpec: client.HookSpec{
 		URL: url, Events: gitea.Forge().Hooks.PushEvents, Secret: secrets.NewValue([]byte(receiver.Token(key, "product/product-1"))),
 	}}
 	keeper := &forgehooks.Keeper{Connect: func(context.Context, string) (client.Client, error) { return c, nil }}
 	var recorded *v1alpha1.ForgeHook
-	record := func(_ context.Context, at *v1alpha1.ForgeHook) error {
-		recorded = at
-		return nil
-	}
+	record := func(_ context.Context, at *v1alpha1.ForgeHook) error { recorded = at; return nil }
 	if _, err := keeper.Ensure(t.Context(), "product-1", hook, nil, record); err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +102,25 @@ func TestReceiver(t *testing.T) {
 	if hooks, err := c.Hooks(t.Context(), repository.ID); err != nil || len(hooks) > 0 {
 		t.Errorf("the hooks %+v are left, %v", hooks, err)
 	}
+}
+
+// defaultProject makes the repository of a product, and returns a client of the
+// administrator too.
+func defaultProject(t *testing.T, s *server.Server) (client.Client, client.Repository) {
+	t.Helper()
+	c, err := giteaclient.New(client.Connection{APIServer: s.URL, Token: secrets.NewValue([]byte(s.Admin.Token)), Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	group, err := c.EnsureGroup(t.Context(), client.GroupSpec{Path: "labs"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, err := c.EnsureRepository(t.Context(), client.RepositorySpec{GroupID: group.ID, Path: "default.project", Initialize: true, DefaultBranch: "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, repository
 }
 
 // addFile adds a commit to main and returns it.
