@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -45,11 +46,20 @@ func TestRunsWakeTheirRuntime(t *testing.T) {
 			d.ClusterChanged(test.cluster, kind, &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 				Namespace: test.namespace, Name: "run", Labels: map[string]string{launch.LabelProduct: test.product, launch.LabelRuntime: test.runtime},
 			}}, false)
-			want := map[ctrl.Request]struct{}{}
+			var want, got []ctrl.Request
 			if test.want {
-				want[Request(test.product, test.runtime)] = struct{}{}
+				want = append(want, Request(test.product, test.runtime))
 			}
-			if diff := cmp.Diff(want, d.Queues.Of(kindPipelineRuntime).pending, cmpopts.EquateEmpty()); diff != "" {
+			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[ctrl.Request]())
+			defer queue.ShutDown()
+			if err := d.Queues.Of(kindPipelineRuntime).Source().Start(t.Context(), queue); err != nil {
+				t.Fatal(err)
+			}
+			for queue.Len() > 0 {
+				request, _ := queue.Get()
+				got = append(got, request)
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("who is woken (-want +got):\n%s", diff)
 			}
 		})
