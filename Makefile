@@ -116,6 +116,7 @@ generate: bin/controller-gen ## Write deepcopy code, CRDs, RBAC roles and the AP
 	cd api && ../bin/controller-gen object paths=./...
 	cd api && ../bin/controller-gen crd paths=./... output:crd:dir=../config/crd/bases
 	bin/controller-gen rbac:roleName=nautes-operator paths=./controllers/... paths=./internal/operator/... output:rbac:dir=config/rbac
+	bin/controller-gen rbac:roleName=nautes-apiserver paths=./cmd/nautes-apiserver output:rbac:dir=config/apiserver
 	go run ./hack/apidoc
 	go run ./hack/openapi
 

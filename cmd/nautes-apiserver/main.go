@@ -1,6 +1,11 @@
 // Command nautes-apiserver serves the REST API of one tenant.
 package main
 
+// The caches have the kinds by which requests are judged. The secret store has the
+// kubeconfigs, the deploy keys, and the tenant's token of the forge.
+// +kubebuilder:rbac:groups=nautes.resource.nautes.io,resources=artifactrepos;clusters;coderepobindings;coderepoproviders;coderepos;componentcatalogues;deploymentruntimes;environments;pipelinehooks;productproviders;products;projectpipelineruntimes;projects;spaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;create;update;delete,namespace=nautes
+
 import (
 	"context"
 	"errors"

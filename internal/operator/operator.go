@@ -70,8 +70,8 @@ func New(ctx context.Context, cfg *rest.Config, o *config.Operator) (*Operator, 
 
 // newDeps returns the parts that every server of a tenant has: the manager with its
 // caches, the mirrors, the schemas and the secret store.
-func newDeps(ctx context.Context, cfg *rest.Config, o *config.Operator) (*reconcile.Deps, error) {
-	mgr, err := newManager(cfg, o)
+func newDeps(ctx context.Context, cfg *rest.Config, o *config.Operator, uncached ...client.Object) (*reconcile.Deps, error) {
+	mgr, err := newManager(cfg, o, uncached...)
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
 	}
@@ -102,10 +102,11 @@ func newDeps(ctx context.Context, cfg *rest.Config, o *config.Operator) (*reconc
 	return d, openStore(d, o)
 }
 
-func newManager(cfg *rest.Config, o *config.Operator) (manager.Manager, error) {
+func newManager(cfg *rest.Config, o *config.Operator, uncached ...client.Object) (manager.Manager, error) {
 	yes := true
 	mgr, err := ctrl.NewManager(cfg, manager.Options{
 		Scheme:                        foreign.Scheme(),
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: uncached}},
 		Metrics:                       metricsserver.Options{BindAddress: o.Metrics.Address},
 		HealthProbeBindAddress:        o.Probes.Address,
 		LeaderElection:                *o.LeaderElection.Enabled,

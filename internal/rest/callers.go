@@ -154,7 +154,7 @@ func (s *Server) caller(ctx context.Context, token string) (*caller, error) {
 	key := s.tokens.key(token)
 	return remember(ctx, s.memory, key+"/who", func(ctx context.Context) (*caller, error) {
 		value := secrets.NewValue([]byte(token))
-		platform, err := s.options.Platform(ctx)
+		platform, err := s.platform(ctx)
 		if err != nil {
 			return nil, err
 		}

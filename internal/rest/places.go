@@ -35,6 +35,17 @@ type Platform struct {
 	ProxyLogin      git.Login
 }
 
+// platform returns the platform, or the problem that it is not set up completely, which
+// the log describes.
+func (s *Server) platform(ctx context.Context) (Platform, error) {
+	p, err := s.options.Platform(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.options.Log.Error(err, "the platform of the tenant is not complete")
+		err = problem(http.StatusServiceUnavailable, reasonIncomplete, "the tenant's forge or its repository is not set up: ask the operator of the tenant").again(retryUnavailable)
+	}
+	return p, err
+}
+
 // place is a repository of resources, as a caller may use it.
 type place struct {
 	platform Platform
@@ -60,7 +71,7 @@ func repositoryID(id int64) string { return fmt.Sprintf("repo-%d", id) }
 // It returns a problem if the caller may not read it.
 func (s *Server) place(ctx context.Context, c *caller, product string) (*place, error) {
 	return remember(ctx, s.memory, c.key+"/place/"+product, func(ctx context.Context) (*place, error) {
-		platform, err := s.options.Platform(ctx)
+		platform, err := s.platform(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -57,7 +57,7 @@ func (s *Server) saveProduct(x *exchange) error {
 		return err
 	}
 	s.memory.forget(x.caller.key + "/place")
-	platform, err := s.options.Platform(ctx)
+	platform, err := s.platform(ctx)
 	if err != nil {
 		return err
 	}

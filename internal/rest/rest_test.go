@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -269,6 +270,17 @@ func TestPanic(t *testing.T) {
 	}
 	if !strings.Contains(r.log.String(), `"stack"="main.go:1"`) {
 		t.Errorf("log: %s", r.log)
+	}
+}
+
+// TestIncomplete holds that a platform that is not set up is a problem of its own.
+func TestIncomplete(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.Platform = func(context.Context) (Platform, error) { return Platform{}, errors.New("no CodeRepo has the label") }
+	})
+	w := r.request("maintainer", "POST", "/api/v1/products/labs/environments/dev", environment)
+	if p := decoded[Problem](t, w); w.Code != http.StatusServiceUnavailable || p.Reason != reasonIncomplete || !strings.Contains(r.log.String(), "no CodeRepo has the label") {
+		t.Errorf("%d %s; log %s", w.Code, w.Body, r.log)
 	}
 }
 
