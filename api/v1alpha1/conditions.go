@@ -185,17 +185,17 @@ const (
 	ReasonSecretFound = "SecretFound"
 	// ReasonSecretStoreUnavailable: the secret store does not answer, or is sealed.
 	//
-	// Example: read cluster/kubernetes/alpha/default/admin: the secret store does not
-	// answer: it is sealed; unseal it
+	// Example: use the secret cluster/kubernetes/alpha/default/admin: the secret store does
+	// not answer: it is sealed; unseal it
 	//
 	// Remedy: repair or unseal Vault; running software goes on, and the operator tries
 	// again by itself.
 	ReasonSecretStoreUnavailable = "SecretStoreUnavailable"
 	// ReasonSecretStoreDenied: the secret store refuses the operator.
 	//
-	// Example: read cluster/kubernetes/alpha/default/admin: the secret store refuses it:
-	// the operator has no right to read cluster/data/kubernetes/alpha/default/admin; see
-	// the operator's policy
+	// Example: read the secret cluster/kubernetes/alpha/default/admin: the secret store
+	// refuses it: the operator has no right to read
+	// cluster/data/kubernetes/alpha/default/admin; see the operator's policy
 	//
 	// Remedy: give the operator's role in Vault the policy that docs/operate.md describes.
 	ReasonSecretStoreDenied = "SecretStoreDenied"
@@ -232,7 +232,8 @@ const (
 	// ReasonHostNotReady: the host of a virtual cluster is not ready for it.
 	//
 	// Example: the host of the virtual cluster is not ready: cluster host is not
-	// connected: the API server did not answer in time
+	// connected: the API server did not answer in time; check the network, firewalls and
+	// the load of the API server
 	//
 	// Remedy: repair the host's Cluster; the virtual one follows.
 	ReasonHostNotReady = "HostNotReady"
@@ -337,8 +338,8 @@ const (
 	// ReasonFetchFailed: the Git repository could not be read.
 	//
 	// Example: repository git.example.com/shop/default.project: repository does not exist:
-	// the server knows no such repository, or does not show it to this user: check the URL
-	// and the credentials
+	// the server knows no such repository, or does not show it to this user: check the URL,
+	// and that the credentials may read the repository
 	//
 	// Remedy: check URL, branch and credentials as the message says; network failures are
 	// tried again.
@@ -407,7 +408,8 @@ const (
 	ReasonConnected = "Connected"
 	// ReasonNotConnected: the cluster is not connected yet, or does not answer.
 	//
-	// Example: cluster alpha is not connected: the API server did not answer in time
+	// Example: cluster alpha is not connected: the API server did not answer in time; check
+	// the network, firewalls and the load of the API server
 	//
 	// Remedy: repair the cluster or the network; it reconnects by itself.
 	ReasonNotConnected = "NotConnected"

@@ -5,6 +5,7 @@ package messages
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,11 +27,9 @@ import (
 	"nautes.io/nautes/internal/discover"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/forge/client"
-	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
-	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
@@ -80,7 +79,9 @@ func TestExamplesArePrinted(t *testing.T) {
 			t.Errorf("%s has no remedy in conditions.go", reason)
 		}
 	}
-	for reason, err := range classified() {
+	errs := classified()
+	maps.Copy(errs, failures(t))
+	for reason, err := range errs {
 		outcome := engine.Classify(err, reconcile.Classify)
 		if outcome.Reason != reason {
 			t.Errorf("the reason of %q is %s, want %s", outcome.Message, outcome.Reason, reason)
@@ -134,16 +135,8 @@ func classified() map[string]error {
 			Removing: []plan.ID{namespace}, Held: map[plan.ID]string{namespace: "NamespaceFinalizersRemaining: Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"},
 		}, target),
 		"InternalError": errors.New("anything else"),
-		"NotConnected":  &remote.NotConnectedError{Cluster: alpha, Message: "the API server did not answer in time"},
 		"InUse":         engine.InUse(world().With(testutil.DeploymentRuntime(shop, shopRuntime, "dev", "manifests")), testutil.Environment(shop, "dev", alpha)),
-		"FetchFailed": engine.Terminal(v1alpha1.ReasonFetchFailed, "%s", &git.Error{
-			Repository: "git.example.com/shop/default.project", Err: git.ErrRepositoryMissing,
-			Reason: "the server knows no such repository, or does not show it to this user: check the URL and the credentials",
-		}),
 	}
-	read := "read " + secrets.ClusterKubeconfig(alpha).String()
-	errs["SecretStoreUnavailable"] = fmt.Errorf("%s: %w: it is sealed; unseal it", read, secrets.ErrUnavailable)
-	errs["SecretStoreDenied"] = fmt.Errorf("%s: %w: the operator has no right to read cluster/data/kubernetes/alpha/default/admin; see the operator's policy", read, secrets.ErrDenied)
 	errs["ForgeUnavailable"] = summary.ForgeProblem("gitlab", &client.Error{
 		Action: `list the repositories named "default.project"`, Class: client.ErrUnavailable, Reason: "502 Bad Gateway",
 	})
@@ -259,7 +252,7 @@ func wordedInPlace() map[string]worded {
 		"VersionSupported":   say(cluster+"connection.go", "Kubernetes %s is supported", "v1.34.4"),
 		"Connected":          say(cluster+"connection.go", "Kubernetes %s answers", "v1.34.4"),
 		"VersionUnsupported": say(cluster+"connection.go", "Kubernetes %s is older than %s, which the components need: upgrade the cluster", "v1.27.3", "1.30"),
-		"HostNotReady":       say(cluster+"register.go", "the host of the virtual cluster is not ready: %s", "cluster host is not connected: the API server did not answer in time"),
+		"HostNotReady":       say(cluster+"register.go", "the host of the virtual cluster is not ready: %s", "cluster host is not connected: the API server did not answer in time; check the network, firewalls and the load of the API server"),
 		"Registered":         say(cluster+"register.go", "the tenant's Argo CD knows the cluster"),
 		"Reregistering":      say(cluster+"remove.go", "the objects of the earlier registration are removed first: %s", "Secret argocd/alpha on Tenant is being removed"),
 		"CredentialsInvalid": say(remoteConnector, "the client certificate in the kubeconfig has expired on %s; store a kubeconfig with a new one", "2024-01-31"),
