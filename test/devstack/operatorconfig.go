@@ -52,8 +52,8 @@ type VaultLogin struct {
 func (c OperatorConfig) Write() (string, error) {
 	settings := map[string]any{
 		"apiVersion": "config.nautes.io/v1alpha1", "kind": "OperatorConfig", "tenant": c.Tenant, "namespace": OperatorNamespace,
-		// The Git host of the stack speaks plain HTTP on loopback.
-		"git":       given(map[string]any{"cacheDir": filepath.Join(c.Dir, "git"), "allowedProtocols": []string{"http"}, "pollInterval": c.GitPoll}),
+		// The Git host of the stack speaks plain HTTP on loopback, and others do as servers do.
+		"git":       given(map[string]any{"cacheDir": filepath.Join(c.Dir, "git"), "allowedProtocols": []string{"http", "https", "ssh"}, "pollInterval": c.GitPoll}),
 		"receiver":  map[string]any{"address": c.Receiver, "publicURL": c.PublicURL},
 		"metrics":   map[string]any{"address": c.Metrics},
 		"probes":    map[string]any{"address": c.Probes},
