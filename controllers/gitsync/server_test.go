@@ -131,7 +131,9 @@ func (p *product) fails(t *testing.T, want string) {
 	if message := p.sys.AwaitCondition(t, o, "Synced", metav1.ConditionFalse, v1alpha1.ReasonFetchFailed); !strings.Contains(message, want) {
 		t.Errorf("the condition says %q, want %q", message, want)
 	}
-	if !meta.IsStatusConditionTrue(o.Status.Conditions, v1alpha1.ConditionReconciling) || meta.IsStatusConditionTrue(o.Status.Conditions, v1alpha1.ConditionStalled) {
+	// The controller of Products sums it up.
+	p.sys.AwaitCondition(t, o, v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonFetchFailed)
+	if meta.IsStatusConditionTrue(o.Status.Conditions, v1alpha1.ConditionStalled) {
 		t.Errorf("it does not count as tried again: %+v", o.Status.Conditions)
 	}
 }
