@@ -152,3 +152,82 @@ func TestMostRuntimesGo(t *testing.T) {
 	sys.AwaitObjects(t, c, s.application(), scenario.Object("v1", "Namespace", "", s.namespace))
 	sys.condition(t, s.Object(), "Ready", "True", "Ready")
 }
+
+// A runtime that is removed and added again while its Application hangs in deletion is
+// deployed again by itself when the Application is gone.
+func TestAddedAgainWhileItHangs(t *testing.T) {
+	t.Parallel()
+	sys := theSystem(t)
+	s := newProduct(sys, "541", "alpha")
+	s.open(t)
+	before, app := s.ready(t), s.application()
+	sys.AwaitObjects(t, sys.Clusters["alpha"], app)
+
+	// Argo CD does not take its finalizer off.
+	s.push(t, nil, runtimeFile)
+	removing := s.runtimeObject()
+	if message := sys.condition(t, removing, "Ready", "False", v1alpha1.ReasonDeleting); !strings.Contains(message, app.GetName()) {
+		t.Errorf("the message does not name the Application: %s", message)
+	}
+	s.push(t, map[string]string{runtimeFile: s.runtime()})
+	message := sys.condition(t, s.Object(), "Ready", "False", v1alpha1.ReasonDeleting)
+	if !strings.Contains(message, runtimeFile) || !strings.Contains(message, "is being deleted") {
+		t.Errorf("the product does not say what is waited for: %s", message)
+	}
+	again := s.application()
+	sys.Until(t, "another Application", func() error {
+		s.release(t, "alpha")
+		if err := sys.Clusters["alpha"].Get(context.Background(), client.ObjectKeyFromObject(again), again); err != nil {
+			return err
+		}
+		if again.GetUID() == app.GetUID() || again.GetDeletionTimestamp() != nil {
+			return fmt.Errorf("it is the one before")
+		}
+		return nil
+	})
+	if after := s.ready(t); after.GetUID() == before.GetUID() {
+		t.Error("the runtime is the one before")
+	}
+	sys.condition(t, s.Object(), "Ready", "True", "Ready")
+}
+
+// A namespace that is deleted by hand and hangs is created again when it is gone. Until
+// then the runtime says what holds it.
+func TestNamespaceThatHangs(t *testing.T) {
+	t.Parallel()
+	sys := theSystem(t)
+	s := newProduct(sys, "542", "alpha")
+	s.open(t)
+	s.ready(t)
+	c, namespace := sys.Clusters["alpha"], scenario.Object("v1", "Namespace", "", s.namespace)
+	held := scenario.Object("v1", "ConfigMap", s.namespace, "held")
+	held.SetFinalizers([]string{"example.com/hold"})
+	if err := c.Create(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
+	sys.AwaitObjects(t, c, namespace)
+	if err := c.Delete(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	sys.Until(t, "what holds the namespace", func() error {
+		message := sys.condition(t, s.runtimeObject(), "Ready", "False", "")
+		if !strings.Contains(message, "example.com/hold") {
+			return fmt.Errorf("the runtime says %q", message)
+		}
+		return nil
+	})
+	if err := c.Patch(t.Context(), held, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))); err != nil {
+		t.Fatal(err)
+	}
+	again := scenario.Object("v1", "Namespace", "", s.namespace)
+	sys.Until(t, "another namespace", func() error {
+		if err := c.Get(context.Background(), client.ObjectKeyFromObject(again), again); err != nil {
+			return err
+		}
+		if again.GetUID() == namespace.GetUID() {
+			return fmt.Errorf("it is the one before")
+		}
+		return nil
+	})
+	sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
+}
