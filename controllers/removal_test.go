@@ -47,39 +47,68 @@ func (p *product) removeConfirmed(t *testing.T, order ...string) {
 	p.mirrored(t, p.sys.Push(t, p.Repository(), githost.Commit{Delete: order, Files: map[string]string{"README.md": "the end"}, Message: confirmation}))
 }
 
-// Every order of removing the files of a product ends clean, in each way to push it,
-// with one to three namespaces and nothing to confirm on the cluster.
-func TestDeletionInAnyOrder(t *testing.T) {
+// addEach pushes one file at a time, in an order, until the runtime is ready.
+func (p *product) addEach(t *testing.T, order ...string) {
+	t.Helper()
+	p.declare(t)
+	for n, file := range order {
+		p.push(t, map[string]string{file: p.files()[file]})
+		if n == 0 && file == runtimeFile {
+			message := p.sys.condition(t, p.runtimeObject(), "Ready", "False", v1alpha1.ReasonReferenceMissing)
+			if !strings.Contains(message, "dev") {
+				t.Errorf("the message does not name the missing environment: %s", message)
+			}
+		}
+	}
+	p.ready(t)
+}
+
+// Files may come in any order: everything converges when the last is there. Every order of
+// removing them ends clean, in each way to push it, with one to three namespaces and
+// nothing to confirm on the cluster.
+func TestFilesInAnyOrder(t *testing.T) {
 	t.Parallel()
 	sys := theSystem(t)
-	orders := [][]string{
+	arrivals := [][]string{
+		{envFile, projectFile, repoFile, bindingFile, runtimeFile},
+		{runtimeFile, bindingFile, repoFile, projectFile, envFile},
+		{runtimeFile, bindingFile, repoFile, envFile, projectFile},
+		{bindingFile, runtimeFile, projectFile, envFile, repoFile},
+	}
+	removals := [][]string{
 		{runtimeFile, bindingFile, repoFile, projectFile, envFile},
 		{envFile, repoFile, projectFile, bindingFile, runtimeFile},
 		{bindingFile, projectFile, envFile, runtimeFile, repoFile},
 		{projectFile, runtimeFile, envFile, repoFile, bindingFile},
 	}
 	for i, test := range []struct {
-		way    string
-		remove func(*product, *testing.T, ...string)
-		order  []string
+		// arrival is the order of the pushes; without one, all files come in one push.
+		arrival []string
+		way     string
+		remove  func(*product, *testing.T, ...string)
+		removal []string
 	}{
-		{"one file per push", (*product).removeEach, orders[0]},
-		{"one file per push", (*product).removeEach, orders[1]},
-		{"one file per push", (*product).removeEach, orders[2]},
-		{"one file per push", (*product).removeEach, orders[3]},
-		{"all commits in one push", (*product).removeInOnePush, orders[1]},
-		{"all commits in one push", (*product).removeInOnePush, orders[3]},
-		{"one confirmed commit", (*product).removeConfirmed, orders[0]},
+		{arrivals[0], "one file per push", (*product).removeEach, removals[0]},
+		{arrivals[1], "one file per push", (*product).removeEach, removals[1]},
+		{arrivals[2], "one file per push", (*product).removeEach, removals[2]},
+		{arrivals[3], "one file per push", (*product).removeEach, removals[3]},
+		{nil, "all commits in one push", (*product).removeInOnePush, removals[1]},
+		{nil, "all commits in one push", (*product).removeInOnePush, removals[3]},
+		{nil, "one confirmed commit", (*product).removeConfirmed, removals[0]},
 	} {
-		t.Run(test.way+" "+strings.Join(test.order, " "), func(t *testing.T) {
+		t.Run(test.way+" "+strings.Join(test.removal, " "), func(t *testing.T) {
 			t.Parallel()
 			s := newProduct(sys, fmt.Sprintf("50%d", i), "alpha")
 			for n := range i % 3 {
 				s.more = append(s.more, fmt.Sprintf("%s-%d", s.namespace, n))
 			}
-			s.open(t)
+			if test.arrival == nil {
+				s.open(t)
+			} else {
+				s.addEach(t, test.arrival...)
+			}
 			sys.condition(t, s.Object(), "Ready", "True", "Ready")
-			test.remove(s, t, test.order...)
+			test.remove(s, t, test.removal...)
 			s.ends(t, "alpha")
 		})
 	}

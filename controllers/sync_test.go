@@ -56,34 +56,6 @@ func TestPushBecomesApplication(t *testing.T) {
 	sys.condition(t, r, "Synced", "False", v1alpha1.ReasonOutOfSync)
 }
 
-// Files may come in any order: everything converges when the last is there.
-func TestAnyOrder(t *testing.T) {
-	t.Parallel()
-	sys := theSystem(t)
-	all := []string{envFile, projectFile, repoFile, bindingFile, runtimeFile}
-	orders := [][]string{all, slices.Clone(all), {runtimeFile, bindingFile, repoFile, envFile, projectFile}, {bindingFile, runtimeFile, projectFile, envFile, repoFile}}
-	slices.Reverse(orders[1])
-	for i, order := range orders {
-		t.Run(strings.Join(order, " "), func(t *testing.T) {
-			t.Parallel()
-			s := newProduct(sys, fmt.Sprintf("20%d", i), "alpha")
-			s.declare(t)
-			for n, file := range order {
-				s.push(t, map[string]string{file: s.files()[file]})
-				if n == 0 && file == runtimeFile {
-					message := sys.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonReferenceMissing)
-					if !strings.Contains(message, "dev") {
-						t.Errorf("the message does not name the missing environment: %s", message)
-					}
-				}
-			}
-			sys.AwaitObjects(t, sys.Clusters["alpha"], s.application())
-			s.synced(t, "Synced", "Healthy")
-			sys.condition(t, s.runtimeObject(), "Ready", "True", "Ready")
-		})
-	}
-}
-
 // Objects applied with kubectl live beside mirrored ones, and are left alone.
 func TestKubectlBesideGit(t *testing.T) {
 	t.Parallel()

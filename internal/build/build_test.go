@@ -209,12 +209,12 @@ func TestSameInputSameBytes(t *testing.T) {
 		for _, o := range w.Objects {
 			copies = append(copies, o.DeepCopyObject().(client.Object))
 		}
-		want, err := SetsYAML(everything(t, newSnapshot(w.Objects...), w.Products...)...)
+		want, err := SetsJSON(everything(t, newSnapshot(w.Objects...), w.Products...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for again := range uint64(3) {
-			got, err := SetsYAML(everything(t, newSnapshot(w.Shuffled(again)...), w.Products...)...)
+			got, err := SetsJSON(everything(t, newSnapshot(w.Shuffled(again)...), w.Products...)...)
 			if err != nil {
 				t.Fatal(err)
 			}

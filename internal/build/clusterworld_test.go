@@ -89,7 +89,7 @@ func TestClusterSameInputSameBytes(t *testing.T) {
 			for _, p := range plans(t, newSnapshot(objects...).WithSettings(withVault())) {
 				sets = append(sets, p.Sets...)
 			}
-			got, err := SetsYAML(sets...)
+			got, err := SetsJSON(sets...)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -200,11 +200,16 @@ func everySet(t *testing.T) []plan.Set {
 	return slices.Concat(sets, []plan.Set{space}, guidePipelines(t))
 }
 
-// TestServerAccepts holds that a real API server with the CRDs of the other projects
-// accepts every object of clusters, spaces and pipeline runtimes, and keeps every field.
-// It finds nothing to change when they are applied again.
-func TestServerAccepts(t *testing.T) {
+// TestServer sends objects to a real API server with the CRDs of the other projects.
+func TestServer(t *testing.T) {
 	s := newServer(t)
+	t.Run("accepts", s.accepts)
+	t.Run("refuses", s.refuses)
+}
+
+// accepts holds that the server accepts every object of clusters, spaces and pipeline
+// runtimes, and keeps every field. It finds nothing to change when they are applied again.
+func (s server) accepts(t *testing.T) {
 	accepted := map[string]int{}
 	for _, set := range everySet(t) {
 		for _, item := range set.Items {
@@ -271,10 +276,9 @@ func lacks(sent, there any, path string) string {
 	return ""
 }
 
-// TestServerRefuses holds that the test above can fail: the same server takes no
-// field that its definitions do not know.
-func TestServerRefuses(t *testing.T) {
-	s := newServer(t)
+// refuses holds that the test above can fail: the same server takes no field that its
+// definitions do not know.
+func (s server) refuses(t *testing.T) {
 	if _, err := s.apply(t.Context(), content(t, &corev1.Namespace{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: "app"},
 	})); err != nil {

@@ -67,7 +67,7 @@ func TestPipelineSameInputSameBytes(t *testing.T) {
 		s := newSnapshot(objects...).WithSettings(guide.Settings(withVault()))
 		r := s.PipelineRuntime(guide.Product, guide.PipelineRuntime)
 		before := r.DeepCopy()
-		got, err := SetsYAML(mustPipeline(t, s, r).Sets...)
+		got, err := SetsJSON(mustPipeline(t, s, r).Sets...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,10 +13,13 @@ import (
 // the rate of requests; the caller owns it.
 func (c *ControlPlane) Config() *rest.Config { return rest.CopyConfig(c.admin) }
 
-// ConfigFor issues a client certificate for a user in groups. The audit log
-// names the user: give each writer its own to distinguish their requests.
-// system:masters may do everything.
+// ConfigFor issues a client certificate for a user in groups, or returns the token of
+// the operator or the controller manager. The audit log names the user: give each writer
+// its own to distinguish their requests. system:masters may do everything.
 func (c *ControlPlane) ConfigFor(user string, groups ...string) (*rest.Config, error) {
+	if token := c.tokens[user]; token != "" {
+		return &rest.Config{Host: c.URL, QPS: -1, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: c.authority.certificate}}, nil
+	}
 	issued, err := c.authority.client(user, groups)
 	if err != nil {
 		return nil, fmt.Errorf("make a client of %s: %w", c.Name, err)
@@ -54,6 +57,7 @@ func (c *ControlPlane) encode(config *rest.Config, user string) ([]byte, error) 
 	file.AuthInfos[user] = &clientcmdapi.AuthInfo{
 		ClientCertificateData: config.CertData,
 		ClientKeyData:         config.KeyData,
+		Token:                 config.BearerToken,
 	}
 	file.Contexts[c.Name] = &clientcmdapi.Context{Cluster: c.Name, AuthInfo: user}
 	file.CurrentContext = c.Name

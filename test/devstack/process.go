@@ -16,7 +16,7 @@ import (
 
 const (
 	readyWithin  = 2 * time.Minute
-	readyEvery   = 50 * time.Millisecond
+	readyEvery   = 100 * time.Millisecond
 	stopWithin   = 10 * time.Second
 	logLinesKept = 15
 )

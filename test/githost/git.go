@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -25,6 +26,19 @@ func Environ(home string) []string {
 // Git runs git in a directory and returns its output without the last newline.
 func Git(ctx context.Context, dir string, args ...string) (string, error) {
 	return git(ctx, dir, nil, nil, args...)
+}
+
+// tip returns the commit of a reference in a bare repository, or an empty string if there
+// is none. Most references are files, which cost no process.
+func tip(ctx context.Context, dir, ref string) string {
+	if content, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(ref))); err == nil {
+		return strings.TrimSpace(string(content))
+	}
+	revision, err := git(ctx, dir, nil, nil, "rev-parse", "--verify", "--quiet", ref)
+	if err != nil {
+		return ""
+	}
+	return revision
 }
 
 // git runs git in dir and returns its output without the last newline.

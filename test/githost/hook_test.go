@@ -54,10 +54,19 @@ func (r *receiver) next(t *testing.T) call {
 
 func TestPushHook(t *testing.T) {
 	t.Parallel()
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			pushHook(t, way)
+		})
+	}
+}
+
+func pushHook(t *testing.T, way string) {
 	host, repository := newHost(t)
 	first := push(t, host, Commit{Files: map[string]string{"kept": "1", "removed": "1"}})
 	calls := newReceiver(t, host, http.StatusOK)
-	second := push(t, host, Commit{
+	second := made(t, host, way, Commit{
 		Message: "the title\n\nthe body",
 		Files:   map[string]string{"kept": "2", "dir/añadido": "1"},
 		Delete:  []string{"removed"},
@@ -179,8 +188,10 @@ func TestARejectedPushIsNotAnnounced(t *testing.T) {
 	first := push(t, host, Commit{Files: map[string]string{"a": "1"}})
 	push(t, host, Commit{Files: map[string]string{"a": "2"}})
 	newReceiver(t, host, http.StatusOK)
-	if _, err := host.Push(t.Context(), testRepository, Commit{Onto: first}); err == nil {
-		t.Fatal("a push that does not follow: no error")
+	for way, commit := range ways {
+		if _, err := commit(host, t.Context(), testRepository, Commit{Onto: first}); err == nil {
+			t.Fatalf("%s: a commit that does not follow: no error", way)
+		}
 	}
 	if _, err := git(t.Context(), t.TempDir(), credentialEnv("reader"), nil, "push", repository.URL, "HEAD:main"); err == nil {
 		t.Fatal("a reader's push: no error")

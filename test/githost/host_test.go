@@ -92,49 +92,72 @@ func tree(t *testing.T, host *Host, revision string) map[string]string {
 	return files
 }
 
+// ways are the ways to make a commit that calls hooks.
+var ways = map[string]func(*Host, context.Context, string, Commit) (string, error){"push": (*Host).Push, "edit": (*Host).Edit}
+
+// made makes a commit in one of the ways.
+func made(t *testing.T, host *Host, way string, commit Commit) string {
+	t.Helper()
+	revision, err := ways[way](host, t.Context(), testRepository, commit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return revision
+}
+
 func TestPush(t *testing.T) {
 	t.Parallel()
-	host, _ := newHost(t)
-	first := push(t, host, Commit{Message: "begin", Files: map[string]string{"a": "1", "dir/b": "2", "dir/c": "3", "odd \"name\\\n": "4"}})
-	second := push(t, host, Commit{Files: map[string]string{"a": "5"}, Delete: []string{"dir/b"}})
-	third := push(t, host, Commit{Delete: []string{"dir"}})
-	for name, test := range map[string]struct {
-		revision string
-		want     map[string]string
-	}{
-		"files":         {first, map[string]string{"a": "1", "dir/b": "2", "dir/c": "3", "odd \"name\\\n": "4"}},
-		"a deletion":    {second, map[string]string{"a": "5", "dir/c": "3", "odd \"name\\\n": "4"}},
-		"a folder goes": {third, map[string]string{"a": "5", "odd \"name\\\n": "4"}},
-	} {
-		if diff := cmp.Diff(test.want, tree(t, host, test.revision)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
-	branch := push(t, host, Commit{Branch: "feature", Files: map[string]string{"f": "1"}})
-	if files := tree(t, host, branch); files["a"] != "5" || files["f"] != "1" {
-		t.Errorf("the new branch holds %v, want it to begin at %s", files, DefaultBranch)
-	}
-	if now, err := host.Revision(t.Context(), testRepository, DefaultBranch); err != nil || now != third {
-		t.Errorf("%s is at %s, %v; want %s", DefaultBranch, now, err, third)
+	for way := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			host, _ := newHost(t)
+			first := made(t, host, way, Commit{Message: "begin", Files: map[string]string{"a": "1", "dir/b": "2", "dir/c": "3", "odd \"name\\\n": "4"}})
+			second := made(t, host, way, Commit{Files: map[string]string{"a": "5"}, Delete: []string{"dir/b"}})
+			third := made(t, host, way, Commit{Delete: []string{"dir"}})
+			for name, test := range map[string]struct {
+				revision string
+				want     map[string]string
+			}{
+				"files":         {first, map[string]string{"a": "1", "dir/b": "2", "dir/c": "3", "odd \"name\\\n": "4"}},
+				"a deletion":    {second, map[string]string{"a": "5", "dir/c": "3", "odd \"name\\\n": "4"}},
+				"a folder goes": {third, map[string]string{"a": "5", "odd \"name\\\n": "4"}},
+			} {
+				if diff := cmp.Diff(test.want, tree(t, host, test.revision)); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", name, diff)
+				}
+			}
+			branch := made(t, host, way, Commit{Branch: "feature", Files: map[string]string{"f": "1"}})
+			if files := tree(t, host, branch); files["a"] != "5" || files["f"] != "1" {
+				t.Errorf("the new branch holds %v, want it to begin at %s", files, DefaultBranch)
+			}
+			if now, err := host.Revision(t.Context(), testRepository, DefaultBranch); err != nil || now != third {
+				t.Errorf("%s is at %s, %v; want %s", DefaultBranch, now, err, third)
+			}
+		})
 	}
 }
 
 func TestPushRewritesHistory(t *testing.T) {
 	t.Parallel()
-	host, _ := newHost(t)
-	first := push(t, host, Commit{Files: map[string]string{"a": "1"}})
-	push(t, host, Commit{Files: map[string]string{"a": "2"}})
-	rewrite := Commit{Onto: first, Files: map[string]string{"b": "1"}}
-	if _, err := host.Push(t.Context(), testRepository, rewrite); err == nil {
-		t.Error("a push that does not follow the branch: no error")
-	}
-	rewrite.Force = true
-	if diff := cmp.Diff(map[string]string{"a": "1", "b": "1"}, tree(t, host, push(t, host, rewrite))); diff != "" {
-		t.Errorf("forced (-want +got):\n%s", diff)
-	}
-	orphan := push(t, host, Commit{Orphan: true, Force: true, Files: map[string]string{"c": "1"}})
-	if diff := cmp.Diff(map[string]string{"c": "1"}, tree(t, host, orphan)); diff != "" {
-		t.Errorf("orphan (-want +got):\n%s", diff)
+	for way, commit := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			host, _ := newHost(t)
+			first := made(t, host, way, Commit{Files: map[string]string{"a": "1"}})
+			made(t, host, way, Commit{Files: map[string]string{"a": "2"}})
+			rewrite := Commit{Onto: first, Files: map[string]string{"b": "1"}}
+			if _, err := commit(host, t.Context(), testRepository, rewrite); err == nil {
+				t.Error("a commit that does not follow the branch: no error")
+			}
+			rewrite.Force = true
+			if diff := cmp.Diff(map[string]string{"a": "1", "b": "1"}, tree(t, host, made(t, host, way, rewrite))); diff != "" {
+				t.Errorf("forced (-want +got):\n%s", diff)
+			}
+			orphan := made(t, host, way, Commit{Orphan: true, Force: true, Files: map[string]string{"c": "1"}})
+			if diff := cmp.Diff(map[string]string{"c": "1"}, tree(t, host, orphan)); diff != "" {
+				t.Errorf("orphan (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -200,8 +201,7 @@ func (g *Host) pushed(ctx context.Context, found *repository, p Passage, changes
 	return made, nil
 }
 
-// Commit makes a commit in a repository without a push, as the web interface of a
-// forge does. It calls no hooks.
+// Commit makes a commit in a repository without a push, and calls no hooks.
 func (g *Host) Commit(ctx context.Context, path string, commit Commit) (string, error) {
 	found, err := g.find(path)
 	if err != nil {
@@ -209,12 +209,48 @@ func (g *Host) Commit(ctx context.Context, path string, commit Commit) (string, 
 	}
 	found.pushing.Lock()
 	defer found.pushing.Unlock()
+	commit.Force = true
 	parent := commit.Onto
 	if parent == "" && !commit.Orphan {
-		parent, _ = git(ctx, found.Dir, nil, nil, "rev-parse", "--verify", "--quiet", commit.ref())
+		parent = tip(ctx, found.Dir, commit.ref())
 	}
-	if _, err := git(ctx, found.Dir, nil, fastImport(commit.ref(), parent, commit), "fast-import", "--quiet", "--done", "--force"); err != nil {
-		return "", fmt.Errorf("commit to %s: %w", path, err)
+	return importCommit(ctx, found, parent, commit)
+}
+
+// Edit makes a commit in a repository as the web interface of a forge does: without a
+// clone and a push, with the hooks of a push. It refuses what Push refuses.
+func (g *Host) Edit(ctx context.Context, path string, commit Commit) (string, error) {
+	found, err := g.find(path)
+	if err != nil {
+		return "", err
 	}
-	return git(ctx, found.Dir, nil, nil, "rev-parse", "--verify", commit.ref())
+	found.pushing.Lock()
+	defer found.pushing.Unlock()
+	before := map[string]string{}
+	for _, ref := range []string{commit.ref(), defaultRef} {
+		if old := tip(ctx, found.Dir, ref); old != "" {
+			before[ref] = old
+		}
+	}
+	revision, err := importCommit(ctx, found, parentOf(ctx, found.Dir, commit), commit)
+	if err != nil {
+		return "", err
+	}
+	after := maps.Clone(before)
+	after[commit.ref()] = revision
+	g.announce(ctx, found, before, after)
+	return revision, nil
+}
+
+// importCommit makes a commit in a repository, and returns its hash.
+func importCommit(ctx context.Context, found *repository, parent string, commit Commit) (string, error) {
+	args := []string{"fast-import", "--quiet", "--done"}
+	if commit.Force {
+		args = append(args, "--force")
+	}
+	revision, err := git(ctx, found.Dir, nil, fastImport(commit.ref(), parent, commit), args...)
+	if err != nil {
+		return "", fmt.Errorf("commit to %s: %w", found.Path, err)
+	}
+	return revision, nil
 }

@@ -131,7 +131,7 @@ func fastImport(ref, parent string, commit Commit) *bytes.Buffer {
 }
 
 // parentOf returns the commit that the new one follows, or an empty string.
-func parentOf(ctx context.Context, clone string, commit Commit) string {
+func parentOf(ctx context.Context, dir string, commit Commit) string {
 	if commit.Orphan {
 		return ""
 	}
@@ -139,8 +139,8 @@ func parentOf(ctx context.Context, clone string, commit Commit) string {
 		return commit.Onto
 	}
 	for _, ref := range []string{commit.ref(), defaultRef} {
-		if tip, err := git(ctx, clone, nil, nil, "rev-parse", "--verify", "--quiet", ref); err == nil {
-			return tip
+		if found := tip(ctx, dir, ref); found != "" {
+			return found
 		}
 	}
 	return ""

@@ -200,7 +200,7 @@ func (r *Repo) Commit(c Commit) string {
 	c.Date = cmp.Or(c.Date, "1700000000 +0000")
 	parent := c.Onto
 	if parent == "" && !c.Orphan {
-		parent, _ = git(context.WithoutCancel(r.t.Context()), r.dir, nil, nil, "rev-parse", "--verify", "--quiet", c.ref())
+		parent = tip(context.WithoutCancel(r.t.Context()), r.dir, c.ref())
 	}
 	return r.run(fastImport(c.ref(), parent, c).Bytes(), "fast-import", "--quiet", "--done", "--force")
 }

@@ -47,7 +47,7 @@ func (s *System) MustApply(t testing.TB, manifests ...string) {
 // cleans up.
 func (s *System) Push(t testing.TB, path string, commit githost.Commit) string {
 	t.Helper()
-	revision, err := s.Git.Push(context.WithoutCancel(t.Context()), path, commit)
+	revision, err := s.Git.Edit(context.WithoutCancel(t.Context()), path, commit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ const Patience = 3 * time.Minute
 const (
 	firstPause   = 10 * time.Millisecond
 	longestPause = 500 * time.Millisecond
-	pauseShare   = 20
+	pauseShare   = 10
 	pauseAnswers = 4
 )
 
