@@ -36,13 +36,15 @@ WITH_VAULT := /controllers/vaulted$$|/internal/secrets/vault$$
 CASES := /test/rest$$
 # The packages whose tests start a Gitea, which takes minutes to build.
 WITH_GITEA := /test/gitea$$
+# The package whose tests start the programs of others that the demo runs.
+RIG := /test/devstack$$
 # What test leaves to the other targets.
 empty :=
-ELSEWHERE := $(WITH_VAULT)|$(WITH_GITEA)|$(CASES)$(if $(HAS_CC),|/internal/($(subst $(empty) $(empty),|,$(CONCURRENT)))(/|$$))
+ELSEWHERE := $(WITH_VAULT)|$(WITH_GITEA)|$(CASES)|$(RIG)$(if $(HAS_CC),|/internal/($(subst $(empty) $(empty),|,$(CONCURRENT)))(/|$$))
 
 # The packages with the longest tests: they start first, so that no processor waits for
 # them at the end.
-LONGEST := ./controllers ./internal/build ./test/devstack
+LONGEST := ./controllers ./internal/build
 # Programs of tests live shortly, and collect garbage less often than by themselves. Their
 # sources are vetted by make lint.
 GO_TEST := GOGC=400 GOMEMLIMIT=1GiB go
@@ -51,7 +53,7 @@ TEST_FLAGS := -vet=off -timeout 20m
 # The parts run beside each other, since each of them also waits. All of them run to their
 # end, so that one run names every package that fails.
 .PHONY: test
-test: tools ## Run the tests, those of the concurrent packages with the race detector; test-vault and test-api have the rest.
+test: tools ## Run the tests, those of the concurrent packages with the race detector; test-vault, test-gitea, test-api and test-rig have the rest.
 	@$(if $(HAS_CC),,echo "no C compiler: nothing is tested with the race detector")
 	@$(MAKE) --no-print-directory --keep-going --jobs=3 test-most test-modules $(if $(HAS_CC),test-race RACE_FLAGS=-p=1)
 
@@ -74,6 +76,10 @@ test-api: ## Send the acceptance cases to the REST API, on an emulated GitLab an
 .PHONY: test-gitea
 test-gitea: gitea-tools ## Run the tests with a real Gitea: our client of it, and the hooks and keys that it gets.
 	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(WITH_GITEA)')
+
+.PHONY: test-rig
+test-rig: demo-tools ## Run the tests of the control planes and programs that tests and the demo start.
+	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(RIG)')
 
 .PHONY: test-race
 test-race: tools ## Run the tests of the concurrent packages with the race detector; RACE_PACKAGES=./... for all.
