@@ -160,7 +160,7 @@ func TestHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("fields", func(t *testing.T) {
-		for _, g := range groups() {
+		for k, g := range groups() {
 			t.Run(g.name(), func(t *testing.T) {
 				t.Parallel()
 				e := newEngine(t, listening("pipe", gitlabSource("any", "", nautes.GitLabEvent(g.event)), gitlabSource("some", "main", nautes.GitLabEvent(g.event))))
@@ -169,8 +169,12 @@ func TestHostile(t *testing.T) {
 				if len(want) != 1 || len(failed) > 0 {
 					t.Fatalf("%d launchers, %v", len(want), failed)
 				}
-				for _, value := range values {
-					checkHostile(t, e, g, harmless, want[0], value)
+				// The ref of a push gets every text. Each of the other groups gets a third of
+				// the texts, of every sort, and each text comes to a third of the groups.
+				for i, value := range values {
+					if k == 0 || (i+k)%3 == 0 {
+						checkHostile(t, e, g, harmless, want[0], value)
+					}
 				}
 			})
 		}
