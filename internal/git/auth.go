@@ -77,7 +77,7 @@ var (
 // readKey returns a private key in the format of OpenSSH, or the reason why it cannot be
 // used, as the rest of a sentence about the key.
 func readKey(content []byte) (key []byte, reason string) {
-	text := strings.TrimSpace(strings.ReplaceAll(strings.TrimPrefix(string(content), byteOrderMark), "\r\n", "\n"))
+	text := strings.TrimSpace(plan.BareKey(string(content)))
 	if reason := malformedKey(text); reason != "" {
 		return nil, reason
 	}
@@ -100,6 +100,7 @@ func readKey(content []byte) (key []byte, reason string) {
 func malformedKey(text string) string {
 	const asIs = ": put the file of the private key into the Secret as it is"
 	decoded, err := base64.StdEncoding.DecodeString(text)
+	unseen := strings.IndexFunc(text, func(c rune) bool { return c != '\n' && !unicode.IsPrint(c) })
 	switch {
 	case text == "":
 		return "is blank" + asIs
@@ -111,6 +112,9 @@ func malformedKey(text string) string {
 		return "is in the format of SSH2: convert it to the format of OpenSSH"
 	case err == nil && pemBegin.Match(decoded):
 		return "is encoded in base64 once more" + asIs
+	case unseen >= 0:
+		char, _ := utf8.DecodeRuneInString(text[unseen:])
+		return fmt.Sprintf("holds the character U+%04X, which cannot be seen", char) + asIs
 	case !pemBegin.MatchString(text):
 		return "is no private key, which begins with -----BEGIN" + asIs
 	case strings.HasPrefix(text, "-----BEGIN CERTIFICATE"):

@@ -22,6 +22,7 @@ const (
 	certificateAuthority  = "the server's certificate is not trusted: add its authority to spec.caBundle of the CodeRepoProvider, and check that the server sends the certificates between"
 	certificateRevoked    = "the server's certificate has been revoked: have a new one issued"
 	certificateWeak       = "the server's certificate, or its authority's, has a key or signature that is too weak: have it issued anew"
+	certificateOfClient   = "the server asks for a certificate of the client, which is not supported: use an address of it that takes a token or an SSH key"
 	certificateInvalid    = "the server's certificate is not valid: it may have expired, be for another host name, or be of an authority that is not trusted"
 )
 
@@ -38,6 +39,7 @@ var certificateSymptoms = []struct {
 	{regexp.MustCompile(`key too (weak|small)|md too weak|insecure algorithm`), certificateWeak},
 	{regexp.MustCompile(`self[- ]signed certificate in certificate chain|unable to get (local )?issuer|signer not (trusted|found)|issuer is unknown|unable to verify the first`), certificateAuthority},
 	{regexp.MustCompile(`self[- ]signed`), certificateSelfSigned},
+	{regexp.MustCompile(`alert (certificate required|bad certificate|no certificate)|[Cc]ertificate is required`), certificateOfClient},
 	{regexp.MustCompile(`(?i)certificate`), certificateInvalid},
 }
 

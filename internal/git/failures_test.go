@@ -9,6 +9,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -44,6 +46,7 @@ func TestAnswersThatAreNoSuccess(t *testing.T) {
 		"401, odd password":       {status: 401, auth: odd, header: map[string]string{"WWW-Authenticate": "Basic"}, wantErr: ErrAuthentication, want: "U+00A0"},
 		"403 with credentials":    {status: 403, auth: known, wantErr: ErrAuthentication, want: "403 Forbidden"},
 		"403 without credentials": {status: 403, wantErr: ErrAuthentication, want: "there are none"},
+		"403 of a rate limit":     {status: 403, auth: known, header: map[string]string{"Retry-After": "60"}, wantErr: ErrUnreachable, want: "come back later (403 Forbidden)", wantRetryAfter: time.Minute},
 		"404 without credentials": {status: 404, wantErr: ErrRepositoryMissing, want: "without credentials"},
 		"404 with credentials":    {status: 404, auth: known, wantErr: ErrRepositoryMissing, want: "the credentials may read"},
 		"404 of GitLab": {status: 404, auth: known, body: "The project you were looking for could not be found or you don't have permission to view it.",
@@ -172,6 +175,20 @@ func (a authority) serve(t *testing.T, change func(*x509.Certificate), selfSigne
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server.URL
+}
+
+// A server that asks for a certificate of the client is named as one.
+func TestClientCertificate(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	authority := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	_, err := testMirrors(t, nil).Fetch(t.Context(), key, Source{URL: server.URL + "/a/b.git", Branch: "main", CABundle: authority})
+	if err == nil || !strings.Contains(err.Error(), "a certificate of the client, which is not supported") {
+		t.Errorf("Fetch: %v, want that the server asks for a certificate", describe(err))
+	}
 }
 
 // TestCertificates holds that each fault of a certificate is named, whatever git is

@@ -74,6 +74,8 @@ var symptoms = []symptom{
 		"the server itself fails at reading the repository: look into the server's log"},
 	{regexp.MustCompile(`wrong version number|unrecognized name|unexpected TLS packet|record overflow|unsupported protocol|handshake|SSL_connect|TLS connection was non-properly terminated|packet with illegal or unsupported version`), ErrUnreachable,
 		"the server does not agree on TLS: check the URL, for example https at a port that speaks http, and the TLS versions of the server"},
+	{regexp.MustCompile(`A TLS fatal alert has been received`), ErrUnreachable,
+		"the server ends the TLS connection: it may ask for a certificate of the client, which is not supported; use an address of it that takes a token or an SSH key"},
 	{regexp.MustCompile(`No route to host|[Nn]etwork is unreachable`), ErrUnreachable,
 		"there is no route to the server: check the URL, the network, and network policies"},
 	{regexp.MustCompile(`timed? ?out|Timeout|Operation too slow`), ErrUnreachable,
@@ -124,6 +126,9 @@ func classify(f failed) error {
 		return known(refusedWith(http.StatusProxyAuthRequired))
 	case moved.MatchString(said):
 		return known(f.redirected())
+	case status == http.StatusForbidden && f.said.retryAfter > 0:
+		// Some servers limit requests so.
+		return known(comeBack(status), ErrUnreachable)
 	case status == http.StatusForbidden, challenged.MatchString(said) && status < http.StatusInternalServerError:
 		return known(f.unauthorised(status), ErrAuthentication)
 	case hidden.MatchString(said) || status == http.StatusNotFound || status == http.StatusGone:
@@ -180,12 +185,17 @@ func (f failed) redirected() (reason string, err error) {
 	return "the server redirects, which is not followed: use the final URL, which often ends in .git", ErrUnreachable
 }
 
+// comeBack returns the reason for a server that limits requests.
+func comeBack(status int) string {
+	return fmt.Sprintf("the server asks to come back later (%d %s): ask the server's administrators to raise the limit if it stays so", status, http.StatusText(status))
+}
+
 // refusedWith returns the error for an answer with a status that is no success.
 func refusedWith(status int) (reason string, err error) {
 	named := strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
 	switch {
 	case status == http.StatusTooManyRequests:
-		return "the server asks to come back later (" + named + "): ask the server's administrators to raise the limit if it stays so", ErrUnreachable
+		return comeBack(status), ErrUnreachable
 	case status == http.StatusProxyAuthRequired:
 		return "the proxy asks for a login, or does not accept it (" + named + "): set login of the proxy, and store the right username and password in the secret store", ErrAuthentication
 	case status == http.StatusPaymentRequired:

@@ -9,13 +9,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 )
 
-// certificatesSetting of git names a file with the certificates that it trusts.
-const certificatesSetting = "http.sslCAInfo"
+// certificatesSetting of git names a file with the certificates that it trusts, and
+// proxyCertificatesSetting one for a proxy that is reached by https.
+const (
+	certificatesSetting      = "http.sslCAInfo"
+	proxyCertificatesSetting = "http.proxySSLCAInfo"
+)
 
 // waySettings returns git's settings for the way to a server: the certificates that it
 // trusts, and the proxy. The file of the certificates is made once for a remote.
@@ -25,7 +30,8 @@ func (m *Mirrors) waySettings(r *remote) ([][2]string, error) {
 		settings = append(settings, [2]string{"http.proxy", r.proxyLogin.To(r.proxy)})
 	}
 	trusted := m.options.CAFile
-	if r.caBundle != "" && r.protocol == "https" {
+	byTLS := strings.HasPrefix(r.proxy, "https://")
+	if r.caBundle != "" && (r.protocol == "https" || byTLS) {
 		if r.caFile == "" {
 			file, err := m.bundleFile(r.caBundle)
 			if err != nil {
@@ -37,6 +43,9 @@ func (m *Mirrors) waySettings(r *remote) ([][2]string, error) {
 	}
 	if trusted != "" {
 		settings = append(settings, [2]string{certificatesSetting, trusted})
+		if byTLS {
+			settings = append(settings, [2]string{proxyCertificatesSetting, trusted})
+		}
 	}
 	return settings, nil
 }

@@ -3,12 +3,14 @@ package git
 import (
 	"context"
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -189,5 +191,28 @@ func TestProxyLogin(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A proxy with a certificate of an authority of its own is trusted as the server is.
+func TestProxyByTLS(t *testing.T) {
+	server := githost.New(t)
+	repo := server.Repo("demo/default.project")
+	hash := repo.Push(map[string]string{"a": "1"})
+	upstream, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(upstream))
+	t.Cleanup(proxy.Close)
+	authority := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw}))
+	m := testMirrors(t, nil)
+	src := Source{URL: "http://git.example.com/demo/default.project.git", Branch: "main", Proxy: proxy.URL, CABundle: authority}
+	if got := fetch(t, m, src); got.Hash != hash {
+		t.Errorf("head is %s, want %s", got.Hash, hash)
+	}
+	src.CABundle = ""
+	if _, err := m.Fetch(t.Context(), "another", src); !errors.Is(err, ErrCertificate) {
+		t.Errorf("without the authority: %v, want ErrCertificate", err)
 	}
 }

@@ -4,6 +4,7 @@
 package gitaccess
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -110,6 +111,10 @@ func CheckCABundle(bundle string) error {
 	for n := 1; len(rest) > 0; n++ {
 		var block *pem.Block
 		block, rest = pem.Decode(rest)
+		if block == nil && n > 1 && !bytes.Contains(rest, []byte("-----BEGIN")) {
+			// Programs that print certificates add text, as between them.
+			return nil
+		}
 		if block == nil {
 			return fmt.Errorf("certificate %d cannot be read as PEM: copy it whole, from -----BEGIN to the end of the -----END line", n)
 		}

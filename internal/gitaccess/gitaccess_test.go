@@ -95,6 +95,7 @@ func TestCheckTrust(t *testing.T) {
 	}{
 		"no certificate":        {gitaccess.CheckCABundle, "", ""},
 		"one":                   {gitaccess.CheckCABundle, certificate, ""},
+		"with text around":      {gitaccess.CheckCABundle, "subject=CN = a\n" + certificate + "---\n" + certificate + "---\nServer certificate\n", ""},
 		"two, from Windows":     {gitaccess.CheckCABundle, strings.ReplaceAll(certificate+certificate, "\n", "\r\n"), ""},
 		"cut off":               {gitaccess.CheckCABundle, certificate[:len(certificate)-40], "certificate 1 cannot be read"},
 		"the second is damaged": {gitaccess.CheckCABundle, certificate + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 2 is damaged"},

@@ -35,10 +35,15 @@ func escape(text string) string {
 }
 
 // BareKey returns the text of an SSH key with the line ends that OpenSSH needs: one
-// after each line, and none of Windows. Other text is returned as BareText.
+// after each line, and none of Windows. It leaves out the blanks around lines, which a
+// key that was copied from YAML has. Other text is returned as BareText.
 func BareKey(text string) string {
 	if !strings.Contains(text, "-----BEGIN ") {
 		return BareText(text)
 	}
-	return strings.TrimSpace(strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n")) + "\n"
+	var lines []string
+	for line := range strings.Lines(strings.TrimPrefix(text, byteOrderMark)) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n")) + "\n"
 }

@@ -23,6 +23,9 @@ type Finding struct {
 func origins() []struct{ start, message string } {
 	return []struct{ start, message string }{
 		{"version https://git-lfs.github.com/spec/", "the file is a Git LFS pointer and not the content: LFS is not supported, so remove the path from .gitattributes, run git lfs untrack, and commit the file itself"},
+		{"version https://hawser.github.com/spec/", "the file is a Git LFS pointer and not the content: LFS is not supported, so remove the path from .gitattributes, run git lfs untrack, and commit the file itself"},
+		{"/annex/objects/", "the file is a git-annex pointer and not the content: commit the file itself"},
+		{"age-encryption.org/", "the file is encrypted with age: commit it in plain text, and keep secrets in the secret store"},
 		{"$ANSIBLE_VAULT;", "the file is encrypted with Ansible Vault: commit it in plain text, and keep secrets in the secret store"},
 		{"-----BEGIN ", "the file is a key, a certificate or an encrypted message, and not YAML: keep secrets in the secret store"},
 		{"\x00GITCRYPT", "the file is encrypted with git-crypt: commit it in plain text, and keep secrets in the secret store"},
@@ -53,6 +56,9 @@ func Foreign(content []byte) *Finding {
 	}
 	if first := conflict(content); first > 0 && bytes.Contains(content, []byte("\n>>>>>>> ")) {
 		return conflicted(first)
+	}
+	if at := bytes.Index(content, []byte("\nsops:\n")); at >= 0 && bytes.Contains(content, []byte("ENC[AES256_GCM,")) {
+		return &Finding{bytes.Count(content[:at+1], []byte("\n")) + 1, "the file is encrypted with SOPS, which is not supported: commit it in plain text, and keep secrets in the secret store"}
 	}
 	return nil
 }
