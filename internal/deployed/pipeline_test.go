@@ -347,6 +347,10 @@ func TestPipelineRuntimeOfRefusedFiles(t *testing.T) {
 	s = s.With(CodeRepo(guide.Product, "repo-4", "api-server"))
 	Recorded(t, r)
 	r.Spec.PipelineSource = "repo-4"
+	// An EventSource of an older spec belongs to no event source by its name.
+	older := there[slices.IndexFunc(there, func(id plan.ID) bool { return id.Kind == "EventSource" })]
+	older.Name = "of-an-older-spec"
+	there = append(there, older)
 	for hold, want := range map[bool]map[string]int{true: {"Application": 1}, false: guide.Kinds(map[string]int{"Hook": 0})} {
 		got := deployed.PipelineRuntime(s.With(r), r, there, hold)
 		if diff := cmp.Diff(want, tally(*got.On(plan.Cluster(guide.Cluster)))); diff != "" {
@@ -385,6 +389,16 @@ func TestPipelineRuntimeShared(t *testing.T) {
 			change: func(r *v1alpha1.ProjectPipelineRuntime) {
 				listens(3, "repo-4")(r)
 				r.Spec.PipelineTriggers = slices.DeleteFunc(r.Spec.PipelineTriggers, func(t v1alpha1.PipelineTrigger) bool { return t.EventSource == r.Spec.EventSources[0].Name })
+			},
+			want: []string{"Application", "EventSource", "Sensor"}, wantRevoked: 1, wantEvents: 2,
+		},
+		"one that cannot be judged has no trigger": {
+			change: func(r *v1alpha1.ProjectPipelineRuntime) {
+				allOf(listens(2, "unsure"), listens(3, "repo-4"))(r)
+				r.Spec.PipelineTriggers = slices.DeleteFunc(r.Spec.PipelineTriggers, func(t v1alpha1.PipelineTrigger) bool { return t.EventSource == r.Spec.EventSources[2].Name })
+			},
+			world: func(s *snapshot.Snapshot) *snapshot.Snapshot {
+				return s.With(CodeRepo(guide.Product, "unsure", "project-demo", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "away" }))
 			},
 			want: []string{"Application", "EventSource", "Sensor"}, wantRevoked: 1, wantEvents: 2,
 		},

@@ -302,6 +302,7 @@ func TestDecodeRefusesMetadata(t *testing.T) {
 		"hidden from pruning": {meta("  labels:\n    hnc.x-k8s.io/inherited-from: x"), NotAllowed, 6, "hnc", nil},
 		"confirmed prune":     {meta("  annotations:\n    nautes.io/confirm-prune: x"), NotAllowed, 6, "nautes.io", nil},
 		"number as label":     {meta("  labels: {a: 1}"), Invalid, 5, "quotes", nil},
+		"list of our labels":  {meta("  labels: [nautes.io/product]"), Invalid, 5, "metadata.labels must be a mapping", nil},
 		"list as labels":      {meta("  labels: [a]"), Invalid, 5, "metadata.labels must be a mapping", nil},
 		"null label":          {meta("  labels: {a: }"), Invalid, 5, "empty", nil},
 	})

@@ -61,6 +61,21 @@ func TestResource(t *testing.T) {
 	}
 }
 
+// TestHolds holds which kinds have files in the repositories of the tenant and of products.
+func TestHolds(t *testing.T) {
+	for kind, want := range map[string]struct{ tenant, product bool }{
+		"Environment": {product: true}, "DeploymentRuntime": {product: true}, "CodeRepoBinding": {product: true}, "ArtifactRepo": {product: true},
+		"Cluster": {tenant: true}, "CodeRepoProvider": {tenant: true}, "PipelineHook": {tenant: true}, "Product": {}, "Space": {}, "": {},
+	} {
+		if got := tenant.Holds(kind); got != want.tenant {
+			t.Errorf("the tenant's repository holds %q: %t, want %t", kind, got, want.tenant)
+		}
+		if got := product.Holds(kind); got != want.product {
+			t.Errorf("a product's repository holds %q: %t, want %t", kind, got, want.product)
+		}
+	}
+}
+
 func TestAdmit(t *testing.T) {
 	tests := map[string]struct {
 		path, mode string

@@ -20,6 +20,8 @@ func TestNear(t *testing.T) {
 		"cluster": {tenant, "clusters", false}, "Clusters": {tenant, "clusters", true}, "catalog": {tenant, "catalogue", false}, "provider": {tenant, "providers", false}, "hook": {tenant, "hooks", false},
 		"envs": {product, "", false}, "docs": {product, "", false}, "production": {product, "", false}, "charts": {product, "", false}, "src": {product, "", false}, "manifests": {product, "", false},
 		"a": {product, "", false}, "": {product, "", false}, "node_modules": {product, "", false}, "templates": {product, "", false},
+		// A swap is one mistake, and three others are too many.
+		"porjetcs": {product, "projects", false}, "prjxecqs": {product, "", false},
 	}
 	for top, tt := range tests {
 		got, same := tt.scope.near(top)
@@ -71,6 +73,7 @@ func TestLook(t *testing.T) {
 	deep := strings.Repeat("a/", 20)
 	for name, want := range map[string]Look{
 		"envs/dev.yaml": Ours, "projects/a/a.yaml": Ours, "envs/a.txt": Suspect, "envs/a/b.yaml": Suspect, "dev.yaml": Suspect, "Envs/a.yaml": Suspect, "env/a": Suspect,
+		"envs/a/b/c/d/e": Suspect, "env/a/b/c": Suspect, "env/a/b/c/d": Foreign,
 		"docs/a.yaml": Foreign, "README.md": Foreign, "envs/.a.yaml": Foreign, ".git/a": Foreign, "envs/" + deep + "a.yaml": Foreign, "env/" + deep + "a.yaml": Foreign, "": Foreign,
 	} {
 		if got := product.Look(name, "100644"); got != want {
@@ -82,10 +85,44 @@ func TestLook(t *testing.T) {
 			t.Errorf("Look(%q) of a directory = %v, want %v", name, got, want)
 		}
 	}
-	for name, want := range map[string]Look{"envs": Ours, "envs/dev.yaml": Ours, "projects/a": Ours, "docs": Foreign} {
-		if got := product.Look(name, modeSymlink); got != want {
-			t.Errorf("Look(%q) of a link = %v, want %v", name, got, want)
+	for name, want := range map[string]Look{"envs": Ours, "envs/dev.yaml": Ours, "projects/a": Ours, "docs": Foreign, "dev.yaml": Foreign} {
+		for _, mode := range []string{modeSymlink, modeSubmodule} {
+			if got := product.Look(name, mode); got != want {
+				t.Errorf("Look(%q) of a link or submodule %s = %v, want %v", name, mode, got, want)
+			}
 		}
+	}
+}
+
+// TestReadable holds that only small files that may hold an object are read.
+func TestReadable(t *testing.T) {
+	const file = "100644"
+	tests := map[string]struct {
+		path, mode string
+		size       int64
+		want       bool
+	}{
+		"a suspect":                {"envs/dev.json", file, 10, true},
+		"a name of any sort":       {"envs/dev", file, 10, true},
+		"an executable":            {"envs/dev.json", "100755", 10, true},
+		"YAML at the root":         {"dev.yaml", file, 10, true},
+		"YAML in a near folder":    {"environments/dev.yaml", file, 10, true},
+		"no YAML in a near folder": {"environments/dev.txt", file, 10, false},
+		"no YAML at the root":      {"README.md", file, 10, false},
+		"a resource file":          {"envs/dev.yaml", file, 10, false},
+		"another folder":           {"docs/dev.yaml", file, 10, false},
+		"empty":                    {"envs/dev.json", file, 0, false},
+		"the largest":              {"envs/dev.json", file, maxSuspect, true},
+		"too large":                {"envs/dev.json", file, maxSuspect + 1, false},
+		"a link":                   {"envs/a/dev.json", modeSymlink, 10, false},
+		"a submodule":              {"envs/a/dev.json", modeSubmodule, 10, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := product.Readable(test.path, test.mode, test.size); got != test.want {
+				t.Errorf("Readable(%q, %s, %d) = %t, want %t", test.path, test.mode, test.size, got, test.want)
+			}
+		})
 	}
 }
 
