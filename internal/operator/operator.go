@@ -99,7 +99,11 @@ func newDeps(ctx context.Context, cfg *rest.Config, o *config.Operator, uncached
 		Kinds:   kinds,
 		Queues:  &reconcile.Queues{}, Pushes: &reconcile.Pushes{},
 	}
-	return d, openStore(d, o)
+	direct, err := client.New(cfg, client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("make a client without a cache: %w", err)
+	}
+	return d, openStore(d, o, direct)
 }
 
 func newManager(cfg *rest.Config, o *config.Operator, uncached ...client.Object) (manager.Manager, error) {

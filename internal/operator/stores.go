@@ -32,9 +32,10 @@ func settingsOf(o *config.Operator) (snapshot.Settings, error) {
 
 // openStore opens the secret store that the configuration chooses, and makes the
 // applier that fills objects from it. Vault is a target as well: accounts of the
-// clusters log in to it.
-func openStore(d *reconcile.Deps, o *config.Operator) error {
-	var store secrets.Store = kube.New(d.Client, d.Client, o.Namespace)
+// clusters log in to it. direct writes Secrets and has no cache: one that lags would hide
+// a Secret that must be removed.
+func openStore(d *reconcile.Deps, o *config.Operator, direct client.Client) error {
+	var store secrets.Store = kube.New(d.Client, direct, o.Namespace)
 	if o.SecretStore.Type == config.SecretStoreVault {
 		v, err := openVault(d, o)
 		if err != nil {

@@ -23,7 +23,7 @@ func TestSettingsSurviveTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &reconcile.Deps{Client: fake.NewClientBuilder().Build(), Loader: &snapshot.Loader{Settings: settings}}
-	if err := openStore(d, o); err != nil {
+	if err := openStore(d, o, d.Client); err != nil {
 		t.Fatal(err)
 	}
 	want := snapshot.Settings{

@@ -1,7 +1,7 @@
 // Package reconcile holds the parts that controllers share: their dependencies,
 // which each controller keeps in a field, the classification of errors, the queues,
-// the event handlers that fill them, and the lane for slow clusters. It guarantees that
-// each of these questions is answered in one place.
+// and the event handlers that fill them. It guarantees that each of these questions is
+// answered in one place.
 package reconcile
 
 import (
@@ -22,6 +22,7 @@ import (
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/git"
+	"nautes.io/nautes/internal/lane"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/pushhooks"
 	"nautes.io/nautes/internal/references"
@@ -86,9 +87,9 @@ func Start[T any, P engine.Object[T]](d *Deps, phases engine.Kind[P], o engine.O
 		telemetry.ReconcileOutcomes.WithLabelValues(kind, class.String()).Inc()
 	}
 	kind := references.RefOf(P(new(T))).Kind
-	lane := NewSlowLane(d.Workers, func(r ctrl.Request) { d.Queues.Of(kind).Add(r) })
+	slow := lane.New(d.Workers, func(r ctrl.Request) { d.Queues.Of(kind).Add(r) })
 	o.Enter = func(request ctrl.Request, clusters ...string) (func(), error) {
-		return lane.Enter(d.IsSlow, request, clusters...)
+		return slow.Enter(d.IsSlow, request, clusters...)
 	}
 	reconciler, err := engine.New[T](phases, o)
 	if err != nil {

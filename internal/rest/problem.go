@@ -62,6 +62,8 @@ type Problem struct {
 
 	retryAfter time.Duration
 	allow      string
+	// cause is for the log.
+	cause error
 }
 
 // Error returns the message.
@@ -153,7 +155,9 @@ func asProblem(err error) *Problem {
 	if p := gitProblem(err); p != nil {
 		return p
 	}
-	return problem(http.StatusInternalServerError, reasonInternal, "an unexpected error: the log of the API server has it under the id of the request")
+	p := problem(http.StatusInternalServerError, reasonInternal, "an unexpected error: the log of the API server has it under the id of the request")
+	p.cause = err
+	return p
 }
 
 // forgeProblem returns the problem of a request to the forge, or nil.

@@ -284,6 +284,24 @@ func TestIncomplete(t *testing.T) {
 	}
 }
 
+// An unexpected error is in the log, also behind the message of a problem that names
+// what was done before it.
+func TestUnexpectedErrorsAreLogged(t *testing.T) {
+	r := newRig(t)
+	_, afterwards := afterCommit(errors.New("the store broke"))
+	for _, fail := range []error{errors.New("the disk broke"), afterwards} {
+		r.editor.fail = fail
+		if w := r.request("maintainer", "POST", "/api/v1/products/labs/environments/dev", environment); w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "broke") {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	}
+	for _, cause := range []string{"the disk broke", "the store broke"} {
+		if !strings.Contains(r.log.String(), cause) {
+			t.Errorf("the log lacks %q: %s", cause, r.log)
+		}
+	}
+}
+
 func TestRateLimit(t *testing.T) {
 	r := newRig(t)
 	r.server.limits = newLimits(1, 2, r.server.options.Now)

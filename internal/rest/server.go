@@ -5,6 +5,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -247,7 +248,7 @@ func (s *Server) fail(x *exchange, w http.ResponseWriter, r *http.Request, err e
 		if panicked := new(edit.PanicError); errors.As(err, &panicked) {
 			log = log.WithValues("stack", panicked.Stack)
 		}
-		log.Error(err, "request failed")
+		log.Error(cmp.Or(p.cause, err), "request failed")
 	}
 	if !x.replied {
 		p.write(w, x.id)

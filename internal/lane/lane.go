@@ -1,4 +1,6 @@
-package reconcile
+// Package lane keeps slow clusters from taking all workers of a controller. It guarantees
+// that a key that waits for a place costs nothing, and gets one in the order of arrival.
+package lane
 
 import (
 	"slices"
@@ -8,10 +10,10 @@ import (
 	"nautes.io/nautes/internal/engine"
 )
 
-// SlowLane limits how many workers of a controller may be busy with slow clusters,
+// Lane limits how many workers of a controller may be busy with slow clusters,
 // so that the others stay free. A key that finds the lane full is enqueued, in order
 // of arrival, when a place is free; waiting costs nothing, however many wait.
-type SlowLane[K comparable] struct {
+type Lane[K comparable] struct {
 	places  int
 	enqueue func(K)
 
@@ -23,26 +25,26 @@ type SlowLane[K comparable] struct {
 	waiting map[K]bool
 }
 
-// slowLaneShare is the divisor of a controller's workers that gives the places.
-const slowLaneShare = 4
+// share is the divisor of a controller's workers that gives the places.
+const share = 4
 
-// SlowLaneRetry is the time after which a key that found the lane full is
+// Retry is the time after which a key that found the lane full is
 // reconciled again without having been enqueued: the key that was enqueued in its
 // place may never have come.
-const SlowLaneRetry = 30 * time.Second
+const Retry = 30 * time.Second
 
-// NewSlowLane returns the lane of a controller with some workers.
-func NewSlowLane[K comparable](workers int, enqueue func(K)) *SlowLane[K] {
-	return &SlowLane[K]{places: max(1, workers/slowLaneShare), enqueue: enqueue, waiting: map[K]bool{}}
+// New returns the lane of a controller with some workers.
+func New[K comparable](workers int, enqueue func(K)) *Lane[K] {
+	return &Lane[K]{places: max(1, workers/share), enqueue: enqueue, waiting: map[K]bool{}}
 }
 
-// ErrSlowLaneFull is returned when the lane has no place.
-var ErrSlowLaneFull error = &engine.Error{Class: engine.ClassSilent, Message: "the cluster is slow, and it is not its turn", RetryAfter: SlowLaneRetry}
+// ErrFull is returned when the lane has no place.
+var ErrFull error = &engine.Error{Class: engine.ClassSilent, Message: "the cluster is slow, and it is not its turn", RetryAfter: Retry}
 
 // Enter takes a place in the lane for key if one of the clusters is slow; leave,
-// which is never nil, gives it back. It never blocks: it returns ErrSlowLaneFull if
+// which is never nil, gives it back. It never blocks: it returns ErrFull if
 // there is no place, and enqueues key when there is one.
-func (l *SlowLane[K]) Enter(slow func(cluster string) bool, key K, clusters ...string) (leave func(), err error) {
+func (l *Lane[K]) Enter(slow func(cluster string) bool, key K, clusters ...string) (leave func(), err error) {
 	needed := slices.ContainsFunc(clusters, func(cluster string) bool { return cluster != "" && slow(cluster) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,10 +62,10 @@ func (l *SlowLane[K]) Enter(slow func(cluster string) bool, key K, clusters ...s
 		l.waiting[key] = true
 		l.line = append(l.line, key)
 	}
-	return func() {}, ErrSlowLaneFull
+	return func() {}, ErrFull
 }
 
-func (l *SlowLane[K]) leave() {
+func (l *Lane[K]) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.taken--
@@ -71,7 +73,7 @@ func (l *SlowLane[K]) leave() {
 }
 
 // next enqueues one key for each free place; l.mu is held.
-func (l *SlowLane[K]) next() {
+func (l *Lane[K]) next() {
 	for free := l.places - l.taken; free > 0 && len(l.line) > 0; {
 		key := l.line[0]
 		l.line = l.line[1:]

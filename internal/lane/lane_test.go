@@ -1,4 +1,4 @@
-package reconcile
+package lane
 
 import (
 	"errors"
@@ -12,11 +12,11 @@ func slowly(cluster string) bool { return cluster == "slow" }
 // Slow clusters take a share of the workers, and no other request enters their lane.
 func TestLane(t *testing.T) {
 	for workers, want := range map[int]int{1: 1, 4: 1, 8: 2, 32: 8} {
-		if got := NewSlowLane(workers, func(string) {}).places; got != want {
+		if got := New(workers, func(string) {}).places; got != want {
 			t.Errorf("of %d workers slow clusters may take %d, want %d", workers, got, want)
 		}
 	}
-	l := NewSlowLane(8, func(string) {})
+	l := New(8, func(string) {})
 	var leaves []func()
 	for _, step := range []struct {
 		clusters []string
@@ -30,7 +30,7 @@ func TestLane(t *testing.T) {
 		{[]string{"fast", ""}, false, 2},
 	} {
 		leave, err := l.Enter(slowly, "any", step.clusters...)
-		if errors.Is(err, ErrSlowLaneFull) != step.full || l.taken != step.inside {
+		if errors.Is(err, ErrFull) != step.full || l.taken != step.inside {
 			t.Errorf("%v: error %v and %d in the lane, want full %v and %d", step.clusters, err, l.taken, step.full, step.inside)
 		}
 		leaves = append(leaves, leave)
@@ -47,7 +47,7 @@ func TestLane(t *testing.T) {
 // place; and a place that is not needed any more goes to the next one.
 func TestLaneWakesInLine(t *testing.T) {
 	var woken []string
-	l := NewSlowLane(1, func(key string) { woken = append(woken, key) })
+	l := New(1, func(key string) { woken = append(woken, key) })
 	told := func(want ...string) {
 		t.Helper()
 		if diff := cmp.Diff(want, woken); diff != "" {
@@ -58,7 +58,7 @@ func TestLaneWakesInLine(t *testing.T) {
 	enter := func(key, cluster string, full bool) func() {
 		t.Helper()
 		leave, err := l.Enter(slowly, key, cluster)
-		if errors.Is(err, ErrSlowLaneFull) != full {
+		if errors.Is(err, ErrFull) != full {
 			t.Fatalf("%s enters for a %s cluster: %v, want full %v", key, cluster, err, full)
 		}
 		return leave
