@@ -70,7 +70,7 @@ test-vault: tools ## Run the tests with a real Vault: the secret store, and the 
 	$(GO_TEST) test $(TEST_FLAGS) -p 1 $$(go list ./... | grep -E '$(WITH_VAULT)')
 
 .PHONY: test-api
-test-api: ## Send the acceptance cases to the REST API, on an emulated GitLab and a real Git host.
+test-api: tools ## Send the acceptance cases to the REST API, on an emulated GitLab and a real Git host, and once with an operator.
 	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(CASES)')
 
 .PHONY: test-gitea

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,6 +25,7 @@ import (
 	"nautes.io/nautes/controllers"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
+	kubesecrets "nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/gitlab"
@@ -102,6 +104,12 @@ func TestProductByHTTP(t *testing.T) {
 	}
 	// Argo CD, which does not run here, has removed what it deployed: nothing.
 	w.Until(t, "the deletion of the Application", func() error {
+		if err := w.Clusters["alpha"].Get(t.Context(), client.ObjectKeyFromObject(app), app); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		if app.GetDeletionTimestamp() == nil {
+			return errors.New("it is not deleted")
+		}
 		return scenario.Release(t.Context(), w.Clusters["alpha"], app)
 	})
 	w.AwaitGone(t, w.Client, &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: namespace}})
@@ -112,6 +120,13 @@ func TestProductByHTTP(t *testing.T) {
 // nothingLeft checks that no secret of the product stays, and no token is in the log.
 func (w *whole) nothingLeft(t *testing.T) {
 	t.Helper()
+	left := &corev1.SecretList{}
+	if err := w.Client.List(t.Context(), left, client.InNamespace(devstack.OperatorNamespace), client.MatchingLabels{kubesecrets.LabelEngine: "git"}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range left.Items {
+		t.Errorf("the secret %s stays", left.Items[i].Annotations[kubesecrets.AnnotationPath])
+	}
 	log, err := os.ReadFile(w.api.Log)
 	if err != nil {
 		t.Fatal(err)
