@@ -169,17 +169,16 @@ func TestReplay(t *testing.T) {
 		if err != nil || again.Commit != first.Commit || again.Path != first.Path || again.Blob != first.Blob || !again.Changed {
 			t.Errorf("%s process: Do = %+v, %v; want %+v", name, again, describe(err), first)
 		}
-		found, known, err := world.Replayed(context.Background(), w.repository(), "1")
-		if err != nil || !known || found.Commit != first.Commit || found.Blob != first.Blob {
-			t.Errorf("%s process: Replayed = %+v, %t, %v", name, found, known, err)
-		}
-		if _, known, err := world.Replayed(context.Background(), w.repository(), "3"); known || err != nil {
-			t.Errorf("%s process: an unknown key is known: %v", name, err)
-		}
 		if _, err := world.Do(context.Background(), keyed("1", "other", "worker")); !errors.Is(err, ErrKeyReused) {
 			t.Errorf("%s process: another request: %v", name, err)
 		}
 	}
+	others := keyed("1", "others", "worker")
+	others.Caller = Caller{Name: "Bob", Email: "bob@example.com", Key: "bob"}
+	if got, err := w.Do(context.Background(), others); err != nil || got.Commit == first.Commit {
+		t.Errorf("the same key of another caller: %v", describe(err))
+	}
+	head = w.repo.Git("rev-parse", "main")
 	var wait sync.WaitGroup
 	for range 5 {
 		wait.Add(1)

@@ -19,7 +19,7 @@ const (
 // ErrKeyReused is returned for an idempotency key that another request has.
 var ErrKeyReused = errors.New("the idempotency key belongs to another request: use a new key for each request")
 
-// journal has the requests of the history of one revision, by their idempotency keys.
+// journal has the requests of the history of one revision, by callers and their keys.
 type journal struct {
 	revision string
 	entries  map[string]done
@@ -32,13 +32,16 @@ type done struct {
 	path, blob string
 }
 
+// owned returns a key of a caller, as git has the address of an author.
+func owned(email, key string) string { return git.Person(email) + "\n" + key }
+
 // add adds a request that was pushed.
 func (j *journal) add(q Request, result Result) {
 	key := q.key()
 	if key == "" || j.entries == nil {
 		return
 	}
-	j.entries[key] = done{
+	j.entries[owned(q.Caller.Email, key)] = done{
 		Logged: git.Logged{Hash: result.Commit, Email: q.Caller.Email, Subject: q.Subject, Trailers: q.Trailers},
 		path:   result.Path, blob: result.Blob,
 	}
@@ -77,7 +80,7 @@ func (e *Editor) update(ctx context.Context, j *journal, r Repository, revision 
 	for _, logged := range list {
 		for _, t := range logged.Trailers {
 			if strings.EqualFold(t.Key, TrailerIdempotencyKey) {
-				j.entries[t.Value] = done{Logged: logged}
+				j.entries[owned(logged.Email, t.Value)] = done{Logged: logged}
 			}
 		}
 	}
@@ -90,7 +93,7 @@ func (e *Editor) replay(ctx context.Context, l *lane, r Repository, revision str
 	if err := e.update(ctx, &l.done, r, revision); err != nil {
 		return Result{}, false, err
 	}
-	found, known := l.done.entries[q.key()]
+	found, known := l.done.entries[owned(q.Caller.Email, q.key())]
 	if !known {
 		return Result{}, false, nil
 	}
@@ -117,24 +120,4 @@ func (e *Editor) resultOf(ctx context.Context, r Repository, d done) (Result, er
 		}
 	}
 	return result, err
-}
-
-// Replayed returns the result of the request with an idempotency key that became a
-// commit within the ReplayWindow. It knows the commits of the branch, whichever process
-// made them.
-func (e *Editor) Replayed(ctx context.Context, r Repository, idempotencyKey string) (Result, bool, error) {
-	v, err := e.View(ctx, r, 0)
-	if err != nil {
-		return Result{}, false, err
-	}
-	var j journal
-	if err := e.update(ctx, &j, r, v.revision); err != nil {
-		return Result{}, false, err
-	}
-	found, known := j.entries[idempotencyKey]
-	if !known {
-		return Result{}, false, nil
-	}
-	result, err := e.resultOf(ctx, r, found)
-	return result, err == nil, err
 }

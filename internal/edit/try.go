@@ -32,7 +32,7 @@ func (e *Editor) try(ctx context.Context, q Request) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		text, err := fileDiff(file, before, verdict.files[file])
+		text, err := Diff(file, before, verdict.files[file])
 		if err != nil {
 			return Result{}, err
 		}
@@ -47,8 +47,8 @@ func (e *Editor) try(ctx context.Context, q Request) (Result, error) {
 // contextLines is the number of equal lines around a change in a diff.
 const contextLines = 3
 
-// fileDiff returns the difference of a file in the unified format. Nil is no file.
-func fileDiff(file string, before, after []byte) (string, error) {
+// Diff returns the difference of a file in the unified format. Nil is no file.
+func Diff(file string, before, after []byte) (string, error) {
 	name := func(prefix string, content []byte) string {
 		if content == nil {
 			return "/dev/null"

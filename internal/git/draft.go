@@ -113,7 +113,7 @@ func draftStream(base string, drafts []Draft) io.Reader {
 	parent := base
 	data := func(content string) { fmt.Fprintf(&stream, "data %d\n%s\n", len(content), content) }
 	for i, draft := range drafts {
-		who := fmt.Sprintf("%s <%s> %d +0000", person(draft.Name, draft.Email), person(draft.Email), draft.Time.Unix())
+		who := fmt.Sprintf("%s <%s> %d +0000", Person(draft.Name, draft.Email), Person(draft.Email), draft.Time.Unix())
 		fmt.Fprintf(&stream, "commit %s\nmark %s\nauthor %s\ncommitter %s\n", draftRef, commitMark(i), who, who)
 		data(draft.Message)
 		if parent != "" {
@@ -133,9 +133,9 @@ func draftStream(base string, drafts []Draft) io.Reader {
 	return &stream
 }
 
-// person returns the first of the texts that is not empty when the characters that end
+// Person returns the first of the texts that is not empty when the characters that end
 // a name or an address in a commit are taken out.
-func person(texts ...string) string {
+func Person(texts ...string) string {
 	for _, text := range texts {
 		text = strings.Map(func(r rune) rune {
 			if unicode.IsControl(r) || strings.ContainsRune("<>", r) {

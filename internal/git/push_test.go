@@ -306,7 +306,7 @@ func TestPerson(t *testing.T) {
 		"nothing":         {[]string{"", " "}, "unknown"},
 		"not UTF-8":       {[]string{"a\xff"}, "a?"},
 	} {
-		if got := person(tt.texts...); got != tt.want {
+		if got := Person(tt.texts...); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}

@@ -8,6 +8,27 @@ import (
 	"nautes.io/nautes/internal/telemetry"
 )
 
+const (
+	// refusedRate is the number of lines per second about requests that were turned away,
+	// and refusedBurst how many may come at once. Others are only counted.
+	refusedRate  = 10
+	refusedBurst = 100
+	// unadmitted is the operation of requests that were turned away.
+	unadmitted = "none"
+)
+
+// turnedAway counts a request that was not admitted, and writes an audit line.
+func (s *Server) turnedAway(x *exchange, r *http.Request) {
+	telemetry.APIRequests.WithLabelValues(unadmitted, strconv.Itoa(x.outcome.Status)).Inc()
+	if !s.refused.AllowN(s.options.Now(), 1) {
+		return
+	}
+	s.options.Audit.Info("turned away",
+		"token", x.token, "method", printable(r.Method), "path", printable(r.URL.Path), "address", r.RemoteAddr,
+		"status", x.outcome.Status, "reason", x.outcome.Reason, "requestID", x.id,
+	)
+}
+
 // finished counts a request, and writes the audit line of a write.
 func (s *Server) finished(x *exchange) {
 	status, reason := http.StatusOK, ""

@@ -26,10 +26,12 @@ type exchangeKey struct{}
 type exchange struct {
 	id      string
 	started time.Time
-	caller  *caller
-	op      *operation
-	r       *http.Request
-	w       http.ResponseWriter
+	// token stands for the access token, also of a caller that is turned away.
+	token  string
+	caller *caller
+	op     *operation
+	r      *http.Request
+	w      http.ResponseWriter
 	// whole is the context of the request without the limit of time.
 	whole   context.Context
 	query   map[string]string

@@ -1,12 +1,14 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	"sigs.k8s.io/yaml"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/edit"
@@ -33,18 +35,27 @@ func (s *Server) saveProduct(x *exchange) error {
 	if err := x.parent(ctx, decoded, b.Git.GitLab.ParentID); err != nil {
 		return err
 	}
-	if x.flag(queryDryRun) {
-		return x.reply(x.written("saved", edit.Result{}), "")
-	}
 	g := b.Git.GitLab
+	if x.flag(queryDryRun) {
+		return s.tryProduct(x, "saved", &groupState{
+			Path: x.name, Name: cmp.Or(g.Name, lastPart(x.name)), Visibility: client.Visibility(g.Visibility), Description: g.Description,
+			Repositories: []string{defaultProject},
+		})
+	}
+	return s.once(x, x.digest, func() (*saved, error) { return s.makeProduct(x, decoded, g, existing) })
+}
+
+// makeProduct makes the group of a product, with its repository and deploy key.
+func (s *Server) makeProduct(x *exchange, decoded *body.Decoded, g *body.GitLab, existing *place) (*saved, error) {
+	ctx := x.r.Context()
 	group, err := x.caller.forge.EnsureGroup(ctx, client.GroupSpec{
 		Path: x.name, Name: g.Name, Description: g.Description, Visibility: client.Visibility(g.Visibility),
 	})
 	if errors.Is(err, client.ErrConflict) && existing == nil {
-		return problem(http.StatusForbidden, reasonForbidden, "the name %s is taken in the forge by a group or user that you may not see: choose another name, or become a member of the group", printable(x.name))
+		return nil, problem(http.StatusForbidden, reasonForbidden, "the name %s is taken in the forge by a group or user that you may not see: choose another name, or become a member of the group", printable(x.name))
 	}
 	if err != nil {
-		return refusedByForge(decoded, err)
+		return nil, refusedByForge(decoded, err)
 	}
 	visibility := client.VisibilityPrivate
 	if existing != nil {
@@ -54,12 +65,12 @@ func (s *Server) saveProduct(x *exchange) error {
 		GroupID: group.ID, Path: defaultProject, Visibility: visibility, Initialize: true, DefaultBranch: mainBranch,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.memory.forget(x.caller.key + "/place")
 	platform, err := s.platform(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	k, err := s.keeper(ctx, x.caller, platform)
 	if err == nil {
@@ -71,9 +82,10 @@ func (s *Server) saveProduct(x *exchange) error {
 		err = k.own(ctx, repository.ID, v1alpha1.PermissionReadOnly)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return x.reply(x.written("saved", edit.Result{}), "")
+	x.done.Changed = true
+	return x.written("saved", edit.Result{}), nil
 }
 
 // mayWriteProduct returns the place of a product that exists, of which the caller must be
@@ -122,6 +134,11 @@ func (x *exchange) parent(ctx context.Context, d *body.Decoded, id int64) error 
 
 // removeProduct deletes a product whose group has nothing but default.project.
 func (s *Server) removeProduct(x *exchange) error {
+	return s.once(x, digestOf(x.r, nil), func() (*saved, error) { return s.dropProduct(x) })
+}
+
+// dropProduct implements removeProduct.
+func (s *Server) dropProduct(x *exchange) (*saved, error) {
 	ctx := x.r.Context()
 	s.memory.forget(x.caller.key + "/place")
 	p, err := s.place(ctx, x.caller, x.name)
@@ -130,29 +147,30 @@ func (s *Server) removeProduct(x *exchange) error {
 		return s.removeRest(x, absent)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := x.owner(ctx, p); err != nil {
-		return err
+		return nil, err
 	}
 	if err := x.onlyDefault(ctx, p.group, p.forge.ID); err != nil {
-		return err
+		return nil, err
 	}
 	if x.flag(queryDryRun) {
-		return x.reply(x.written("deleted", edit.Result{}), "")
+		return s.triedProduct(x, "deleted", nil)
 	}
 	if err := x.caller.forge.RemoveRepository(ctx, p.forge.ID); err != nil && !errors.Is(err, client.ErrNotFound) {
-		return err
+		return nil, err
 	}
 	if err := x.caller.forge.RemoveGroup(ctx, p.group.ID); err != nil && !errors.Is(err, client.ErrNotFound) {
-		return err
+		return nil, err
 	}
 	s.memory.forget(x.caller.key + "/place")
 	k := &keeper{store: s.options.Secrets, provider: p.platform.Provider.Spec.ProviderType}
 	if err := k.forget(ctx, repositoryID(p.forge.ID)); err != nil {
-		return err
+		return nil, err
 	}
-	return x.reply(x.written("deleted", edit.Result{}), "")
+	x.done.Changed = true
+	return x.written("deleted", edit.Result{}), nil
 }
 
 // onlyDefault returns a problem if a group has anything but default.project.
@@ -184,27 +202,81 @@ func (x *exchange) onlyDefault(ctx context.Context, group client.Group, defaultI
 
 // removeRest removes the empty group of a product whose default.project an earlier
 // request has removed. absent is the problem if there is none.
-func (s *Server) removeRest(x *exchange, absent *Problem) error {
+func (s *Server) removeRest(x *exchange, absent *Problem) (*saved, error) {
 	ctx := x.r.Context()
 	group, err := x.caller.group(ctx, x.name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := x.onlyDefault(ctx, group, 0); err != nil {
-		return absent
+		return nil, absent
 	}
-	if !x.flag(queryDryRun) {
-		if err := x.caller.forge.RemoveGroup(ctx, group.ID); err != nil {
-			return err
+	if x.flag(queryDryRun) {
+		return s.triedProduct(x, "deleted", nil)
+	}
+	if err := x.caller.forge.RemoveGroup(ctx, group.ID); err != nil {
+		return nil, err
+	}
+	x.done.Changed = true
+	return x.written("deleted", edit.Result{}), nil
+}
+
+// groupState is the state of a product's group in the forge, as the diff of a dry run
+// shows it.
+type groupState struct {
+	Path         string            `json:"path"`
+	Name         string            `json:"name"`
+	Visibility   client.Visibility `json:"visibility"`
+	Description  string            `json:"description,omitempty"`
+	Repositories []string          `json:"repositories,omitempty"`
+}
+
+// tryProduct replies to a dry run about a product.
+func (s *Server) tryProduct(x *exchange, verb string, after *groupState) error {
+	reply, err := s.triedProduct(x, verb, after)
+	if err != nil {
+		return err
+	}
+	return x.reply(reply, "")
+}
+
+// triedProduct returns the reply to a dry run, with the difference of the group between
+// now and after, which is nil for a group that goes.
+func (s *Server) triedProduct(x *exchange, verb string, after *groupState) (*saved, error) {
+	ctx := x.r.Context()
+	texts := make([][]byte, 2)
+	group, err := x.caller.forge.Group(ctx, x.name)
+	if err != nil && !errors.Is(err, client.ErrNotFound) {
+		return nil, err
+	}
+	if err == nil && !group.Leaving && group.Path == x.name {
+		before := &groupState{Path: group.Path, Name: group.Name, Visibility: group.Visibility, Description: group.Description}
+		is, err := s.isProduct(ctx, x.caller, x.name)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			before.Repositories = []string{defaultProject}
+		}
+		if texts[0], err = yaml.Marshal(before); err != nil {
+			return nil, err
 		}
 	}
-	return x.reply(x.written("deleted", edit.Result{}), "")
+	if after != nil {
+		if texts[1], err = yaml.Marshal(after); err != nil {
+			return nil, err
+		}
+	}
+	diff, err := edit.Diff("groups/"+printable(x.name), texts[0], texts[1])
+	return x.written(verb, edit.Result{Diff: diff}), err
 }
+
+func lastPart(path string) string { return path[strings.LastIndex(path, "/")+1:] }
 
 // describeProduct returns the reply of a group.
 func describeProduct(g client.Group) *body.Product {
 	return &body.Product{Name: g.Path, Git: &body.Git{GitLab: &body.GitLab{
-		Name: g.Name, Path: g.Path[strings.LastIndex(g.Path, "/")+1:], Visibility: string(g.Visibility), Description: g.Description,
+		Name: g.Name, Path: lastPart(g.Path), Visibility: string(g.Visibility), Description: g.Description,
 	}}}
 }
 

@@ -164,10 +164,11 @@ func (x *exchange) request(p *place, digest string) (edit.Request, error) {
 		SkipReferences: x.flag(querySkip), DryRun: x.flag(queryDryRun),
 		Trailers: []edit.Trailer{{Key: trailerRequestID, Value: x.id}},
 	}
-	if key := x.r.Header.Get("Idempotency-Key"); key != "" {
-		if !idempotencyKeys.MatchString(key) {
-			return edit.Request{}, at(http.StatusBadRequest, "header.Idempotency-Key", body.Invalid, "write at most 128 characters of ASCII")
-		}
+	key, err := x.idempotencyKey()
+	if err != nil {
+		return edit.Request{}, err
+	}
+	if key != "" {
 		r.Trailers = append(r.Trailers, edit.Trailer{Key: edit.TrailerIdempotencyKey, Value: key}, edit.Trailer{Key: trailerDigest, Value: digest})
 	}
 	return r, nil
@@ -193,7 +194,7 @@ func (s *Server) do(x *exchange, c *change, adjust func(*edit.Request)) (edit.Re
 		adjust(&r)
 	}
 	x.before = c.view.Revision()
-	result, err := s.options.Editor.Do(x.r.Context(), r)
+	result, err := s.edit(x.r.Context(), r)
 	if err != nil {
 		return result, c.refused(x, err)
 	}
@@ -342,7 +343,7 @@ func (s *Server) removal(x *exchange) (*change, edit.Result, error) {
 	r.Delete = plan.Ref{Kind: res.kind, Namespace: p.namespace(), Name: name}
 	r.Subject = fmt.Sprintf("[API] Delete %s %s", res.kind, strings.Map(line, x.name))
 	x.before = c.view.Revision()
-	result, err := s.options.Editor.Do(ctx, r)
+	result, err := s.edit(ctx, r)
 	if err != nil {
 		return c, result, c.refusedRemoval(x, err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
 	kube "sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -73,6 +74,9 @@ type Server struct {
 	limits  *limits
 	feeds   *feeds
 	streams *streams
+	onces   *onces
+	writes  *writes
+	refused *rate.Limiter
 	// slow is the time in which a watcher must take the data that is sent.
 	slow time.Duration
 	mux  *http.ServeMux
@@ -95,6 +99,7 @@ func New(o Options) *Server {
 	set(&o.Rate, 20)
 	set(&o.Burst, 100)
 	s := &Server{options: o, memory: newMemory(o.Now), tokens: newTokens(), limits: newLimits(o.Rate, o.Burst, o.Now),
+		onces: &onces{all: map[string]*keyed{}, now: o.Now}, writes: &writes{of: map[string]int{}}, refused: rate.NewLimiter(refusedRate, refusedBurst),
 		feeds: newFeeds(), streams: &streams{of: map[string]int{}}, slow: slowClient, mux: http.NewServeMux(), ending: make(chan struct{})}
 	s.end = sync.OnceFunc(func() { close(s.ending) })
 	s.api = humago.New(s.mux, apiConfig())
@@ -177,6 +182,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	if err := s.admit(x, w, r); err != nil {
 		s.fail(x, w, r, err)
+		s.turnedAway(x, r)
 		return
 	}
 	if _, pattern := s.mux.Handler(r); pattern == "" {
@@ -192,7 +198,8 @@ func (s *Server) admit(x *exchange, w http.ResponseWriter, r *http.Request) erro
 	if refused != nil {
 		return refused
 	}
-	if refused := s.limits.take(w.Header(), s.tokens.key(token)); refused != nil {
+	x.token = s.tokens.key(token)
+	if refused := s.limits.take(w.Header(), x.token); refused != nil {
 		return refused
 	}
 	var err error
