@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,11 +31,15 @@ type fakeForge struct {
 	made *[]string
 	// git is the address of the Git host.
 	git string
+	// calls counts requests, and groups is the number of groups labs-0, labs-1, ….
+	calls  *atomic.Int64
+	groups int
 	// revoked takes the right of all to see the group.
 	revoked *atomic.Bool
 }
 
 func (f *fakeForge) WhoAmI(context.Context) (client.Caller, error) {
+	f.calls.Add(1)
 	switch f.role {
 	case "unknown":
 		return client.Caller{}, &client.Error{Action: "read the caller", Class: client.ErrUnauthorized}
@@ -45,6 +50,10 @@ func (f *fakeForge) WhoAmI(context.Context) (client.Caller, error) {
 }
 
 func (f *fakeForge) Group(_ context.Context, path string) (client.Group, error) {
+	f.calls.Add(1)
+	if number, err := strconv.ParseInt(strings.TrimPrefix(path, "labs-"), 10, 64); err == nil {
+		return client.Group{ID: 100 + number, Path: path, Name: path, Visibility: client.VisibilityPrivate}, nil
+	}
 	if path != "labs" || f.role == "outsider" || f.revoked.Load() {
 		return client.Group{}, &client.Error{Action: "read group", Class: client.ErrNotFound}
 	}
@@ -52,16 +61,23 @@ func (f *fakeForge) Group(_ context.Context, path string) (client.Group, error) 
 }
 
 func (f *fakeForge) Groups(ctx context.Context) ([]client.Group, error) {
-	g, err := f.Group(ctx, "labs")
-	if err != nil {
-		return nil, nil
+	all := make([]client.Group, 0, f.groups+1)
+	for i := range f.groups {
+		path := fmt.Sprintf("labs-%d", i)
+		all = append(all, client.Group{ID: int64(100 + i), Path: path, Name: path, Visibility: client.VisibilityPrivate})
 	}
-	return []client.Group{g}, nil
+	if g, err := f.Group(ctx, "labs"); err == nil {
+		all = append(all, g)
+	}
+	return all, nil
 }
 
 func (f *fakeForge) Repository(_ context.Context, path string) (client.Repository, error) {
+	f.calls.Add(1)
 	switch {
 	case f.role == "outsider":
+	case strings.HasPrefix(path, "labs-") && strings.HasSuffix(path, "/default.project"):
+		return client.Repository{ID: 1, GroupID: 42, Path: path, HTTPURL: f.git + "/" + path + ".git"}, nil
 	case path == "labs/default.project":
 		return client.Repository{ID: 1, GroupID: 42, Path: path, HTTPURL: f.git + "/" + path + ".git"}, nil
 	case path == "tenant/management":
@@ -73,6 +89,7 @@ func (f *fakeForge) Repository(_ context.Context, path string) (client.Repositor
 }
 
 func (f *fakeForge) CanPush(context.Context, int64, string) (bool, error) {
+	f.calls.Add(1)
 	if f.role == "guest" {
 		return false, &client.Error{Action: "read branch", Class: client.ErrNotFound}
 	}
@@ -208,6 +225,8 @@ type rig struct {
 	made   []string
 	log    *bytes.Buffer
 	git    string
+	groups int
+	calls  atomic.Int64
 	// revoked and later change the answers of the forge, and the time.
 	revoked atomic.Bool
 	later   atomic.Int64
@@ -229,7 +248,7 @@ func newRig(t testing.TB, change ...func(*Options)) *rig {
 		},
 		Forge: func(_ *v1alpha1.CodeRepoProvider, token secrets.Value) (client.Client, error) {
 			role, _, _ := strings.Cut(string(token.Bytes()), "-")
-			return &fakeForge{role: role, made: &r.made, git: r.git, revoked: &r.revoked}, nil
+			return &fakeForge{role: role, made: &r.made, git: r.git, revoked: &r.revoked, calls: &r.calls, groups: r.groups}, nil
 		},
 		Now: func() time.Time { return time.Now().Add(time.Duration(r.later.Load())) },
 	}

@@ -32,6 +32,7 @@ var compiled = sync.OnceValues(schema.New)
 type live struct {
 	*rig
 	repo *githost.Repo
+	host *githost.Server
 	http *httptest.Server
 }
 
@@ -48,7 +49,7 @@ func newLive(t testing.TB, change ...func(*http.Server)) *live {
 		t.Fatal(err)
 	}
 	editor := edit.New(edit.Options{Mirrors: mirrors, Kinds: kinds, Tenant: "pluto", Namespace: "nautes"})
-	l := &live{repo: repo, rig: newRig(t, func(o *Options) { o.Editor = editor })}
+	l := &live{repo: repo, host: host, rig: newRig(t, func(o *Options) { o.Editor = editor })}
 	l.git = strings.TrimSuffix(repo.URL(), "/labs/default.project.git")
 	l.server.feeds.pause = 20 * time.Millisecond
 	l.http = httptest.NewUnstartedServer(l.server)
