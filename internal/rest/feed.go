@@ -49,8 +49,10 @@ type feedState struct {
 	signature string
 	// next is closed when there is another state.
 	next chan struct{}
-	// known is false before the first look.
+	// known is false before the first look that succeeds, and err is the error of one that
+	// fails before it.
 	known bool
+	err   error
 }
 
 // feedItem is a rendered resource. Its digest leaves out the fields that every commit changes.
@@ -83,6 +85,7 @@ func (s *Server) subscribe(p *place, res *resource) (f *feed, leave func()) {
 		go s.run(ctx, f)
 	}
 	f.users++
+	f.renew(p)
 	return f, func() {
 		s.feeds.mutex.Lock()
 		defer s.feeds.mutex.Unlock()
@@ -121,6 +124,29 @@ func (f *feed) use(p *place) {
 	f.place = p
 }
 
+// renew gives a feed that has rendered nothing the credentials of a new watcher.
+func (f *feed) renew(p *place) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if f.state.err != nil {
+		f.place, f.state = p, feedState{next: make(chan struct{})}
+		select {
+		case f.look <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// fail keeps an error if nothing has been rendered. Watchers need not wait then.
+func (f *feed) fail(err error) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if !f.state.known {
+		close(f.state.next)
+		f.state = feedState{err: err, next: make(chan struct{})}
+	}
+}
+
 // run renders the resources whenever they change, until the last watcher leaves.
 func (s *Server) run(ctx context.Context, f *feed) {
 	tick := time.NewTicker(s.feeds.pause)
@@ -136,6 +162,7 @@ func (s *Server) run(ctx context.Context, f *feed) {
 		if err != nil && ctx.Err() == nil {
 			// A watcher with a lost right ends by itself, and the next look has the
 			// credentials of another one.
+			f.fail(err)
 			s.options.Log.V(1).Info("a repository with watchers cannot be read", "kind", f.res.kind, "error", asProblem(err).Message)
 		}
 		select {

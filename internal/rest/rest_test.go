@@ -321,9 +321,12 @@ func FuzzRequest(f *testing.F) {
 	f.Add(clusterBody("x"), "dry_run=1&dry_run=0", "a/b")
 	f.Add(`{"git": {"gitlab": {"path": "app", "visibility": "private", "parent_id": 7}}}`, "field_selector=a=b,,&limit=-1&continue=%zz", "%2e%2e")
 	f.Add(`{"pipelines": [{}], "event_sources": [{"calendar": "x"}], "pipeline_triggers": [null], "additional_resources": {"git": {}}}`, "watch=true;x", "app")
+	f.Add("", "watch=1", "app")
 	all := operations()
 	f.Fuzz(func(t *testing.T, body, query, name string) {
 		r := newRig(t)
+		// Streams end at once, or after their first events.
+		r.server.End()
 		for _, op := range all {
 			path := op.path
 			for _, m := range pathParameters.FindAllString(op.path, -1) {
@@ -341,7 +344,7 @@ func FuzzRequest(f *testing.F) {
 			where.RawQuery = query
 			q.URL = where
 			w := r.send("owner", q)
-			if w.Code >= 500 {
+			if w.Code >= 500 && !(op.list && w.Code == http.StatusServiceUnavailable) {
 				t.Errorf("%s %s?%s %q: %d %s", op.method, path, query, body, w.Code, w.Body)
 			}
 		}

@@ -167,13 +167,15 @@ type watcher struct {
 func (w *watcher) first() (feedState, error) {
 	for {
 		state := w.feed.current()
-		if state.known {
-			return state, nil
+		if state.known || state.err != nil {
+			return state, state.err
 		}
 		select {
 		case <-state.next:
 		case <-w.x.r.Context().Done():
 			return state, w.x.r.Context().Err()
+		case <-w.s.ending:
+			return state, problem(http.StatusServiceUnavailable, reasonUnavailable, "the API server ends: repeat the request").again(time.Second)
 		}
 	}
 }

@@ -257,6 +257,24 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// TestWatchUnreadable holds that a repository that cannot be read is an error at once,
+// and can be watched as soon as it can be read.
+func TestWatchUnreadable(t *testing.T) {
+	l := newLive(t)
+	l.repo.Push(files("alpha", "dev"))
+	l.host.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusBadGateway)
+		return true
+	})
+	for range 2 {
+		if w := l.watch("reporter", ""); w.code != http.StatusServiceUnavailable {
+			t.Errorf("status %d", w.code)
+		}
+	}
+	l.host.Intercept(nil)
+	eventually(t, "it can be watched", func() bool { return l.watch("reporter", "").code == http.StatusOK })
+}
+
 // TestWatchRevoked holds that a stream ends before the first event that its caller may
 // not see.
 func TestWatchRevoked(t *testing.T) {
