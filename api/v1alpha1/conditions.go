@@ -37,8 +37,8 @@ const (
 	// ConditionGroupPresent reports whether the forge has the group and the repository
 	// of a product that comes from a ProductProvider.
 	ConditionGroupPresent = "GroupPresent"
-	// ConditionHooked reports whether the Git forge reports pushes to the operator. It is
-	// there if the receiver has a public URL.
+	// ConditionHooked reports whether the Git forge has the hooks that report pushes and
+	// events. It is there if the receiver has a public URL.
 	ConditionHooked = "Hooked"
 	// ConditionArmed reports whether every trigger of a pipeline runtime is armed.
 	ConditionArmed = "Armed"

@@ -44,6 +44,12 @@ type ProjectPipelineRuntimeStatus struct {
 	// +listMapKey=eventSource
 	Webhooks []WebhookStatus `json:"webhooks,omitempty"`
 
+	// hooks are the webhooks that the operator has made in the forge, if it makes hooks.
+	// +optional
+	// +listType=map
+	// +listMapKey=eventSource
+	Hooks []EventSourceHook `json:"hooks,omitempty"`
+
 	// application installs the additional resources.
 	// +optional
 	Application *ApplicationStatus `json:"application,omitempty"`
@@ -100,6 +106,15 @@ type WebhookStatus struct {
 	// +listType=set
 	// +required
 	Events []string `json:"events"`
+}
+
+// EventSourceHook is a webhook that the operator has made for an event source.
+type EventSourceHook struct {
+	// eventSource that listens to it.
+	// +required
+	EventSource string `json:"eventSource"`
+
+	ForgeHook `json:",inline"`
 }
 
 // PipelineRunStatus is a run of a pipeline, or a launcher that created none.

@@ -18,6 +18,7 @@ import (
 	"nautes.io/nautes/internal/deployed"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/plan"
+	"nautes.io/nautes/internal/pushhooks"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/record"
 	"nautes.io/nautes/internal/remote"
@@ -68,9 +69,14 @@ func (w work) phases(s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) engine
 		Refused: p.keeping(func(ctx context.Context) error {
 			return p.restore(ctx, s.Snapshot.Settings.RunnerImage == "")
 		}),
-		Applied:  func() string { return "on cluster " + r.Status.Target.Cluster },
-		Observe:  func(ctx context.Context, _ error) error { return p.observe(ctx, p.deployed) },
+		Applied: func() string { return "on cluster " + r.Status.Target.Cluster },
+		Observe: func(ctx context.Context, _ error) error {
+			return errors.Join(p.observe(ctx, p.deployed), pushhooks.EnsureEvents(ctx, w.deps.Hooks, s, w.deps.Secrets))
+		},
 		Withdraw: p.withdrawAll,
+	}
+	if w.deps.Hooks.Active() {
+		phases.Conditions = append(phases.Conditions, v1alpha1.ConditionHooked)
 	}
 	if r.Spec.AdditionalResources != nil {
 		phases.Conditions = append(phases.Conditions, v1alpha1.ConditionSynced, v1alpha1.ConditionHealthy)
@@ -281,7 +287,7 @@ func (p *pipelinePass) write(ctx context.Context, conn *remote.Conn, set plan.Se
 	if err != nil {
 		return err
 	}
-	failed := []error{p.ensureWebhookKey(ctx, set)}
+	failed := []error{pushhooks.EnsureKey(ctx, p.deps.Secrets, set)}
 	options := apply.Options{NoGuard: true, Isolate: true}
 	if app := r.Status.Application; app != nil && !set.Holds(applicationID(app)) {
 		first := set
@@ -333,8 +339,8 @@ func (p *pipelinePass) withdraw(ctx context.Context, cluster string) error {
 // withdrawAll removes the event sources, and then the objects that Argo CD deployed. The
 // space follows when the runtime is gone.
 func (p *pipelinePass) withdrawAll(ctx context.Context) error {
-	if p.s.Object.Status.Target == nil {
-		return nil
+	if err := pushhooks.RemoveEvents(ctx, p.deps.Hooks, p.s); err != nil || p.s.Object.Status.Target == nil {
+		return err
 	}
 	return p.withdraw(ctx, p.s.Object.Status.Target.Cluster)
 }

@@ -168,6 +168,6 @@ func (d *demo) addPipelineHooks(ctx context.Context) error {
 			return err
 		}
 	}
-	d.screen.say("the %d hooks are registered in the Git host by hand: Nautes plans them, and does not register them yet", len(runtime.Status.Webhooks))
+	d.screen.say("the %d hooks are registered in the Git host by hand: it has no API, by which Nautes would make them", len(runtime.Status.Webhooks))
 	return nil
 }

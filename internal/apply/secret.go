@@ -2,10 +2,7 @@ package apply
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,7 +53,7 @@ func (r *reader) value(ctx context.Context, v plan.SecretValue) (*secrets.Value,
 		if len(content.Bytes()) < minWebhookKey {
 			return nil, "", &FormatError{Ref: v.Ref, Field: v.Field, Format: v.Format, Err: errShortKey}
 		}
-		token := webhookToken(content, v.Subject)
+		token := secrets.NewValue(plan.WebhookToken(content.Bytes(), v.Subject))
 		return &token, secret.Version, nil
 	case v.Format == plan.FormatDockerConfig || v.Format == plan.FormatProxy:
 		user, ok := secret.Fields[plan.FieldUsername]
@@ -88,14 +85,6 @@ func bare(v secrets.Value, clean func(string) string) *secrets.Value {
 const minWebhookKey = 16
 
 var errShortKey = fmt.Errorf("the key has fewer than %d bytes", minWebhookKey)
-
-// webhookToken returns the token of the hook that the subject identifies.
-func webhookToken(key secrets.Value, subject string) secrets.Value {
-	mac := hmac.New(sha256.New, key.Bytes())
-	// Writing to a hash never fails.
-	_, _ = mac.Write([]byte(subject))
-	return secrets.NewValue([]byte(hex.EncodeToString(mac.Sum(nil))))
-}
 
 // joinLogin returns the user and the password in a format for both.
 func joinLogin(v plan.SecretValue, user, password secrets.Value) (secrets.Value, error) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	argoevents "github.com/argoproj/argo-events/pkg/apis/events/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
@@ -230,13 +229,11 @@ func (p *pipeline) hookSecret(e v1alpha1.EventSource) string {
 	return names.HookSecret(p.runtime.Namespace, p.runtime.Name, e.Name)
 }
 
-// hookToken makes the token of the hook of an event source. A runtime that is
-// deleted and created again gets other ones.
+// hookToken makes the token of the hook of an event source.
 func (p *pipeline) hookToken(e v1alpha1.EventSource) plan.SecretValue {
 	return plan.SecretValue{
 		Key: forge.TokenKey, Ref: secrets.WebhookKey(), Field: secrets.WebhookKeyField, Format: plan.FormatWebhookToken,
-		// None of the parts holds a slash.
-		Subject: strings.Join([]string{p.runtime.Namespace, p.runtime.Name, string(p.runtime.UID), e.Name}, "/"),
+		Subject: names.HookSubject(p.runtime.Namespace, p.runtime.Name, string(p.runtime.UID), e.Name),
 	}
 }
 

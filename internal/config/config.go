@@ -83,7 +83,7 @@ type Receiver struct {
 	// Address to listen on, in the form host:port. Default: ":8082".
 	Address string `json:"address"`
 	// PublicURL is the https URL at which Git forges reach the receiver, such as
-	// https://nautes.example.com. If it is set, the operator makes the hooks itself. http
+	// https://nautes.example.com. If it is set, the operator makes hooks in the forges. http
 	// is accepted for a host on loopback only.
 	PublicURL string `json:"publicURL"`
 	// KeySecret is the Secret in the operator's namespace that holds the key of

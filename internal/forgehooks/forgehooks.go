@@ -16,6 +16,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/secrets"
 )
 
 // Times between two looks at a hook: while it is as it should be, and after failures.
@@ -66,6 +67,10 @@ type Hook struct {
 	// repository.
 	Provider, Path string
 	client.HookSpec
+	// Read returns the secret, if it is not in the HookSpec but in a store, and Version is
+	// its version there.
+	Read    func(context.Context) (secrets.Value, error)
+	Version string
 }
 
 // Record stores the place of a hook. It is called before the hook is made and, with the
@@ -87,7 +92,9 @@ type Keeper struct {
 // check is the last look at a hook.
 type check struct {
 	// of identifies what was looked for.
-	of       [sha256.Size]byte
+	of [sha256.Size]byte
+	// hash is the hash of the secret.
+	hash     string
 	next     time.Time
 	failures int
 	err      error
@@ -96,17 +103,17 @@ type check struct {
 // Ensure makes a hook, or repairs it. recorded is its place as Record has stored it last,
 // or nil. A hook at another recorded place is removed. Owner names whoever needs the
 // hook, once for each of its hooks. Ensure returns the time until the hook should be looked
-// at again: before, it answers from memory. Its errors are of Record, or an *Error.
+// at again: before, it answers from memory. Its errors are of Record and Read, or an *Error.
 func (k *Keeper) Ensure(ctx context.Context, owner string, h Hook, recorded *v1alpha1.ForgeHook, record Record) (again time.Duration, err error) {
 	now, of := k.now(), identity(h)
 	k.mutex.Lock()
 	last := k.checks[owner]
 	k.mutex.Unlock()
-	if last.of == of && now.Before(last.next) && (last.err != nil || recorded != nil && recorded.URL == h.URL && recorded.SecretHash == hashOf(h.HookSpec)) {
+	if last.of == of && now.Before(last.next) && (last.err != nil || recorded != nil && recorded.URL == h.URL && recorded.SecretHash == last.hash) {
 		return last.next.Sub(now), last.err
 	}
-	err = k.ensure(ctx, h, recorded, record)
-	next := check{of: of, err: err, next: now.Add(stretched(checkEvery))}
+	hash, err := k.ensure(ctx, h, recorded, record)
+	next := check{of: of, hash: hash, err: err, next: now.Add(stretched(checkEvery))}
 	var failed *Error
 	switch {
 	case err == nil:
@@ -126,8 +133,15 @@ func (k *Keeper) Ensure(ctx context.Context, owner string, h Hook, recorded *v1a
 	return next.next.Sub(now), err
 }
 
-func (k *Keeper) ensure(ctx context.Context, h Hook, recorded *v1alpha1.ForgeHook, record Record) error {
-	failed := func(err error) error { return &Error{h.Provider, h.Path, err} }
+// ensure asks the forge. It returns the hash of the secret.
+func (k *Keeper) ensure(ctx context.Context, h Hook, recorded *v1alpha1.ForgeHook, record Record) (hash string, err error) {
+	failed := func(err error) (string, error) { return hash, &Error{h.Provider, h.Path, err} }
+	if h.Read != nil {
+		if h.Secret, err = h.Read(ctx); err != nil {
+			return "", err
+		}
+	}
+	hash = hashOf(h.HookSpec)
 	forge, err := k.Connect(ctx, h.Provider)
 	if err != nil {
 		return failed(err)
@@ -149,9 +163,8 @@ func (k *Keeper) ensure(ctx context.Context, h Hook, recorded *v1alpha1.ForgeHoo
 	if same {
 		at.SecretHash = recorded.SecretHash
 	} else if err := record(ctx, at.DeepCopy()); err != nil {
-		return err
+		return hash, err
 	}
-	hash := hashOf(h.HookSpec)
 	hook, err := forge.EnsureHook(ctx, repository.ID, h.HookSpec, at.SecretHash != hash)
 	if err != nil {
 		return failed(err)
@@ -159,13 +172,13 @@ func (k *Keeper) ensure(ctx context.Context, h Hook, recorded *v1alpha1.ForgeHoo
 	if at.SecretHash != hash {
 		at.SecretHash = hash
 		if err := record(ctx, at); err != nil {
-			return err
+			return hash, err
 		}
 	}
 	if hook.Disabled {
 		return failed(errDisabled)
 	}
-	return nil
+	return hash, nil
 }
 
 // Retry lets the next calls of Ensure look at once at the hooks that failed, for example
@@ -235,7 +248,7 @@ func stretched(interval time.Duration) time.Duration {
 
 // identity returns a value that only the same hook has.
 func identity(h Hook) [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %t %s", h.Provider, h.Path, h.URL, h.Events, h.Plain, hashOf(h.HookSpec)))
+	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %t %q %s", h.Provider, h.Path, h.URL, h.Events, h.Plain, h.Version, hashOf(h.HookSpec)))
 }
 
 // hashOf returns a text that identifies the secret of a hook, which has too many values

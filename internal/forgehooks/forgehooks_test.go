@@ -102,9 +102,15 @@ func TestEnsure(t *testing.T) {
 		wantMoved    map[string]string
 		wantRequests bool
 	}{
-		"again":                   {want: first},
-		"an hour later":           {after: 70 * time.Minute, want: first, wantRequests: true},
-		"a new secret":            {change: []func(*Hook){renewed}, want: map[string]string{address: signed("another secret")}, wantRequests: true},
+		"again":         {want: first},
+		"an hour later": {after: 70 * time.Minute, want: first, wantRequests: true},
+		"a new secret":  {change: []func(*Hook){renewed}, want: map[string]string{address: signed("another secret")}, wantRequests: true},
+		"from a store": {
+			change: []func(*Hook){func(h *Hook) {
+				h.Secret, h.Version = secrets.Value{}, "2"
+				h.Read = func(context.Context) (secrets.Value, error) { return secrets.NewValue([]byte("another secret")), nil }
+			}}, want: map[string]string{address: signed("another secret")}, wantRequests: true,
+		},
 		"another URL":             {change: []func(*Hook){elsewhere}, want: map[string]string{other: signed("the secret of the hook")}, wantRequests: true},
 		"another repository":      {change: []func(*Hook){moved}, want: map[string]string{}, wantMoved: first, wantRequests: true},
 		"after a restart":         {between: func(_ *testing.T, w *world) { w.checks = nil }, want: first, wantRequests: true},
@@ -153,6 +159,9 @@ func TestEnsure(t *testing.T) {
 				t.Errorf("hooks of the other project (-want +got):\n%s", diff)
 			}
 			h := hook(tt.change...)
+			if h.Read != nil {
+				h.Secret, _ = h.Read(t.Context())
+			}
 			if w.recorded.URL != h.URL || w.recorded.SecretHash != hashOf(h.HookSpec) {
 				t.Errorf("on record is %+v", w.recorded)
 			}

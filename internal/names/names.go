@@ -208,6 +208,13 @@ func HookSecret(product, runtime, source string) string {
 	return unique(product+"-"+runtime+"-"+dashed(source), false, product, runtime, source)
 }
 
+// HookSubject identifies the hook of an event source for its token. A runtime that is
+// deleted and created again has another one.
+func HookSubject(product, runtime, uid, source string) string {
+	// None of the parts holds a slash.
+	return strings.Join([]string{product, runtime, uid, source}, "/")
+}
+
 // HookIngress returns the name of the Ingress of a runtime's hooks.
 func HookIngress(product, runtime string) string { return Qualified(product, runtime) }
 

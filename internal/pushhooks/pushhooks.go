@@ -1,6 +1,6 @@
-// Package pushhooks has forges report pushes to mirrored repositories to the receiver. It
-// guarantees that a hook that cannot be made holds nothing up, since the poll finds the
-// pushes too, and that the condition Hooked says why.
+// Package pushhooks has forges report pushes to mirrored repositories to the receiver, and
+// events to the event sources of pipelines. It guarantees that a hook that cannot be made
+// holds nothing else up, and that the condition Hooked says why.
 package pushhooks
 
 import (

@@ -1,4 +1,4 @@
-package pipelineruntime
+package pushhooks
 
 import (
 	"context"
@@ -14,23 +14,23 @@ import (
 // webhookKeySize is how many bytes the key of the tokens of webhooks has.
 const webhookKeySize = 32
 
-// ensureWebhookKey makes the key that the tokens of all webhooks are made with, if
+// EnsureKey makes the key that the tokens of all webhooks are made with, if
 // a set needs it and there is none. One that is there is never replaced: all
 // tokens would change.
-func (p *pipelinePass) ensureWebhookKey(ctx context.Context, set plan.Set) error {
+func EnsureKey(ctx context.Context, store secrets.Store, set plan.Set) error {
 	needed := slices.ContainsFunc(set.Items, func(item plan.Item) bool {
 		return slices.ContainsFunc(item.Secrets, func(v plan.SecretValue) bool { return v.Ref == secrets.WebhookKey() })
 	})
 	if !needed {
 		return nil
 	}
-	if _, err := p.deps.Secrets.Version(ctx, secrets.WebhookKey()); !errors.Is(err, secrets.ErrNotFound) {
+	if _, err := store.Version(ctx, secrets.WebhookKey()); !errors.Is(err, secrets.ErrNotFound) {
 		return err
 	}
 	key := make([]byte, webhookKeySize)
 	// It never returns an error: see the documentation of crypto/rand.
 	_, _ = rand.Read(key)
-	_, err := p.deps.Secrets.Create(ctx, secrets.WebhookKey(), map[string]secrets.Value{
+	_, err := store.Create(ctx, secrets.WebhookKey(), map[string]secrets.Value{
 		secrets.WebhookKeyField: secrets.NewValue([]byte(hex.EncodeToString(key))),
 	})
 	if errors.Is(err, secrets.ErrExists) {

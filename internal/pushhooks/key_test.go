@@ -1,4 +1,4 @@
-package pipelineruntime
+package pushhooks
 
 import (
 	"context"
@@ -6,20 +6,18 @@ import (
 	"testing"
 
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
 )
 
 // Nothing makes a key of webhooks that no hook needs, or replaces one.
 func TestWebhookKeyIsMadeOnce(t *testing.T) {
 	store := &oneSecret{}
-	p := &pipelinePass{deps: &reconcile.Deps{Secrets: store}}
 	set := plan.Set{Items: []plan.Item{{Secrets: []plan.SecretValue{{Ref: secrets.ProviderToken("p")}}}}}
-	if err := p.ensureWebhookKey(t.Context(), set); err != nil || store.fields != nil {
+	if err := EnsureKey(t.Context(), store, set); err != nil || store.fields != nil {
 		t.Errorf("a set without hooks: %v, the store has %v", err, store.fields)
 	}
 	set.Items[0].Secrets = append(set.Items[0].Secrets, plan.SecretValue{Ref: secrets.WebhookKey(), Field: secrets.WebhookKeyField})
-	if err := p.ensureWebhookKey(t.Context(), set); err != nil {
+	if err := EnsureKey(t.Context(), store, set); err != nil {
 		t.Fatal(err)
 	}
 	first := string(store.fields[secrets.WebhookKeyField].Bytes())
@@ -28,12 +26,12 @@ func TestWebhookKeyIsMadeOnce(t *testing.T) {
 	}
 	for name, blind := range map[string]bool{"it is there": false, "it is there and the cache does not show it": true} {
 		store.blind = blind
-		if err := p.ensureWebhookKey(t.Context(), set); err != nil || string(store.fields[secrets.WebhookKeyField].Bytes()) != first {
+		if err := EnsureKey(t.Context(), store, set); err != nil || string(store.fields[secrets.WebhookKeyField].Bytes()) != first {
 			t.Errorf("%s: %v, or another key", name, err)
 		}
 	}
 	store.away = true
-	if err := p.ensureWebhookKey(t.Context(), set); !errors.Is(err, secrets.ErrUnavailable) {
+	if err := EnsureKey(t.Context(), store, set); !errors.Is(err, secrets.ErrUnavailable) {
 		t.Errorf("the store is away: %v", err)
 	}
 }
