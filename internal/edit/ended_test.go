@@ -53,7 +53,7 @@ func keyed(dir string, r Repository, step func(string)) Request {
 }
 
 // meet makes the host call f when a request reaches a step that the host sees.
-func (w world) meet(t *testing.T, at string, f func()) {
+func (w world) meet(at string, f func()) {
 	service := map[string]string{stepFetch: "git-upload-pack", stepListing: "service=git-receive-pack", stepPush: "git-receive-pack"}[at]
 	if service == "" {
 		return
@@ -87,7 +87,7 @@ func TestKilled(t *testing.T) {
 			}
 			child := exec.Command(os.Args[0], "-test.run=^TestKilled$")
 			child.Env = append(os.Environ(), envDir+"="+dir, envProduct+"="+w.repo.URL(), envTenant+"="+tenant.Source.URL, envAt+"="+at)
-			w.meet(t, at, func() {
+			w.meet(at, func() {
 				content, err := os.ReadFile(filepath.Join(dir, pidFile))
 				if pid, _ := strconv.Atoi(string(content)); err != nil || syscall.Kill(pid, syscall.SIGKILL) != nil {
 					t.Errorf("the process %q cannot be killed: %v", content, err)
@@ -160,7 +160,7 @@ func TestCanceled(t *testing.T) {
 			dir := t.TempDir()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			w.meet(t, at, cancel)
+			w.meet(at, cancel)
 			_, err := w.Do(ctx, keyed(dir, w.repository(), func(step string) {
 				if step == at {
 					cancel()

@@ -27,7 +27,7 @@ const (
 )
 
 var (
-	// ErrNoToken: there is no access token for the forge.
+	// ErrNoToken is returned if there is no access token for the forge.
 	ErrNoToken = errors.New("there is no access token")
 	// errDisabled: the forge does not deliver.
 	errDisabled = errors.New("the forge has stopped to deliver, because deliveries failed")

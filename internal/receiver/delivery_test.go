@@ -56,9 +56,9 @@ func TestDuplicates(t *testing.T) {
 			return r
 		}
 	}
-	with := func(make func() *http.Request, change func(*http.Request)) func() *http.Request {
+	with := func(request func() *http.Request, change func(*http.Request)) func() *http.Request {
 		return func() *http.Request {
-			r := make()
+			r := request()
 			change(r)
 			return r
 		}

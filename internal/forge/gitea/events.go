@@ -9,7 +9,7 @@ import (
 )
 
 // ErrEvent is the name of an event that Gitea does not have. Gitea ignores such names.
-var ErrEvent = errors.New("Gitea has no such event")
+var ErrEvent = errors.New("no event of Gitea")
 
 const (
 	issues       = "issues"

@@ -63,13 +63,13 @@ func (statuses) Check(_ forge.Status, code int, _ []byte) error {
 	case code >= 200 && code < 300:
 		return nil
 	case code >= 300 && code < 400:
-		return errors.New("Gitea redirects, which is not followed: use its final address and the present path of the repository")
+		return errors.New("the Gitea server redirects, which is not followed: use its final address and the present path of the repository")
 	case code == 401 || code == 403:
-		return fmt.Errorf("Gitea answers %d: the token is not valid, or may not report statuses of the repository; it needs the scope write:repository", code)
+		return fmt.Errorf("the Gitea server answers %d: the token is not valid, or may not report statuses of the repository; it needs the scope write:repository", code)
 	case code == 404:
-		return errors.New("Gitea answers 404: there is no such repository, or the token may not see it")
+		return errors.New("the Gitea server answers 404: there is no such repository, or the token may not see it")
 	case code == 429 || code >= 500:
-		return fmt.Errorf("Gitea answers %d: %w", code, forge.ErrRetry)
+		return fmt.Errorf("the Gitea server answers %d: %w", code, forge.ErrRetry)
 	}
-	return fmt.Errorf("Gitea answers %d and does not take the status", code)
+	return fmt.Errorf("the Gitea server answers %d and does not take the status", code)
 }

@@ -66,7 +66,7 @@ func failure(action string, response *sdk.Response, err error) error {
 	switch {
 	case response.StatusCode/100 == 2:
 		failed.Reason = "Gitea answers nonsense"
-	case failed.Class == client.ErrUnavailable:
+	case errors.Is(failed, client.ErrUnavailable):
 		failed.Reason = fmt.Sprintf("Gitea answers %d", response.StatusCode)
 		failed.RetryAfter = retryAfter(response.Header)
 	case isMessage(response):

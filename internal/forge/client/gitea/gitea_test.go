@@ -37,7 +37,7 @@ func TestNew(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if tt.want != errToken {
+			if !errors.Is(tt.want, errToken) {
 				tt.connection.Token = token(canary)
 			}
 			_, err := New(tt.connection)
@@ -186,7 +186,7 @@ func TestReasons(t *testing.T) {
 			}
 			_, err = c.Group(t.Context(), "labs")
 			var failed *client.Error
-			if !errors.As(err, &failed) || failed.Class != tt.want || failed.Reason != tt.wantReason {
+			if !errors.As(err, &failed) || !errors.Is(err, tt.want) || failed.Reason != tt.wantReason {
 				t.Errorf("Group: %v, want %v: %s", err, tt.want, tt.wantReason)
 			}
 		})

@@ -152,9 +152,6 @@ func (c *Client) groupOf(org *sdk.Organization) client.Group {
 		ID: org.ID, Path: org.Name, Name: org.FullName, Description: org.Description,
 		Visibility: client.VisibilityPrivate, WebURL: c.server + "/" + org.Name,
 	}
-	if group.Path == "" {
-		group.Path, group.WebURL = org.UserName, c.server+"/"+org.UserName
-	}
 	if group.Name == "" {
 		group.Name = group.Path
 	}
