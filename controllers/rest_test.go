@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +72,7 @@ func inSeveralProcesses(t *testing.T, sys *system) {
 	s.open(t)
 	sys.condition(t, s.runtimeObject(), "Ready", "False", v1alpha1.ReasonProgressing)
 	sys.AwaitObjects(t, sys.Clusters["alpha"], s.application())
+	more[2] = lostBeforeItIsFound(t, sys, s, more[2])
 	stop(t, sys.op)
 	for _, r := range more {
 		stop(t, r)
@@ -80,6 +82,32 @@ func inSeveralProcesses(t *testing.T, sys *system) {
 	sys.poll = 5 * time.Second
 	sys.serve(t, controllers.Names())
 	sys.condition(t, s.Object(), "Ready", "True", "Ready")
+}
+
+// A space keeps what a runtime has on its cluster while the record of it is lost, for as
+// long as no controller of runtimes finds it again. It returns the new process of that
+// controller.
+func lostBeforeItIsFound(t *testing.T, sys *system, s *product, runtimes *scenario.Operator) *scenario.Operator {
+	t.Helper()
+	r, namespace := s.runtimeObject(), scenario.Object("v1", "Namespace", "", s.namespace)
+	recorded(t, sys, r, "alpha")
+	sys.AwaitObjects(t, sys.Clusters["alpha"], namespace)
+	stop(t, runtimes)
+	s.mirrored(t, s.push(t, map[string]string{runtimeFile: strings.Replace(s.runtime(), "environment: dev", "environment: nowhere", 1)}))
+	s.lose(t, r)
+	planes := map[string]*devstack.ControlPlane{"tenant": sys.Tenant, "alpha": sys.Runtimes["alpha"]}
+	if err := scenario.Settle(t.Context(), scenario.Patience, planes, nil); err != nil {
+		t.Fatal(err)
+	}
+	kept := scenario.Object("v1", "Namespace", "", s.namespace)
+	sys.AwaitObjects(t, sys.Clusters["alpha"], s.application(), kept)
+	if kept.GetUID() != namespace.GetUID() || kept.GetDeletionTimestamp() != nil {
+		t.Errorf("the space removes the namespace of a runtime whose record is lost: %v", kept.Object["metadata"])
+	}
+	runtimes = sys.start(t, []string{"deploymentruntime", "projectpipelineruntime"})
+	recorded(t, sys, r, "alpha")
+	s.mirrored(t, s.push(t, map[string]string{runtimeFile: s.runtime()}))
+	return runtimes
 }
 
 // quiet waits until the API servers are at rest, does something, and checks

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
@@ -24,11 +25,14 @@ func (d *Deps) LoadRuntime(ctx context.Context, r v1alpha1.Runtime, deployed boo
 		conn, err := d.Conn(snap, space.Name)
 		switch {
 		case errors.Is(err, engine.ErrNotYet):
-			return nil, err
+			// A connection wakes what is recorded on its cluster, and this runtime is not.
+			return nil, &engine.Error{Class: engine.ClassSilent, Message: err.Error(), Cause: err, RetryAfter: TokenRetry}
 		case err != nil && deployed && !abandons(space.Name):
-			return nil, engine.Waiting(v1alpha1.ReasonNotConnected,
-				"the record of the cluster that it is deployed to was lost, and cluster %s, which is not connected, cannot be asked: bring it back; "+
-					"the annotation %s: %s on a deleted runtime gives its objects there up", space.Name, v1alpha1.AnnotationAbandon, space.Name)
+			return nil, &engine.Error{
+				Class: engine.ClassWaiting, Reason: v1alpha1.ReasonNotConnected, RetryAfter: foreignRetry,
+				Message: fmt.Sprintf("the record of the cluster that it is deployed to was lost, and cluster %s, which is not connected, cannot be asked: bring it back; "+
+					"the annotation %s: %s on a deleted runtime gives its objects there up", space.Name, v1alpha1.AnnotationAbandon, space.Name),
+			}
 		case err != nil:
 			// Nothing else shows that it was ever deployed.
 			continue
