@@ -161,6 +161,33 @@ func TestKnown(t *testing.T) {
 	}
 }
 
+// TestHas holds which commits the repository is known to have had: a hook that names one
+// of them did not come before its commit.
+func TestHas(t *testing.T) {
+	tracker, server, repo, source := follow(t)
+	first := repo.Push(map[string]string{"envs/dev.yaml": environmentFile})
+	second := repo.Push(map[string]string{"projects/api/api.yaml": projectFile("api", "go")})
+	other := server.Repo("demo/other").Push(map[string]string{"envs/dev.yaml": "another: file"})
+	if got := tracker.Has(t.Context(), first); got {
+		t.Errorf("before the first fetch: %t", got)
+	}
+	mustFetch(t, tracker, source)
+	for name, test := range map[string]struct {
+		commit string
+		want   bool
+	}{
+		"none":                  {"", true},
+		"the present one":       {second, true},
+		"an earlier one":        {first, true},
+		"of another repository": {other, false},
+		"one that is unknown":   {strings.Repeat("1", 40), false},
+	} {
+		if got := tracker.Has(t.Context(), test.commit); got != test.want {
+			t.Errorf("%s: Has = %t, want %t", name, got, test.want)
+		}
+	}
+}
+
 func TestFetchFollowsTheBranch(t *testing.T) {
 	tracker, server, repo, source := follow(t)
 	first := repo.Push(map[string]string{"envs/dev.yaml": environmentFile, "projects/api/api.yaml": projectFile("api", "go"), "projects/web/web.yaml": projectFile("web", "go")})
