@@ -160,7 +160,6 @@ func TestReplay(t *testing.T) {
 	if _, err := w.Do(context.Background(), keyed("2", "test", "pipes")); err != nil {
 		t.Fatal(describe(err))
 	}
-	head := w.repo.Git("rev-parse", "main")
 	restarted := w
 	restarted.Editor = newEditor(t, t.TempDir())
 	restarted.Editor.TenantRepository = w.TenantRepository
@@ -178,7 +177,7 @@ func TestReplay(t *testing.T) {
 	if got, err := w.Do(context.Background(), others); err != nil || got.Commit == first.Commit {
 		t.Errorf("the same key of another caller: %v", describe(err))
 	}
-	head = w.repo.Git("rev-parse", "main")
+	head := w.repo.Git("rev-parse", "main")
 	var wait sync.WaitGroup
 	for range 5 {
 		wait.Add(1)
