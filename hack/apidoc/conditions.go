@@ -11,7 +11,7 @@ import (
 	"nautes.io/nautes/hack/apidoc/constants"
 )
 
-const conditionsIntroduction = `<!-- Generated from api/v1alpha1/conditions.go by hack/apidoc. Do not edit: change the comments there. -->
+const conditionsIntroduction = `<!-- Generated from conditions.go and labels.go of api/v1alpha1 by hack/apidoc. Do not edit: change the comments there. -->
 
 # Conditions, labels and annotations
 

@@ -1,7 +1,7 @@
 // Command apidoc writes the reference of the kinds, docs/reference/api.md, from
 // the generated CRDs, and docs/reference/conditions.md from the comments of the
-// constants in api/v1alpha1/conditions.go. It guarantees that equal input gives
-// equal bytes.
+// constants in conditions.go and labels.go of api/v1alpha1. It guarantees that equal
+// input gives equal bytes.
 package main
 
 import (
@@ -47,9 +47,13 @@ func render(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := constants.Read(filepath.Join(root, "api/v1alpha1/conditions.go"))
-	if err != nil {
-		return nil, err
+	var all []constants.Constant
+	for _, file := range []string{"conditions.go", "labels.go"} {
+		found, err := constants.Read(filepath.Join(root, "api/v1alpha1", file))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
 	}
 	return map[string][]byte{
 		"api.md":        renderAPI(crds),
