@@ -33,12 +33,12 @@ func TestProductsOfAForge(t *testing.T) {
 	others := forge.AddGroup("others", gitlab.Private, "")
 	forge.AddProject("others/my-default.project", gitlab.ProjectSettings{Readme: true})
 
-	sys.MustApply(t, scenario.InNamespace(devstack.OperatorNamespace, scenario.Declaration("CodeRepoProvider", "forge",
+	sys.MustApply(t, scenario.InNamespace(devstack.OperatorNamespace, scenario.Declaration("CodeRepoProvider", "found",
 		"httpAddress: "+forge.URL, "apiServer: "+forge.API, "providerType: gitlab")),
-		scenario.InNamespace(devstack.OperatorNamespace, scenario.Declaration("ProductProvider", "forge", "type: coderepo", "name: forge", "gracePeriodSeconds: 1")))
-	provider := &v1alpha1.ProductProvider{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "forge"}}
+		scenario.InNamespace(devstack.OperatorNamespace, scenario.Declaration("ProductProvider", "found", "type: coderepo", "name: found", "gracePeriodSeconds: 1")))
+	provider := &v1alpha1.ProductProvider{ObjectMeta: metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "found"}}
 	sys.condition(t, provider, v1alpha1.ConditionListed, metav1.ConditionFalse, v1alpha1.ReasonSecretMissing)
-	sys.putText(t, secrets.ProviderToken("forge"), "access_token", admin)
+	sys.putText(t, secrets.ProviderToken("found"), "access_token", admin)
 	product := productOf(group.ID)
 	t.Run("a group is found", func(t *testing.T) {
 		sys.condition(t, product, v1alpha1.ConditionGroupPresent, metav1.ConditionTrue, v1alpha1.ReasonPresent)
@@ -70,7 +70,7 @@ func TestProductsOfAForge(t *testing.T) {
 		sys.condition(t, provider, v1alpha1.ConditionListed, metav1.ConditionFalse, v1alpha1.ReasonForgeDenied)
 		ending := forge.Now().Add(29 * 24 * time.Hour)
 		admin = forge.AddToken(gitlab.Token{User: "root", ExpiresAt: ending}).Value
-		sys.putText(t, secrets.ProviderToken("forge"), "access_token", admin)
+		sys.putText(t, secrets.ProviderToken("found"), "access_token", admin)
 		sys.condition(t, provider, v1alpha1.ConditionListed, metav1.ConditionTrue, v1alpha1.ReasonListed)
 		if warnings := strings.Join(provider.Status.Warnings, "\n"); !strings.Contains(warnings, "ends on "+ending.Format(time.DateOnly)) {
 			t.Errorf("the warnings are %q", warnings)

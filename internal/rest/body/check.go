@@ -62,8 +62,8 @@ func (d *Decoded) pipelines(r *ProjectPipelineRuntime) {
 			d.add(fmt.Sprintf("body.event_sources[%d].name", i), Invalid, "two event sources have the name %s: choose another one", s.Name)
 		}
 		sources[s.Name] = true
-		if s.GitLab == nil && s.Calendar == nil {
-			d.add(fmt.Sprintf("body.event_sources[%d]", i), Required, "the event source has neither gitlab nor calendar: set one of them")
+		if s.GitLab == nil && s.Gitea == nil && s.Calendar == nil {
+			d.add(fmt.Sprintf("body.event_sources[%d]", i), Required, "the event source has neither gitlab, gitea nor calendar: set one of them")
 		}
 		if c := s.Calendar; c != nil && c.Schedule == "" && c.Interval == "" {
 			d.add(fmt.Sprintf("body.event_sources[%d].calendar", i), Required, "the calendar has neither schedule nor interval: set one of them")

@@ -38,6 +38,7 @@ type Pipeline struct {
 type EventSource struct {
 	Name     string             `json:"name,omitempty" required:"true"`
 	GitLab   *GitLabEventSource `json:"gitlab,omitempty"`
+	Gitea    *GiteaEventSource  `json:"gitea,omitempty"`
 	Calendar *Calendar          `json:"calendar,omitempty"`
 }
 
@@ -48,6 +49,14 @@ type GitLabEventSource struct {
 	Events              []string `json:"events,omitempty" required:"true"`
 	MergeRequestActions []string `json:"merge_request_actions,omitempty"`
 	DeploymentStatuses  []string `json:"deployment_statuses,omitempty"`
+}
+
+// GiteaEventSource are the events of a repository in Gitea.
+type GiteaEventSource struct {
+	RepoName           string   `json:"repo_name,omitempty" required:"true" ref:"repo" doc:"Name of the repository."`
+	Revision           string   `json:"revision,omitempty" doc:"Lua pattern that the ref must match."`
+	Events             []string `json:"events,omitempty" required:"true"`
+	PullRequestActions []string `json:"pull_request_actions,omitempty"`
 }
 
 // Calendar are events of the clock.
