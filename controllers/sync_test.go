@@ -294,15 +294,15 @@ kind: Cluster
 metadata: {name: mirrored}
 spec: {apiServer: "https://10.0.0.1:6443", clusterType: physical, usage: host}
 `,
-		"providers/gitlab.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
+		"providers/mirrored.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: CodeRepoProvider
-metadata: {name: gitlab}
-spec: {httpAddress: "https://gitlab.example", sshAddress: "ssh://git@gitlab.example:22", apiServer: "https://gitlab.example/api/v4", providerType: gitlab}
+metadata: {name: mirrored}
+spec: {httpAddress: "https://mirrored.example", sshAddress: "ssh://git@mirrored.example:22", apiServer: "https://mirrored.example/api/v4", providerType: gitlab}
 `,
 		"providers/products.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: ProductProvider
 metadata: {name: products}
-spec: {type: coderepo, name: gitlab}
+spec: {type: coderepo, name: mirrored}
 `,
 		"hooks/list.yaml": `apiVersion: nautes.resource.nautes.io/v1alpha1
 kind: PipelineHook
@@ -315,7 +315,7 @@ spec:
 	named := func(name string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: name}
 	}
-	sys.condition(t, &v1alpha1.CodeRepoProvider{ObjectMeta: named("gitlab")}, "Ready", "True", "Ready")
+	sys.condition(t, &v1alpha1.CodeRepoProvider{ObjectMeta: named("mirrored")}, "Ready", "True", "Ready")
 	sys.condition(t, &v1alpha1.ProductProvider{ObjectMeta: named("products")}, "Ready", "False", v1alpha1.ReasonSecretMissing)
 	sys.condition(t, &v1alpha1.PipelineHook{ObjectMeta: named("list")}, "Ready", "True", "Ready")
 	sys.condition(t, &v1alpha1.Cluster{ObjectMeta: named("mirrored")}, "Ready", "False", v1alpha1.ReasonSecretMissing)
