@@ -115,6 +115,21 @@ type Source struct {
 	Revision string
 }
 
+// NewSource returns the source of the events of a repository. kinds returns the kinds of an
+// event that count.
+func NewSource[E ~string](repository, revision string, events []E, kinds func(event string) []string) Source {
+	source := Source{Repository: repository, Revision: revision}
+	for _, event := range events {
+		source.Events = append(source.Events, string(event))
+	}
+	slices.Sort(source.Events)
+	source.Events = slices.Compact(source.Events)
+	for _, event := range source.Events {
+		source.What = append(source.What, kinds(event)...)
+	}
+	return source
+}
+
 // Listed returns the events that a code repository lists, by their names in the forge.
 func (e Events) Listed(repo *v1alpha1.CodeRepo) []string {
 	if repo == nil || repo.Spec.Webhook == nil {

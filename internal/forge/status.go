@@ -1,6 +1,14 @@
 package forge
 
-import "errors"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"nautes.io/nautes/internal/launch"
+)
 
 // ErrRetry marks a refusal of a status that may go away by itself.
 var ErrRetry = errors.New("try again later")
@@ -45,3 +53,33 @@ type ArgumentError struct {
 
 // Error returns the argument, the reason and the remedy.
 func (e *ArgumentError) Error() string { return e.Argument + " " + e.Problem }
+
+// Address returns the address of a forge from the one of its API, which may end in apiPath.
+// It reports false for an address that is no http or https URL, or that holds more.
+func Address(api, apiPath string) (string, bool) {
+	base, err := url.Parse(strings.TrimSuffix(strings.TrimRight(api, "/"), apiPath))
+	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return "", false
+	}
+	return base.String(), true
+}
+
+// StatusBody returns the body of a request for a status. nameKey is the forge's key of its
+// name, and state the forge's name of its result, or empty if it has none.
+func StatusBody(status Status, nameKey, state string) ([]byte, error) {
+	if state == "" {
+		return nil, &ArgumentError{Argument: "status", Problem: "is unknown: use " + strings.Join([]string{
+			launch.RunPending, launch.RunRunning, launch.RunSucceeded, launch.RunFailed, launch.RunCancelled}, ", ") + " or " + launch.RunTimeout}
+	}
+	fields := map[string]string{"state": state, nameKey: status.Name}
+	for field, value := range map[string]string{"target_url": status.TargetURL, "description": status.Description} {
+		if value != "" {
+			fields[field] = value
+		}
+	}
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return nil, fmt.Errorf("encode the status: %w", err)
+	}
+	return body, nil
+}

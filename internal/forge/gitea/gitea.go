@@ -82,16 +82,7 @@ func sourceOf(e v1alpha1.EventSource) (forge.Source, bool) {
 	if e.Gitea == nil {
 		return forge.Source{}, false
 	}
-	source := forge.Source{Repository: e.Gitea.RepoName, Revision: e.Gitea.Revision}
-	for _, event := range e.Gitea.Events {
-		source.Events = append(source.Events, string(event))
-	}
-	slices.Sort(source.Events)
-	source.Events = slices.Compact(source.Events)
-	for _, event := range source.Events {
-		source.What = append(source.What, what(event, e.Gitea)...)
-	}
-	return source, true
+	return forge.NewSource(e.Gitea.RepoName, e.Gitea.Revision, e.Gitea.Events, func(event string) []string { return what(event, e.Gitea) }), true
 }
 
 // what returns the kinds of an event that count. By default they are the ones after

@@ -1,7 +1,6 @@
 package gitea
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -29,30 +28,20 @@ type statuses struct{}
 // Request implements forge.Statuses. The address may end in /api/v1. The project is a
 // path, because Gitea takes no number here.
 func (statuses) Request(api, project string, status forge.Status) (forge.Request, error) {
-	base, err := url.Parse(strings.TrimSuffix(strings.TrimRight(api, "/"), apiPath))
-	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+	base, ok := forge.Address(api, apiPath)
+	if !ok {
 		return forge.Request{}, &forge.ArgumentError{Argument: "api", Problem: "is not the address of Gitea: write it as https://gitea.example.com"}
 	}
 	owner, name, _ := strings.Cut(project, "/")
 	if strings.Trim(owner, ".") == "" || strings.Trim(name, ".") == "" || strings.Contains(name, "/") {
 		return forge.Request{}, &forge.ArgumentError{Argument: "project", Problem: "is no path: write the owner and the name of the repository, as labs/app"}
 	}
-	fields := map[string]string{"state": State(status.Result), "context": status.Name}
-	if fields["state"] == "" {
-		return forge.Request{}, &forge.ArgumentError{Argument: "status", Problem: "is unknown: use " + strings.Join([]string{
-			launch.RunPending, launch.RunRunning, launch.RunSucceeded, launch.RunFailed, launch.RunCancelled}, ", ") + " or " + launch.RunTimeout}
-	}
-	for field, value := range map[string]string{"target_url": status.TargetURL, "description": status.Description} {
-		if value != "" {
-			fields[field] = value
-		}
-	}
-	body, err := json.Marshal(fields)
+	body, err := forge.StatusBody(status, "context", State(status.Result))
 	if err != nil {
-		return forge.Request{}, fmt.Errorf("encode the status: %w", err)
+		return forge.Request{}, err
 	}
 	return forge.Request{
-		URL:         base.String() + apiPath + "/repos/" + url.PathEscape(owner) + "/" + url.PathEscape(name) + "/statuses/" + url.PathEscape(status.Commit),
+		URL:         base + apiPath + "/repos/" + url.PathEscape(owner) + "/" + url.PathEscape(name) + "/statuses/" + url.PathEscape(status.Commit),
 		TokenHeader: "Authorization", TokenPrefix: "token ", Body: body,
 	}, nil
 }

@@ -78,16 +78,7 @@ func sourceOf(e v1alpha1.EventSource) (forge.Source, bool) {
 	if e.GitLab == nil {
 		return forge.Source{}, false
 	}
-	source := forge.Source{Repository: e.GitLab.RepoName, Revision: e.GitLab.Revision}
-	for _, event := range e.GitLab.Events {
-		source.Events = append(source.Events, string(event))
-	}
-	slices.Sort(source.Events)
-	source.Events = slices.Compact(source.Events)
-	for _, event := range source.Events {
-		source.What = append(source.What, what(event, e.GitLab)...)
-	}
-	return source, true
+	return forge.NewSource(e.GitLab.RepoName, e.GitLab.Revision, e.GitLab.Events, func(event string) []string { return what(event, e.GitLab) }), true
 }
 
 // The events of which only some kinds count.

@@ -2,12 +2,10 @@ package gitlab
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
-	"strings"
 
 	"nautes.io/nautes/internal/forge"
 	"nautes.io/nautes/internal/launch"
@@ -33,8 +31,8 @@ func state(result string) string {
 // Request implements forge.Statuses. The address may end in /api/v4. The project
 // is a number, a path, or repo-<number>.
 func (statuses) Request(api, project string, status forge.Status) (forge.Request, error) {
-	base, err := url.Parse(strings.TrimSuffix(strings.TrimRight(api, "/"), apiPath))
-	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+	base, ok := forge.Address(api, apiPath)
+	if !ok {
 		return forge.Request{}, &forge.ArgumentError{Argument: "api", Problem: "is not the address of GitLab: write it as https://gitlab.example.com"}
 	}
 	if match := codeRepoName.FindStringSubmatch(project); match != nil {
@@ -43,22 +41,12 @@ func (statuses) Request(api, project string, status forge.Status) (forge.Request
 	if project == "" || project == "." || project == ".." {
 		return forge.Request{}, &forge.ArgumentError{Argument: "project", Problem: "is missing: write the number or the path of the project"}
 	}
-	fields := map[string]string{"state": state(status.Result), "name": status.Name}
-	if fields["state"] == "" {
-		return forge.Request{}, &forge.ArgumentError{Argument: "status", Problem: "is unknown: use " + strings.Join([]string{
-			launch.RunPending, launch.RunRunning, launch.RunSucceeded, launch.RunFailed, launch.RunCancelled}, ", ") + " or " + launch.RunTimeout}
-	}
-	for field, value := range map[string]string{"target_url": status.TargetURL, "description": status.Description} {
-		if value != "" {
-			fields[field] = value
-		}
-	}
-	body, err := json.Marshal(fields)
+	body, err := forge.StatusBody(status, "name", state(status.Result))
 	if err != nil {
-		return forge.Request{}, fmt.Errorf("encode the status: %w", err)
+		return forge.Request{}, err
 	}
 	return forge.Request{
-		URL:         base.String() + apiPath + "/projects/" + url.PathEscape(project) + "/statuses/" + url.PathEscape(status.Commit),
+		URL:         base + apiPath + "/projects/" + url.PathEscape(project) + "/statuses/" + url.PathEscape(status.Commit),
 		TokenHeader: "PRIVATE-TOKEN", Body: body,
 	}, nil
 }

@@ -1,33 +1,20 @@
 package gitea
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
-	"unicode"
 
 	sdk "code.gitea.io/sdk/gitea"
 
 	"nautes.io/nautes/internal/forge/client"
-)
-
-const (
-	// maxBody bounds an answer.
-	maxBody = 16 << 20
-	// maxReason bounds Gitea's message in an error.
-	maxReason = 200
+	"nautes.io/nautes/internal/forge/client/dial"
 )
 
 // bounded cuts long answers, which the library reads whole.
 type bounded struct{ next http.RoundTripper }
-
-var errTooLong = errors.New("the answer is too long")
 
 // RoundTrip implements http.RoundTripper.
 func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -35,7 +22,7 @@ func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	response.Body = &limited{ReadCloser: response.Body, left: maxBody}
+	response.Body = &limited{ReadCloser: response.Body, left: dial.MaxBody}
 	return response, nil
 }
 
@@ -48,7 +35,7 @@ type limited struct {
 func (l *limited) Read(p []byte) (int, error) {
 	n, err := l.ReadCloser.Read(p)
 	if l.left -= n; l.left < 0 {
-		return 0, errTooLong
+		return 0, dial.ErrTooLong
 	}
 	return n, err
 }
@@ -60,7 +47,7 @@ func failure(action string, response *sdk.Response, err error) error {
 		return nil
 	}
 	if response == nil || response.Response == nil {
-		return &client.Error{Action: action, Class: client.ErrUnavailable, Reason: reasonOf(err)}
+		return &client.Error{Action: action, Class: client.ErrUnavailable, Reason: dial.Reason("Gitea", err)}
 	}
 	failed := &client.Error{Action: action, Class: classOf(response.StatusCode)}
 	switch {
@@ -68,29 +55,11 @@ func failure(action string, response *sdk.Response, err error) error {
 		failed.Reason = "Gitea answers nonsense"
 	case errors.Is(failed, client.ErrUnavailable):
 		failed.Reason = fmt.Sprintf("Gitea answers %d", response.StatusCode)
-		failed.RetryAfter = retryAfter(response.Header)
+		failed.RetryAfter, _ = dial.RetryAfter(response.Header)
 	case isMessage(response):
-		failed.Reason = clean(err.Error())
+		failed.Reason = dial.Clean(err.Error())
 	}
 	return failed
-}
-
-// reasonOf returns the reason why there is no answer. It repeats nothing of the error,
-// whose text can have the URL of a proxy.
-func reasonOf(err error) string {
-	var certificate *tls.CertificateVerificationError
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "the request was cancelled"
-	case errors.As(err, &certificate):
-		return "the certificate of Gitea is not trusted"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "Gitea does not answer in time"
-	case errors.Is(err, errTooLong):
-		return errTooLong.Error()
-	}
-	return "Gitea cannot be reached"
 }
 
 // classOf returns the class of a status of HTTP. Gitea redirects requests for what was
@@ -114,26 +83,6 @@ func classOf(code int) error {
 // isMessage reports whether an answer is Gitea's own, and not a page of a proxy.
 func isMessage(response *sdk.Response) bool {
 	return strings.HasPrefix(response.Header.Get("Content-Type"), "application/json")
-}
-
-// clean returns a message in one line, cut.
-func clean(message string) string {
-	line := strings.Join(strings.FieldsFunc(message, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
-	if len(line) > maxReason {
-		line = strings.ToValidUTF8(line[:maxReason], "") + "…"
-	}
-	return line
-}
-
-func retryAfter(header http.Header) time.Duration {
-	value := header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
-		return time.Duration(seconds) * time.Second
-	}
-	if end, err := http.ParseTime(value); err == nil {
-		return max(0, time.Until(end))
-	}
-	return 0
 }
 
 // refusal returns the error of a value that Gitea could not take.

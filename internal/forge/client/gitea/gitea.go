@@ -5,34 +5,24 @@ package gitea
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
-	"time"
 
 	sdk "code.gitea.io/sdk/gitea"
 
 	"nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/forge/client/dial"
 )
 
 const (
-	// defaultTimeout of one request.
-	defaultTimeout = 10 * time.Second
 	// pageSize is the most that Gitea returns at once by default.
 	pageSize = 50
 	// apiPath is the path of the API below the address of a Gitea. The library adds it.
 	apiPath = "/api/v1"
 )
 
-var (
-	errServer = errors.New("the API server must be an http or https URL without credentials, such as https://gitea.example.com")
-	errCA     = errors.New("the CA bundle has no certificate in PEM")
-	errToken  = errors.New("the access token is empty, or has characters that no header can carry")
-)
+var errServer = errors.New("the API server must be an http or https URL without credentials, such as https://gitea.example.com")
 
 // Client implements client.Client. Gitea takes no ids in its requests for changes, so
 // each of them first reads the path of its repository.
@@ -46,64 +36,11 @@ var _ client.Client = (*Client)(nil)
 
 // New returns a client of the Gitea of a connection. It sends no request.
 func New(c client.Connection) (*Client, error) {
-	server, err := url.Parse(strings.TrimSuffix(strings.TrimRight(c.APIServer, "/"), apiPath))
-	if err != nil || server.Scheme != "https" && server.Scheme != "http" || server.Host == "" || server.User != nil || server.RawQuery != "" || server.Fragment != "" {
-		return nil, errServer
-	}
-	token := string(c.Token.Bytes())
-	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errToken
-	}
-	transport, err := transportOf(c)
+	checked, err := dial.Check(c, apiPath, errServer, func(next http.RoundTripper) http.RoundTripper { return &bounded{next} })
 	if err != nil {
 		return nil, err
 	}
-	timeout := c.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	return &Client{server: server.String(), token: token, http: &http.Client{
-		Transport: transport, Timeout: timeout,
-		// A redirected change becomes a reading request, and a redirect to another
-		// host would get the token.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
-}
-
-func transportOf(c client.Connection) (http.RoundTripper, error) {
-	transport := &http.Transport{
-		Proxy:               func(r *http.Request) (*url.URL, error) { return proxyFor(c.Proxy, r.URL.Host) },
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: defaultTimeout, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
-		MaxIdleConnsPerHost: 8,
-	}
-	if c.CABundle != "" {
-		roots, err := x509.SystemCertPool()
-		if err != nil {
-			roots = x509.NewCertPool()
-		}
-		if !roots.AppendCertsFromPEM([]byte(c.CABundle)) {
-			return nil, errCA
-		}
-		transport.TLSClientConfig.RootCAs = roots
-	}
-	return &bounded{transport}, nil
-}
-
-func proxyFor(proxy func(host string) string, host string) (*url.URL, error) {
-	if proxy == nil {
-		return nil, nil
-	}
-	address := proxy(host)
-	if address == "" {
-		return nil, nil
-	}
-	parsed, err := url.Parse(address)
-	if err != nil {
-		// The error of the parser repeats the URL, which may hold a password.
-		return nil, errors.New("the URL of the proxy cannot be parsed")
-	}
-	return parsed, nil
+	return &Client{server: checked.Server, token: checked.Token, http: checked.HTTP}, nil
 }
 
 // sdk returns a client of the library for one call: it knows its context only as a

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/forge/client/dial"
 	"nautes.io/nautes/internal/secrets"
 )
 
@@ -29,15 +30,15 @@ func TestNew(t *testing.T) {
 		"a password":          {connection: client.Connection{APIServer: "https://u:" + canary + "@gitea.example.com"}, want: errServer},
 		"a query":             {connection: client.Connection{APIServer: "https://gitea.example.com?a=" + canary}, want: errServer},
 		"no address":          {want: errServer},
-		"no certificate":      {connection: client.Connection{APIServer: "https://gitea.example.com", CABundle: canary}, want: errCA},
-		"no token":            {connection: client.Connection{APIServer: "https://gitea.example.com", Token: token("")}, want: errToken},
-		"two headers":         {connection: client.Connection{APIServer: "https://gitea.example.com", Token: token(canary + "\r\nX: y")}, want: errToken},
-		"a token of UTF-8":    {connection: client.Connection{APIServer: "https://gitea.example.com", Token: token(canary + "é")}, want: errToken},
-		"a token and a space": {connection: client.Connection{APIServer: "https://gitea.example.com", Token: token(canary + " x")}, want: errToken},
+		"no certificate":      {connection: client.Connection{APIServer: "https://gitea.example.com", CABundle: canary}, want: dial.ErrCA},
+		"no token":            {connection: client.Connection{APIServer: "https://gitea.example.com", Token: token("")}, want: dial.ErrToken},
+		"two headers":         {connection: client.Connection{APIServer: "https://gitea.example.com", Token: token(canary + "\r\nX: y")}, want: dial.ErrToken},
+		"a token of UTF-8":    {connection: client.Connection{APIServer: "https://gitea.example.com", Token: token(canary + "é")}, want: dial.ErrToken},
+		"a token and a space": {connection: client.Connection{APIServer: "https://gitea.example.com", Token: token(canary + " x")}, want: dial.ErrToken},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if !errors.Is(tt.want, errToken) {
+			if !errors.Is(tt.want, dial.ErrToken) {
 				tt.connection.Token = token(canary)
 			}
 			_, err := New(tt.connection)
@@ -140,7 +141,7 @@ func TestLongAnswer(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		chunk := []byte("[" + strings.Repeat(`"x",`, 1<<15))
-		for range (maxBody / len(chunk)) * 2 {
+		for range (dial.MaxBody / len(chunk)) * 2 {
 			if _, err := w.Write(chunk); err != nil {
 				return
 			}
@@ -166,7 +167,7 @@ func TestReasons(t *testing.T) {
 		wantReason        string
 	}{
 		"a message":         {422, "application/json", `{"message":"name is\ntaken"}`, client.ErrInvalid, "name is taken"},
-		"a long message":    {422, "application/json", `{"message":"` + strings.Repeat("x", 5000) + `"}`, client.ErrInvalid, strings.Repeat("x", maxReason) + "…"},
+		"a long message":    {422, "application/json", `{"message":"` + strings.Repeat("x", 5000) + `"}`, client.ErrInvalid, strings.Repeat("x", dial.MaxReason) + "…"},
 		"a page of a proxy": {403, "text/html", "<html>" + canary, client.ErrForbidden, ""},
 		"a server's error":  {500, "application/json", `{"message":"` + canary + `"}`, client.ErrUnavailable, "Gitea answers 500"},
 		"a conflict":        {409, "application/json", `{"message":"it exists"}`, client.ErrConflict, "it exists"},

@@ -9,6 +9,7 @@ import (
 	sdk "code.gitea.io/sdk/gitea"
 
 	"nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/forge/client/dial"
 )
 
 // Keys implements client.KeyClient.
@@ -70,7 +71,7 @@ func (c *Client) EnsureKey(ctx context.Context, repository int64, key client.Key
 	}
 	failed := failure(action, response, err)
 	if errors.Is(failed, client.ErrInvalid) && isUsed(err) {
-		return client.Key{}, &client.Error{Action: action, Class: client.ErrConflict, Reason: clean(err.Error())}
+		return client.Key{}, &client.Error{Action: action, Class: client.ErrConflict, Reason: dial.Clean(err.Error())}
 	}
 	return client.Key{}, failed
 }

@@ -1,26 +1,17 @@
 package gitlab
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
 	"nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/forge/client/dial"
 )
-
-// maxReason bounds GitLab's message in an error.
-const maxReason = 200
-
-// userInfo is the part of a URL with credentials.
-var userInfo = regexp.MustCompile(`://[^/\s@]*@`)
 
 // failure returns a *client.Error for an error of the library, or nil for no error.
 // action names the request. No text of the error repeats the token or one of
@@ -55,30 +46,18 @@ func (c *Client) failure(action string, response *api.Response, err error, hidde
 	default:
 		failed.Class = classOf(code, message)
 		if own {
-			failed.Reason = clean(message, append(hidden, c.token)...)
+			failed.Reason = dial.Clean(message, append(hidden, c.token)...)
 		}
 	}
 	return failed
 }
 
-// reasonOf returns the reason why there is no answer. It repeats nothing of the error,
-// whose text can have the URL of a proxy.
+// reasonOf returns the reason why there is no answer.
 func reasonOf(err error) string {
-	var certificate *tls.CertificateVerificationError
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "the request was cancelled"
-	case errors.As(err, &certificate):
-		return "the certificate of GitLab is not trusted"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "GitLab does not answer in time"
-	case errors.Is(err, errTooLong):
-		return errTooLong.Error()
-	case errors.Is(err, errNonsense):
+	if errors.Is(err, errNonsense) {
 		return errNonsense.Error()
 	}
-	return "GitLab cannot be reached"
+	return dial.Reason("GitLab", err)
 }
 
 // classOf returns the class of a status of HTTP with GitLab's message.
@@ -99,21 +78,6 @@ func classOf(code int, message string) error {
 		return client.ErrConflict
 	}
 	return client.ErrInvalid
-}
-
-// clean returns a message in one line, cut, without credentials.
-func clean(message string, hidden ...string) string {
-	line := strings.Join(strings.FieldsFunc(message, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
-	for _, value := range hidden {
-		if value != "" {
-			line = strings.ReplaceAll(line, value, "***")
-		}
-	}
-	line = userInfo.ReplaceAllString(line, "://***@")
-	if len(line) > maxReason {
-		line = strings.ToValidUTF8(line[:maxReason], "") + "…"
-	}
-	return line
 }
 
 // has reports whether an error is of a class.

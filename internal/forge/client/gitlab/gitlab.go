@@ -5,13 +5,10 @@ package gitlab
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -20,11 +17,10 @@ import (
 	api "gitlab.com/gitlab-org/api/client-go/v2"
 
 	"nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/forge/client/dial"
 )
 
 const (
-	// defaultTimeout of one request.
-	defaultTimeout = 10 * time.Second
 	// pageSize is the most that GitLab returns at once.
 	pageSize = 100
 	// apiPath is the path of the API below the address of a GitLab. The library adds it.
@@ -35,12 +31,7 @@ const (
 	firstWait = 100 * time.Millisecond
 )
 
-var (
-	errServer = errors.New("the API server must be an http or https URL without credentials, such as https://gitlab.example.com")
-	errCA     = errors.New("the CA bundle has no certificate in PEM")
-	errToken  = errors.New("the access token is empty, or has characters that no header can carry")
-	errProxy  = errors.New("the URL of the proxy cannot be parsed")
-)
+var errServer = errors.New("the API server must be an http or https URL without credentials, such as https://gitlab.example.com")
 
 // Client implements client.Client.
 type Client struct {
@@ -66,31 +57,13 @@ var _ client.Client = (*Client)(nil)
 
 // New returns a client of the GitLab of a connection. It sends no request.
 func New(c client.Connection) (*Client, error) {
-	server, err := url.Parse(strings.TrimSuffix(strings.TrimRight(c.APIServer, "/"), apiPath))
-	if err != nil || server.Scheme != "https" && server.Scheme != "http" || server.Host == "" || server.User != nil || server.RawQuery != "" || server.Fragment != "" {
-		return nil, errServer
-	}
-	token := string(c.Token.Bytes())
-	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errToken
-	}
-	transport, err := transportOf(c)
+	made, err := dial.Check(c, apiPath, errServer, func(next http.RoundTripper) http.RoundTripper { return &checked{next} })
 	if err != nil {
 		return nil, err
 	}
-	timeout := c.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
 	// GitLab takes access tokens of both kinds, personal and of OAuth, as bearers.
-	library, err := api.NewAuthSourceClient(bearer(token),
-		api.WithBaseURL(server.String()),
-		api.WithHTTPClient(&http.Client{
-			Transport: &checked{transport}, Timeout: timeout,
-			// A redirected change becomes a reading request, and a redirect to another
-			// host would get the token.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}),
+	library, err := api.NewAuthSourceClient(bearer(made.Token),
+		api.WithBaseURL(made.Server), api.WithHTTPClient(made.HTTP),
 		api.WithOnlyIdempotentRetries(), api.WithCustomRetry(mayRetry), api.WithCustomRetryMax(retries), api.WithCustomBackoff(wait),
 		// The limit of GitLab is shared by all clients of a user. Its answer to one
 		// request does not say how many another client sends.
@@ -100,7 +73,7 @@ func New(c client.Connection) (*Client, error) {
 	if err != nil {
 		return nil, errServer
 	}
-	return &Client{api: library, server: server.String(), token: token}, nil
+	return &Client{api: library, server: made.Server, token: made.Token}, nil
 }
 
 // unlimited is a limiter that lets all requests pass.
@@ -118,42 +91,6 @@ func (bearer) Init(context.Context, *api.Client) error { return nil }
 // Header implements api.AuthSource.
 func (b bearer) Header(context.Context) (key, value string, err error) {
 	return api.OAuthTokenHeaderName, "Bearer " + string(b), nil
-}
-
-func transportOf(c client.Connection) (*http.Transport, error) {
-	transport := &http.Transport{
-		Proxy:               func(r *http.Request) (*url.URL, error) { return proxyFor(c.Proxy, r.URL.Host) },
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: defaultTimeout, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 8,
-	}
-	if c.CABundle == "" {
-		return transport, nil
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM([]byte(c.CABundle)) {
-		return nil, errCA
-	}
-	transport.TLSClientConfig.RootCAs = roots
-	return transport, nil
-}
-
-func proxyFor(proxy func(host string) string, host string) (*url.URL, error) {
-	if proxy == nil {
-		return nil, nil
-	}
-	address := proxy(host)
-	if address == "" {
-		return nil, nil
-	}
-	parsed, err := url.Parse(address)
-	if err != nil {
-		// The error of the parser repeats the URL, which may hold a password.
-		return nil, errProxy
-	}
-	return parsed, nil
 }
 
 // Capabilities implements client.Client.

@@ -13,19 +13,14 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"nautes.io/nautes/internal/forge/client/dial"
 )
 
-const (
-	// maxBody bounds an answer.
-	maxBody = 16 << 20
-	// shortWait is the longest time that a request waits because GitLab asks it to.
-	shortWait = time.Second
-)
+// shortWait is the longest time that a request waits because GitLab asks it to.
+const shortWait = time.Second
 
-var (
-	errTooLong  = errors.New("the answer is too long")
-	errNonsense = errors.New("the answer is nonsense")
-)
+var errNonsense = errors.New("the answer is nonsense")
 
 // checked reads answers whole, so that one that is cut or no JSON is an error of the
 // request, also where the library would not look at it.
@@ -37,15 +32,15 @@ func (c *checked) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, dial.MaxBody+1))
 	if closing := response.Body.Close(); err == nil {
 		err = closing
 	}
 	switch {
 	case err != nil:
 		return nil, err
-	case len(body) > maxBody:
-		return nil, errTooLong
+	case len(body) > dial.MaxBody:
+		return nil, dial.ErrTooLong
 	case response.StatusCode/100 == 2 && len(body) > 0 && !json.Valid(body):
 		return nil, errNonsense
 	}
@@ -105,12 +100,8 @@ func wait(_, _ time.Duration, attempt int, response *http.Response) time.Duratio
 // retryAfter returns the time that GitLab asks to wait, or 0. Its limits of requests
 // have the end of the minute as well.
 func retryAfter(header http.Header) time.Duration {
-	value := header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds > 0 {
-		return time.Duration(seconds) * time.Second
-	}
-	if end, err := http.ParseTime(value); err == nil {
-		return max(0, time.Until(end))
+	if after, ok := dial.RetryAfter(header); ok {
+		return after
 	}
 	if header.Get("RateLimit-Remaining") != "0" {
 		return 0
