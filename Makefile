@@ -53,7 +53,7 @@ TEST_FLAGS := -vet=off -timeout 20m
 # The parts run beside each other, since each of them also waits. All of them run to their
 # end, so that one run names every package that fails.
 .PHONY: test
-test: tools ## Run the tests, those of the concurrent packages with the race detector; test-vault, test-gitea, test-api and test-rig have the rest.
+test: tools ## Run the tests, with the race detector where packages are concurrent; test-vault, test-gitea, test-api and test-rig have the rest.
 	@$(if $(HAS_CC),,echo "no C compiler: nothing is tested with the race detector")
 	@$(MAKE) --no-print-directory --keep-going --jobs=3 test-most test-modules $(if $(HAS_CC),test-race RACE_FLAGS=-p=1)
 

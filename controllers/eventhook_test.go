@@ -16,7 +16,7 @@ import (
 )
 
 // The operator makes the hooks that event sources wait for, with the token that Argo
-// Events checks, and removes those of event sources that go.
+// Events checks, and removes the hooks of event sources that go.
 func TestOperatorMakesHooksOfPipelines(t *testing.T) {
 	t.Parallel()
 	sys := thePipelines(t)

@@ -201,7 +201,7 @@ func TestAddedAgainWhileItHangs(t *testing.T) {
 	s.push(t, map[string]string{runtimeFile: s.runtime()})
 	message := sys.condition(t, s.Object(), "Ready", "False", v1alpha1.ReasonDeleting)
 	if !strings.Contains(message, runtimeFile) || !strings.Contains(message, "is being deleted") {
-		t.Errorf("the product does not say what is waited for: %s", message)
+		t.Errorf("the product does not name the thing that it waits for: %s", message)
 	}
 	again := s.application()
 	sys.Until(t, "another Application", func() error {

@@ -51,7 +51,7 @@ func (e *Error) Error() string {
 	case errors.Is(e.Err, errDisabled):
 		remedy = "let the forge reach the receiver's public URL"
 	case errors.Is(e.Err, errLeaving):
-		remedy = "restore it, or delete what is mirrored from it"
+		remedy = "restore it, or delete the objects that are mirrored from it"
 	case errors.Is(e.Err, client.ErrUnavailable):
 		remedy = "it is tried again"
 	}

@@ -24,7 +24,7 @@ import (
 	"nautes.io/nautes/internal/snapshot"
 )
 
-// settingsOf returns the settings of snapshots, but for those of Vault.
+// settingsOf returns the settings of snapshots, but for the ones of Vault.
 func settingsOf(o *config.Operator) (snapshot.Settings, error) {
 	access, err := gitAccess(&o.Git)
 	return snapshot.Settings{ArgoCDNamespace: o.ArgoCD.Namespace, RunnerImage: o.Pipelines.RunnerImage, Git: access}, err

@@ -25,7 +25,7 @@ func (d *Deps) LoadRuntime(ctx context.Context, r v1alpha1.Runtime, deployed boo
 		conn, err := d.Conn(snap, space.Name)
 		switch {
 		case errors.Is(err, engine.ErrNotYet):
-			// A connection wakes what is recorded on its cluster, and this runtime is not.
+			// A connection wakes the objects on record on its cluster, and this runtime is not.
 			return nil, &engine.Error{Class: engine.ClassSilent, Message: err.Error(), Cause: err, RetryAfter: TokenRetry}
 		case err != nil && deployed && !abandons(space.Name):
 			return nil, &engine.Error{

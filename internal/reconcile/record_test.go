@@ -18,7 +18,7 @@ import (
 )
 
 // A runtime whose record was lost is looked at again by itself while a cluster that may
-// have its objects is not connected: the connection wakes what is recorded there only.
+// have its objects is not connected: the connection wakes only objects that are on record there.
 func TestLostRecordIsLookedForAgain(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {

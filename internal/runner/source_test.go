@@ -58,7 +58,7 @@ func TestPrivateServers(t *testing.T) {
 	}
 }
 
-// A launcher whose proxy asks for a login reads it from files, and says what is missing.
+// A launcher whose proxy asks for a login reads it from files, and names a missing one.
 func TestProxyLogin(t *testing.T) {
 	server := githost.New(t)
 	repo := server.Repo("demo/pipelines")

@@ -67,12 +67,17 @@ func Forge(ctx context.Context, store secrets.Store, settings gitaccess.Access, 
 
 // Tenant returns a client of the forge of a provider with the access token of the tenant.
 func Tenant(ctx context.Context, store secrets.Store, settings gitaccess.Access, provider *v1alpha1.CodeRepoProvider) (forge.Client, error) {
-	ref := secrets.ProviderToken(provider.Name)
-	secret, err := store.Get(ctx, ref)
+	c, err := stored(ctx, store, settings, provider)
 	if errors.Is(err, secrets.ErrNotFound) {
 		return nil, engine.Waiting(v1alpha1.ReasonSecretMissing,
-			"there is no access token of CodeRepoProvider %s: store it at %s, key access_token", provider.Name, ref)
+			"there is no access token of CodeRepoProvider %s: store it at %s, key access_token", provider.Name, secrets.ProviderToken(provider.Name))
 	}
+	return c, err
+}
+
+// stored is Tenant with the error of the store for a missing token.
+func stored(ctx context.Context, store secrets.Store, settings gitaccess.Access, provider *v1alpha1.CodeRepoProvider) (forge.Client, error) {
+	secret, err := store.Get(ctx, secrets.ProviderToken(provider.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +96,10 @@ func Tenants(store secrets.Store, loader *snapshot.Loader) func(ctx context.Cont
 		if p == nil {
 			return nil, fmt.Errorf("CodeRepoProvider %s does not exist: %w", provider, forgehooks.ErrNoToken)
 		}
-		if _, err := store.Version(ctx, secrets.ProviderToken(provider)); errors.Is(err, secrets.ErrNotFound) {
+		c, err := stored(ctx, store, loader.Settings.Git, p)
+		if errors.Is(err, secrets.ErrNotFound) {
 			return nil, fmt.Errorf("%w at %s", forgehooks.ErrNoToken, secrets.ProviderToken(provider))
 		}
-		return Tenant(ctx, store, loader.Settings.Git, p)
+		return c, err
 	}
 }
