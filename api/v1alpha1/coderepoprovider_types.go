@@ -29,7 +29,7 @@ type CodeRepoProviderSpec struct {
 	ProviderType string `json:"providerType"`
 
 	// caBundle has the certificates of the authorities that vouch for the service's HTTPS
-	// certificate, in PEM. Every client of Git trusts them in addition to its own; Argo CD
+	// certificate, and for the certificate of a proxy, in PEM. Every client of Git trusts them in addition to its own; Argo CD
 	// trusts them instead of its own for the host of httpAddress.
 	// +kubebuilder:validation:MaxLength=65536
 	// +kubebuilder:validation:XValidation:rule=`self == "" || self.contains("-----BEGIN CERTIFICATE-----")`,message="write the certificates of the authorities in PEM, which begins with -----BEGIN CERTIFICATE-----"

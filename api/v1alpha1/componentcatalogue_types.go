@@ -91,7 +91,9 @@ type ComponentCatalogueSpec struct {
 	// $(component.namespace), $(settings.<name>), $(tenant.name),
 	// $(vault.address), $(vault.caBundle), $(vault.namespace),
 	// $(vault.authMount), $(git.certificates), which is an object with the
-	// authorities of each Git server's host, and $(git.knownHosts).
+	// authorities of each Git server's host, $(git.proxyEnvironment), which is a
+	// list of variables by which git trusts the authorities of proxies, and
+	// $(git.knownHosts).
 	// Defaults know no $(settings.<name>). A text that is one
 	// reference takes the type of its value, and is left out where that is not
 	// set; $$( stands for $( itself.

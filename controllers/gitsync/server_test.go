@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -322,16 +321,8 @@ func TestProxyLogin(t *testing.T) {
 	sys := theSystem(t)
 	server := githost.New(t)
 	first := server.Repo("shop/proxied").Push(files("go"))
-	forward := reverse(t, server.URL)
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Proxy-Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("ann:c@nary")) {
-			w.Header().Set("Proxy-Authenticate", "Basic")
-			w.WriteHeader(http.StatusProxyAuthRequired)
-			return
-		}
-		forward.ServeHTTP(w, r)
-	}))
-	t.Cleanup(proxy.Close)
+	proxy := githost.NewProxy(t, strings.TrimPrefix(server.URL, "http://"))
+	proxy.RequireLogin("ann", "c@nary")
 	sys.MustApply(t, provider("proxied", "http://git.example.com", fmt.Sprintf("proxy: {url: %q, login: true}", proxy.URL)))
 	// The credentials of its own do not hide the login from the product.
 	sys.MustApply(t, scenario.GitSecret("behind-a-proxy", "any"))

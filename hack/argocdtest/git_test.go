@@ -40,19 +40,28 @@ type gitServer struct {
 // newGitServer makes the repository of product-1 in a kind of hashes.
 func newGitServer(t *testing.T, newRepo func(*githost.Server, string) *githost.Repo) gitServer {
 	t.Helper()
-	s := gitServer{https: githost.NewTLS(t)}
+	return newGitServerAt(githost.NewTLS(t), newRepo)
+}
+
+// newGitServerAt makes it on a host that may speak HTTP.
+func newGitServerAt(host *githost.Server, newRepo func(*githost.Server, string) *githost.Repo) gitServer {
+	s := gitServer{https: host}
 	s.ssh = s.https.NewSSH()
 	s.repo = newRepo(s.https, testutil.Group("product-1")+"/code-repo-1")
 	s.hash = s.repo.Push(map[string]string{"deploy/a.yaml": "a: 1\n"})
 	return s
 }
 
-// tenant returns a tenant whose provider is the server, reached by HTTPS or SSH.
-func (s gitServer) tenant(t *testing.T, bySSH, trusted bool) *snapshot.Snapshot {
+// tenant returns a tenant whose provider is the server, reached by HTTPS or SSH. The
+// provider is changed in the end.
+func (s gitServer) tenant(t *testing.T, bySSH, trusted bool, change ...func(*nautes.CodeRepoProvider)) *snapshot.Snapshot {
 	t.Helper()
-	authority, err := os.ReadFile(s.https.CertificateFile())
-	if err != nil {
-		t.Fatal(err)
+	var authority []byte
+	if strings.HasPrefix(s.https.URL, "https:") {
+		var err error
+		if authority, err = os.ReadFile(s.https.CertificateFile()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	provider := testutil.CodeRepoProvider(testutil.Provider, func(p *nautes.CodeRepoProvider) {
 		p.Spec.HTTPAddress, p.Spec.SSHAddress = s.https.URL, ""
@@ -61,6 +70,9 @@ func (s gitServer) tenant(t *testing.T, bySSH, trusted bool) *snapshot.Snapshot 
 		}
 		if trusted {
 			p.Spec.CABundle, p.Spec.KnownHosts = string(authority), string(s.ssh.KnownHosts)
+		}
+		for _, one := range change {
+			one(p)
 		}
 	})
 	return guide.Ready(t, snapshot.New(testutil.Tenant, testutil.Namespace,
@@ -71,7 +83,8 @@ func (s gitServer) tenant(t *testing.T, bySSH, trusted bool) *snapshot.Snapshot 
 }
 
 // install writes the files that Argo CD's processes have of the ConfigMaps which its chart
-// makes of our values: one file of each host's certificates, and one of all host keys.
+// makes of our values: one file of each host's certificates, and one of all host keys. It
+// sets the variables of the repo-server's environment.
 func install(t *testing.T, s *snapshot.Snapshot) {
 	t.Helper()
 	planned, err := build.Cluster(s, s.Cluster("c"))
@@ -87,6 +100,9 @@ func install(t *testing.T, s *snapshot.Snapshot) {
 				Certificates map[string]string `json:"certificates"`
 			} `json:"tls"`
 		} `json:"configs"`
+		RepoServer struct {
+			Env []corev1.EnvVar `json:"env"`
+		} `json:"repoServer"`
 	}
 	found := false
 	for _, item := range planned.On(plan.Tenant).Items {
@@ -109,6 +125,9 @@ func install(t *testing.T, s *snapshot.Snapshot) {
 		write(t, filepath.Join(certificates, host), content)
 	}
 	write(t, filepath.Join(hosts, "ssh_known_hosts"), "github.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n"+values.Configs.SSH.ExtraHosts)
+	for _, variable := range values.RepoServer.Env {
+		t.Setenv(variable.Name, strings.Replace(variable.Value, common.DefaultPathTLSConfig, certificates, 1))
+	}
 	t.Setenv(common.EnvVarTLSDataPath, certificates)
 	t.Setenv(common.EnvVarSSHDataPath, hosts)
 }
@@ -137,6 +156,10 @@ func repository(t *testing.T, s *snapshot.Snapshot, stored map[string]string) *v
 		}
 		secret = secret.DeepCopy()
 		for _, value := range item.Secrets {
+			if value.Format == plan.FormatProxy {
+				secret.Data[value.Key] = []byte(plan.ProxyURL(value.Subject, plan.BareText(stored["proxy-username"]), plan.BareText(stored["proxy-password"])))
+				continue
+			}
 			clean := map[plan.Format]func(string) string{plan.FormatText: plan.BareText, plan.FormatKey: plan.BareKey}[value.Format]
 			if clean == nil {
 				t.Fatalf("the field %s has the format %q", value.Field, value.Format)
@@ -163,24 +186,36 @@ func repository(t *testing.T, s *snapshot.Snapshot, stored map[string]string) *v
 	return repo
 }
 
-// read reads the head of a repository and its files with the code of Argo CD's repo-server.
-func read(t *testing.T, repo *v1alpha1.Repository, fetch bool) (head string, err error) {
+// newClient returns a client of a repository with the code of Argo CD's repo-server.
+func newClient(t *testing.T, repo *v1alpha1.Repository) git.Client {
 	t.Helper()
 	client, err := git.NewClientExt(repo.Repo, t.TempDir(), repo.GetGitCreds(git.NoopCredsStore{}), repo.IsInsecure(), false, repo.Proxy, repo.NoProxy)
 	if err != nil {
-		return "", err
+		t.Fatal(err)
 	}
+	return client
+}
+
+// read reads the head of a repository and its files as Argo CD does.
+func read(t *testing.T, repo *v1alpha1.Repository, fetch bool) (head string, err error) {
+	t.Helper()
+	client := newClient(t, repo)
 	if head, err = client.LsRemote("main"); err != nil || !fetch {
 		return head, err
 	}
+	return head, checkout(client, head)
+}
+
+// checkout reads the files of a revision by git, as Argo CD's repo-server starts it.
+func checkout(client git.Client, revision string) error {
 	if err := client.Init(); err != nil {
-		return "", err
+		return err
 	}
 	if err := client.Fetch(""); err != nil {
-		return "", err
+		return err
 	}
-	_, err = client.Checkout(head, false)
-	return head, err
+	_, err := client.Checkout(revision, false)
+	return err
 }
 
 // TestArgoCDReadsPrivateServers holds that Argo CD reads a repository whose server has an

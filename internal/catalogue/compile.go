@@ -58,7 +58,7 @@ func clusterReferences() []string {
 		"cluster.name", "cluster.apiServer", "cluster.apiServerHost", "cluster.primaryDomain", "cluster.hostCluster",
 		"component.name", "component.namespace", "tenant.name",
 		"vault.address", "vault.caBundle", "vault.namespace", "vault.authMount",
-		gitCertificates, "git.knownHosts",
+		gitCertificates, gitProxyEnvironment, "git.knownHosts",
 	}
 }
 

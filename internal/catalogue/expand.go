@@ -77,9 +77,17 @@ func (r references) of(one selection) *references {
 	return &r
 }
 
-// gitCertificates is the reference whose value is an object. In a longer text it is
-// empty.
-const gitCertificates = "git.certificates"
+// The references whose values are an object and a list. In a longer text they are empty.
+const (
+	gitCertificates     = "git.certificates"
+	gitProxyEnvironment = "git.proxyEnvironment"
+)
+
+// proxyEnvironment has git trust the authorities of proxies, in a container of Argo CD,
+// which mounts the certificates at this path. Argo CD gives git the ones of the host only.
+func proxyEnvironment() []any {
+	return []any{map[string]any{"name": "GIT_PROXY_SSL_CAINFO", "value": "/app/config/tls/" + ProxyAuthorities}}
+}
 
 // value is a lookup. It returns nil for an empty value.
 func (r *references) value(name string) any {
@@ -92,6 +100,9 @@ func (r *references) value(name string) any {
 			certificates[host] = pem
 		}
 		return certificates
+	}
+	if name == gitProxyEnvironment && r.facts.GitCertificates[ProxyAuthorities] != "" {
+		return proxyEnvironment()
 	}
 	if text := r.text(name); text != "" {
 		return text

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -389,10 +390,36 @@ func TestReferences(t *testing.T) {
 		"cluster.primaryDomain": "1.2.3.4.nip.io", "cluster.hostCluster": "h", "component.name": "n", "component.namespace": "s",
 		"tenant.name": "acme", "vault.address": "https://vault.example.com:8200", "vault.caBundle": "pem\nof a\nCA",
 		"vault.namespace": "ns", "vault.authMount": "c",
-		"git.certificates": map[string]any{"git.example.com": "pem"}, "git.knownHosts": "git.example.com ssh-ed25519 AAAA",
+		"git.certificates": map[string]any{"git.example.com": "pem"}, "git.proxyEnvironment": nil, "git.knownHosts": "git.example.com ssh-ed25519 AAAA",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Without proxies of private authorities the field is left out, and with them it is a list.
+func TestProxyEnvironment(t *testing.T) {
+	for name, test := range map[string]struct {
+		certificates map[string]string
+		want         any
+	}{
+		"no proxy": {certificates: map[string]string{"git.example.com": "pem"}},
+		"proxy": {
+			certificates: map[string]string{"git.example.com": "pem", ProxyAuthorities: "proxy"},
+			want:         []any{map[string]any{"name": "GIT_PROXY_SSL_CAINFO", "value": "/app/config/tls/git_proxies"}},
+		},
+	} {
+		facts := vaultFacts
+		facts.GitCertificates = test.certificates
+		found, errs := Builtin().For(guideClusters()["physical-worker-deployment"], nil, facts)
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		i := slices.IndexFunc(found, func(c Component) bool { return c.Name == "argocd" })
+		server, _ := found[i].Sources[0].Values["repoServer"].(map[string]any)
+		if diff := cmp.Diff(test.want, server["env"]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 

@@ -14,6 +14,10 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 )
 
+// ProxyAuthorities is the key of the authorities of proxies among the certificates of
+// hosts. No host has such a name.
+const ProxyAuthorities = "git_proxies"
+
 // Facts are the values of references in the catalogue that are not about the cluster.
 type Facts struct {
 	// Tenant is the tenant's name.
@@ -22,7 +26,7 @@ type Facts struct {
 	// empty if the secret store is not Vault.
 	VaultAddress, VaultCABundle, VaultNamespace string
 	// GitCertificates are the certificate authorities of Git servers in PEM, by host, and
-	// GitKnownHosts their SSH host keys.
+	// of proxies at ProxyAuthorities. GitKnownHosts are SSH host keys.
 	GitCertificates map[string]string
 	GitKnownHosts   string
 }

@@ -2,20 +2,12 @@ package git
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"nautes.io/nautes/internal/secrets"
@@ -67,61 +59,6 @@ func TestPrivateAuthority(t *testing.T) {
 	}
 }
 
-// proxy is an HTTP proxy that connects every name to one address, and counts.
-type proxy struct {
-	*httptest.Server
-	requests atomic.Int32
-	// login is the value of Proxy-Authorization that the proxy asks for, or empty.
-	login string
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	t.Helper()
-	p := &proxy{}
-	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.requests.Add(1)
-		if p.login != "" && r.Header.Get("Proxy-Authorization") != p.login {
-			w.Header().Set("Proxy-Authenticate", `Basic realm="proxy"`)
-			http.Error(w, "log in", http.StatusProxyAuthRequired)
-			return
-		}
-		if r.Method != http.MethodConnect {
-			r.URL.Scheme, r.URL.Host, r.RequestURI = "http", to, ""
-			answer, err := http.DefaultTransport.RoundTrip(r)
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusBadGateway)
-				return
-			}
-			defer func() { _ = answer.Body.Close() }()
-			for name, values := range answer.Header {
-				w.Header()[name] = values
-			}
-			w.WriteHeader(answer.StatusCode)
-			_, _ = io.Copy(w, answer.Body)
-			return
-		}
-		upstream, err := net.Dial("tcp", to)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer func() { _ = upstream.Close() }()
-		client, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer func() { _ = client.Close() }()
-		_, _ = io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
-		go func() {
-			_, _ = io.Copy(upstream, client)
-			_ = upstream.Close()
-		}()
-		_, _ = io.Copy(client, upstream)
-	}))
-	t.Cleanup(p.Close)
-	return p
-}
-
 // The name of the server is known to the proxy only.
 func TestProxy(t *testing.T) {
 	for name, server := range map[string]*githost.Server{"http": githost.New(t), "https": githost.NewTLS(t)} {
@@ -132,23 +69,23 @@ func TestProxy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			through := newProxy(t, address.Host)
+			through := githost.NewProxy(t, address.Host)
 			src := Source{URL: address.Scheme + "://example.com" + address.Path, Branch: "main", Proxy: through.URL}
 			if address.Scheme == "https" {
 				// The certificate of httptest is for example.com too.
 				src.CABundle = certificateOf(t, server)
 			}
 			m := testMirrors(t, nil)
-			if got := fetch(t, m, src); got.Hash != hash || through.requests.Load() == 0 {
-				t.Errorf("head is %s after %d requests of the proxy, want %s", got.Hash, through.requests.Load(), hash)
+			if got := fetch(t, m, src); got.Hash != hash || through.Requests() == 0 {
+				t.Errorf("head is %s after %d requests of the proxy, want %s", got.Hash, through.Requests(), hash)
 			}
-			before := through.requests.Load()
+			before := through.Requests()
 			t.Setenv("HTTPS_PROXY", through.URL)
 			t.Setenv("http_proxy", through.URL)
 			direct := src
 			direct.URL, direct.Proxy = repo.URL(), ""
-			if got := fetch(t, m, direct); got.Hash != hash || through.requests.Load() != before {
-				t.Errorf("without a proxy, head is %s after %d requests of the proxy", got.Hash, through.requests.Load()-before)
+			if got := fetch(t, m, direct); got.Hash != hash || through.Requests() != before {
+				t.Errorf("without a proxy, head is %s after %d requests of the proxy", got.Hash, through.Requests()-before)
 			}
 			through.Close()
 			if _, err := m.Fetch(context.Background(), key, src); !errors.Is(err, ErrUnreachable) {
@@ -170,8 +107,8 @@ func TestProxyLogin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			through := newProxy(t, address.Host)
-			through.login = "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+			through := githost.NewProxy(t, address.Host)
+			through.RequireLogin(user, password)
 			src := Source{URL: address.Scheme + "://example.com" + address.Path, Branch: "main", Proxy: through.URL, ProxyLogin: right}
 			if address.Scheme == "https" {
 				src.CABundle = certificateOf(t, server)
@@ -203,11 +140,9 @@ func TestProxyByTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(upstream))
-	t.Cleanup(proxy.Close)
-	authority := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw}))
+	proxy := githost.NewTLSProxy(t, upstream.Host)
 	m := testMirrors(t, nil)
-	src := Source{URL: "http://git.example.com/demo/default.project.git", Branch: "main", Proxy: proxy.URL, CABundle: authority}
+	src := Source{URL: "http://git.example.com/demo/default.project.git", Branch: "main", Proxy: proxy.URL, CABundle: proxy.Certificate()}
 	if got := fetch(t, m, src); got.Hash != hash {
 		t.Errorf("head is %s, want %s", got.Hash, hash)
 	}

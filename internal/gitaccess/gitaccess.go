@@ -66,6 +66,9 @@ func (a Access) To(raw string) Access {
 	return a
 }
 
+// ByTLS reports whether the proxy is reached by HTTPS.
+func (a Access) ByTLS() bool { return strings.HasPrefix(a.Proxy, "https://") }
+
 // direct returns the access without a proxy.
 func (a Access) direct() Access {
 	a.Proxy, a.NoProxy = "", ""

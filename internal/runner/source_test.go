@@ -1,10 +1,6 @@
 package runner
 
 import (
-	"encoding/base64"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -67,16 +63,8 @@ func TestProxyLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forward := httputil.NewSingleHostReverseProxy(upstream)
-	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Proxy-Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("ann:s@fe")) {
-			w.Header().Set("Proxy-Authenticate", "Basic")
-			w.WriteHeader(http.StatusProxyAuthRequired)
-			return
-		}
-		forward.ServeHTTP(w, r)
-	}))
-	defer proxy.Close()
+	proxy := githost.NewProxy(t, upstream.Host)
+	proxy.RequireLogin("ann", "s@fe")
 	for name, test := range map[string]struct {
 		user, password, want string
 	}{

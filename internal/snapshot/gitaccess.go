@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/catalogue"
 	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/giturl"
 )
@@ -55,8 +56,9 @@ func (s *Snapshot) ForgeRepository(raw string) (p *v1alpha1.CodeRepoProvider, pa
 }
 
 // GitTrust returns the certificate authorities of the providers' hosts, by the name of
-// the host, and the host keys of all providers and of the operator. Both are as Argo CD
-// keeps them, and must not be changed.
+// the host, and the host keys of all providers and of the operator. The authorities of
+// proxies are with each host behind one, and together at catalogue.ProxyAuthorities.
+// Both are as Argo CD keeps them, and must not be changed.
 func (s *Snapshot) GitTrust() (certificates map[string]string, knownHosts string) {
 	return s.gitTrust()
 }
@@ -65,12 +67,14 @@ func (s *Snapshot) readGitTrust() (certificates map[string]string, knownHosts st
 	certificates, keys := map[string]string{}, []string{s.Settings.Git.KnownHosts}
 	for _, p := range s.CodeRepoProviders() {
 		keys = append(keys, p.Spec.KnownHosts)
+		access := s.Settings.Git.With(p).To(p.Spec.HTTPAddress)
 		a, err := giturl.Parse(p.Spec.HTTPAddress)
-		if err != nil || a.Scheme != "https" {
+		if err != nil || access.CABundle == "" || a.Scheme != "https" && !access.ByTLS() {
 			continue
 		}
-		if bundle := s.Settings.Git.With(p).CABundle; bundle != "" {
-			certificates[a.Host] = gitaccess.JoinLines(certificates[a.Host], bundle)
+		certificates[a.Host] = gitaccess.JoinLines(certificates[a.Host], access.CABundle)
+		if access.ByTLS() {
+			certificates[catalogue.ProxyAuthorities] = gitaccess.JoinLines(certificates[catalogue.ProxyAuthorities], access.CABundle)
 		}
 	}
 	return certificates, gitaccess.JoinLines(keys...)

@@ -62,6 +62,13 @@ func TestGitAccess(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"git.example.com": at.CABundle}, certificates); diff != "" {
 		t.Errorf("certificates for Argo CD (-want +got):\n%s", diff)
 	}
+	byTLS := provider.DeepCopy()
+	byTLS.Spec.HTTPAddress = "http://git.example.com"
+	byTLS.Spec.Proxy = &v1alpha1.GitProxy{URL: "https://proxy.example.com"}
+	certificates, _ = newSnapshot(byTLS).WithSettings(snapshot.Settings{Git: operator}).GitTrust()
+	if diff := cmp.Diff(map[string]string{"git.example.com": at.CABundle, "git_proxies": at.CABundle}, certificates); diff != "" {
+		t.Errorf("certificates for Argo CD behind a proxy with HTTPS (-want +got):\n%s", diff)
+	}
 	if known != at.KnownHosts {
 		t.Errorf("host keys for Argo CD: %q, want %q", known, at.KnownHosts)
 	}
