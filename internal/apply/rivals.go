@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -31,30 +32,69 @@ func (p *pass) dropOtherFields(ctx context.Context, in intent, object *unstructu
 	if err != nil {
 		return nil, fmt.Errorf("remove the fields of other writers from %s: %w", id, err)
 	}
+	if equality.Semantic.DeepEqual(exact.Object, object.Object) {
+		// All of their fields are ours too.
+		return object, nil
+	}
+	if err := p.replace(ctx, object, exact, changed); err != nil {
+		return nil, err
+	}
+	p.removed(in, others)
+	return exact, nil
+}
+
+// restore replaces the content of an object of ours by what we apply, if other writers
+// have fields in it. It returns false if there are none, or no object.
+func (p *pass) restore(ctx context.Context, in intent, applied *unstructured.Unstructured) (bool, error) {
+	id, live := in.item.ID, &unstructured.Unstructured{}
+	live.SetGroupVersionKind(in.gvk)
+	p.result.Calls++
+	if err := p.conn.Client().Get(ctx, client.ObjectKeyFromObject(applied), live); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	others := plan.OtherFields(id.GroupKind(), live)
+	if len(others) == 0 || live.GetUID() != applied.GetUID() {
+		return false, nil
+	}
+	exact := live.DeepCopy()
+	changed := plan.Restore(id.GroupKind(), exact, applied.Object)
+	if len(changed) == 0 {
+		return false, nil
+	}
+	if err := p.replace(ctx, live, exact, changed); err != nil {
+		return false, err
+	}
+	p.removed(in, others)
+	return true, nil
+}
+
+// replace writes the top-level fields of an object that was read, as they must be.
+func (p *pass) replace(ctx context.Context, read, exact *unstructured.Unstructured, fields []string) error {
 	// The version is a condition: the object is as it was read.
-	patch := []map[string]any{{"op": "replace", "path": "/metadata/resourceVersion", "value": object.GetResourceVersion()}}
-	for _, name := range changed {
+	patch := []map[string]any{{"op": "replace", "path": "/metadata/resourceVersion", "value": read.GetResourceVersion()}}
+	for _, name := range fields {
 		path := "/" + name
 		switch content, stays := exact.Object[name]; {
 		case stays:
-			patch = append(patch, map[string]any{"op": "replace", "path": path, "value": content})
-		case object.Object[name] != nil:
+			patch = append(patch, map[string]any{"op": "add", "path": path, "value": content})
+		case read.Object[name] != nil:
 			patch = append(patch, map[string]any{"op": "remove", "path": path})
 		}
 	}
 	text, err := json.Marshal(patch)
 	if err != nil {
-		return nil, fmt.Errorf("remove the fields of other writers from %s: %w", id, err)
+		return fmt.Errorf("remove the fields of other writers: %w", err)
 	}
 	p.result.Calls++
-	if err := p.conn.Client().Patch(ctx, exact, client.RawPatch(types.JSONPatchType, text), client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
-		return nil, err
-	}
+	return p.conn.Client().Patch(ctx, exact, client.RawPatch(types.JSONPatchType, text), client.FieldOwner(v1alpha1.ManagedBy))
+}
+
+// removed reports fields of other writers that were removed.
+func (p *pass) removed(in intent, others []plan.OtherWriter) {
 	managers, paths := plan.DescribeFields(others)
-	p.journal.logger.V(levelChange).Info("fields of other writers removed", append(describeObject(id, in.item.Source),
+	p.journal.logger.V(levelChange).Info("fields of other writers removed", append(describeObject(in.item.ID, in.item.Source),
 		"managers", strings.Join(managers, ", "), "fields", strings.Join(paths, ", "))...)
-	p.rivals.name(p.key, id, managers)
-	return exact, nil
+	p.rivals.name(p.key, in.item.ID, managers)
 }
 
 // Two writers that insist on the fields of an object would undo the changes of each

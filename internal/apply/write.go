@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -240,9 +241,8 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 	}
 	// From here on the object may exist even if no answer comes.
 	p.memory.put(p.key, id, record{gvk: in.gvk})
-	p.result.Calls++
 	applied := object.DeepCopy()
-	if err := p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...); err != nil {
+	if err := p.apply(ctx, in, object, options); err != nil {
 		return err
 	}
 	if seen == nil && hasOtherManager(object) {
@@ -270,6 +270,25 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 		return differs
 	}
 	return nil
+}
+
+// apply sends our apply, and leaves the answer of the server in the object. Fields of
+// other writers can make the server refuse what is applied beside them, for example where
+// only one of two fields may be set: they are replaced first then.
+func (p *pass) apply(ctx context.Context, in intent, object *unstructured.Unstructured, options []client.ApplyOption) error {
+	applied := object.DeepCopy()
+	p.result.Calls++
+	err := p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...)
+	if !apierrors.IsInvalid(err) || isReplaced(err) || applied.GetUID() == "" {
+		return err
+	}
+	restored, restoreErr := p.restore(ctx, in, applied)
+	if restoreErr != nil || !restored {
+		return cmp.Or(restoreErr, err)
+	}
+	p.result.Calls++
+	object.Object = applied.Object
+	return p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...)
 }
 
 // hasOtherManager reports whether another writer has set fields of an object. An

@@ -186,6 +186,51 @@ func TestTampering(t *testing.T) {
 	}
 }
 
+// A field of another writer that excludes one of ours goes first, and ours comes back. An
+// intent that is refused by itself stays refused.
+func TestFieldsThatExclude(t *testing.T) {
+	const moved, beside = `{"data":null,"binaryData":{"key":"eA=="}}`, `{"binaryData":{"other":"eA=="}}`
+	for name, test := range map[string]struct {
+		patch string
+		// invalid is true if no server accepts the intent.
+		invalid   bool
+		wantCalls int
+	}{
+		"ours has moved":                   {patch: moved, wantCalls: 4},
+		"theirs is beside ours":            {patch: beside, wantCalls: 2},
+		"an intent that is invalid":        {patch: `{"metadata":{"labels":{"x":"y"}}}`, invalid: true, wantCalls: 2},
+		"beside a field of another writer": {patch: beside, invalid: true, wantCalls: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "exclude")
+			a, config := w.applier(), &corev1.ConfigMap{ObjectMeta: w.meta(w.namespace(), "c"), Data: map[string]string{"key": "ours"}}
+			one := item(plan.StageConfig, corev1.SchemeGroupVersion.WithKind("ConfigMap"), config)
+			w.must(a, one)
+			before := w.live(one.ID)
+			if err := w.admin.Patch(t.Context(), w.live(one.ID), client.RawPatch(types.MergePatchType, []byte(test.patch)), client.FieldOwner("kubectl-edit")); err != nil {
+				t.Fatal(err)
+			}
+			if test.invalid {
+				config.Data["no key"] = "x"
+			}
+			w.settle(one)
+			result, err := w.apply(a, apply.Options{}, one)
+			if refused := apierrors.IsInvalid(err); refused != test.invalid || !refused && err != nil || result.Calls != test.wantCalls {
+				t.Fatalf("pass: %+v, error %v, want an invalid one: %t, with %d calls", result, err, test.invalid, test.wantCalls)
+			}
+			if test.invalid {
+				return
+			}
+			if after := w.live(one.ID); !cmp.Equal(before.Object["data"], after.Object["data"]) || after.Object["binaryData"] != nil {
+				t.Errorf("not as it was: %v", after.Object)
+			}
+			if r := w.must(w.applier(), one); r.Written != 0 {
+				t.Errorf("pass of a new process after the repair: %+v", r)
+			}
+		})
+	}
+}
+
 func TestChangedIntent(t *testing.T) {
 	w := newWorld(t, "change")
 	ns := w.namespace()

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -109,6 +111,33 @@ func DropOtherFields(kind schema.GroupKind, o *unstructured.Unstructured) ([]str
 	drop(o.Object, others, own)
 	slices.Sort(changed)
 	return changed, nil
+}
+
+// Restore replaces the content of an object, as it was read, by what we apply. The fields
+// of other writers that may stay, and the metadata, are as they were. It returns the names
+// of the top-level fields that it changed, in order.
+func Restore(kind schema.GroupKind, o *unstructured.Unstructured, applied map[string]any) []string {
+	stay := append(mayStay(kind, o), "f:apiVersion", "f:kind")
+	names := map[string]bool{}
+	for _, content := range []map[string]any{o.Object, applied} {
+		for name := range content {
+			names[name] = !slices.Contains(stay, "f:"+name)
+		}
+	}
+	var changed []string
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		want, there := applied[name]
+		switch {
+		case !names[name] || reflect.DeepEqual(want, o.Object[name]):
+			continue
+		case there:
+			o.Object[name] = want
+		default:
+			delete(o.Object, name)
+		}
+		changed = append(changed, name)
+	}
+	return changed
 }
 
 // elements returns the elements of a set at its first level.

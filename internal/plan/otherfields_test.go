@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	gocmp "cmp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -120,6 +121,34 @@ func TestDropOtherFields(t *testing.T) {
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s: changed (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// The content is what we apply, but for the fields that may stay.
+func TestRestore(t *testing.T) {
+	content := func() map[string]any {
+		return map[string]any{
+			"apiVersion": "example.com/v2", "kind": "Other", "metadata": map[string]any{"name": "x"}, "status": "ready",
+			"operation": "sync", "spec": map[string]any{"one": "1"}, "zone": "z", "theirs": "x",
+		}
+	}
+	applied := map[string]any{"apiVersion": "example.com/v1", "kind": "Kind", "metadata": map[string]any{}, "spec": map[string]any{"two": "2"}, "zone": "z", "added": "x"}
+	for kind, operation := range map[schema.GroupKind]any{{Group: "argoproj.io", Kind: "Application"}: "sync", {Group: "example.com", Kind: "Kind"}: nil} {
+		o, want := &unstructured.Unstructured{Object: content()}, content()
+		wantChanged := []string{"added", "spec", "theirs"}
+		want["added"], want["spec"] = "x", map[string]any{"two": "2"}
+		delete(want, "theirs")
+		if operation == nil {
+			delete(want, "operation")
+			wantChanged = slices.Insert(wantChanged, 1, "operation")
+		}
+		changed := plan.Restore(kind, o, applied)
+		if diff := cmp.Diff(wantChanged, changed); diff != "" {
+			t.Errorf("%v: changed (-want +got):\n%s", kind, diff)
+		}
+		if diff := cmp.Diff(want, o.Object); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", kind, diff)
 		}
 	}
 }
