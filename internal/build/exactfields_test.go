@@ -23,7 +23,7 @@ import (
 const first = "[0]"
 
 // maxAbsent bounds how deep the fields are that are tried in an object that is not there.
-const maxAbsent = 4
+const maxAbsent = 5
 
 // change is a foreign change of one field. The values are candidates: the first one that
 // the server accepts is tried.
@@ -225,12 +225,12 @@ func (s *schemas) changes(gv schema.GroupVersion, at spec.Schema, object any, pa
 		case isObject && property.AdditionalProperties == nil:
 			all = append(all, contents(inner, here)...)
 		default:
-			all = append(all, change{here, s.samples(gv, property, there[name], 3)})
+			all = append(all, change{here, s.samples(gv, property, there[name], maxAbsent)})
 			if len(list) > 0 && len(s.resolve(gv, *property.Items.Schema).Properties) > 0 {
 				all = append(all, s.changes(gv, *property.Items.Schema, list[0], below(here, first), depth)...)
 			}
 			for _, key := range slices.Sorted(maps.Keys(inner)) {
-				all = append(all, change{below(here, key), s.samples(gv, *property.AdditionalProperties.Schema, inner[key], 3)})
+				all = append(all, change{below(here, key), s.samples(gv, *property.AdditionalProperties.Schema, inner[key], maxAbsent)})
 			}
 		}
 	}
@@ -255,7 +255,7 @@ func (s *schemas) set(gv schema.GroupVersion, at spec.Schema, content any, path 
 	}
 	object, there := content.(map[string]any)
 	if object = maps.Clone(object); !there {
-		object = s.required(gv, at, 3)
+		object = s.required(gv, at, maxAbsent)
 	}
 	if at.MaxProperties != nil && *at.MaxProperties == 1 {
 		maps.DeleteFunc(object, func(name string, _ any) bool { return name != path[0] })
@@ -303,6 +303,14 @@ func examples(t *testing.T, kind string) []map[string]any {
 		"Ingress": {
 			`{spec: {defaultBackend: {service: {name: x, port: {number: 7}}}}}`,
 			`{spec: {defaultBackend: {service: {name: x, port: {name: x}}}}}`,
+			`{spec: {rules: [{http: {paths: [{backend: {resource: {apiGroup: x, kind: X, name: x}}}]}}]}}`,
+			`{spec: {rules: [{http: {paths: [{backend: {service: {name: x, port: {name: x}}}}]}}]}}`,
+		},
+		"RoleBinding":        {`{subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: x}]}`},
+		"ClusterRoleBinding": {`{subjects: [{kind: Group, apiGroup: rbac.authorization.k8s.io, name: x}]}`},
+		"ProjectPipelineRuntime": {
+			`{spec: {eventSources: [{name: webhook-feature-push, calendar: {schedule: 0 17 * * *, exclusionDates: ["2024-12-24"], timezone: Europe/Berlin}}]}}`,
+			`{spec: {eventSources: [{name: webhook-feature-push, gitea: {repoName: x, revision: main, events: [pull_request], pullRequestActions: [opened]}}]}}`,
 		},
 		"Cluster": {`{spec: {apiServer: "https://x.example.com", clusterKind: kubernetes, clusterType: physical, usage: host}}`},
 	}[kind] {
