@@ -216,7 +216,7 @@ const (
 	ReasonVersionSupported = "VersionSupported"
 	// ReasonVersionUnsupported: the version of Kubernetes is too old.
 	//
-	// Example: Kubernetes v1.27.3 is older than 1.30, which the components need: upgrade
+	// Example: Kubernetes v1.27.3 is older than 1.28, which the components need: upgrade
 	// the cluster
 	//
 	// Remedy: upgrade the cluster, or set minimumKubernetesVersion in the

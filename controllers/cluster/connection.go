@@ -14,6 +14,7 @@ import (
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/remote/kubeconfig"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/summary"
 )
 
 // connect hands the credentials to the connection of the cluster and sets the conditions
@@ -23,11 +24,7 @@ func (p *pass) connect(ctx context.Context) error {
 	if credentials == nil {
 		credentials = p.deps.KeepConnected(ctx, p.s.Object)
 	}
-	if credentials == nil {
-		p.s.Facts.True(v1alpha1.ConditionCredentials, v1alpha1.ReasonSecretFound, "the kubeconfig is in "+kubeconfigPlace(p.s.Object))
-	} else {
-		p.s.Facts.Fail(v1alpha1.ConditionCredentials, credentials)
-	}
+	summary.Credentials(p.s.Facts, p.s.Object, credentials)
 	state := p.deps.Clusters.State(p.s.Object.Name)
 	if state.Connecting {
 		return engine.ErrNotYet
@@ -51,7 +48,7 @@ func (p *pass) setConnection(state remote.State) error {
 			c.Status.Connection = &v1alpha1.ConnectionStatus{}
 		}
 		c.Status.Connection.Version, c.Status.Connection.UID = state.Version, state.UID
-		p.s.Facts.True(v1alpha1.ConditionConnected, v1alpha1.ReasonConnected, "Kubernetes "+state.Version+" answers")
+		summary.Connected(p.s.Facts, state.Version)
 		return nil
 	}
 	p.s.Facts.False(v1alpha1.ConditionConnected, state.Reason, state.Message)
@@ -59,14 +56,6 @@ func (p *pass) setConnection(state remote.State) error {
 		return engine.Terminal(state.Reason, "%s", state.Message)
 	}
 	return engine.Waiting(state.Reason, "%s", state.Message)
-}
-
-// kubeconfigPlace returns the place of the kubeconfig of a cluster, for people.
-func kubeconfigPlace(c *v1alpha1.Cluster) string {
-	if ref := c.Spec.KubeconfigSecretRef; ref != nil {
-		return "Secret " + ref.Name
-	}
-	return "the secret store at " + secrets.ClusterKubeconfig(c.Name).String()
 }
 
 // fetchVirtual brings the kubeconfig that a virtual cluster leaves on its host
@@ -98,22 +87,4 @@ func (p *pass) fetchVirtual(ctx context.Context, c *v1alpha1.Cluster) error {
 		build.KubeconfigField: secrets.NewValue(rewritten),
 	})
 	return err
-}
-
-// supported returns nil if components can be installed on a cluster of this version.
-func (p *pass) supported() error {
-	c, snap := p.s.Object, p.s.Snapshot
-	if c.Status.Connection == nil {
-		return nil
-	}
-	have := c.Status.Connection.Version
-	if !build.VersionSupported(snap, have) {
-		err := engine.Terminal(v1alpha1.ReasonVersionUnsupported,
-			"Kubernetes %s is older than %s, which the components need: upgrade the cluster",
-			have, snap.Catalogue().MinimumKubernetesVersion())
-		p.s.Facts.Fail(v1alpha1.ConditionSupported, err)
-		return err
-	}
-	p.s.Facts.True(v1alpha1.ConditionSupported, v1alpha1.ReasonVersionSupported, "Kubernetes "+have+" is supported")
-	return nil
 }

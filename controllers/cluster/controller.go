@@ -77,5 +77,5 @@ func (p *pass) prepare(ctx context.Context) error {
 	if connection := p.connect(ctx); connection != nil {
 		return connection
 	}
-	return p.supported()
+	return summary.Supported(p.s.Facts, p.s.Snapshot, p.s.Object)
 }

@@ -74,7 +74,7 @@ func (p *pass) after(_ context.Context, applied engine.Applied) error {
 	case engine.Classify(applied.Err, reconcile.Classify).Class == engine.ClassSilent:
 		return applied.Err
 	}
-	return engine.Waiting(v1alpha1.ReasonHostNotReady, "the host of the virtual cluster is not ready: %s", reconcile.Message(applied.Err))
+	return summary.HostNotReady(reconcile.Message(applied.Err))
 }
 
 // registered sets the condition Registered.
@@ -89,7 +89,7 @@ func (p *pass) registered(applied engine.Applied, failed map[plan.ID]error) erro
 			return refused
 		}
 	default:
-		p.s.Facts.True(v1alpha1.ConditionRegistered, v1alpha1.ReasonRegistered, "the tenant's Argo CD knows the cluster")
+		summary.Registered(p.s.Facts)
 	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/summary"
@@ -47,7 +46,7 @@ func (p *pass) reregister(ctx context.Context) error {
 		if outcome.Class != engine.ClassWaiting {
 			return err
 		}
-		return engine.Waiting(v1alpha1.ReasonReregistering, "the objects of the earlier registration are removed first: %s", outcome.Message)
+		return summary.Reregistering(outcome.Message)
 	}
 	c.Status.Registered, c.Status.Components, c.Status.Progress, c.Status.EntryPoints = nil, nil, "", nil
 	c.Status.Connection = nil

@@ -92,7 +92,7 @@ func (g *gitSync) Reconcile(ctx context.Context, key reconcile.SyncKey) (ctrl.Re
 	}
 	if subject.suspended {
 		return ctrl.Result{}, errors.Join(g.forget(key), g.report(ctx, subject, summary.MirrorResult{
-			Status: subject.recorded, Err: engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: the repository is not mirrored"),
+			Status: subject.recorded, Err: summary.Unmirrored(),
 		}))
 	}
 	source, err := g.source(ctx, subject)

@@ -105,8 +105,7 @@ func (p *pipelinePass) keeping(step func(context.Context) error) func(context.Co
 // be used, the rest is deployed.
 func (p *pipelinePass) stop(refusals field.ErrorList) error {
 	if p.s.Snapshot.Settings.RunnerImage == "" {
-		return engine.Terminal(v1alpha1.ReasonNotServed,
-			"pipelines.runnerImage is missing in the operator's configuration: set it to the image with nautes-runner")
+		return summary.NotServed()
 	}
 	stop := engine.Verdict(slices.DeleteFunc(slices.Clone(refusals), validate.Disarming))
 	if stop == nil && p.s.Object.Status.Target == nil && p.sourceRefusal() != "" {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -70,25 +69,7 @@ func (p *pipelinePass) setTriggers(state func(plan.ID) (*observed.Eventing, erro
 		r.Status.Triggers = summary.TriggersOf(p.built, p.failed, deployed, state, causeOf).Statuses(p.built.Facts.Triggers)
 	}
 	p.setRevokedTriggers()
-	var not []string
-	reason := v1alpha1.ReasonDisarmed
-	for _, t := range r.Status.Triggers {
-		if !t.Armed {
-			if not = append(not, fmt.Sprintf("%s by %s: %s", t.Pipeline, t.EventSource, t.Message)); len(not) == 1 {
-				reason = t.Reason
-			}
-		}
-	}
-	if len(not) > 0 {
-		message := fmt.Sprintf("%s triggers are armed; not armed is %s%s", r.Status.Armed, not[0], engine.More(len(not)-1))
-		p.s.Facts.False(v1alpha1.ConditionArmed, v1alpha1.ReasonDisarmed, message)
-		return engine.Waiting(reason, "%s", message)
-	}
-	p.s.Facts.True(v1alpha1.ConditionArmed, v1alpha1.ReasonArmed, r.Status.Armed+" triggers are armed")
-	if r.Status.Target != nil {
-		p.s.Facts.ReadyMessage = fmt.Sprintf("%s triggers are armed on cluster %s", r.Status.Armed, r.Status.Target.Cluster)
-	}
-	return nil
+	return summary.SetArmed(p.s.Facts, &r.Status)
 }
 
 // setRevokedTriggers disarms the triggers of revoked event sources in the status.

@@ -69,8 +69,7 @@ func (p *pass) plan(ctx context.Context) (plan.Plan, error) {
 		p.s.Facts.Fail(v1alpha1.ConditionListed, err)
 		return plan.Plan{}, err
 	}
-	p.s.Facts.True(v1alpha1.ConditionListed, v1alpha1.ReasonListed,
-		fmt.Sprintf("%d groups of the account %s have a %s", len(p.world.Listed), p.world.Account, discover.Repository))
+	p.s.Facts.True(v1alpha1.ConditionListed, v1alpha1.ReasonListed, p.world.Found())
 	var err error
 	if p.decided, err = p.world.Decide(); err != nil {
 		return plan.Plan{}, engine.Terminal(v1alpha1.ReasonInvalid, "%s", err)

@@ -182,12 +182,8 @@ func (p *pass) before(ctx context.Context, set plan.Set) error {
 func (p *pass) after(_ context.Context, applied engine.Applied) error {
 	if applied.Set.Target.Kind == plan.TargetVault {
 		err := applied.Outcome()
-		switch {
-		case p.deps.Access == nil:
-		case err != nil:
-			p.s.Facts.Fail(v1alpha1.ConditionSecretAccess, err)
-		default:
-			p.s.Facts.True(v1alpha1.ConditionSecretAccess, v1alpha1.ReasonApplied, "accounts of the space can read their secrets")
+		if p.deps.Access != nil {
+			summary.SpaceAccess(p.s.Facts, err)
 		}
 		return err
 	}

@@ -67,6 +67,11 @@ type World struct {
 	Now    time.Time
 }
 
+// Found describes the answer of the forge, for people.
+func (w World) Found() string {
+	return fmt.Sprintf("%d groups of the account %s have a %s", len(w.Listed), w.Account, Repository)
+}
+
 // Result is the decision.
 type Result struct {
 	// Set holds the Products of the provider.

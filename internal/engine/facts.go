@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/plan"
@@ -45,6 +46,25 @@ func (f *Facts) Fail(conditionType string, err error) {
 	f.False(conditionType, outcome.Reason, outcome.Message)
 }
 
+// Valid sets the condition Valid, and returns the verdict about the refusals.
+func (f *Facts) Valid(refusals field.ErrorList) error {
+	invalid := Verdict(refusals)
+	if invalid != nil {
+		f.Fail(v1alpha1.ConditionValid, invalid)
+	} else {
+		f.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
+	}
+	return invalid
+}
+
+// NotEvaluated returns a condition that the last pass did not reach.
+func NotEvaluated(conditionType string) metav1.Condition {
+	return metav1.Condition{
+		Type: conditionType, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotEvaluated,
+		Message: "the last pass ended before it came to this condition; Ready says why",
+	}
+}
+
 // declared are the condition types of an object beside the summary.
 type declared struct {
 	// types that are Unknown if a pass did not reach them.
@@ -52,9 +72,6 @@ type declared struct {
 	// foreign types are written by another controller.
 	foreign []string
 }
-
-// notEvaluated is the message of a condition that the last pass did not reach.
-const notEvaluated = "the last pass ended before it came to this condition; Ready says why"
 
 // summarise writes facts and outcome into the status: Ready always, Reconciling and
 // Stalled only while they are true, every declared type, and the foreign ones as they
@@ -64,9 +81,7 @@ func summarise(status *v1alpha1.Status, generation int64, facts *Facts, outcome 
 	wanted := slices.Clone(facts.conditions)
 	for _, conditionType := range d.types {
 		if !has(wanted, conditionType) {
-			wanted = append(wanted, metav1.Condition{
-				Type: conditionType, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonNotEvaluated, Message: notEvaluated,
-			})
+			wanted = append(wanted, NotEvaluated(conditionType))
 		}
 	}
 	wanted = append(wanted, summary(facts, outcome)...)

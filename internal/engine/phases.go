@@ -156,11 +156,7 @@ func (s *Session[T]) validate(p Phases) (invalid, stop error) {
 	}
 	refusals, warnings := validate.Run(s.Snapshot, validate.Request{New: s.Object})
 	s.validated, s.warnings = true, warnings
-	if invalid = Verdict(refusals); invalid != nil {
-		s.Facts.Fail(v1alpha1.ConditionValid, invalid)
-	} else {
-		s.Facts.True(v1alpha1.ConditionValid, v1alpha1.ReasonValid, "every rule holds")
-	}
+	invalid = s.Facts.Valid(refusals)
 	if p.Stop == nil {
 		return invalid, invalid
 	}

@@ -55,6 +55,12 @@ func AnnouncePrune(recorder events.EventRecorder, owner client.Object, set plan.
 	recorder.Eventf(owner, related, corev1.EventTypeNormal, v1alpha1.ReasonPruned, "Prune", "%s", pruneNote(owner, set, deleted, commit))
 }
 
+// AnnounceAbandoned sends the event that the objects on a lost cluster are given up.
+func AnnounceAbandoned(recorder events.EventRecorder, owner client.Object, cluster string) {
+	recorder.Eventf(owner, nil, corev1.EventTypeWarning, v1alpha1.ReasonAbandoned, "Finalize",
+		"its objects on cluster %s are given up, as the annotation %s asks: remove them there by hand", cluster, v1alpha1.AnnotationAbandon)
+}
+
 func pruneNote(owner client.Object, set plan.Set, deleted []plan.ID, commit plan.Commit) string {
 	objects := "objects"
 	if len(deleted) == 1 {

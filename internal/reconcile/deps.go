@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -172,6 +171,5 @@ func (d *Deps) AccessCondition(types ...string) []string {
 
 // Abandoned sends the event that the objects on a lost cluster are given up.
 func (d *Deps) Abandoned(o client.Object, cluster string) {
-	d.Manager.GetEventRecorder("nautes").Eventf(o, nil, corev1.EventTypeWarning, v1alpha1.ReasonAbandoned, "Finalize",
-		"its objects on cluster %s are given up, as the annotation %s asks: remove them there by hand", cluster, v1alpha1.AnnotationAbandon)
+	engine.AnnounceAbandoned(d.Manager.GetEventRecorder("nautes"), o, cluster)
 }

@@ -65,6 +65,9 @@ type ConnOptions struct {
 	// QPS and Burst limit the requests; 50 and 100 if zero.
 	QPS   float32
 	Burst int
+	// ExpectedUID of the namespace kube-system, or empty. Nothing else is read from
+	// another cluster.
+	ExpectedUID string
 	// ProbeTimeout bounds reading the identity of the cluster, and then reading its
 	// kinds; 30 seconds if zero.
 	ProbeTimeout time.Duration
@@ -100,7 +103,7 @@ func Connect(ctx context.Context, cfg *rest.Config, o ConnOptions) (*Conn, error
 	began := time.Now()
 	probe, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if c.uid, c.version, err = c.identity(probe); err != nil {
+	if c.uid, c.version, err = c.identity(probe, o.ExpectedUID); err != nil {
 		c.transport.CloseIdleConnections()
 		return nil, err
 	}
@@ -163,8 +166,9 @@ func dial(cfg *rest.Config, o ConnOptions) (*Conn, watcher, error) {
 }
 
 // identity reads the UID of the namespace kube-system, which identifies the
-// cluster, and the version of Kubernetes.
-func (c *Conn) identity(ctx context.Context) (uid, kubernetes string, err error) {
+// cluster, and the version of Kubernetes. Another cluster than the expected one, if it
+// is not empty, is an error.
+func (c *Conn) identity(ctx context.Context, expected string) (uid, kubernetes string, err error) {
 	var system metav1.PartialObjectMetadata
 	if err := c.read(ctx, "/api/v1/namespaces/"+metav1.NamespaceSystem, &system); err != nil {
 		return "", "", &readError{subject: "the namespace " + metav1.NamespaceSystem, err: err}
@@ -176,7 +180,7 @@ func (c *Conn) identity(ctx context.Context) (uid, kubernetes string, err error)
 	if system.UID == "" || info.GitVersion == "" {
 		return "", "", errNotKubernetes
 	}
-	return string(system.UID), info.GitVersion, nil
+	return string(system.UID), info.GitVersion, checkUID(expected, string(system.UID))
 }
 
 // read reads one document. It does not retry, because the caller needs to know of

@@ -120,17 +120,13 @@ func (c *connector) connect(ctx context.Context) (*Conn, error) {
 	}
 	conn, err := Connect(ctx, cfg, ConnOptions{
 		Tenant: c.o.Tenant, Kinds: plan.RuntimeKinds(), EntryPoints: true, Runs: true, Rights: runtimeRights,
-		Scheme: c.o.Scheme, QPS: c.o.QPS, Burst: c.o.Burst, ProbeTimeout: c.o.ProbeTimeout, Log: c.log,
+		ExpectedUID: c.attempt.ExpectedUID, Scheme: c.o.Scheme, QPS: c.o.QPS, Burst: c.o.Burst, ProbeTimeout: c.o.ProbeTimeout, Log: c.log,
 		OnChange: func(gvk schema.GroupVersionKind, meta *metav1.PartialObjectMetadata, deleted bool) {
 			c.o.OnObject(c.cluster, gvk, meta, deleted)
 		},
 	})
 	if err != nil {
 		return nil, checkExpiry(cfg, err)
-	}
-	if err := checkUID(c.attempt.ExpectedUID, conn.UID()); err != nil {
-		conn.Close()
-		return nil, err
 	}
 	return conn, nil
 }

@@ -62,15 +62,11 @@ func (p *prober) probe(ctx context.Context) error {
 func (p *prober) identify(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.o.ProbeTimeout)
 	defer cancel()
-	uid, version, err := p.conn.identity(ctx)
-	if err != nil {
-		return err
+	_, version, err := p.conn.identity(ctx, p.conn.UID())
+	if err == nil {
+		p.version = version
 	}
-	if err := checkUID(p.conn.UID(), uid); err != nil {
-		return err
-	}
-	p.version = version
-	return nil
+	return err
 }
 
 // publishUnsynced publishes that the cluster answers, but that not all kinds can

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -59,6 +60,50 @@ func TestUsedBy(t *testing.T) {
 		got := UsedBy(s, &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "c"}})
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%d users (-want +got):\n%s", n, diff)
+		}
+	}
+}
+
+// conditionsOf returns the conditions of facts as type=status/reason: message.
+func conditionsOf(facts *engine.Facts) []string {
+	var all []string
+	for _, c := range facts.Conditions() {
+		all = append(all, fmt.Sprintf("%s=%s/%s: %s", c.Type, c.Status, c.Reason, c.Message))
+	}
+	return all
+}
+
+func TestConditionsOfAConnection(t *testing.T) {
+	missing := engine.Waiting("SecretMissing", "no secret")
+	at := func(version string) *v1alpha1.Cluster {
+		return &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "c"}, Status: v1alpha1.ClusterStatus{Connection: &v1alpha1.ConnectionStatus{Version: version}}}
+	}
+	byRef := at("v1.34.4")
+	byRef.Spec.KubeconfigSecretRef = &v1alpha1.SecretKeyReference{Name: "s"}
+	snap := snapshot.New("t", "nautes")
+	for name, test := range map[string]struct {
+		set     func(facts *engine.Facts) error
+		want    []string
+		wantErr bool
+	}{
+		"a stored kubeconfig":      {set: func(f *engine.Facts) error { Credentials(f, at(""), nil); return nil }, want: []string{"Credentials=True/SecretFound: the kubeconfig is in the secret store at cluster/kubernetes/c/default/admin"}},
+		"a kubeconfig in a Secret": {set: func(f *engine.Facts) error { Credentials(f, byRef, nil); return nil }, want: []string{"Credentials=True/SecretFound: the kubeconfig is in Secret s"}},
+		"no kubeconfig":            {set: func(f *engine.Facts) error { Credentials(f, byRef, missing); return nil }, want: []string{"Credentials=False/SecretMissing: no secret"}},
+		"no answer so far":         {set: func(f *engine.Facts) error { return Supported(f, snap, &v1alpha1.Cluster{}) }},
+		"a version that is new":    {set: func(f *engine.Facts) error { return Supported(f, snap, byRef) }, want: []string{"Supported=True/VersionSupported: Kubernetes v1.34.4 is supported"}},
+		"a version that is old": {
+			set: func(f *engine.Facts) error { return Supported(f, snap, at("v1.27.3")) }, wantErr: true,
+			want: []string{"Supported=False/VersionUnsupported: Kubernetes v1.27.3 is older than 1.28, which the components need: upgrade the cluster"},
+		},
+		"grants of a space":       {set: func(f *engine.Facts) error { SpaceAccess(f, nil); return nil }, want: []string{"SecretAccess=True/Applied: accounts of the space can read their secrets"}},
+		"grants that are refused": {set: func(f *engine.Facts) error { SpaceAccess(f, missing); return nil }, want: []string{"SecretAccess=False/SecretMissing: no secret"}},
+	} {
+		facts := &engine.Facts{}
+		if err := test.set(facts); (err != nil) != test.wantErr {
+			t.Errorf("%s: error %v, want one: %t", name, err, test.wantErr)
+		}
+		if diff := cmp.Diff(test.want, conditionsOf(facts)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -64,3 +64,12 @@ func ReadyPart(snap *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, set 
 	}
 	return &set, err
 }
+
+// SpaceAccess sets the condition SecretAccess of a space, given the error of its grants.
+func SpaceAccess(facts *engine.Facts, err error) {
+	if err != nil {
+		facts.Fail(v1alpha1.ConditionSecretAccess, err)
+		return
+	}
+	facts.True(v1alpha1.ConditionSecretAccess, v1alpha1.ReasonApplied, "accounts of the space can read their secrets")
+}

@@ -94,3 +94,8 @@ func ShortRevision(revision string) string {
 	}
 	return revision
 }
+
+// Unmirrored returns the reason why the repository of a suspended object is left alone.
+func Unmirrored() error {
+	return engine.Held(v1alpha1.ReasonSuspended, "spec.suspend is set: the repository is not mirrored")
+}

@@ -6,6 +6,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 )
@@ -146,4 +147,35 @@ func Armed(triggers []v1alpha1.PipelineTriggerStatus) string {
 		}
 	}
 	return fmt.Sprintf("%d/%d", n, len(triggers))
+}
+
+// SetArmed sets the condition Armed and the message of Ready. It returns a waiting error
+// if a trigger is not armed.
+func SetArmed(facts *engine.Facts, status *v1alpha1.ProjectPipelineRuntimeStatus) error {
+	var not []string
+	reason := v1alpha1.ReasonDisarmed
+	for _, t := range status.Triggers {
+		if !t.Armed {
+			if not = append(not, fmt.Sprintf("%s by %s: %s", t.Pipeline, t.EventSource, t.Message)); len(not) == 1 {
+				reason = t.Reason
+			}
+		}
+	}
+	if len(not) > 0 {
+		message := fmt.Sprintf("%s triggers are armed; not armed is %s%s", status.Armed, not[0], engine.More(len(not)-1))
+		facts.False(v1alpha1.ConditionArmed, v1alpha1.ReasonDisarmed, message)
+		return engine.Waiting(reason, "%s", message)
+	}
+	facts.True(v1alpha1.ConditionArmed, v1alpha1.ReasonArmed, status.Armed+" triggers are armed")
+	if status.Target != nil {
+		facts.ReadyMessage = fmt.Sprintf("%s triggers are armed on cluster %s", status.Armed, status.Target.Cluster)
+	}
+	return nil
+}
+
+// NotServed returns the reason why an operator without the image of nautes-runner serves
+// no pipeline runtime.
+func NotServed() error {
+	return engine.Terminal(v1alpha1.ReasonNotServed,
+		"pipelines.runnerImage is missing in the operator's configuration: set it to the image with nautes-runner")
 }

@@ -11,6 +11,7 @@ import (
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/apply"
 	"nautes.io/nautes/internal/build"
+	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
@@ -147,5 +148,48 @@ func TestRevoke(t *testing.T) {
 	}
 	if got := Armed(triggers); got != "1/3" {
 		t.Errorf("%s are armed, want 1/3", got)
+	}
+}
+
+// The first trigger that is not armed gives the reason, and the others are counted.
+func TestSetArmed(t *testing.T) {
+	armed := v1alpha1.PipelineTriggerStatus{EventSource: "push", Pipeline: "build", Armed: true}
+	denied := v1alpha1.PipelineTriggerStatus{EventSource: "tag", Pipeline: "release", Reason: "PermissionDenied", Message: "no grant"}
+	missing := v1alpha1.PipelineTriggerStatus{EventSource: "night", Pipeline: "build", Reason: "KindMissing", Message: "no kind"}
+	for name, test := range map[string]struct {
+		triggers  []v1alpha1.PipelineTriggerStatus
+		target    bool
+		want      []string
+		wantReady string
+		wantErr   string
+	}{
+		"all": {triggers: []v1alpha1.PipelineTriggerStatus{armed}, want: []string{"Armed=True/Armed: 1/1 triggers are armed"}},
+		"all, on a cluster": {
+			triggers: []v1alpha1.PipelineTriggerStatus{armed}, target: true,
+			want: []string{"Armed=True/Armed: 1/1 triggers are armed"}, wantReady: "1/1 triggers are armed on cluster c",
+		},
+		"one not": {
+			triggers: []v1alpha1.PipelineTriggerStatus{armed, denied}, target: true, wantErr: "PermissionDenied",
+			want: []string{"Armed=False/Disarmed: 1/2 triggers are armed; not armed is release by tag: no grant"},
+		},
+		"two not": {
+			triggers: []v1alpha1.PipelineTriggerStatus{missing, armed, denied}, wantErr: "KindMissing",
+			want: []string{"Armed=False/Disarmed: 1/3 triggers are armed; not armed is build by night: no kind (and 1 more)"},
+		},
+	} {
+		facts, status := &engine.Facts{}, &v1alpha1.ProjectPipelineRuntimeStatus{Triggers: test.triggers, Armed: Armed(test.triggers)}
+		if test.target {
+			status.Target = &v1alpha1.RuntimeTarget{Cluster: "c"}
+		}
+		err := SetArmed(facts, status)
+		if outcome := engine.Classify(err, nil); outcome.Reason != test.wantErr || (err != nil) != (outcome.Class == engine.ClassWaiting) {
+			t.Errorf("%s: error %v of %+v, want the reason %q", name, err, outcome, test.wantErr)
+		}
+		if diff := cmp.Diff(test.want, conditionsOf(facts)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if facts.ReadyMessage != test.wantReady {
+			t.Errorf("%s: the message of Ready is %q, want %q", name, facts.ReadyMessage, test.wantReady)
+		}
 	}
 }

@@ -1,11 +1,7 @@
 package messages
 
 import (
-	"context"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -20,7 +16,7 @@ import (
 
 	"nautes.io/nautes/internal/config"
 	"nautes.io/nautes/internal/git"
-	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/secrets/vault"
 	"nautes.io/nautes/internal/summary"
@@ -32,7 +28,8 @@ func failures(t *testing.T) map[string]error {
 	t.Helper()
 	return map[string]error{
 		"FetchFailed":            missingRepository(t),
-		"NotConnected":           silentCluster(t),
+		"NotConnected":           silentCluster(t, alpha),
+		"HostNotReady":           summary.HostNotReady(reconcile.Message(silentCluster(t, "host"))),
 		"SecretStoreUnavailable": readSecret(t, http.StatusServiceUnavailable, "Vault is sealed"),
 		"SecretStoreDenied":      readSecret(t, http.StatusForbidden, "permission denied"),
 	}
@@ -59,57 +56,6 @@ func missingRepository(t *testing.T) error {
 		Auth: git.Auth{Username: "reader", Password: secrets.NewValue([]byte("token"))},
 	})
 	return summary.FetchProblem(err)
-}
-
-// silentCluster connects to an API server that does not answer.
-func silentCluster(t *testing.T) error {
-	t.Helper()
-	released := make(chan struct{})
-	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-r.Context().Done():
-		case <-released:
-		}
-	}))
-	t.Cleanup(server.Close)
-	t.Cleanup(func() { close(released) })
-	authority := base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	kubeconfig := fmt.Sprintf(`apiVersion: v1
-kind: Config
-current-context: c
-contexts: [{name: c, context: {cluster: c, user: u}}]
-clusters: [{name: c, cluster: {server: %q, certificate-authority-data: %s}}]
-users: [{name: u, user: {token: t}}]
-`, server.URL, authority)
-	changed := make(chan struct{}, 1)
-	manager := remote.NewManager(remote.ManagerOptions{ProbeTimeout: 200 * time.Millisecond, OnState: func(string) {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	}})
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- manager.Start(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	manager.Set(alpha, remote.Endpoint{UID: "uid", Version: "1", Kubeconfig: secrets.NewValue([]byte(kubeconfig)), Server: server.URL})
-	for deadline := time.After(time.Minute); ; {
-		select {
-		case <-changed:
-			if manager.State(alpha).Connecting {
-				continue
-			}
-			_, err := manager.Get(alpha)
-			return err
-		case <-deadline:
-			t.Fatal("the connection was never tried")
-		}
-	}
 }
 
 // readSecret reads a secret from a Vault that answers with a status.

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,16 +36,6 @@ import (
 
 // printed is a message as the product prints it.
 type printed struct{ reason, message string }
-
-// worded is a message that a controller words in place: the file that holds its format
-// and its reason, and the values that are filled in.
-type worded struct {
-	file, format string
-	args         []any
-}
-
-// say returns a message that a controller words in place.
-func say(file, format string, args ...any) worded { return worded{file, format, args} }
 
 const root = "../.."
 
@@ -88,20 +75,8 @@ func TestExamplesArePrinted(t *testing.T) {
 		}
 		check(reason, outcome.Message)
 	}
-	for _, one := range slices.Concat(deployments(), sums(), groups()) {
+	for _, one := range slices.Concat(deployments(), sums(), groups(), clusters(t), passes(), pipelines()) {
 		check(one.reason, one.message)
-	}
-	for reason, w := range wordedInPlace() {
-		content, err := os.ReadFile(filepath.Join(root, w.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		source := regexp.MustCompile(`"\+[\w.]+\+"`).ReplaceAllString(string(content), "%s")
-		source = regexp.MustCompile(`"\s*\+\s*"`).ReplaceAllString(source, "")
-		if !strings.Contains(source, strings.TrimSuffix(strings.Trim(strconv.Quote(w.format), `"`), "%s")) || !strings.Contains(source, "Reason"+reason) {
-			t.Errorf("%s does not hold the reason %s and the message %q", w.file, reason, w.format)
-		}
-		check(reason, fmt.Sprintf(w.format, w.args...))
 	}
 	for reason := range examples {
 		if !tried[reason] {
@@ -140,6 +115,9 @@ func classified() map[string]error {
 	errs["ForgeUnavailable"] = summary.ForgeProblem("gitlab", &client.Error{
 		Action: `list the repositories named "default.project"`, Class: client.ErrUnavailable, Reason: "502 Bad Gateway",
 	})
+	errs["Suspended"], errs["NotServed"] = summary.Unmirrored(), summary.NotServed()
+	errs["Reregistering"] = summary.Reregistering(engine.Removing(
+		apply.Result{Removing: []plan.ID{{Kind: "Secret", Namespace: "argocd", Name: alpha}}}, plan.Tenant).Error())
 	errs["ForgeDenied"] = summary.ForgeProblem("gitlab", &client.Error{Action: "read the owner of the access token", Class: client.ErrUnauthorized})
 	for reason, list := range refusals() {
 		errs[reason] = engine.Verdict(list)
@@ -204,9 +182,7 @@ func deployments() []printed {
 		all = append(all, printed{outcome.Reason, outcome.Message})
 		return facts
 	}
-	for _, c := range report("Synced", "Healthy", observed.Application{}).Conditions() {
-		all = append(all, printed{c.Reason, c.Message})
-	}
+	all = append(all, reported(report("Synced", "Healthy", observed.Application{}))...)
 	report("Synced", "Progressing", observed.Application{Fault: "Deployment.apps shop-dev/web: 0 of 1 updated replicas are available"})
 	report("Synced", "Degraded", observed.Application{Fault: "Deployment.apps shop-dev/web: exceeded its progress deadline"})
 	report("Synced", "Missing", observed.Application{Fault: "Service shop-dev/web"})
@@ -228,7 +204,7 @@ func groups() []printed {
 	})
 	facts := &engine.Facts{}
 	summary.SetGroupPresent(facts, snapshot.New("t", "nautes", provider), product)
-	all := []printed{{facts.Conditions()[0].Reason, facts.Conditions()[0].Message}}
+	all := append(reported(facts), printed{v1alpha1.ReasonListed, discover.World{Account: "nautes", Listed: make([]discover.Found, 3)}.Found()})
 	for _, group := range []discover.Group{{Leaving: true}, {Path: "shop"}, {Missing: true}} {
 		decided, _ := discover.World{
 			Provider: provider, Products: []*v1alpha1.Product{product}, Account: "nautes", SeesAll: true,
@@ -241,31 +217,39 @@ func groups() []printed {
 	return all
 }
 
-// wordedInPlace returns the messages that controllers word in place.
-func wordedInPlace() map[string]worded {
-	const cluster, remoteConnector = "controllers/cluster/", "internal/remote/connector.go"
-	return map[string]worded{
-		"Valid":              say("internal/engine/phases.go", "every rule holds"),
-		"Suspended":          say("controllers/gitsync/controller.go", "spec.suspend is set: the repository is not mirrored"),
-		"Applied":            say("controllers/space/controller.go", "accounts of the space can read their secrets"),
-		"SecretFound":        say(cluster+"connection.go", "the kubeconfig is in %s", "the secret store at "+secrets.ClusterKubeconfig(alpha).String()),
-		"VersionSupported":   say(cluster+"connection.go", "Kubernetes %s is supported", "v1.34.4"),
-		"Connected":          say(cluster+"connection.go", "Kubernetes %s answers", "v1.34.4"),
-		"VersionUnsupported": say(cluster+"connection.go", "Kubernetes %s is older than %s, which the components need: upgrade the cluster", "v1.27.3", "1.30"),
-		"HostNotReady":       say(cluster+"register.go", "the host of the virtual cluster is not ready: %s", "cluster host is not connected: the API server did not answer in time; check the network, firewalls and the load of the API server"),
-		"Registered":         say(cluster+"register.go", "the tenant's Argo CD knows the cluster"),
-		"Reregistering":      say(cluster+"remove.go", "the objects of the earlier registration are removed first: %s", "Secret argocd/alpha on Tenant is being removed"),
-		"CredentialsInvalid": say(remoteConnector, "the client certificate in the kubeconfig has expired on %s; store a kubeconfig with a new one", "2024-01-31"),
-		"ClusterReplaced": say(remoteConnector, "another cluster answers at the address: the UID of its namespace kube-system is %s, and %s is on record; "+
-			"bring the first one back, or delete the Cluster and create it again", "5f1c", "0b7a"),
-		"Abandoned": say("internal/reconcile/deps.go", "its objects on cluster %s are given up, as the annotation %s asks: remove them there by hand", alpha, v1alpha1.AnnotationAbandon),
-		"Listed":    say("controllers/productprovider/controller.go", "%d groups of the account %s have a %s", 3, "nautes", discover.Repository),
-		"Armed":     say("controllers/pipelineruntime/status.go", "%s triggers are armed", "2/2"),
-		"Disarmed":  say("controllers/pipelineruntime/status.go", "%s triggers are armed; not armed is %s%s", "1/2", "build by push: Argo Events does not run Sensor api-push: no bus", ""),
-		"NotServed": say("controllers/pipelineruntime/controller.go",
-			"pipelines.runnerImage is missing in the operator's configuration: set it to the image with nautes-runner"),
-		"NotEvaluated": say("internal/engine/facts.go", "the last pass ended before it came to this condition; Ready says why"),
+// reported returns the message of each condition in the facts.
+func reported(facts *engine.Facts) []printed {
+	var all []printed
+	for _, c := range facts.Conditions() {
+		all = append(all, printed{c.Reason, c.Message})
 	}
+	return all
+}
+
+// passes returns the messages about the passes of any kind.
+func passes() []printed {
+	facts := &engine.Facts{}
+	_ = facts.Valid(nil)
+	summary.SpaceAccess(facts, nil)
+	all := reported(facts)
+	engine.AnnounceAbandoned(recorder{&all}, testutil.Product(shop), alpha)
+	notEvaluated := engine.NotEvaluated(v1alpha1.ConditionApplied)
+	return append(all, printed{notEvaluated.Reason, notEvaluated.Message})
+}
+
+// pipelines returns the messages about the triggers of a pipeline runtime.
+func pipelines() []printed {
+	trigger := v1alpha1.PipelineTriggerStatus{EventSource: "push", Pipeline: "build", Message: "Argo Events does not run Sensor api-push: no bus"}
+	var all []printed
+	for _, armed := range []bool{true, false} {
+		facts, other := &engine.Facts{}, v1alpha1.PipelineTriggerStatus{EventSource: "tag", Pipeline: "build", Armed: true}
+		trigger.Armed = armed
+		status := &v1alpha1.ProjectPipelineRuntimeStatus{Triggers: []v1alpha1.PipelineTriggerStatus{trigger, other}}
+		status.Armed = summary.Armed(status.Triggers)
+		_ = summary.SetArmed(facts, status)
+		all = append(all, reported(facts)...)
+	}
+	return all
 }
 
 // sums returns the messages that sum up files, components and deleted objects.
@@ -285,7 +269,7 @@ func sums() []printed {
 		cluster, facts := testutil.Cluster(alpha), &engine.Facts{}
 		cluster.Status.Components, cluster.Status.Progress = states, summary.Progress(states)
 		_ = summary.ComponentsReady(facts, cluster, nil)
-		all = append(all, printed{facts.Conditions()[0].Reason, facts.Conditions()[0].Message})
+		all = append(all, reported(facts)...)
 	}
 	space := plan.Set{Owner: plan.Owner{Kind: "Space", Product: shop, Name: shop}, Target: plan.Cluster(alpha)}
 	engine.AnnouncePrune(recorder{&all}, testutil.Product(shop), space, []plan.ID{{Kind: "Namespace", Name: "shop-test"}},
