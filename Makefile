@@ -19,7 +19,7 @@ RACE_PACKAGES := $(addprefix ./internal/,$(addsuffix /...,$(CONCURRENT)))
 HAS_CC := $(shell command -v "$$(go env CC)")
 
 # Tests against the code of others that would not fit into the product's module.
-TEST_MODULES := hack/argocdtest hack/eventstest
+TEST_MODULES := hack/argocdtest hack/eventstest hack/certmanagertest
 
 include hack/tools.mk
 
