@@ -90,6 +90,44 @@ type CodeRepoStatus struct {
 	// tenant repository.
 	// +optional
 	Hook *ForgeHook `json:"hook,omitempty"`
+
+	// deployKeys are the deploy keys that the operator has made for the repository, if
+	// deployKeys of the provider is set. They are on record before the forge has them.
+	// +optional
+	DeployKeys *DeployKeys `json:"deployKeys,omitempty"`
+}
+
+// DeployKeys are the deploy keys of a code repository in a Git forge.
+type DeployKeys struct {
+	// provider is the name of the CodeRepoProvider whose forge has the repository.
+	// +required
+	Provider string `json:"provider"`
+
+	// repository is the id of the repository in the forge.
+	// +required
+	Repository int64 `json:"repository"`
+
+	// rotated is the value of the annotation nautes.io/rotate-deploy-keys that was
+	// answered last.
+	// +optional
+	Rotated string `json:"rotated,omitempty"`
+
+	// keys that the operator has made.
+	// +listType=map
+	// +listMapKey=permission
+	// +optional
+	Keys []DeployKey `json:"keys,omitempty"`
+}
+
+// DeployKey is a deploy key in a Git forge.
+type DeployKey struct {
+	// permission of the key: readonly, or readwrite, which can push.
+	// +required
+	Permission Permission `json:"permission"`
+
+	// fingerprint of the key as OpenSSH prints it, such as SHA256:…
+	// +required
+	Fingerprint string `json:"fingerprint"`
 }
 
 // CodeRepo is a Git repository of a product, or the tenant repository.

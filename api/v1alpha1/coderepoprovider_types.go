@@ -49,6 +49,13 @@ type CodeRepoProviderSpec struct {
 	// the proxy of the operator's configuration.
 	// +optional
 	Proxy *GitProxy `json:"proxy,omitempty"`
+
+	// deployKeys has the operator make, store and rotate the deploy keys of the CodeRepos
+	// of this provider, and enable them in the forge as the CodeRepoBindings say. It needs
+	// an access token of a maintainer. A key that a person has stored stays as it is. When
+	// it is switched off, the keys stay.
+	// +optional
+	DeployKeys bool `json:"deployKeys,omitempty"`
 }
 
 // GitProxy is an HTTP proxy for clients of Git.

@@ -40,6 +40,9 @@ const (
 	// ConditionHooked reports whether the Git forge has the hooks that report pushes and
 	// events. It is there if the receiver has a public URL.
 	ConditionHooked = "Hooked"
+	// ConditionDeployKeys reports whether the Git forge has the deploy keys of a code
+	// repository. It is there if deployKeys of the CodeRepoProvider is set.
+	ConditionDeployKeys = "DeployKeys"
 	// ConditionArmed reports whether every trigger of a pipeline runtime is armed.
 	ConditionArmed = "Armed"
 )
@@ -364,6 +367,14 @@ const (
 	//
 	// Remedy: store a token as the message says.
 	ReasonForgeDenied = "ForgeDenied"
+	// ReasonRepositoryMismatch: the repository in the forge is not the one that the name of
+	// the CodeRepo or the group of the product says.
+	//
+	// Example: shop/api is repository 7 in CodeRepoProvider gitlab, and its deploy keys are
+	// kept by the name of the CodeRepo: declare it as CodeRepo repo-7
+	//
+	// Remedy: rename the CodeRepo, or correct the repository that it names.
+	ReasonRepositoryMismatch = "RepositoryMismatch"
 	// ReasonPresent: the forge has the group and its default.project.
 	//
 	// Example: group shop of ProductProvider products

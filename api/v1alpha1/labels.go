@@ -39,6 +39,9 @@ const (
 	// AnnotationReconcileAt requests a reconciliation: every change of an object
 	// causes one, and people set this annotation to have something to change.
 	AnnotationReconcileAt = "nautes.io/reconcile-at"
+	// AnnotationRotateKeys on a CodeRepo has the operator make its deploy keys anew, once
+	// for each value.
+	AnnotationRotateKeys = "nautes.io/rotate-deploy-keys"
 
 	// Finalizer is on every object that has traces elsewhere or can be in use.
 	Finalizer = "nautes.resource.nautes.io/finalizer"

@@ -2,14 +2,15 @@ package declared
 
 import (
 	"context"
+	"errors"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/deploykeys"
 	"nautes.io/nautes/internal/engine"
 	"nautes.io/nautes/internal/pushhooks"
 	"nautes.io/nautes/internal/reconcile"
-	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/summary"
 )
 
@@ -23,6 +24,9 @@ func AddCodeRepo(d *reconcile.Deps) error {
 		p := reconcile.Declared(d, w.ready, w.leave)(s)
 		if d.Hooks.Active() && d.IsTenantRepository(s.Object) {
 			p.Conditions = append(p.Conditions, v1alpha1.ConditionHooked)
+		}
+		if s.Object.Status.DeployKeys != nil {
+			p.Conditions = append(p.Conditions, v1alpha1.ConditionDeployKeys)
 		}
 		return p
 	}
@@ -46,7 +50,7 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 		}
 		r.Status.Sync = nil
 		meta.RemoveStatusCondition(&r.Status.Conditions, v1alpha1.ConditionSynced)
-		return "clients use " + url, nil
+		return "clients use " + url, d.Keys.Ensure(ctx, s, url)
 	}
 	if r.Spec.URL == "" {
 		return "", engine.Terminal(v1alpha1.ReasonInvalid, "spec.url is missing: the tenant repository is mirrored from there")
@@ -68,11 +72,11 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 	return "mirrored at " + summary.ShortRevision(r.Status.Sync.Revision), nil
 }
 
-// leave removes the credentials of a deleted code repository: the next one of its
-// name, which may belong to another product, must not find them.
+// leave removes the deploy keys and the credentials of a deleted code repository: the
+// next one of its name, which may belong to another product, must not find them.
 func (w codeRepoWork) leave(ctx context.Context, s *engine.Session[*v1alpha1.CodeRepo]) error {
 	r := s.Object
-	if err := pushhooks.Remove(ctx, w.deps.Hooks, s); err != nil {
+	if err := errors.Join(pushhooks.Remove(ctx, w.deps.Hooks, s), w.deps.Keys.Remove(ctx, s)); err != nil {
 		return err
 	}
 	provider := s.Snapshot.CodeRepoProvider(r.Spec.CodeRepoProvider)
@@ -80,12 +84,6 @@ func (w codeRepoWork) leave(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 	if r.Namespace == w.deps.Namespace || provider == nil || holder == nil || holder.Namespace != r.Namespace {
 		return nil
 	}
-	for _, ref := range []secrets.Ref{
-		secrets.RepositoryReadOnly(provider.Spec.ProviderType, r.Name), secrets.RepositoryReadWrite(provider.Spec.ProviderType, r.Name),
-	} {
-		if err := w.deps.Secrets.Delete(ctx, ref); err != nil {
-			return err
-		}
-	}
-	return nil
+	keys := deploykeys.Keeper{Store: w.deps.Secrets, Provider: provider.Spec.ProviderType}
+	return keys.Forget(ctx, r.Name)
 }

@@ -1,6 +1,6 @@
 // Package forgehooks keeps the webhooks of Nautes in Git forges. It guarantees that a
-// repository has one hook for each address, that the place of a hook is on record before
-// the hook is made, and that a forge is not asked about a hook more often than needed.
+// repository has one hook for each address, and that the place of a hook is on record
+// before the hook is made.
 package forgehooks
 
 import (
@@ -9,26 +9,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
-	"math/rand/v2"
-	"sync"
 	"time"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/forge/client"
+	"nautes.io/nautes/internal/pace"
 	"nautes.io/nautes/internal/secrets"
 )
 
-// Times between two looks at a hook: while it is as it should be, and after failures.
-const (
-	checkEvery = time.Hour
-	firstPause = 30 * time.Second
-	lastPause  = 15 * time.Minute
-)
-
 var (
-	// ErrNoToken is returned if there is no access token for the forge.
-	ErrNoToken = errors.New("there is no access token")
 	// errDisabled: the forge does not deliver.
 	errDisabled = errors.New("the forge has stopped to deliver, because deliveries failed")
 	errLeaving  = errors.New("the repository is marked for deletion")
@@ -46,7 +35,7 @@ type Error struct {
 func (e *Error) Error() string {
 	remedy := fmt.Sprintf("let the access token of CodeRepoProvider %s be one of a maintainer of the repository", e.Provider)
 	switch {
-	case errors.Is(e.Err, ErrNoToken):
+	case errors.Is(e.Err, client.ErrNoToken):
 		remedy = fmt.Sprintf("store one of a maintainer for CodeRepoProvider %s", e.Provider)
 	case errors.Is(e.Err, errDisabled):
 		remedy = "let the forge reach the receiver's public URL"
@@ -80,24 +69,10 @@ type Record func(context.Context, *v1alpha1.ForgeHook) error
 // Keeper keeps hooks. Its fields must be set before the first call.
 type Keeper struct {
 	// Connect returns a client with the tenant's token for the forge of a
-	// CodeRepoProvider. The error wraps ErrNoToken if there is none.
+	// CodeRepoProvider. The error wraps client.ErrNoToken if there is none.
 	Connect func(ctx context.Context, provider string) (client.Client, error)
-	// Now returns the time, or is nil for the time of the system.
-	Now func() time.Time
-
-	mutex  sync.Mutex
-	checks map[string]check
-}
-
-// check is the last look at a hook.
-type check struct {
-	// of identifies what was looked for.
-	of [sha256.Size]byte
-	// hash is the hash of the secret.
-	hash     string
-	next     time.Time
-	failures int
-	err      error
+	// Looks are the last looks at the hooks. Their notes are the hashes of the secrets.
+	Looks pace.Memory
 }
 
 // Ensure makes a hook, or repairs it. recorded is its place as Record has stored it last,
@@ -105,32 +80,19 @@ type check struct {
 // hook, once for each of its hooks. Ensure returns the time until the hook should be looked
 // at again: before, it answers from memory. Its errors are of Record and Read, or an *Error.
 func (k *Keeper) Ensure(ctx context.Context, owner string, h Hook, recorded *v1alpha1.ForgeHook, record Record) (again time.Duration, err error) {
-	now, of := k.now(), identity(h)
-	k.mutex.Lock()
-	last := k.checks[owner]
-	k.mutex.Unlock()
-	if last.of == of && now.Before(last.next) && (last.err != nil || recorded != nil && recorded.URL == h.URL && recorded.SecretHash == last.hash) {
-		return last.next.Sub(now), last.err
+	of := identity(h)
+	last, again := k.Looks.Last(owner, of)
+	if again > 0 && (last.Err != nil || recorded != nil && recorded.URL == h.URL && recorded.SecretHash == last.Note) {
+		return again, last.Err
 	}
 	hash, err := k.ensure(ctx, h, recorded, record)
-	next := check{of: of, hash: hash, err: err, next: now.Add(stretched(checkEvery))}
 	var failed *Error
-	switch {
-	case err == nil:
-	case errors.As(err, &failed) && ctx.Err() == nil:
-		next.failures = last.failures + 1
-		next.next = now.Add(max(client.RetryAfter(err), stretched(min(firstPause<<min(last.failures, 10), lastPause))))
-	default:
+	if err != nil && (!errors.As(err, &failed) || ctx.Err() != nil) {
 		// What is on record is not known, so the next pass looks again.
-		next.next = now
+		k.Looks.Forget(owner)
+		return 0, err
 	}
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
-	if k.checks == nil {
-		k.checks = map[string]check{}
-	}
-	k.checks[owner] = next
-	return next.next.Sub(now), err
+	return k.Looks.Looked(owner, pace.Look{Of: of, Note: hash, Err: err}, client.RetryAfter(err)), err
 }
 
 // ensure asks the forge. It returns the hash of the secret.
@@ -181,21 +143,11 @@ func (k *Keeper) ensure(ctx context.Context, h Hook, recorded *v1alpha1.ForgeHoo
 	return hash, nil
 }
 
-// Retry lets the next calls of Ensure look at once at the hooks that failed, for example
-// because there is another access token.
-func (k *Keeper) Retry() {
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
-	maps.DeleteFunc(k.checks, func(_ string, last check) bool { return last.err != nil })
-}
-
 // Remove removes the hook at a recorded place, whose owner goes. One that the token does
 // not show any more stays, and its deliveries have no effect without the owner. The
 // error is an *Error: the forge is not available.
 func (k *Keeper) Remove(ctx context.Context, owner string, recorded *v1alpha1.ForgeHook) error {
-	k.mutex.Lock()
-	delete(k.checks, owner)
-	k.mutex.Unlock()
+	k.Looks.Forget(owner)
 	if err := k.remove(ctx, recorded); err != nil {
 		return &Error{recorded.Provider, fmt.Sprintf("repository %d", recorded.Repository), err}
 	}
@@ -225,7 +177,7 @@ func (k *Keeper) remove(ctx context.Context, recorded *v1alpha1.ForgeHook) error
 // unlessGone returns nil for an error that lasts: the repository, the token or its right
 // is gone.
 func unlessGone(err error) error {
-	for _, lasting := range []error{ErrNoToken, client.ErrNotFound, client.ErrForbidden, client.ErrUnauthorized} {
+	for _, lasting := range []error{client.ErrNoToken, client.ErrNotFound, client.ErrForbidden, client.ErrUnauthorized} {
 		if errors.Is(err, lasting) {
 			return nil
 		}
@@ -233,21 +185,8 @@ func unlessGone(err error) error {
 	return err
 }
 
-func (k *Keeper) now() time.Time {
-	if k.Now != nil {
-		return k.Now()
-	}
-	return time.Now()
-}
-
-// stretched adds up to a tenth to an interval at random, so that the hooks of a tenant
-// are not looked at all at once.
-func stretched(interval time.Duration) time.Duration {
-	return interval + rand.N(interval/10+1)
-}
-
 // identity returns a value that only the same hook has.
-func identity(h Hook) [sha256.Size]byte {
+func identity(h Hook) pace.Identity {
 	return sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %t %q %s", h.Provider, h.Path, h.URL, h.Events, h.Plain, h.Version, hashOf(h.HookSpec)))
 }
 

@@ -14,6 +14,7 @@ import (
 	"nautes.io/nautes/internal/forge/client"
 	gitlabclient "nautes.io/nautes/internal/forge/client/gitlab"
 	forge "nautes.io/nautes/internal/forge/gitlab"
+	"nautes.io/nautes/internal/pace"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/gitlab"
 )
@@ -42,10 +43,10 @@ func newWorld(t *testing.T) *world {
 	w.AddProject("labs/moved", gitlab.ProjectSettings{Readme: true})
 	token := w.Token("owner")
 	w.Keeper = &Keeper{
-		Now: func() time.Time { return w.now },
+		Looks: pace.Memory{Now: func() time.Time { return w.now }},
 		Connect: func(_ context.Context, provider string) (client.Client, error) {
 			if provider != "gitlab" {
-				return nil, ErrNoToken
+				return nil, client.ErrNoToken
 			}
 			return gitlabclient.New(client.Connection{APIServer: w.URL, Token: secrets.NewValue([]byte(token))})
 		},
@@ -113,7 +114,7 @@ func TestEnsure(t *testing.T) {
 		},
 		"another URL":             {change: []func(*Hook){elsewhere}, want: map[string]string{other: signed("the secret of the hook")}, wantRequests: true},
 		"another repository":      {change: []func(*Hook){moved}, want: map[string]string{}, wantMoved: first, wantRequests: true},
-		"after a restart":         {between: func(_ *testing.T, w *world) { w.checks = nil }, want: first, wantRequests: true},
+		"after a restart":         {between: func(_ *testing.T, w *world) { w.Looks.Forget("Product product-1") }, want: first, wantRequests: true},
 		"after a lost status":     {between: func(_ *testing.T, w *world) { w.recorded = nil }, want: first, wantRequests: true},
 		"removed by hand":         {between: func(t *testing.T, w *world) { w.drop(t) }, after: 2 * time.Hour, want: first, wantRequests: true},
 		"not sent after a record": {between: func(t *testing.T, w *world) { w.drop(t); w.recorded.SecretHash = "" }, want: first, wantRequests: true},
@@ -128,7 +129,7 @@ func TestEnsure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			if again, err := w.ensure(t, hook()); err != nil || again < checkEvery || again > checkEvery*11/10+1 {
+			if again, err := w.ensure(t, hook()); err != nil || again < pace.CheckEvery || again > pace.CheckEvery*11/10+1 {
 				t.Fatalf("Ensure = %v, %v", again, err)
 			}
 			if diff := cmp.Diff(first, w.has("labs/default.project")); diff != "" {
@@ -197,17 +198,17 @@ func TestEnsureFails(t *testing.T) {
 		// wantAgain is the least time until the next attempt.
 		wantAgain time.Duration
 	}{
-		"no token":          {change: func(h *Hook) { h.Provider = "another" }, want: "there is no access token: store one of a maintainer for CodeRepoProvider another", wantAgain: firstPause},
-		"no repository":     {change: func(h *Hook) { h.Path = "labs/none" }, want: "let the access token of CodeRepoProvider gitlab be one of a maintainer", wantAgain: firstPause},
-		"no right":          {prepare: func(_ *testing.T, w *world) { w.SetMember("labs", "owner", gitlab.Developer) }, want: "let the access token of CodeRepoProvider gitlab be one of a maintainer", wantAgain: firstPause},
-		"the forge is away": {prepare: func(_ *testing.T, w *world) { w.Fail(all, 0, gitlab.BadGateway()) }, want: "it is tried again", wantAgain: firstPause},
+		"no token":          {change: func(h *Hook) { h.Provider = "another" }, want: "there is no access token: store one of a maintainer for CodeRepoProvider another", wantAgain: pace.FirstPause},
+		"no repository":     {change: func(h *Hook) { h.Path = "labs/none" }, want: "let the access token of CodeRepoProvider gitlab be one of a maintainer", wantAgain: pace.FirstPause},
+		"no right":          {prepare: func(_ *testing.T, w *world) { w.SetMember("labs", "owner", gitlab.Developer) }, want: "let the access token of CodeRepoProvider gitlab be one of a maintainer", wantAgain: pace.FirstPause},
+		"the forge is away": {prepare: func(_ *testing.T, w *world) { w.Fail(all, 0, gitlab.BadGateway()) }, want: "it is tried again", wantAgain: pace.FirstPause},
 		"the forge is busy": {prepare: func(_ *testing.T, w *world) { w.Fail(all, 0, gitlab.RetryLater(2*time.Minute)) }, want: "it is tried again", wantAgain: 2 * time.Minute},
 		"marked for deletion": {prepare: func(t *testing.T, w *world) {
 			if err := w.client(t).RemoveRepository(t.Context(), w.id("labs/default.project")); err != nil {
 				t.Fatal(err)
 			}
-		}, want: "not found", wantAgain: firstPause},
-		"an event is unknown":  {change: func(h *Hook) { h.Events = []string{"push"} }, want: "no event", wantAgain: firstPause},
+		}, want: "not found", wantAgain: pace.FirstPause},
+		"an event is unknown":  {change: func(h *Hook) { h.Events = []string{"push"} }, want: "no event", wantAgain: pace.FirstPause},
 		"the record is denied": {prepare: func(_ *testing.T, w *world) { w.refuse = errors.New("conflict") }, want: "conflict"},
 	}
 	for name, tt := range tests {
@@ -264,7 +265,7 @@ func TestPauses(t *testing.T) {
 	if _, err := w.ensure(t, hook()); err == nil {
 		t.Error("the pause has ended early")
 	}
-	w.Retry()
+	w.Looks.Retry()
 	if _, err := w.ensure(t, hook()); err != nil || len(w.has("labs/default.project")) != 1 {
 		t.Errorf("Ensure = %v, hooks %v", err, w.has("labs/default.project"))
 	}
@@ -280,7 +281,7 @@ func TestLostAnswers(t *testing.T) {
 		if err == nil {
 			return
 		}
-		w.now = w.now.Add(lastPause)
+		w.now = w.now.Add(pace.LastPause)
 		if _, err := w.ensure(t, hook()); err != nil {
 			t.Fatalf("after a loss at request %d: %v", lost, err)
 		}

@@ -23,6 +23,7 @@ import (
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/repokeys"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/servers"
 	"nautes.io/nautes/internal/snapshot"
@@ -115,17 +116,19 @@ func receiverKey(d *reconcile.Deps, name string) func(context.Context) ([]byte, 
 
 const receiverKeyField = "key"
 
-// hooks returns the maker of the hooks of the receiver.
-func hooks(d *reconcile.Deps, publicURL string, key func(context.Context) ([]byte, error)) *pushhooks.Maker {
-	return &pushhooks.Maker{
+// addForges adds the makers of hooks and deploy keys in forges.
+func addForges(d *reconcile.Deps, publicURL string, key func(context.Context) ([]byte, error)) {
+	connect := servers.Tenants(d.Secrets, d.Loader)
+	later := func(o v1alpha1.Object, after time.Duration) {
+		d.Queues.Of(snapshot.RefOf(o).Kind).AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(o)}, after)
+	}
+	d.Keys = &repokeys.Maker{Store: d.Secrets, Connect: connect, Later: later}
+	d.Hooks = &pushhooks.Maker{
 		PublicURL: publicURL,
 		Token: func(ctx context.Context, source string) (secrets.Value, error) {
 			content, err := key(ctx)
 			return secrets.NewValue([]byte(receiver.Token(content, source))), err
 		},
-		Keeper: &forgehooks.Keeper{Connect: servers.Tenants(d.Secrets, d.Loader)},
-		Later: func(o v1alpha1.Object, after time.Duration) {
-			d.Queues.Of(snapshot.RefOf(o).Kind).AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(o)}, after)
-		},
+		Keeper: &forgehooks.Keeper{Connect: connect}, Later: later,
 	}
 }

@@ -152,7 +152,7 @@ func receive(d *reconcile.Deps, o *config.Operator) (string, error) {
 		return "", fmt.Errorf("listen for push hooks: %w", err)
 	}
 	key := receiverKey(d, o.Receiver.KeySecret)
-	d.Hooks = hooks(d, o.Receiver.PublicURL, key)
+	addForges(d, o.Receiver.PublicURL, key)
 	// The key is there before the first hook, so that tokens can be made of it.
 	err = d.Manager.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		_, err := key(ctx)

@@ -42,7 +42,7 @@ func (m *Maker) Retry() bool {
 	if !m.Active() {
 		return false
 	}
-	m.Keeper.Retry()
+	m.Keeper.Looks.Retry()
 	return true
 }
 
@@ -123,7 +123,7 @@ func Remove[T v1alpha1.Object](ctx context.Context, m *Maker, s *engine.Session[
 func Problem(err *forgehooks.Error) error {
 	reason := v1alpha1.ReasonForgeDenied
 	switch {
-	case errors.Is(err, forgehooks.ErrNoToken):
+	case errors.Is(err, client.ErrNoToken):
 		reason = v1alpha1.ReasonSecretMissing
 	case errors.Is(err, client.ErrUnavailable):
 		reason = v1alpha1.ReasonForgeUnavailable

@@ -26,6 +26,7 @@ import (
 	"nautes.io/nautes/internal/pushhooks"
 	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/remote"
+	"nautes.io/nautes/internal/repokeys"
 	"nautes.io/nautes/internal/schema"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -59,6 +60,8 @@ type Deps struct {
 	Mirrors *git.Mirrors
 	// Hooks makes the hooks of the receiver in forges.
 	Hooks *pushhooks.Maker
+	// Keys makes the deploy keys of code repositories.
+	Keys *repokeys.Maker
 	// Kinds checks the objects in resource files.
 	Kinds *schema.Kinds
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -160,7 +161,7 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 		d.enqueueAll(ctx, kindProductProvider, func(o v1alpha1.Object) bool {
 			return ref == secrets.ProviderToken(o.(*v1alpha1.ProductProvider).Spec.Name)
 		})
-		d.retryHooks(ctx)
+		d.retryForges(ctx)
 	}
 	if ref == secrets.WebhookKey() {
 		d.enqueueAll(ctx, kindPipelineRuntime, nil)
@@ -175,16 +176,24 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 	if name, ok := secrets.RepositoryOf(ref); ok {
 		for _, repo := range d.finder(ctx).Referring("CodeRepo", plan.Ref{Kind: references.SharedRepoName, Name: name}) {
 			d.enqueueReaders(ctx, repo, kindSpace, kindPipelineRuntime)
+			if repo.(*v1alpha1.CodeRepo).Status.DeployKeys != nil {
+				d.Queues.Of("CodeRepo").Add(Request(repo.GetNamespace(), repo.GetName()))
+			}
 		}
 	}
 }
 
-// retryHooks enqueues the owners of push hooks, to look at once at hooks that failed.
-func (d *Deps) retryHooks(ctx context.Context) {
-	if d.Hooks.Retry() {
+// retryForges enqueues the owners of push hooks and deploy keys, to look at once at the
+// ones that failed.
+func (d *Deps) retryForges(ctx context.Context) {
+	hooks := d.Hooks.Retry()
+	if hooks {
 		d.enqueueAll(ctx, kindProduct, nil)
-		d.enqueueAll(ctx, "CodeRepo", func(o v1alpha1.Object) bool { return d.IsTenantRepository(o) })
 	}
+	d.Keys.Looks.Retry()
+	d.enqueueAll(ctx, "CodeRepo", func(o v1alpha1.Object) bool {
+		return hooks && d.IsTenantRepository(o) || apimeta.IsStatusConditionFalse(o.GetStatus().Conditions, v1alpha1.ConditionDeployKeys)
+	})
 }
 
 // SecretsReturned enqueues everything that an absent secret store may have held up.
@@ -194,7 +203,7 @@ func (d *Deps) SecretsReturned() {
 		d.enqueueAll(ctx, kind, nil)
 	}
 	d.Queues.Sync.Add(d.SyncKeys(ctx, nil)...)
-	d.retryHooks(ctx)
+	d.retryForges(ctx)
 }
 
 // enqueueAll enqueues the objects of a kind that match; a nil match takes all.

@@ -32,7 +32,7 @@ func referring(kind string) []string {
 	case "Project":
 		return []string{"CodeRepo", "CodeRepoBinding", "ArtifactRepo", "DeploymentRuntime", "ProjectPipelineRuntime"}
 	case "CodeRepo":
-		return []string{"CodeRepoBinding", "DeploymentRuntime", "ProjectPipelineRuntime"}
+		return []string{"CodeRepo", "CodeRepoBinding", "DeploymentRuntime", "ProjectPipelineRuntime"}
 	case "Space":
 		return []string{"Environment", "DeploymentRuntime", "ProjectPipelineRuntime"}
 	case "Environment", SharedClaim:
@@ -182,6 +182,10 @@ func readStatus(kind string, o v1alpha1.Object) any {
 		return []any{spaceClusters(o), revision, confirmed}
 	case *v1alpha1.ProductProvider:
 		return o.Status.Departures
+	case *v1alpha1.CodeRepo:
+		if kind == "CodeRepo" {
+			return o.Status.DeployKeys
+		}
 	case *v1alpha1.Cluster:
 		switch kind {
 		case "ComponentCatalogue":

@@ -99,8 +99,13 @@ func Of(o client.Object) []Reference {
 			// Its URL may be on any of them.
 			providers = reads("CodeRepoProvider", "", all)
 		}
-		return slices.Concat(reads("Product", "", product, o.Spec.Product), uses("Project", product, o.Spec.Project),
+		refs := slices.Concat(reads("Product", "", product, o.Spec.Product), uses("Project", product, o.Spec.Project),
 			passing(providers), passing(reads(SharedRepoName, "", o.Name)), reads(sharedAddress, product, addressKey(o)))
+		if o.Status.DeployKeys != nil {
+			// It has the deploy keys of other repositories of the product.
+			refs = append(refs, reads("CodeRepo", product, all)...)
+		}
+		return refs
 	case *v1alpha1.CodeRepoBinding:
 		return slices.Concat(reads("Product", "", product), uses("CodeRepo", product, o.Spec.CodeRepo),
 			uses("Project", product, o.Spec.Projects...))

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 
-	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/deploykeys"
 	"nautes.io/nautes/internal/edit"
 	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/rest/body"
-	"nautes.io/nautes/internal/secrets"
 )
 
 // unmade is the name of a CodeRepo whose repository the forge does not have yet.
@@ -43,7 +41,7 @@ func (s *Server) saveCodeRepo(x *exchange) error {
 	if err != nil {
 		return refusedByForge(c.decoded, err)
 	}
-	id := repositoryID(made.ID)
+	id := deploykeys.RepositoryName(made.ID)
 	if known := c.names.ids[x.name]; known == "" || known == unmade {
 		c.names.know(x.name, id)
 		c.object.SetName(id)
@@ -86,11 +84,11 @@ func (s *Server) removeCodeRepo(x *exchange) error {
 	if c != nil {
 		id = c.names.ids[x.name]
 	}
-	number, inForge := forgeID(id)
+	number, inForge := deploykeys.RepositoryID(id)
 	var absent *Problem
 	if errors.As(err, &absent) && absent.Reason == reasonNoResource && inForge {
 		// An earlier request may have ended after its commit.
-		if !s.leftovers(ctx, p, id) {
+		if !s.storedKeys(p.platform).Stored(ctx, id) {
 			return err
 		}
 		err = nil
@@ -125,15 +123,6 @@ func (x *exchange) owner(ctx context.Context, p *place) error {
 	return nil
 }
 
-// leftovers reports whether the secret store has keys of a repository.
-func (s *Server) leftovers(ctx context.Context, p *place, repository string) bool {
-	k := &keeper{store: s.options.Secrets, provider: p.platform.Provider.Spec.ProviderType}
-	return slices.ContainsFunc([]v1alpha1.Permission{v1alpha1.PermissionReadOnly, v1alpha1.PermissionReadWrite}, func(permission v1alpha1.Permission) bool {
-		_, err := s.options.Secrets.Version(ctx, k.ref(repository, permission))
-		return err == nil || !errors.Is(err, secrets.ErrNotFound)
-	})
-}
-
 // dropKeys removes the keys of a repository, from the forge and the store.
 func (s *Server) dropKeys(x *exchange, p *place, repository string, number int64, inForge bool) ([]string, error) {
 	ctx := x.r.Context()
@@ -143,7 +132,7 @@ func (s *Server) dropKeys(x *exchange, p *place, repository string, number int64
 	}
 	k, err := s.keeper(ctx, x.caller, p.platform)
 	if err == nil {
-		err = k.adjust(ctx, number, nil, "")
+		err = k.Adjust(ctx, number, nil, "")
 	}
 	if err != nil && !errors.Is(err, client.ErrNotFound) {
 		more, err := afterCommit(err)
@@ -152,8 +141,8 @@ func (s *Server) dropKeys(x *exchange, p *place, repository string, number int64
 		}
 		warnings = append(warnings, more...)
 	}
-	k = &keeper{store: s.options.Secrets, provider: p.platform.Provider.Spec.ProviderType}
-	if err := k.forget(ctx, repository); err != nil {
+	k = s.storedKeys(p.platform)
+	if err := k.Forget(ctx, repository); err != nil {
 		return afterCommit(err)
 	}
 	return warnings, nil

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/deploykeys"
 	"nautes.io/nautes/internal/edit"
 	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/rest/body"
@@ -72,7 +73,7 @@ func (n *names) id(ref, name string) string {
 	case err != nil:
 		n.err = err
 	default:
-		n.know(name, repositoryID(r.ID))
+		n.know(name, deploykeys.RepositoryName(r.ID))
 		return n.ids[name]
 	}
 	return name

@@ -64,9 +64,6 @@ func (p *place) namespace() string { return p.edit.Scope.Namespace }
 // productID returns the name of the Product of a group.
 func productID(group int64) string { return fmt.Sprintf("product-%d", group) }
 
-// repositoryID returns the name of the CodeRepo of a repository.
-func repositoryID(id int64) string { return fmt.Sprintf("repo-%d", id) }
-
 // place returns the repository of a product, or of the tenant if the product is empty.
 // It returns a problem if the caller may not read it.
 func (s *Server) place(ctx context.Context, c *caller, product string) (*place, error) {

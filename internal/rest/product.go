@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/deploykeys"
 	"nautes.io/nautes/internal/edit"
 	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/rest/body"
@@ -74,12 +75,12 @@ func (s *Server) makeProduct(x *exchange, decoded *body.Decoded, g *body.GitLab,
 	}
 	k, err := s.keeper(ctx, x.caller, platform)
 	if err == nil {
-		err = k.own(ctx, repository.ID, v1alpha1.PermissionReadOnly)
+		err = k.Own(ctx, repository.ID, v1alpha1.PermissionReadOnly)
 	}
 	if k != nil && (errors.Is(err, client.ErrForbidden) || errors.Is(err, client.ErrNotFound)) {
 		// The tenant's account need not be a member of the group.
-		k.forge = x.caller.forge
-		err = k.own(ctx, repository.ID, v1alpha1.PermissionReadOnly)
+		k.Forge = x.caller.forge
+		err = k.Own(ctx, repository.ID, v1alpha1.PermissionReadOnly)
 	}
 	if err != nil {
 		return nil, err
@@ -165,8 +166,8 @@ func (s *Server) dropProduct(x *exchange) (*saved, error) {
 		return nil, err
 	}
 	s.memory.forget(x.caller.key + "/place")
-	k := &keeper{store: s.options.Secrets, provider: p.platform.Provider.Spec.ProviderType}
-	if err := k.forget(ctx, repositoryID(p.forge.ID)); err != nil {
+	k := s.storedKeys(p.platform)
+	if err := k.Forget(ctx, deploykeys.RepositoryName(p.forge.ID)); err != nil {
 		return nil, err
 	}
 	x.done.Changed = true

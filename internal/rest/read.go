@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"nautes.io/nautes/internal/deploykeys"
 	"nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/rest/body"
 )
@@ -32,7 +33,7 @@ func (r *reader) repositories(c *caller) error {
 	r.forge = map[string]client.Repository{}
 	all, err := c.forge.Repositories(r.ctx, r.place.group.ID)
 	for _, f := range all {
-		r.forge[repositoryID(f.ID)] = f
+		r.forge[deploykeys.RepositoryName(f.ID)] = f
 	}
 	return err
 }
@@ -60,7 +61,7 @@ func (s *Server) getFile(x *exchange) error {
 			return err
 		}
 		if err == nil {
-			r.forge = map[string]client.Repository{repositoryID(f.ID): f}
+			r.forge = map[string]client.Repository{deploykeys.RepositoryName(f.ID): f}
 		}
 	}
 	b, err := r.item(entry)

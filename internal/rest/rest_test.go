@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"nautes.io/nautes/api/v1alpha1"
+	"nautes.io/nautes/internal/deploykeys"
 	"nautes.io/nautes/internal/edit"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/plan"
@@ -161,12 +162,12 @@ func TestProduct(t *testing.T) {
 	if diff := cmp.Diff(append(once, once...), r.made); diff != "" {
 		t.Errorf("made (-want +got):\n%s", diff)
 	}
-	stored, found := r.store.secrets[secrets.RepositoryReadOnly("gitlab", "repo-9")]
-	if !found || len(r.store.secrets) != 1 {
+	if _, found := r.store.secrets[secrets.RepositoryReadOnly("gitlab", "repo-9")]; !found || len(r.store.secrets) != 1 {
 		t.Fatalf("stored %v", r.store.secrets)
 	}
-	if public, err := publicHalf(stored); err != nil || !strings.HasPrefix(public, "ssh-ed25519 ") {
-		t.Errorf("key %q, %v", public, err)
+	keys := deploykeys.Keeper{Store: r.store, Provider: "gitlab"}
+	if key, err := keys.Read(t.Context(), "repo-9", v1alpha1.PermissionReadOnly); err != nil || !key.Made || !strings.HasPrefix(key.Public, "ssh-ed25519 ") {
+		t.Errorf("key %+v, %v", key, err)
 	}
 }
 

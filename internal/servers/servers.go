@@ -12,7 +12,6 @@ import (
 	"nautes.io/nautes/internal/engine"
 	forge "nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/forge/client/clients"
-	"nautes.io/nautes/internal/forgehooks"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/gitaccess"
 	"nautes.io/nautes/internal/plan"
@@ -85,7 +84,7 @@ func stored(ctx context.Context, store secrets.Store, settings gitaccess.Access,
 }
 
 // Tenants returns a function like Tenant, for the names of providers. Its errors wrap
-// forgehooks.ErrNoToken if there is no token.
+// forge.ErrNoToken if there is no token.
 func Tenants(store secrets.Store, loader *snapshot.Loader) func(ctx context.Context, provider string) (forge.Client, error) {
 	return func(ctx context.Context, provider string) (forge.Client, error) {
 		snap, err := loader.Providers(ctx)
@@ -94,11 +93,11 @@ func Tenants(store secrets.Store, loader *snapshot.Loader) func(ctx context.Cont
 		}
 		p := snap.CodeRepoProvider(provider)
 		if p == nil {
-			return nil, fmt.Errorf("CodeRepoProvider %s does not exist: %w", provider, forgehooks.ErrNoToken)
+			return nil, fmt.Errorf("CodeRepoProvider %s does not exist: %w", provider, forge.ErrNoToken)
 		}
 		c, err := stored(ctx, store, loader.Settings.Git, p)
 		if errors.Is(err, secrets.ErrNotFound) {
-			return nil, fmt.Errorf("%w at %s", forgehooks.ErrNoToken, secrets.ProviderToken(provider))
+			return nil, fmt.Errorf("%w at %s", forge.ErrNoToken, secrets.ProviderToken(provider))
 		}
 		return c, err
 	}

@@ -114,8 +114,7 @@ func (s *Snapshot) DeploymentRuntime(product, name string) *v1alpha1.DeploymentR
 	return s.runtimes.get(product, name)
 }
 
-// DeploymentRuntimes returns the deployment runtimes of a product, including the ones
-// that are being deleted.
+// DeploymentRuntimes returns the deployment runtimes of a product, leaving ones included.
 func (s *Snapshot) DeploymentRuntimes(product string) []*v1alpha1.DeploymentRuntime {
 	return s.runtimes.in(product)
 }

@@ -21,7 +21,7 @@ func (s *Snapshot) Permission(product, project, repo string) v1alpha1.Permission
 		return v1alpha1.PermissionReadWrite
 	}
 	var granted v1alpha1.Permission
-	for _, b := range s.bindingsOf(product, repo) {
+	for _, b := range s.BindingsOf(product, repo) {
 		if !b.DeletionTimestamp.IsZero() || !ofProduct(b.Spec.Product, product) {
 			continue
 		}
@@ -69,7 +69,8 @@ func (s *Snapshot) ArtifactRepos(r v1alpha1.Runtime) []*v1alpha1.ArtifactRepo {
 // ofProduct reports whether spec.product agrees with the product of the namespace.
 func ofProduct(spec, product string) bool { return spec == "" || spec == product }
 
-func (s *Snapshot) bindingsOf(product, repo string) []*v1alpha1.CodeRepoBinding {
+// BindingsOf returns the bindings of a code repository of a product.
+func (s *Snapshot) BindingsOf(product, repo string) []*v1alpha1.CodeRepoBinding {
 	return s.bindingsByRepo()[types.NamespacedName{Namespace: product, Name: repo}]
 }
 

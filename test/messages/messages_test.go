@@ -27,6 +27,7 @@ import (
 	"nautes.io/nautes/internal/observed"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/repokeys"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/summary"
@@ -119,6 +120,8 @@ func classified() map[string]error {
 	errs["Reregistering"] = summary.Reregistering(engine.Removing(
 		apply.Result{Removing: []plan.ID{{Kind: "Secret", Namespace: "argocd", Name: alpha}}}, plan.Tenant).Error())
 	errs["ForgeDenied"] = summary.ForgeProblem("gitlab", &client.Error{Action: "read the owner of the access token", Class: client.ErrUnauthorized})
+	errs["RepositoryMismatch"] = repokeys.Verify(testutil.CodeRepo(shop, "api", "", func(r *v1alpha1.CodeRepo) { r.Spec.CodeRepoProvider = "gitlab" }),
+		testutil.Product(shop, func(p *v1alpha1.Product) { p.Spec.Name = "shop" }), "shop/api", client.Repository{ID: 7, Path: "shop/api"})
 	for reason, list := range refusals() {
 		errs[reason] = engine.Verdict(list)
 	}

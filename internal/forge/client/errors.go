@@ -18,6 +18,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrInvalid: the forge refuses a value.
 	ErrInvalid = errors.New("the forge refuses the request")
+	// ErrNoToken: there is no access token to ask with. No request is sent.
+	ErrNoToken = errors.New("there is no access token")
 	// ErrUnavailable: the forge does not answer, answers nonsense or asks to wait.
 	ErrUnavailable = errors.New("the forge is not available")
 )
