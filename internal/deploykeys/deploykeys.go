@@ -49,7 +49,7 @@ type Key struct {
 	Made bool
 }
 
-// Fingerprint returns the fingerprint of the key as OpenSSH prints it, such as SHA256:…
+// Fingerprint returns the fingerprint of the key as OpenSSH prints it, which begins with SHA256:.
 func (k Key) Fingerprint() string { return FingerprintOf(k.Public) }
 
 // FingerprintOf returns the fingerprint of a public key, or "" if it is none.

@@ -58,7 +58,7 @@ func newWorld(t *testing.T) *world {
 	objects := []kclient.Object{
 		&v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: product}, Spec: v1alpha1.ProductSpec{Name: "labs"}},
 		&v1alpha1.CodeRepoProvider{ObjectMeta: metav1.ObjectMeta{Namespace: tenant, Name: "forge"}, Spec: v1alpha1.CodeRepoProviderSpec{
-			HTTPAddress: v1alpha1.HTTPURL(w.URL), APIServer: v1alpha1.HTTPURL(w.API), ProviderType: "gitlab", DeployKeys: true,
+			HTTPAddress: w.URL, APIServer: w.API, ProviderType: "gitlab", DeployKeys: true,
 		}},
 	}
 	for name, project := range map[string]string{"api": "shop", "web": "shop", "docs": ""} {
@@ -66,7 +66,7 @@ func newWorld(t *testing.T) *world {
 		w.names[name] = deploykeys.RepositoryName(made.ID)
 		objects = append(objects, &v1alpha1.CodeRepo{
 			ObjectMeta: metav1.ObjectMeta{Namespace: product, Name: w.names[name]},
-			Spec:       v1alpha1.CodeRepoSpec{CodeRepoProvider: "forge", RepoName: v1alpha1.RepoName(name), Project: v1alpha1.DNSLabel(project)},
+			Spec:       v1alpha1.CodeRepoSpec{CodeRepoProvider: "forge", RepoName: name, Project: project},
 		})
 	}
 	w.client = interceptor.NewClient(fake.NewClientBuilder().WithScheme(foreign.Scheme()).WithObjects(objects...).WithStatusSubresource(&v1alpha1.CodeRepo{}).Build(), interceptor.Funcs{
@@ -277,7 +277,7 @@ func TestKeys(t *testing.T) {
 	}
 
 	binding := &v1alpha1.CodeRepoBinding{ObjectMeta: metav1.ObjectMeta{Namespace: product, Name: "b"}, Spec: v1alpha1.CodeRepoBindingSpec{
-		CodeRepo: v1alpha1.DNSLabel(w.names["docs"]), Projects: []v1alpha1.DNSLabel{"shop"}, Permissions: v1alpha1.PermissionReadWrite,
+		CodeRepo: w.names["docs"], Projects: []v1alpha1.DNSLabel{"shop"}, Permissions: v1alpha1.PermissionReadWrite,
 	}}
 	if err := w.client.Create(t.Context(), binding); err != nil {
 		t.Fatal(err)
