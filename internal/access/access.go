@@ -45,7 +45,7 @@ func Owner(title string) (repository string, permission v1alpha1.Permission, ok 
 }
 
 // Grants returns all keys of the repositories of one product, sorted and without
-// duplicates. A repository has its own keys, those of the repositories of its project,
+// duplicates. A repository has its own keys, the keys of the repositories of its project,
 // and the keys that bindings grant. Bindings of other products and of missing
 // repositories grant nothing.
 func Grants(product string, repositories []*v1alpha1.CodeRepo, bindings []*v1alpha1.CodeRepoBinding) []Grant {

@@ -80,8 +80,8 @@ func (k *Keeper) prune(ctx context.Context, id int64, keys []client.Key, wanted 
 }
 
 // Known is a key that a repository must have, with the fingerprint on record. The
-// fingerprint is empty for a key that is not made yet, or that a person has stored: what
-// the repository has of it stays as it is.
+// fingerprint is empty for a key that is not made yet, or that a person has stored: such a
+// key stays in the repository as it is.
 type Known struct {
 	access.Grant
 	Fingerprint string

@@ -17,13 +17,13 @@ const (
 	LastPause  = 15 * time.Minute
 )
 
-// Identity identifies what was looked for.
+// Identity identifies the state that was looked for.
 type Identity = [sha256.Size]byte
 
 // Look is the last look of an owner.
 type Look struct {
 	Of Identity
-	// Note is what the owner needs to know of that look.
+	// Note is of the owner, and not interpreted.
 	Note string
 	// Err is the failure of the look, or nil.
 	Err error

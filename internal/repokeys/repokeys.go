@@ -1,6 +1,6 @@
 // Package repokeys has Git forges accept the deploy keys of CodeRepos. It guarantees that
 // only a repository in the group of its product gets keys, that the place of the keys is on
-// record before they are made, and that the condition DeployKeys says what is missing.
+// record before they are made, and that the condition DeployKeys says why keys are missing.
 package repokeys
 
 import (
