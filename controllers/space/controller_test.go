@@ -8,9 +8,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	ctrlreconcile "sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -35,6 +37,8 @@ type world struct {
 	// connect is the answer for each request for the connection to the cluster, in
 	// order; the last one stays.
 	connect []error
+	// refuses is the answer to each write of the status.
+	refuses error
 }
 
 // target is a cluster whose writes are counted, and lead nowhere.
@@ -73,7 +77,14 @@ func (w *world) pass(t *testing.T, objects ...client.Object) {
 	for _, kind := range references.Kinds() {
 		builder = builder.WithIndex(kind, references.Index, references.IndexValues)
 	}
-	w.client = builder.Build()
+	w.client = builder.WithInterceptorFuncs(interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, patch client.Patch, opts ...client.SubResourcePatchOption) error {
+			if w.refuses != nil {
+				return w.refuses
+			}
+			return c.SubResource(sub).Patch(ctx, o, patch, opts...)
+		},
+	}).Build()
 	deps := &reconcile.Deps{
 		Tenant: "t", Namespace: "nautes", Client: w.client,
 		Loader:   &snapshot.Loader{Reader: w.client, Tenant: "t", Namespace: "nautes"},
@@ -131,6 +142,7 @@ func TestRecordComesFirst(t *testing.T) {
 	away := &remote.NotConnectedError{Cluster: cluster, Reason: "Connecting", Message: "it is being connected"}
 	for name, test := range map[string]struct {
 		connect    []error
+		refuses    error
 		wantWrites bool
 	}{
 		"connected":                    {connect: []error{nil}, wantWrites: true},
@@ -139,9 +151,10 @@ func TestRecordComesFirst(t *testing.T) {
 		"lost during the pass":         {connect: []error{nil, away}},
 		"not connected":                {connect: []error{away}},
 		"connected after the accounts": {connect: []error{nil, nil, nil}, wantWrites: true},
+		"the space changed meanwhile":  {connect: []error{nil}, refuses: apierrors.NewConflict(schema.GroupResource{Resource: "spaces"}, cluster, nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &world{connect: test.connect}
+			w := &world{connect: test.connect, refuses: test.refuses}
 			w.pass(t, objects(newSpace())...)
 			if w.unrecorded > 0 || test.wantWrites != (w.writes > 0) {
 				t.Errorf("%d writes, %d of them before there was a record; want writes: %v", w.writes, w.unrecorded, test.wantWrites)

@@ -97,13 +97,16 @@ type Session[T v1alpha1.Object] struct {
 
 	options *Options[T]
 	saved   T
+	// unrecorded is why a status could not be written, or nil.
+	unrecorded error
 	// warnings are the ones of this pass, if the rules were checked in it.
 	validated bool
 	warnings  []string
 }
 
 // Record writes the status as it is now, if it differs from the saved one. It is for
-// facts that must be on record before something is done.
+// facts that must be on record before something is done: after an error, the pass applies
+// nothing more, since the facts that Object has are in memory only.
 func (s *Session[T]) Record(ctx context.Context) error {
 	if equality.Semantic.DeepEqual(s.Object, s.saved) {
 		return nil
@@ -112,7 +115,8 @@ func (s *Session[T]) Record(ctx context.Context) error {
 	// from one object and written to another.
 	patch := client.MergeFromWithOptions(s.saved, client.MergeFromWithOptimisticLock{})
 	if err := s.options.Client.Status().Patch(ctx, s.Object, patch, client.FieldOwner(StatusManager)); err != nil {
-		return fmt.Errorf("write the status of %s: %w", client.ObjectKeyFromObject(s.Object), err)
+		s.unrecorded = fmt.Errorf("write the status of %s: %w", client.ObjectKeyFromObject(s.Object), err)
+		return s.unrecorded
 	}
 	s.saved = s.Object.DeepCopyObject().(T)
 	return nil

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -309,24 +310,42 @@ func TestSetsAreIsolated(t *testing.T) {
 // known yet.
 func TestSetsThatEndAPass(t *testing.T) {
 	for name, test := range map[string]struct {
-		statusErr   error
+		statusErr error
+		// late is set for facts that come on record before the first set, and not before
+		// all of them.
+		late        bool
 		after       error
 		wantApplied []string
 		wantErr     bool
 	}{
-		"on record":     {wantApplied: []string{"Cluster c", "Tenant"}},
-		"not on record": {statusErr: refused(), wantErr: true},
-		"not known":     {after: ErrNotYet, wantApplied: []string{"Cluster c"}},
+		"on record":          {wantApplied: []string{"Cluster c", "Tenant"}},
+		"not on record":      {statusErr: refused(), wantErr: true},
+		"on record late":     {late: true, wantApplied: []string{"Cluster c", "Tenant"}},
+		"not on record late": {late: true, statusErr: refused(), wantErr: true},
+		"changed meanwhile":  {late: true, statusErr: apierrors.NewConflict(schema.GroupResource{Resource: "projects"}, "p", nil)},
+		"not known":          {after: ErrNotYet, wantApplied: []string{"Cluster c"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := project()
 			w := aimed(t, o, map[string]*cluster{"c": newCluster(0), "tenant": newCluster(0)})
 			r, err := New(func(s *Session[*v1alpha1.Project]) Phases {
-				return Phases{
-					Plan:   func(context.Context) (plan.Plan, error) { return sets(plan.Cluster("c"), plan.Tenant), nil },
-					Commit: func() { s.Object.Status.Warnings = []string{"a"} },
-					After:  func(context.Context, Applied) error { return test.after },
+				p := Phases{
+					Plan:  func(context.Context) (plan.Plan, error) { return sets(plan.Cluster("c"), plan.Tenant), nil },
+					After: func(_ context.Context, applied Applied) error { return errors.Join(applied.Err, test.after) },
 				}
+				record := func() { s.Object.Status.Warnings = []string{"a"} }
+				if !test.late {
+					p.Commit = record
+					return p
+				}
+				p.Before = func(ctx context.Context, _ plan.Set) error {
+					if len(s.Object.Status.Warnings) > 0 {
+						return nil
+					}
+					record()
+					return s.Record(ctx)
+				}
+				return p
 			}, w.options)
 			if err != nil {
 				t.Fatal(err)

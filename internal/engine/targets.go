@@ -60,6 +60,10 @@ func (s *Session[T]) Connect(target plan.Target) (apply.Connection, error) {
 func (s *Session[T]) Apply(ctx context.Context, set plan.Set, o apply.Options) (applied Applied) {
 	targets := s.options.Targets
 	applied.Set = set
+	if s.unrecorded != nil {
+		applied.Err = s.unrecorded
+		return applied
+	}
 	sync := s.mirrored()
 	o.ConfirmPrune = o.ConfirmPrune || sync != nil && sync.PruneConfirmed || s.asks(v1alpha1.AnnotationConfirmPrune, generation) != nil
 	commit := CommitOf(sync)
