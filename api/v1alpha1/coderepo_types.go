@@ -87,7 +87,7 @@ type CodeRepoStatus struct {
 	Sync *SyncStatus `json:"sync,omitempty"`
 
 	// hook reports pushes to the repository, if the operator makes hooks; only on the
-	// tenant repository.
+	// tenant repository and on repositories that a DeploymentRuntime deploys.
 	// +optional
 	Hook *ForgeHook `json:"hook,omitempty"`
 

@@ -22,7 +22,7 @@ func AddCodeRepo(d *reconcile.Deps) error {
 	w := codeRepoWork{d}
 	phases := func(s *engine.Session[*v1alpha1.CodeRepo]) engine.Phases {
 		p := reconcile.Declared(d, w.ready, w.leave)(s)
-		if d.Hooks.Active() && d.IsTenantRepository(s.Object) {
+		if d.Hooks.Active() && (d.IsTenantRepository(s.Object) || s.Object.Status.Hook != nil) {
 			p.Conditions = append(p.Conditions, v1alpha1.ConditionHooked)
 		}
 		if s.Object.Status.DeployKeys != nil {
@@ -45,7 +45,7 @@ func (w codeRepoWork) ready(ctx context.Context, s *engine.Session[*v1alpha1.Cod
 	}
 	r.Status.URL = url
 	if !d.IsTenantRepository(r) {
-		if err := pushhooks.Remove(ctx, d.Hooks, s); err != nil {
+		if err := pushhooks.EnsureManifests(ctx, d.Hooks, s); err != nil {
 			return "", err
 		}
 		r.Status.Sync = nil

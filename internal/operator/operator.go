@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -30,6 +29,7 @@ import (
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/reconcile"
+	"nautes.io/nautes/internal/refresh"
 	"nautes.io/nautes/internal/schema"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/internal/telemetry"
@@ -161,6 +161,16 @@ func receive(d *reconcile.Deps, o *config.Operator) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	refresher := refresh.New(d.Client, func(cluster string) (client.Client, error) {
+		conn, err := d.Clusters.Get(cluster)
+		if err != nil {
+			return nil, err
+		}
+		return conn.Client(), nil
+	})
+	if err := d.Manager.Add(refresher); err != nil {
+		return "", err
+	}
 	handler := &receiver.Handler{
 		Key: func(ctx context.Context) ([]byte, error) {
 			if !d.Queues.Sync.Bound() {
@@ -174,9 +184,10 @@ func receive(d *reconcile.Deps, o *config.Operator) (string, error) {
 			}
 		},
 		Notify: func(source string, push forge.Push) {
-			product, _ := strings.CutPrefix(source, "product/")
-			if source == "tenant" {
-				product = ""
+			product, repository := receiver.Split(source)
+			if repository != "" {
+				refresher.Pushed(refresh.Push{Product: product, Repository: repository, Ref: push.Ref})
+				return
 			}
 			d.Pushed(reconcile.SyncKey{Product: product}, push)
 		},

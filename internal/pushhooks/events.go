@@ -103,11 +103,7 @@ func (e *events) ensure(ctx context.Context, wanted v1alpha1.WebhookStatus) erro
 	if err != nil {
 		return engine.Waiting(v1alpha1.ReasonInvalid, "event source %s: %s", wanted.EventSource, err)
 	}
-	provider, path := snap.ForgeRepository(url)
-	if own, product := snap.CodeRepoProvider(repo.Spec.CodeRepoProvider), snap.Product(r.Namespace); own != nil && product != nil && repo.Spec.URL == "" {
-		// Its URL follows from the provider, and another one may have the same address.
-		provider, path = own, product.Spec.Name+"/"+repo.Spec.RepoName
-	}
+	provider, path := forgeOf(snap, repo, url)
 	if provider == nil {
 		return engine.Waiting(v1alpha1.ReasonReferenceMissing, "event source %s: no CodeRepoProvider has an address that the URL of CodeRepo %s begins with", wanted.EventSource, wanted.CodeRepo)
 	}

@@ -1,11 +1,12 @@
-// Package pushhooks has forges report pushes to mirrored repositories to the receiver, and
-// events to the event sources of pipelines. It guarantees that a hook that cannot be made
+// Package pushhooks has forges report pushes to the receiver, for repositories that are
+// mirrored or deployed, and events to the event sources of pipelines. It guarantees that a hook that cannot be made
 // holds nothing else up, and that the condition Hooked says why.
 package pushhooks
 
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"nautes.io/nautes/api/v1alpha1"
@@ -16,6 +17,7 @@ import (
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/snapshot"
 )
 
 // removeRetry is the time after which a removal is tried again.
@@ -46,7 +48,7 @@ func (m *Maker) Retry() bool {
 	return true
 }
 
-// repository is a mirrored repository.
+// repository is a repository whose pushes are reported.
 type repository struct {
 	url string
 	// source and path are of the receiver's endpoint.
@@ -55,8 +57,9 @@ type repository struct {
 	hook **v1alpha1.ForgeHook
 }
 
-// repositoryOf returns the mirrored repository of a Product, or the tenant repository.
-func repositoryOf(o v1alpha1.Object) repository {
+// repositoryOf returns the mirrored repository of a Product, the tenant repository, or a
+// repository with manifests.
+func repositoryOf(s *snapshot.Snapshot, o v1alpha1.Object) repository {
 	if p, ok := o.(*v1alpha1.Product); ok {
 		return repository{p.Spec.MetaDataPath, receiver.ProductPrefix + p.Name, receiver.ProductsPath + p.Name, &p.Status.Hook}
 	}
@@ -64,17 +67,48 @@ func repositoryOf(o v1alpha1.Object) repository {
 	if !ok {
 		return repository{hook: new(*v1alpha1.ForgeHook)}
 	}
+	if s != nil && r.Namespace != s.Namespace {
+		source, path := receiver.RepositoryOf(r.Namespace, r.Name)
+		return repository{r.Status.URL, source, path, &r.Status.Hook}
+	}
 	return repository{r.Spec.URL, receiver.Tenant, receiver.TenantPath, &r.Status.Hook}
 }
 
-// Ensure has the forge report pushes to the mirrored repository of an object, and sets
-// the condition Hooked.
+// forgeOf returns the provider and the full path of a repository with a URL, or nil if no
+// provider has it.
+func forgeOf(s *snapshot.Snapshot, o v1alpha1.Object, url string) (*v1alpha1.CodeRepoProvider, string) {
+	r, ok := o.(*v1alpha1.CodeRepo)
+	if ok && r.Namespace != s.Namespace && r.Spec.URL == "" {
+		// Its URL follows from the provider, and another one may have the same address.
+		if own, product := s.CodeRepoProvider(r.Spec.CodeRepoProvider), s.Product(r.Namespace); own != nil && product != nil {
+			return own, product.Spec.Name + "/" + r.Spec.RepoName
+		}
+	}
+	return s.ForgeRepository(url)
+}
+
+// EnsureManifests has the forge report pushes to a repository of a product that a
+// DeploymentRuntime deploys, and removes the hook of another one.
+func EnsureManifests(ctx context.Context, m *Maker, s *engine.Session[*v1alpha1.CodeRepo]) error {
+	r := s.Object
+	provider, _ := forgeOf(s.Snapshot, r, r.Status.URL)
+	deployed := slices.ContainsFunc(s.Snapshot.DeploymentRuntimes(r.Namespace), func(d *v1alpha1.DeploymentRuntime) bool {
+		return d.DeletionTimestamp == nil && d.Spec.ManifestSource.CodeRepo == r.Name
+	})
+	if provider == nil || !deployed {
+		return Remove(ctx, m, s)
+	}
+	return Ensure(ctx, m, s)
+}
+
+// Ensure has the forge report pushes to the repository of an object, and sets the
+// condition Hooked.
 func Ensure[T v1alpha1.Object](ctx context.Context, m *Maker, s *engine.Session[T]) error {
 	if !m.Active() {
 		return Remove(ctx, m, s)
 	}
-	r := repositoryOf(s.Object)
-	provider, path := s.Snapshot.ForgeRepository(r.url)
+	r := repositoryOf(s.Snapshot, s.Object)
+	provider, path := forgeOf(s.Snapshot, s.Object, r.url)
 	if provider == nil {
 		s.Facts.False(v1alpha1.ConditionHooked, v1alpha1.ReasonReferenceMissing,
 			"no CodeRepoProvider has an address that the URL of the repository begins with: pushes are found by the poll only")
@@ -107,7 +141,7 @@ func Ensure[T v1alpha1.Object](ctx context.Context, m *Maker, s *engine.Session[
 
 // Remove removes the hook on record, if there is one.
 func Remove[T v1alpha1.Object](ctx context.Context, m *Maker, s *engine.Session[T]) error {
-	r := repositoryOf(s.Object)
+	r := repositoryOf(s.Snapshot, s.Object)
 	if *r.hook == nil || m == nil {
 		return nil
 	}

@@ -38,17 +38,38 @@ const (
 )
 
 // The sources that a request can trigger. The source of a product is
-// ProductPrefix followed by its name.
+// ProductPrefix followed by its name, and RepositoryOf the source of one of its other
+// repositories.
 const (
 	Tenant        = "tenant"
 	ProductPrefix = "product/"
+
+	repositories = "/repositories/"
 )
 
-// Paths of the endpoint. The path of a product is ProductsPath followed by its name.
+// Paths of the endpoint. The path of a product is ProductsPath followed by its name. The
+// path of one of its other repositories goes on with /repositories/ and a name.
 const (
 	ProductsPath = "/hooks/v1/products/"
 	TenantPath   = "/hooks/v1/tenant"
 )
+
+// RepositoryOf returns the source and the path of a repository of a product.
+func RepositoryOf(product, repository string) (source, path string) {
+	name := product + repositories + repository
+	return ProductPrefix + name, ProductsPath + name
+}
+
+// Split returns the product of a source, and the repository if the source is not the
+// repository of the product's own files. Both are empty for Tenant.
+func Split(source string) (product, repository string) {
+	product, _ = strings.CutPrefix(source, ProductPrefix)
+	if source == Tenant {
+		return "", ""
+	}
+	product, repository, _ = strings.Cut(product, repositories)
+	return product, repository
+}
 
 // The results of a request, as label values of a metric.
 const (
@@ -123,7 +144,7 @@ func (h *Handler) handle(w http.ResponseWriter, r *http.Request) outcome {
 	source, found := sourceOf(r.URL.Path)
 	switch {
 	case !found:
-		return outcome{http.StatusNotFound, ResultNotFound, "this path does not exist: send events to " + ProductsPath + "<product> or " + TenantPath}
+		return outcome{http.StatusNotFound, ResultNotFound, "this path does not exist: send events to " + ProductsPath + "<product>, to " + ProductsPath + "<product>" + repositories + "<CodeRepo> or to " + TenantPath}
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
 		return outcome{http.StatusMethodNotAllowed, ResultMethod, "send events with POST"}
@@ -198,8 +219,10 @@ func sourceOf(path string) (source string, found bool) {
 	if path == TenantPath {
 		return Tenant, true
 	}
-	product, found := strings.CutPrefix(path, ProductsPath)
-	return ProductPrefix + product, found && product != "" && !strings.Contains(product, "/")
+	name, found := strings.CutPrefix(path, ProductsPath)
+	product, repository, nested := strings.Cut(name, repositories)
+	part := func(text string) bool { return text != "" && !strings.Contains(text, "/") }
+	return ProductPrefix + name, found && part(product) && (!nested || part(repository))
 }
 
 // write answers with a small JSON document; problems follow RFC 9457.

@@ -173,6 +173,10 @@ func TestHandler(t *testing.T) {
 		"unknown path":        {change: path("/"), wantStatus: 404, wantResult: ResultNotFound},
 		"no product":          {change: path(ProductsPath), wantStatus: 404, wantResult: ResultNotFound},
 		"below a product":     {change: path(ProductsPath + "product-1/x"), wantStatus: 404, wantResult: ResultNotFound},
+		"a repository":        {change: path(ProductsPath + "product-1/repositories/repo-7"), wantStatus: 401, wantResult: ResultUnauthorized},
+		"no repository":       {change: path(ProductsPath + "product-1/repositories/"), wantStatus: 404, wantResult: ResultNotFound},
+		"below a repository":  {change: path(ProductsPath + "product-1/repositories/repo-7/x"), wantStatus: 404, wantResult: ResultNotFound},
+		"nested repositories": {change: path(ProductsPath + "product-1/repositories/repositories/x"), wantStatus: 404, wantResult: ResultNotFound},
 		"below the tenant":    {change: path(TenantPath + "/"), wantStatus: 404, wantResult: ResultNotFound},
 		"GET":                 {change: func(r *http.Request) { r.Method = http.MethodGet }, wantStatus: 405, wantResult: ResultMethod},
 		"too large":           {change: body(`{"a":"` + strings.Repeat("x", MaxBody) + `"}`), wantStatus: 413, wantResult: ResultTooLarge},
@@ -408,4 +412,18 @@ func FuzzBody(f *testing.F) {
 		}
 		checkAnswer(t, w)
 	})
+}
+
+func TestSplit(t *testing.T) {
+	source, path := RepositoryOf("product-1", "repo-7")
+	if at, found := sourceOf(path); !found || at != source {
+		t.Errorf("the source of %s is %q, want %q", path, at, source)
+	}
+	for source, want := range map[string][2]string{
+		source: {"product-1", "repo-7"}, ProductPrefix + "product-1": {"product-1", ""}, Tenant: {"", ""},
+	} {
+		if product, repository := Split(source); product != want[0] || repository != want[1] {
+			t.Errorf("Split(%s) = %q, %q", source, product, repository)
+		}
+	}
 }

@@ -192,7 +192,9 @@ func (d *Deps) retryForges(ctx context.Context) {
 	}
 	d.Keys.Looks.Retry()
 	d.enqueueAll(ctx, "CodeRepo", func(o v1alpha1.Object) bool {
-		return hooks && d.IsTenantRepository(o) || apimeta.IsStatusConditionFalse(o.GetStatus().Conditions, v1alpha1.ConditionDeployKeys)
+		conditions := o.GetStatus().Conditions
+		return hooks && (d.IsTenantRepository(o) || apimeta.IsStatusConditionFalse(conditions, v1alpha1.ConditionHooked)) ||
+			apimeta.IsStatusConditionFalse(conditions, v1alpha1.ConditionDeployKeys)
 	})
 }
 

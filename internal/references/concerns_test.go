@@ -104,6 +104,41 @@ func TestReadersOfSiblings(t *testing.T) {
 	}
 }
 
+// A CodeRepo whose keys are made has the keys of the other repositories of its product, and
+// one that a runtime deploys has a hook.
+func TestReadersOfRepositories(t *testing.T) {
+	kept := func(r *v1alpha1.CodeRepo) { r.Status.DeployKeys = &v1alpha1.DeployKeys{Provider: "p", Repository: 1} }
+	first, second := testutil.CodeRepo("product-1", "repo-1", "", kept), testutil.CodeRepo("product-1", "repo-2", "", kept)
+	plain, elsewhere := testutil.CodeRepo("product-1", "repo-3", ""), testutil.CodeRepo("product-2", "repo-4", "", kept)
+	binding := testutil.Binding("product-1", "grant", "repo-3", v1alpha1.PermissionReadOnly)
+	runtime := testutil.DeploymentRuntime("product-1", "dr", "dev", "repo-3")
+	world := objects{}
+	for _, o := range []v1alpha1.Object{first, second, plain, elsewhere, binding, runtime} {
+		world[references.RefOf(o)] = o
+	}
+	for name, test := range map[string]struct {
+		of   v1alpha1.Object
+		want []plan.Ref
+	}{
+		"one with keys":    {of: first, want: []plan.Ref{references.RefOf(second)}},
+		"one without keys": {of: plain, want: []plan.Ref{references.RefOf(first), references.RefOf(second)}},
+		"another product":  {of: elsewhere},
+		"a binding":        {of: binding, want: []plan.Ref{references.RefOf(first), references.RefOf(second)}},
+		"a runtime":        {of: runtime, want: []plan.Ref{references.RefOf(plain)}},
+	} {
+		if diff := cmp.Diff(test.want, references.Readers(world, test.of, "CodeRepo"), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	rotated := first.DeepCopy()
+	rotated.Status.DeployKeys.Rotated = "1"
+	for kind, want := range map[string]bool{"CodeRepo": true, "Space": false} {
+		if got := references.Concerns(kind, first, rotated); got != want {
+			t.Errorf("rotated keys concern a %s: %t, want %t", kind, got, want)
+		}
+	}
+}
+
 // A used object is reconciled for its users only while it waits to be deleted.
 func TestReadersOfUsers(t *testing.T) {
 	now := metav1.Now()

@@ -76,10 +76,11 @@ func Readers(f Finder, o v1alpha1.Object, kinds ...string) []plan.Ref {
 	}
 	for _, r := range Of(o) {
 		// Whether an object is in use is an answer about one that is being deleted. A
-		// Cluster lists its users, and the cluster of an Environment cannot change while
-		// runtimes are deployed there.
+		// Cluster lists its users, the cluster of an Environment cannot change while
+		// runtimes are deployed there, and a CodeRepo that a runtime deploys has a hook.
 		if r.Uses && q.wants(r.Kind) {
-			if used := f.Get(r.Ref); used != nil && (used.GetDeletionTimestamp() != nil || r.Kind == "Environment" || r.Kind == "Cluster") {
+			_, deploys := o.(*v1alpha1.DeploymentRuntime)
+			if used := f.Get(r.Ref); used != nil && (used.GetDeletionTimestamp() != nil || r.Kind == "Environment" || r.Kind == "Cluster" || deploys && r.Kind == "CodeRepo") {
 				q.add(used)
 			}
 		}
