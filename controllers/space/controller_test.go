@@ -2,6 +2,7 @@ package space
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +40,8 @@ type world struct {
 	connect []error
 	// refuses is the answer to each write of the status.
 	refuses error
+	// owned are the owners of objects on the cluster.
+	owned []plan.Owner
 }
 
 // target is a cluster whose writes are counted, and lead nowhere.
@@ -48,7 +51,10 @@ type target struct {
 }
 
 func (t target) UID() string { return "uid" }
-func (t target) Owned(context.Context, plan.Owner) ([]metav1.PartialObjectMetadata, error) {
+func (t target) Owned(_ context.Context, owner plan.Owner) ([]metav1.PartialObjectMetadata, error) {
+	if slices.Contains(t.world.owned, owner) {
+		return make([]metav1.PartialObjectMetadata, 1), nil
+	}
 	return nil, nil
 }
 func (t target) Get(context.Context, plan.ID) (*metav1.PartialObjectMetadata, error) { return nil, nil }
@@ -103,6 +109,7 @@ func (w *world) pass(t *testing.T, objects ...client.Object) {
 		}
 		return target{world: w}, nil
 	}
+	deps.Targets = targets
 	r, err := engine.New[v1alpha1.Space](work{deps}.phases, engine.Options[*v1alpha1.Space]{
 		Client: w.client, Recorder: events.NewFakeRecorder(20), Classify: reconcile.Classify, Targets: targets,
 	})
@@ -195,6 +202,42 @@ func TestDeletedSpaceStays(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.wantStays, !apierrors.IsNotFound(err)); diff != "" {
 				t.Errorf("whether the space stays (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A space stays as it is while a runtime that nothing on record shows has objects on the
+// cluster: the runtime first finds its record again.
+func TestLostRecordHoldsTheSpace(t *testing.T) {
+	lost := plan.Owner{Kind: "DeploymentRuntime", Product: product, Name: "lost"}
+	for name, test := range map[string]struct {
+		deleted   bool
+		owned     []plan.Owner
+		wantStays bool
+	}{
+		"in use":                       {owned: []plan.Owner{lost}, wantStays: true},
+		"in use, without objects":      {wantStays: true},
+		"deleted":                      {deleted: true, owned: []plan.Owner{lost}, wantStays: true},
+		"deleted, without objects":     {deleted: true},
+		"deleted, objects of no owner": {deleted: true, owned: []plan.Owner{{Kind: "DeploymentRuntime", Product: product, Name: "other"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			space := newSpace(func(s *v1alpha1.Space) { s.Status.Namespaces = []string{"lost"} })
+			if test.deleted {
+				space = testutil.Deleting(space)
+			}
+			w := &world{connect: []error{nil}, owned: test.owned}
+			w.pass(t, testutil.Product(product), testutil.Cluster(cluster), testutil.DeploymentRuntime(product, "lost", "nowhere", "repo"), space)
+			if len(test.owned) > 0 && test.wantStays && w.writes > 0 {
+				t.Errorf("%d writes to the cluster", w.writes)
+			}
+			err := w.client.Get(t.Context(), client.ObjectKey{Namespace: product, Name: cluster}, &v1alpha1.Space{})
+			if client.IgnoreNotFound(err) != nil {
+				t.Fatal(err)
+			}
+			if stays := err == nil; stays != test.wantStays {
+				t.Errorf("the space stays: %t, want %t", stays, test.wantStays)
 			}
 		})
 	}

@@ -59,7 +59,7 @@ func (d *Deps) CheckRecords(ctx context.Context, snap *snapshot.Snapshot, produc
 		if r.DeployedTarget() != nil {
 			continue
 		}
-		conn, err := d.Conn(snap, cluster)
+		conn, err := d.Targets.Connect(snap, cluster)
 		if err != nil {
 			// The pass over the space reports it, and writes nothing.
 			return nil //nolint:nilerr // it is the same error
