@@ -11,9 +11,8 @@ export GOFLAGS ?= -buildvcs=false
 
 IMAGE ?= nautes:dev
 
-# Where goroutines share state: these are tested with the race detector, which
-# needs a C compiler. Their dependencies are few, which keeps the second,
-# instrumented build of them short.
+# Where goroutines share state: these are tested with the race detector too. Their
+# dependencies are few, which keeps the second, instrumented build of them short.
 CONCURRENT := apply remote git engine receiver edit
 RACE_PACKAGES := $(addprefix ./internal/,$(addsuffix /...,$(CONCURRENT)))
 HAS_CC := $(shell command -v "$$(go env CC)")
@@ -39,30 +38,30 @@ WITH_GITEA := /test/gitea$$
 # The package whose tests start the programs of others that the demo runs.
 RIG := /test/devstack$$
 # What test leaves to the other targets.
-empty :=
-ELSEWHERE := $(WITH_VAULT)|$(WITH_GITEA)|$(CASES)|$(RIG)$(if $(HAS_CC),|/internal/($(subst $(empty) $(empty),|,$(CONCURRENT)))(/|$$))
+ELSEWHERE := $(WITH_VAULT)|$(WITH_GITEA)|$(CASES)|$(RIG)
 
 # The packages with the longest tests: they start first, so that no processor waits for
 # them at the end.
-LONGEST := ./controllers ./internal/build
+LONGEST := ./controllers ./internal/build ./internal/apply
 # Programs of tests live shortly, and collect garbage less often than by themselves. Their
 # sources are vetted by make lint.
 GO_TEST := GOGC=400 GOMEMLIMIT=1GiB go
 TEST_FLAGS := -vet=off -timeout 20m
+# Tests also wait, for API servers and for Git: more packages run together than there are
+# processors.
+TOGETHER := -p $(shell echo $$(($$(nproc) * 2)))
 
-# The parts run beside each other, since each of them also waits. All of them run to their
-# end, so that one run names every package that fails.
 .PHONY: test
-test: tools ## Run the tests, with the race detector where packages are concurrent; test-vault, test-gitea, test-api and test-rig have the rest.
-	@$(if $(HAS_CC),,echo "no C compiler: nothing is tested with the race detector")
-	@$(MAKE) --no-print-directory --keep-going --jobs=3 test-most test-modules $(if $(HAS_CC),test-race RACE_FLAGS=-p=1)
+test: tools ## Run the tests; test-race, test-others, test-api, test-vault, test-gitea and test-rig have the rest.
+	$(GO_TEST) test $(TOGETHER) $(TEST_FLAGS) $(LONGEST) $$(go list ./... | grep -vE '$(ELSEWHERE)')
 
-.PHONY: test-most
-test-most: tools
-	$(GO_TEST) test $(TEST_FLAGS) $(LONGEST) $$(go list ./... | grep -vE '$(ELSEWHERE)')
+.PHONY: test-race
+test-race: tools ## Run the tests of the concurrent packages with the race detector, which needs a C compiler; RACE_PACKAGES=./... for all.
+	@$(if $(HAS_CC),,echo "no C compiler: nothing can be tested with the race detector" >&2; exit 1)
+	CGO_ENABLED=1 $(GO_TEST) test -race $(TEST_FLAGS) $(RACE_PACKAGES)
 
-.PHONY: test-modules
-test-modules: tools
+.PHONY: test-others
+test-others: tools ## Run the tests against the code of others, which is in modules of its own: Argo CD, Argo Events and their kin.
 	@for module in $(TEST_MODULES); do echo "go -C $$module test ./..."; $(GO_TEST) -C $$module test $(TEST_FLAGS) ./... || exit 1; done
 
 .PHONY: test-vault
@@ -80,10 +79,6 @@ test-gitea: gitea-tools ## Run the tests with a real Gitea: our client of it, an
 .PHONY: test-rig
 test-rig: demo-tools ## Run the tests of the control planes and programs that tests and the demo start.
 	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(RIG)')
-
-.PHONY: test-race
-test-race: tools ## Run the tests of the concurrent packages with the race detector; RACE_PACKAGES=./... for all.
-	CGO_ENABLED=1 $(GO_TEST) test -race $(TEST_FLAGS) $(RACE_FLAGS) $(RACE_PACKAGES)
 
 .PHONY: bench
 bench: tools $(TOOLS_PIPELINES) build ## Measure: the Go benchmarks, and the figures of the whole system where hack/bench has them.

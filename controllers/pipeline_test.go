@@ -106,7 +106,13 @@ func TestPipelineRevokedBinding(t *testing.T) {
 	m.open(t, spec)
 	m.ready(t)
 	const rest = "Application 1, ConfigMap 4, EventSource 4, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 4, ServiceAccount 1"
-	m.revokes(t, spec, inExclusive, rest)
+	m.revokes(t, spec, inExclusive, rest, map[string]func(*v1alpha1.ProjectPipelineRuntimeSpec){
+		"a hook that there is not": func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Hooks.PreHooks[0].Name = "unknown" },
+		"suspended":                func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Suspend = true },
+		"not ours, and other launchers": func(s *v1alpha1.ProjectPipelineRuntimeSpec) {
+			s.Account, s.Pipelines[0].Path = "of-somebody", "other.yaml"
+		},
+	})
 	r := m.pipelines()
 	m.push(t, nil, bindingPath(m.events))
 	message := sys.condition(t, r, "Ready", metav1.ConditionFalse, v1alpha1.ReasonPermissionDenied)
@@ -162,7 +168,12 @@ func TestPipelineRevokedBindingOfShared(t *testing.T) {
 	spec.Isolation, spec.EventSources[3].GitLab.RepoName = v1alpha1.IsolationShared, m.events
 	m.open(t, spec)
 	m.ready(t)
-	m.revokes(t, spec, inShared, "Application 1, ConfigMap 1, EventSource 2, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 1, ServiceAccount 1")
+	const rest = "Application 1, ConfigMap 1, EventSource 2, Ingress 1, Role 1, RoleBinding 1, Secret 4, Sensor 1, ServiceAccount 1"
+	m.revokes(t, spec, inShared, rest, map[string]func(*v1alpha1.ProjectPipelineRuntimeSpec){
+		"a reserved namespace":        func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Namespace = "kube-system" },
+		"no such environment":         func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Environment = "absent" },
+		"an account that is not ours": func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Account = "of-somebody" },
+	})
 
 	// Files that are taken away are missed, also while they cannot be made again.
 	r := m.pipelines()
@@ -191,24 +202,15 @@ func TestPipelineRevokedBindingOfShared(t *testing.T) {
 }
 
 // revokes takes the binding of the runtime's fourth event source away and gives it
-// back, with other faults beside it, also when the runtime is to be left alone:
+// back, with each of the other faults beside it, also when the runtime is to be left alone:
 // the runtime has the objects of whole before and after, and the objects of rest between.
-func (m *pipelineProduct) revokes(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec, whole, rest string) {
+func (m *pipelineProduct) revokes(t *testing.T, spec *v1alpha1.ProjectPipelineRuntimeSpec, whole, rest string, faults map[string]func(*v1alpha1.ProjectPipelineRuntimeSpec)) {
 	t.Helper()
 	r := m.pipelines()
 	if err := m.sys.Clusters[pipelineWorker].Create(context.Background(), scenario.Object("v1", "ServiceAccount", m.namespace, "of-somebody")); err != nil {
 		t.Fatal(err)
 	}
-	for name, wrong := range map[string]func(*v1alpha1.ProjectPipelineRuntimeSpec){
-		"a hook that there is not":    func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Hooks.PreHooks[0].Name = "unknown" },
-		"a reserved namespace":        func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Namespace = "kube-system" },
-		"suspended":                   func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Suspend = true },
-		"no such environment":         func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Destination.Environment = "absent" },
-		"an account that is not ours": func(s *v1alpha1.ProjectPipelineRuntimeSpec) { s.Account = "of-somebody" },
-		"not ours, and other launchers": func(s *v1alpha1.ProjectPipelineRuntimeSpec) {
-			s.Account, s.Pipelines[0].Path = "of-somebody", "other.yaml"
-		},
-	} {
+	for name, wrong := range faults {
 		faulty := spec.DeepCopy()
 		wrong(faulty)
 		m.push(t, map[string]string{pipelineFile: m.file(t, faulty)})
