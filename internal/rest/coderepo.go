@@ -67,19 +67,23 @@ func refusedByForge(d *body.Decoded, err error) error {
 }
 
 // removeCodeRepo deletes a code repository: its file, its deploy keys, and if asked for
-// the repository in the forge.
+// the repository in the forge. Whatever is done last shows a repeated request that
+// something is left to do: the stored keys, or the file if the repository goes, whose name
+// the forge does not know any more.
 func (s *Server) removeCodeRepo(x *exchange) error {
 	ctx := x.r.Context()
 	p, err := s.writable(ctx, x.caller, x.product)
 	if err != nil {
 		return err
 	}
+	var prepare func(context.Context, *change) error
 	if x.flag(queryDeleteProject) {
 		if err := x.owner(ctx, p); err != nil {
 			return err
 		}
+		prepare = func(ctx context.Context, c *change) error { return s.removeProject(ctx, x, c) }
 	}
-	c, result, err := s.removal(x)
+	c, result, err := s.removal(x, prepare)
 	id := ""
 	if c != nil {
 		id = c.names.ids[x.name]
@@ -103,12 +107,20 @@ func (s *Server) removeCodeRepo(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if x.flag(queryDeleteProject) && inForge {
-		if err := x.caller.forge.RemoveRepository(ctx, number); err != nil && !errors.Is(err, client.ErrNotFound) {
-			return err
-		}
-	}
 	return s.removed(x, c, result, warnings...)
+}
+
+// removeProject removes the repository of a CodeRepo from the forge, with its keys.
+func (s *Server) removeProject(ctx context.Context, x *exchange, c *change) error {
+	id := c.object.GetName()
+	number, inForge := deploykeys.RepositoryID(id)
+	if !inForge {
+		return nil
+	}
+	if err := x.caller.forge.RemoveRepository(ctx, number); err != nil && !errors.Is(err, client.ErrNotFound) {
+		return err
+	}
+	return s.storedKeys(c.place.platform).Forget(ctx, id)
 }
 
 // owner returns a problem unless the caller is an owner of the product.
@@ -141,8 +153,7 @@ func (s *Server) dropKeys(x *exchange, p *place, repository string, number int64
 		}
 		warnings = append(warnings, more...)
 	}
-	k = s.storedKeys(p.platform)
-	if err := k.Forget(ctx, repository); err != nil {
+	if err := s.storedKeys(p.platform).Forget(ctx, repository); err != nil {
 		return afterCommit(err)
 	}
 	return warnings, nil
@@ -170,7 +181,7 @@ func (s *Server) saveBinding(x *exchange) error {
 
 // removeBinding deletes a binding, and takes the keys that nothing else grants.
 func (s *Server) removeBinding(x *exchange) error {
-	c, result, err := s.removal(x)
+	c, result, err := s.removal(x, nil)
 	if err != nil {
 		return err
 	}

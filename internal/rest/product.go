@@ -159,6 +159,11 @@ func (s *Server) dropProduct(x *exchange) (*saved, error) {
 	if x.flag(queryDryRun) {
 		return s.triedProduct(x, "deleted", nil)
 	}
+	// The stored key goes first: a repeated request cannot find it once its repository is
+	// gone.
+	if err := s.storedKeys(p.platform).Forget(ctx, deploykeys.RepositoryName(p.forge.ID)); err != nil {
+		return nil, err
+	}
 	if err := x.caller.forge.RemoveRepository(ctx, p.forge.ID); err != nil && !errors.Is(err, client.ErrNotFound) {
 		return nil, err
 	}
@@ -166,10 +171,6 @@ func (s *Server) dropProduct(x *exchange) (*saved, error) {
 		return nil, err
 	}
 	s.memory.forget(x.caller.key + "/place")
-	k := s.storedKeys(p.platform)
-	if err := k.Forget(ctx, deploykeys.RepositoryName(p.forge.ID)); err != nil {
-		return nil, err
-	}
 	x.done.Changed = true
 	return x.written("deleted", edit.Result{}), nil
 }

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -302,7 +303,7 @@ func planned(sets []edit.PlannedSet) []plannedSet {
 
 // removeFile deletes a resource of which the file is everything.
 func (s *Server) removeFile(x *exchange) error {
-	c, result, err := s.removal(x)
+	c, result, err := s.removal(x, nil)
 	if err != nil {
 		return err
 	}
@@ -318,8 +319,8 @@ func (s *Server) removed(x *exchange, c *change, result edit.Result, warnings ..
 	return x.reply(reply, "")
 }
 
-// removal makes the commit that deletes a resource.
-func (s *Server) removal(x *exchange) (*change, edit.Result, error) {
+// removal makes the commit that deletes a resource, after prepare if that is set.
+func (s *Server) removal(x *exchange, prepare func(context.Context, *change) error) (*change, edit.Result, error) {
 	res, ctx := x.op.resource, x.r.Context()
 	p, err := s.writable(ctx, x.caller, x.product)
 	if err != nil {
@@ -342,6 +343,9 @@ func (s *Server) removal(x *exchange) (*change, edit.Result, error) {
 	}
 	r.Delete = plan.Ref{Kind: res.kind, Namespace: p.namespace(), Name: name}
 	r.Subject = fmt.Sprintf("[API] Delete %s %s", res.kind, strings.Map(line, x.name))
+	if prepare != nil {
+		r.Prepare = func(ctx context.Context) (func(context.Context) error, error) { return nil, prepare(ctx, c) }
+	}
 	x.before = c.view.Revision()
 	result, err := s.edit(ctx, r)
 	if err != nil {
