@@ -10,7 +10,7 @@
 // events (100). With -clusters, only the
 // registration of so many clusters is measured; they are simulated. With
 // -pipelines, only pipelines are, and the cost of so many of their runtimes; with
-// -runtimes, only the latter.
+// -runtimes, only the latter. With -rest, only the REST API is, with so many products.
 package main
 
 import (
@@ -41,16 +41,19 @@ func main() {
 	slowOnes := flag.Int("slow", -1, "how many of the clusters answer slowly (one of 40)")
 	deadOnes := flag.Int("dead", -1, "how many of the clusters accept connections and never answer (one of 40)")
 	pipelines := flag.Int("pipelines", 0, "measure only pipelines, with this `number` of runtimes")
+	products := flag.Int("rest", 0, "measure only the REST API, with this `number` of products")
 	runtimes := flag.Int("runtimes", 0, "measure only what this `number` of pipeline runtimes takes, without Argo Events")
 	flag.Parse()
-	if err := run(ctx, *clusters, *slowOnes, *deadOnes, *pipelines, *runtimes); err != nil {
+	if err := run(ctx, *clusters, *slowOnes, *deadOnes, *pipelines, *runtimes, *products); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, clusters, slowOnes, deadOnes, pipelines, runtimes int) error {
+func run(ctx context.Context, clusters, slowOnes, deadOnes, pipelines, runtimes, products int) error {
 	switch {
+	case products > 0:
+		return runREST(ctx, products)
 	case runtimes > 0:
 		return runRuntimes(ctx, runtimes)
 	case pipelines > 0:
@@ -58,6 +61,9 @@ func run(ctx context.Context, clusters, slowOnes, deadOnes, pipelines, runtimes 
 	}
 	if clusters == 0 {
 		if err := runProducts(ctx); err != nil {
+			return err
+		}
+		if err := runREST(ctx, fewProducts); err != nil {
 			return err
 		}
 		if err := measuredPipelines(ctx, fewRuntimes); err != nil {

@@ -16,9 +16,9 @@ type RESTServer struct {
 	Log string
 }
 
-// StartRESTServer starts the program nautes-apiserver at a path. It has the permissions of
-// the operator's user.
-func (s *Stack) StartRESTServer(ctx context.Context, program string, config OperatorConfig) (*RESTServer, error) {
+// StartRESTServer starts the program nautes-apiserver at a path, with further arguments.
+// It has the permissions of the operator's user.
+func (s *Stack) StartRESTServer(ctx context.Context, program string, config OperatorConfig, args ...string) (*RESTServer, error) {
 	kubeconfig, err := s.Tenant.KubeconfigFor(OperatorUser)
 	if err != nil {
 		return nil, err
@@ -43,10 +43,10 @@ func (s *Stack) StartRESTServer(ctx context.Context, program string, config Oper
 	r.Process, err = StartProcess(ctx, Program{
 		Name: name, Path: program, Home: config.Dir, Logs: s.logs(),
 		Env: []string{"KUBECONFIG=" + path, "PATH=" + os.Getenv("PATH")},
-		Args: []string{
+		Args: append([]string{
 			"--config", file, "--address", loopback(taken[0]), "--cache-dir", filepath.Join(config.Dir, "mirrors"),
 			"--metrics-address", "0", "--probes-address", "0",
-		},
+		}, args...),
 		Ready: httpReady(r.URL + "/readyz"),
 	})
 	if err != nil {

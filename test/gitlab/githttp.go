@@ -39,6 +39,7 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	u, status, text := s.admitGit(value, p, pushes)
 	passage := githost.Passage{}
 	if status == 0 {
+		s.passed++
 		passage = s.passage(p, u)
 	}
 	s.mu.Unlock()

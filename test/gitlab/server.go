@@ -79,6 +79,7 @@ type Server struct {
 	faults   []*fault
 	limits   map[int64]*window
 	requests []Request
+	passed   int
 	failures []string
 
 	sending sync.WaitGroup
@@ -259,6 +260,13 @@ func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
+}
+
+// GitRequests returns the number of requests of Git that were admitted since the start.
+func (s *Server) GitRequests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.passed
 }
 
 // ForgetRequests empties the list of requests.
