@@ -52,7 +52,8 @@ func keyed(dir string, r Repository, step func(string)) Request {
 	}
 }
 
-// meet makes the host call f when a request reaches a step that the host sees.
+// meet makes the host call f when a request reaches a step that the host sees, and fail
+// from then on. A push lists branches only if the host refuses the one without a list.
 func (w world) meet(at string, f func()) {
 	service := map[string]string{stepFetch: "git-upload-pack", stepListing: "service=git-receive-pack", stepPush: "git-receive-pack"}[at]
 	if service == "" {
@@ -60,11 +61,18 @@ func (w world) meet(at string, f func()) {
 	}
 	var met atomic.Bool
 	w.host.Intercept(func(rw http.ResponseWriter, r *http.Request) bool {
-		if !strings.Contains(r.URL.Path, "team-1/") || !strings.HasSuffix(r.URL.String(), service) || met.Swap(true) {
+		ours := strings.Contains(r.URL.Path, "team-1/")
+		switch {
+		case ours && strings.HasSuffix(r.URL.String(), service):
+			if !met.Swap(true) {
+				f()
+			}
+			rw.WriteHeader(http.StatusBadGateway)
+		case ours && at == stepListing && strings.HasSuffix(r.URL.Path, "git-receive-pack"):
+			rw.WriteHeader(http.StatusBadRequest)
+		default:
 			return false
 		}
-		f()
-		rw.WriteHeader(http.StatusBadGateway)
 		return true
 	})
 }

@@ -165,7 +165,7 @@ func quotePath(path string) string {
 
 // adopt moves the objects of a quarantine into the mirror and makes a commit its head.
 // The names of the moved files follow from their content.
-func (m *Mirrors) adopt(ctx context.Context, entry *mirror, dir, repository, head string) error {
+func (entry *mirror) adopt(dir, head string) error {
 	// Git finds a pack by its index, which must come last.
 	for _, pattern := range []string{"pack-*.pack", "pack-*.idx"} {
 		files, err := filepath.Glob(filepath.Join(dir, "objects", "pack", pattern))
@@ -178,5 +178,19 @@ func (m *Mirrors) adopt(ctx context.Context, entry *mirror, dir, repository, hea
 			}
 		}
 	}
-	return m.run(ctx, command{dir: entry.dir, repository: repository, args: []string{"update-ref", headRef, head}})
+	return entry.setHead(head)
+}
+
+// setHead makes a commit the head of the mirror, as git update-ref does. Only the owner
+// of the token may call it.
+func (entry *mirror) setHead(head string) error {
+	path := filepath.Join(entry.dir, filepath.FromSlash(headRef))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	lock := path + ".lock"
+	if err := os.WriteFile(lock, []byte(head+"\n"), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(lock, path)
 }

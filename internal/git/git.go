@@ -1,11 +1,13 @@
-// Package git keeps bare mirrors of Git repositories on disk and reads them with
-// the git command line. It guarantees that nothing of a repository is ever checked
+// Package git keeps bare mirrors of Git repositories on disk, and reads and fetches them
+// with the git command line. It guarantees that nothing of a repository is ever checked
 // out or executed, and that credentials reach no command line, no file of the
 // mirror, no error and no log.
 package git
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,6 +125,7 @@ type Mirrors struct {
 	// until they are complete, old mirrors until they are removed, and SSH keys.
 	store, scratch, home string
 	mirrors              table
+	senders              senders
 }
 
 const defaultTimeout = 60 * time.Second
@@ -152,7 +155,7 @@ func newMirrors(dir string, o Options, l limits) (*Mirrors, error) {
 	m := &Mirrors{
 		options: o, limits: l, git: program,
 		store: filepath.Join(dir, "mirrors"), scratch: filepath.Join(dir, "scratch"), home: filepath.Join(dir, "home"),
-		mirrors: table{entries: map[string]*mirror{}},
+		mirrors: table{entries: map[string]*mirror{}}, senders: senders{all: map[[sha256.Size]byte]*http.Client{}},
 	}
 	for _, path := range []string{m.scratch, m.home} {
 		if err := os.RemoveAll(path); err != nil {

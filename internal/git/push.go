@@ -102,7 +102,7 @@ func (m *Mirrors) pushDrafts(ctx context.Context, key string, r *remote, base st
 	}
 	// The commits are pushed, whatever becomes of the mirror.
 	after := context.WithoutCancel(ctx)
-	adopted := m.adopt(after, entry, dir, r.display, head) == nil
+	adopted := entry.adopt(dir, head) == nil
 	m.keep(entry, true, !adopted || !m.collected(after, entry, r, head))
 	return made, nil
 }
@@ -152,6 +152,9 @@ func (entry *mirror) acquire(ctx context.Context, r *remote) (done func(), err e
 // push pushes a commit of the repository at dir to the branch, which must be at base, or
 // must not exist if base is empty.
 func (m *Mirrors) push(ctx context.Context, dir string, r *remote, base, head string) error {
+	if done, err := m.send(ctx, dir, r, base, head); done {
+		return err
+	}
 	var report, complaint string
 	err := m.run(ctx, command{
 		dir: dir, remote: r, complaint: &complaint,

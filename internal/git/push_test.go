@@ -265,6 +265,8 @@ func TestPushShowsNoSecret(t *testing.T) {
 	repo.Push(map[string]string{"a": "1"})
 	base := fetch(t, m, src)
 	server.RequireAuth("ann", canary)
+	first := src
+	first.URL = server.Repo("demo/empty").URL()
 	var arguments []string
 	server.Intercept(func(http.ResponseWriter, *http.Request) bool {
 		lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -275,6 +277,10 @@ func TestPushShowsNoSecret(t *testing.T) {
 		return false
 	})
 	if _, err := m.Push(context.Background(), key, src, base.Hash, []Draft{draft("mine", map[string]string{"a": "2"})}); err != nil {
+		t.Fatal(describe(err))
+	}
+	// The first commit of a branch is pushed by git.
+	if _, err := m.Push(context.Background(), "empty", first, "", []Draft{draft("mine", map[string]string{"a": "2"})}); err != nil {
 		t.Fatal(describe(err))
 	}
 	if all := strings.Join(arguments, "\n"); strings.Contains(all, canary) || !strings.Contains(all, "force-with-lease") {
