@@ -139,7 +139,9 @@ func (v *revocation) dropOwn() {
 				sensors[names.ExclusiveSensor(product, name, source, t.Pipeline, t.Revision, string(kind))] = true
 			}
 			for _, t := range v.runtime.Status.Triggers {
-				sensors[names.ExclusiveSensor(product, name, source, t.Pipeline, t.Revision, string(kind))] = t.EventSource == source
+				if t.EventSource == source {
+					sensors[names.ExclusiveSensor(product, name, source, t.Pipeline, t.Revision, string(kind))] = true
+				}
 			}
 		}
 	}

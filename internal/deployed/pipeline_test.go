@@ -127,6 +127,22 @@ func revocations(isolation v1alpha1.Isolation, names []string) map[string]revoca
 			},
 			want: less(1), wantRevoked: []string{revoked},
 		},
+		"the first of two with one pipeline is refused": {deployed: listens(0, theirs), want: less(1), wantRevoked: names[:1]},
+		"one is refused, and the status lists no triggers": {
+			deployed: allOf(revoke, func(r *v1alpha1.ProjectPipelineRuntime) { r.Status.Triggers = nil }), want: less(1), wantRevoked: []string{revoked},
+		},
+		"the pipeline files are refused, and one has no hook": {
+			deployed: func(r *v1alpha1.ProjectPipelineRuntime) {
+				r.Spec.PipelineSource, r.Status.Webhooks = theirs, r.Status.Webhooks[1:]
+			},
+			want: application, wantRevoked: names,
+		},
+		"the pipeline files are refused, and a hook is of an older spec": {
+			deployed: func(r *v1alpha1.ProjectPipelineRuntime) {
+				r.Spec.PipelineSource, r.Status.Webhooks[0].EventSource = theirs, "older"
+			},
+			want: application, wantRevoked: append(slices.Clone(names), "older"),
+		},
 		"the resources are refused": {
 			deployed: func(r *v1alpha1.ProjectPipelineRuntime) {
 				r.Spec.AdditionalResources = &v1alpha1.AdditionalResources{Git: &v1alpha1.AdditionalResourcesGit{CodeRepo: theirs}}

@@ -19,7 +19,7 @@ func TestNear(t *testing.T) {
 		"repos": {product, "code-repos", false}, "code-repositories": {product, "code-repos", false}, "project": {product, "projects", false}, "Projects": {product, "projects", true},
 		"cluster": {tenant, "clusters", false}, "Clusters": {tenant, "clusters", true}, "catalog": {tenant, "catalogue", false}, "provider": {tenant, "providers", false}, "hook": {tenant, "hooks", false},
 		"envs": {product, "", false}, "docs": {product, "", false}, "production": {product, "", false}, "charts": {product, "", false}, "src": {product, "", false}, "manifests": {product, "", false},
-		"a": {product, "", false}, "": {product, "", false}, "node_modules": {product, "", false}, "templates": {product, "", false},
+		"a": {product, "", false}, "en": {product, "", false}, "": {product, "", false}, "node_modules": {product, "", false}, "templates": {product, "", false},
 		// A swap is one mistake, and three others are too many.
 		"porjetcs": {product, "projects", false}, "prjxecqs": {product, "", false},
 	}
@@ -74,13 +74,14 @@ func TestLook(t *testing.T) {
 	for name, want := range map[string]Look{
 		"envs/dev.yaml": Ours, "projects/a/a.yaml": Ours, "envs/a.txt": Suspect, "envs/a/b.yaml": Suspect, "dev.yaml": Suspect, "Envs/a.yaml": Suspect, "env/a": Suspect,
 		"envs/a/b/c/d/e": Suspect, "env/a/b/c": Suspect, "env/a/b/c/d": Foreign,
+		"envs" + strings.Repeat("/a", 9): Suspect, "envs" + strings.Repeat("/a", 10): Foreign,
 		"docs/a.yaml": Foreign, "README.md": Foreign, "envs/.a.yaml": Foreign, ".git/a": Foreign, "envs/" + deep + "a.yaml": Foreign, "env/" + deep + "a.yaml": Foreign, "": Foreign,
 	} {
 		if got := product.Look(name, "100644"); got != want {
 			t.Errorf("Look(%q) = %v, want %v", name, got, want)
 		}
 	}
-	for name, want := range map[string]Look{"envs": Ours, "projects/a": Ours, "envs/a": Suspect, "projects/a/b": Suspect, "Envs": Suspect, "docs": Foreign, ".git": Foreign} {
+	for name, want := range map[string]Look{"envs": Ours, "projects/a": Ours, "envs/a": Suspect, "projects/a/b": Suspect, "Envs": Suspect, "docs": Foreign, ".git": Foreign, "envs/dev.yaml": Suspect, "dev.yaml": Foreign} {
 		if got := product.Look(name, modeDirectory); got != want {
 			t.Errorf("Look(%q) of a directory = %v, want %v", name, got, want)
 		}
