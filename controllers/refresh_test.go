@@ -10,13 +10,15 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/gitlab"
 	"nautes.io/nautes/test/scenario"
 )
 
 // A push of manifests refreshes the Application that deploys them, by a hook that the
-// operator makes, repairs and removes with the last runtime that deploys the repository.
+// operator makes, and removes with the last runtime that deploys the repository. The commit
+// gets the outcome as its status.
 func TestPushOfManifestsIsDeployedAtOnce(t *testing.T) {
 	t.Parallel()
 	sys := theSystem(t)
@@ -25,7 +27,8 @@ func TestPushOfManifestsIsDeployedAtOnce(t *testing.T) {
 	forge.AddGroup(p.Group, gitlab.Private, "owner")
 	path, repo := p.Group+"/manifests", "repo-1170"
 	forge.AddProject(path, gitlab.ProjectSettings{Readme: true})
-	sys.MustApply(t, scenario.Provider("forge-117", forge.URL))
+	sys.MustApply(t, scenario.InNamespace(devstack.OperatorNamespace, scenario.Declaration("CodeRepoProvider", "forge-117",
+		"httpAddress: "+forge.URL, "apiServer: "+forge.API, "providerType: gitlab", "commitStatuses: true")))
 	sys.putText(t, secrets.ProviderToken("forge-117"), "access_token", forge.Token("owner"))
 	sys.putText(t, secrets.RepositoryReadOnly("gitlab", repo), "deploykey", "key-of-"+repo)
 	p.declare(t)
@@ -62,7 +65,8 @@ func TestPushOfManifestsIsDeployedAtOnce(t *testing.T) {
 		t.Errorf("before the push, the Application has the refresh %q", got)
 	}
 	began := time.Now()
-	if _, err := forge.Push(t.Context(), path, githost.Commit{Files: map[string]string{"deploy/app.yaml": "{}\n"}}); err != nil {
+	commit, err := forge.Push(t.Context(), path, githost.Commit{Files: map[string]string{"deploy/app.yaml": "{}\n"}})
+	if err != nil {
 		t.Fatal(err)
 	}
 	sys.Until(t, "the refresh", func() error {
@@ -72,8 +76,14 @@ func TestPushOfManifestsIsDeployedAtOnce(t *testing.T) {
 		return nil
 	})
 	t.Logf("refreshed %v after the push began", time.Since(began))
-	// Argo CD removes the annotation. The operator must leave it alone until then.
-	sys.condition(t, p.runtimeObject(), "Applied", "True", "")
+	p.merge(t, `{"status":{"sync":{"revision":"`+commit+`"}}}`)
+	sys.condition(t, p.runtimeObject(), "Reported", "True", v1alpha1.ReasonReady)
+	sys.Until(t, "the status of the commit", func() error {
+		if got := forge.Statuses(path, commit); len(got) != 1 || got[0].State != "success" || got[0].Name != "nautes/dev/dr" {
+			return fmt.Errorf("the statuses are %+v", got)
+		}
+		return nil
+	})
 
 	p.push(t, nil, runtimeFile)
 	sys.Until(t, "the hook to go", func() error {

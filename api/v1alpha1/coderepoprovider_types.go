@@ -56,6 +56,12 @@ type CodeRepoProviderSpec struct {
 	// it is switched off, the keys stay.
 	// +optional
 	DeployKeys bool `json:"deployKeys,omitempty"`
+
+	// commitStatuses has the operator show the outcome of deployments and pipelines in the
+	// forge, as statuses of the commits in the CodeRepos of this provider. It needs an
+	// access token of a maintainer.
+	// +optional
+	CommitStatuses bool `json:"commitStatuses,omitempty"`
 }
 
 // GitProxy is an HTTP proxy for clients of Git.

@@ -82,6 +82,21 @@ type ForgeHook struct {
 	SecretHash string `json:"secretHash,omitempty"`
 }
 
+// CommitReport is a status of a commit that the operator has sent to a Git forge.
+type CommitReport struct {
+	// commit that has the status.
+	// +required
+	Commit string `json:"commit"`
+
+	// name of the status in the forge.
+	// +required
+	Name string `json:"name"`
+
+	// result that the forge shows: Running, Succeeded, Failed, Cancelled or Timeout.
+	// +required
+	Result string `json:"result"`
+}
+
 // SyncStatus is the progress of the mirror of a Git repository.
 type SyncStatus struct {
 	// url of the repository, without credentials.

@@ -43,6 +43,9 @@ const (
 	// ConditionDeployKeys reports whether the Git forge has the deploy keys of a code
 	// repository. It is there if deployKeys of the CodeRepoProvider is set.
 	ConditionDeployKeys = "DeployKeys"
+	// ConditionReported reports whether the Git forge shows the outcome of a runtime as
+	// statuses of commits. It is there if commitStatuses of the CodeRepoProvider is set.
+	ConditionReported = "Reported"
 	// ConditionArmed reports whether every trigger of a pipeline runtime is armed.
 	ConditionArmed = "Armed"
 )

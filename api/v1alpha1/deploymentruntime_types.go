@@ -100,6 +100,14 @@ type DeploymentRuntimeStatus struct {
 	// application is the Argo CD Application on the runtime cluster.
 	// +optional
 	Application *ApplicationStatus `json:"application,omitempty"`
+
+	// reports are the last statuses of commits that the forge has from the operator, if
+	// commitStatuses of the provider is set.
+	// +optional
+	// +listType=map
+	// +listMapKey=commit
+	// +listMapKey=name
+	Reports []CommitReport `json:"reports,omitempty"`
 }
 
 // RuntimeTarget is a place on a cluster.

@@ -54,6 +54,14 @@ type ProjectPipelineRuntimeStatus struct {
 	// +optional
 	Application *ApplicationStatus `json:"application,omitempty"`
 
+	// reports are the last statuses of commits that the forge has from the operator, if
+	// commitStatuses of the provider is set.
+	// +optional
+	// +listType=map
+	// +listMapKey=commit
+	// +listMapKey=name
+	Reports []CommitReport `json:"reports,omitempty"`
+
 	// runs are the last runs, the latest first; at most ten.
 	// +optional
 	// +listType=map

@@ -61,6 +61,9 @@ func (w work) phases(s *engine.Session[*v1alpha1.DeploymentRuntime]) engine.Phas
 		Observe:  p.observe,
 		Withdraw: p.withdraw,
 	}
+	if len(r.Status.Reports) > 0 {
+		phases.Conditions = append(phases.Conditions, v1alpha1.ConditionReported)
+	}
 	if r.Spec.Suspend {
 		phases.Suspended = "spec.suspend is set: nothing is changed until it is removed"
 	}
@@ -148,7 +151,9 @@ func (p *pass) observe(ctx context.Context, _ error) error {
 	if err != nil {
 		return err
 	}
-	return summary.Application(p.s.Facts, r.Status.Application, app, comparedSource(r, p.manifests))
+	err = summary.Application(p.s.Facts, r.Status.Application, app, comparedSource(r, p.manifests))
+	p.deps.Reports.Deployment(ctx, p.s, app)
+	return err
 }
 
 // comparedSource returns the source that Argo CD must have compared for its report to

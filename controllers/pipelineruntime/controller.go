@@ -75,6 +75,9 @@ func (w work) phases(s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) engine
 		},
 		Withdraw: p.withdrawAll,
 	}
+	if len(r.Status.Reports) > 0 {
+		phases.Conditions = append(phases.Conditions, v1alpha1.ConditionReported)
+	}
 	if w.deps.Hooks.Active() {
 		phases.Conditions = append(phases.Conditions, v1alpha1.ConditionHooked)
 	}

@@ -36,6 +36,7 @@ func (p *pipelinePass) observe(ctx context.Context, deployed error) error {
 	}
 	if runs, err := conn.Runs(r.Status.Target.Namespaces[0], r.Namespace, r.Name); err == nil {
 		r.Status.Runs = summary.Runs(runs)
+		p.deps.Reports.Runs(ctx, p.s)
 	}
 	triggers := p.setTriggers(func(id plan.ID) (*observed.Eventing, error) { return sensorfiles.State(ctx, conn, id) }, deployed)
 	return errors.Join(triggers, p.observeResources(ctx, conn))

@@ -24,6 +24,7 @@ import (
 	"nautes.io/nautes/internal/reconcile"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/repokeys"
+	"nautes.io/nautes/internal/reports"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/servers"
 	"nautes.io/nautes/internal/snapshot"
@@ -116,13 +117,14 @@ func receiverKey(d *reconcile.Deps, name string) func(context.Context) ([]byte, 
 
 const receiverKeyField = "key"
 
-// addForges adds the makers of hooks and deploy keys in forges.
+// addForges adds the makers of hooks, deploy keys and commit statuses in forges.
 func addForges(d *reconcile.Deps, publicURL string, key func(context.Context) ([]byte, error)) {
 	connect := servers.Tenants(d.Secrets, d.Loader)
 	later := func(o v1alpha1.Object, after time.Duration) {
 		d.Queues.Of(snapshot.RefOf(o).Kind).AddAfter(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(o)}, after)
 	}
 	d.Keys = &repokeys.Maker{Store: d.Secrets, Connect: connect, Later: later}
+	d.Reports = &reports.Reporter{Connect: connect, Later: later}
 	d.Hooks = &pushhooks.Maker{
 		PublicURL: publicURL,
 		Token: func(ctx context.Context, source string) (secrets.Value, error) {

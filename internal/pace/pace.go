@@ -28,7 +28,7 @@ type Look struct {
 	// Err is the failure of the look, or nil.
 	Err error
 
-	next     time.Time
+	at, next time.Time
 	failures int
 }
 
@@ -64,12 +64,24 @@ func (m *Memory) Looked(owner string, look Look, atLeast time.Duration) (again t
 		look.failures = last.failures + 1
 		again = max(atLeast, stretched(min(FirstPause<<min(last.failures, 10), LastPause)))
 	}
-	look.next = m.now().Add(again)
+	look.at = m.now()
+	look.next = look.at.Add(again)
 	if m.looks == nil {
 		m.looks = map[string]Look{}
 	}
 	m.looks[owner] = look
 	return again
+}
+
+// Since returns the time until a pause after the last look of an owner has passed, or 0.
+func (m *Memory) Since(owner string, pause time.Duration) time.Duration {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	last, found := m.looks[owner]
+	if !found {
+		return 0
+	}
+	return max(0, last.at.Add(pause).Sub(m.now()))
 }
 
 // Forget lets the next look of an owner follow at once.

@@ -20,7 +20,15 @@ func TestMemory(t *testing.T) {
 		t.Errorf("without a look, the next one is after %v", again)
 	}
 	within("after a look", m.Looked("a", Look{Of: one, Note: "n"}, 0), CheckEvery)
+	for pause, want := range map[time.Duration]time.Duration{time.Minute: time.Minute, 0: 0} {
+		if got := m.Since("a", pause); got != want || m.Since("b", pause) != 0 {
+			t.Errorf("Since(%v) = %v, want %v", pause, got, want)
+		}
+	}
 	now = now.Add(30 * time.Minute)
+	if got := m.Since("a", time.Minute); got != 0 {
+		t.Errorf("long after a look, Since = %v", got)
+	}
 	last, again := m.Last("a", one)
 	within("later", again+30*time.Minute, CheckEvery)
 	if last.Note != "n" || last.Err != nil {

@@ -17,6 +17,7 @@ import (
 	"nautes.io/nautes/internal/receiver"
 	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/servers"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -77,12 +78,8 @@ func repositoryOf(s *snapshot.Snapshot, o v1alpha1.Object) repository {
 // forgeOf returns the provider and the full path of a repository with a URL, or nil if no
 // provider has it.
 func forgeOf(s *snapshot.Snapshot, o v1alpha1.Object, url string) (*v1alpha1.CodeRepoProvider, string) {
-	r, ok := o.(*v1alpha1.CodeRepo)
-	if ok && r.Namespace != s.Namespace && r.Spec.URL == "" {
-		// Its URL follows from the provider, and another one may have the same address.
-		if own, product := s.CodeRepoProvider(r.Spec.CodeRepoProvider), s.Product(r.Namespace); own != nil && product != nil {
-			return own, product.Spec.Name + "/" + r.Spec.RepoName
-		}
+	if r, ok := o.(*v1alpha1.CodeRepo); ok {
+		return servers.RepositoryOf(s, r, url)
 	}
 	return s.ForgeRepository(url)
 }

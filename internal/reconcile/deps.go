@@ -27,6 +27,7 @@ import (
 	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/remote"
 	"nautes.io/nautes/internal/repokeys"
+	"nautes.io/nautes/internal/reports"
 	"nautes.io/nautes/internal/schema"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -62,6 +63,8 @@ type Deps struct {
 	Hooks *pushhooks.Maker
 	// Keys makes the deploy keys of code repositories.
 	Keys *repokeys.Maker
+	// Reports shows outcomes in forges.
+	Reports *reports.Reporter
 	// Kinds checks the objects in resource files.
 	Kinds *schema.Kinds
 

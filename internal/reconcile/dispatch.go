@@ -183,14 +183,20 @@ func (d *Deps) SecretChanged(ref secrets.Ref) {
 	}
 }
 
-// retryForges enqueues the owners of push hooks and deploy keys, to look at once at the
-// ones that failed.
+// retryForges enqueues the owners of push hooks, deploy keys and commit statuses, to look at
+// once at the ones that failed.
 func (d *Deps) retryForges(ctx context.Context) {
 	hooks := d.Hooks.Retry()
 	if hooks {
 		d.enqueueAll(ctx, kindProduct, nil)
 	}
 	d.Keys.Looks.Retry()
+	d.Reports.Sent.Retry()
+	for _, kind := range []string{kindDeploymentRuntime, kindPipelineRuntime} {
+		d.enqueueAll(ctx, kind, func(o v1alpha1.Object) bool {
+			return apimeta.IsStatusConditionFalse(o.GetStatus().Conditions, v1alpha1.ConditionReported)
+		})
+	}
 	d.enqueueAll(ctx, "CodeRepo", func(o v1alpha1.Object) bool {
 		conditions := o.GetStatus().Conditions
 		return hooks && (d.IsTenantRepository(o) || apimeta.IsStatusConditionFalse(conditions, v1alpha1.ConditionHooked)) ||

@@ -21,6 +21,7 @@ import (
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/references"
 	"nautes.io/nautes/internal/secrets"
+	"nautes.io/nautes/internal/servers"
 	"nautes.io/nautes/internal/snapshot"
 )
 
@@ -70,11 +71,7 @@ func (m *Maker) Ensure(ctx context.Context, s *Session, url string) error {
 		r.Status.DeployKeys = nil
 		return nil
 	}
-	_, full := s.Snapshot.ForgeRepository(url)
-	if p := s.Snapshot.Product(r.Namespace); p != nil && r.Spec.URL == "" {
-		// Another provider may have the same address.
-		full = p.Spec.Name + "/" + r.Spec.RepoName
-	}
+	_, full := servers.RepositoryOf(s.Snapshot, r, url)
 	p := &pass{
 		Maker: m, s: s, provider: provider, path: full,
 		keeper: deploykeys.Keeper{Store: m.Store, Provider: provider.Spec.ProviderType}, rotation: rotationOf(r),
@@ -312,21 +309,7 @@ func (p *pass) failed(err error) error { return failed(p.provider.Name, p.path, 
 
 // failed returns the error of a forge with its reason and remedy.
 func failed(provider, repository string, err error) error {
-	var failure *client.Error
-	if err == nil || !errors.As(err, &failure) && !errors.Is(err, client.ErrNoToken) {
-		return err
-	}
-	reason, remedy := v1alpha1.ReasonForgeDenied, fmt.Sprintf("let the access token of CodeRepoProvider %s be one of a maintainer of the repository", provider)
-	switch {
-	case errors.Is(err, client.ErrNoToken):
-		reason, remedy = v1alpha1.ReasonSecretMissing, fmt.Sprintf("store one of a maintainer for CodeRepoProvider %s", provider)
-	case errors.Is(err, client.ErrUnavailable):
-		reason, remedy = v1alpha1.ReasonForgeUnavailable, "it is tried again"
-	}
-	return &engine.Error{
-		Class: engine.ClassWaiting, Reason: reason, Cause: err,
-		Message: fmt.Sprintf("the deploy keys of %s: %v: %s", repository, err, remedy),
-	}
+	return servers.Problem("the deploy keys of "+repository, provider, err)
 }
 
 // ofForge reports whether an error is about the repository in the forge, and not about the

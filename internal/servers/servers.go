@@ -102,3 +102,32 @@ func Tenants(store secrets.Store, loader *snapshot.Loader) func(ctx context.Cont
 		return c, err
 	}
 }
+
+// RepositoryOf returns the provider and the full path of a CodeRepo with a URL, or nil if no
+// provider has it.
+func RepositoryOf(s *snapshot.Snapshot, r *v1alpha1.CodeRepo, url string) (*v1alpha1.CodeRepoProvider, string) {
+	if r.Namespace != s.Namespace && r.Spec.URL == "" {
+		// Its URL follows from the provider, and another one may have the same address.
+		if own, product := s.CodeRepoProvider(r.Spec.CodeRepoProvider), s.Product(r.Namespace); own != nil && product != nil {
+			return own, product.Spec.Name + "/" + r.Spec.RepoName
+		}
+	}
+	return s.ForgeRepository(url)
+}
+
+// Problem returns the error of a forge about something in it, such as the deploy keys of a
+// repository, with its reason and remedy. It returns another error as it is.
+func Problem(of, provider string, err error) error {
+	var failure *forge.Error
+	if err == nil || !errors.As(err, &failure) && !errors.Is(err, forge.ErrNoToken) {
+		return err
+	}
+	reason, remedy := v1alpha1.ReasonForgeDenied, fmt.Sprintf("let the access token of CodeRepoProvider %s be one of a maintainer of the repository", provider)
+	switch {
+	case errors.Is(err, forge.ErrNoToken):
+		reason, remedy = v1alpha1.ReasonSecretMissing, fmt.Sprintf("store one of a maintainer for CodeRepoProvider %s", provider)
+	case errors.Is(err, forge.ErrUnavailable):
+		reason, remedy = v1alpha1.ReasonForgeUnavailable, "it is tried again"
+	}
+	return &engine.Error{Class: engine.ClassWaiting, Reason: reason, Cause: err, Message: fmt.Sprintf("%s: %v: %s", of, err, remedy)}
+}
