@@ -28,7 +28,7 @@ func TestPushOfManifestsIsDeployedAtOnce(t *testing.T) {
 	path, repo := p.Group+"/manifests", "repo-1170"
 	forge.AddProject(path, gitlab.ProjectSettings{Readme: true})
 	sys.MustApply(t, scenario.InNamespace(devstack.OperatorNamespace, scenario.Declaration("CodeRepoProvider", "forge-117",
-		"httpAddress: "+forge.URL, "apiServer: "+forge.API, "providerType: gitlab", "commitStatuses: true")))
+		"httpAddress: "+forge.URL, "sshAddress: ssh://git@127.0.0.1:22", "apiServer: "+forge.API, "providerType: gitlab", "commitStatuses: true")))
 	sys.putText(t, secrets.ProviderToken("forge-117"), "access_token", forge.Token("owner"))
 	sys.putText(t, secrets.RepositoryReadOnly("gitlab", repo), "deploykey", "key-of-"+repo)
 	p.declare(t)
