@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -106,7 +108,7 @@ func (p *program) install() []byte {
 func (p *program) platform() {
 	p.t.Helper()
 	p.forge = gitlab.New(p.t)
-	for _, name := range []string{"owner", "server"} {
+	for _, name := range []string{"owner", "server", "slow", "large"} {
 		p.forge.AddUser(gitlab.User{Username: name})
 	}
 	p.token = p.forge.Token("owner")
@@ -185,6 +187,57 @@ func (p *program) send(method, path, body string) string {
 	return string(said)
 }
 
+// crowd opens 1,000 connections that send nothing, half of a header or half of a request,
+// and sends bodies without an end. Requests of others are answered beside them, and the
+// server closes the ones whose request does not come.
+func (p *program) crowd() {
+	p.t.Helper()
+	const head = "POST /api/v1/products/labs/environments/crowd HTTP/1.1\r\nHost: a\r\n"
+	bodyOf := func(user string) string {
+		return head + "Authorization: Bearer " + p.forge.Token(user) + "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+	}
+	p.forge.SetMember("labs", "large", gitlab.Maintainer)
+	large := bodyOf("large")
+	chunk := "10000\r\n" + strings.Repeat(" ", 1<<16) + "\r\n"
+	begins := []string{"", head, bodyOf("slow")}
+	var slow []net.Conn
+	for i := range 1000 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		check(p.t, err)
+		defer func() { _ = c.Close() }()
+		_, err = io.WriteString(c, begins[i%len(begins)])
+		check(p.t, err)
+		if i%len(begins) == 1 {
+			slow = append(slow, c)
+		}
+	}
+	for range 5 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		check(p.t, err)
+		defer func() { _ = c.Close() }()
+		_, err = io.WriteString(c, large)
+		for range 40 {
+			if err == nil {
+				_, err = io.WriteString(c, chunk)
+			}
+		}
+		// The server may have closed the connection meanwhile.
+		check(p.t, c.SetReadDeadline(time.Now().Add(time.Minute)))
+		if reply, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil && reply.StatusCode != http.StatusRequestEntityTooLarge {
+			p.t.Errorf("a body without an end: %s", reply.Status)
+		}
+	}
+	for range 20 {
+		p.send("GET", "products/labs/environments", "")
+	}
+	for _, c := range slow {
+		check(p.t, c.SetReadDeadline(time.Now().Add(time.Minute)))
+		if _, err := io.Copy(io.Discard, c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			p.t.Fatalf("the server keeps a connection whose request does not come: %v", err)
+		}
+	}
+}
+
 // await waits until the server is ready.
 func (p *program) await() {
 	p.t.Helper()
@@ -245,6 +298,7 @@ func TestProgram(t *testing.T) {
 	if list := p.send("GET", "products/labs/environments", ""); !strings.Contains(list, `"name":"dev"`) {
 		t.Errorf("list %s", list)
 	}
+	p.crowd()
 	p.send("DELETE", "products/labs", "")
 
 	requests, err := p.stack.Tenant.Requests(mark)
