@@ -70,19 +70,31 @@ func (p preference) applied() string {
 // or the resource is ready. It fills in the state that was reached: the change itself is
 // committed whatever it finds.
 func (s *Server) await(x *exchange, c *change, result edit.Result, reply *saved) {
+	if result.Commit == "" {
+		return
+	}
+	r := &reader{s: s, res: x.op.resource, place: c.place, view: c.view, names: c.names}
+	s.wait(x, reply, func(ctx context.Context) error {
+		r.ctx = ctx
+		return r.look(c.object, result, reply)
+	})
+}
+
+// wait looks, if the request prefers it, until the state that it waits for is reached.
+// look fills it in.
+func (s *Server) wait(x *exchange, reply *saved, look func(context.Context) error) {
 	p := prefer(x.r.Header.Values("Prefer"))
-	if p.wait == 0 || s.options.Reader == nil || reply.DryRun || result.Commit == "" {
+	if p.wait == 0 || s.options.Reader == nil || reply.DryRun {
 		return
 	}
 	x.w.Header().Set("Preference-Applied", p.applied())
 	ctx, cancel := context.WithTimeout(x.whole, p.wait)
 	defer cancel()
-	r := &reader{s: s, ctx: ctx, res: x.op.resource, place: c.place, view: c.view, names: c.names}
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
 	reply.Reached = reachedCommitted
 	for {
-		if err := r.look(c.object, result, reply); err != nil {
+		if err := look(ctx); err != nil {
 			s.options.Log.Error(err, "waiting for the tenant cluster", "requestID", x.id)
 			return
 		}
@@ -137,6 +149,11 @@ func reached(o, mirrored v1alpha1.Object, deleted bool) string {
 	if deleted || mirrored == nil || !edit.SameSpec(o, mirrored) {
 		return reachedMirrored
 	}
+	return readiness(mirrored)
+}
+
+// readiness returns the state of an object of the tenant cluster.
+func readiness(mirrored v1alpha1.Object) string {
 	status := mirrored.GetStatus()
 	switch {
 	case status.ObservedGeneration != mirrored.GetGeneration():

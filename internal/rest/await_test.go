@@ -14,6 +14,7 @@ import (
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/edit"
+	"nautes.io/nautes/internal/rest/body"
 )
 
 func TestPreferences(t *testing.T) {
@@ -120,6 +121,81 @@ func TestAwait(t *testing.T) {
 				t.Errorf("status %+v", got.Status)
 			}
 		})
+	}
+}
+
+// storedProduct is a Product with a condition Ready, if that is set, and Stalled.
+func storedProduct(id int, ready, stalled metav1.ConditionStatus) *v1alpha1.Product {
+	p := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Name: productID(int64(id)), Namespace: "nautes", Generation: 1}}
+	for kind, status := range map[string]metav1.ConditionStatus{v1alpha1.ConditionReady: ready, v1alpha1.ConditionStalled: stalled} {
+		if status != "" {
+			p.Status.ObservedGeneration = 1
+			p.Status.Conditions = append(p.Status.Conditions, metav1.Condition{Type: kind, Status: status, Reason: "Because", Message: "it is so"})
+		}
+	}
+	return p
+}
+
+// The reply about a product waits for its Product, and has its state.
+func TestAwaitProduct(t *testing.T) {
+	for name, tt := range map[string]struct {
+		objects        []kube.Object
+		later          kube.Object
+		method, prefer string
+		wantReached    string
+		// wantReady is the condition Ready of the reply.
+		wantReady string
+	}{
+		"no preference": {objects: []kube.Object{storedProduct(43, "True", "")}},
+		"not found":     {prefer: "wait=1", wantReached: "committed"},
+		"of another":    {objects: []kube.Object{storedProduct(44, "True", "")}, prefer: "wait=1", wantReached: "committed"},
+		"new":           {objects: []kube.Object{storedProduct(43, "", "")}, prefer: "wait=30", wantReached: "mirrored"},
+		"not ready":     {objects: []kube.Object{storedProduct(43, "False", "")}, prefer: "wait=1, until=ready", wantReached: "mirrored", wantReady: "False"},
+		"stalled":       {objects: []kube.Object{storedProduct(43, "False", "True")}, prefer: "wait=30, until=ready", wantReached: "stalled", wantReady: "False"},
+		"ready later":   {later: storedProduct(43, "True", ""), prefer: "wait=30, until=ready", wantReached: "ready", wantReady: "True"},
+		"deleted":       {method: "DELETE", prefer: "wait=30, until=ready", wantReached: "ready"},
+		"still there":   {objects: []kube.Object{storedProduct(45, "True", "")}, method: "DELETE", prefer: "wait=1", wantReached: "committed", wantReady: "True"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			c := r.cluster(tt.objects...)
+			if tt.later != nil {
+				time.AfterFunc(2*lookAgain, func() { _ = c.Create(t.Context(), tt.later) })
+			}
+			role, path, sent := "creator", "new", productBody
+			if tt.method == "DELETE" {
+				role, path, sent = "owner", "bare", ""
+			} else {
+				tt.method = "POST"
+			}
+			got := decoded[saved](t, r.request(role, tt.method, "/api/v1/products/"+path, sent, "Prefer", tt.prefer))
+			if got.Reached != tt.wantReached || readyIn(got.Status) != tt.wantReady {
+				t.Errorf("reached %q, status %+v", got.Reached, got.Status)
+			}
+		})
+	}
+}
+
+func readyIn(status *body.Status) string {
+	if status != nil {
+		for _, c := range status.Conditions {
+			if c.Type == v1alpha1.ConditionReady {
+				return c.Status
+			}
+		}
+	}
+	return ""
+}
+
+// A product has the state of its Product.
+func TestProductStatus(t *testing.T) {
+	r := newRig(t)
+	p := storedProduct(42, "True", "")
+	p.Status.Sync = &v1alpha1.SyncStatus{Revision: "abc"}
+	r.cluster(p)
+	got := decoded[body.Product](t, r.request("reporter", "GET", "/api/v1/products/labs", ""))
+	if readyIn(got.Status) != "True" || !got.Status.Current || got.Status.Revision != "abc" {
+		t.Errorf("status %+v", got.Status)
 	}
 }
 

@@ -23,7 +23,8 @@ import (
 	"nautes.io/nautes/internal/secrets"
 )
 
-// fakeForge answers as one with group labs, whose default.project is repository 1. Other
+// fakeForge answers as one with the groups labs and bare, whose default.project is
+// repository 1; bare has nothing else. Other
 // methods of the interface panic.
 type fakeForge struct {
 	client.Client
@@ -54,6 +55,9 @@ func (f *fakeForge) Group(_ context.Context, path string) (client.Group, error) 
 	if number, err := strconv.ParseInt(strings.TrimPrefix(path, "labs-"), 10, 64); err == nil {
 		return client.Group{ID: 100 + number, Path: path, Name: path, Visibility: client.VisibilityPrivate}, nil
 	}
+	if path == "bare" {
+		return client.Group{ID: 45, Path: path, Name: path, Visibility: client.VisibilityPrivate}, nil
+	}
 	if path != "labs" || f.role == "outsider" || f.revoked.Load() {
 		return client.Group{}, &client.Error{Action: "read group", Class: client.ErrNotFound}
 	}
@@ -78,7 +82,7 @@ func (f *fakeForge) Repository(_ context.Context, path string) (client.Repositor
 	case f.role == "outsider":
 	case strings.HasPrefix(path, "labs-") && strings.HasSuffix(path, "/default.project"):
 		return client.Repository{ID: 1, GroupID: 42, Path: path, HTTPURL: f.git + "/" + path + ".git"}, nil
-	case path == "labs/default.project":
+	case path == "labs/default.project", path == "bare/default.project":
 		return client.Repository{ID: 1, GroupID: 42, Path: path, HTTPURL: f.git + "/" + path + ".git"}, nil
 	case path == "tenant/management":
 		return client.Repository{ID: 2, Path: path}, nil
@@ -103,7 +107,10 @@ func (f *fakeForge) Role(context.Context, int64, int64) (client.Role, error) {
 	return client.RoleMaintain, nil
 }
 
-func (f *fakeForge) Repositories(context.Context, int64) ([]client.Repository, error) {
+func (f *fakeForge) Repositories(_ context.Context, group int64) ([]client.Repository, error) {
+	if group == 45 {
+		return []client.Repository{{ID: 1, Path: "bare/default.project"}}, nil
+	}
 	return []client.Repository{{ID: 1, Path: "labs/default.project"}, {ID: 3, Path: "labs/app"}}, nil
 }
 
@@ -119,6 +126,10 @@ func (f *fakeForge) EnsureGroup(_ context.Context, spec client.GroupSpec) (clien
 	*f.made = append(*f.made, "group "+spec.Path)
 	return client.Group{ID: 43, Path: spec.Path}, nil
 }
+
+func (f *fakeForge) RemoveRepository(context.Context, int64) error { return nil }
+
+func (f *fakeForge) RemoveGroup(context.Context, int64) error { return nil }
 
 func (f *fakeForge) EnsureKey(_ context.Context, repository int64, key client.Key) (client.Key, error) {
 	*f.made = append(*f.made, fmt.Sprintf("key %s on %d", key.Title, repository))

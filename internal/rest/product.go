@@ -86,7 +86,9 @@ func (s *Server) makeProduct(x *exchange, decoded *body.Decoded, g *body.GitLab,
 		return nil, err
 	}
 	x.done.Changed = true
-	return x.written("saved", edit.Result{}), nil
+	reply := x.written("saved", edit.Result{})
+	s.awaitProduct(x, group.ID, false, reply)
+	return reply, nil
 }
 
 // mayWriteProduct returns the place of a product that exists, of which the caller must be
@@ -172,7 +174,9 @@ func (s *Server) dropProduct(x *exchange) (*saved, error) {
 	}
 	s.memory.forget(x.caller.key + "/place")
 	x.done.Changed = true
-	return x.written("deleted", edit.Result{}), nil
+	reply := x.written("deleted", edit.Result{})
+	s.awaitProduct(x, p.group.ID, true, reply)
+	return reply, nil
 }
 
 // onlyDefault returns a problem if a group has anything but default.project.
@@ -292,7 +296,11 @@ func (s *Server) getProduct(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.reply(describeProduct(group), "")
+	b := describeProduct(group)
+	if _, b.Status, err = s.productStatus(ctx, group.ID); err != nil {
+		return err
+	}
+	return x.reply(b, "")
 }
 
 // listProducts answers with the groups that the caller sees, and that are products.

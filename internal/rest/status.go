@@ -151,12 +151,17 @@ func (r *reader) mirrored(o v1alpha1.Object) (v1alpha1.Object, error) {
 
 // observe adds conditions and warnings in the words of requests.
 func (r *reader) observe(status *body.Status, observed *v1alpha1.Status) {
+	observe(status, observed, func(text string) string { return r.names.words(r.res.body(), nil, text) })
+}
+
+// observe adds conditions and warnings in other words.
+func observe(status *body.Status, observed *v1alpha1.Status, words func(string) string) {
 	for _, w := range observed.Warnings {
-		status.Warnings = append(status.Warnings, r.names.words(r.res.body(), nil, w))
+		status.Warnings = append(status.Warnings, words(w))
 	}
 	for _, c := range observed.Conditions {
 		status.Conditions = append(status.Conditions, body.Condition{
-			Type: c.Type, Status: string(c.Status), Reason: c.Reason, Message: r.names.words(r.res.body(), nil, c.Message),
+			Type: c.Type, Status: string(c.Status), Reason: c.Reason, Message: words(c.Message),
 			LastTransitionTime: c.LastTransitionTime.UTC().Format("2006-01-02T15:04:05Z"),
 		})
 	}
