@@ -91,7 +91,6 @@ func PipelineOwner(r *v1alpha1.ProjectPipelineRuntime) plan.Owner {
 // pipeline builds the plan of a pipeline runtime.
 type pipeline struct {
 	*set
-	forge   *set
 	snap    *snapshot.Snapshot
 	runtime *v1alpha1.ProjectPipelineRuntime
 	cluster *v1alpha1.Cluster
@@ -107,9 +106,8 @@ type pipeline struct {
 
 func newPipeline(s *snapshot.Snapshot, r *v1alpha1.ProjectPipelineRuntime, target v1alpha1.RuntimeTarget) *pipeline {
 	return &pipeline{
-		set:   newSet(s.Tenant, PipelineOwner(r), plan.Cluster(target.Cluster)),
-		forge: newSet(s.Tenant, PipelineOwner(r), plan.Forge),
-		snap:  s, runtime: r, target: target, source: snapshot.RefOf(r),
+		set:  newSet(s.Tenant, PipelineOwner(r), plan.Cluster(target.Cluster)),
+		snap: s, runtime: r, target: target, source: snapshot.RefOf(r),
 	}
 }
 
@@ -194,5 +192,5 @@ func (p *pipeline) build() error {
 }
 
 func (p *pipeline) plan() plan.Plan {
-	return plan.Plan{Sets: []plan.Set{p.set.done(), p.forge.done()}}
+	return plan.Plan{Sets: []plan.Set{p.set.done()}}
 }

@@ -3,6 +3,7 @@ package build_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -115,7 +116,7 @@ func TestPipelineRuntime(t *testing.T) {
 		return func(r *v1alpha1.ProjectPipelineRuntime) { r.Spec.Project = name }
 	}
 	whole, but := guide.Kinds(nil), guide.Kinds
-	lessOne := but(map[string]int{"ConfigMap": 4, "EventSource": 4, "Hook": 3, "Secret": 4, "Sensor": 4})
+	lessOne := but(map[string]int{"ConfigMap": 4, "EventSource": 4, "Secret": 4, "Sensor": 4})
 	nothing := map[string]int{}
 	theirs := CodeRepo(guide.Product, "repo-4", "api-server")
 	github := CodeRepoProvider("hub", func(p *v1alpha1.CodeRepoProvider) { p.Spec.ProviderType = "github" })
@@ -210,9 +211,8 @@ func TestPipelineRuntime(t *testing.T) {
 			if test.wantCluster == "" {
 				test.wantCluster = guide.Cluster
 			}
-			targets := []plan.Target{plan.Cluster(test.wantCluster), plan.Forge}
-			if len(p.Sets) != 2 || p.Sets[0].Target != targets[0] || p.Sets[1].Target != targets[1] || p.Sets[0].Owner != build.PipelineOwner(r) || p.Sets[1].Owner != build.PipelineOwner(r) {
-				t.Errorf("the sets are not complete for both targets: %v", p.Sets)
+			if len(p.Sets) != 1 || p.Sets[0].Target != plan.Cluster(test.wantCluster) || p.Sets[0].Owner != build.PipelineOwner(r) {
+				t.Errorf("the set is not complete: %v", p.Sets)
 			}
 		})
 	}
@@ -223,20 +223,25 @@ func TestPipelineRuntime(t *testing.T) {
 func TestPipelineIsolation(t *testing.T) {
 	kept := func(isolation v1alpha1.Isolation) []string {
 		s, r := guide.Snapshot(t, snapshot.Settings{}, isolated(isolation))
-		p := mustPipeline(t, s, r)
+		built, err := build.PipelineRuntime(s, r)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var lines []string
-		for _, set := range p.Sets {
-			slices.SortFunc(set.Items, func(a, b plan.Item) int { return a.ID.Compare(b.ID) })
-			for _, item := range set.Items {
-				if item.ID.Kind != "Hook" && item.ID.Kind != "Secret" {
-					continue
-				}
-				text, err := SetsYAML(plan.Set{Items: []plan.Item{item}})
-				if err != nil {
-					t.Fatal(err)
-				}
-				lines = append(lines, string(text))
+		for _, hook := range built.Facts.Webhooks {
+			lines = append(lines, fmt.Sprintf("%+v", hook))
+		}
+		items := slices.Clone(built.Sets[0].Items)
+		slices.SortFunc(items, func(a, b plan.Item) int { return a.ID.Compare(b.ID) })
+		for _, item := range items {
+			if item.ID.Kind != "Secret" {
+				continue
 			}
+			text, err := SetsYAML(plan.Set{Items: []plan.Item{item}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, string(text))
 		}
 		return lines
 	}
@@ -267,7 +272,7 @@ func TestPipelinesOfEqualNames(t *testing.T) {
 		if set.Owner.Kind != build.OwnerPipelineRuntime {
 			continue
 		}
-		if set.Target != plan.Forge && kindsOf(plan.Plan{Sets: []plan.Set{set}})["EventSource"] != 2 {
+		if kindsOf(plan.Plan{Sets: []plan.Set{set}})["EventSource"] != 2 {
 			t.Errorf("%v has %v", set.Owner, kindsOf(plan.Plan{Sets: []plan.Set{set}}))
 		}
 		for _, item := range set.Items {

@@ -356,7 +356,7 @@ func (p *pipeline) hooked() []v1alpha1.EventSource {
 	})
 }
 
-// addHooks adds a hook in the forge for each event source, for its events.
+// addHooks puts the hook that the forge must have for each event source into the facts.
 func (p *pipeline) addHooks() error {
 	for _, e := range p.hooked() {
 		f, source, _ := forges.SourceOf(e)
@@ -364,15 +364,9 @@ func (p *pipeline) addHooks() error {
 		if err != nil {
 			return err
 		}
-		provider, err := p.providerOf(e)
-		if err != nil {
-			return err
-		}
-		hook := plan.ForgeHook{
-			Provider: provider.Name, Repository: source.Repository, URL: base + p.hookPath(e), Events: f.Events.Sent(source, p.snap.CodeRepo(p.runtime.Namespace, source.Repository)), Token: p.hookToken(e),
-		}
-		p.forge.addBody(plan.StageConfig, plan.ForgeHookID(source.Repository, p.hookSecret(e)), hook, p.source)
-		p.webhooks = append(p.webhooks, v1alpha1.WebhookStatus{EventSource: e.Name, CodeRepo: hook.Repository, URL: hook.URL, Events: hook.Events})
+		p.webhooks = append(p.webhooks, v1alpha1.WebhookStatus{
+			EventSource: e.Name, CodeRepo: source.Repository, URL: base + p.hookPath(e), Events: f.Events.Sent(source, p.snap.CodeRepo(p.runtime.Namespace, source.Repository)),
+		})
 	}
 	return nil
 }

@@ -105,14 +105,18 @@ func backends(p plan.Plan) map[string]string {
 func TestIsolation(t *testing.T) {
 	both := pushes("product-1", "main", "refs/heads/main")
 	both.Calendar = &v1alpha1.CalendarEventSource{Schedule: "0 17 * * 1-5"}
-	plans := map[v1alpha1.Isolation]plan.Plan{}
+	plans, hooks := map[v1alpha1.Isolation]plan.Plan{}, map[v1alpha1.Isolation][]v1alpha1.WebhookStatus{}
 	for isolation, want := range map[v1alpha1.Isolation]struct{ sources, sensors, services int }{
 		v1alpha1.IsolationShared: {sources: 2, sensors: 1, services: 1}, v1alpha1.IsolationExclusive: {sources: 4, sensors: 5, services: 2},
 	} {
 		r := listening("product-1", "pipe", isolation, both, pushes("product-1", "feature", "^refs/heads/feature%-"), nightly("nightly"))
 		r.Spec.PipelineTriggers = append(r.Spec.PipelineTriggers, v1alpha1.PipelineTrigger{EventSource: "feature", Pipeline: "dev", Revision: "main"})
-		p := planOf(t, pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r)
-		plans[isolation] = p
+		built, err := build.PipelineRuntime(pipelineWorld(pipelineWorker(), []string{"product-1"}, r), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := built.Plan
+		plans[isolation], hooks[isolation] = p, built.Facts.Webhooks
 		services := map[string]bool{}
 		for _, service := range backends(p) {
 			services[service] = true
@@ -135,22 +139,9 @@ func TestIsolation(t *testing.T) {
 	if len(backends(shared)) != 2 || len(backends(exclusive)) != 2 {
 		t.Errorf("the addresses are %v and %v", backends(shared), backends(exclusive))
 	}
-	if diff := cmp.Diff(hooksOf(shared), hooksOf(exclusive)); diff != "" {
+	if diff := cmp.Diff(hooks[v1alpha1.IsolationShared], hooks[v1alpha1.IsolationExclusive]); diff != "" || len(hooks[v1alpha1.IsolationShared]) != 2 {
 		t.Errorf("the hooks in GitLab change (-shared +exclusive):\n%s", diff)
 	}
-}
-
-// hooksOf returns the hooks in GitLab that a plan asks for.
-func hooksOf(p plan.Plan) map[plan.ID]plan.ForgeHook {
-	found := map[plan.ID]plan.ForgeHook{}
-	for _, set := range p.Sets {
-		for _, item := range set.Items {
-			if hook, ok := item.Body.(plan.ForgeHook); ok {
-				found[item.ID] = hook
-			}
-		}
-	}
-	return found
 }
 
 // checkTriggers checks that each trigger has its parts in a plan.
@@ -273,11 +264,6 @@ func TestOnlyListens(t *testing.T) {
 				if value.Format == plan.FormatWebhookToken {
 					subjects[value.Subject] = true
 				}
-			}
-		}
-		for id, hook := range hooksOf(p) {
-			if !subjects[hook.Token.Subject] {
-				t.Errorf("%v has a token that its event source does not know", id)
 			}
 		}
 	}

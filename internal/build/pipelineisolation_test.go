@@ -18,7 +18,6 @@ import (
 	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
-	. "nautes.io/nautes/test/testutil"
 )
 
 // eventsNamespace is where clusters listen to events.
@@ -188,20 +187,6 @@ func launcherOf(set plan.Set, sensor *argoevents.Sensor, trigger argoevents.Trig
 		}
 	}
 	return run
-}
-
-// hook checks a hook of a runtime in the forge.
-func (c crossing) hook(item plan.Item) {
-	body, ok := item.Body.(plan.ForgeHook)
-	if !ok || c.set.Target != plan.Forge || c.set.Owner.Kind != build.OwnerPipelineRuntime {
-		c.fail(item, "it is %v", item.Body)
-		return
-	}
-	c.own(item, "URL", body.URL)
-	c.token(item, body.Token)
-	if c.s.Permission(c.product(), c.runtime().Spec.Project, body.Repository) == "" || body.Provider != Provider {
-		c.fail(item, "it is on %s of %s", body.Repository, body.Provider)
-	}
 }
 
 // ownsRepository reports whether the project of a pipeline runtime owns a repository,

@@ -104,9 +104,9 @@ func revocations(isolation v1alpha1.Isolation, names []string) map[string]revoca
 	nothing := func(*v1alpha1.ProjectPipelineRuntime) {}
 	less := func(n int) map[string]int {
 		if isolation == v1alpha1.IsolationShared {
-			return guide.Kinds(map[string]int{"Hook": 0, "ConfigMap": 1, "EventSource": 2, "Sensor": 1, "Secret": 5 - n})
+			return guide.Kinds(map[string]int{"ConfigMap": 1, "EventSource": 2, "Sensor": 1, "Secret": 5 - n})
 		}
-		return guide.Kinds(map[string]int{"Hook": 0, "ConfigMap": 5 - n, "EventSource": 5 - n, "Sensor": 5 - n, "Secret": 5 - n})
+		return guide.Kinds(map[string]int{"ConfigMap": 5 - n, "EventSource": 5 - n, "Sensor": 5 - n, "Secret": 5 - n})
 	}
 	resources := less(0)
 	delete(resources, "Application")
@@ -367,7 +367,7 @@ func TestPipelineRuntimeOfRefusedFiles(t *testing.T) {
 	older := there[slices.IndexFunc(there, func(id plan.ID) bool { return id.Kind == "EventSource" })]
 	older.Name = "of-an-older-spec"
 	there = append(there, older)
-	for hold, want := range map[bool]map[string]int{true: {"Application": 1}, false: guide.Kinds(map[string]int{"Hook": 0})} {
+	for hold, want := range map[bool]map[string]int{true: {"Application": 1}, false: guide.Kinds(nil)} {
 		got := deployed.PipelineRuntime(s.With(r), r, there, hold)
 		if diff := cmp.Diff(want, tally(*got.On(plan.Cluster(guide.Cluster)))); diff != "" {
 			t.Errorf("hold %t: objects that stay (-want +got):\n%s", hold, diff)

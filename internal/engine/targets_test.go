@@ -141,7 +141,7 @@ func TestWithdraw(t *testing.T) {
 		"given up by the asked":  {asked: annotated(abandon, "c"), wantAbandoned: []string{"p c"}},
 		"connected, not gone":    {object: annotated(abandon, "c"), conns: map[string]*cluster{"c": newCluster(1)}, want: "is being removed"},
 		"not known yet":          {object: annotated(abandon, "unknown"), target: plan.Cluster("unknown"), want: "not evaluated yet"},
-		"a system without a way": {target: plan.Target{Kind: plan.TargetForge}, want: "no connection to Forge"},
+		"a system without a way": {target: plan.Target{Kind: "Forge"}, want: "no connection to Forge"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			object, target := test.object, test.target

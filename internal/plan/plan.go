@@ -22,7 +22,6 @@ const (
 	TargetCluster TargetKind = "Cluster"
 	TargetTenant  TargetKind = "Tenant"
 	TargetVault   TargetKind = "Vault"
-	TargetForge   TargetKind = "Forge"
 )
 
 // Target is one system that a set is applied to. Name is the name of the

@@ -22,7 +22,6 @@ func TestString(t *testing.T) {
 		"the tenant":                    {plan.Tenant, "Tenant"},
 		"a cluster":                     {plan.Cluster("c"), "Cluster c"},
 		"the mount of a cluster":        {plan.Vault("c"), "Vault c"},
-		"the forges":                    {plan.Forge, "Forge"},
 		"an object of the core group":   {plan.ID{Kind: "Secret", Namespace: "ns", Name: "s"}, "Secret ns/s"},
 		"an object without namespace":   {plan.ID{Kind: "Namespace", Name: "ns"}, "Namespace ns"},
 		"an object of a group":          {plan.ID{Group: "argoproj.io", Kind: "Application", Namespace: "argocd", Name: "a"}, "Application.argoproj.io argocd/a"},
@@ -30,7 +29,6 @@ func TestString(t *testing.T) {
 		"a mount":                       {plan.VaultMountID("c"), "AuthMount.vault.nautes.io c"},
 		"a policy":                      {plan.VaultPolicyID("p"), "Policy.vault.nautes.io p"},
 		"a role":                        {plan.VaultRoleID("c", "r"), "Role.vault.nautes.io c/r"},
-		"a hook":                        {plan.ForgeHookID("repo-1", "h"), "Hook.forge.nautes.io repo-1/h"},
 		"a reference":                   {plan.Ref{Kind: "Project", Namespace: "product-1", Name: "p"}, "Project product-1/p"},
 		"a secret":                      {plan.SecretRef{Engine: "git", Path: "gitlab/repo-1/default/readonly"}, "git/gitlab/repo-1/default/readonly"},
 		"a commit":                      {plan.Commit{Revision: "1a2b3c4d5e6f7a8b", Author: "Ada <ada@x>"}, "revision 1a2b3c4d5e6f by Ada <ada@x>"},
@@ -132,7 +130,7 @@ func TestStages(t *testing.T) {
 func TestNames(t *testing.T) {
 	for got, want := range map[string]string{
 		string(plan.Tenant.Kind): "Tenant", string(plan.Cluster("c").Kind): "Cluster", plan.Cluster("c").Name: "c",
-		string(plan.Vault("m").Kind): "Vault", plan.Vault("m").Name: "m", string(plan.Forge.Kind): "Forge",
+		string(plan.Vault("m").Kind): "Vault", plan.Vault("m").Name: "m",
 		string(plan.FormatArgoCDCluster): "argocd-cluster", string(plan.FormatKubeconfigCA): "kubeconfig-ca",
 		string(plan.FormatWebhookToken): "webhook-token",
 	} {
@@ -140,15 +138,15 @@ func TestNames(t *testing.T) {
 			t.Errorf("the name is %q, want %q", got, want)
 		}
 	}
-	if plan.Tenant.Name != "" || plan.Forge.Name != "" {
-		t.Errorf("%+v and %+v have a name", plan.Tenant, plan.Forge)
+	if plan.Tenant.Name != "" {
+		t.Errorf("%+v has a name", plan.Tenant)
 	}
 }
 
 // A role of Vault and one of Kubernetes are different objects, whatever their names.
 func TestSystemsHaveGroups(t *testing.T) {
 	rbac := plan.ID{Group: "rbac.authorization.k8s.io", Kind: "Role", Namespace: "c", Name: "r"}
-	for _, id := range []plan.ID{plan.VaultMountID("c"), plan.VaultPolicyID("p"), plan.VaultRoleID("c", "r"), plan.ForgeHookID("repo-1", "h")} {
+	for _, id := range []plan.ID{plan.VaultMountID("c"), plan.VaultPolicyID("p"), plan.VaultRoleID("c", "r")} {
 		if id.Group == "" || id == rbac {
 			t.Errorf("%+v could be an object of a cluster", id)
 		}

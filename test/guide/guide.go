@@ -113,7 +113,7 @@ func Ready(t *testing.T, s *snapshot.Snapshot) *snapshot.Snapshot {
 // them is a calendar as well.
 func Kinds(changes map[string]int) map[string]int {
 	kinds := map[string]int{
-		"Application": 1, "ConfigMap": 5, "EventSource": 5, "Hook": 4, "Ingress": 1, "Role": 1, "RoleBinding": 1, "Secret": 5, "Sensor": 5, "ServiceAccount": 1,
+		"Application": 1, "ConfigMap": 5, "EventSource": 5, "Ingress": 1, "Role": 1, "RoleBinding": 1, "Secret": 5, "Sensor": 5, "ServiceAccount": 1,
 	}
 	for kind, n := range changes {
 		if kinds[kind] = n; n == 0 {
