@@ -21,6 +21,8 @@ var (
 	// errDisabled: the forge does not deliver.
 	errDisabled = errors.New("the forge has stopped to deliver, because deliveries failed")
 	errLeaving  = errors.New("the repository is marked for deletion")
+	// ErrForeign is the reason of an Error about a repository that may not have the hook.
+	ErrForeign = errors.New("the repository is outside the group of the product")
 )
 
 // Error is a hook that is not as it should be.
@@ -41,6 +43,8 @@ func (e *Error) Error() string {
 		remedy = "let the forge reach the receiver's public URL"
 	case errors.Is(e.Err, errLeaving):
 		remedy = "restore it, or delete the objects that are mirrored from it"
+	case errors.Is(e.Err, ErrForeign):
+		remedy = "move it there, or let the owners of the repository set the hook"
 	case errors.Is(e.Err, client.ErrUnavailable):
 		remedy = "it is tried again"
 	}
@@ -60,6 +64,9 @@ type Hook struct {
 	// its version there.
 	Read    func(context.Context) (secrets.Value, error)
 	Version string
+	// Allowed reports whether the repository that the forge has at the path may have the
+	// hook, which the token of the tenant makes. If it is nil, each may.
+	Allowed func(client.Repository) bool
 }
 
 // Record stores the place of a hook. It is called before the hook is made and, with the
@@ -114,6 +121,13 @@ func (k *Keeper) ensure(ctx context.Context, h Hook, recorded *v1alpha1.ForgeHoo
 		return failed(err)
 	case repository.Leaving:
 		return failed(errLeaving)
+	case h.Allowed != nil && !h.Allowed(repository):
+		if recorded != nil {
+			if err := k.remove(ctx, recorded); err != nil {
+				return failed(err)
+			}
+		}
+		return failed(ErrForeign)
 	}
 	at := &v1alpha1.ForgeHook{Provider: h.Provider, Repository: repository.ID, URL: h.URL}
 	same := recorded != nil && recorded.Provider == at.Provider && recorded.Repository == at.Repository && recorded.URL == at.URL

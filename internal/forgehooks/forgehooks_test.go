@@ -324,3 +324,32 @@ func TestRemove(t *testing.T) {
 		})
 	}
 }
+
+// A repository that may not have the hook gets none, and loses one that it has.
+func TestForeignRepository(t *testing.T) {
+	w := newWorld(t)
+	none := hook(func(h *Hook) {
+		h.Allowed = func(r client.Repository) bool { return r.Path != "labs/default.project" }
+	})
+	for name, prepare := range map[string]func(){
+		"new": func() {},
+		"with a hook": func() {
+			if _, err := w.ensure(t, hook()); err != nil {
+				t.Fatal(err)
+			}
+			w.Looks.Forget("Product product-1")
+		},
+	} {
+		prepare()
+		if _, err := w.ensure(t, none); !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), "labs/default.project") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := w.has("labs/default.project"); len(got) > 0 {
+			t.Errorf("%s: the hooks are %v", name, got)
+		}
+		w.Looks.Forget("Product product-1")
+	}
+	if _, err := w.ensure(t, hook(func(h *Hook) { h.Allowed = func(client.Repository) bool { return true } })); err != nil || len(w.has("labs/default.project")) != 1 {
+		t.Errorf("an allowed one: %v", err)
+	}
+}

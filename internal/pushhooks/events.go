@@ -110,7 +110,7 @@ func (e *events) ensure(ctx context.Context, wanted v1alpha1.WebhookStatus) erro
 	hook := forgehooks.Hook{
 		// Argo Events checks no signature of GitLab.
 		Provider: provider.Name, Path: path, HookSpec: client.HookSpec{URL: wanted.URL, Events: wanted.Events, Plain: true},
-		Version: e.version, Read: func(ctx context.Context) (secrets.Value, error) {
+		Allowed: ofProduct(snap, r), Version: e.version, Read: func(ctx context.Context) (secrets.Value, error) {
 			key, err := e.store.Get(ctx, secrets.WebhookKey())
 			subject := names.HookSubject(r.Namespace, r.Name, string(r.UID), wanted.EventSource)
 			return secrets.NewValue(plan.WebhookToken(key.Fields[secrets.WebhookKeyField].Bytes(), subject)), err

@@ -84,6 +84,12 @@ func forgeOf(s *snapshot.Snapshot, o v1alpha1.Object, url string) (*v1alpha1.Cod
 	return s.ForgeRepository(url)
 }
 
+// ofProduct returns a function that reports whether a repository belongs to the product of
+// an object. A product makes no hook in the repositories of others.
+func ofProduct(s *snapshot.Snapshot, o v1alpha1.Object) func(client.Repository) bool {
+	return func(found client.Repository) bool { return servers.InGroup(s.Product(o.GetNamespace()), found) }
+}
+
 // EnsureManifests has the forge report pushes to a repository of a product that a
 // DeploymentRuntime deploys, and removes the hook of another one.
 func EnsureManifests(ctx context.Context, m *Maker, s *engine.Session[*v1alpha1.CodeRepo]) error {
@@ -119,6 +125,9 @@ func Ensure[T v1alpha1.Object](ctx context.Context, m *Maker, s *engine.Session[
 	hook := forgehooks.Hook{Provider: provider.Name, Path: path, HookSpec: client.HookSpec{
 		URL: m.PublicURL + r.path, Events: forge.Hooks.PushEvents, Secret: token,
 	}}
+	if _, mirrored := v1alpha1.Object(s.Object).(*v1alpha1.Product); !mirrored && s.Object.GetNamespace() != s.Snapshot.Namespace {
+		hook.Allowed = ofProduct(s.Snapshot, s.Object)
+	}
 	again, err := m.Keeper.Ensure(ctx, owner(s.Object), hook, *r.hook, func(ctx context.Context, at *v1alpha1.ForgeHook) error {
 		*r.hook = at
 		return s.Record(ctx)
@@ -154,6 +163,8 @@ func Remove[T v1alpha1.Object](ctx context.Context, m *Maker, s *engine.Session[
 func Problem(err *forgehooks.Error) error {
 	reason := v1alpha1.ReasonForgeDenied
 	switch {
+	case errors.Is(err, forgehooks.ErrForeign):
+		reason = v1alpha1.ReasonRepositoryMismatch
 	case errors.Is(err, client.ErrNoToken):
 		reason = v1alpha1.ReasonSecretMissing
 	case errors.Is(err, client.ErrUnavailable):

@@ -106,14 +106,14 @@ func (p *Reporter) Deployment(ctx context.Context, s *engine.Session[*v1alpha1.D
 	if status, found := ofDeployment(r, app, reported); found {
 		statuses = append(statuses, status)
 	}
-	work := &work{Reporter: p, o: r, facts: s.Facts, repo: s.Snapshot.CodeRepo(r.Namespace, r.Spec.ManifestSource.CodeRepo), reports: r.Status.Reports}
+	work := &work{Reporter: p, o: r, facts: s.Facts, product: s.Snapshot.Product(r.Namespace), repo: s.Snapshot.CodeRepo(r.Namespace, r.Spec.ManifestSource.CodeRepo), reports: r.Status.Reports}
 	r.Status.Reports = work.send(ctx, s.Snapshot, r.Status.Source.URL, statuses)
 }
 
 // Runs reports the outcome of the runs of a runtime, and sets the condition Reported.
 func (p *Reporter) Runs(ctx context.Context, s *engine.Session[*v1alpha1.ProjectPipelineRuntime]) {
 	r := s.Object
-	work := &work{Reporter: p, o: r, facts: s.Facts, repo: s.Snapshot.CodeRepo(r.Namespace, r.Spec.PipelineSource), reports: r.Status.Reports}
+	work := &work{Reporter: p, o: r, facts: s.Facts, product: s.Snapshot.Product(r.Namespace), repo: s.Snapshot.CodeRepo(r.Namespace, r.Spec.PipelineSource), reports: r.Status.Reports}
 	r.Status.Reports = work.send(ctx, s.Snapshot, "", ofRuns(r))
 }
 
@@ -122,6 +122,8 @@ type work struct {
 	*Reporter
 	o     v1alpha1.Object
 	facts *engine.Facts
+	// product is the product of the runtime; it may be nil.
+	product *v1alpha1.Product
 	// repo has the commits; it may be nil.
 	repo    *v1alpha1.CodeRepo
 	reports []v1alpha1.CommitReport
@@ -200,6 +202,10 @@ func (w *work) set(ctx context.Context, provider, path string, status forge.Stat
 		return servers.Problem("the commit statuses of "+path, provider, err)
 	}
 	repository, err := c.Repository(ctx, path)
+	if err == nil && !servers.InGroup(w.product, repository) {
+		// The token of the tenant may write to repositories that are not the product's.
+		return engine.Waiting(v1alpha1.ReasonRepositoryMismatch, "the commit statuses of %s: the repository is outside the group of the product: move it there, or set commitStatuses of CodeRepoProvider %s to false", path, provider)
+	}
 	if err == nil {
 		err = c.SetStatus(ctx, repository.ID, status)
 	}

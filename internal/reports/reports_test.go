@@ -114,6 +114,8 @@ type world struct {
 	now      time.Time
 	token    string
 	off      bool
+	// foreign: the path of the product's group belongs to another group by now.
+	foreign bool
 	// commits are the commits of the repository.
 	commits []string
 }
@@ -154,8 +156,11 @@ func (w *world) restart() {
 // pass reports, and returns the condition.
 func (w *world) pass(app observed.Application) metav1.Condition {
 	facts := &engine.Facts{}
-	s := &engine.Session[*v1alpha1.DeploymentRuntime]{Object: w.r, Facts: facts, Snapshot: snapshot.New("nautes", "nautes",
-		&v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "product-1"}, Spec: v1alpha1.ProductSpec{Name: "labs"}},
+	product := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "product-1"}, Spec: v1alpha1.ProductSpec{Name: "labs"}}
+	if w.foreign {
+		product.Labels = map[string]string{v1alpha1.LabelFrom: "forge"}
+	}
+	s := &engine.Session[*v1alpha1.DeploymentRuntime]{Object: w.r, Facts: facts, Snapshot: snapshot.New("nautes", "nautes", product,
 		&v1alpha1.CodeRepoProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "forge"}, Spec: v1alpha1.CodeRepoProviderSpec{
 			HTTPAddress: w.URL, APIServer: w.API, ProviderType: "gitlab", CommitStatuses: !w.off,
 		}},
@@ -275,6 +280,20 @@ func TestDeploymentFails(t *testing.T) {
 	}
 }
 
+// Nothing is written to the repository of another group, whatever the token of the tenant
+// may do.
+func TestForeignRepository(t *testing.T) {
+	w := newWorld(t)
+	w.foreign = true
+	c := w.pass(observed.Application{})
+	if c.Status != metav1.ConditionFalse || c.Reason != v1alpha1.ReasonRepositoryMismatch || !strings.Contains(c.Message, "labs/app") {
+		t.Errorf("the condition is %+v", c)
+	}
+	if n := w.posts(); n > 0 || len(w.r.Status.Reports) > 0 {
+		t.Errorf("%d statuses are sent, on record is %v", n, w.r.Status.Reports)
+	}
+}
+
 // Of several statuses, the forge gets the latest last, and one that it refuses does not
 // hold up the others.
 func TestOrder(t *testing.T) {
@@ -285,7 +304,7 @@ func TestOrder(t *testing.T) {
 	repo := &v1alpha1.CodeRepo{ObjectMeta: metav1.ObjectMeta{Namespace: "product-1", Name: "repo-1"}, Spec: v1alpha1.CodeRepoSpec{CodeRepoProvider: "forge", RepoName: "app"}}
 	product := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Namespace: "nautes", Name: "product-1"}, Spec: v1alpha1.ProductSpec{Name: "labs"}}
 	facts := &engine.Facts{}
-	work := &work{Reporter: w.reporter, o: w.r, facts: facts, repo: repo}
+	work := &work{Reporter: w.reporter, o: w.r, facts: facts, product: product, repo: repo}
 	status := func(commit, result string) forge.Status {
 		return forge.Status{Commit: commit, Name: "nautes/dev/dr", Result: result, Description: "d"}
 	}

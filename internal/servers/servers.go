@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/engine"
@@ -113,6 +114,14 @@ func RepositoryOf(s *snapshot.Snapshot, r *v1alpha1.CodeRepo, url string) (*v1al
 		}
 	}
 	return s.ForgeRepository(url)
+}
+
+// InGroup reports whether a repository of a forge is in the group of a product, which may be
+// nil. Of a product that was found in the forge, the number of the group counts too: its
+// path may belong to another group by now.
+func InGroup(product *v1alpha1.Product, found forge.Repository) bool {
+	return product != nil && strings.EqualFold(found.GroupPath(), product.Spec.Name) &&
+		(product.Labels[v1alpha1.LabelFrom] == "" || product.Name == fmt.Sprintf("product-%d", found.GroupID))
 }
 
 // Problem returns the error of a forge about something in it, such as the deploy keys of a
