@@ -53,23 +53,47 @@ func (g *Host) Push(ctx context.Context, path string, commit Commit) (string, er
 	if err != nil {
 		return "", err
 	}
+	return PushTo(ctx, found.URL, g.token, commit)
+}
+
+// PushTo is Host.Push to a repository of any forge by its URL, with an access token.
+func PushTo(ctx context.Context, url, token string, commit Commit) (string, error) {
 	clone, err := os.MkdirTemp("", "nautes-clone-")
 	if err != nil {
-		return "", fmt.Errorf("push to %s: %w", path, err)
+		return "", fmt.Errorf("push to %s: %w", url, err)
 	}
 	defer func() { _ = os.RemoveAll(clone) }()
-	revision, err := g.push(ctx, clone, found.URL, commit)
+	revision, err := commitTo(ctx, clone, url, token, commit)
 	if err != nil {
-		return "", fmt.Errorf("push to %s: %w", path, err)
+		return "", fmt.Errorf("push to %s: %w", url, err)
 	}
 	return revision, nil
+}
+
+// ReadFrom returns the content of a file on the default branch of a repository of any
+// forge by its URL, with an access token.
+func ReadFrom(ctx context.Context, url, token, path string) (string, error) {
+	clone, err := os.MkdirTemp("", "nautes-clone-")
+	if err != nil {
+		return "", fmt.Errorf("read %s of %s: %w", path, url, err)
+	}
+	defer func() { _ = os.RemoveAll(clone) }()
+	_, err = git(ctx, clone, credentialEnv(token), nil, "clone", "--quiet", "--bare", "--no-tags", "--depth=1", "--end-of-options", url, ".")
+	if err != nil {
+		return "", fmt.Errorf("read %s of %s: %w", path, url, err)
+	}
+	content, err := git(ctx, clone, nil, nil, "cat-file", "blob", "HEAD:"+path)
+	if err != nil {
+		return "", fmt.Errorf("read %s of %s: %w", path, url, err)
+	}
+	return content + "\n", nil
 }
 
 // committed is the reference of a new commit in a clone.
 const committed = "refs/devstack/new"
 
-func (g *Host) push(ctx context.Context, clone, url string, commit Commit) (string, error) {
-	env := credentialEnv(g.token)
+func commitTo(ctx context.Context, clone, url, token string, commit Commit) (string, error) {
+	env := credentialEnv(token)
 	args := []string{"clone", "--quiet", "--bare", "--no-tags"}
 	if commit.ref() == defaultRef && commit.Onto == "" {
 		args = append(args, "--depth=1")

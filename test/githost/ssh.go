@@ -18,56 +18,85 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// SSH serves the repositories of a Server by SSH, for reading only.
-type SSH struct {
+// SSHServer serves repositories by SSH, for reading only.
+type SSHServer struct {
 	// URL is the address, as ssh://git@127.0.0.1:port.
 	URL string
-	// PrivateKey is the one key that is let in, in PEM.
-	PrivateKey []byte
 	// KnownHosts has the server's key, as OpenSSH's known_hosts file.
 	KnownHosts []byte
 
-	root     string
-	config   *ssh.ServerConfig
+	find     FindRepository
 	listener net.Listener
 	done     sync.WaitGroup
 	mu       sync.Mutex
 	conns    map[net.Conn]bool
 }
 
+// FindRepository returns the directory of the repository with a path that the owner of a
+// key may read. A server asks with an empty path whether it lets the key in at all.
+type FindRepository func(key ssh.PublicKey, path string) (dir string, ok bool)
+
+// ServeSSH starts a server on a free port of loopback.
+func ServeSSH(find FindRepository) (*SSHServer, error) {
+	host, _, err := makeKey()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("serve SSH: %w", err)
+	}
+	address := listener.Addr().(*net.TCPAddr)
+	s := &SSHServer{
+		URL: fmt.Sprintf("ssh://git@127.0.0.1:%d", address.Port), find: find, listener: listener, conns: map[net.Conn]bool{},
+		KnownHosts: fmt.Appendf(nil, "[127.0.0.1]:%d %s", address.Port, ssh.MarshalAuthorizedKey(host.PublicKey())),
+	}
+	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		if _, ok := find(key, ""); !ok {
+			return nil, errors.New("unknown key")
+		}
+		return &ssh.Permissions{ExtraData: map[any]any{userKey{}: key}}, nil
+	}}
+	config.AddHostKey(host)
+	s.done.Go(func() { s.accept(config) })
+	return s, nil
+}
+
+// userKey is where a connection has the key that it was let in with.
+type userKey struct{}
+
+// Close closes the port and every connection.
+func (s *SSHServer) Close() error {
+	err := s.listener.Close()
+	s.mu.Lock()
+	for conn := range s.conns {
+		_ = conn.Close()
+	}
+	s.mu.Unlock()
+	s.done.Wait()
+	return err
+}
+
+// SSH serves the repositories of a Server by SSH.
+type SSH struct {
+	*SSHServer
+	// PrivateKey is the one key that is let in, in PEM.
+	PrivateKey []byte
+}
+
 // NewSSH starts an SSH server for the repositories of s. It is closed with the test.
 func (s *Server) NewSSH() *SSH {
 	s.t.Helper()
-	hostSigner, _ := newKey(s.t)
-	clientSigner, clientKey := newKey(s.t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	client, private := newKey(s.t)
+	allowed := client.PublicKey().Marshal()
+	started, err := ServeSSH(func(key ssh.PublicKey, path string) (string, bool) {
+		return filepath.Join(s.root, filepath.Clean("/"+path)), bytes.Equal(key.Marshal(), allowed)
+	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	address := listener.Addr().(*net.TCPAddr)
-	host := &SSH{
-		URL: fmt.Sprintf("ssh://git@127.0.0.1:%d", address.Port), PrivateKey: clientKey, root: s.root, listener: listener, conns: map[net.Conn]bool{},
-		KnownHosts: fmt.Appendf(nil, "[127.0.0.1]:%d %s", address.Port, ssh.MarshalAuthorizedKey(hostSigner.PublicKey())),
-	}
-	allowed := clientSigner.PublicKey().Marshal()
-	host.config = &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-		if !bytes.Equal(key.Marshal(), allowed) {
-			return nil, errors.New("unknown key")
-		}
-		return nil, nil
-	}}
-	host.config.AddHostKey(hostSigner)
-	host.done.Go(host.accept)
-	s.t.Cleanup(func() {
-		_ = listener.Close()
-		host.mu.Lock()
-		for conn := range host.conns {
-			_ = conn.Close()
-		}
-		host.mu.Unlock()
-		host.done.Wait()
-	})
-	return host
+	s.t.Cleanup(func() { _ = started.Close() })
+	return &SSH{SSHServer: started, PrivateKey: private}
 }
 
 // NewKey returns a fresh private key in PEM.
@@ -79,40 +108,50 @@ func NewKey(t testing.TB) []byte {
 
 func newKey(t testing.TB) (ssh.Signer, []byte) {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
+	signer, private, err := makeKey()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return signer, private
+}
+
+// makeKey returns a fresh key, and its private half in PEM.
+func makeKey() (ssh.Signer, []byte, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make an SSH key: %w", err)
 	}
 	signer, err := ssh.NewSignerFromKey(private)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, fmt.Errorf("make an SSH key: %w", err)
 	}
 	block, err := ssh.MarshalPrivateKey(private, "")
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, fmt.Errorf("make an SSH key: %w", err)
 	}
-	return signer, pem.EncodeToMemory(block)
+	return signer, pem.EncodeToMemory(block), nil
 }
 
-func (h *SSH) accept() {
+func (s *SSHServer) accept(config *ssh.ServerConfig) {
 	for {
-		conn, err := h.listener.Accept()
+		conn, err := s.listener.Accept()
 		if err != nil {
 			return
 		}
-		h.mu.Lock()
-		h.conns[conn] = true
-		h.mu.Unlock()
-		h.done.Go(func() { h.serve(conn) })
+		s.mu.Lock()
+		s.conns[conn] = true
+		s.mu.Unlock()
+		s.done.Go(func() { s.serve(conn, config) })
 	}
 }
 
-func (h *SSH) serve(conn net.Conn) {
+func (s *SSHServer) serve(conn net.Conn, config *ssh.ServerConfig) {
 	defer func() { _ = conn.Close() }()
-	_, channels, requests, err := ssh.NewServerConn(conn, h.config)
+	user, channels, requests, err := ssh.NewServerConn(conn, config)
 	if err != nil {
 		return
 	}
+	key, _ := user.Permissions.ExtraData[userKey{}].(ssh.PublicKey)
 	go ssh.DiscardRequests(requests)
 	for offered := range channels {
 		if offered.ChannelType() != "session" {
@@ -123,12 +162,12 @@ func (h *SSH) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		h.done.Go(func() { h.session(channel, requests) })
+		s.done.Go(func() { s.session(channel, requests, key) })
 	}
 }
 
 // session runs git-upload-pack, the one command that is served.
-func (h *SSH) session(channel ssh.Channel, requests <-chan *ssh.Request) {
+func (s *SSHServer) session(channel ssh.Channel, requests <-chan *ssh.Request, key ssh.PublicKey) {
 	defer func() { _ = channel.Close() }()
 	protocol := ""
 	for request := range requests {
@@ -141,15 +180,17 @@ func (h *SSH) session(channel ssh.Channel, requests <-chan *ssh.Request) {
 			_ = request.Reply(true, nil)
 		case "exec":
 			var command struct{ Line string }
-			path, found := "", false
+			dir, found := "", false
 			if ssh.Unmarshal(request.Payload, &command) == nil {
-				path, found = strings.CutPrefix(command.Line, "git-upload-pack '")
+				path, isFetch := strings.CutPrefix(command.Line, "git-upload-pack '")
+				dir, found = s.find(key, strings.Trim(path, "/'"))
+				found = found && isFetch
 			}
 			_ = request.Reply(found, nil)
 			if !found {
 				return
 			}
-			status := h.uploadPack(channel, filepath.Join(h.root, filepath.Clean("/"+strings.TrimSuffix(path, "'"))), protocol)
+			status := uploadPackage(channel, dir, protocol)
 			_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
 			return
 		default:
@@ -158,9 +199,10 @@ func (h *SSH) session(channel ssh.Channel, requests <-chan *ssh.Request) {
 	}
 }
 
-func (h *SSH) uploadPack(channel ssh.Channel, dir, protocol string) uint32 {
+// uploadPackage answers a fetch from a repository.
+func uploadPackage(channel ssh.Channel, dir, protocol string) uint32 {
 	cmd := exec.Command("git", "upload-pack", dir)
-	cmd.Env = append(Environ(h.root), "GIT_PROTOCOL="+protocol)
+	cmd.Env = append(Environ(dir), "GIT_PROTOCOL="+protocol)
 	cmd.Stdout, cmd.Stderr = channel, channel.Stderr()
 	in, err := cmd.StdinPipe()
 	if err != nil || cmd.Start() != nil {

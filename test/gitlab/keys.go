@@ -193,3 +193,20 @@ func (s *Server) disableKey(p *project, key *deployKey) {
 		s.keys = slices.DeleteFunc(s.keys, func(other *deployKey) bool { return other == key })
 	}
 }
+
+// findForKey returns the directory of the project with the path of an SSH request, which
+// has the deploy key. Without a path, any key of a project is good.
+func (s *Server) findForKey(key ssh.PublicKey, path string) (dir string, ok bool) {
+	fingerprint := newDeployKey(key).sha256
+	s.read(func() {
+		for _, p := range s.projects {
+			if path != "" && p.full()+".git" != path && p.full() != path {
+				continue
+			}
+			if slices.ContainsFunc(p.enabled, func(enabled enabledKey) bool { return enabled.key.sha256 == fingerprint }) {
+				dir, ok = p.dir, true
+			}
+		}
+	})
+	return dir, ok
+}

@@ -49,6 +49,9 @@ func projectRoutes() []route {
 func (s *Server) httpURL(p *project) string { return s.URL + "/" + p.full() + ".git" }
 
 func (s *Server) sshURL(p *project) string {
+	if s.ssh != nil {
+		return s.ssh.URL + "/" + p.full() + ".git"
+	}
 	u, err := url.Parse(s.URL)
 	if err != nil {
 		return ""

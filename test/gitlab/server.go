@@ -8,6 +8,7 @@ package gitlab
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -28,6 +29,11 @@ type Options struct {
 	Dir string
 	// Address to listen at; a free port of 127.0.0.1 by default.
 	Address string
+	// SSH serves the repositories by SSH, too, to the owners of deploy keys, for reading
+	// only.
+	SSH bool
+	// Hooks sends the deliveries of hooks; nil: the network.
+	Hooks http.RoundTripper
 	// Version is the version of GitLab, of 17, 18 or 19.
 	Version string
 	// DenyLocalHooks refuses hooks to loopback and private addresses, as GitLab does
@@ -58,8 +64,11 @@ const DefaultVersion = "19.1.0"
 type Server struct {
 	// URL is the address of the web server, API the one of the REST API.
 	URL, API string
+	// SSHURL and SSHKnownHosts are of the SSH server. They are empty without one.
+	SSHURL, SSHKnownHosts string
 
 	git    *githost.Host
+	ssh    *githost.SSHServer
 	server *http.Server
 	routes []route
 	client *http.Client
@@ -136,11 +145,18 @@ func NewServer(options Options) (*Server, error) {
 	}
 	s := &Server{
 		URL: git.URL, API: git.URL + "/api/v4", git: git, options: options,
-		client: &http.Client{Timeout: hookTimeout}, moved: map[string]int64{}, limits: map[int64]*window{}, lastID: cmp.Or(options.FirstID, 100),
+		client: &http.Client{Timeout: hookTimeout, Transport: options.Hooks}, moved: map[string]int64{}, limits: map[int64]*window{}, lastID: cmp.Or(options.FirstID, 100),
 	}
 	s.routes = routes()
 	s.hooks, s.endHook = context.WithCancel(context.Background())
 	s.AddUser(User{Username: rootUser, Name: "Administrator", Admin: true})
+	if options.SSH {
+		if s.ssh, err = githost.ServeSSH(s.findForKey); err != nil {
+			_ = listener.Close()
+			return nil, err
+		}
+		s.SSHURL, s.SSHKnownHosts = s.ssh.URL, string(s.ssh.KnownHosts)
+	}
 	s.server = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Minute}
 	go func() { _ = s.server.Serve(listener) }()
 	return s, nil
@@ -151,10 +167,10 @@ func (s *Server) Close() error {
 	err := s.server.Close()
 	s.endHook()
 	s.sending.Wait()
-	if closing := s.git.Close(); err == nil {
-		err = closing
+	if s.ssh != nil {
+		err = errors.Join(err, s.ssh.Close())
 	}
-	return err
+	return errors.Join(err, s.git.Close())
 }
 
 // Failures returns the requests that GitLab would not understand, and the mistakes in
