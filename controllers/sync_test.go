@@ -284,7 +284,7 @@ func TestTenantRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	sys.Git.Grant("tenant-token", githost.Read, repo)
-	sys.MustApply(t, scenario.GitSecret("tenant-repository", "tenant-token"), scenario.TenantRepository(tenantName, sys.Git, repo, "tenant-repository"))
+	sys.MustApply(t, scenario.GitSecret("tenant-repository", "tenant-token"), scenario.TenantRepository(tenantName, sys.Git.URL+"/"+repo+".git", "tenant-repository"))
 	if err := sys.AddTenantHook(t.Context(), repo); err != nil {
 		t.Fatal(err)
 	}

@@ -248,6 +248,15 @@ func (a *ArgoCD) Err() error {
 	return errors.Join(a.process.redis.Err(), a.process.repoServer.Err(), a.process.controller.Err())
 }
 
+// TrustHosts has Argo CD trust the SSH host keys of Git servers, as lines of known_hosts.
+// On a cluster they are in the ConfigMap argocd-ssh-known-hosts-cm.
+func (a *ArgoCD) TrustHosts(knownHosts string) error {
+	if err := os.WriteFile(filepath.Join(a.home, "ssh", "ssh_known_hosts"), []byte(knownHosts), 0o600); err != nil {
+		return fmt.Errorf("have Argo CD trust a Git server: %w", err)
+	}
+	return nil
+}
+
 // RefreshApplication makes Argo CD look at an Application's repository now.
 func (a *ArgoCD) RefreshApplication(ctx context.Context, name string) error {
 	client, err := dynamic.NewForConfig(a.plane.Config())

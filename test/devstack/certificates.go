@@ -57,6 +57,17 @@ func (a *authority) serving() (pair, error) {
 	return a.issue(template)
 }
 
+// servingHost issues a certificate for a server that has a host name.
+func (a *authority) servingHost(name string) (pair, error) {
+	template, err := certificateTemplate(pkix.Name{CommonName: name})
+	if err != nil {
+		return pair{}, err
+	}
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	template.DNSNames = []string{name}
+	return a.issue(template)
+}
+
 // client issues a certificate for a Kubernetes user in groups.
 func (a *authority) client(user string, groups []string) (pair, error) {
 	template, err := certificateTemplate(pkix.Name{CommonName: user, Organization: groups})

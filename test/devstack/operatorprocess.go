@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // RunnerImage is the image that launchers of pipelines name.
@@ -15,6 +16,8 @@ type Operator struct {
 	*Process
 	// Hooks is the base URL of its receiver of push hooks, Metrics the URL of its metrics.
 	Hooks, Metrics string
+	// Config is its configuration. A REST server shares it, with another Dir.
+	Config OperatorConfig
 
 	start func(context.Context) error
 }
@@ -25,6 +28,10 @@ type OperatorOptions struct {
 	Tenant string
 	// Vault is the secret store; nil: Secrets in the operator's namespace.
 	Vault *Vault
+	// MakeHooks has it make hooks in forges. GitPoll is the pause between two looks at a
+	// forge, or 0 for the default.
+	MakeHooks bool
+	GitPoll   time.Duration
 }
 
 // StartOperator runs bin/nautes-operator with the permissions that InstallOperator
@@ -43,10 +50,11 @@ func (s *Stack) StartOperator(ctx context.Context, options OperatorOptions) (*Op
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the operator: %w", err)
 	}
-	if err := s.writeOperatorFiles(ctx, dir, options, taken); err != nil {
+	config, err := s.writeOperatorFiles(ctx, dir, options, taken)
+	if err != nil {
 		return nil, err
 	}
-	o := &Operator{Hooks: "http://" + loopback(taken[2]), Metrics: "http://" + loopback(taken[0]) + "/metrics"}
+	o := &Operator{Hooks: "http://" + loopback(taken[2]), Metrics: "http://" + loopback(taken[0]) + "/metrics", Config: config}
 	o.start = func(ctx context.Context) (err error) {
 		o.Process, err = StartProcess(ctx, Program{
 			Name: "nautes-operator", Path: filepath.Join(root, "bin", "nautes-operator"), Home: dir, Logs: s.logs(),
@@ -70,20 +78,23 @@ func (o *Operator) Restart(ctx context.Context) error {
 	return o.start(ctx)
 }
 
-func (s *Stack) writeOperatorFiles(ctx context.Context, dir string, o OperatorOptions, ports []int) error {
+func (s *Stack) writeOperatorFiles(ctx context.Context, dir string, o OperatorOptions, ports []int) (OperatorConfig, error) {
 	kubeconfig, err := s.InstallOperator(ctx)
 	if err != nil {
-		return err
+		return OperatorConfig{}, err
 	}
 	files := map[string][]byte{"kubeconfig": kubeconfig}
 	config := OperatorConfig{
 		Tenant: o.Tenant, Dir: dir, Metrics: loopback(ports[0]), Probes: loopback(ports[1]), Receiver: loopback(ports[2]),
 		// No kubelet pulls it.
-		RunnerImage: RunnerImage,
+		RunnerImage: RunnerImage, GitPoll: o.GitPoll,
+	}
+	if o.MakeHooks {
+		config.PublicURL = "http://" + config.Receiver
 	}
 	if o.Vault != nil {
 		if files["vault-token"], err = s.InstallVault(ctx, o.Vault, o.Tenant); err != nil {
-			return err
+			return config, err
 		}
 		config.Vault = &OperatorVault{
 			Address: o.Vault.Address, Login: VaultLogin{Method: "kubernetes", TokenFile: filepath.Join(dir, "vault-token")},
@@ -95,9 +106,9 @@ func (s *Stack) writeOperatorFiles(ctx context.Context, dir string, o OperatorOp
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			return fmt.Errorf("write the operator's %s: %w", name, err)
+			return config, fmt.Errorf("write the operator's %s: %w", name, err)
 		}
 	}
 	_, err = config.Write()
-	return err
+	return config, err
 }

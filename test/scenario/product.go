@@ -81,8 +81,8 @@ func (p Product) Manifest(host *githost.Host) string {
 
 // TenantRepository returns the CodeRepo of the tenant's own repository, which the
 // operator reads with the credentials in a Secret.
-func TenantRepository(tenant string, host *githost.Host, path, secret string) string {
-	file := Declaration("CodeRepo", "management", fmt.Sprintf("url: %s/%s.git", host.URL, path), "secretRef: {name: "+secret+"}")
+func TenantRepository(tenant, url, secret string) string {
+	file := Declaration("CodeRepo", "management", "url: "+url, "secretRef: {name: "+secret+"}")
 	return InNamespace(devstack.OperatorNamespace,
 		strings.Replace(file, "metadata:\n", "metadata:\n  labels: {"+v1alpha1.LabelTenantRepository+": "+tenant+"}\n", 1))
 }
