@@ -37,6 +37,10 @@ type Options struct {
 	Dir string
 	// Logs is the directory of the log file; empty: Dir/logs.
 	Logs string
+	// HookProxy is the URL of the proxy for deliveries to HookHosts, a pattern such as
+	// *.example.com. CA has certificates in PEM that deliveries trust.
+	HookProxy, HookHosts string
+	CA                   []byte
 }
 
 // Server is a running Gitea.
@@ -49,6 +53,7 @@ type Server struct {
 	Admin User
 
 	settings settings
+	ca       []byte
 	path     string
 	process  *devstack.Process
 	release  func()
@@ -87,7 +92,8 @@ func prepare(o Options) (*Server, error) {
 	s := &Server{path: path, release: release, settings: settings{
 		Account: account.Username, Dir: dir, Logs: o.Logs, HTTPPort: ports[0], SSHPort: ports[1],
 		Static: filepath.Join(filepath.Dir(path), static), SecretKey: rand.Text(),
-	}}
+		HookProxy: o.HookProxy, HookHosts: o.HookHosts,
+	}, ca: o.CA}
 	if s.settings.Logs == "" {
 		s.settings.Logs = filepath.Join(dir, "logs")
 	}
@@ -122,7 +128,7 @@ func (s *Server) writeFiles() error {
 	if err != nil {
 		return err
 	}
-	for path, content := range map[string][]byte{s.settings.HostKey(): pem.EncodeToMemory(block), s.config(): content} {
+	for path, content := range map[string][]byte{s.settings.HostKey(): pem.EncodeToMemory(block), s.config(): content, s.settings.CAFile(): s.ca} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			return err
 		}
@@ -143,13 +149,29 @@ func (s *Server) start(ctx context.Context) error {
 func (s *Server) Restart(ctx context.Context) error {
 	process, err := devstack.StartProcess(ctx, devstack.Program{
 		Name: program, Path: s.path, Args: []string{"web", "--work-path", s.settings.Dir, "--config", s.config()},
-		Home: s.settings.Dir, Logs: s.settings.Logs, Ready: s.answers,
+		Home: s.settings.Dir, Logs: s.settings.Logs, Ready: s.answers, Env: s.env(),
 	})
 	if err != nil {
 		return err
 	}
 	s.process = process
 	return nil
+}
+
+// env names the certificates that the program trusts instead of the system's.
+func (s *Server) env() []string {
+	if len(s.ca) == 0 {
+		return nil
+	}
+	return []string{"SSL_CERT_FILE=" + s.settings.CAFile()}
+}
+
+// Err returns nil while the program runs, or after StopProgram.
+func (s *Server) Err() error {
+	if s.process == nil {
+		return nil
+	}
+	return s.process.Err()
 }
 
 // answers returns nil if the server serves its API.

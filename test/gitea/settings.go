@@ -14,7 +14,12 @@ type settings struct {
 	Dir, Logs, Static string
 	HTTPPort, SSHPort int
 	SecretKey         string
+	// HookProxy and HookHosts are as in Options.
+	HookProxy, HookHosts string
 }
+
+// CAFile has certificates that deliveries of hooks trust.
+func (s settings) CAFile() string { return filepath.Join(s.Dir, "hooks-ca.crt") }
 
 // HostKey is the file of the private key of the SSH server.
 func (s settings) HostKey() string { return filepath.Join(s.Dir, "ssh-host-key") }
@@ -69,8 +74,12 @@ DISABLE_REGISTRATION = true
 DEFAULT_KEEP_EMAIL_PRIVATE = false
 
 [webhook]
-ALLOWED_HOST_LIST = loopback
+ALLOWED_HOST_LIST = loopback{{with .HookHosts}},{{.}}{{end}}
 DELIVER_TIMEOUT = 5
+{{- with .HookProxy}}
+PROXY_URL = {{.}}
+PROXY_HOSTS = {{$.HookHosts}}:*
+{{- end}}
 
 [indexer]
 ISSUE_INDEXER_TYPE = db
