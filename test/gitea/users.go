@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +63,63 @@ func (s *Server) AddUser(ctx context.Context, name string) (User, error) {
 	added.ID = account.ID
 	added.Token, err = s.AddToken(ctx, added, ScopeAll)
 	return added, err
+}
+
+// ForbidGroups takes the right to make groups from a user.
+func (s *Server) ForbidGroups(ctx context.Context, user User) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	admin, err := s.client(ctx, s.Admin.Token)
+	if err != nil {
+		return err
+	}
+	may := false
+	if _, err := admin.AdminEditUser(user.Name, sdk.EditUserOption{LoginName: user.Name, AllowCreateOrganization: &may}); err != nil {
+		return fmt.Errorf("change the user %s: %w", user.Name, err)
+	}
+	return nil
+}
+
+// RevokedToken returns a token of a user that was deleted.
+func (s *Server) RevokedToken(ctx context.Context, user User) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	login, err := sdk.NewClient(s.URL, sdk.SetContext(ctx), sdk.SetBasicAuth(user.Name, user.Password), sdk.SetGiteaVersion(""))
+	if err != nil {
+		return "", err
+	}
+	token, _, err := login.CreateAccessToken(sdk.CreateAccessTokenOption{Name: "revoked-" + rand.Text(), Scopes: []sdk.AccessTokenScope{ScopeAll}})
+	if err != nil {
+		return "", fmt.Errorf("add a token of the user %s: %w", user.Name, err)
+	}
+	if _, err := login.DeleteAccessToken(token.ID); err != nil {
+		return "", fmt.Errorf("revoke a token of the user %s: %w", user.Name, err)
+	}
+	return token.Token, nil
+}
+
+// Groups returns the names of all organizations.
+func (s *Server) Groups(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	admin, err := s.client(ctx, s.Admin.Token)
+	if err != nil {
+		return nil, err
+	}
+	found, _, err := admin.AdminListOrgs(sdk.AdminListOrgsOptions{ListOptions: sdk.ListOptions{Page: 1, PageSize: 50}})
+	if err != nil {
+		return nil, fmt.Errorf("list the groups: %w", err)
+	}
+	names := make([]string, 0, len(found))
+	for _, o := range found {
+		names = append(names, o.UserName)
+	}
+	return names, nil
+}
+
+// RepositoryDir is the directory of the bare repository with a path.
+func (s *Server) RepositoryDir(repository string) string {
+	return filepath.Join(s.settings.Dir, "repositories", strings.ToLower(repository)+".git")
 }
 
 // AddToken makes another access token of a user, with scopes that are separated by commas.
@@ -145,8 +204,8 @@ func ensureTeam(admin *sdk.Client, group string, role client.Role) (int64, error
 	return t.ID, nil
 }
 
-// Protect protects a branch: only the roles from least upward may push. Above RoleOwner,
-// everybody is refused.
+// Protect protects a branch: only the roles from least upward may push, and the
+// administrator. Above RoleOwner, all others are refused. It replaces an earlier protection.
 func (s *Server) Protect(ctx context.Context, repository, branch string, least client.Role) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -162,6 +221,11 @@ func (s *Server) Protect(ctx context.Context, repository, branch string, least c
 		}
 		t, _ := teamOf(role)
 		rule.PushWhitelistTeams = append(rule.PushWhitelistTeams, t.name)
+	}
+	// The administrator prepares files.
+	rule.PushWhitelistUsernames = []string{AdminName}
+	if answer, err := admin.DeleteBranchProtection(group, name, branch); err != nil && (answer == nil || answer.StatusCode != http.StatusNotFound) {
+		return fmt.Errorf("end the protection of %s of %s: %w", branch, repository, err)
 	}
 	if _, _, err := admin.CreateBranchProtection(group, name, rule); err != nil {
 		return fmt.Errorf("protect %s of %s: %w", branch, repository, err)

@@ -20,8 +20,16 @@ import (
 // outcomes that cases expect later, and the hook of default.project, are not looked at.
 func TestCases(t *testing.T) {
 	s := load(t)
+	s.run(t, s.Cases, func(t *testing.T) *world {
+		t.Parallel()
+		return newWorld(t, s)
+	})
+}
+
+// run sends cases to worlds that begin makes.
+func (s *suite) run(t *testing.T, cases []*testCase, begin func(t *testing.T) *world) {
 	groups := map[string][]*testCase{}
-	for _, c := range s.Cases {
+	for _, c := range cases {
 		key := strings.Join(s.needed(c), "\n")
 		groups[key] = append(groups[key], c)
 	}
@@ -31,8 +39,7 @@ func TestCases(t *testing.T) {
 		for _, c := range groups[key] {
 			if c.changes() {
 				t.Run(c.Name, func(t *testing.T) {
-					t.Parallel()
-					w := newWorld(t, s)
+					w := begin(t)
 					w.bring(needed)
 					w.check(c)
 				})
@@ -44,8 +51,7 @@ func TestCases(t *testing.T) {
 			continue
 		}
 		t.Run("unchanged/"+readers[0].Name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, s)
+			w := begin(t)
 			w.bring(needed)
 			for _, c := range readers {
 				t.Run(c.Name, func(t *testing.T) {
@@ -161,12 +167,12 @@ func (w *world) checkFile(want *file, commit *commit, role string) {
 		project = tenantPath
 	}
 	path := w.expand(want.Path)
-	content, found := w.forge.File(w.t.Context(), project, mainBranch, path)
+	content, found := w.file(project, path)
 	switch {
 	case want.Absent && found:
 		w.t.Errorf("the file %s is there", path)
 	case !want.Absent && !found:
-		w.t.Errorf("there is no file %s; there are %s", path, strings.Join(w.forge.Files(w.t.Context(), project, mainBranch), ", "))
+		w.t.Errorf("there is no file %s; there are %s", path, strings.Join(w.files(project), ", "))
 	case want.YAML != "":
 		var wanted, got any
 		check(w.t, yaml.Unmarshal([]byte(w.expand(want.YAML)), &wanted))
@@ -178,10 +184,9 @@ func (w *world) checkFile(want *file, commit *commit, role string) {
 	if commit == nil {
 		return
 	}
-	p, _ := w.forge.Project(project)
-	shown, err := githost.Git(w.t.Context(), p.Dir, "log", "-1", "--format=%s|%an <%ae>|%cn <%ce>", mainBranch)
+	shown, err := githost.Git(w.t.Context(), w.forge.Dir(project), "log", "-1", "--format=%s|%an <%ae>|%cn <%ce>", mainBranch)
 	check(w.t, err)
-	author := role + " <" + role + "@example.com>"
+	author := w.forge.Author(role) + " <" + role + "@example.com>"
 	if want := w.expand(commit.Subject) + "|" + author + "|" + author; strings.TrimSpace(shown) != want {
 		w.t.Errorf("the commit is %q, want %q", shown, want)
 	}
@@ -259,8 +264,8 @@ func (w *world) checkForge(want map[string]any) {
 	}
 	switch {
 	case want["group"] != nil:
-		g, found := w.forge.Group(text("group"))
-		w.equal(want, found, map[string]any{"group": g.Path, "name": g.Name, "visibility": g.Visibility, "description": g.Description})
+		g, found := w.group(text("group"))
+		w.equal(want, found, map[string]any{"group": g.Path, "name": g.Name, "visibility": string(g.Visibility), "description": g.Description})
 	case want["on"] != nil:
 		found := false
 		for _, key := range w.forge.Keys(text("on")) {
@@ -273,10 +278,12 @@ func (w *world) checkForge(want map[string]any) {
 			w.t.Errorf("deploy key %s on %s: found is %t", text("deploy_key"), text("on"), found)
 		}
 	default:
-		p, found := w.forge.Project(text("project"))
-		got := map[string]any{"project": p.Path, "visibility": p.Visibility, "default_branch": p.DefaultBranch, "exactly": 1, "push_hook": want["push_hook"]}
-		for _, key := range w.forge.Keys(text("project")) {
-			got["deploy_key"] = map[string]any{"title": key.Title, "can_push": key.CanPush}
+		r, found := w.repository(text("project"))
+		got := map[string]any{"project": r.Path, "visibility": string(r.Visibility), "default_branch": r.DefaultBranch, "exactly": 1, "push_hook": want["push_hook"]}
+		if found {
+			for _, key := range w.forge.Keys(r.Path) {
+				got["deploy_key"] = map[string]any{"title": key.Title, "can_push": key.CanPush}
+			}
 		}
 		w.equal(want, found, got)
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nautes.io/nautes/internal/forge/client"
 )
 
 // examples have the case that saves an object of each resource.
@@ -97,7 +99,7 @@ func wanted(row map[string]oneOrMore[int], r route, plain bool) oneOrMore[int] {
 
 func (w *world) checkPermission(r route, resource, role, skip string, want oneOrMore[int]) {
 	w.t.Helper()
-	w.forge.Protect(defaultProject, mainBranch, 40)
+	w.forge.Protect(defaultProject, client.RoleMaintain)
 	if role == "developer-who-may-push" {
 		w.letDevelopersPush()
 	}

@@ -20,7 +20,7 @@ func states() map[string]func(*world) {
 		},
 		"every other file of default.project is gone": func(w *world) {
 			var others []string
-			for _, path := range w.forge.Files(w.t.Context(), defaultProject, mainBranch) {
+			for _, path := range w.files(defaultProject) {
 				if strings.HasSuffix(path, ".yaml") && path != "runtimes/dr-dev.yaml" {
 					others = append(others, path)
 				}
@@ -60,7 +60,7 @@ func states() map[string]func(*world) {
 // absent fails the test if default.project has a file.
 func (w *world) absent(path string) {
 	w.t.Helper()
-	if _, found := w.forge.File(w.t.Context(), defaultProject, mainBranch, path); found {
+	if _, found := w.file(defaultProject, path); found {
 		w.t.Fatalf("%s is there", path)
 	}
 }
@@ -71,6 +71,7 @@ func resource(kind, name string, spec ...string) string {
 }
 
 // providerFile is the CodeRepoProvider of the forge.
-func providerFile(url, api string) string {
-	return resource("CodeRepoProvider", provider, "httpAddress: "+url, "sshAddress: ssh://git@"+strings.TrimPrefix(url, "http://"), "apiServer: "+api, "providerType: gitlab")
+func providerFile(f forge) string {
+	web, api := f.Addresses()
+	return resource("CodeRepoProvider", f.Kind(), "httpAddress: "+web, "sshAddress: ssh://git@"+strings.TrimPrefix(web, "http://"), "apiServer: "+api, "providerType: "+f.Kind())
 }

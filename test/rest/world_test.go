@@ -33,7 +33,6 @@ import (
 	kubesecrets "nautes.io/nautes/internal/secrets/kube"
 	"nautes.io/nautes/internal/snapshot"
 	"nautes.io/nautes/test/githost"
-	"nautes.io/nautes/test/gitlab"
 )
 
 const (
@@ -41,14 +40,13 @@ const (
 	tenantPath = "platform/management"
 	mainBranch = "main"
 	product    = "nautes-labs"
-	provider   = "gitlab"
 )
 
 // world is a forge, a tenant cluster without an operator, and a server of the API.
 type world struct {
 	t       *testing.T
 	suite   *suite
-	forge   *gitlab.Server
+	forge   forge
 	objects kube.Client
 	store   secrets.Store
 	api     *httptest.Server
@@ -60,37 +58,50 @@ type world struct {
 	brought map[string]bool
 }
 
-// users of the forge, by role. Roles without a user are special.
-func roles() map[string]gitlab.User {
-	return map[string]gitlab.User{
-		"outsider": {}, "guest": {}, "reporter": {}, "developer": {}, "developer-who-may-push": {}, "maintainer": {}, "owner": {},
-		"creator": {}, "cannot-create-groups": {CannotCreateGroups: true}, "maintainer-of-another-product": {},
-		"tenant-reporter": {}, "tenant-developer": {}, "tenant-maintainer": {}, "server": {},
+// roles have a user of their own in the forge. The others are special.
+func roles() []string {
+	return []string{
+		"outsider", "guest", "reporter", "developer", "developer-who-may-push", "maintainer", "owner",
+		"creator", mayNotCreate, "maintainer-of-another-product", "tenant-reporter", "tenant-developer", "tenant-maintainer", "server",
 	}
 }
+
+// mayNotCreate is the role that may not create groups.
+const mayNotCreate = "cannot-create-groups"
 
 // compiled are the kinds, which take long to compile.
 var compiled = sync.OnceValues(schema.New)
 
 func newWorld(t *testing.T, s *suite) *world {
 	t.Helper()
+	f := newEmulated(t)
+	return worldOn(t, s, f, prepare(f))
+}
+
+// prepare makes the users and the tenant repository of a forge. It returns the tokens of
+// the roles.
+func prepare(f forge) map[string]string {
+	tokens := map[string]string{"bad-token": "glpat-unknown"}
+	for _, name := range roles() {
+		tokens[name] = f.AddUser(name, name != mayNotCreate)
+	}
+	tokens["expired-token"] = f.ExpiredToken("owner")
+	f.AddRepository(tenantPath)
+	for name, role := range map[string]client.Role{
+		"tenant-reporter": client.RoleRead, "tenant-developer": client.RoleWrite, "tenant-maintainer": client.RoleMaintain, "server": client.RoleRead,
+	} {
+		f.SetRole(tenantPath, name, role)
+	}
+	return tokens
+}
+
+// worldOn returns a world on a forge that is prepared and has no product.
+func worldOn(t *testing.T, s *suite, f forge, tokens map[string]string) *world {
+	t.Helper()
 	kinds, err := compiled()
 	check(t, err)
-	w := &world{t: t, suite: s, forge: gitlab.New(t), kinds: kinds, brought: map[string]bool{}, tokens: map[string]string{"bad-token": "glpat-unknown"}}
-	for name, user := range roles() {
-		user.Username = name
-		w.forge.AddUser(user)
-		w.tokens[name] = w.forge.Token(name)
-	}
-	w.tokens["expired-token"] = w.forge.AddToken(gitlab.Token{User: "owner", ExpiresAt: w.forge.Now().Add(-time.Hour)}).Value
-	w.forge.AddGroup("platform", gitlab.Private, "")
-	w.forge.AddProject(tenantPath, gitlab.ProjectSettings{Readme: true})
-	for name, level := range map[string]int{
-		"tenant-reporter": gitlab.Reporter, "tenant-developer": gitlab.Developer, "tenant-maintainer": gitlab.Maintainer, "server": gitlab.Reporter,
-	} {
-		w.forge.SetMember(tenantPath, name, level)
-	}
-	w.push(tenantPath, map[string]string{"providers/" + provider + ".yaml": providerFile(w.forge.URL, w.forge.API)})
+	w := &world{t: t, suite: s, forge: f, kinds: kinds, brought: map[string]bool{}, tokens: tokens}
+	w.push(tenantPath, map[string]string{"providers/" + f.Kind() + ".yaml": providerFile(f)})
 
 	scheme := runtime.NewScheme()
 	check(t, clientgoscheme.AddToScheme(scheme))
@@ -109,10 +120,12 @@ func newWorld(t *testing.T, s *suite) *world {
 func (w *world) serve() {
 	mirrors, err := git.New(w.t.TempDir(), git.Options{AllowedProtocols: []string{"http"}})
 	check(w.t, err)
-	spec := &v1alpha1.CodeRepoProvider{ObjectMeta: metav1.ObjectMeta{Name: provider, Namespace: namespace}, Spec: v1alpha1.CodeRepoProviderSpec{
-		ProviderType: "gitlab", APIServer: w.forge.API, HTTPAddress: w.forge.URL,
+	kind := w.forge.Kind()
+	web, address := w.forge.Addresses()
+	spec := &v1alpha1.CodeRepoProvider{ObjectMeta: metav1.ObjectMeta{Name: kind, Namespace: namespace}, Spec: v1alpha1.CodeRepoProviderSpec{
+		ProviderType: kind, APIServer: address, HTTPAddress: web,
 	}}
-	tenant, _ := w.forge.Project(tenantPath)
+	tenant, _ := w.repository(tenantPath)
 	editor := edit.New(edit.Options{
 		Mirrors: mirrors, Kinds: w.kinds, Reader: w.objects, Tenant: "tenant", Namespace: namespace,
 		TenantRepository: func(context.Context) (edit.Repository, error) {
@@ -144,9 +157,7 @@ func (w *world) push(project string, files map[string]string, removed ...string)
 	for path, content := range files {
 		expanded[w.expand(path)] = w.expand(content)
 	}
-	if _, err := w.forge.Push(w.t.Context(), project, githost.Commit{Branch: mainBranch, Message: "By hand", Files: expanded, Delete: removed}); err != nil {
-		w.t.Fatal(err)
-	}
+	w.forge.Push(project, githost.Commit{Message: "By hand", Files: expanded, Delete: removed})
 }
 
 // bring brings about the states and sends the cases that a case needs.
@@ -175,20 +186,21 @@ func (w *world) bring(needed []string) {
 
 // join makes the users of the roles members of the products that exist.
 func (w *world) join() {
-	members := map[string]map[string]int{
+	members := map[string]map[string]client.Role{
 		product: {
-			"guest": gitlab.Guest, "reporter": gitlab.Reporter, "developer": gitlab.Developer, "developer-who-may-push": gitlab.Developer,
-			"maintainer": gitlab.Maintainer, "owner": gitlab.Owner,
+			"guest": client.RoleGuest, "reporter": client.RoleRead, "developer": client.RoleWrite, "developer-who-may-push": client.RoleWrite,
+			"maintainer": client.RoleMaintain, "owner": client.RoleOwner,
 		},
-		"demo-quickstart": {"maintainer-of-another-product": gitlab.Maintainer},
+		"demo-quickstart": {"maintainer-of-another-product": client.RoleMaintain},
 	}
-	for group, levels := range members {
-		if _, ok := w.forge.Group(group); !ok {
+	for group, roles := range members {
+		if _, ok := w.group(group); !ok {
 			continue
 		}
-		for user, level := range levels {
-			w.forge.SetMember(group, user, level)
+		for user, role := range roles {
+			w.forge.SetRole(group, user, role)
 		}
+		w.forge.Protect(group+"/default.project", client.RoleMaintain)
 	}
 }
 
@@ -197,7 +209,7 @@ func (w *world) mirror() {
 	w.t.Helper()
 	objects := w.read(tenantPath, layout.Scope{Tenant: true, Namespace: namespace})
 	for _, group := range w.forge.Groups() {
-		if _, ok := w.forge.Project(group.Path + "/default.project"); ok {
+		if _, ok := w.repository(group.Path + "/default.project"); ok {
 			id := w.productID(group.Path)
 			owner := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Name: id, Namespace: namespace}}
 			owner.Spec.Name = group.Path
@@ -221,7 +233,7 @@ func (w *world) mirror() {
 			check(w.t, w.objects.Update(w.t.Context(), o))
 		} else {
 			o.SetUID(types.UID("uid-" + key.String()))
-			o.SetCreationTimestamp(metav1.NewTime(w.forge.Now().Add(-time.Minute)))
+			o.SetCreationTimestamp(metav1.NewTime(time.Now().Add(-time.Minute)))
 			check(w.t, w.objects.Create(w.t.Context(), o))
 		}
 		withStatus.SetResourceVersion(o.GetResourceVersion())
@@ -233,11 +245,11 @@ func (w *world) mirror() {
 func (w *world) read(project string, scope layout.Scope) []kube.Object {
 	w.t.Helper()
 	var objects []kube.Object
-	for _, path := range w.forge.Files(w.t.Context(), project, mainBranch) {
+	for _, path := range w.files(project) {
 		if !scope.Resource(path) {
 			continue
 		}
-		content, _ := w.forge.File(w.t.Context(), project, mainBranch, path)
+		content, _ := w.file(project, path)
 		if o, problems := scope.Decode(w.kinds, path, []byte(content)); len(problems) == 0 {
 			objects = append(objects, o)
 		}
@@ -247,7 +259,7 @@ func (w *world) read(project string, scope layout.Scope) []kube.Object {
 
 // productID returns the name of the Product of a group.
 func (w *world) productID(group string) string {
-	g, _ := w.forge.Group(group)
+	g, _ := w.group(group)
 	return "product-" + itoa(g.ID)
 }
 
@@ -269,8 +281,8 @@ func (w *world) variable(name string) string {
 		if !strings.Contains(path, "/") {
 			path = product + "/" + path
 		}
-		p, _ := w.forge.Project(path)
-		return itoa(p.ID)
+		r, _ := w.repository(path)
+		return itoa(r.ID)
 	}
 	switch word {
 	case "product_id":
@@ -283,11 +295,13 @@ func (w *world) variable(name string) string {
 	case "gitlab_id":
 		return id(argument)
 	case "provider":
-		return provider
+		return w.forge.Kind()
 	case "gitlab_http":
-		return w.forge.URL
+		web, _ := w.forge.Addresses()
+		return web
 	case "gitlab_ssh":
-		return "ssh://git@" + strings.TrimPrefix(w.forge.URL, "http://")
+		web, _ := w.forge.Addresses()
+		return "ssh://git@" + strings.TrimPrefix(web, "http://")
 	case "kubeconfig_base64", "kubeconfig_yaml", "other_kubeconfig_base64", "kubeconfig_with_exec_base64":
 		return kubeconfigs()[word]
 	case "two_mebibytes_of_json":
@@ -300,17 +314,17 @@ func (w *world) variable(name string) string {
 // state is everything that a refused request must not change.
 func (w *world) state() map[string]string {
 	state := map[string]string{}
-	for _, p := range w.forge.Projects() {
-		state["project "+p.Path+" on main"] = w.forge.Revision(w.t.Context(), p.Path, mainBranch)
-		for _, key := range w.forge.Keys(p.Path) {
-			state["key of "+p.Path] += " " + key.Title
+	for _, r := range w.forge.Repositories() {
+		state["project "+r.Path+" on main"] = w.revision(r.Path)
+		for _, key := range w.forge.Keys(r.Path) {
+			state["key of "+r.Path] += " " + key.Title
 		}
-		for _, hook := range w.forge.Hooks(p.Path) {
-			state["hook of "+p.Path] += " " + hook.URL
+		for _, url := range w.forge.Hooks(r.Path) {
+			state["hook of "+r.Path] += " " + url
 		}
 	}
 	for _, g := range w.forge.Groups() {
-		state["group "+g.Path] = g.Name + g.Visibility + g.Description
+		state["group "+g.Path] = g.Name + string(g.Visibility) + g.Description
 	}
 	var stored corev1.SecretList
 	check(w.t, w.objects.List(w.t.Context(), &stored))
@@ -321,6 +335,6 @@ func (w *world) state() map[string]string {
 }
 
 // letDevelopersPush changes the protection of the main branch of default.project.
-func (w *world) letDevelopersPush() { w.forge.Protect(defaultProject, mainBranch, gitlab.Developer) }
+func (w *world) letDevelopersPush() { w.forge.Protect(defaultProject, client.RoleWrite) }
 
 var _ http.Handler = (*server.Server)(nil)
