@@ -25,9 +25,13 @@ include hack/tools.mk
 ##@ Try and test
 
 .PHONY: demo
-demo: demo-tools build ## Show the main job on the real parts, and end; STAY=1 keeps everything up to play with.
+demo: demo-tools build $(if $(filter gitea,$(FORGE)),gitea-tools) ## Show the main job on the real parts, and end; STAY=1 keeps everything up to play with, FORGE=gitea uses a real Gitea.
 	go build -o bin/demo ./hack/demo
-	STAY=$(STAY) bin/demo
+	STAY=$(STAY) FORGE=$(FORGE) bin/demo
+
+.PHONY: demo-gitea
+demo-gitea: ## The demo with a real Gitea.
+	@$(MAKE) --no-print-directory demo FORGE=gitea
 
 # The packages whose tests start Vaults, which keeps a core busy each.
 WITH_VAULT := /controllers/vaulted$$|/internal/secrets/vault$$

@@ -80,31 +80,28 @@ func (d *demo) catalogue(ctx context.Context) error {
 	d.showComponents(components)
 
 	c := d.Client
-	credentials := scenario.GitSecret("tenant-repository", "mirror-token")
-	if err := d.Apply(ctx, credentials, scenario.TenantRepository(tenantName, d.Git, tenantRepo, "tenant-repository")); err != nil {
+	files := d.forge.files()
+	if files["catalogue/default.yaml"], err = catalogueFile(components); err != nil {
 		return err
 	}
-	if err := d.AddTenantHook(ctx, tenantRepo); err != nil {
+	if _, err := d.push(ctx, tenantRepo, githost.Commit{Message: "Install from the mirror", Files: files}); err != nil {
 		return err
 	}
-	file, err := catalogueFile(components)
+	credentials := scenario.GitSecret("tenant-repository", d.forge.admin)
+	if err := d.Apply(ctx, credentials, scenario.TenantRepository(tenantName, d.forge.url(tenantRepo), "tenant-repository")); err != nil {
+		return err
+	}
+	applied := time.Now()
+	meta := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: name}
+	}
+	err = d.waitReady(ctx, c, &v1alpha1.ComponentCatalogue{ObjectMeta: meta("default")},
+		&v1alpha1.CodeRepoProvider{ObjectMeta: meta(d.kind)}, &v1alpha1.ProductProvider{ObjectMeta: meta("products")})
 	if err != nil {
 		return err
 	}
-	_, err = d.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Install from the mirror", Files: map[string]string{
-		"catalogue/default.yaml": file, "providers/gitlab.yaml": scenario.ProviderFile("gitlab", d.Git.URL),
-	}})
-	if err != nil {
-		return err
-	}
-	pushed := time.Now()
-	meta := metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "default"}
-	provider := metav1.ObjectMeta{Namespace: devstack.OperatorNamespace, Name: "gitlab"}
-	if err := d.waitReady(ctx, c, &v1alpha1.ComponentCatalogue{ObjectMeta: meta}, &v1alpha1.CodeRepoProvider{ObjectMeta: provider}); err != nil {
-		return err
-	}
-	d.screen.done("git push "+tenantRepo+": catalogue/default.yaml is in use", time.Since(pushed))
-	return nil
+	d.screen.done("git push "+tenantRepo+", kubectl apply of its CodeRepo: the catalogue and the forge's provider are in use", time.Since(applied))
+	return d.hooked(ctx, &v1alpha1.CodeRepo{ObjectMeta: meta("management")})
 }
 
 // components overrides the sources of the built-in catalogue. A component without

@@ -28,7 +28,7 @@ func (d *demo) physicalClusters(ctx context.Context) error {
 	if err := d.remember(ctx); err != nil {
 		return err
 	}
-	_, err := d.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Register two clusters", Files: map[string]string{
+	_, err := d.push(ctx, tenantRepo, githost.Commit{Message: "Register two clusters", Files: map[string]string{
 		clusterPath(hostName):   d.clusterFile(hostName, "usage: host", "traefik: {httpNodePort: \"30080\", httpsNodePort: \"30443\"}"),
 		clusterPath(workerName): d.clusterFile(workerName, "usage: worker", "workerType: deployment"),
 	}})
@@ -48,7 +48,7 @@ func (d *demo) physicalClusters(ctx context.Context) error {
 func (d *demo) virtualCluster(ctx context.Context) error {
 	c := d.Client
 	declare := func(message, port string) error {
-		_, err := d.Git.Push(ctx, tenantRepo, githost.Commit{Message: message, Files: map[string]string{
+		_, err := d.push(ctx, tenantRepo, githost.Commit{Message: message, Files: map[string]string{
 			clusterPath(virtualName): d.virtualFile(port),
 		}})
 		return err
@@ -233,8 +233,17 @@ func (d *demo) follow(ctx context.Context, since time.Time, names ...string) err
 // workerPrograms starts the processes that the worker's Argo CD and HNC consist
 // of: their Pods are only said to run.
 func (d *demo) workerPrograms(ctx context.Context) error {
-	if err := d.StartArgoCD(ctx, workerName); err != nil {
+	if err := d.startArgoCD(ctx, workerName); err != nil {
 		return err
 	}
 	return d.StartHNC(ctx, workerName)
+}
+
+// startArgoCD starts the Argo CD of a worker, which trusts the SSH host key of the forge.
+func (d *demo) startArgoCD(ctx context.Context, name string) error {
+	if err := d.StartArgoCD(ctx, name); err != nil {
+		return err
+	}
+	d.screen.say("it gets the SSH host key of the forge by hand: Nautes writes it into the values of a chart, and here are plain manifests")
+	return d.ArgoCD[name].TrustHosts(d.forge.knownHosts)
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"strings"
 
+	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/scenario"
 )
 
@@ -17,38 +20,60 @@ func (d *demo) virtualFile(port string) string {
 		"usage: worker", "workerType: pipeline", fmt.Sprintf("vcluster: {httpsNodePort: %q}", port))
 }
 
-// The product and its declarations, as the user guide has them.
+// The product and its resources, with the names of the user guide.
 const (
 	primaryDomain   = "primaryDomain: 127.0.0.1.nip.io"
 	environmentName = "env-dev"
 	runtimeName     = "dr-dev"
 	secondNamespace = "dr-dev-jobs"
 	projectName     = "api-server"
-	codeRepoName    = "repo-api-server"
+	bindingName     = "api-server-deploys"
 )
 
-func demoProduct() scenario.Product { return scenario.Product{Name: productName, Group: groupName} }
+// The paths of the resources in the API.
+const (
+	environmentPath = "/environments/" + environmentName
+	projectPath     = "/projects/" + projectName
+	manifestsPath   = "/coderepos/" + manifestName
+	bindingPath     = "/coderepobindings/" + bindingName
+	runtimePath     = "/deploymentruntimes/" + runtimeName
+)
 
-func runtimeYAML(path string) string {
-	return demoProduct().DeploymentRuntime(scenario.Deployment{
-		Name: runtimeName, Project: projectName, Environment: environmentName, Namespace: runtimeName,
-		More: []string{secondNamespace}, Repo: codeRepoName, Path: path, Revision: "HEAD",
-	})
+// productCall is the request that makes the product.
+func productCall() call {
+	return call{body: `{"git": {"gitlab": {"path": "` + groupName + `", "visibility": "private"}}}`}
 }
 
-func environmentFile() string { return demoProduct().Environment(environmentName, workerName) }
-
-func (d *demo) productFiles() map[string]string {
-	p := demoProduct()
-	return map[string]string{
-		scenario.EnvironmentPath(environmentName): environmentFile(),
-		scenario.ProjectPath(projectName):         p.Project(projectName, "golang"),
-		scenario.CodeRepoPath(codeRepoName): p.CodeRepo(codeRepoName, "api-server", "codeRepoProvider: gitlab",
-			"url: "+d.Git.URL+"/"+manifestRepo+".git", "deploymentRuntime: true"),
-		scenario.BindingPath(codeRepoName, "binding"): p.Binding("api-server-deploys", codeRepoName, projectName, "readonly"),
-		scenario.RuntimePath(runtimeName):             runtimeYAML("manifests/development"),
-		"README.md":                                   "# nautes-labs\n\nThe declarations of the product.\n",
+// productCalls are the requests that make everything in the product, with a path of
+// manifests.
+func productCalls(manifests string) []call {
+	return []call{
+		{path: environmentPath, body: `{"cluster": "` + workerName + `", "env_type": "dev"}`},
+		{path: projectPath, body: `{"language": "golang"}`},
+		{path: manifestsPath, body: `{"deployment_runtime": true,
+      "git": {"gitlab": {"path": "` + manifestName + `", "visibility": "private"}}}`},
+		{path: bindingPath, body: `{"coderepo": "` + manifestName + `", "projects": ["` + projectName + `"], "permissions": "readonly"}`},
+		{path: runtimePath, body: `{"projects_ref": ["` + projectName + `"],
+      "manifest_source": {"code_repo": "` + manifestName + `", "target_revision": "HEAD", "path": "` + manifests + `"},
+      "destination": {"environment": "` + environmentName + `", "namespaces": ["` + runtimeName + `", "` + secondNamespace + `"]}}`},
 	}
+}
+
+// edited returns the file of a resource with a text changed, as a person edits it.
+func (d *demo) edited(ctx context.Context, path, from, to string) (map[string]string, error) {
+	content, err := d.read(ctx, d.files[path])
+	if err != nil {
+		return nil, err
+	}
+	if !strings.Contains(content, from) {
+		return nil, fmt.Errorf("the file %s does not have %q", d.files[path], from)
+	}
+	return map[string]string{d.files[path]: strings.Replace(content, from, to, 1)}, nil
+}
+
+// read returns a file of default.project.
+func (d *demo) read(ctx context.Context, path string) (string, error) {
+	return githost.ReadFrom(ctx, d.forge.url(productRepo), d.ada.token, path)
 }
 
 // manifestFiles are the Kubernetes manifests that the product deploys: most of them to

@@ -47,7 +47,7 @@ const (
 func (d *demo) refusedKind(ctx context.Context) error {
 	files := manifestFiles("welcome")
 	files[refusedPath] = refusedManifest
-	if _, err := d.Git.Push(ctx, manifestRepo, githost.Commit{Message: "Read all Secrets", Files: files}); err != nil {
+	if _, err := d.push(ctx, manifestRepo, githost.Commit{Message: "Read all Secrets", Files: files}); err != nil {
 		return err
 	}
 	pushed := time.Now()
@@ -57,11 +57,11 @@ func (d *demo) refusedKind(ctx context.Context) error {
 	var told *metav1.Condition
 	err := d.until(ctx, "the refusal", func(ctx context.Context) error {
 		var err error
-		told, err = scenario.Condition(ctx, d.Client, runtimeObject(), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOutOfSync)
+		told, err = scenario.Condition(ctx, d.Client, d.runtimeObject(), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonOutOfSync)
 		if err != nil {
 			return err
 		}
-		if !strings.Contains(told.Message, refusedName) || !strings.Contains(told.Message, "not permitted in project "+productName) {
+		if !strings.Contains(told.Message, refusedName) || !strings.Contains(told.Message, "not permitted in project "+d.labs.Name) {
 			return fmt.Errorf("the message is %q", told.Message)
 		}
 		return nil
@@ -80,7 +80,7 @@ func (d *demo) refusedKind(ctx context.Context) error {
 	}
 	d.screen.say("  the ClusterRole is not on the cluster, and what was deployed before stays")
 
-	if _, err := d.Git.Push(ctx, manifestRepo, githost.Commit{Message: "Read no Secrets", Delete: []string{refusedPath}}); err != nil {
+	if _, err := d.push(ctx, manifestRepo, githost.Commit{Message: "Read no Secrets", Delete: []string{refusedPath}}); err != nil {
 		return err
 	}
 	pushed = time.Now()
@@ -90,7 +90,7 @@ func (d *demo) refusedKind(ctx context.Context) error {
 	if err := d.greeting(ctx, map[string]string{"stage": "staging", "greeting": "welcome"}); err != nil {
 		return err
 	}
-	if err := d.waitReady(ctx, d.Client, runtimeObject()); err != nil {
+	if err := d.waitReady(ctx, d.Client, d.runtimeObject()); err != nil {
 		return err
 	}
 	return d.withinSeconds("mended: git push → the good change is deployed, and the runtime is Ready", time.Since(pushed))
@@ -99,7 +99,7 @@ func (d *demo) refusedKind(ctx context.Context) error {
 // foreignChanges edits a mirrored object and the product's AppProject, as kubectl edit
 // does, and waits until they are as before.
 func (d *demo) foreignChanges(ctx context.Context) error {
-	binding := &v1alpha1.CodeRepoBinding{ObjectMeta: demoProduct().Meta("api-server-deploys")}
+	binding := &v1alpha1.CodeRepoBinding{ObjectMeta: d.labs.Meta(bindingName)}
 	for _, change := range []struct {
 		what, where, patch string
 		c                  client.Client
@@ -113,7 +113,7 @@ func (d *demo) foreignChanges(ctx context.Context) error {
 		{
 			what: "wildcards in the product's AppProject → as Nautes wrote it again", where: "cluster " + workerName,
 			patch: `{"spec":{"sourceRepos":["*"],"destinations":[{"server":"*","namespace":"*"}],"clusterResourceWhitelist":[{"group":"*","kind":"*"}]}}`,
-			c:     d.Clusters[workerName], o: appProject(),
+			c:     d.Clusters[workerName], o: d.appProject(),
 		},
 	} {
 		d.screen.say("on %s, %s %s: %s", change.where, change.o.GetKind(), change.o.GetName(), change.patch)
@@ -125,7 +125,7 @@ func (d *demo) foreignChanges(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.waitReady(ctx, d.Client, binding, runtimeObject(), product())
+	return d.waitReady(ctx, d.Client, binding, d.runtimeObject(), d.product())
 }
 
 // goesBack patches the spec of an object, and returns how long it takes until the spec is

@@ -1,15 +1,19 @@
 // Command demo shows the main jobs of Nautes on the real parts: clusters are
-// registered and get their components, a push to default.project becomes a
-// deployment on one of them, and a push to a feature branch runs a pipeline on
-// another. It exits with 0 when every step held, and says
+// registered and get their components, a product is made by HTTP, a push of manifests
+// becomes a deployment on one of the clusters, and a push to a feature branch runs a
+// pipeline on another. It exits with 0 when every step held, and says
 // otherwise which did not, and why. With STAY=1 in its environment it keeps
-// everything up until it is interrupted.
+// everything up until it is interrupted. FORGE is the Git forge: gitlab, which is
+// emulated, or gitea, which is real.
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -23,24 +27,25 @@ import (
 const removals = 4
 
 // budget bounds the whole demo: a step that hangs is a failure, not a wait. A
-// machine with two cores and nothing else to do needs a quarter of it.
-const budget = 15 * time.Minute
+// machine with two cores and nothing else to do needs a fifth of it.
+const budget = 30 * time.Minute
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Getenv("STAY") == "1"); err != nil {
+	if err := run(ctx, cmp.Or(os.Getenv("FORGE"), kindGitLab), os.Getenv("STAY") == "1"); err != nil {
 		fmt.Fprintf(os.Stderr, "\nThe demo failed: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, stay bool) (err error) {
+func run(ctx context.Context, forge string, stay bool) (err error) {
 	dir, err := os.MkdirTemp("", "nautes-demo-")
 	if err != nil {
 		return fmt.Errorf("make a directory: %w", err)
 	}
-	d := &demo{screen: newScreen(), dir: dir}
+	_, noCurl := exec.LookPath("curl")
+	d := &demo{screen: newScreen(), dir: dir, kind: forge, curl: noCurl == nil, labs: scenario.Product{Group: groupName}, files: map[string]string{}}
 	defer func() { err = d.close(err) }()
 
 	bounded, cancel := context.WithTimeout(ctx, budget)
@@ -73,13 +78,13 @@ type act struct {
 
 func (d *demo) acts() []act {
 	return []act{
-		{"The stage: real control planes, Git, Vault, and the tenant's real Argo CD", d.stage},
-		{"What an administrator does once: rights for the operator, here and in Vault", d.operator},
+		{"The stage: real control planes, a Git forge, Vault, and the tenant's real Argo CD", d.stage},
+		{"What an administrator does once: rights for the operator and the API, and the tenant repository", d.operator},
 		{"A mirror of the components in Git, and a catalogue that leads to it", d.catalogue},
 		{"A host and a physical worker are registered, by git push", d.physicalClusters},
 		{"A virtual worker is registered: a mistake first, told and mended", d.virtualCluster},
 		{"On the worker, what was installed begins to work", d.workerPrograms},
-		{"The product: kubectl apply, then git push to default.project", d.product},
+		{"The product and everything in it, by HTTP: curl to the REST API", d.makeProduct},
 		{"The manifests, for two namespaces: git push to the product's deployment repository", d.manifests},
 		{"Vault: what is there, and what the product's account may read", d.secretAccess},
 		{"A change to a manifest, and a change to the runtime", d.changes},
@@ -87,12 +92,12 @@ func (d *demo) acts() []act {
 		{"A kind that the product may not deploy: refused, explained, and mended", d.refusedKind},
 		{"Foreign changes to a mirrored object and to an AppProject go back", d.foreignChanges},
 		{"On the virtual worker, what runs pipelines begins to work", d.pipelinePrograms},
-		{"A pipeline runtime: four event sources, a calendar, hooks, by git push", d.pipelineRuntime},
+		{"A pipeline runtime: four event sources, a calendar, hooks, by curl", d.pipelineRuntime},
 		{"A push to a feature branch runs its pipeline, once", d.pipelineRun},
 		{"At rest: nothing is written", d.rest},
-		{"The pipeline runtime is deleted, and everything is gone", d.pipelineRemoval},
+		{"The pipeline runtime is deleted by curl, and everything is gone", d.pipelineRemoval},
 		{"The product is removed by git push alone, file by file, and everything is gone", d.removal},
-		{"The product comes back with one push, and is deleted as a whole with kubectl", d.productRemoval},
+		{"Its files come back with one push, and the product is deleted by curl", d.productRemoval},
 		{"The clusters are unregistered, by git push", d.unregistration},
 	}
 }
@@ -104,8 +109,26 @@ type demo struct {
 
 	screen  *screen
 	dir     string
+	kind    string
+	curl    bool
+	forge   *forge
+	entry   *devstack.Entry
 	process *devstack.Operator
+	api     *devstack.RESTServer
 	figures []figure
+
+	// ada is the owner of the product.
+	ada person
+	// labs is the product. Its name has the id of its group in the forge.
+	labs scenario.Product
+	// manifestsID and sourcesID are the names of CodeRepos, with the ids of the repositories.
+	manifestsID, sourcesID string
+	// files are the paths of the files of resources, by the paths of the API.
+	files map[string]string
+	// kept are the files that come back after their removal.
+	kept map[string]string
+	// defaultID is the name of the repository default.project by its id.
+	defaultID string
 
 	// mirror is the commit of the components, and mirrored its entries.
 	mirror   string
@@ -116,6 +139,8 @@ type demo struct {
 	innerPods *devstack.PodPlayer
 	// pipelines are the programs that run pipelines on the virtual worker.
 	pipelines pipelineParts
+	// deliveries are the events that the forge has sent to the virtual worker.
+	deliveries deliveries
 	// accountToken is the token that the product's account got from Vault.
 	accountToken string
 }
@@ -137,7 +162,15 @@ func (d *demo) alive() error {
 			return err
 		}
 	}
-	return d.Err()
+	var api error
+	if d.api != nil {
+		api = d.api.Err()
+	}
+	var forge error
+	if d.forge != nil {
+		forge = d.forge.program.Err()
+	}
+	return errors.Join(d.Err(), api, forge)
 }
 
 func (d *demo) summary() {
@@ -150,8 +183,14 @@ func (d *demo) summary() {
 
 // close ends everything that was started. The logs stay if the demo failed.
 func (d *demo) close(err error) error {
+	if d.api != nil {
+		_ = d.api.Stop()
+	}
 	if d.process != nil {
 		_ = d.process.Stop()
+	}
+	if d.forge != nil {
+		_ = d.forge.program.Stop()
 	}
 	if d.System != nil {
 		_ = d.Stop()

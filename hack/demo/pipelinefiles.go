@@ -1,121 +1,84 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"nautes.io/nautes/internal/rest/body"
 	"nautes.io/nautes/test/devstack"
-	"nautes.io/nautes/test/scenario"
 )
 
-// The pipeline runtime of the user guide, and the files in default.project that it needs.
+// The pipeline runtime of the user guide, and what it needs.
 const (
 	pipelineRuntime   = "pr-demo"
 	pipelineNamespace = "pr-demo-namespace"
 	pipelineAccount   = "pr-demo-account"
-	pipelineCodeRepo  = "repo-3"
-	pipelineRepo      = groupName + "/" + pipelineCodeRepo
-	pipelineFile      = "projects/project-demo/pr-demo.yaml"
+	pipelineName      = "sources"
+	pipelineRepo      = groupName + "/" + pipelineName
 	hookName          = "ls"
 	hookPath          = "hooks/" + hookName + ".yaml"
 
 	pipelineEnvironment = "env-dev-demo"
 	pipelineProject     = "project-demo"
+	pipelineBinding     = "project-demo-runs"
+
+	pipelineRuntimePath = "/projectpipelineruntimes/" + pipelineRuntime
 )
 
-// pipelineYAML is the resource file as the guide prints it.
-const pipelineYAML = `apiVersion: nautes.resource.nautes.io/v1alpha1
-kind: ProjectPipelineRuntime
-metadata:
-    name: pr-demo
-    namespace: product-xxxx
-spec:
-    account: pr-demo-account
-    destination:
-      environment: env-dev-demo
-      namespace: pr-demo-namespace
-    additionalResources:
-      git:
-        codeRepo: repo-3
-        revision: main
-        path: test
-    eventSources:
-    - gitlab:
-        events:
-        - push_events
-        repoName: repo-3
-        revision: ^refs/heads/feature%-
-      name: webhook-feature-push
-    - gitlab:
-        events:
-        - push_events
-        repoName: repo-3
-        revision: ^refs/heads/fix%-
-      name: webhook-fix-push
-    - calendar:
-        schedule: '0 17 * * 1-5'
-      gitlab:
-        events:
-        - push_events
-        repoName: repo-3
-        revision: refs/heads/main
-      name: webhook-main-push
-    - gitlab:
-        events:
-        - tag_push_events
-        repoName: repo-3
-        revision: .*
-      name: webhook-main-tag
-    isolation: exclusive
-    pipelineSource: repo-3
-    pipelineTriggers:
-    - eventSource: webhook-feature-push
-      pipeline: pipeline-dev
-    - eventSource: webhook-fix-push
-      pipeline: pipeline-dev
-    - eventSource: webhook-main-push
-      pipeline: pipeline-main
-    - eventSource: webhook-main-tag
-      pipeline: pipeline-release
-    pipelines:
-    - label: dev
-      name: pipeline-dev
-      path: pipelines/dev.yaml
-    - label: main
-      name: pipeline-main
-      path: pipelines/main.yaml
-    - label: release
-      name: pipeline-release
-      path: pipelines/release.yaml
-    project: project-demo
-    hooks:
-        preHooks:
-        - name: ls
-          alias: pre-ls
-          vars:
-            imageName: bash
-            printPath: /var
-        postHooks:
-        - name: ls
-          alias: post-ls
-          vars:
-            imageName: bash
-            printPath: /var
-`
+// pipelineCalls are the requests that make the runtime, after everything that it needs.
+func (d *demo) pipelineCalls() ([]call, error) {
+	runtime, err := json.MarshalIndent(d.pipelineBody(), "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write the pipeline runtime: %w", err)
+	}
+	return []call{
+		{path: "/environments/" + pipelineEnvironment, body: `{"cluster": "` + virtualName + `", "env_type": "dev"}`},
+		{path: "/projects/" + pipelineProject, body: `{"language": "golang"}`},
+		{path: "/coderepos/" + pipelineName, body: `{"project": "` + pipelineProject + `", "pipeline_runtime": true,
+      "webhook": {"events": ["push_events", "tag_push_events"]},
+      "git": {"gitlab": {"path": "` + pipelineName + `", "visibility": "private"}}}`},
+		{path: "/coderepobindings/" + pipelineBinding, body: `{"coderepo": "` + pipelineName + `", "projects": ["` + pipelineProject + `"], "permissions": "readonly"}`},
+		{path: pipelineRuntimePath, body: string(runtime), file: pipelineRuntime + ".json"},
+	}, nil
+}
 
-// pipelineDeclarations are the files of default.project.
-func (d *demo) pipelineDeclarations() map[string]string {
-	const environment, project = pipelineEnvironment, pipelineProject
-	p := demoProduct()
-	return map[string]string{
-		scenario.EnvironmentPath(environment): p.Environment(environment, virtualName),
-		scenario.ProjectPath(project):         p.Project(project, "golang"),
-		scenario.CodeRepoPath(pipelineCodeRepo): p.CodeRepo(pipelineCodeRepo, pipelineCodeRepo, "codeRepoProvider: gitlab",
-			"url: "+d.Git.URL+"/"+pipelineRepo+".git", "project: "+project, "pipelineRuntime: true", "webhook: {events: [push_events, tag_push_events]}"),
-		scenario.BindingPath(pipelineCodeRepo, "binding"): p.Binding("project-demo-runs", pipelineCodeRepo, project, "readonly"),
-		pipelineFile: strings.Replace(pipelineYAML, "product-xxxx", productName, 1),
+// pipelineBody is the pipeline runtime as the guide has it, with the events of the forge.
+func (d *demo) pipelineBody() *body.ProjectPipelineRuntime {
+	source := func(name, pushes, revision string) body.EventSource {
+		if d.kind == kindGitea {
+			// Gitea reports pushes of tags as pushes.
+			return body.EventSource{Name: name, Gitea: &body.GiteaEventSource{RepoName: pipelineName, Events: []string{"push"}, Revision: revision}}
+		}
+		return body.EventSource{Name: name, GitLab: &body.GitLabEventSource{RepoName: pipelineName, Events: []string{pushes}, Revision: revision}}
+	}
+	daily := source("webhook-main-push", "push_events", "refs/heads/main")
+	daily.Calendar = &body.Calendar{Schedule: "0 17 * * 1-5"}
+	trigger := func(source, pipeline string) body.PipelineTrigger {
+		return body.PipelineTrigger{EventSource: source, Pipeline: pipeline}
+	}
+	list := func(alias string) []body.Hook {
+		return []body.Hook{{Name: hookName, Alias: alias, Vars: map[string]string{"imageName": "bash", "printPath": "/var"}}}
+	}
+	return &body.ProjectPipelineRuntime{
+		Project: pipelineProject, PipelineSource: pipelineName, Account: pipelineAccount, Isolation: "exclusive",
+		Destination:         &body.PipelineDestination{Environment: pipelineEnvironment, Namespace: pipelineNamespace},
+		AdditionalResources: &body.AdditionalResources{Git: &body.ResourcesGit{CodeRepo: pipelineName, Revision: "main", Path: "test"}},
+		EventSources: []body.EventSource{
+			source(featureSource, "push_events", "^refs/heads/feature%-"), source("webhook-fix-push", "push_events", "^refs/heads/fix%-"),
+			daily, source("webhook-main-tag", "tag_push_events", "^refs/tags/"),
+		},
+		Pipelines: []body.Pipeline{
+			{Name: "pipeline-dev", Label: "dev", Path: "pipelines/dev.yaml"}, {Name: "pipeline-main", Label: "main", Path: "pipelines/main.yaml"},
+			{Name: "pipeline-release", Label: "release", Path: "pipelines/release.yaml"},
+		},
+		PipelineTriggers: []body.PipelineTrigger{
+			trigger(featureSource, "pipeline-dev"), trigger("webhook-fix-push", "pipeline-dev"),
+			trigger("webhook-main-push", "pipeline-main"), trigger("webhook-main-tag", "pipeline-release"),
+		},
+		Hooks: &body.Hooks{PreHooks: list("pre-ls"), PostHooks: list("post-ls")},
 	}
 }
 

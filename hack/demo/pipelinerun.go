@@ -24,7 +24,6 @@ import (
 const (
 	featureBranch = "feature-login"
 	featureSource = "webhook-feature-push"
-	wrongToken    = "not-the-token"
 )
 
 // pipelineRun pushes a commit, and follows it to the run of its pipeline.
@@ -32,10 +31,7 @@ func (d *demo) pipelineRun(ctx context.Context) error {
 	if err := d.fetchCredentials(ctx); err != nil {
 		return err
 	}
-	if err := d.addPipelineHooks(ctx); err != nil {
-		return err
-	}
-	commit, delivery, err := d.pushFeature(ctx, "Begin the login")
+	commit, sent, err := d.pushFeature(ctx, "Begin the login")
 	if err != nil {
 		return err
 	}
@@ -65,36 +61,29 @@ func (d *demo) pipelineRun(ctx context.Context) error {
 	if err := d.showRuns(ctx); err != nil {
 		return err
 	}
-	return d.replay(ctx, delivery)
+	return d.replay(ctx, sent)
 }
 
 // pushFeature pushes a commit to a branch whose pushes run a pipeline, and returns
 // the commit and the delivery for the event source.
-func (d *demo) pushFeature(ctx context.Context, message string) (commit string, delivery githost.Delivery, err error) {
-	commit, err = d.Git.Push(ctx, pipelineRepo, githost.Commit{
+func (d *demo) pushFeature(ctx context.Context, message string) (commit string, sent delivery, err error) {
+	commit, err = d.push(ctx, pipelineRepo, githost.Commit{
 		Message: message, Branch: featureBranch, Files: map[string]string{"login.go": "// " + message + "\npackage login\n"},
 	})
 	if err != nil {
-		return "", delivery, err
+		return "", sent, err
 	}
 	err = d.until(ctx, "the delivery of the push", func(context.Context) error {
-		all, err := d.Git.Deliveries(pipelineRepo)
-		if err != nil {
-			return err
-		}
-		at := slices.IndexFunc(all, func(one githost.Delivery) bool {
-			return one.After == commit && strings.HasSuffix(one.Hook, "/"+featureSource)
-		})
-		if at < 0 {
+		var found bool
+		if sent, found = d.deliveries.of(commit, featureSource); !found {
 			return errors.New("not yet delivered")
 		}
-		delivery = all[at]
 		return nil
 	})
-	if err == nil && delivery.Status != http.StatusOK {
-		err = fmt.Errorf("the event source answers %d to the delivery: %w", delivery.Status, delivery.Err)
+	if err == nil && sent.status != http.StatusOK {
+		err = fmt.Errorf("the event source answers %d to the delivery", sent.status)
 	}
-	return commit, delivery, err
+	return commit, sent, err
 }
 
 // runs waits until there are as many PipelineRuns with a role, and returns them
@@ -104,7 +93,7 @@ func (d *demo) runs(ctx context.Context, role string, want int) ([]unstructured.
 	all := &unstructured.UnstructuredList{}
 	all.SetGroupVersionKind(schema.GroupVersionKind{Group: "tekton.dev", Version: "v1", Kind: "PipelineRunList"})
 	err := d.until(ctx, fmt.Sprintf("%d PipelineRuns with the role %s", want, role), func(ctx context.Context) error {
-		if err := w.List(ctx, all, client.InNamespace(pipelineNamespace), client.MatchingLabels{launch.LabelRole: role, launch.LabelProduct: productName}); err != nil {
+		if err := w.List(ctx, all, client.InNamespace(pipelineNamespace), client.MatchingLabels{launch.LabelRole: role, launch.LabelProduct: d.labs.Name}); err != nil {
 			return err
 		}
 		if len(all.Items) < want {
@@ -191,17 +180,7 @@ func (d *demo) showRuns(ctx context.Context) error {
 	if err := d.screen.table(ctx, d.Runtimes[innerName].Config(), gv, "pipelineruns", pipelineNamespace, "StartTime", "CompletionTime"); err != nil {
 		return err
 	}
-	c := d.Client
-	runtime := pipelineObject()
-	err := d.until(ctx, "the result of the run in the runtime's status", func(ctx context.Context) error {
-		if err := c.Get(ctx, client.ObjectKeyFromObject(runtime), runtime); err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(runtime.Status.Runs, func(r v1alpha1.PipelineRunStatus) bool { return r.CompletionTime != nil }) {
-			return fmt.Errorf("its runs are %+v", runtime.Status.Runs)
-		}
-		return nil
-	})
+	runtime, err := d.results(ctx, 1)
 	if err != nil {
 		return err
 	}
@@ -214,22 +193,43 @@ func (d *demo) showRuns(ctx context.Context) error {
 	return nil
 }
 
-// replay sends a delivery again, and with a token that is not the hook's: neither
+// results waits until the status of the runtime has the results of as many runs.
+func (d *demo) results(ctx context.Context, want int) (*v1alpha1.ProjectPipelineRuntime, error) {
+	runtime := d.pipelineObject()
+	err := d.until(ctx, fmt.Sprintf("the results of %d runs in the runtime's status", want), func(ctx context.Context) error {
+		if err := d.Client.Get(ctx, client.ObjectKeyFromObject(runtime), runtime); err != nil {
+			return err
+		}
+		ended := 0
+		for _, r := range runtime.Status.Runs {
+			if r.CompletionTime != nil {
+				ended++
+			}
+		}
+		if ended < want {
+			return fmt.Errorf("its runs are %+v", runtime.Status.Runs)
+		}
+		return nil
+	})
+	return runtime, err
+}
+
+// replay sends a delivery again, and with a proof that is not the hook's: neither
 // runs anything.
-func (d *demo) replay(ctx context.Context, delivery githost.Delivery) error {
+func (d *demo) replay(ctx context.Context, sent delivery) error {
 	began := time.Now()
-	status, err := d.Git.Redeliver(ctx, delivery, "")
+	status, err := d.deliveries.again(ctx, sent, false)
 	if err != nil {
 		return err
 	}
-	refused, err := d.Git.Redeliver(ctx, delivery, wrongToken)
+	refused, err := d.deliveries.again(ctx, sent, true)
 	if err != nil {
 		return err
 	}
 	if status != http.StatusOK || refused != http.StatusBadRequest {
-		return fmt.Errorf("a delivery again: status %d, want 200; with a wrong token: status %d, want 400", status, refused)
+		return fmt.Errorf("a delivery again: status %d, want 200; with a wrong proof of the sender: status %d, want 400", status, refused)
 	}
-	d.screen.say("the same delivery again: status %d; with a wrong token: status %d", status, refused)
+	d.screen.say("the same delivery again: status %d; with a wrong proof of the sender: status %d", status, refused)
 	// The bus keeps the order, so the next launcher comes after any that must not come.
 	if _, _, err := d.pushFeature(ctx, "Finish the login"); err != nil {
 		return err
@@ -240,6 +240,9 @@ func (d *demo) replay(ctx context.Context, delivery githost.Delivery) error {
 	if _, err := d.runs(ctx, launch.RoleRun, 2); err != nil {
 		return err
 	}
+	if _, err := d.results(ctx, 2); err != nil {
+		return err
+	}
 	d.screen.done("the next push made the second launcher and the second run: the repeated delivery made none", time.Since(began))
 	return nil
 }
@@ -247,13 +250,13 @@ func (d *demo) replay(ctx context.Context, delivery githost.Delivery) error {
 // pipelineRemoval deletes the pipeline runtime, and waits until nothing is left.
 func (d *demo) pipelineRemoval(ctx context.Context) error {
 	w := d.Clusters[innerName]
-	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Run no pipelines", Delete: []string{pipelineFile}}); err != nil {
+	if err := d.remove(ctx, pipelineRuntimePath); err != nil {
 		return err
 	}
-	pushed := time.Now()
+	removed := time.Now()
 	err := d.until(ctx, "the end of what the pipeline runtime had", func(ctx context.Context) error {
 		left, err := list(ctx, w, plan.RuntimeKinds(), client.MatchingLabels{
-			managedBy: "nautes", "nautes.io/product": productName,
+			managedBy: "nautes", "nautes.io/product": d.labs.Name,
 		})
 		if err == nil && len(left) > 0 {
 			err = fmt.Errorf("left: %s", strings.Join(left, ", "))
@@ -269,6 +272,16 @@ func (d *demo) pipelineRemoval(ctx context.Context) error {
 	if err := scenario.Absent(ctx, w, scenario.Object("v1", "Namespace", "", pipelineNamespace)); err != nil {
 		return err
 	}
-	d.screen.done("event sources, sensors, hook paths, tokens, accounts, the Application and its namespace are gone", time.Since(pushed))
-	return d.Git.RemoveHooks(pipelineRepo)
+	d.screen.done("event sources, sensors, hook paths, tokens, accounts, the Application and its namespace are gone", time.Since(removed))
+	return d.until(ctx, "the end of the hooks in the forge", func(ctx context.Context) error {
+		left, err := d.pipelineHooks(ctx)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("there are %d", len(left))
+		}
+		d.screen.done("its hooks in the forge are gone", time.Since(removed))
+		return nil
+	})
 }

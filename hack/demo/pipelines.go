@@ -3,20 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"nautes.io/nautes/api/v1alpha1"
+	forgeclient "nautes.io/nautes/internal/forge/client"
 	"nautes.io/nautes/internal/plan"
-	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
 	"nautes.io/nautes/test/githost"
-	"nautes.io/nautes/test/scenario"
 )
 
 // pipelineParts run the pipelines of the virtual worker.
@@ -30,13 +27,13 @@ type pipelineParts struct {
 // runnerPath is where the image of launchers has its program.
 const runnerPath = "/usr/local/bin/nautes-runner"
 
-func pipelineObject() *v1alpha1.ProjectPipelineRuntime {
-	return &v1alpha1.ProjectPipelineRuntime{ObjectMeta: metav1.ObjectMeta{Namespace: productName, Name: pipelineRuntime}}
+func (d *demo) pipelineObject() *v1alpha1.ProjectPipelineRuntime {
+	return &v1alpha1.ProjectPipelineRuntime{ObjectMeta: d.labs.Meta(pipelineRuntime)}
 }
 
 // pipelinePrograms starts the processes of the components installed on the virtual worker.
 func (d *demo) pipelinePrograms(ctx context.Context) error {
-	if err := d.StartArgoCD(ctx, innerName); err != nil {
+	if err := d.startArgoCD(ctx, innerName); err != nil {
 		return err
 	}
 	if err := d.StartHNC(ctx, innerName); err != nil {
@@ -49,6 +46,8 @@ func (d *demo) pipelinePrograms(ctx context.Context) error {
 	if d.pipelines.gateway, err = d.StartGateway(d.pipelines.events); err != nil {
 		return err
 	}
+	d.deliveries.gateway = d.pipelines.gateway
+	d.entry.LeadTo(&d.deliveries)
 	if d.pipelines.tekton, err = d.StartTekton(ctx, innerName); err != nil {
 		return err
 	}
@@ -59,8 +58,6 @@ func (d *demo) pipelinePrograms(ctx context.Context) error {
 	d.pipelines.steps, err = d.RunSteps(ctx, innerName, map[string]devstack.StepProgram{
 		runnerPath: {
 			Path: filepath.Join(root, "bin", "nautes-runner"),
-			// The demo's Git host speaks plain HTTP on loopback.
-			Args: map[string][]string{"launch": {"--git-protocols=http"}},
 		},
 	})
 	if err != nil {
@@ -80,35 +77,45 @@ func (d *demo) pipelineRuntime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.Git.AddRepository(ctx, pipelineRepo); err != nil {
-		return err
-	}
-	d.Git.Grant("pipeline-token", githost.Read, pipelineRepo)
-	err = d.Secrets(ctx, secrets.RepositoryReadOnly("gitlab", pipelineCodeRepo), map[string]string{"username": "deploy", "password": "pipeline-token"})
+	calls, err := d.pipelineCalls()
 	if err != nil {
 		return err
 	}
-	for _, push := range []struct {
-		repository string
-		commit     githost.Commit
-	}{
-		{tenantRepo, githost.Commit{Message: "Offer a hook", Files: map[string]string{hookPath: hook}}},
-		{pipelineRepo, githost.Commit{Message: "Add the pipelines", Files: userPipelines()}},
-		{productRepo, githost.Commit{Message: "Run pipelines", Files: d.pipelineDeclarations()}},
-	} {
-		if _, err := d.Git.Push(ctx, push.repository, push.commit); err != nil {
+	if _, err := d.push(ctx, tenantRepo, githost.Commit{Message: "Offer a hook", Files: map[string]string{hookPath: hook}}); err != nil {
+		return err
+	}
+	last := len(calls) - 1
+	for i, one := range calls {
+		if i == last {
+			if _, err := d.push(ctx, pipelineRepo, githost.Commit{Message: "Add the pipelines", Files: userPipelines()}); err != nil {
+				return err
+			}
+			d.screen.say("git push %s: the hook %s, of the tenant; git push %s: the pipelines", tenantRepo, hookName, pipelineRepo)
+			d.screen.say("%s has the runtime of the user guide: 4 event sources, 3 pipelines, and hooks before and after each run", one.file)
+		}
+		a, err := d.must(ctx, one)
+		if err != nil {
 			return err
 		}
+		d.files[one.path] = a.File
 	}
-	pushed := time.Now()
-	if err := d.waitReady(ctx, c, pipelineObject()); err != nil {
+	saved := time.Now()
+	own, err := d.forge.Repository(ctx, pipelineRepo)
+	if err != nil {
 		return err
 	}
-	d.measured("git push → the guide's pipeline runtime is Ready, all triggers armed", time.Since(pushed))
-	if err := d.screen.table(ctx, d.Tenant.Config(), v1alpha1.GroupVersion, "projectpipelineruntimes", productName, "Age"); err != nil {
+	d.sourcesID = repositoryID(own)
+	if err := d.waitReady(ctx, c, d.pipelineObject()); err != nil {
 		return err
 	}
-	runtime := pipelineObject()
+	d.measured("answer of the API → the guide's pipeline runtime is Ready, all triggers armed", time.Since(saved))
+	if err := d.hooked(ctx, d.pipelineObject()); err != nil {
+		return err
+	}
+	if err := d.screen.table(ctx, d.Tenant.Config(), v1alpha1.GroupVersion, "projectpipelineruntimes", d.labs.Name, "Age"); err != nil {
+		return err
+	}
+	runtime := d.pipelineObject()
 	if err := c.Get(ctx, client.ObjectKeyFromObject(runtime), runtime); err != nil {
 		return err
 	}
@@ -126,7 +133,7 @@ func (d *demo) showPipeline(ctx context.Context, runtime *v1alpha1.ProjectPipeli
 	root := branch{text: "cluster " + virtualName}
 	for _, namespace := range []string{devstack.ArgoEventsNamespace, pipelineNamespace, devstack.ArgoCDNamespace} {
 		found, err := list(ctx, w, plan.RuntimeKinds(), client.InNamespace(namespace), client.MatchingLabels{
-			managedBy: "nautes", "nautes.io/product": productName, "nautes.io/owner-name": pipelineRuntime,
+			managedBy: "nautes", "nautes.io/product": d.labs.Name, "nautes.io/owner-name": pipelineRuntime,
 		})
 		if err != nil {
 			return err
@@ -138,36 +145,26 @@ func (d *demo) showPipeline(ctx context.Context, runtime *v1alpha1.ProjectPipeli
 		root.children = append(root.children, child)
 	}
 	d.screen.tree(root)
-	for _, hook := range runtime.Status.Webhooks {
-		d.screen.say("  %s: %s for %s", hook.CodeRepo, hook.URL, strings.Join(hook.Events, ", "))
+	hooks, err := d.pipelineHooks(ctx)
+	if err != nil {
+		return err
+	}
+	d.screen.say("the hooks of %s in the forge:", pipelineRepo)
+	for _, hook := range hooks {
+		d.screen.say("  %s for %s", hook.URL, strings.Join(hook.Events, ", "))
+	}
+	if len(hooks) != len(runtime.Status.Webhooks) {
+		return fmt.Errorf("the forge has %d hooks of the pipeline runtime, want %d", len(hooks), len(runtime.Status.Webhooks))
 	}
 	d.screen.say("%d services of Argo Events run for it", len(d.pipelines.events.Running()))
 	return nil
 }
 
-// addPipelineHooks registers the hooks that the runtime plans, as a person would
-// do in GitLab.
-func (d *demo) addPipelineHooks(ctx context.Context) error {
-	c := d.Client
-	w := d.Clusters[innerName]
-	runtime := pipelineObject()
-	if err := c.Get(ctx, client.ObjectKeyFromObject(runtime), runtime); err != nil {
-		return err
+// pipelineHooks returns the hooks of the product's sources in the forge.
+func (d *demo) pipelineHooks(ctx context.Context) ([]forgeclient.Hook, error) {
+	own, err := d.forge.Repository(ctx, pipelineRepo)
+	if err != nil {
+		return nil, err
 	}
-	for _, hook := range runtime.Status.Webhooks {
-		where, err := url.Parse(hook.URL)
-		if err != nil {
-			return fmt.Errorf("read the URL of a hook: %w", err)
-		}
-		token, err := scenario.EventSourceToken(ctx, w, where.Path)
-		if err != nil {
-			return err
-		}
-		err = d.Git.AddHook(pipelineRepo, githost.Hook{URL: d.pipelines.gateway.URL + where.Path, Host: where.Host, Token: token})
-		if err != nil {
-			return err
-		}
-	}
-	d.screen.say("the %d hooks are registered in the Git host by hand: it has no API, by which Nautes would make them", len(runtime.Status.Webhooks))
-	return nil
+	return d.forge.Client.Hooks(ctx, own.ID)
 }

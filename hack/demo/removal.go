@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,8 +74,11 @@ func (d *demo) rest(ctx context.Context) error {
 		}
 	}
 	d.screen.done(fmt.Sprintf("0 writes in Vault, of %d requests", len(asked)-len(before)), time.Since(began))
+	if err := d.reported(ctx); err != nil {
+		return err
+	}
 	c := d.Client
-	return d.waitReady(ctx, c, scenario.Cluster(hostName), scenario.Cluster(workerName), scenario.Cluster(virtualName), product())
+	return d.waitReady(ctx, c, scenario.Cluster(hostName), scenario.Cluster(workerName), scenario.Cluster(virtualName), d.product())
 }
 
 // removal removes the files of the product, one by one and without kubectl, and waits
@@ -82,8 +86,12 @@ func (d *demo) rest(ctx context.Context) error {
 func (d *demo) removal(ctx context.Context) error {
 	w := d.Clusters[workerName]
 	began := time.Now()
-	for i, file := range removalOrder() {
-		revision, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Remove " + file, Delete: []string{file}})
+	var err error
+	if d.kept, err = d.keep(ctx); err != nil {
+		return err
+	}
+	for i, file := range d.removalOrder() {
+		revision, err := d.push(ctx, productRepo, githost.Commit{Message: "Remove " + file, Delete: []string{file}})
 		if err != nil {
 			return err
 		}
@@ -96,17 +104,17 @@ func (d *demo) removal(ctx context.Context) error {
 			}
 		}
 	}
-	d.screen.done(fmt.Sprintf("%d pushes, each of which removed one file, are mirrored", len(removalOrder())), time.Since(began))
+	d.screen.done(fmt.Sprintf("%d pushes, each of which removed one file, are mirrored", len(d.removalOrder())), time.Since(began))
 	pushed := time.Now()
 	for _, step := range []struct {
 		what    string
 		objects []*unstructured.Unstructured
 	}{
 		{"what Argo CD deployed is gone: ConfigMaps, Deployment", deployed()},
-		{"the Application is gone", []*unstructured.Unstructured{application()}},
+		{"the Application is gone", []*unstructured.Unstructured{d.application()}},
 		{"the space is gone: AppProject, credentials, accounts, namespaces", []*unstructured.Unstructured{
-			appProject(), scenario.Object("v1", "Namespace", "", runtimeName), scenario.Object("v1", "Namespace", "", secondNamespace),
-			scenario.Object("v1", "Namespace", "", productName),
+			d.appProject(), scenario.Object("v1", "Namespace", "", runtimeName), scenario.Object("v1", "Namespace", "", secondNamespace),
+			scenario.Object("v1", "Namespace", "", d.labs.Name),
 		}},
 	} {
 		if err := d.until(ctx, step.what, func(ctx context.Context) error { return scenario.Absent(ctx, w, step.objects...) }); err != nil {
@@ -119,29 +127,45 @@ func (d *demo) removal(ctx context.Context) error {
 	}
 	d.measured("the last file's git push → nothing that the product declared is left", time.Since(pushed))
 	d.screen.say("what the account got from Vault before the removal is of no use now:")
-	if err := d.accountReads(ctx, secrets.RepositoryReadOnly("gitlab", "repo-api-server"), http.StatusForbidden); err != nil {
+	if err := d.accountReads(ctx, secrets.RepositoryReadOnly(d.kind, d.manifestsID), http.StatusForbidden); err != nil {
 		return err
 	}
-	if err := d.productGone(ctx, pushed); err != nil {
+	// The key of default.project goes with the product.
+	if err := d.productGone(ctx, pushed, d.defaultID); err != nil {
 		return err
 	}
-	return d.waitReady(ctx, d.Client, product())
+	return d.waitReady(ctx, d.Client, d.product())
 }
 
 // removalOrder returns the files of the product in an order in which each file is removed
-// before those that refer to it. The file of the pipeline runtime has gone before.
-func removalOrder() []string {
-	return []string{
-		scenario.EnvironmentPath(environmentName), scenario.CodeRepoPath(codeRepoName), scenario.ProjectPath(projectName),
-		scenario.BindingPath(codeRepoName, "binding"), scenario.RuntimePath(runtimeName),
-		scenario.EnvironmentPath(pipelineEnvironment), scenario.CodeRepoPath(pipelineCodeRepo), scenario.ProjectPath(pipelineProject),
-		scenario.BindingPath(pipelineCodeRepo, "binding"),
+// before those that refer to it. The pipeline runtime has gone before.
+func (d *demo) removalOrder() []string {
+	var files []string
+	for _, path := range []string{
+		environmentPath, manifestsPath, projectPath, bindingPath, runtimePath,
+		"/environments/" + pipelineEnvironment, "/coderepos/" + pipelineName, "/projects/" + pipelineProject, "/coderepobindings/" + pipelineBinding,
+	} {
+		files = append(files, d.files[path])
 	}
+	return files
+}
+
+// keep returns the files that productRemoval brings back.
+func (d *demo) keep(ctx context.Context) (map[string]string, error) {
+	kept := map[string]string{}
+	for _, path := range []string{environmentPath, manifestsPath, projectPath, bindingPath, runtimePath} {
+		content, err := d.read(ctx, d.files[path])
+		if err != nil {
+			return nil, err
+		}
+		kept[d.files[path]] = content
+	}
+	return kept, nil
 }
 
 // mirroredAt waits until the product's files are mirrored at a revision.
 func (d *demo) mirroredAt(ctx context.Context, revision string) error {
-	p := product()
+	p := d.product()
 	return d.until(ctx, "the mirror of "+short(revision), func(ctx context.Context) error {
 		if err := d.Client.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
 			return err
@@ -157,7 +181,7 @@ func (d *demo) mirroredAt(ctx context.Context, revision string) error {
 // in it.
 func (d *demo) environmentInUse(ctx context.Context) error {
 	return d.until(ctx, "the environment in use", func(ctx context.Context) error {
-		environment := &v1alpha1.Environment{ObjectMeta: demoProduct().Meta(environmentName)}
+		environment := &v1alpha1.Environment{ObjectMeta: d.labs.Meta(environmentName)}
 		told, err := scenario.Condition(ctx, d.Client, environment, v1alpha1.ConditionReady, "", v1alpha1.ReasonInUse)
 		if err != nil {
 			return err
@@ -176,7 +200,7 @@ func (d *demo) declarationsGone(ctx context.Context) error {
 		kinds = append(kinds, v1alpha1.GroupVersion.WithKind(kind))
 	}
 	return d.until(ctx, "the end of what the product declared", func(ctx context.Context) error {
-		left, err := list(ctx, d.Client, kinds, client.InNamespace(productName))
+		left, err := list(ctx, d.Client, kinds, client.InNamespace(d.labs.Name))
 		if err == nil && len(left) > 0 {
 			err = fmt.Errorf("left: %s", strings.Join(left, ", "))
 		}
@@ -184,8 +208,9 @@ func (d *demo) declarationsGone(ctx context.Context) error {
 	})
 }
 
-// productGone checks that nothing of the product is left on the workers and in Vault.
-func (d *demo) productGone(ctx context.Context, since time.Time) error {
+// productGone checks that nothing of the product is left on the workers and in Vault, but
+// for the keys of some repositories.
+func (d *demo) productGone(ctx context.Context, since time.Time, kept ...string) error {
 	found, err := d.listVault(ctx)
 	if err != nil {
 		return err
@@ -207,7 +232,8 @@ func (d *demo) productGone(ctx context.Context, since time.Time) error {
 		}
 	}
 	for _, path := range found.secrets {
-		if strings.HasPrefix(path, "git/") {
+		isKept := func(repository string) bool { return strings.Contains(path, "/"+repository+"/") }
+		if strings.HasPrefix(path, "git/") && !slices.ContainsFunc(kept, isKept) {
 			left = append(left, "secret "+path+" in Vault")
 		}
 	}
@@ -218,57 +244,16 @@ func (d *demo) productGone(ctx context.Context, since time.Time) error {
 	return nil
 }
 
-// productRemoval brings the product back and deletes it as a whole: its objects go in no
-// order in particular.
-func (d *demo) productRemoval(ctx context.Context) error {
-	c := d.Client
-	w := d.Clusters[workerName]
-	if err := d.Secrets(ctx, secrets.RepositoryReadOnly("gitlab", codeRepoName), deployCredentials()); err != nil {
-		return err
-	}
-	d.screen.say("stored in Vault again: the repository's deploy token, which was removed with the CodeRepo")
-	if _, err := d.Git.Push(ctx, productRepo, githost.Commit{Message: "Bring it back", Files: d.productFiles()}); err != nil {
-		return err
-	}
-	pushed := time.Now()
-	if err := d.greeting(ctx, map[string]string{"stage": "development"}); err != nil {
-		return err
-	}
-	if err := d.waitReady(ctx, c, runtimeObject()); err != nil {
-		return err
-	}
-	d.screen.done("deployed again", time.Since(pushed))
-	if err := c.Delete(ctx, product()); err != nil {
-		return fmt.Errorf("delete the product: %w", err)
-	}
-	deleted := time.Now()
-	for _, step := range []struct {
-		what    string
-		where   client.Client
-		objects []*unstructured.Unstructured
-	}{
-		{"what Argo CD deployed is gone: ConfigMaps, Deployment", w, deployed()},
-		{"the namespace of the product and all that was declared in it are gone", c, []*unstructured.Unstructured{scenario.Object("v1", "Namespace", "", productName)}},
-		{"the product is gone", c, []*unstructured.Unstructured{scenario.Object("nautes.resource.nautes.io/v1alpha1", "Product", devstack.OperatorNamespace, productName)}},
-	} {
-		if err := d.until(ctx, step.what, func(ctx context.Context) error { return scenario.Absent(ctx, step.where, step.objects...) }); err != nil {
-			return err
-		}
-		d.screen.done(step.what, time.Since(deleted))
-	}
-	return d.productGone(ctx, deleted)
-}
-
 // labelled lists the objects with the labels of the product on the runtime cluster.
 func (d *demo) labelled(ctx context.Context, w client.Client) ([]string, error) {
-	return list(ctx, w, plan.RuntimeKinds(), client.MatchingLabels{managedBy: "nautes", "nautes.io/product": productName})
+	return list(ctx, w, plan.RuntimeKinds(), client.MatchingLabels{managedBy: "nautes", "nautes.io/product": d.labs.Name})
 }
 
 // showCluster prints the objects on the runtime cluster as a tree, and checks that
 // the permissions were handed down.
 func (d *demo) showCluster(ctx context.Context) error {
 	w := d.Clusters[workerName]
-	space := branch{text: "Namespace " + productName}
+	space := branch{text: "Namespace " + d.labs.Name}
 	for _, namespace := range []string{runtimeName, secondNamespace} {
 		child, err := d.runtimeNamespace(ctx, namespace)
 		if err != nil {
@@ -276,7 +261,7 @@ func (d *demo) showCluster(ctx context.Context) error {
 		}
 		space.children = append(space.children, child)
 	}
-	app, project := application(), appProject()
+	app, project := d.application(), d.appProject()
 	for _, o := range []*unstructured.Unstructured{app, project} {
 		if err := w.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 			return fmt.Errorf("get the objects of Argo CD: %w", err)
@@ -360,9 +345,16 @@ func (d *demo) stay(ctx context.Context) error {
 		}
 	}
 	d.screen.say("export VAULT_ADDR=%s VAULT_CACERT=%s VAULT_TOKEN=$(cat %s)", d.vault().Address, ca, token)
-	d.Git.Grant("you", githost.Write, "demo")
-	d.Git.Grant("you", githost.Write, groupName)
-	d.screen.say("git clone %s", strings.Replace(d.Git.URL, "://", "://you:you@", 1)+"/"+productRepo+".git")
+	d.screen.say("cd %s; PRODUCT=%s    # the REST API, for:", d.dir, d.base())
+	d.screen.say(`curl -sS -H @ada.headers "$PRODUCT/deploymentruntimes"`)
+	d.screen.say("git -c credential.helper='store --file=%s' clone %s", filepath.Join(d.dir, "ada.git"), d.forge.url(productRepo))
+	if d.ada.password != "" {
+		file := filepath.Join(d.dir, "ada.password")
+		if err := os.WriteFile(file, []byte(d.ada.password+"\n"), 0o600); err != nil {
+			return fmt.Errorf("write what lets you log in to the forge: %w", err)
+		}
+		d.screen.say("the web pages of the forge: %s/%s, as ada with the password in %s", d.forge.web, groupName, file)
+	}
 	d.screen.say("The acts that remove everything were left out. It all runs until you press Ctrl-C.")
 	<-ctx.Done()
 	if err := d.alive(); err != nil && !apierrors.IsTimeout(err) {

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/test/devstack"
-	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/scenario"
 )
 
@@ -23,12 +21,12 @@ const (
 	workerName   = "worker"
 	virtualName  = "virtual-worker"
 	innerName    = "inner"
-	productName  = "product-1001"
 	groupName    = "nautes-labs"
 	mirrorRepo   = "platform/components"
 	tenantRepo   = "demo/management"
 	productRepo  = groupName + "/default.project"
-	manifestRepo = groupName + "/api-server"
+	manifestRepo = groupName + "/" + manifestName
+	manifestName = "api-server"
 )
 
 // stage starts everything but the components that Nautes installs.
@@ -53,12 +51,15 @@ func (d *demo) stage(ctx context.Context) error {
 			d.innerPods = pods
 		}
 	}
-	for _, path := range []string{tenantRepo, productRepo, manifestRepo} {
-		if _, err := d.Git.AddRepository(ctx, path); err != nil {
-			return err
-		}
+	began := time.Now()
+	if d.entry, err = d.StartEntry(); err != nil {
+		return err
 	}
-	d.screen.say("Git repositories below %s: %s", d.Git.URL, strings.Join([]string{tenantRepo, productRepo, manifestRepo}, ", "))
+	if d.forge, err = startForge(ctx, d.kind, filepath.Join(d.dir, "forge"), d.entry); err != nil {
+		return err
+	}
+	d.screen.done("the Git forge", time.Since(began))
+	d.screen.say("the forge, at %s, is %s", d.forge.web, d.forge.about)
 	d.screen.say("No node runs: Pods are said to run, so that what is installed can become healthy.")
 	return nil
 }
@@ -67,20 +68,17 @@ func (d *demo) stage(ctx context.Context) error {
 func (d *demo) operator(ctx context.Context) error {
 	began := time.Now()
 	var err error
-	d.process, err = d.StartOperator(ctx, devstack.OperatorOptions{Tenant: tenantName, Vault: d.vault()})
+	d.process, err = d.StartOperator(ctx, devstack.OperatorOptions{Tenant: tenantName, Vault: d.vault(), MakeHooks: true, GitPoll: forgePoll})
 	if err != nil {
 		return err
 	}
 	d.Hooks = d.process.Hooks
 	d.screen.done("nautes-operator is ready, logged in to Vault by its ServiceAccount", time.Since(began))
 	d.screen.say("its rights: config/rbac on the tenant cluster, config/vault/operator-policy.hcl in Vault")
-	d.Git.Grant("mirror-token", githost.Read, "demo")
-	d.Git.Grant("mirror-token", githost.Read, groupName)
-	d.Git.Grant("deploy-token", githost.Read, manifestRepo)
-	stored := map[secrets.Ref]map[string]string{
-		secrets.ProviderToken("gitlab"):                    {"access_token": "mirror-token"},
-		secrets.RepositoryReadOnly("gitlab", codeRepoName): deployCredentials(),
+	if err := d.startAPI(ctx); err != nil {
+		return err
 	}
+	stored := map[secrets.Ref]map[string]string{secrets.ProviderToken(d.kind): {"access_token": d.forge.admin}}
 	for _, name := range []string{hostName, workerName} {
 		kubeconfig, err := d.Runtimes[name].RegisterInstaller(ctx)
 		if err != nil {
@@ -93,14 +91,17 @@ func (d *demo) operator(ctx context.Context) error {
 			return err
 		}
 	}
-	d.screen.say("stored in Vault: the provider's token, the repository's deploy token, the kubeconfigs of %s and %s", hostName, workerName)
-	return nil
+	d.screen.say("stored in Vault: a token of the forge for the operator, the kubeconfigs of %s and %s", hostName, workerName)
+	if err := d.forge.repository(ctx, tenantRepo); err != nil {
+		return err
+	}
+	d.screen.say("made in the forge: the repository %s, and ada, who is no member of it", tenantRepo)
+	d.ada, err = d.addPerson(ctx, "ada")
+	return err
 }
 
-// deployCredentials are the fields of the secret with the repository's deploy token.
-func deployCredentials() map[string]string {
-	return map[string]string{"username": "deploy", "password": "deploy-token"}
-}
+// forgePoll is how often the operator asks the forge for groups. The default is a minute.
+const forgePoll = 5 * time.Second
 
 // writeKubeconfig writes a kubeconfig for people.
 func (d *demo) writeKubeconfig(name string, content []byte) (string, error) {

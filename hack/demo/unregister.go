@@ -48,7 +48,7 @@ func (d *demo) unregistration(ctx context.Context) error {
 	if err := d.stopWorkerPrograms(); err != nil {
 		return err
 	}
-	_, err := d.Git.Push(ctx, tenantRepo, githost.Commit{Message: "Give up all clusters, and the hook of their pipelines", Delete: []string{
+	_, err := d.push(ctx, tenantRepo, githost.Commit{Message: "Give up all clusters, and the hook of their pipelines", Delete: []string{
 		clusterPath(hostName), clusterPath(virtualName), clusterPath(workerName), hookPath,
 	}})
 	if err != nil {

@@ -129,7 +129,7 @@ func (d *demo) showVault(found inVault) {
 
 // secretAccess shows the names in Vault, and logs in as the product's account does.
 func (d *demo) secretAccess(ctx context.Context) error {
-	role := productName + "-dr-dev"
+	role := d.labs.Name + "-dr-dev"
 	var found inVault
 	err := d.until(ctx, "the role of the product's account", func(ctx context.Context) error {
 		var err error
@@ -165,10 +165,10 @@ func (d *demo) secretAccess(ctx context.Context) error {
 		ref  secrets.Ref
 		want int
 	}{
-		{secrets.RepositoryReadOnly("gitlab", "repo-api-server"), http.StatusOK},
-		{secrets.RepositoryReadWrite("gitlab", "repo-api-server"), http.StatusForbidden},
+		{secrets.RepositoryReadOnly(d.kind, d.manifestsID), http.StatusOK},
+		{secrets.RepositoryReadWrite(d.kind, d.manifestsID), http.StatusForbidden},
 		{secrets.ClusterKubeconfig(workerName), http.StatusForbidden},
-		{secrets.ProviderToken("gitlab"), http.StatusForbidden},
+		{secrets.ProviderToken(d.kind), http.StatusForbidden},
 	} {
 		if err := d.accountReads(ctx, read.ref, read.want); err != nil {
 			return err
