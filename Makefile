@@ -39,6 +39,8 @@ WITH_VAULT := /controllers/vaulted$$|/internal/secrets/vault$$
 CASES := /test/rest$$
 # The packages whose tests start a Gitea, which takes minutes to build.
 WITH_GITEA := /test/gitea$$
+# The test of the acceptance cases that does so.
+ON_GITEA := OnGitea$$
 # The package whose tests start the programs of others that the demo runs.
 RIG := /test/devstack$$
 # What test leaves to the other targets.
@@ -74,11 +76,12 @@ test-vault: tools ## Run the tests with a real Vault: the secret store, and the 
 
 .PHONY: test-api
 test-api: tools ## Send the acceptance cases to the REST API, on an emulated GitLab and a real Git host, and once with an operator.
-	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(CASES)')
+	$(GO_TEST) test $(TEST_FLAGS) -skip '$(ON_GITEA)' $$(go list ./... | grep -E '$(CASES)')
 
 .PHONY: test-gitea
-test-gitea: gitea-tools ## Run the tests with a real Gitea: our client of it, and the hooks and keys that it gets.
+test-gitea: gitea-tools ## Run the tests with a real Gitea: our client of it, the hooks and keys that it gets, and the acceptance cases of the REST API.
 	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(WITH_GITEA)')
+	$(GO_TEST) test $(TEST_FLAGS) -run '$(ON_GITEA)' $$(go list ./... | grep -E '$(CASES)')
 
 .PHONY: test-rig
 test-rig: demo-tools ## Run the tests of the control planes and programs that tests and the demo start.

@@ -21,6 +21,7 @@ func gitLabsOwn() map[string]string {
 // are GitLab's own. One Gitea serves all worlds, one after another.
 func TestCasesOnGitea(t *testing.T) {
 	s := load(t)
+	check(t, s.inGitea())
 	own := gitLabsOwn()
 	var cases []*testCase
 	for _, c := range s.Cases {
