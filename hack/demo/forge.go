@@ -148,7 +148,7 @@ func startGitea(ctx context.Context, dir string, entry *devstack.Entry) (*forge,
 func (f *forge) files() map[string]string {
 	return map[string]string{
 		"providers/" + f.kind + ".yaml": scenario.Declaration("CodeRepoProvider", f.kind, fmt.Sprintf("httpAddress: %q", f.web),
-			fmt.Sprintf("sshAddress: %q", f.ssh), fmt.Sprintf("apiServer: %q", f.api), "providerType: "+f.kind, fmt.Sprintf("knownHosts: %q", f.knownHosts)),
+			fmt.Sprintf("sshAddress: %q", f.ssh), fmt.Sprintf("apiServer: %q", f.api), "providerType: "+f.kind, "deployKeys: true", fmt.Sprintf("knownHosts: %q", f.knownHosts)),
 		"providers/products.yaml": scenario.Declaration("ProductProvider", "products", "type: coderepo", "name: "+f.kind, "gracePeriodSeconds: 1"),
 	}
 }

@@ -61,23 +61,13 @@ func (d *demo) comeBack(ctx context.Context) error {
 		return err
 	}
 	pushed := time.Now()
-	d.screen.say("git push %s: %d files are back. The deploy key of %s went with its file;", productRepo, len(d.kept), manifestRepo)
-	d.screen.say("a request that is sent again makes what is missing:")
-	for _, one := range productCalls("") {
-		if one.path != manifestsPath {
-			continue
-		}
-		if _, err := d.must(ctx, one); err != nil {
-			return err
-		}
-	}
 	if err := d.greeting(ctx, map[string]string{"stage": "staging"}); err != nil {
 		return err
 	}
 	if err := d.waitReady(ctx, d.Client, d.runtimeObject()); err != nil {
 		return err
 	}
-	d.screen.done("deployed again", time.Since(pushed))
+	d.screen.done(fmt.Sprintf("git push of the %d files: deployed again, with new deploy keys", len(d.kept)), time.Since(pushed))
 	return nil
 }
 
