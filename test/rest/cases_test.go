@@ -264,7 +264,7 @@ func (w *world) checkForge(want map[string]any) {
 	}
 	switch {
 	case want["group"] != nil:
-		g, found := w.group(text("group"))
+		g, found := w.forge.FindGroup(text("group"))
 		w.equal(want, found, map[string]any{"group": g.Path, "name": g.Name, "visibility": string(g.Visibility), "description": g.Description})
 	case want["on"] != nil:
 		found := false
@@ -278,7 +278,7 @@ func (w *world) checkForge(want map[string]any) {
 			w.t.Errorf("deploy key %s on %s: found is %t", text("deploy_key"), text("on"), found)
 		}
 	default:
-		r, found := w.repository(text("project"))
+		r, found := w.forge.FindRepository(text("project"))
 		got := map[string]any{"project": r.Path, "visibility": string(r.Visibility), "default_branch": r.DefaultBranch, "exactly": 1, "push_hook": want["push_hook"]}
 		if found {
 			for _, key := range w.forge.Keys(r.Path) {

@@ -42,31 +42,13 @@ type forgeUsers interface {
 type forgeState interface {
 	Groups() []client.Group
 	Repositories() []client.Repository
+	FindGroup(path string) (client.Group, bool)
+	FindRepository(path string) (client.Repository, bool)
 	Keys(repository string) []client.Key
 	// Hooks returns the URLs of the hooks of a repository.
 	Hooks(repository string) []string
 	// Dir is the directory of the bare repository.
 	Dir(repository string) string
-}
-
-// group returns the group with a path, and whether there is one.
-func (w *world) group(path string) (client.Group, bool) {
-	for _, g := range w.forge.Groups() {
-		if strings.EqualFold(g.Path, path) {
-			return g, true
-		}
-	}
-	return client.Group{}, false
-}
-
-// repository returns the repository with a path, and whether there is one.
-func (w *world) repository(path string) (client.Repository, bool) {
-	for _, r := range w.forge.Repositories() {
-		if strings.EqualFold(r.Path, path) {
-			return r, true
-		}
-	}
-	return client.Repository{}, false
 }
 
 // revision returns the commit of the main branch, or an empty string.
@@ -80,7 +62,7 @@ func (w *world) revision(repository string) string {
 
 // file returns the content of a file of the main branch, and whether there is one.
 func (w *world) file(repository, path string) (string, bool) {
-	if _, found := w.repository(repository); !found {
+	if _, found := w.forge.FindRepository(repository); !found {
 		return "", false
 	}
 	content, err := githost.Git(w.t.Context(), w.forge.Dir(repository), "cat-file", "blob", "refs/heads/"+mainBranch+":"+path)
@@ -89,7 +71,7 @@ func (w *world) file(repository, path string) (string, bool) {
 
 // files returns the paths of the files of the main branch.
 func (w *world) files(repository string) []string {
-	if _, found := w.repository(repository); !found {
+	if _, found := w.forge.FindRepository(repository); !found {
 		return nil
 	}
 	list, err := githost.Git(w.t.Context(), w.forge.Dir(repository), "ls-tree", "-r", "--name-only", "refs/heads/"+mainBranch)
@@ -171,6 +153,24 @@ func (e *emulated) Repositories() []client.Repository {
 		})
 	}
 	return all
+}
+
+func (e *emulated) FindGroup(path string) (client.Group, bool) {
+	for _, g := range e.Groups() {
+		if strings.EqualFold(g.Path, path) {
+			return g, true
+		}
+	}
+	return client.Group{}, false
+}
+
+func (e *emulated) FindRepository(path string) (client.Repository, bool) {
+	for _, r := range e.Repositories() {
+		if strings.EqualFold(r.Path, path) {
+			return r, true
+		}
+	}
+	return client.Repository{}, false
 }
 
 func (e *emulated) Keys(repository string) []client.Key {

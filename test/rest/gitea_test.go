@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -166,10 +167,28 @@ func (r *real) Repositories() []client.Repository {
 	return all
 }
 
+func (r *real) FindGroup(path string) (client.Group, bool) {
+	r.t.Helper()
+	g, err := r.admin.Group(r.ctx(), path)
+	if !errors.Is(err, client.ErrNotFound) {
+		check(r.t, err)
+	}
+	return g, err == nil
+}
+
+func (r *real) FindRepository(path string) (client.Repository, bool) {
+	r.t.Helper()
+	found, err := r.admin.Repository(r.ctx(), path)
+	if !errors.Is(err, client.ErrNotFound) {
+		check(r.t, err)
+	}
+	return found, err == nil
+}
+
 func (r *real) Keys(repository string) []client.Key {
 	r.t.Helper()
-	found, err := r.admin.Repository(r.ctx(), repository)
-	if err != nil {
+	found, ok := r.FindRepository(repository)
+	if !ok {
 		return nil
 	}
 	keys, err := r.admin.Keys(r.ctx(), found.ID)

@@ -125,7 +125,7 @@ func (w *world) serve() {
 	spec := &v1alpha1.CodeRepoProvider{ObjectMeta: metav1.ObjectMeta{Name: kind, Namespace: namespace}, Spec: v1alpha1.CodeRepoProviderSpec{
 		ProviderType: kind, APIServer: address, HTTPAddress: web,
 	}}
-	tenant, _ := w.repository(tenantPath)
+	tenant, _ := w.forge.FindRepository(tenantPath)
 	editor := edit.New(edit.Options{
 		Mirrors: mirrors, Kinds: w.kinds, Reader: w.objects, Tenant: "tenant", Namespace: namespace,
 		TenantRepository: func(context.Context) (edit.Repository, error) {
@@ -194,7 +194,7 @@ func (w *world) join() {
 		"demo-quickstart": {"maintainer-of-another-product": client.RoleMaintain},
 	}
 	for group, roles := range members {
-		if _, ok := w.group(group); !ok {
+		if _, ok := w.forge.FindGroup(group); !ok {
 			continue
 		}
 		for user, role := range roles {
@@ -209,7 +209,7 @@ func (w *world) mirror() {
 	w.t.Helper()
 	objects := w.read(tenantPath, layout.Scope{Tenant: true, Namespace: namespace})
 	for _, group := range w.forge.Groups() {
-		if _, ok := w.repository(group.Path + "/default.project"); ok {
+		if _, ok := w.forge.FindRepository(group.Path + "/default.project"); ok {
 			id := w.productID(group.Path)
 			owner := &v1alpha1.Product{ObjectMeta: metav1.ObjectMeta{Name: id, Namespace: namespace}}
 			owner.Spec.Name = group.Path
@@ -259,7 +259,7 @@ func (w *world) read(project string, scope layout.Scope) []kube.Object {
 
 // productID returns the name of the Product of a group.
 func (w *world) productID(group string) string {
-	g, _ := w.group(group)
+	g, _ := w.forge.FindGroup(group)
 	return "product-" + itoa(g.ID)
 }
 
@@ -281,7 +281,7 @@ func (w *world) variable(name string) string {
 		if !strings.Contains(path, "/") {
 			path = product + "/" + path
 		}
-		r, _ := w.repository(path)
+		r, _ := w.forge.FindRepository(path)
 		return itoa(r.ID)
 	}
 	switch word {
