@@ -84,6 +84,9 @@ func (d *demo) catalogue(ctx context.Context) error {
 	if files["catalogue/default.yaml"], err = catalogueFile(components); err != nil {
 		return err
 	}
+	if files[hookPath], err = hookFile(); err != nil {
+		return err
+	}
 	if _, err := d.push(ctx, tenantRepo, githost.Commit{Message: "Install from the mirror", Files: files}); err != nil {
 		return err
 	}

@@ -73,15 +73,8 @@ func (d *demo) pipelinePrograms(ctx context.Context) error {
 // pipelineRuntime declares the guide's pipeline runtime.
 func (d *demo) pipelineRuntime(ctx context.Context) error {
 	c := d.Client
-	hook, err := hookFile()
-	if err != nil {
-		return err
-	}
 	calls, err := d.pipelineCalls()
 	if err != nil {
-		return err
-	}
-	if _, err := d.push(ctx, tenantRepo, githost.Commit{Message: "Offer a hook", Files: map[string]string{hookPath: hook}}); err != nil {
 		return err
 	}
 	last := len(calls) - 1
@@ -90,8 +83,8 @@ func (d *demo) pipelineRuntime(ctx context.Context) error {
 			if _, err := d.push(ctx, pipelineRepo, githost.Commit{Message: "Add the pipelines", Files: userPipelines()}); err != nil {
 				return err
 			}
-			d.screen.say("git push %s: the hook %s, of the tenant; git push %s: the pipelines", tenantRepo, hookName, pipelineRepo)
-			d.screen.say("%s has the runtime of the user guide: 4 event sources, 3 pipelines, and hooks before and after each run", one.file)
+			d.screen.say("git push %s: the pipelines", pipelineRepo)
+			d.screen.say("%s has the runtime of the user guide: 4 event sources, 3 pipelines, and before and after each run the tenant's hook %s", one.file, hookName)
 		}
 		a, err := d.must(ctx, one)
 		if err != nil {
