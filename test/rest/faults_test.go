@@ -128,7 +128,7 @@ func (w *world) make(c change) reply {
 // has the number 0; none fails if it is negative. calls returns their number.
 func (w *world) breakFrom(first int, fault gitlab.Fault, once bool) (calls func() int, heal func()) {
 	var seen atomic.Int64
-	heal = w.forge.Fail(func(*http.Request) bool {
+	heal = w.gitLab().Fail(func(*http.Request) bool {
 		n := int(seen.Add(1)) - 1
 		return first >= 0 && (n == first || n > first && !once)
 	}, 0, fault)
@@ -140,7 +140,7 @@ func (w *world) breakFrom(first int, fault gitlab.Fault, once bool) (calls func(
 func (w *world) checkKeys() {
 	w.t.Helper()
 	ids := map[string]bool{}
-	for _, p := range w.forge.Projects() {
+	for _, p := range w.forge.Repositories() {
 		ids["repo-"+itoa(p.ID)] = true
 		seen := map[string]bool{}
 		for _, key := range w.forge.Keys(p.Path) {
@@ -149,11 +149,11 @@ func (w *world) checkKeys() {
 			}
 			seen[key.Title] = true
 		}
-		for _, hook := range w.forge.Hooks(p.Path) {
-			if seen[hook.URL] {
-				w.t.Errorf("%s has the hook %s twice", p.Path, hook.URL)
+		for _, url := range w.forge.Hooks(p.Path) {
+			if seen[url] {
+				w.t.Errorf("%s has the hook %s twice", p.Path, url)
 			}
-			seen[hook.URL] = true
+			seen[url] = true
 		}
 	}
 	for id := range int64(maxID) {
@@ -171,7 +171,7 @@ func (w *world) keysOf(repo string) []string {
 	w.t.Helper()
 	var stored []string
 	for permission, ref := range map[string]secrets.Ref{
-		"readonly": secrets.RepositoryReadOnly(provider, repo), "readwrite": secrets.RepositoryReadWrite(provider, repo),
+		"readonly": secrets.RepositoryReadOnly(w.forge.Kind(), repo), "readwrite": secrets.RepositoryReadWrite(w.forge.Kind(), repo),
 	} {
 		switch _, err := w.store.Get(w.t.Context(), ref); {
 		case err == nil:
@@ -190,8 +190,8 @@ func (w *world) keysOf(repo string) []string {
 func (w *world) outcome() map[string]string {
 	w.t.Helper()
 	outcome := map[string]string{}
-	plain := []string{w.forge.URL, "forge"}
-	for _, p := range w.forge.Projects() {
+	plain := []string{w.gitLab().URL, "forge"}
+	for _, p := range w.forge.Repositories() {
 		if p.ID >= maxID {
 			w.t.Fatalf("the number of %s is %d: raise maxID", p.Path, p.ID)
 		}
@@ -203,13 +203,13 @@ func (w *world) outcome() map[string]string {
 			outcome[replacer.Replace(name)] = replacer.Replace(value)
 		}
 	}
-	for _, p := range w.forge.Projects() {
+	for _, p := range w.forge.Repositories() {
 		outcome["stored keys of "+p.Path] = strings.Join(w.keysOf("repo-"+itoa(p.ID)), " ")
 		if p.Path == tenantPath {
 			continue
 		}
-		for _, file := range w.forge.Files(w.t.Context(), p.Path, mainBranch) {
-			content, _ := w.forge.File(w.t.Context(), p.Path, mainBranch, file)
+		for _, file := range w.files(p.Path) {
+			content, _ := w.file(p.Path, file)
 			outcome[replacer.Replace("file "+file+" of "+p.Path)] = replacer.Replace(content)
 		}
 	}

@@ -87,6 +87,16 @@ type emulated struct {
 	t testing.TB
 }
 
+// gitLab returns the emulated GitLab of a world that has one.
+func (w *world) gitLab() *emulated {
+	w.t.Helper()
+	e, ok := w.forge.(*emulated)
+	if !ok {
+		w.t.Fatalf("the forge is %s, and not an emulated GitLab", w.forge.Kind())
+	}
+	return e
+}
+
 func newEmulated(t testing.TB) *emulated { return &emulated{Server: gitlab.New(t), t: t} }
 
 func (e *emulated) Kind() string { return "gitlab" }
