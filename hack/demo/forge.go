@@ -36,7 +36,7 @@ type forge struct {
 	// Client asks the forge as its administrator, with the token admin.
 	client.Client
 	admin string
-	// kind is the type of its provider, and about describes it.
+	// kind is the type of its provider, and about describes it, with its version.
 	kind, about string
 	// web is the address of pages and of Git by HTTP. ssh and knownHosts are of Git by SSH.
 	web, api, ssh, knownHosts string
@@ -69,6 +69,11 @@ func startForge(ctx context.Context, kind, dir string, entry *devstack.Entry) (*
 	if err != nil {
 		return nil, errors.Join(err, f.program.Stop())
 	}
+	features, err := f.Capabilities(ctx)
+	if err != nil {
+		return nil, errors.Join(err, f.program.Stop())
+	}
+	f.about = fmt.Sprintf(f.about, features.Version)
 	return f, nil
 }
 
@@ -93,7 +98,7 @@ func startGitLab(dir string, entry *devstack.Entry) (*forge, error) {
 		return nil, err
 	}
 	return &forge{
-		about: "GitLab " + gitlab.DefaultVersion + ", emulated: its REST API over real Git repositories",
+		about: "an emulated GitLab %s: its REST API over real Git repositories",
 		web:   server.URL, api: server.API, ssh: server.SSHURL, knownHosts: server.SSHKnownHosts,
 		admin: server.Token("root"), program: emulator{server},
 		addUser: func(_ context.Context, name string) (string, string, error) {
@@ -131,7 +136,7 @@ func startGitea(ctx context.Context, dir string, entry *devstack.Entry) (*forge,
 		return nil, err
 	}
 	return &forge{
-		about: "a real Gitea",
+		about: "a real Gitea %s",
 		web:   server.URL, api: server.URL + "/api/v1", ssh: "ssh://git@" + server.SSHAddress, knownHosts: server.SSHHostKey + "\n",
 		admin: server.Admin.Token, program: server,
 		addUser: func(ctx context.Context, name string) (string, string, error) {
