@@ -322,6 +322,32 @@ func TestOldConfirmationsAreHistory(t *testing.T) {
 	s.check(five, five...)
 }
 
+// A status on record of another repository or branch says nothing about the commits of
+// this one, although they are the same as in a fork.
+func TestRecordOfAnotherSource(t *testing.T) {
+	five := []string{"a", "b", "c", "d", "e"}
+	for name, test := range map[string]struct {
+		change    func(*v1alpha1.SyncStatus)
+		wantHeld  []string
+		wantThere []string
+	}{
+		"this one":           {change: func(*v1alpha1.SyncStatus) {}},
+		"another repository": {change: func(s *v1alpha1.SyncStatus) { s.URL += "/fork" }, wantHeld: five, wantThere: five},
+		"another branch":     {change: func(s *v1alpha1.SyncStatus) { s.Branch = "other" }, wantHeld: five, wantThere: five},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t)
+			s.write(five...)
+			s.mirror()
+			s.remove(confirmation, five...)
+			s.restart(false)
+			test.change(s.status)
+			s.mirror()
+			s.check(test.wantHeld, test.wantThere...)
+		})
+	}
+}
+
 // The status passes on that the commits confirm what they change, for this revision only.
 func TestConfirmedRevision(t *testing.T) {
 	change := func(message string) func(*story) {
