@@ -78,10 +78,13 @@ test-vault: tools ## Run the tests with a real Vault: the secret store, and the 
 test-api: tools ## Send the acceptance cases to the REST API, on an emulated GitLab and a real Git host, and once with an operator.
 	$(GO_TEST) test $(TEST_FLAGS) -skip '$(ON_GITEA)' $$(go list ./... | grep -E '$(CASES)')
 
-.PHONY: test-gitea
-test-gitea: gitea-tools ## Run the tests with a real Gitea: our client of it, the hooks and keys that it gets, and the acceptance cases of the REST API.
-	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(WITH_GITEA)')
+.PHONY: test-api-gitea
+test-api-gitea: tools gitea-tools ## Send the acceptance cases to the REST API on a real Gitea, one after another.
 	$(GO_TEST) test $(TEST_FLAGS) -run '$(ON_GITEA)' $$(go list ./... | grep -E '$(CASES)')
+
+.PHONY: test-gitea
+test-gitea: gitea-tools ## Run the tests with a real Gitea: our client of it, and the hooks and keys that it gets.
+	$(GO_TEST) test $(TEST_FLAGS) $$(go list ./... | grep -E '$(WITH_GITEA)')
 
 .PHONY: test-rig
 test-rig: demo-tools ## Run the tests of the control planes and programs that tests and the demo start.

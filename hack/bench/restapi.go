@@ -115,7 +115,7 @@ func (b *restBench) declareTenant(ctx context.Context) error {
 	}
 	products := scenario.Declaration("ProductProvider", "products", "type: coderepo", "name: gitlab")
 	return b.Apply(ctx, scenario.GitSecret("management", token), scenario.Provider("gitlab", b.forge.URL),
-		scenario.InNamespace(devstack.OperatorNamespace, products), scenario.TenantRepository("bench", b.address().URL+"/"+"platform/management"+".git", "management"))
+		scenario.InNamespace(devstack.OperatorNamespace, products), scenario.TenantRepository("bench", b.forge.URL+"/platform/management.git", "management"))
 }
 
 // address returns the Git host of manifests, of which they need the URL.
