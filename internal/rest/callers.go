@@ -23,8 +23,9 @@ const (
 	maxToken = 4096
 	// remembered is the time for which the answers of the forge about a caller count.
 	remembered = 30 * time.Second
-	// maxRemembered is how many answers are kept.
-	maxRemembered = 10_000
+	// maxRemembered is how many answers are kept: enough for a hundred callers who list a
+	// thousand products each.
+	maxRemembered = 100_000
 )
 
 // caller is the owner of the access token of a request.
