@@ -112,7 +112,7 @@ func (s *Server) Groups(ctx context.Context) ([]string, error) {
 	}
 	names := make([]string, 0, len(found))
 	for _, o := range found {
-		names = append(names, o.UserName)
+		names = append(names, o.Name)
 	}
 	return names, nil
 }

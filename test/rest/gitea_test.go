@@ -45,8 +45,8 @@ func TestCasesOnGitea(t *testing.T) {
 	t.Logf("%d cases were sent, %d are GitLab's own", len(cases), len(s.Cases)-len(cases))
 }
 
-// real is a real Gitea, on which worlds follow one another.
-type real struct {
+// giteaForge is a real Gitea, on which worlds follow one another.
+type giteaForge struct {
 	*gitea.Server
 	t testing.TB
 	// admin asks as the administrator.
@@ -54,9 +54,9 @@ type real struct {
 	users map[string]gitea.User
 }
 
-func newReal(t testing.TB) *real {
+func newReal(t testing.TB) *giteaForge {
 	t.Helper()
-	r := &real{Server: gitea.New(t), t: t, users: map[string]gitea.User{}}
+	r := &giteaForge{Server: gitea.New(t), t: t, users: map[string]gitea.User{}}
 	var err error
 	r.admin, err = clients.New(r.Kind(), client.Connection{APIServer: r.URL, Token: secrets.NewValue([]byte(r.Admin.Token))})
 	check(t, err)
@@ -64,14 +64,14 @@ func newReal(t testing.TB) *real {
 }
 
 // within returns the same forge for a subtest.
-func (r *real) within(t testing.TB) *real {
+func (r *giteaForge) within(t testing.TB) *real {
 	inner := *r
 	inner.t = t
 	return &inner
 }
 
 // reset removes everything but the users and the tenant repository, which becomes empty.
-func (r *real) reset() {
+func (r *giteaForge) reset() {
 	r.t.Helper()
 	for _, g := range r.Groups() {
 		repositories, err := r.admin.Repositories(r.ctx(), g.ID)
@@ -90,25 +90,25 @@ func (r *real) reset() {
 	r.Push(tenantPath, githost.Commit{Delete: strings.Fields(list)})
 }
 
-func (r *real) ctx() context.Context { return r.t.Context() }
+func (r *giteaForge) ctx() context.Context { return r.t.Context() }
 
-func (r *real) Kind() string { return "gitea" }
+func (r *giteaForge) Kind() string { return "gitea" }
 
-func (r *real) Addresses() (web, api string) { return r.URL, r.URL + "/api/v1" }
+func (r *giteaForge) Addresses() (web, api string) { return r.URL, r.URL + "/api/v1" }
 
-func (r *real) Push(repository string, commit githost.Commit) {
+func (r *giteaForge) Push(repository string, commit githost.Commit) {
 	r.t.Helper()
 	commit.Branch = mainBranch
 	_, err := githost.PushTo(r.ctx(), r.URL+"/"+repository+".git", r.Admin.Token, commit)
 	check(r.t, err)
 }
 
-func (r *real) Protect(repository string, least client.Role) {
+func (r *giteaForge) Protect(repository string, least client.Role) {
 	r.t.Helper()
 	check(r.t, r.Server.Protect(r.ctx(), repository, mainBranch, least))
 }
 
-func (r *real) AddUser(name string, mayCreateGroups bool) string {
+func (r *giteaForge) AddUser(name string, mayCreateGroups bool) string {
 	r.t.Helper()
 	user, err := r.Server.AddUser(r.ctx(), name)
 	check(r.t, err)
@@ -119,14 +119,14 @@ func (r *real) AddUser(name string, mayCreateGroups bool) string {
 	return user.Token
 }
 
-func (r *real) ExpiredToken(user string) string {
+func (r *giteaForge) ExpiredToken(user string) string {
 	r.t.Helper()
 	token, err := r.RevokedToken(r.ctx(), r.users[user])
 	check(r.t, err)
 	return token
 }
 
-func (r *real) AddRepository(path string) {
+func (r *giteaForge) AddRepository(path string) {
 	r.t.Helper()
 	group, name, _ := strings.Cut(path, "/")
 	made, err := r.admin.EnsureGroup(r.ctx(), client.GroupSpec{Path: group})
@@ -135,15 +135,15 @@ func (r *real) AddRepository(path string) {
 	check(r.t, err)
 }
 
-func (r *real) SetRole(path, user string, role client.Role) {
+func (r *giteaForge) SetRole(path, user string, role client.Role) {
 	r.t.Helper()
 	group, _, _ := strings.Cut(path, "/")
 	check(r.t, r.Server.SetRole(r.ctx(), group, user, role))
 }
 
-func (r *real) Author(user string) string { return "User " + user }
+func (r *giteaForge) Author(user string) string { return "User " + user }
 
-func (r *real) Groups() []client.Group {
+func (r *giteaForge) Groups() []client.Group {
 	r.t.Helper()
 	names, err := r.Server.Groups(r.ctx())
 	check(r.t, err)
@@ -156,7 +156,7 @@ func (r *real) Groups() []client.Group {
 	return groups
 }
 
-func (r *real) Repositories() []client.Repository {
+func (r *giteaForge) Repositories() []client.Repository {
 	r.t.Helper()
 	var all []client.Repository
 	for _, g := range r.Groups() {
@@ -167,7 +167,7 @@ func (r *real) Repositories() []client.Repository {
 	return all
 }
 
-func (r *real) FindGroup(path string) (client.Group, bool) {
+func (r *giteaForge) FindGroup(path string) (client.Group, bool) {
 	r.t.Helper()
 	g, err := r.admin.Group(r.ctx(), path)
 	if !errors.Is(err, client.ErrNotFound) {
@@ -176,7 +176,7 @@ func (r *real) FindGroup(path string) (client.Group, bool) {
 	return g, err == nil
 }
 
-func (r *real) FindRepository(path string) (client.Repository, bool) {
+func (r *giteaForge) FindRepository(path string) (client.Repository, bool) {
 	r.t.Helper()
 	found, err := r.admin.Repository(r.ctx(), path)
 	if !errors.Is(err, client.ErrNotFound) {
@@ -185,7 +185,7 @@ func (r *real) FindRepository(path string) (client.Repository, bool) {
 	return found, err == nil
 }
 
-func (r *real) Keys(repository string) []client.Key {
+func (r *giteaForge) Keys(repository string) []client.Key {
 	r.t.Helper()
 	found, ok := r.FindRepository(repository)
 	if !ok {
@@ -196,7 +196,7 @@ func (r *real) Keys(repository string) []client.Key {
 	return keys
 }
 
-func (r *real) Hooks(repository string) []string {
+func (r *giteaForge) Hooks(repository string) []string {
 	r.t.Helper()
 	found, err := r.admin.Repository(r.ctx(), repository)
 	check(r.t, err)
@@ -209,4 +209,4 @@ func (r *real) Hooks(repository string) []string {
 	return urls
 }
 
-func (r *real) Dir(repository string) string { return r.RepositoryDir(repository) }
+func (r *giteaForge) Dir(repository string) string { return r.RepositoryDir(repository) }
