@@ -64,7 +64,7 @@ func newReal(t testing.TB) *giteaForge {
 }
 
 // within returns the same forge for a subtest.
-func (r *giteaForge) within(t testing.TB) *real {
+func (r *giteaForge) within(t testing.TB) *giteaForge {
 	inner := *r
 	inner.t = t
 	return &inner
