@@ -42,7 +42,7 @@ type PipelineHookSpec struct {
 
 	// eventSources that the hook works with; all when empty.
 	// +optional
-	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:MaxItems=3
 	// +listType=set
 	EventSources []EventSourceType `json:"eventSources,omitempty"`
 
