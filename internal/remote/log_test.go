@@ -101,6 +101,11 @@ func TestConnectionChangesAreLogged(t *testing.T) {
 	waitState(t, m, "c", v1alpha1.ReasonConnected)
 	set(m, "d", value("no kubeconfig"), "1", "", "")
 	waitState(t, m, "d", v1alpha1.ReasonCredentialsInvalid)
+	// The line follows the state.
+	remotetest.Eventually(t, "wait for the last line", func(context.Context) error {
+		lines := log.connections()
+		return want(lines[len(lines)-1] == "cluster refused d: CredentialsInvalid", "the lines are %v", lines)
+	})
 
 	want := []string{
 		"cluster connected c: first connection",
