@@ -48,7 +48,7 @@ ELSEWHERE := $(WITH_VAULT)|$(WITH_GITEA)|$(CASES)|$(RIG)
 
 # The packages with the longest tests: they start first, so that no processor waits for
 # them at the end.
-LONGEST := ./controllers ./internal/build ./internal/apply
+LONGEST := ./controllers ./internal/build ./internal/apply ./test/api ./internal/mirror ./internal/edit ./internal/git
 # Programs of tests live shortly, and collect garbage less often than by themselves. Their
 # sources are vetted by make lint.
 GO_TEST := GOGC=400 GOMEMLIMIT=1GiB go

@@ -248,9 +248,9 @@ func (o tampering) live(t *testing.T) *unstructured.Unstructured {
 
 // candidates returns the content of the object with a field changed, in several ways: by
 // generated values, and by the examples of its kind.
-func (o tampering) candidates(t *testing.T, c change) []map[string]any {
+func (o tampering) candidates(t *testing.T, live map[string]any, c change) []map[string]any {
 	t.Helper()
-	gvk, live := o.sent.GroupVersionKind(), o.live(t).Object
+	gvk := o.sent.GroupVersionKind()
 	var all []map[string]any
 	try := func(path []string, value any) {
 		all = append(all, o.kinds.set(gvk.GroupVersion(), *o.kinds.of(t, gvk), live, path, value).(map[string]any))
@@ -268,15 +268,14 @@ func (o tampering) candidates(t *testing.T, c change) []map[string]any {
 	return all
 }
 
-// change has another writer change a field. It returns the object with the first change
-// that the server accepts, or nil and its last refusal.
-func (o tampering) change(t *testing.T, c change) (*unstructured.Unstructured, error) {
+// change has another writer change a field of an object. It returns the object with the
+// first change that the server accepts, or nil and its last refusal.
+func (o tampering) change(t *testing.T, before *unstructured.Unstructured, c change) (*unstructured.Unstructured, error) {
 	t.Helper()
-	before, refusal := o.live(t), error(nil)
-	version := before.GetResourceVersion()
-	for _, content := range o.candidates(t, c) {
+	var refusal error
+	for _, content := range o.candidates(t, before.Object, c) {
 		changed := (&unstructured.Unstructured{Object: content}).DeepCopy()
-		changed.SetResourceVersion(version)
+		changed.SetResourceVersion(before.GetResourceVersion())
 		err := o.conn.c.Update(t.Context(), changed, client.FieldOwner("kubectl-edit"))
 		switch {
 		case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
@@ -286,42 +285,68 @@ func (o tampering) change(t *testing.T, c change) (*unstructured.Unstructured, e
 		case !cmp.Equal(valueAt(before.Object, c.path), valueAt(changed.Object, c.path)):
 			return changed, nil
 		default:
-			// The server dropped or completed the value.
-			o.put(t)
-			version = o.live(t).GetResourceVersion()
+			// The server dropped or completed the value. The next update replaces it.
+			before.SetResourceVersion(changed.GetResourceVersion())
 		}
 	}
 	return nil, refusal
 }
 
-// tamper changes each field of an object in turn, and returns the number of fields that
-// it changed.
+// together is the number of fields that another writer changes before the object is
+// applied again.
+const together = 8
+
+// tamper changes each field of an object, some of them together, and returns the number
+// of fields that it changed.
 func (o tampering) tamper(t *testing.T) int {
 	t.Helper()
 	o.put(t)
 	before, gvk, tried := o.live(t), o.sent.GroupVersionKind(), 0
-	digest := plan.DigestFields(gvk.GroupKind(), before)
+	current, paths := before.DeepCopy(), []string{}
+	digest := func(o *unstructured.Unstructured) plan.FieldsDigest { return plan.DigestFields(gvk.GroupKind(), o) }
+	goesBack := func() bool {
+		o.put(t)
+		current = o.live(t)
+		if diff := cmp.Diff(exact(before), exact(current)); diff != "" {
+			t.Errorf("after changes to %v it is not as it was (-want +got):\n%s", paths, diff)
+			return false
+		}
+		paths = nil
+		return true
+	}
 	for _, c := range o.kinds.changes(gvk.GroupVersion(), *o.kinds.of(t, gvk), before.Object, nil, maxAbsent) {
 		path := strings.Join(c.path, ".")
 		if staysByKind(gvk.Kind, c.path[0]) || c.path[0] == "stringData" {
 			// What is written as stringData is in data.
 			continue
 		}
-		changed, refusal := o.change(t, c)
+		// Another change may have taken the place of this one.
+		if parent := c.path[:len(c.path)-1]; valueAt(before.Object, parent) != nil && valueAt(current.Object, parent) == nil && !goesBack() {
+			return tried
+		}
+		changed, refusal := o.change(t, current, c)
+		if len(paths) > 0 && (changed == nil || digest(changed) == digest(current)) {
+			// Another change may be the reason that the server refuses this one, or that it is
+			// not noticed.
+			if !goesBack() {
+				return tried
+			}
+			changed, refusal = o.change(t, current, c)
+		}
 		switch {
 		case (changed == nil) != fixed(gvk.Kind, path):
 			t.Errorf("%s: changed is %v, and fixed in the list is %v: the server says %v", path, changed != nil, fixed(gvk.Kind, path), refusal)
 		case changed != nil:
 			tried++
-			if plan.DigestFields(gvk.GroupKind(), changed) == digest {
+			if digest(changed) == digest(current) {
 				t.Errorf("%s: nothing notices the change to %v", path, valueAt(changed.Object, c.path))
 			}
+			current, paths = changed, append(paths, path)
 		}
-		o.put(t)
-		if diff := cmp.Diff(exact(before), exact(o.live(t))); diff != "" {
-			t.Errorf("%s: after the change it is not as it was (-want +got):\n%s", path, diff)
+		if len(paths) == together && !goesBack() {
 			return tried
 		}
 	}
+	goesBack()
 	return tried
 }
