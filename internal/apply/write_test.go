@@ -224,6 +224,7 @@ func TestFieldsThatExclude(t *testing.T) {
 			if after := w.live(one.ID); !cmp.Equal(before.Object["data"], after.Object["data"]) || after.Object["binaryData"] != nil {
 				t.Errorf("not as it was: %v", after.Object)
 			}
+			w.settle(one)
 			if r := w.must(w.applier(), one); r.Written != 0 {
 				t.Errorf("pass of a new process after the repair: %+v", r)
 			}
