@@ -276,18 +276,17 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 // other writers can make the server refuse what is applied beside them, for example where
 // only one of two fields may be set: they are replaced first then.
 func (p *pass) apply(ctx context.Context, in intent, object *unstructured.Unstructured, options []client.ApplyOption) error {
-	applied := object.DeepCopy()
 	p.result.Calls++
 	err := p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...)
-	if !apierrors.IsInvalid(err) || isReplaced(err) || applied.GetUID() == "" {
+	if !apierrors.IsInvalid(err) || isReplaced(err) || object.GetUID() == "" {
 		return err
 	}
-	restored, restoreErr := p.restore(ctx, in, applied)
+	// A refusal leaves the object as it was sent.
+	restored, restoreErr := p.restore(ctx, in, object)
 	if restoreErr != nil || !restored {
 		return cmp.Or(restoreErr, err)
 	}
 	p.result.Calls++
-	object.Object = applied.Object
 	return p.conn.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(object), options...)
 }
 
