@@ -8,23 +8,19 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"nautes.io/nautes/api/v1alpha1"
 	"nautes.io/nautes/internal/giturl"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/snapshot"
 )
 
 // Repository is the name of the repository that makes a group a product.
 const Repository = "default.project"
-
-// namePrefix is the prefix of the name of a Product, before the number of its group.
-const namePrefix = "product-"
 
 // Found is a default.project that the forge lists.
 type Found struct {
@@ -91,24 +87,12 @@ const OwnerKind = "ProductProvider"
 // ProductKind is the kind of the objects of a set.
 var ProductKind = v1alpha1.GroupVersion.WithKind("Product")
 
-// group returns the number in the name of a Product, or 0 if there is none.
-func group(name string) int64 {
-	// An error leaves a number that does not make the name again.
-	n, _ := strconv.ParseInt(strings.TrimPrefix(name, namePrefix), 10, 64)
-	if n < 0 || productName(n) != name {
-		return 0
-	}
-	return n
-}
-
-func productName(group int64) string { return namePrefix + strconv.FormatInt(group, 10) }
-
 // known returns the Products of the provider by the number of their group, and the
 // numbers of groups whose Products others declare.
 func (w World) known() (ours map[int64]*v1alpha1.Product, foreign map[int64]bool) {
 	ours, foreign = map[int64]*v1alpha1.Product{}, map[int64]bool{}
 	for _, p := range w.Products {
-		if n := group(p.Name); w.owns(p) {
+		if n := names.Group(p.Name); w.owns(p) {
 			ours[n] = p
 		} else {
 			foreign[n] = true
@@ -163,7 +147,7 @@ func (w World) Decide() (Result, error) {
 		d.decide(n, ours[n], f, present)
 	}
 	for _, p := range w.Products {
-		if w.owns(p) && group(p.Name) == 0 {
+		if w.owns(p) && names.Group(p.Name) == 0 {
 			// A person gave it our labels.
 			d.keep(p)
 		}
@@ -271,7 +255,7 @@ func (d *decision) add(f Found, before *v1alpha1.Product) {
 		branch = before.Spec.Branch
 	}
 	product := &v1alpha1.Product{
-		ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: productName(f.Group), Labels: map[string]string{v1alpha1.LabelFrom: d.Provider.Name}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: names.Product(f.Group), Labels: map[string]string{v1alpha1.LabelFrom: d.Provider.Name}},
 		Spec: v1alpha1.ProductSpec{
 			Name:         f.Path,
 			MetaDataPath: url,

@@ -35,18 +35,14 @@ type Error struct {
 
 // Error returns the reason and the remedy.
 func (e *Error) Error() string {
-	remedy := fmt.Sprintf("let the access token of CodeRepoProvider %s be one of a maintainer of the repository", e.Provider)
+	remedy := client.Remedy(e.Provider, e.Err)
 	switch {
-	case errors.Is(e.Err, client.ErrNoToken):
-		remedy = fmt.Sprintf("store one of a maintainer for CodeRepoProvider %s", e.Provider)
 	case errors.Is(e.Err, errDisabled):
 		remedy = "let the forge reach the receiver's public URL"
 	case errors.Is(e.Err, errLeaving):
 		remedy = "restore it, or delete the objects that are mirrored from it"
 	case errors.Is(e.Err, ErrForeign):
 		remedy = "move it there, or let the owners of the repository set the hook"
-	case errors.Is(e.Err, client.ErrUnavailable):
-		remedy = "it is tried again"
 	}
 	return fmt.Sprintf("the hook of %s: %v: %s", e.Path, e.Err, remedy)
 }
@@ -191,10 +187,8 @@ func (k *Keeper) remove(ctx context.Context, recorded *v1alpha1.ForgeHook) error
 // unlessGone returns nil for an error that lasts: the repository, the token or its right
 // is gone.
 func unlessGone(err error) error {
-	for _, lasting := range []error{client.ErrNoToken, client.ErrNotFound, client.ErrForbidden, client.ErrUnauthorized} {
-		if errors.Is(err, lasting) {
-			return nil
-		}
+	if client.Lasts(err) {
+		return nil
 	}
 	return err
 }

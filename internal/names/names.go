@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -53,6 +54,19 @@ const (
 	// clusterPrefix begins the names of a cluster's objects in the tenant's Argo CD.
 	clusterPrefix = "cluster-"
 )
+
+// Product returns the name of the Product of a group with a number in its forge.
+func Product(group int64) string { return productPrefix + strconv.FormatInt(group, 10) }
+
+// Group returns the number of the group of a Product of that name, or 0 if it has none.
+func Group(product string) int64 {
+	// An error leaves a number that does not make the name again.
+	n, _ := strconv.ParseInt(strings.TrimPrefix(product, productPrefix), 10, 64)
+	if n < 0 || Product(n) != product {
+		return 0
+	}
+	return n
+}
 
 // Application returns the name of a runtime's Argo CD Application.
 func Application(product, runtime string) string { return Qualified(product, runtime) }

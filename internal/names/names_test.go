@@ -112,3 +112,13 @@ func FuzzNames(f *testing.F) {
 		}
 	})
 }
+
+func TestProduct(t *testing.T) {
+	for name, want := range map[string]int64{
+		"product-7": 7, "product-0": 0, "product-07": 0, "product--7": 0, "product-x": 0, "product-": 0, "7": 0, "shop": 0, "product-99999999999999999999": 0,
+	} {
+		if got := Group(name); got != want || want > 0 && Product(got) != name {
+			t.Errorf("Group(%s) = %d, want %d", name, got, want)
+		}
+	}
+}

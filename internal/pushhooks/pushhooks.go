@@ -161,14 +161,9 @@ func Remove[T v1alpha1.Object](ctx context.Context, m *Maker, s *engine.Session[
 
 // Problem returns the error of a hook with its reason.
 func Problem(err *forgehooks.Error) error {
-	reason := v1alpha1.ReasonForgeDenied
-	switch {
-	case errors.Is(err, forgehooks.ErrForeign):
+	reason := servers.Reason(err)
+	if errors.Is(err, forgehooks.ErrForeign) {
 		reason = v1alpha1.ReasonRepositoryMismatch
-	case errors.Is(err, client.ErrNoToken):
-		reason = v1alpha1.ReasonSecretMissing
-	case errors.Is(err, client.ErrUnavailable):
-		reason = v1alpha1.ReasonForgeUnavailable
 	}
 	return &engine.Error{Class: engine.ClassWaiting, Reason: reason, Message: err.Error(), RetryAfter: max(removeRetry, client.RetryAfter(err))}
 }

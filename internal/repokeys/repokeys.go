@@ -219,7 +219,7 @@ func Verify(r *v1alpha1.CodeRepo, product *v1alpha1.Product, path string, found 
 	case product == nil || !strings.EqualFold(found.Path, path) || !strings.EqualFold(found.GroupPath(), product.Spec.Name):
 		return mismatch("repository %s is %s in CodeRepoProvider %s, outside the group of its product: move it back, or correct the repository that CodeRepo %s names",
 			path, found.Path, provider, r.Name)
-	case product.Labels[v1alpha1.LabelFrom] != "" && product.Name != fmt.Sprintf("product-%d", found.GroupID):
+	case !servers.InGroup(product, found):
 		return mismatch("repository %s belongs to group %d in CodeRepoProvider %s, and %s is another group: wait until the Product has the new name of its group, or correct the repository that CodeRepo %s names",
 			path, found.GroupID, provider, product.Name, r.Name)
 	case r.Name != deploykeys.RepositoryName(found.ID):
@@ -292,10 +292,8 @@ func (p *pass) remove(ctx context.Context, at *v1alpha1.DeployKeys) error {
 	if err == nil {
 		err = (&deploykeys.Keeper{Store: p.Store, Forge: forge}).Match(ctx, at.Repository, present, nil)
 	}
-	for _, lasting := range []error{client.ErrNoToken, client.ErrNotFound, client.ErrForbidden, client.ErrUnauthorized} {
-		if errors.Is(err, lasting) {
-			return nil
-		}
+	if client.Lasts(err) {
+		return nil
 	}
 	err = failed(at.Provider, p.path, err)
 	var named *engine.Error

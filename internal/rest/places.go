@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	"nautes.io/nautes/internal/forge/forges"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/layout"
+	objectnames "nautes.io/nautes/internal/names"
 )
 
 const (
@@ -62,7 +62,7 @@ type place struct {
 func (p *place) namespace() string { return p.edit.Scope.Namespace }
 
 // productID returns the name of the Product of a group.
-func productID(group int64) string { return fmt.Sprintf("product-%d", group) }
+func productID(group int64) string { return objectnames.Product(group) }
 
 // place returns the repository of a product, or of the tenant if the product is empty.
 // It returns a problem if the caller may not read it.

@@ -15,6 +15,7 @@ import (
 	"nautes.io/nautes/internal/forge/client/clients"
 	"nautes.io/nautes/internal/git"
 	"nautes.io/nautes/internal/gitaccess"
+	"nautes.io/nautes/internal/names"
 	"nautes.io/nautes/internal/plan"
 	"nautes.io/nautes/internal/secrets"
 	"nautes.io/nautes/internal/snapshot"
@@ -121,7 +122,7 @@ func RepositoryOf(s *snapshot.Snapshot, r *v1alpha1.CodeRepo, url string) (*v1al
 // path may belong to another group by now.
 func InGroup(product *v1alpha1.Product, found forge.Repository) bool {
 	return product != nil && strings.EqualFold(found.GroupPath(), product.Spec.Name) &&
-		(product.Labels[v1alpha1.LabelFrom] == "" || product.Name == fmt.Sprintf("product-%d", found.GroupID))
+		(product.Labels[v1alpha1.LabelFrom] == "" || product.Name == names.Product(found.GroupID))
 }
 
 // Problem returns the error of a forge about something in it, such as the deploy keys of a
@@ -131,12 +132,16 @@ func Problem(of, provider string, err error) error {
 	if err == nil || !errors.As(err, &failure) && !errors.Is(err, forge.ErrNoToken) {
 		return err
 	}
-	reason, remedy := v1alpha1.ReasonForgeDenied, fmt.Sprintf("let the access token of CodeRepoProvider %s be one of a maintainer of the repository", provider)
+	return &engine.Error{Class: engine.ClassWaiting, Reason: Reason(err), Cause: err, Message: fmt.Sprintf("%s: %v: %s", of, err, forge.Remedy(provider, err))}
+}
+
+// Reason returns the reason of a condition for an error of a forge.
+func Reason(err error) string {
 	switch {
 	case errors.Is(err, forge.ErrNoToken):
-		reason, remedy = v1alpha1.ReasonSecretMissing, fmt.Sprintf("store one of a maintainer for CodeRepoProvider %s", provider)
+		return v1alpha1.ReasonSecretMissing
 	case errors.Is(err, forge.ErrUnavailable):
-		reason, remedy = v1alpha1.ReasonForgeUnavailable, "it is tried again"
+		return v1alpha1.ReasonForgeUnavailable
 	}
-	return &engine.Error{Class: engine.ClassWaiting, Reason: reason, Cause: err, Message: fmt.Sprintf("%s: %v: %s", of, err, remedy)}
+	return v1alpha1.ReasonForgeDenied
 }

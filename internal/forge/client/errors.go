@@ -55,3 +55,26 @@ func RetryAfter(err error) time.Duration {
 	}
 	return 0
 }
+
+// Lasts reports whether an error stays until a person acts: the repository, the token or
+// its right is gone.
+func Lasts(err error) bool {
+	for _, class := range []error{ErrNoToken, ErrNotFound, ErrForbidden, ErrUnauthorized} {
+		if errors.Is(err, class) {
+			return true
+		}
+	}
+	return false
+}
+
+// Remedy says what to do about an error with the access token of the tenant for a
+// CodeRepoProvider.
+func Remedy(provider string, err error) string {
+	switch {
+	case errors.Is(err, ErrNoToken):
+		return fmt.Sprintf("store one of a maintainer for CodeRepoProvider %s", provider)
+	case errors.Is(err, ErrUnavailable):
+		return "it is tried again"
+	}
+	return fmt.Sprintf("let the access token of CodeRepoProvider %s be one of a maintainer of the repository", provider)
+}
