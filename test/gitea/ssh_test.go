@@ -1,22 +1,17 @@
 package gitea_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 
 	"nautes.io/nautes/internal/forge/client"
 	giteaclient "nautes.io/nautes/internal/forge/client/gitea"
 	"nautes.io/nautes/internal/secrets"
 	server "nautes.io/nautes/test/gitea"
+	"nautes.io/nautes/test/githost"
 )
 
 // Git over SSH does with a deploy key what its right allows, until it is removed.
@@ -54,7 +49,11 @@ func TestDeployKeys(t *testing.T) {
 		return err
 	}
 	for name, tt := range map[string]struct{ canPush bool }{"readonly": {}, "readwrite": {canPush: true}} {
-		key, public := newKey(t, filepath.Join(dir, name))
+		key := filepath.Join(dir, name)
+		private, public := githost.NewKeyPair(t)
+		if err := os.WriteFile(key, private, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		added, err := c.EnsureKey(ctx, repository.ID, client.Key{Title: name, Public: public, CanPush: tt.canPush})
 		if err != nil {
 			t.Fatal(err)
@@ -76,25 +75,4 @@ func TestDeployKeys(t *testing.T) {
 			t.Errorf("%s fetches after it was removed", name)
 		}
 	}
-}
-
-// newKey writes a new private key and returns its file and its public half.
-func newKey(t *testing.T, path string) (file, public string) {
-	t.Helper()
-	content, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(private, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	half, err := ssh.NewPublicKey(content)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(half)))
 }

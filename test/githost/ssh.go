@@ -106,6 +106,14 @@ func NewKey(t testing.TB) []byte {
 	return key
 }
 
+// NewKeyPair returns a fresh private key in PEM, and its public half in the format of
+// authorized_keys.
+func NewKeyPair(t testing.TB) (private []byte, public string) {
+	t.Helper()
+	signer, private := newKey(t)
+	return private, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+}
+
 func newKey(t testing.TB) (ssh.Signer, []byte) {
 	t.Helper()
 	signer, private, err := makeKey()

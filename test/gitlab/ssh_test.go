@@ -1,17 +1,14 @@
 package gitlab_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	api "gitlab.com/gitlab-org/api/client-go/v2"
-	"golang.org/x/crypto/ssh"
 
+	"nautes.io/nautes/test/githost"
 	"nautes.io/nautes/test/gitlab"
 )
 
@@ -23,22 +20,9 @@ func TestDeployKeyBySSH(t *testing.T) {
 		s.AddProject(path, gitlab.ProjectSettings{Readme: true})
 	}
 	dir := t.TempDir()
-	key, public := filepath.Join(dir, "key"), ""
-	known := filepath.Join(dir, "known_hosts")
-	content, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(private, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	half, err := ssh.NewPublicKey(content)
-	if err != nil {
-		t.Fatal(err)
-	}
-	public = string(ssh.MarshalAuthorizedKey(half))
-	for path, content := range map[string][]byte{key: pem.EncodeToMemory(block), known: []byte(s.SSHKnownHosts)} {
+	key, known := filepath.Join(dir, "key"), filepath.Join(dir, "known_hosts")
+	private, public := githost.NewKeyPair(t)
+	for path, content := range map[string][]byte{key: private, known: []byte(s.SSHKnownHosts)} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
