@@ -13,7 +13,7 @@ import (
 const behindProxy = "example.com"
 
 // TestArgoCDReadsThroughProxies holds that Argo CD reads a repository through a proxy that
-// asks for a login, and through one with an authority of its own, with what we write.
+// asks for a login, and through one with an authority of its own, with the Secrets that we write.
 func TestArgoCDReadsThroughProxies(t *testing.T) {
 	const user, password = "shop\\ann", `c@nary:/p w+?#"'&=ü`
 	refused := regexp.MustCompile("407|Proxy Authentication Required")

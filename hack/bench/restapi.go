@@ -97,7 +97,7 @@ func newRESTBench(ctx context.Context, dir string, products int) (*restBench, er
 		return b, err
 	}
 	settings := devstack.OperatorConfig{Tenant: "bench", Dir: filepath.Join(dir, "rest"), Receiver: "127.0.0.1:0", Metrics: "0", Probes: "0"}
-	// The limit of requests is not what is measured.
+	// The limit of requests is not measured here.
 	b.api, err = b.StartRESTServer(ctx, filepath.Join(root, "bin", "nautes-apiserver"), settings, "--rate", "100000", "--burst", "100000")
 	return b, err
 }

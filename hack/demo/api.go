@@ -62,7 +62,7 @@ func (c call) line() string {
 	return line
 }
 
-// answer is what the API answers.
+// answer is an answer of the API.
 type answer struct {
 	Message  string   `json:"message,omitempty"`
 	Commit   string   `json:"commit,omitempty"`

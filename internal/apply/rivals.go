@@ -43,7 +43,7 @@ func (p *pass) dropOtherFields(ctx context.Context, in intent, object *unstructu
 	return exact, nil
 }
 
-// restore replaces the content of an object of ours by what we apply, if other writers
+// restore replaces the content of an object of ours by our intent, if other writers
 // have fields in it. It returns false if there are none, or no object.
 func (p *pass) restore(ctx context.Context, in intent, applied *unstructured.Unstructured) (bool, error) {
 	id, live := in.item.ID, &unstructured.Unstructured{}

@@ -273,7 +273,7 @@ func (p *pass) send(ctx context.Context, in intent, hash string, seen *metav1.Pa
 }
 
 // apply sends our apply, and leaves the answer of the server in the object. Fields of
-// other writers can make the server refuse what is applied beside them, for example where
+// other writers can make the server refuse our fields beside them, for example where
 // only one of two fields may be set: they are replaced first then.
 func (p *pass) apply(ctx context.Context, in intent, object *unstructured.Unstructured, options []client.ApplyOption) error {
 	p.result.Calls++

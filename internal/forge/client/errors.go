@@ -67,7 +67,7 @@ func Lasts(err error) bool {
 	return false
 }
 
-// Remedy says what to do about an error with the access token of the tenant for a
+// Remedy returns the advice about an error with the access token of the tenant for a
 // CodeRepoProvider.
 func Remedy(provider string, err error) string {
 	switch {
